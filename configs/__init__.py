@@ -1,0 +1,1 @@
+"""Configurations that travel with the package: one YAML a benchmark or method variant."""

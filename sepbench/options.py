@@ -1,0 +1,170 @@
+"""Options of a method: declared once as a dataclass, read from ``name[opt=value]`` and YAML."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from sepbench.errors import SepbenchError
+
+_SPEC = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<options>[^\[\]]*)\])?")
+_WORDS_OF_TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The options of a method that has none."""
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: Sequence[Any] | None = None,
+) -> Any:
+    """Declare one option as a field of a method's ``Options`` dataclass.
+
+    ``minimum`` and ``maximum`` are inclusive. The field's annotation (``int``, ``float``, ``bool``
+    or ``str``) says how text is read.
+    """
+    facts = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    return dataclasses.field(default=default, metadata=facts)
+
+
+def parse_spec(text: str) -> tuple[str, dict[str, list[str]]]:
+    """Split ``name[opt=value,opt=value,value]`` into the name and the values of each option.
+
+    Several values of one option stand for several variants.
+
+    >>> parse_spec("hpss[margin=1,2,4]")
+    ('hpss', {'margin': ['1', '2', '4']})
+    """
+    matched = _SPEC.fullmatch(text.strip())
+    if matched is None:
+        raise SepbenchError(f"method {text!r}: write it as NAME or NAME[option=value,...]")
+    values: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    for part in filter(None, (part.strip() for part in (matched["options"] or "").split(","))):
+        key, equals, value = part.partition("=")
+        if equals:
+            current = values.setdefault(key.strip(), [])
+            current.append(value.strip())
+        elif current is None:
+            raise SepbenchError(
+                f"method {text!r}: {part!r} has no option name; write option={part}"
+            )
+        else:
+            current.append(part)
+    return matched["name"].strip(), values
+
+
+def expand(values: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """Return one choice of values for each combination, first option slowest.
+
+    >>> expand({"margin": ["1", "2"], "kernel": ["31"]})
+    [{'margin': '1', 'kernel': '31'}, {'margin': '2', 'kernel': '31'}]
+    """
+    return [
+        dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())
+    ]
+
+
+def build(options_type: type[Any], values: Mapping[str, Any], *, method: str) -> Any:
+    """Make the options of ``method`` from texts or YAML values, checked against their ranges."""
+    types = get_type_hints(options_type)
+    fields = {field.name: field for field in dataclasses.fields(options_type)}
+    checked = {}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in fields:
+            raise SepbenchError(f"method {method}: no option {key!r}{_instead(name, list(fields))}")
+        checked[name] = _check(fields[name], types[name], value, method)
+    return options_type(**checked)
+
+
+def describe(options_type: type[Any]) -> list[dict[str, Any]]:
+    """Return name, type, default, range, choices and help of every option, ready for JSON."""
+    types = get_type_hints(options_type)
+    return [
+        {
+            "name": field.name,
+            "type": types[field.name].__name__,
+            "default": field.default,
+            **{key: field.metadata.get(key) for key in ("minimum", "maximum", "choices", "help")},
+        }
+        for field in dataclasses.fields(options_type)
+    ]
+
+
+def changed(options: Any) -> dict[str, Any]:
+    """Return the options that differ from their defaults, in the order they are declared."""
+    return {
+        field.name: getattr(options, field.name)
+        for field in dataclasses.fields(options)
+        if getattr(options, field.name) != field.default
+    }
+
+
+def label(method: str, options: Any) -> str:
+    """Return the one way to write a method variant: ``name`` or ``name[opt=value,...]``."""
+    differing = ",".join(f"{key}={_text(value)}" for key, value in changed(options).items())
+    return f"{method}[{differing}]" if differing else method
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+def _instead(name: str, known: list[str]) -> str:
+    if not known:
+        return "; it has no options"
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(known)}"
+
+
+def _check(field: dataclasses.Field[Any], kind: type, value: Any, method: str) -> Any:
+    shown = f"method {method}: option {field.name}={value}"
+    try:
+        converted = _convert(value, kind)
+    except (ValueError, TypeError):
+        raise SepbenchError(f"{shown}: expected {kind.__name__}") from None
+    low, high = field.metadata.get("minimum"), field.metadata.get("maximum")
+    choices = field.metadata.get("choices")
+    if choices is not None and converted not in choices:
+        raise SepbenchError(f"{shown}: choose one of {', '.join(map(str, choices))}")
+    # Written so that NaN, which compares false with everything, is out of range too.
+    if (low is not None and not converted >= low) or (high is not None and not converted <= high):
+        raise SepbenchError(f"{shown}: must be {_range(low, high)}")
+    return converted
+
+
+def _convert(value: Any, kind: type) -> Any:
+    if kind is bool:
+        return value if isinstance(value, bool) else _truth(str(value))
+    if kind is int:
+        number = float(value)
+        if number != int(number):
+            raise ValueError(value)
+        return int(number)
+    return kind(value)
+
+
+def _truth(word: str) -> bool:
+    if word.lower() not in _WORDS_OF_TRUTH:
+        raise ValueError(word)
+    return _WORDS_OF_TRUTH[word.lower()]
+
+
+def _range(low: float | None, high: float | None) -> str:
+    if low is None:
+        return f"at most {high:g}"
+    return f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"

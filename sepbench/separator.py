@@ -1,0 +1,129 @@
+"""The contract every separator fulfils.
+
+A separator is one class: facts that a machine can read, and two methods. It sees a tensor and
+returns tensors; files, devices, sample rates, blocks, timing and scores are the host's business.
+
+Keep heavy imports (torch among them) out of the module that holds the class, or inside its
+methods: ``sepbench methods`` reads the facts of every installed separator in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sepbench.options import NoOptions, option
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["NoOptions", "OracleSeparator", "Requirement", "Separator", "Weights", "option"]
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A module that a separator imports and that may be missing, and the command that brings it."""
+
+    module: str
+    install: str
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file of trained weights: its path inside the plugin's package, and its sha256 in hex."""
+
+    file: str
+    sha256: str
+
+
+class Separator(ABC):
+    """Splits a mixture into stems.
+
+    Facts are class attributes; one that depends on the options may be a property instead.
+    """
+
+    name: ClassVar[str]
+    """What users type: lower case letters, digits and hyphens."""
+
+    summary: ClassVar[str]
+    """One sentence: what it does and by which method."""
+
+    stems: tuple[str, ...]
+    """What it makes, names from `sepbench.stems.STEMS`."""
+
+    remainder: str | None = None
+    """The stem of ``stems`` that `separate` leaves out and the host makes as mixture minus the rest.
+
+    The stems of a separator with a remainder sum to the mixture exactly.
+    """
+
+    sample_rate: int | None = None
+    """Hz at which `separate` works; none: any rate. The host resamples there and back."""
+
+    channels: int | None = None
+    """1: channels are fed one at a time; 2: stereo; none: any number at once."""
+
+    context: float | None = None
+    """Seconds of surround a block needs for its inside to come out as in the whole song.
+
+    None: the method must see the whole song at once.
+    """
+
+    version: ClassVar[str] = "1"
+    """Changes whenever the same input and options would give other numbers."""
+
+    licence: ClassVar[str]
+    """SPDX identifier of the code, and of the weights where they differ."""
+
+    citation: ClassVar[str]
+    """The publication the method comes from."""
+
+    trained_on: tuple[str, ...] = ()
+    """Data used in training as ``dataset`` or ``dataset/subset``; empty: nothing was trained."""
+
+    weights: Weights | None = None
+    """The file that `load` reads, none for methods without weights."""
+
+    needs: tuple[Requirement, ...] = ()
+    """Imports that may be missing on this machine."""
+
+    Options: ClassVar[type[Any]] = NoOptions
+    """A frozen dataclass of `option` fields: defaults, ranges and help of everything tunable."""
+
+    options: Any
+
+    def __init__(self, options: Any = None) -> None:
+        self.options = self.Options() if options is None else options
+
+    def load(self, device: torch.device) -> None:  # noqa: B027 - most methods have nothing to load
+        """Read weights and build networks on ``device``; called once, before the first song."""
+
+    @abstractmethod
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return every stem of ``stems`` but the ``remainder``.
+
+        Shape:
+            mixture: float32 ``(channels, samples)`` on the device given to `load`.
+            each stem: as the mixture.
+
+        The same input and options give the same output; no global random state is touched.
+        """
+
+
+class OracleSeparator(Separator):
+    """An upper bound: a separator that is shown the answer.
+
+    The host gives it the references of the track it is evaluated on, so it runs in ``evaluate``
+    and never in ``separate``.
+    """
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        raise TypeError(f"{self.name} is an oracle: it needs the true stems")
+
+    @abstractmethod
+    def separate_knowing(
+        self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Return the stems of ``mixture`` given the true ones, each ``(channels, samples)``."""
