@@ -2,7 +2,7 @@
 
 
 class SepbenchError(Exception):
-    """What went wrong in the words of the person who can mend it: the file or method, then the cure.
+    """What went wrong and its cure, in the words of the person who can mend it.
 
     The command line prints it as one line and exits with status 2. Any other exception is a bug
     and keeps its traceback.

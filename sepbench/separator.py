@@ -4,7 +4,7 @@ A separator is one class: facts that a machine can read, and two methods. It see
 returns tensors; files, devices, sample rates, blocks, timing and scores are the host's business.
 
 Keep heavy imports (torch among them) out of the module that holds the class, or inside its
-methods: ``sepbench methods`` reads the facts of every installed separator in a fraction of a second.
+methods: ``sepbench methods`` reads the facts of all separators in a fraction of a second.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Separator(ABC):
     """What it makes, names from `sepbench.stems.STEMS`."""
 
     remainder: str | None = None
-    """The stem of ``stems`` that `separate` leaves out and the host makes as mixture minus the rest.
+    """The stem that `separate` leaves out and the host makes as mixture minus all others.
 
     The stems of a separator with a remainder sum to the mixture exactly.
     """
@@ -120,6 +120,7 @@ class OracleSeparator(Separator):
     """
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Raise, because an oracle separates only what it is shown."""
         raise TypeError(f"{self.name} is an oracle: it needs the true stems")
 
     @abstractmethod

@@ -1,0 +1,1 @@
+"""Songs with known stems, whatever the layout they are stored in."""

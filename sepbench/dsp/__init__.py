@@ -1,0 +1,1 @@
+"""Signal processing in torch that plugins build on."""
