@@ -1,0 +1,179 @@
+"""Runs methods on tracks: skips what is done, isolates what fails, keeps every score at once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import TimeoutError as TookTooLong
+from dataclasses import dataclass
+from multiprocessing import get_context
+from queue import SimpleQueue
+from typing import Any
+
+from joblib import Parallel, delayed
+from pebble import ProcessExpired, ProcessPool
+
+import sepbench
+from sepbench import blocks
+from sepbench.datasets.base import Track
+from sepbench.registry import Method
+from sepbench.results import Record, Settings, Store, fingerprint
+from sepbench.separator import Separator
+from sepbench.worker import Task, work
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run and how, apart from the methods and tracks themselves.
+
+    ``device`` is a resolved name such as ``cpu`` or ``cuda:0``; ``timeout`` counts seconds a
+    method may take on a track; ``isolate`` runs separators in processes of their own, so that
+    one that crashes costs one row.
+    """
+
+    metrics: tuple[str, ...] = ("sdr",)
+    device: str = "cpu"
+    jobs: int = 1
+    timeout: float | None = None
+    isolate: bool = True
+    save_stems: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """One cell of the matrix is finished: its record, and whether it was there already."""
+
+    record: Record
+    kept: bool
+
+
+def run(
+    tracks: Sequence[Track],
+    methods: Sequence[Method],
+    store: Store,
+    plan: Plan,
+    *,
+    on_done: Callable[[Done], None] = lambda done: None,
+) -> list[Record]:
+    """Score every method on every track that the store does not hold yet; return all records.
+
+    Tracks are the outer loop: what the scores need of the references alone is computed once a
+    track and serves all methods. ``on_done`` is called after each cell, from worker threads.
+    """
+    settings = store.settings
+    records: list[Record] = []
+
+    def finish(record: Record, *, kept: bool) -> None:
+        records.append(record)
+        on_done(Done(record, kept))
+
+    def one_track(track: Track) -> None:
+        pending = []
+        for task in _tasks(track, methods, settings, store, plan):
+            known = store.load(task.label, track.subset, track.name)
+            if known is not None and known.fingerprint == task.fingerprint and _has_stems(task):
+                finish(known, kept=True)
+            else:
+                pending.append(task)
+        if not pending:
+            return
+        lane = lanes.get()
+        try:
+            for task in pending:
+                record = lane.run(task)
+                store.save(record)
+                finish(record, kept=False)
+        finally:
+            lanes.put(lane)
+
+    lanes: SimpleQueue[_Lane] = SimpleQueue()
+    for _ in range(plan.jobs):
+        lanes.put(_Lane(isolate=plan.isolate, timeout=plan.timeout))
+    try:
+        Parallel(n_jobs=plan.jobs, backend="threading")(delayed(one_track)(t) for t in tracks)
+    finally:
+        for _ in range(plan.jobs):
+            lanes.get().stop()
+    return records
+
+
+def _tasks(
+    track: Track, methods: Iterable[Method], settings: Settings, store: Store, plan: Plan
+) -> Iterator[Task]:
+    digest = track.digest(start=settings.start, duration=settings.duration)
+    for method in methods:
+        separator = method.create()
+        identity = _identity(method, separator, digest, track, plan)
+        folder = store.stems_folder(method.label, track.subset, track.name)
+        yield Task(
+            track=track,
+            settings=settings,
+            label=method.label,
+            separator=method.separator,
+            options=method.options,
+            metrics=plan.metrics,
+            device=plan.device,
+            stems_folder=folder if plan.save_stems else None,
+            identity=identity,
+            fingerprint=fingerprint(identity),
+            trained_on_this=bool(set(separator.trained_on) & set(track.part_of)),
+        )
+
+
+def _identity(
+    method: Method, separator: Separator, digest: str, track: Track, plan: Plan
+) -> dict[str, Any]:
+    """Collect everything that can change a score of this method on this track."""
+    return {
+        "sepbench": sepbench.__version__,
+        "method": method.name,
+        "version": separator.version,
+        "distribution": method.distribution,
+        "options": vars(method.options),
+        "weights": separator.weights.sha256 if separator.weights else None,
+        "audio": digest,
+        "rate": track.rate,
+        "blocks": [blocks.GRID, blocks.BLOCK_SECONDS, blocks.FADE_SECONDS],
+        "device": plan.device.partition(":")[0],
+        "metrics": sorted(plan.metrics),
+    }
+
+
+def _has_stems(task: Task) -> bool:
+    folder = task.stems_folder
+    return folder is None or all(
+        (folder / f"{name}.wav").is_file() for name in task.separator(task.options).stems
+    )
+
+
+class _Lane:
+    """Where cells run one after another: a process of its own, replaced when it dies, or here."""
+
+    def __init__(self, *, isolate: bool, timeout: float | None) -> None:
+        self._timeout = timeout
+        self._pool = _new_pool() if isolate else None
+
+    def run(self, task: Task) -> Record:
+        if self._pool is None:
+            return work(task)
+        future = self._pool.schedule(work, args=(task,), timeout=self._timeout)
+        try:
+            return future.result()
+        except TookTooLong:
+            reason = f"took longer than --timeout {self._timeout:g} seconds"
+        except ProcessExpired as death:
+            code = death.exitcode
+            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+            hint = "; out of memory?" if code == -signal.SIGKILL else ""
+            reason = f"its process died ({how}{hint})"
+        return task.record(error=f"method {task.label} {reason}")
+
+    def stop(self) -> None:
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool.join()
+
+
+def _new_pool() -> ProcessPool:
+    # Spawned, not forked: torch's threads and CUDA do not survive a fork.
+    return ProcessPool(max_workers=1, context=get_context("spawn"))

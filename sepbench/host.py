@@ -1,0 +1,169 @@
+"""Runs any separator on any audio: rate, channels, blocks with cross-fade, device, remainder stem.
+
+The way of the samples, all of it in pieces so that memory does not grow with the song where the
+separator declares a finite ``context``::
+
+    chunks --> resample --> blocks --> separate --> cross-fade --> resample back --> stems
+       |                                                                              |
+       +------------------------ delayed mixture ---------------- minus stems --> remainder
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sepbench.audio import StreamResampler
+from sepbench.blocks import Samples, in_blocks, join
+from sepbench.errors import SepbenchError
+from sepbench.measure import Usage
+from sepbench.separator import Separator
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Separation:
+    """The stems of one song, each ``(channels, samples)``, and what they cost."""
+
+    stems: dict[str, Samples]
+    seconds: float
+    peak_bytes: int
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device called ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    ``auto`` is the first CUDA device, else the CPU. Raises `SepbenchError` for one not here.
+    """
+    import torch
+
+    cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda:0" if cuda else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type == "cpu" or (device.type == "mps" and torch.backends.mps.is_available()):
+        return device
+    if device.type == "cuda" and (device.index or 0) < cuda:
+        return torch.device("cuda", device.index or 0)
+    here = ", ".join(["cpu", *(f"cuda:{index}" for index in range(cuda))])
+    raise SepbenchError(f"device {name!r} is not available; this machine has {here}")
+
+
+def separate(
+    separator: Separator,
+    mixture: Samples,
+    *,
+    rate: int,
+    device: torch.device,
+    references: Mapping[str, Samples] | None = None,
+) -> Separation:
+    """Separate one song held in memory, measured.
+
+    Shape:
+        mixture, references and every stem: ``(channels, samples)``.
+    """
+    pieces: dict[str, list[Samples]] = {}
+    with Usage(device) as usage:
+        for part in stream(separator, [mixture], rate=rate, device=device, references=references):
+            for name, samples in part.items():
+                pieces.setdefault(name, []).append(samples)
+    stems = {
+        name: parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        for name, parts in pieces.items()
+    }
+    return Separation(stems, usage.seconds, usage.peak_bytes)
+
+
+def stream(
+    separator: Separator,
+    chunks: Iterable[Samples],
+    *,
+    rate: int,
+    device: torch.device,
+    references: Mapping[str, Samples] | None = None,
+) -> Iterator[dict[str, Samples]]:
+    """Separate a song that arrives in chunks of any length; yield its stems piece by piece.
+
+    The pieces of each stem join to exactly as many samples as came in. ``separator`` has been
+    loaded on ``device``. ``references`` are at ``rate`` too and go to oracles alone.
+    """
+    inner_rate = separator.sample_rate or rate
+    delay = _Delay()
+    inner = _resampled(delay.tee(chunks), rate, inner_rate)
+    backs: dict[str, StreamResampler] = {}
+    for stems in in_blocks(separator, inner, inner_rate, device, references, rate):
+        if inner_rate != rate:
+            if not backs:
+                backs = {name: StreamResampler(inner_rate, rate) for name in stems}
+            stems = {name: backs[name].process(stem) for name, stem in stems.items()}
+        yield from _complete(separator, stems, delay, last=False)
+    # The resamplers hold back some samples, and rounding may leave one more or less than came in.
+    held = {name: back.finish() for name, back in backs.items()}
+    yield from _complete(separator, held, delay, last=True)
+
+
+class _Delay:
+    """Holds the mixture until the stems made of it come out."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[Samples] = deque()
+        self.held = 0
+
+    def tee(self, chunks: Iterable[Samples]) -> Iterator[Samples]:
+        for chunk in chunks:
+            self._pieces.append(chunk)
+            self.held += chunk.shape[1]
+            yield chunk
+
+    def take(self, count: int) -> Samples:
+        taken = []
+        self.held -= count
+        while count:
+            piece = self._pieces.popleft()
+            if piece.shape[1] > count:
+                self._pieces.appendleft(piece[:, count:])
+                piece = piece[:, :count]
+            taken.append(piece)
+            count -= piece.shape[1]
+        return join(taken)
+
+
+def _complete(
+    separator: Separator, stems: dict[str, Samples], delay: _Delay, *, last: bool
+) -> Iterator[dict[str, Samples]]:
+    """Fit the pieces to the mixture still owed, and add the remainder."""
+    if not stems:
+        return
+    available = next(iter(stems.values())).shape[1]
+    count = delay.held if last else min(available, delay.held)
+    if count == 0:
+        return
+    if available < count:
+        missing = ((0, 0), (0, count - available))
+        stems = {name: np.pad(stem, missing) for name, stem in stems.items()}
+    complete = {name: stem[:, :count] for name, stem in stems.items()}
+    rest = delay.take(count)
+    if separator.remainder is not None:
+        for stem in complete.values():
+            rest = rest - stem
+        complete[separator.remainder] = rest
+    yield complete
+
+
+def _resampled(chunks: Iterable[Samples], rate: int, inner_rate: int) -> Iterator[Samples]:
+    if inner_rate == rate:
+        yield from chunks
+        return
+    resampler = StreamResampler(rate, inner_rate)
+    for chunk in chunks:
+        yield resampler.process(chunk)
+    yield resampler.finish()

@@ -1,0 +1,180 @@
+"""Finds separators by entry point, lazily; a broken one is listed with its reason, never fatal."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from typing import Any
+
+from sepbench import options as opts
+from sepbench.errors import SepbenchError
+from sepbench.separator import OracleSeparator, Separator
+from sepbench.stems import STEMS
+
+GROUP = "sepbench.separators"
+"""The entry-point group in which every separator, bundled or not, is found."""
+
+_FACTS = ("name", "summary", "stems", "licence", "citation")
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered separator: its class, or the reason why it cannot be used.
+
+    ``distribution`` is what brought it, as ``name version``. ``broken`` tells a faulty plugin from
+    one that merely lacks something optional.
+    """
+
+    name: str
+    distribution: str
+    separator: type[Separator] | None
+    reason: str | None = None
+    broken: bool = False
+
+
+@dataclass(frozen=True)
+class Method:
+    """A separator with options: one column of a comparison."""
+
+    label: str
+    separator: type[Separator]
+    options: Any
+    distribution: str
+
+    @property
+    def name(self) -> str:
+        """The separator's name, without options."""
+        return self.separator.name
+
+    @property
+    def is_oracle(self) -> bool:
+        """Whether it is shown the references."""
+        return issubclass(self.separator, OracleSeparator)
+
+    def create(self) -> Separator:
+        """Return a new separator with these options, not loaded yet."""
+        return self.separator(self.options)
+
+
+def entries() -> list[Entry]:
+    """Return every registered separator, sorted by name."""
+    return [_entry(points) for _, points in sorted(_points().items())]
+
+
+def resolve(spec: str) -> list[Method]:
+    """Return the variants that ``name[opt=value,...]`` stands for.
+
+    Raises `SepbenchError` for an unknown or unusable separator and for a wrong option.
+    """
+    name, values = opts.parse_spec(spec)
+    found = _points()
+    if name not in found:
+        close = difflib.get_close_matches(name, found, n=1)
+        cure = f"did you mean {close[0]!r}?" if close else "'sepbench methods' lists them"
+        raise SepbenchError(f"no method {name!r}; {cure}")
+    entry = _entry(found[name])
+    if entry.separator is None:
+        raise SepbenchError(f"method {name}: {entry.reason}")
+    return [_variant(entry.separator, chosen, entry.distribution) for chosen in opts.expand(values)]
+
+
+def resolve_all(specs: Sequence[str]) -> list[Method]:
+    """Return the variants of all ``specs`` in order, each once."""
+    return list({method.label: method for spec in specs for method in resolve(spec)}.values())
+
+
+def facts(separator: type[Separator], distribution: str = "") -> dict[str, Any]:
+    """Return what a separator declares about itself, ready for JSON."""
+    instance = separator()
+    return {
+        "name": separator.name,
+        "summary": separator.summary,
+        "stems": list(instance.stems),
+        "remainder": instance.remainder,
+        "sample_rate": instance.sample_rate,
+        "channels": instance.channels,
+        "context": instance.context,
+        "oracle": issubclass(separator, OracleSeparator),
+        "version": separator.version,
+        "licence": separator.licence,
+        "citation": separator.citation,
+        "trained_on": list(instance.trained_on),
+        "weights": vars(instance.weights) if instance.weights else None,
+        "options": opts.describe(separator.Options),
+        "distribution": distribution,
+    }
+
+
+def _variant(separator: type[Separator], values: dict[str, str], distribution: str) -> Method:
+    chosen = opts.build(separator.Options, values, method=separator.name)
+    return Method(opts.label(separator.name, chosen), separator, chosen, distribution)
+
+
+@cache
+def _points() -> dict[str, list[EntryPoint]]:
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=GROUP):
+        found.setdefault(point.name, []).append(point)
+    return found
+
+
+def _entry(points: list[EntryPoint]) -> Entry:
+    name = points[0].name
+    if len({point.value for point in points}) > 1:
+        owners = " and ".join(sorted(map(_owner, points)))
+        return Entry(name, owners, None, f"two plugins bear this name: {owners}", broken=True)
+    owner = _owner(points[0])
+    try:
+        separator = points[0].load()
+        fault = _fault(points[0], separator)
+        lack = None if fault else _lack(separator())
+    # A plugin may fail in any way at import, by SystemExit too; it must cost one row, not the tool.
+    except (Exception, SystemExit) as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        fault = f"import failed: {what} ({where.filename}:{where.lineno})"
+        return Entry(name, owner, None, fault, broken=True)
+    usable = None if fault or lack else separator
+    return Entry(name, owner, usable, fault or lack, broken=bool(fault))
+
+
+def _owner(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
+
+
+def _fault(point: EntryPoint, separator: Any) -> str | None:
+    if not (inspect.isclass(separator) and issubclass(separator, Separator)):
+        return f"{point.value} is no subclass of sepbench.separator.Separator"
+    if inspect.isabstract(separator):
+        missing = ", ".join(sorted(separator.__abstractmethods__))
+        return f"{point.value} does not define {missing}"
+    lacking = [fact for fact in _FACTS if not hasattr(separator, fact)]
+    if lacking:
+        return f"{point.value} does not declare {', '.join(lacking)}"
+    if separator.name != point.name or not _NAME.fullmatch(point.name):
+        return f"entry point {point.name!r} and class name {separator.name!r} must be the same word"
+    return _wrong_stems(separator())
+
+
+def _wrong_stems(separator: Separator) -> str | None:
+    unknown = [stem for stem in separator.stems if stem not in STEMS]
+    if unknown or not separator.stems:
+        return f"unknown stems {unknown}; choose among {', '.join(STEMS)}"
+    if separator.remainder is not None and separator.remainder not in separator.stems:
+        return f"its remainder {separator.remainder!r} is none of its stems"
+    return None
+
+
+def _lack(separator: Separator) -> str | None:
+    for need in separator.needs:
+        if find_spec(need.module) is None:
+            return f"needs {need.module}, which is not installed; {need.install}"
+    return None

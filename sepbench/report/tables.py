@@ -1,0 +1,182 @@
+"""Tidy tables made from the score store: one row a track and score, and their summary."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sepbench.metrics.protocols import PROTOCOLS, Protocol, reduce, used
+from sepbench.results import Record, StemResult, write_whole
+from sepbench.stems import STEMS
+
+SCORE_COLUMNS = (
+    "dataset subset track label method options oracle trained_on_this published stem set metric "
+    "protocol value mixture improvement frames frames_used error"
+).split()
+"""Columns of ``scores.csv``; values in dB, ``frames_used`` a share from 0 to 1."""
+
+SUMMARY_COLUMNS = (
+    "label method options oracle trained_on_this published stem set metric protocol statistic "
+    "value improvement tracks failed frames_used seconds_per_second peak_memory_mb error"
+).split()
+"""Columns of ``summary.csv``; ``seconds_per_second`` is processing time over length of audio."""
+
+
+def scores(records: Iterable[Record]) -> pd.DataFrame:
+    """Return one row for each track, method variant, stem, metric and protocol.
+
+    A failure is one row with its ``error``. The ``pooled`` protocol has no score of a single
+    track, so it appears in the summary alone.
+    """
+    rows = [row for record in records for row in _score_rows(record)]
+    return pd.DataFrame(rows, columns=SCORE_COLUMNS)
+
+
+def summary(records: Sequence[Record]) -> pd.DataFrame:
+    """Return one row for each method variant, stem, metric, protocol and statistic over tracks.
+
+    Improvements are over the unprocessed mixture in the same windows of the same tracks.
+    """
+    rows = []
+    for label in sorted({record.label for record in records}):
+        group = [record for record in records if record.label == label]
+        rows += list(_summary_rows(group))
+    return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table with six decimals, whole or not at all."""
+    text = io.StringIO()
+    frame.to_csv(text, index=False, float_format="%.6f", lineterminator="\n")
+    write_whole(path, text.getvalue())
+
+
+def _options_text(record: Record) -> str:
+    return record.label[len(record.method) :].strip("[]")
+
+
+def _facts(record: Record) -> dict[str, Any]:
+    return {
+        "label": record.label,
+        "method": record.method,
+        "options": _options_text(record),
+        "oracle": record.oracle,
+        "trained_on_this": record.trained_on_this,
+        "published": False,
+    }
+
+
+def _score_rows(record: Record) -> Iterator[dict[str, Any]]:
+    facts = {
+        "dataset": record.dataset,
+        "subset": record.subset,
+        "track": record.track,
+        **_facts(record),
+        "error": record.error or "",
+    }
+    if record.error is not None:
+        yield facts
+    for stem, result in _in_order(record.stems):
+        for protocol, metric in _measured(result):
+            if protocol.id == "pooled":
+                continue
+            estimate, mixture = _paired(result, protocol, metric)
+            value, floor = protocol.of_track(estimate), protocol.of_track(mixture)
+            yield {
+                **facts,
+                "stem": stem,
+                "set": "+".join(result.scenario),
+                "metric": _shown(metric),
+                "protocol": protocol.id,
+                "value": value,
+                "mixture": floor,
+                "improvement": value - floor,
+                "frames": len(estimate),
+                "frames_used": used(estimate),
+            }
+
+
+def _summary_rows(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
+    done = [record for record in records if record.error is None]
+    errors = [record.error for record in records if record.error is not None]
+    facts = {
+        **_facts(records[0]),
+        "failed": len(errors),
+        "error": errors[0] if errors else "",
+        "seconds_per_second": reduce("median", [_speed(record) for record in done]),
+        "peak_memory_mb": max((r.peak_bytes or 0 for r in done), default=np.nan) / 1e6,
+        "tracks": len(done),
+    }
+    if not done:
+        yield facts
+    for stem in STEMS:
+        results = [record.stems[stem] for record in done if stem in record.stems]
+        measured = dict.fromkeys(pair for result in results for pair in _measured(result))
+        for protocol, metric in measured:
+            having = [result for result in results if (protocol, metric) in _measured(result)]
+            pairs = [_paired(result, protocol, metric) for result in having]
+            for statistic in protocol.over_tracks:
+                value = protocol.of_data_set([pair[0] for pair in pairs], statistic)
+                yield {
+                    **facts,
+                    "stem": stem,
+                    "set": " or ".join(dict.fromkeys("+".join(r.scenario) for r in having)),
+                    "metric": _shown(metric),
+                    "protocol": protocol.id,
+                    "statistic": statistic,
+                    "value": value,
+                    "improvement": _improvement(pairs, protocol, value, statistic),
+                    "tracks": len(pairs),
+                    "frames_used": used([score for pair in pairs for score in pair[0]]),
+                }
+
+
+def _improvement(
+    pairs: Sequence[tuple[list[float], list[float]]],
+    protocol: Protocol,
+    value: float,
+    statistic: Any,
+) -> float:
+    if protocol.id == "pooled":
+        return value - protocol.of_data_set([mixture for _, mixture in pairs])
+    gains = [protocol.of_track(theirs) - protocol.of_track(mixture) for theirs, mixture in pairs]
+    return reduce(statistic, gains)
+
+
+def _in_order(stems: Mapping[str, StemResult]) -> list[tuple[str, StemResult]]:
+    return [(name, stems[name]) for name in STEMS if name in stems]
+
+
+def _measured(result: StemResult) -> list[tuple[Protocol, str]]:
+    return [
+        (protocol, metric)
+        for protocol in PROTOCOLS.values()
+        for metric in protocol.metrics
+        if metric in (result.frames if protocol.source == "frames" else result.totals)
+    ]
+
+
+def _paired(result: StemResult, protocol: Protocol, metric: str) -> tuple[list[float], list[float]]:
+    """Return the scores of the estimate and of the mixture in the windows that both have."""
+    if protocol.source == "totals":
+        return [result.totals[metric]], [result.mixture_totals.get(metric, np.nan)]
+    estimate = result.frames[metric]
+    mixture = result.mixture_frames.get(metric, [np.nan] * len(estimate))
+    usable = np.isfinite(estimate)
+    return estimate, [m if use else np.nan for m, use in zip(mixture, usable, strict=True)]
+
+
+def _shown(metric: str) -> str:
+    """Drop the family from an id such as ``nussl SI-SDR``: the protocol column has it."""
+    return metric.rpartition(" ")[2]
+
+
+def _speed(record: Record) -> float:
+    if record.seconds is None or not record.audio_seconds:
+        return np.nan
+    return record.seconds / record.audio_seconds

@@ -1,0 +1,185 @@
+"""One cell of the benchmark: separate one track with one method and score the stems.
+
+Runs in a process that lives as long as nothing goes wrong in it: a method stays loaded from track
+to track, and what the scores need of a track's references is kept while methods take turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sepbench import host
+from sepbench.audio import Writer
+from sepbench.datasets.base import Track, TrackAudio
+from sepbench.errors import SepbenchError
+from sepbench.results import Record, Settings, StemResult
+from sepbench.separator import OracleSeparator, Separator
+from sepbench.stems import SCENARIOS, SUMS, with_sums
+
+if TYPE_CHECKING:
+    from sepbench.blocks import Samples
+    from sepbench.metrics.scorer import TrackScorer
+
+
+@dataclass(frozen=True)
+class Task:
+    """A method, a track, and all that is to be known to make a `Record` of the two."""
+
+    track: Track
+    settings: Settings
+    label: str
+    separator: type[Separator]
+    options: Any
+    metrics: tuple[str, ...]
+    device: str
+    stems_folder: Path | None
+    identity: dict[str, Any]
+    fingerprint: str
+    trained_on_this: bool
+
+    def record(self, **results: Any) -> Record:
+        """Return the record of this task with these results, or with an ``error``."""
+        return Record(
+            dataset=self.settings.dataset,
+            subset=self.track.subset,
+            track=self.track.name,
+            label=self.label,
+            method=self.separator.name,
+            options=vars(self.options),
+            fingerprint=self.fingerprint,
+            identity=self.identity,
+            oracle=issubclass(self.separator, OracleSeparator),
+            trained_on_this=self.trained_on_this,
+            **results,
+        )
+
+
+def scenarios(stems: Sequence[str], references: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return, for each stem that can be scored, the set in which it is scored.
+
+    That is the largest set of stems with references that is either what the method itself makes
+    or one of `sepbench.stems.SCENARIOS`; a stem that is the sum of others is no part of their set.
+
+    >>> scenarios(["vocals", "drums", "bass", "other"], ["vocals", "accompaniment"])
+    {'vocals': ('vocals', 'accompaniment'), 'accompaniment': ('vocals', 'accompaniment')}
+    """
+    terms = [name for name in stems if not set(SUMS.get(name, ("",))) <= set(stems)]
+    estimates = with_sums(dict.fromkeys(stems, 0))
+    scored = [name for name in estimates if name in references]
+    sets = [tuple(n for n in members if n in scored) for members in (tuple(terms), *SCENARIOS)]
+    chosen = {}
+    for name in scored:
+        chosen[name] = max((members for members in sets if name in members), key=len)
+    return chosen
+
+
+def work(task: Task) -> Record:
+    """Do a task; what goes wrong in it becomes the record's ``error``."""
+    try:
+        return _work(task)
+    except SepbenchError as error:
+        return task.record(error=str(error))
+    except Exception as error:  # One cell must never cost the others, whatever it raises.
+        reason = " ".join(str(error).split())
+        return task.record(error=f"method {task.label}: {type(error).__name__}: {reason}")
+
+
+def _work(task: Task) -> Record:
+    device = host.choose_device(task.device)
+    song = _state.song(task)
+    separator = _state.separator(task)
+    oracle = isinstance(separator, OracleSeparator)
+    separation = host.separate(
+        separator,
+        song.mixture,
+        rate=song.rate,
+        device=device,
+        references=song.references if oracle else None,
+    )
+    if task.stems_folder is not None:
+        _save(separation.stems, song.rate, task.stems_folder)
+    return task.record(
+        stems=_scores(task, separation.stems),
+        seconds=separation.seconds,
+        audio_seconds=song.mixture.shape[1] / song.rate,
+        peak_bytes=separation.peak_bytes,
+        notes=tuple(song.notes),
+    )
+
+
+def _scores(task: Task, stems: Mapping[str, Samples]) -> dict[str, StemResult]:
+    import torch
+
+    scorer = _state.scorer(task)
+    estimates = {name: torch.from_numpy(stem) for name, stem in with_sums(stems).items()}
+    chosen = scenarios(list(stems), list(_state.song(task).references))
+    results = {}
+    for scenario in dict.fromkeys(chosen.values()):
+        scores = scorer.score({name: estimates[name] for name in scenario}, scenario=scenario)
+        for name in scenario:
+            if chosen[name] == scenario:
+                results[name] = StemResult(scenario=scenario, **vars(scores[name]))
+    if not results:
+        names = ", ".join(stems)
+        raise SepbenchError(f"track {task.track.name}: no reference for any of {names}")
+    return {name: results[name] for name in chosen}
+
+
+def _save(stems: Mapping[str, Samples], rate: int, folder: Path) -> None:
+    for name, samples in stems.items():
+        with Writer(folder / f"{name}.wav", rate, samples.shape[0], subtype="FLOAT") as writer:
+            writer.write(samples)
+
+
+class _State:
+    """What a worker keeps between tasks."""
+
+    def __init__(self) -> None:
+        self._separators: dict[tuple[str, str], Separator] = {}
+        self._song: tuple[tuple[Any, ...], TrackAudio] | None = None
+        self._scorer: tuple[tuple[Any, ...], TrackScorer] | None = None
+
+    def separator(self, task: Task) -> Separator:
+        key = (task.label, task.device)
+        if key not in self._separators:
+            separator = task.separator(task.options)
+            separator.load(host.choose_device(task.device))
+            self._separators[key] = separator
+        return self._separators[key]
+
+    def song(self, task: Task) -> TrackAudio:
+        key = _song_key(task)
+        if self._song is None or self._song[0] != key:
+            self._song = self._scorer = None  # Let go of one song before reading the next.
+            settings = task.settings
+            loaded = task.track.load(start=settings.start, duration=settings.duration)
+            self._song = (key, loaded)
+        return self._song[1]
+
+    def scorer(self, task: Task) -> TrackScorer:
+        import torch
+
+        from sepbench.metrics.scorer import TrackScorer
+
+        key = (*_song_key(task), task.metrics, task.device)
+        if self._scorer is None or self._scorer[0] != key:
+            song = self.song(task)
+            scorer = TrackScorer(
+                {name: torch.from_numpy(stem) for name, stem in song.references.items()},
+                torch.from_numpy(song.mixture),
+                song.rate,
+                metrics=task.metrics,
+                device=task.device,
+            )
+            self._scorer = (key, scorer)
+        return self._scorer[1]
+
+
+def _song_key(task: Task) -> tuple[Any, ...]:
+    return (task.settings, task.track.subset, task.track.name, task.identity["audio"])
+
+
+_state = _State()
