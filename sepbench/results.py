@@ -54,7 +54,8 @@ class StemResult:
 
     ``frames`` and ``totals`` are the estimate's scores per window and per track by metric;
     ``mixture_frames`` and ``mixture_totals`` those of the unprocessed mixture in its place.
-    ``scenario`` names the stems that were scored together with it.
+    ``scenario`` names the stems that were scored together with it; ``notes`` says why a score is
+    missing or not to be trusted.
     """
 
     scenario: tuple[str, ...]
@@ -62,6 +63,7 @@ class StemResult:
     totals: dict[str, float]
     mixture_frames: dict[str, list[float]] = field(default_factory=dict)
     mixture_totals: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -229,11 +231,13 @@ def _frames(scores: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
 def _read(path: Path) -> Record | None:
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))["sepbench"]
-        stems = {
-            name: StemResult(**{**result, "scenario": tuple(result["scenario"])})
-            for name, result in plain.pop("stems").items()
-        }
+        stems = {name: _stem_result(result) for name, result in plain.pop("stems").items()}
         return Record(**{**plain, "stems": stems, "notes": tuple(plain["notes"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # Not ours, of another version, or damaged: as good as absent, so it is made again.
         return None
+
+
+def _stem_result(plain: Mapping[str, Any]) -> StemResult:
+    tuples = {key: tuple(plain[key]) for key in ("scenario", "notes")}
+    return StemResult(**{**plain, **tuples})

@@ -1,0 +1,161 @@
+"""``sepbench evaluate``: methods on tracks, scored, with tables and plots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sepbench.cli import config
+from sepbench.cli.options import protocol_option
+from sepbench.metrics.protocols import METRIC_SETS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sepbench.benchmark import Done, Plan
+    from sepbench.datasets.base import Track
+    from sepbench.registry import Method
+    from sepbench.results import Store
+
+
+@click.command("evaluate")
+@click.option(
+    "--config",
+    expose_value=False,
+    is_eager=True,
+    callback=config.read,
+    metavar="FILE",
+    help="YAML with these options as keys, or the name of a shipped one; the command line wins.",
+)
+@click.option("--all", "all_methods", is_flag=True, help="Every installed method.")
+@click.option(
+    "-m",
+    "--method",
+    "specs",
+    multiple=True,
+    metavar="METHOD[opt=value,...]",
+    help="A separator, with options if need be; may be given several times.",
+)
+@click.option("--dataset", default="excerpt", show_default=True, help="See 'sepbench data'.")
+@click.option("--root", type=click.Path(path_type=Path), help="Where the data set lies.")
+@click.option("--subset", default="test", show_default=True, help="train, valid, test or all.")
+@click.option("--track", "patterns", multiple=True, metavar="GLOB", help="Only these tracks.")
+@click.option("--start", type=click.FloatRange(min=0), default=0.0, help="Begin here, in seconds.")
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds of each track.",
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    type=click.Choice(list(METRIC_SETS)),
+    default=["sdr"],
+    show_default=True,
+    help="Set of scores; may be given several times.",
+)
+@protocol_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the run.  [default: results/<dataset>]",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, help="Tracks at the same time.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Give up on a method that takes longer on a track.",
+)
+@click.option("--save-stems", is_flag=True, help="Keep the separated audio in the run's folder.")
+@click.option(
+    "--isolate/--no-isolate",
+    default=True,
+    show_default=True,
+    help="Run separators in processes of their own, so that a crash costs one row.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary for programs.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    all_methods: bool,
+    specs: tuple[str, ...],
+    dataset: str,
+    root: Path | None,
+    subset: str,
+    patterns: tuple[str, ...],
+    start: float,
+    duration: float | None,
+    protocol: str,
+    out: Path | None,
+    as_json: bool,
+    **how: Any,
+) -> None:
+    """Run methods on the tracks of a data set and score their stems.
+
+    \b
+    sepbench evaluate --all
+    sepbench evaluate -m hpss -m repet-sim --dataset musdb18-hq --root ~/musdb18hq
+
+    Leaves the scores of every track, scores.csv, summary.csv and boxplots in the run's folder.
+    Stopped at any point, the same command goes on where it was.
+    """
+    from sepbench import host
+    from sepbench.benchmark import Plan
+    from sepbench.cli.console import fail, say
+    from sepbench.cli.report import present
+    from sepbench.datasets import open_dataset, select
+    from sepbench.results import Settings, Store
+
+    methods, unavailable, broken = _methods(all_methods, specs)
+    for line in unavailable:
+        (fail if broken else say)(line)
+    tracks = select(open_dataset(dataset, root), subset, patterns)
+    settings = Settings(dataset, subset, start, duration)
+    store = Store.create(out or Path("results") / settings.default_name, settings)
+    plan = Plan(**{**how, "device": str(host.choose_device(how["device"]))})
+    failures = _run(tracks, methods, store, plan)
+    present(store, protocol, as_json=as_json)
+    if failures or broken:
+        ctx.exit(1)
+
+
+def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], list[str], bool]:
+    """Return the methods asked for, what cannot be used and why, and whether any is broken."""
+    from sepbench import registry
+
+    if all_methods == bool(specs):
+        raise click.UsageError("choose the methods: either --all or -m METHOD")
+    if specs:
+        return registry.resolve_all(specs), [], False
+    entries = registry.entries()
+    usable = [entry.name for entry in entries if entry.separator is not None]
+    missing = [entry for entry in entries if entry.separator is None]
+    lines = [f"{entry.name} is left out: {entry.reason}" for entry in missing]
+    return registry.resolve_all(usable), lines, any(entry.broken for entry in missing)
+
+
+def _run(tracks: Sequence[Track], methods: Sequence[Method], store: Store, plan: Plan) -> int:
+    """Run the matrix with a progress bar; return how many cells failed."""
+    from sepbench import benchmark
+    from sepbench.cli.console import counting, fail, say
+
+    kept = 0
+    with counting() as bar:
+        task = bar.add_task("starting", total=len(tracks) * len(methods))
+
+        def on_done(done: Done) -> None:
+            nonlocal kept
+            kept += done.kept
+            bar.update(task, advance=1, description=f"{done.record.label}  {done.record.track}")
+            if done.record.error is not None:
+                fail(f"{done.record.track}: {done.record.error}")
+
+        records = benchmark.run(tracks, methods, store, plan, on_done=on_done)
+    if kept:
+        say(f"{kept} of {len(records)} scores were there already")
+    return sum(record.error is not None for record in records)

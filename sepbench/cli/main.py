@@ -1,0 +1,54 @@
+"""The command ``sepbench``: its verbs, loaded when they are used, and its errors in one line."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from sepbench import __version__
+from sepbench.errors import SepbenchError
+
+_VERBS = ("separate", "evaluate", "report", "methods", "data")
+
+
+class _OneLineError(click.ClickException):
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"{click.style('error:', fg='red')} {self.message}", err=True)
+
+
+class _Verbs(click.Group):
+    """Imports the module of a verb only when that verb, or the list of all, is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"sepbench.cli.{name}").command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SepbenchError as error:
+            if ctx.params["debug"]:
+                raise
+            raise _OneLineError(str(error)) from error
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sepbench")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Run many music source separators on the same songs, and say which one is better.
+
+    \b
+    sepbench separate -m hpss song.wav      stems of a song in ./separated
+    sepbench evaluate --all                 every method on the built-in excerpt, scored
+    sepbench methods                        what is installed
+    """

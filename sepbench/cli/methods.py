@@ -1,0 +1,106 @@
+"""``sepbench methods``: what is installed, and what each method declares about itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sepbench import registry
+from sepbench.errors import SepbenchError
+from sepbench.registry import Entry
+
+
+@click.command("methods")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+def command(name: str | None, as_json: bool) -> None:
+    """List the separators that are installed, or say all about one of them."""
+    entries = registry.entries()
+    if name is not None:
+        entries = [_one(name, entries)]
+    described = [_describe(entry) for entry in entries]
+    if as_json:
+        from sepbench.cli.console import show_json
+
+        show_json(described if name is None else described[0])
+    elif name is None:
+        _show_all(described)
+    else:
+        _show_one(described[0])
+
+
+def _one(name: str, entries: list[Entry]) -> Entry:
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    registry.resolve(name)  # Raises with the name that was probably meant.
+    raise SepbenchError(f"{name!r}: give the method's name without options")
+
+
+def _describe(entry: Entry) -> dict[str, Any]:
+    if entry.separator is None:
+        return {"name": entry.name, "available": False, "reason": entry.reason}
+    facts = registry.facts(entry.separator, entry.distribution)
+    return {**facts, "available": True, "reason": None}
+
+
+def _show_all(described: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    from sepbench.cli.console import show
+
+    table = Table("method", "stems", "rate", "trained on", "what it does", box=None)
+    for facts in described:
+        if facts["available"]:
+            table.add_row(
+                facts["name"],
+                " ".join(facts["stems"]),
+                _rate(facts),
+                " ".join(facts["trained_on"]) or "-",
+                facts["summary"],
+            )
+        else:
+            table.add_row(facts["name"], "", "", "", f"not available: {facts['reason']}")
+    show(table)
+
+
+def _show_one(facts: dict[str, Any]) -> None:
+    click.echo(facts["name"])
+    if not facts["available"]:
+        click.echo(f"  not available: {facts['reason']}")
+        return
+    context = facts["context"]
+    lines = {
+        "": facts["summary"],
+        "stems": ", ".join(facts["stems"]),
+        "rate": _rate(facts),
+        "channels": {None: "any, together", 1: "one by one", 2: "stereo"}[facts["channels"]],
+        "memory": "needs the whole song" if context is None else "bounded, whatever the length",
+        "runs in": "evaluate only (it is shown the true stems)" if facts["oracle"] else "all verbs",
+        "trained on": ", ".join(facts["trained_on"]) or "nothing: no training",
+        "licence": facts["licence"],
+        "source": facts["citation"],
+        "from": facts["distribution"],
+    }
+    for key, value in lines.items():
+        click.echo(f"  {key + ':' if key else '':12}{value}" if key else f"  {value}")
+    if facts["options"]:
+        click.echo(f"options, written {facts['name']}[option=value,...]:")
+    for opt in facts["options"]:
+        click.echo(f"  {opt['name']}={opt['default']}  {opt['help']}{_limits(opt)}")
+
+
+def _rate(facts: dict[str, Any]) -> str:
+    return f"{facts['sample_rate']} Hz" if facts["sample_rate"] else "any"
+
+
+def _limits(opt: dict[str, Any]) -> str:
+    if opt["choices"]:
+        return f" (one of {', '.join(map(str, opt['choices']))})"
+    low, high = opt["minimum"], opt["maximum"]
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f" (at least {low:g})"
+    return f" (at most {high:g})" if low is None else f" ({low:g} to {high:g})"

@@ -1,0 +1,108 @@
+"""``sepbench report``: tables and plots of a run, made again from its scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sepbench.cli.options import protocol_option
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+    from sepbench.results import Settings, Store
+
+
+@click.command("report")
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@protocol_option
+@click.option("--json", "as_json", is_flag=True, help="Print the summary for programs.")
+def command(run: Path, protocol: str, as_json: bool) -> None:
+    """Make the tables and plots of RUN, the folder of an evaluation, from its stored scores."""
+    from sepbench.results import Store
+
+    present(Store.open(run), protocol, as_json=as_json)
+
+
+def present(store: Store, protocol: str, *, as_json: bool) -> None:
+    """Write the tables and plots of a run beside its scores, and print the summary."""
+    from sepbench.cli.console import say, show, show_json
+    from sepbench.report.run import write
+
+    report = write(store, protocol)
+    if as_json:
+        show_json(
+            {
+                "run": str(store.folder),
+                "files": [str(path) for path in report.files],
+                "summary": report.summary.to_dict(orient="records"),
+            }
+        )
+        return
+    show(_table(report.summary, protocol, store.settings))
+    say("written: " + ", ".join(str(path) for path in report.files))
+
+
+def _table(summary: pd.DataFrame, protocol: str, settings: Settings) -> Table:
+    """Lay out one metric of one protocol: a row a method, a column a stem, best vocals first."""
+    from rich.table import Table
+
+    from sepbench.metrics.protocols import PROTOCOLS
+
+    chosen = PROTOCOLS[protocol]
+    metric = chosen.metrics[0].rpartition(" ")[2]
+    rows = summary[
+        (summary["protocol"] == protocol)
+        & (summary["metric"] == metric)
+        & (summary["statistic"] == chosen.over_tracks[0])
+    ]
+    stems = list(dict.fromkeys(rows["stem"]))
+    table = Table(
+        title=f"{metric} in {chosen.unit}, protocol {protocol}; data set {settings.dataset}",
+        caption=chosen.caption,
+        box=None,
+    )
+    table.add_column("method")
+    for stem in stems:
+        table.add_column(stem, justify="right")
+    for heading in ("windows", "times real time", "memory", "tracks"):
+        table.add_column(heading, justify="right")
+    for label, group in _best_first(rows, stems):
+        values = group.set_index("stem")["value"]
+        scores = [f"{values[stem]:.2f}" if stem in values else "" for stem in stems]
+        table.add_row(_marked(label, group), *scores, *_cost(group))
+    for _, failed in summary[summary["error"] != ""].drop_duplicates("label").iterrows():
+        table.add_row(f"{failed['label']}: failed on {failed['failed']}: {failed['error']}")
+    return table
+
+
+def _best_first(rows: pd.DataFrame, stems: list[str]) -> list[tuple[str, pd.DataFrame]]:
+    if not stems:
+        return []
+    groups = [(str(label), group) for label, group in rows.groupby("label", sort=False)]
+
+    def rank(item: tuple[str, pd.DataFrame]) -> tuple[float, ...]:
+        values = item[1].set_index("stem")["value"]
+        return tuple(-float(values[stem]) if stem in values else float("inf") for stem in stems)
+
+    return sorted(groups, key=rank)
+
+
+def _marked(label: str, group: pd.DataFrame) -> str:
+    first = group.iloc[0]
+    remark = " (oracle)" if first["oracle"] else ""
+    return label.replace("[", "\\[") + remark + (" †" if first["trained_on_this"] else "")
+
+
+def _cost(group: pd.DataFrame) -> list[Any]:
+    first = group.iloc[0]
+    speed, used = first["seconds_per_second"], group["frames_used"].min()
+    return [
+        "" if used != used else f"{used:.0%}",
+        "" if not speed > 0 else f"{1 / speed:.3g}",
+        f"{first['peak_memory_mb']:.0f} MB",
+        str(group["tracks"].max()),
+    ]
