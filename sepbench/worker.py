@@ -130,7 +130,7 @@ def _scores(task: Task, stems: Mapping[str, Samples]) -> dict[str, StemResult]:
 
 def _save(stems: Mapping[str, Samples], rate: int, folder: Path) -> None:
     for name, samples in stems.items():
-        with Writer(folder / f"{name}.wav", rate, samples.shape[0], subtype="FLOAT") as writer:
+        with Writer(folder / f"{name}.wav", rate, samples.shape[0], bit_depth="32f") as writer:
             writer.write(samples)
 
 

@@ -46,11 +46,15 @@ def noise(channels: int = 2, seconds: float = 3.0, rate: int = RATE) -> Samples:
     return generator.uniform(-0.5, 0.5, shape).astype(np.float32)
 
 
-def run(separator: Separator, mixture: Samples, rate: int = RATE, **more: Any) -> dict[str, Samples]:
+def run(
+    separator: Separator, mixture: Samples, rate: int = RATE, **more: Any
+) -> dict[str, Samples]:
     return host.separate(separator, mixture, rate=rate, device=CPU, **more).stems
 
 
-def in_chunks(separator: Separator, mixture: Samples, size: int, rate: int = RATE) -> dict[str, Any]:
+def in_chunks(
+    separator: Separator, mixture: Samples, size: int, rate: int = RATE
+) -> dict[str, Any]:
     chunks = [mixture[:, i : i + size] for i in range(0, mixture.shape[1], size)]
     parts = list(host.stream(separator, chunks, rate=rate, device=CPU))
     return {name: np.concatenate([p[name] for p in parts], axis=1) for name in parts[0]}
@@ -122,7 +126,7 @@ def test_resampling_there_and_back_keeps_a_tone_in_its_band(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Fake, "sample_rate", 22050)
-    time = np.arange(2 * 44100, dtype=np.float32) / 44100
+    time = np.arange(2 * 44100) / 44100
     tone = 0.5 * np.sin(2 * np.pi * 1000 * time)[None].astype(np.float32)
     kept = run(Fake(), tone, rate=44100)["vocals"] * 2
     middle = slice(4410, -4410)

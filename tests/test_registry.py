@@ -27,7 +27,10 @@ BROKEN = {
     "lacks": ("import a_module_that_is_not_here", "No module named 'a_module_that_is_not_here'"),
     "wrong-base": ("class Good: pass", "no subclass of sepbench.separator.Separator"),
     "abstract": (GOOD.replace("def separate", "def other"), "does not define separate"),
-    "factless": (GOOD.replace("    licence = 'MIT'\n", "").replace('licence = "MIT"', ""), "licence"),
+    "factless": (
+        GOOD.replace("    licence = 'MIT'\n", "").replace('licence = "MIT"', ""),
+        "licence",
+    ),
     "misnamed": (GOOD, "must be the same word"),
     "odd-stems": (
         GOOD.replace('"good"', '"odd-stems"').replace('("vocals",)', '("voice",)'),

@@ -57,7 +57,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
 @click.pass_context
 def command(
-    ctx: click.Context, songs: tuple[str, ...], specs: tuple[str, ...], as_json: bool, **rest: Any
+    ctx: click.Context, songs: tuple[str, ...], specs: tuple[str, ...], as_json: bool, **how: Any
 ) -> None:
     """Separate SONGs (files, globs or folders) into stems.
 
@@ -73,9 +73,10 @@ def command(
     from sepbench.errors import SepbenchError
     from sepbench.separation import Job, separate_file
 
-    job = Job(**rest)
+    job = Job(**how)
     methods = registry.resolve_all(specs)
-    job.check(methods)
+    for method in methods:
+        job.wanted(method)  # A stem that a method does not make is found out before any work.
     paths = expand(songs)
     written: list[dict[str, Any]] = []
     failures = 0

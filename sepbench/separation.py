@@ -1,0 +1,178 @@
+"""Separates one file into files: reads, runs the host, writes each stem whole or not at all."""
+
+from __future__ import annotations
+
+import math
+import string
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from sepbench import audio, host
+from sepbench.errors import SepbenchError
+from sepbench.registry import Method
+from sepbench.separator import Separator
+from sepbench.stems import with_sums
+
+if TYPE_CHECKING:
+    from sepbench.blocks import Samples
+
+_CHUNK = 1 << 19
+_FIELDS = {"method", "track", "stem"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """How songs are to be separated: the options of ``sepbench separate``."""
+
+    out: Path
+    stems: tuple[str, ...] = ()
+    start: float = 0.0
+    duration: float | None = None
+    format: str = "wav"
+    bit_depth: str = "24"
+    pattern: str = "{method}/{track}/{stem}"
+    device: str = "auto"
+    spectrogram: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        audio.check_format(self.format, self.bit_depth)
+        try:
+            fields = {name for _, name, _, _ in string.Formatter().parse(self.pattern) if name}
+        except ValueError as error:
+            raise SepbenchError(f"--name {self.pattern!r}: {error}") from None
+        if not fields <= _FIELDS or "stem" not in fields:
+            raise SepbenchError(
+                f"--name {self.pattern!r}: use {{method}}, {{track}} and {{stem}}, the last always"
+            )
+
+    def wanted(self, method: Method) -> list[str]:
+        """Return the stems of a method to be written, sums of others among them if asked for.
+
+        Raises `SepbenchError` for one that the method does not make.
+        """
+        made = list(method.create().stems)
+        if not self.stems:
+            return made
+        possible = list(with_sums(dict.fromkeys(made, 0)))
+        for stem in self.stems:
+            if stem not in possible:
+                raise SepbenchError(
+                    f"method {method.label} makes no stem {stem!r}; it has {', '.join(possible)}"
+                )
+        return list(self.stems)
+
+    def path(self, method: Method, song: Path, stem: str) -> Path:
+        """Return where a stem goes: below ``out``, whatever the song is called."""
+        names = {
+            "method": audio.safe_name(method.label),
+            "track": audio.safe_name(track_name(song)),
+            "stem": stem,
+        }
+        parts = PurePosixPath(self.pattern.format(**names)).parts
+        safe = [audio.safe_name(part) for part in parts if part != "/"]
+        return self.out.joinpath(*safe[:-1], f"{safe[-1]}.{self.format}")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of one song and method."""
+
+    song: Path
+    method: str
+    files: dict[str, Path]
+    kept: tuple[Path, ...]
+    seconds: float
+    audio_seconds: float
+    warnings: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the same, ready for JSON."""
+        return {
+            "song": str(self.song),
+            "method": self.method,
+            "files": {name: str(path) for name, path in self.files.items()},
+            "kept": [str(path) for path in self.kept],
+            "seconds": self.seconds,
+            "audio_seconds": self.audio_seconds,
+            "warnings": list(self.warnings),
+        }
+
+    def line(self) -> str:
+        """Return one line for a person."""
+        folder = next(iter(self.files.values())).parent
+        names = " ".join(path.name for path in self.files.values())
+        if not self.seconds:
+            return f"{folder}: kept {names}; --overwrite makes them anew"
+        speed = self.audio_seconds / self.seconds
+        return f"{folder}: {names} ({self.seconds:.1f} s, {speed:.3g} times real time)"
+
+
+def track_name(song: Path) -> str:
+    """Return a song's file name without its suffix, ``.stem.mp4`` being one.
+
+    >>> track_name(Path("a/My song.v2.stem.mp4"))
+    'My song.v2'
+    """
+    name = song.name
+    return name[: -len(".stem.mp4")] if name.lower().endswith(".stem.mp4") else song.stem
+
+
+def separate_file(
+    song: Path,
+    method: Method,
+    job: Job,
+    *,
+    on_progress: Callable[[float, float], None] = lambda done, total: None,
+) -> Written:
+    """Separate one song with one method and write its stems.
+
+    Stems that exist are kept unless the job says otherwise. ``on_progress`` is called with the
+    seconds done and the seconds there are. Raises `SepbenchError` naming the song.
+    """
+    files = {stem: job.path(method, song, stem) for stem in job.wanted(method)}
+    kept = tuple(path for path in files.values() if path.exists() and not job.overwrite)
+    missing = {stem: path for stem, path in files.items() if path not in kept}
+    if not missing:
+        return Written(song, method.label, files, kept, 0.0, 0.0, ())
+    device = host.choose_device(job.device)
+    separator = method.create()
+    separator.load(device)
+    started = time.perf_counter()
+    done = 0
+    with ExitStack() as stack:
+        reader = stack.enter_context(audio.open_reader(song))
+        rate, channels = reader.info.rate, reader.info.channels
+        total = min(job.duration or math.inf, reader.info.seconds - job.start)
+        writers = {
+            stem: stack.enter_context(audio.Writer(path, rate, channels, bit_depth=job.bit_depth))
+            for stem, path in missing.items()
+        }
+        chunks = _chunks(reader, separator, job)
+        for part in host.stream(separator, chunks, rate=rate, device=device):
+            stems = with_sums(part)
+            for stem, writer in writers.items():
+                writer.write(stems[stem])
+            done += next(iter(part.values())).shape[1]
+            on_progress(done / rate, total)
+    warnings = [f"{song}: {note}" for note in reader.notes]
+    warnings += [_clipping(writer) for writer in writers.values() if writer.clipped]
+    seconds = time.perf_counter() - started
+    return Written(song, method.label, files, kept, seconds, done / rate, tuple(warnings))
+
+
+def _chunks(reader: audio.Reader, separator: Separator, job: Job) -> Iterator[Samples]:
+    """Read piece by piece for a separator that works in blocks, at once for one that does not."""
+    if separator.context is None:
+        yield reader.read(start=job.start, duration=job.duration).samples
+    else:
+        yield from reader.blocks(_CHUNK, start=job.start, duration=job.duration)
+
+
+def _clipping(writer: audio.Writer) -> str:
+    cure = "" if writer.path.suffix == ".ogg" else "; --format wav --bit-depth 32f keeps them"
+    return f"{writer.path}: {writer.clipped} samples clipped, peak {writer.peak:.2f}{cure}"
