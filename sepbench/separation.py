@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import string
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -66,11 +68,11 @@ class Job:
                 )
         return list(self.stems)
 
-    def path(self, method: Method, song: Path, stem: str) -> Path:
-        """Return where a stem goes: below ``out``, whatever the song is called."""
+    def path(self, method: Method, track: str, stem: str) -> Path:
+        """Return where a stem goes: below ``out``, whatever the track is called."""
         names = {
             "method": audio.safe_name(method.label),
-            "track": audio.safe_name(track_name(song)),
+            "track": audio.safe_name(track),
             "stem": stem,
         }
         parts = PurePosixPath(self.pattern.format(**names)).parts
@@ -112,29 +114,76 @@ class Written:
         return f"{folder}: {names} ({self.seconds:.1f} s, {speed:.3g} times real time)"
 
 
-def track_name(song: Path) -> str:
-    """Return a song's file name without its suffix, ``.stem.mp4`` being one.
+@dataclass(frozen=True)
+class Order:
+    """One song to be separated with one method, and the file of each stem."""
 
-    >>> track_name(Path("a/My song.v2.stem.mp4"))
-    'My song.v2'
+    song: Path
+    method: Method
+    files: dict[str, Path]
+
+
+def plan(songs: Sequence[Path], methods: Sequence[Method], job: Job) -> list[Order]:
+    """Return what is to be done, song by song.
+
+    Raises `SepbenchError` for a stem that a method does not make, and where two stems would be
+    written to one file.
     """
-    name = song.name
-    return name[: -len(".stem.mp4")] if name.lower().endswith(".stem.mp4") else song.stem
+    orders = [
+        Order(song, method, {s: job.path(method, track, s) for s in job.wanted(method)})
+        for song, track in zip(songs, track_names(songs), strict=True)
+        for method in methods
+    ]
+    claimed: dict[Path, Path] = {}
+    for order in orders:
+        for path in order.files.values():
+            if path in claimed:
+                raise SepbenchError(
+                    f"{path} would be written twice, for {claimed[path]} and {order.song}; "
+                    "put {method}, {track} and {stem} into --name"
+                )
+            claimed[path] = order.song
+    return orders
+
+
+def track_names(songs: Sequence[Path]) -> list[str]:
+    """Return what to call each song: its file's name, and more of it where two would be alike.
+
+    >>> track_names([Path("a/one.wav"), Path("a/two.stem.mp4")])
+    ['one', 'two']
+    >>> track_names([Path("a/one.wav"), Path("b/one.wav"), Path("b/one.mp3")])
+    ['a - one.wav', 'b - one.wav', 'one.mp3']
+    """
+    choices = [
+        [
+            re.sub(r"\.stem\.mp4$|\.[^.]+$", "", song.name, flags=re.IGNORECASE) or song.name,
+            song.name,
+            f"{song.absolute().parent.name} - {song.name}",
+            str(song),
+        ]
+        for song in songs
+    ]
+    counts = [Counter(names) for names in zip(*choices, strict=True)]
+
+    def unique(names: Sequence[str]) -> str:
+        alone = (name for name, count in zip(names, counts, strict=True) if count[name] == 1)
+        return next(alone, names[-1])
+
+    return [unique(names) for names in choices]
 
 
 def separate_file(
-    song: Path,
-    method: Method,
+    order: Order,
     job: Job,
     *,
     on_progress: Callable[[float, float], None] = lambda done, total: None,
 ) -> Written:
-    """Separate one song with one method and write its stems.
+    """Separate a song and write its stems.
 
     Stems that exist are kept unless the job says otherwise. ``on_progress`` is called with the
     seconds done and the seconds there are. Raises `SepbenchError` naming the song.
     """
-    files = {stem: job.path(method, song, stem) for stem in job.wanted(method)}
+    song, method, files = order.song, order.method, order.files
     kept = tuple(path for path in files.values() if path.exists() and not job.overwrite)
     missing = {stem: path for stem, path in files.items() if path not in kept}
     if not missing:
@@ -145,7 +194,7 @@ def separate_file(
     started = time.perf_counter()
     done = 0
     with ExitStack() as stack:
-        reader = stack.enter_context(audio.open_reader(song))
+        reader = stack.enter_context(audio.Reader(song))
         rate, channels = reader.info.rate, reader.info.channels
         total = min(job.duration or math.inf, reader.info.seconds - job.start)
         writers = {

@@ -63,6 +63,7 @@ def counting() -> Progress:
         TimeRemainingColumn(),
         console=messages,
         transient=True,
+        disable=not messages.is_terminal,
     )
 
 
@@ -76,6 +77,7 @@ def fraction() -> Progress:
         TimeRemainingColumn(),
         console=messages,
         transient=True,
+        disable=not messages.is_terminal,
     )
 
 

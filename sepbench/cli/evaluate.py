@@ -79,9 +79,7 @@ if TYPE_CHECKING:
     help="Run separators in processes of their own, so that a crash costs one row.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary for programs.")
-@click.pass_context
 def command(
-    ctx: click.Context,
     all_methods: bool,
     specs: tuple[str, ...],
     dataset: str,
@@ -121,7 +119,7 @@ def command(
     failures = _run(tracks, methods, store, plan)
     present(store, protocol, as_json=as_json)
     if failures or broken:
-        ctx.exit(1)
+        click.get_current_context().exit(1)
 
 
 def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], list[str], bool]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 
 @click.command("separate")
@@ -55,10 +58,7 @@ import click
 @click.option("--spectrogram", is_flag=True, help="Draw mixture, stems and masks beside the stems.")
 @click.option("--overwrite", is_flag=True, help="Make stems anew that exist already.")
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
-@click.pass_context
-def command(
-    ctx: click.Context, songs: tuple[str, ...], specs: tuple[str, ...], as_json: bool, **how: Any
-) -> None:
+def command(songs: tuple[str, ...], specs: tuple[str, ...], as_json: bool, **how: Any) -> None:
     """Separate SONGs (files, globs or folders) into stems.
 
     \b
@@ -71,42 +71,37 @@ def command(
     from sepbench.audio import expand
     from sepbench.cli.console import fail, fraction, say, show_json, warn
     from sepbench.errors import SepbenchError
-    from sepbench.separation import Job, separate_file
+    from sepbench.separation import Job, plan, separate_file
 
     job = Job(**how)
-    methods = registry.resolve_all(specs)
-    for method in methods:
-        job.wanted(method)  # A stem that a method does not make is found out before any work.
-    paths = expand(songs)
-    written: list[dict[str, Any]] = []
-    failures = 0
+    orders = plan(expand(songs), registry.resolve_all(specs), job)
+    results: list[dict[str, Any]] = []
+    failed = False
     with fraction() as bar:
-        for path in paths:
-            for method in methods:
-                task = bar.add_task(f"{method.label}  {path.name}", total=None)
-                try:
-                    result = separate_file(
-                        path,
-                        method,
-                        job,
-                        on_progress=lambda done, total, task=task: bar.update(
-                            task, completed=done, total=total
-                        ),
-                    )
-                except SepbenchError as error:
-                    if len(paths) * len(methods) == 1:
-                        raise
-                    failures += 1
-                    fail(str(error))
-                    written.append({"song": str(path), "method": method.label, "error": str(error)})
-                else:
-                    written.append(result.as_dict())
-                    for line in result.warnings:
-                        warn(line)
-                    say(result.line())
-                finally:
-                    bar.remove_task(task)
+        for order in orders:
+            name = f"{order.method.label}  {order.song.name}"
+            task = bar.add_task(name, total=None)
+
+            def advance(done: float, total: float, task: TaskID = task) -> None:
+                bar.update(task, completed=done, total=total)
+
+            try:
+                written = separate_file(order, job, on_progress=advance)
+            except SepbenchError as error:
+                if len(orders) == 1:
+                    raise
+                failed = True
+                fail(str(error))
+                facts = {"song": str(order.song), "method": order.method.label}
+                results.append({**facts, "error": str(error)})
+            else:
+                results.append(written.as_dict())
+                for line in written.warnings:
+                    warn(line)
+                say(written.line())
+            finally:
+                bar.remove_task(task)
     if as_json:
-        show_json(written)
-    if failures:
-        ctx.exit(1)
+        show_json(results)
+    if failed:
+        click.get_current_context().exit(1)
