@@ -1,0 +1,27 @@
+"""Audio files in and out, and sample rates: the only package that knows codecs.
+
+Samples are float32 ``(channels, samples)`` everywhere, full scale is 1.
+"""
+
+from sepbench.audio.paths import SUFFIXES, expand, safe_name
+from sepbench.audio.reading import Audio, AudioInfo, Reader, blocks, info, read
+from sepbench.audio.resampling import StreamResampler, resample, resampled_length
+from sepbench.audio.writing import BIT_DEPTHS, Writer, check_format
+
+__all__ = [
+    "BIT_DEPTHS",
+    "SUFFIXES",
+    "Audio",
+    "AudioInfo",
+    "Reader",
+    "StreamResampler",
+    "Writer",
+    "blocks",
+    "check_format",
+    "expand",
+    "info",
+    "read",
+    "resample",
+    "resampled_length",
+    "safe_name",
+]

@@ -1,0 +1,92 @@
+"""Which files a user means, and what to call the files made of a song."""
+
+from __future__ import annotations
+
+import glob
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from sepbench.errors import SepbenchError
+
+SUFFIXES = frozenset(
+    ".aac .aif .aifc .aiff .au .caf .flac .m4a .mka .mp3 .mp4 .oga .ogg .opus .rf64 .w64 .wav "
+    ".wma".split()
+)
+"""Suffixes of the files that are taken from a folder; a file named outright may have any."""
+
+_LONGEST = 150
+_FORBIDDEN = frozenset('<>:"/\\|?*')
+_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])(\.|$)", re.IGNORECASE)
+
+
+def expand(paths: Iterable[str | Path]) -> list[Path]:
+    """Return the audio files that files, globs and folders stand for, each once.
+
+    Folders are searched to the bottom for `SUFFIXES`. What a glob or folder holds comes in natural
+    order (``2`` before ``10``). Raises `SepbenchError` for what stands for no file.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        for file in _files(Path(path)):
+            found.setdefault(file.resolve(), file)
+    return list(found.values())
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        files = [file for file in path.rglob("*") if _is_audio(file.relative_to(path), file)]
+        if not files:
+            raise SepbenchError(f"{path}: no audio file in this folder")
+        yield from sorted(files, key=natural_order)
+    elif path.exists() or not glob.has_magic(str(path)):
+        # A file that is not there is reported when its turn comes, so the others are not lost.
+        yield path
+    else:
+        matches = [Path(match) for match in glob.glob(str(path), recursive=True)]
+        if not matches:
+            raise SepbenchError(f"{path}: no file matches")
+        for match in sorted(matches, key=natural_order):
+            if match.is_dir():
+                yield from _files(match)
+            else:
+                yield match
+
+
+def _is_audio(relative: Path, file: Path) -> bool:
+    hidden = any(part.startswith(".") for part in relative.parts)
+    return not hidden and file.suffix.lower() in SUFFIXES and file.is_file()
+
+
+def natural_order(path: Path) -> list[list[tuple[int, int, str]]]:
+    """Return a key that sorts numbers in names by value and letters without their case."""
+    return [
+        [
+            (0, int(piece), piece) if piece.isdecimal() else (1, 0, piece.casefold())
+            for piece in re.split(r"(\d+)", part)
+            if piece
+        ]
+        for part in path.parts
+    ]
+
+
+def safe_name(name: str) -> str:
+    """Return ``name`` as one path component that every file system takes, at most 150 bytes long.
+
+    Spaces, accents and emoji are kept.
+
+    >>> safe_name("AC/DC: Live")
+    'AC_DC_ Live'
+    >>> safe_name("..")
+    '_'
+    """
+    kept = "".join(
+        "_" if letter in _FORBIDDEN or unicodedata.category(letter) in {"Cc", "Cs"} else letter
+        for letter in name
+    )
+    kept = kept.encode()[:_LONGEST].decode(errors="ignore").strip(" ").rstrip(" .")
+    if not kept or kept.startswith(".") or _RESERVED.match(kept):
+        # One byte may have to go for the one in front.
+        kept = f"_{kept}".encode()[:_LONGEST].decode(errors="ignore").rstrip(" .")
+    return kept
