@@ -6,7 +6,7 @@ to track, and what the scores need of a track's references is kept while methods
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,9 @@ from sepbench import host
 from sepbench.audio import Writer
 from sepbench.datasets.base import Track, TrackAudio
 from sepbench.errors import SepbenchError
-from sepbench.results import Record, Settings, StemResult
+from sepbench.results import Record, Settings
+from sepbench.scoring import new_scorer, score_stems
 from sepbench.separator import OracleSeparator, Separator
-from sepbench.stems import SCENARIOS, SUMS, with_sums
 
 if TYPE_CHECKING:
     from sepbench.blocks import Samples
@@ -57,25 +57,6 @@ class Task:
         )
 
 
-def scenarios(stems: Sequence[str], references: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return, for each stem that can be scored, the set in which it is scored.
-
-    That is the largest set of stems with references that is either what the method itself makes
-    or one of `sepbench.stems.SCENARIOS`; a stem that is the sum of others is no part of their set.
-
-    >>> scenarios(["vocals", "drums", "bass", "other"], ["vocals", "accompaniment"])
-    {'vocals': ('vocals', 'accompaniment'), 'accompaniment': ('vocals', 'accompaniment')}
-    """
-    terms = [name for name in stems if not set(SUMS.get(name, ("",))) <= set(stems)]
-    estimates = with_sums(dict.fromkeys(stems, 0))
-    scored = [name for name in estimates if name in references]
-    sets = [tuple(n for n in members if n in scored) for members in (tuple(terms), *SCENARIOS)]
-    chosen = {}
-    for name in scored:
-        chosen[name] = max((members for members in sets if name in members), key=len)
-    return chosen
-
-
 def work(task: Task) -> Record:
     """Do a task; what goes wrong in it becomes the record's ``error``."""
     try:
@@ -102,30 +83,12 @@ def _work(task: Task) -> Record:
     if task.stems_folder is not None:
         _save(separation.stems, song.rate, task.stems_folder)
     return task.record(
-        stems=_scores(task, separation.stems),
+        stems=score_stems(_state.scorer(task), separation.stems, list(song.references)),
         seconds=separation.seconds,
         audio_seconds=song.mixture.shape[1] / song.rate,
         peak_bytes=separation.peak_bytes,
         notes=tuple(song.notes),
     )
-
-
-def _scores(task: Task, stems: Mapping[str, Samples]) -> dict[str, StemResult]:
-    import torch
-
-    scorer = _state.scorer(task)
-    estimates = {name: torch.from_numpy(stem) for name, stem in with_sums(stems).items()}
-    chosen = scenarios(list(stems), list(_state.song(task).references))
-    results = {}
-    for scenario in dict.fromkeys(chosen.values()):
-        scores = scorer.score({name: estimates[name] for name in scenario}, scenario=scenario)
-        for name in scenario:
-            if chosen[name] == scenario:
-                results[name] = StemResult(scenario=scenario, **vars(scores[name]))
-    if not results:
-        names = ", ".join(stems)
-        raise SepbenchError(f"track {task.track.name}: no reference for any of {names}")
-    return {name: results[name] for name in chosen}
 
 
 def _save(stems: Mapping[str, Samples], rate: int, folder: Path) -> None:
@@ -160,21 +123,9 @@ class _State:
         return self._song[1]
 
     def scorer(self, task: Task) -> TrackScorer:
-        import torch
-
-        from sepbench.metrics.scorer import TrackScorer
-
         key = (*_song_key(task), task.metrics, task.device)
         if self._scorer is None or self._scorer[0] != key:
-            song = self.song(task)
-            scorer = TrackScorer(
-                {name: torch.from_numpy(stem) for name, stem in song.references.items()},
-                torch.from_numpy(song.mixture),
-                song.rate,
-                metrics=task.metrics,
-                device=task.device,
-            )
-            self._scorer = (key, scorer)
+            self._scorer = (key, new_scorer(self.song(task), task.metrics, task.device))
         return self._scorer[1]
 
 

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+
+from sepbench.cli.main import main
+
+RATE = 8000
+
+
+def tone(path: Path, *, rate: int = RATE, channels: int = 2, gain: float = 0.5) -> Path:
+    time = np.arange(rate) / rate
+    left = gain * np.sin(2 * np.pi * 440 * time)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = np.stack([left / (k + 1) for k in range(channels)], axis=1)
+    soundfile.write(path, frames, rate, "FLOAT", format="WAV")
+    return path
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_stem_has_the_song_s_rate_length_channels_and_level() -> None:
+    tone(Path("song.wav"))
+    result = run("separate", "-m", "mixture", "song.wav")
+    assert result.exit_code == 0, result.output
+    original, _ = soundfile.read("song.wav")
+    written = sorted(Path("separated/mixture/song").iterdir())
+    assert len(written) == 7
+    for path in written:
+        stem, rate = soundfile.read(path)
+        assert rate == RATE
+        np.testing.assert_allclose(stem, original, atol=2**-23)
+
+
+def test_what_exists_is_kept_until_it_is_to_be_overwritten() -> None:
+    tone(Path("song.wav"))
+    words = ("separate", "-m", "mixture", "song.wav", "--stem", "vocals")
+    assert run(*words).exit_code == 0
+    stem = Path("separated/mixture/song/vocals.wav")
+    stem.write_bytes(b"mine")
+    result = run(*words)
+    assert result.exit_code == 0
+    assert "kept" in result.output
+    assert stem.read_bytes() == b"mine"
+    assert run(*words, "--overwrite").exit_code == 0
+    assert stem.read_bytes() != b"mine"
+
+
+def test_one_bad_song_costs_no_other() -> None:
+    tone(Path("songs/good.wav"))
+    Path("songs/bad.wav").write_text("this is no audio")
+    result = run("separate", "-m", "mixture", "songs", "--stem", "drums")
+    assert result.exit_code == 1
+    assert "songs/bad.wav" in result.output
+    assert Path("separated/mixture/good/drums.wav").exists()
+
+
+def test_songs_of_one_name_do_not_overwrite_each_other() -> None:
+    tone(Path("a/song.wav"), gain=0.5)
+    tone(Path("b/song.wav"), gain=0.25)
+    assert run("separate", "-m", "mixture", "a", "b", "--stem", "vocals").exit_code == 0
+    levels = {
+        path.parent.name: np.abs(soundfile.read(path)[0]).max()
+        for path in Path("separated").rglob("vocals.wav")
+    }
+    assert levels == pytest.approx({"a - song.wav": 0.5, "b - song.wav": 0.25}, abs=1e-4)
+
+
+def test_a_pattern_under_which_two_files_would_meet_is_refused_before_any_work() -> None:
+    tone(Path("song.wav"))
+    result = run("separate", "-m", "mixture[gain=1,0.5]", "song.wav", "--name", "{track}_{stem}")
+    assert result.exit_code == 2
+    assert "would be written twice" in result.output
+    assert not Path("separated").exists()
+
+
+@pytest.mark.parametrize("name", ["../up.wav", "a b.wav", "ü🎵.wav", "..wav", "con.wav"])
+def test_no_name_of_a_song_leads_out_of_the_folder(name: str) -> None:
+    song = tone(Path("inside") / name)
+    result = run("separate", "-m", "mixture", song, "--stem", "vocals", "-o", "out")
+    assert result.exit_code == 0, result.output
+    (stem,) = Path().rglob("vocals.wav")
+    assert Path("out").resolve() in stem.resolve().parents
+
+
+def test_a_pattern_cannot_lead_out_of_the_folder_either() -> None:
+    tone(Path("song.wav"))
+    words = ("separate", "-m", "mixture", "song.wav", "--stem", "vocals", "-o", "out")
+    assert run(*words, "--name", "../../{method}{stem}").exit_code == 0
+    (stem,) = Path().rglob("*vocals.wav")
+    assert Path("out").resolve() in stem.resolve().parents
+
+
+def test_clipping_is_reported_and_floating_point_does_not_clip() -> None:
+    tone(Path("song.wav"), gain=1.8)
+    words = ("separate", "-m", "mixture", "song.wav", "--stem", "vocals")
+    assert "samples clipped, peak 1.80" in run(*words).output
+    result = run(*words, "--bit-depth", "32f", "--overwrite")
+    assert "clipped" not in result.output
+    (path,) = Path("separated").rglob("vocals.wav")
+    assert np.abs(soundfile.read(path)[0]).max() == pytest.approx(1.8, abs=1e-3)
+
+
+def test_a_part_of_a_song_is_that_part() -> None:
+    tone(Path("song.wav"))
+    result = run(
+        "separate", "-m", "mixture", "song.wav", "--stem", "bass",
+        "--start", 0.25, "--duration", 0.5, "--format", "flac",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    (path,) = Path("separated").rglob("bass.flac")
+    stem, _ = soundfile.read(path)
+    original, _ = soundfile.read("song.wav")
+    np.testing.assert_allclose(stem, original[2000:6000], atol=2**-23)
+
+
+def test_json_names_every_file() -> None:
+    tone(Path("song.wav"))
+    result = run("separate", "-m", "mixture", "song.wav", "--stem", "vocals", "--json")
+    (facts,) = json.loads(result.stdout)
+    assert Path(facts["files"]["vocals"]).exists()
+    assert facts["audio_seconds"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-m", "mixtur", "song.wav"], "did you mean 'mixture'"),
+        (["-m", "mixture[gian=2]", "song.wav"], "did you mean 'gain'"),
+        (["-m", "mixture", "absent.wav"], "absent.wav: no such file"),
+        (["-m", "mixture", "song.wav", "--stem", "guitar"], "makes no stem 'guitar'"),
+        (["-m", "mixture", "song.wav", "--device", "cuda:99"], "this machine has cpu"),
+        (["-m", "mixture", "song.wav", "--name", "{title}"], "use {method}, {track} and {stem}"),
+        (["-m", "mixture", "song.wav", "--start", "99"], "cannot start at 99 s"),
+        (["-m", "mixture", "song.wav", "--format", "flac", "--bit-depth", "32f"], "no bit depth"),
+        (["-m", "mixture", "song.wav", "-o", "song.wav"], "cannot be written"),
+        (["-m", "oracle-irm", "song.wav"], "is an oracle"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_status_2(words: list[str], message: str) -> None:
+    tone(Path("song.wav"))
+    before = sorted(Path().rglob("*"))
+    result = run("separate", *words)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert result.output.count("\n") == 1
+    assert [p for p in sorted(Path().rglob("*")) if p.is_file()] == [
+        p for p in before if p.is_file()
+    ]
