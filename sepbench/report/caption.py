@@ -1,0 +1,121 @@
+"""The words below a boxplot: what was measured, on what, by which protocol, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
+
+import pandas as pd
+
+from sepbench.metrics.protocols import Protocol
+from sepbench.report import published
+
+DAGGER = "†"
+
+
+def caption(
+    scores: pd.DataFrame, failures: pd.DataFrame, *, protocol: Protocol, metric: str, boxes: bool
+) -> Iterator[str]:
+    """Yield the sentences below a boxplot.
+
+    ``scores`` are the rows that are drawn and ``failures`` those of the same run that have an
+    error; ``boxes`` is false where so few tracks are drawn that each is a point.
+    """
+    own = scores[~scores["published"]]
+    tracks = _tracks(own, failures, scores)
+    yield f"{metric} in dB, protocol {protocol.id}: {protocol.caption}."
+    yield f"Data set {_data_set(own, scores)}: {_counted(len(tracks))}{_named(tracks)}."
+    yield _marks(boxes, scores["track"].nunique(), protocol)
+    if scores["mixture"].notna().any():
+        yield "Dashed line: the unprocessed mixture in the stem's place (floor)."
+    if scores["oracle"].any():
+        yield (
+            "Shaded rows: oracles, which are shown the true stems; "
+            "dotted line: the best of them (ceiling)."
+        )
+    yield from _windows(own)
+    yield from _sets(own)
+    yield _failed(failures, len(tracks))
+    yield from _without_score(own, failures, len(tracks))
+    if scores["trained_on_this"].any():
+        yield f"{DAGGER} trained on tracks of this very set: not comparable."
+    if scores["published"].any():
+        yield published.caption(*own["dataset"].unique())
+
+
+def _tracks(own: pd.DataFrame, failures: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
+    names = pd.concat([own["track"], failures["track"]])
+    return sorted(set(names if len(names) else scores["track"]))
+
+
+def _data_set(own: pd.DataFrame, scores: pd.DataFrame) -> str:
+    rows = (own if len(own) else scores)[["dataset", "subset"]].drop_duplicates()
+    return " and ".join(
+        name if name == subset or not subset else f"{name}, subset {subset}"
+        for name, subset in rows.fillna("").astype(str).itertuples(index=False)
+    )
+
+
+def _counted(tracks: int) -> str:
+    return f"{tracks} track" if tracks == 1 else f"{tracks} tracks"
+
+
+def _named(tracks: Sequence[str]) -> str:
+    return f" ({tracks[0]})" if len(tracks) == 1 else ""
+
+
+def _marks(boxes: bool, most: int, protocol: Protocol) -> str:
+    if not boxes:
+        if most == 1:
+            return "One track: points; the line from the mixture is the improvement."
+        return f"A point a track; vertical stroke: their {protocol.over_tracks[0]}."
+    mean = "; diamond: mean" if protocol.over_tracks[0] == "mean" else ""
+    return (
+        f"Box: the middle half of the tracks with their median{mean}; whiskers: the farthest "
+        "track within 1.5 box lengths; arrows: tracks beyond the axis."
+    )
+
+
+def _windows(own: pd.DataFrame) -> Iterator[str]:
+    counted = own[own["frames_used"].notna() & (own["frames"] > 1)]
+    if counted.empty:
+        return
+    windows = counted["frames"] * counted["frames_used"]
+    sums = windows.groupby(counted["set"]).sum() / counted.groupby("set")["frames"].sum()
+    shares = "; ".join(f"{share:.0%} ({name})" for name, share in sums.items())
+    yield f"Share of windows used, those in which no stem of the set is silent: {shares}."
+
+
+def _sets(own: pd.DataFrame) -> Iterator[str]:
+    for stem, rows in own.groupby("stem", sort=False):
+        sets = rows.groupby("set")["label"].unique()
+        if len(sets) > 1:
+            usual = max(sets.index, key=lambda name: len(sets[name]))
+            others = "; ".join(
+                f"{', '.join(sorted(labels))} within {name}"
+                for name, labels in sets.items()
+                if name != usual
+            )
+            yield f"{str(stem).capitalize()} scored within {usual}, but {others}."
+
+
+def _failed(failures: pd.DataFrame, tracks: int) -> str:
+    counts = failures.groupby("label")["track"].nunique()
+    if counts.empty:
+        return "No method failed on any track."
+    shown = ", ".join(f"{label} {count} of {tracks}" for label, count in counts.items())
+    return f"Tracks on which a method failed: {shown}."
+
+
+def _without_score(own: pd.DataFrame, failures: pd.DataFrame, tracks: int) -> Iterator[str]:
+    """Yield a sentence on tracks that ran but have no score: a silent stem, for example."""
+    failed = failures.groupby("label")["track"].nunique()
+    having = own.groupby(["stem", "label"], sort=False)["track"].nunique()
+    missing: dict[str, list[str]] = {}
+    for (stem, label), count in cast("Iterable[tuple[tuple[str, str], int]]", having.items()):
+        lacking = tracks - int(failed.get(label, 0)) - count
+        if lacking > 0:
+            missing.setdefault(f"{stem} {lacking}", []).append(label)
+    if missing:
+        shown = "; ".join(f"{what} ({', '.join(labels)})" for what, labels in missing.items())
+        yield f"Tracks without a score, such as those with a silent stem: {shown}."

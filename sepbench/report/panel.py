@@ -1,0 +1,105 @@
+"""What one panel of a boxplot shows: the methods that give one stem, the best on top."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sepbench.metrics.protocols import Protocol, reduce
+from sepbench.report import figure as pictures
+from sepbench.report.caption import DAGGER
+
+LABEL, BROKEN_LABEL, SMALL = 9.0, 7.0, 8.0
+LABEL_WIDTH = 3.2
+ROW = 0.27
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one panel shows.
+
+    ``rows`` are the scores of ``stem`` with the ``kind`` of each; ``figures`` the scores of the
+    data set by label, in the order from the top, and ``tracks`` the number of tracks of each;
+    ``oracles`` methods come first. ``floor`` is the mixture's score and ``ceiling`` the best
+    oracle's, NaN where there is none.
+    """
+
+    stem: str
+    rows: pd.DataFrame
+    figures: dict[str, float]
+    tracks: dict[str, int]
+    oracles: int
+    floor: float
+    ceiling: float
+
+    @property
+    def height(self) -> float:
+        """Height in inches of the rows alone."""
+        return ROW * len(self.figures)
+
+    @property
+    def most(self) -> int:
+        """The largest number of tracks that a method has a score of."""
+        return max(self.tracks.values())
+
+    @property
+    def names(self) -> list[str]:
+        """The labels as they are written, those of methods trained on this set with a dagger."""
+        trained = set(self.rows.loc[self.rows["trained_on_this"], "label"])
+        return [_in_lines(f"{x} {DAGGER}" if x in trained else x) for x in self.figures]
+
+    @property
+    def label_width(self) -> float:
+        """Inches that the longest name takes."""
+        return max(
+            pictures.width_of(line, BROKEN_LABEL if "\n" in name else LABEL)
+            for name in self.names
+            for line in name.split("\n")
+        )
+
+    @property
+    def marks(self) -> list[tuple[float, str, str]]:
+        """The floor and the ceiling: position in dB, text, and side of the line it stands on."""
+        floor = (self.floor, f"mixture {pictures.decibels(self.floor)}")
+        ceiling = (self.ceiling, f"best oracle {pictures.decibels(self.ceiling)}")
+        known = sorted(mark for mark in (floor, ceiling) if math.isfinite(mark[0]))
+        sides = ("right", "left") if len(known) == 2 else ("right",)
+        return [(*mark, side) for mark, side in zip(known, sides, strict=False)]
+
+
+def panel(stem: str, rows: pd.DataFrame, protocol: Protocol) -> Panel:
+    """Return the panel of one stem, its methods sorted by the protocol's figure over tracks."""
+    over_tracks = protocol.over_tracks[0]
+    groups = {str(label): group for label, group in rows.groupby("label")}
+    figures = {
+        label: reduce(over_tracks, group["value"].to_numpy(dtype=float))
+        for label, group in groups.items()
+    }
+    oracles = set(rows.loc[rows["oracle"], "label"])
+    order = sorted(figures, key=lambda label: (label not in oracles, -figures[label], label))
+    # Methods scored in other sets of stems leave out other windows of the mixture; the median
+    # over methods is the mixture in the usual set.
+    mixture = rows.groupby("track")["mixture"].median()
+    kind = np.where(rows["oracle"], "oracle", np.where(rows["published"], "published", "method"))
+    return Panel(
+        stem=stem,
+        rows=rows.assign(kind=kind),
+        figures={label: figures[label] for label in order},
+        tracks={label: int(group["track"].nunique()) for label, group in groups.items()},
+        oracles=len(oracles),
+        floor=reduce(over_tracks, mixture.to_numpy(dtype=float)),
+        ceiling=max((figures[label] for label in oracles), default=math.nan),
+    )
+
+
+def _in_lines(name: str) -> str:
+    """Break a name that is wider than `LABEL_WIDTH` into two lines, where an option ends."""
+    if pictures.width_of(name, LABEL) <= LABEL_WIDTH:
+        return name
+    ends = [index + 1 for index, letter in enumerate(name[:-1]) if letter in ",[ ("]
+    middle = len(name) / 2
+    cut = min(ends or [len(name) // 2], key=lambda end: abs(end - middle))
+    return f"{name[:cut].rstrip()}\n{name[cut:]}"

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from sepbench.report import figure
+from sepbench.report.spectrogram import (
+    BANDS,
+    LOWEST,
+    MOST_FRAMES,
+    band_powers,
+    picture,
+)
+
+RATE = 44100
+
+
+def tone(hertz, seconds=1.0, rate=RATE, channels=2):
+    time = np.arange(int(seconds * rate)) / rate
+    return np.tile(0.3 * np.sin(2 * np.pi * hertz * time), (channels, 1)).astype(np.float32)
+
+
+def band_of(hertz, rate=RATE):
+    return int(BANDS * math.log(hertz / LOWEST) / math.log(rate / 2 / LOWEST))
+
+
+def shown(page, name):
+    (axes,) = [axes for axes in page.axes if axes.get_label() == name]
+    return axes.images[0].get_array()
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 96000])
+@pytest.mark.parametrize("hertz", [110, 440, 3000])
+def test_a_tone_lies_in_its_band(hertz, rate):
+    powers = band_powers(tone(hertz, rate=rate), rate)
+    # At low frequencies a band is narrower than a bin, so all bands of the nearest bin are loud.
+    bin_width = rate / 2 ** round(math.log2(0.093 * rate))
+    lowest, highest = band_of(hertz - bin_width, rate), band_of(hertz + bin_width, rate)
+    middle = powers[:, powers.shape[1] // 2]
+    assert lowest <= int(middle.argmax()) <= highest
+
+
+def test_white_noise_is_even_over_bands():
+    noise = np.random.default_rng(0).normal(size=(1, 8 * RATE))
+    levels = 10 * np.log10(band_powers(noise, RATE).mean(axis=1))
+    assert np.abs(levels - levels.mean()).max() < 1.5
+
+
+def test_a_click_is_where_it_sounds():
+    signal = np.zeros((1, 4 * RATE))
+    signal[0, 3 * RATE] = 1.0
+    powers = band_powers(signal, RATE).sum(axis=0)
+    assert int(powers.argmax()) / len(powers) == pytest.approx(0.75, abs=0.02)
+
+
+def test_masks_are_the_share_of_the_mixture_and_undefined_in_silence():
+    low, high = tone(440), tone(4000)
+    page = picture(low + high, {"bass": low, "other": 2 * high}, RATE)
+    middle = shown(page, "mask of bass").shape[1] // 2
+    bass, other = (shown(page, f"mask of {name}")[:, middle] for name in ("bass", "other"))
+    assert bass[band_of(440)] == pytest.approx(1.0, abs=0.01)
+    assert bass[band_of(4000)] == pytest.approx(0.0, abs=0.01)
+    assert other[band_of(440)] == pytest.approx(0.0, abs=0.01)
+    assert other[band_of(4000)] == 1.0
+    silence = np.concatenate([low, 0 * low], axis=1)
+    mask = shown(picture(silence, {"bass": silence}, RATE), "mask of bass")
+    assert mask.mask[:, -5:].all()
+
+
+def test_levels_share_the_scale_of_the_mixture():
+    low, high = tone(440), 0.1 * tone(4000)
+    page = picture(low + high, {"bass": low, "other": high}, RATE)
+    assert shown(page, "mixture").max() == pytest.approx(0.0, abs=1e-3)
+    assert shown(page, "bass").max() == pytest.approx(0.0, abs=0.1)
+    # Power is the mean over a band's bins: of two tones the higher lies in more of them.
+    assert -35 < shown(page, "other").max() < -18
+    for name in ("mixture", "bass", "other"):
+        assert shown(page, name).min() >= -80.001
+        (axes,) = [axes for axes in page.axes if axes.get_label() == name]
+        assert axes.images[0].get_clim() == (-80, 0)
+
+
+class Long:
+    """A song of any length that is never in memory as a whole."""
+
+    def __init__(self, samples):
+        self.shape = (2, samples)
+        self.read = 0
+        self.longest = 0
+
+    def __getitem__(self, piece):
+        start, stop, _ = piece[1].indices(self.shape[1])
+        self.read += stop - start
+        self.longest = max(self.longest, stop - start)
+        return np.ones((2, stop - start), np.float32)
+
+
+def test_a_long_song_costs_a_bounded_number_of_frames():
+    song = Long(3 * 3600 * RATE)
+    powers = band_powers(song, RATE)
+    assert powers.shape == (BANDS, MOST_FRAMES)
+    assert song.longest <= 4096
+    assert song.read <= 4096 * MOST_FRAMES
+
+
+@pytest.mark.parametrize("samples", [0, 1, 100, 5000])
+def test_short_and_silent_songs_are_drawn(samples, check_legible):
+    song = np.zeros((1, samples), np.float32)
+    check_legible(picture(song, {"vocals": song}, RATE))
+
+
+def test_text_is_whole_and_apart_from_other_text(check_legible):
+    song = tone(440)
+    names = ("vocals", "drums", "bass", "other", "residual")
+    title = "A $ong with_a^ very long 😀 name, " * 8 + "by hpss[margin=2]"
+    check_legible(picture(song, dict.fromkeys(names, song), RATE, title=title))
+    check_legible(picture(song, {}, RATE))
+
+
+def test_the_same_song_gives_the_same_bytes(tmp_path):
+    song = tone(440)
+    one, other = (
+        figure.save(picture(song, {"vocals": song}, RATE, title="😀 song"), tmp_path / name)
+        for name in ("a.png", "b.png")
+    )
+    assert one.read_bytes() == other.read_bytes()
