@@ -54,7 +54,7 @@ def boxplot(
         )
     flags = ("oracle", "trained_on_this", "published")
     scores = scores.assign(**{flag: scores[flag].eq(True) for flag in flags})
-    failures = scores[scores["error"].fillna("").ne("")]
+    failures = scores[scores["error"].notna() & scores["error"].ne("")]
     drawn = scores[
         scores["protocol"].eq(protocol)
         & scores["metric"].eq(metric)

@@ -51,8 +51,8 @@ def _tracks(own: pd.DataFrame, failures: pd.DataFrame, scores: pd.DataFrame) -> 
 def _data_set(own: pd.DataFrame, scores: pd.DataFrame) -> str:
     rows = (own if len(own) else scores)[["dataset", "subset"]].drop_duplicates()
     return " and ".join(
-        name if name == subset or not subset else f"{name}, subset {subset}"
-        for name, subset in rows.fillna("").astype(str).itertuples(index=False)
+        name if name == subset else f"{name}, subset {subset}"
+        for name, subset in rows.itertuples(index=False)
     )
 
 

@@ -227,8 +227,9 @@ def test_order_of_rows_does_not_matter(run, tmp_path):
     assert pictures[0] == pictures[1]
 
 
-def test_scores_read_back_from_csv_give_the_same_picture(run, tmp_path):
-    scores = run(SIX, TRACKS[:8], failed={("hpss", TRACKS[0])})
+@pytest.mark.parametrize("failed", [{("hpss", TRACKS[0])}, set()])
+def test_scores_read_back_from_csv_give_the_same_picture(run, tmp_path, failed):
+    scores = run(SIX, TRACKS[:8], failed=failed)
     scores.to_csv(tmp_path / "scores.csv", index=False)
     read = pd.read_csv(tmp_path / "scores.csv")
     one, other = (
