@@ -38,16 +38,17 @@ def boxplot(
     scores: pd.DataFrame,
     *,
     protocol: str = "sisec18",
-    metric: str = "SDR",
+    metric: str | None = None,
     remarks: Sequence[str] = (),
 ) -> Figure:
-    """Return a figure of one metric of one protocol over the tracks of a run.
+    """Return a figure of one metric, by default the protocol's first, over the tracks of a run.
 
     ``scores`` are rows as in ``scores.csv``, published ones among them or not; ``remarks`` are
     sentences to add to the caption. Methods are sorted, oracles first, by the protocol's figure
     over tracks, which is printed beside each. Raises `SepbenchError` where there is no score.
     """
     rules = PROTOCOLS[protocol]
+    metric = metric or rules.metrics[0].rpartition(" ")[2]
     if rules.source == "frames" and rules.over_windows is None:
         raise SepbenchError(
             f"protocol {protocol} has no score of a single track to draw; choose another"

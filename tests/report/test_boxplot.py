@@ -141,7 +141,7 @@ def test_protocols_with_a_mean_sort_and_print_means(run):
     scores = run({"steady": 3.0, "lucky": 2.0}, TRACKS, protocol="mdx", metric="uSDR")
     first = scores["label"].eq("lucky") & scores["track"].eq(TRACKS[0])
     scores.loc[first, "value"] = 200.0
-    axes = boxplot(scores, protocol="mdx", metric="uSDR").axes[0]
+    axes = boxplot(scores, protocol="mdx").axes[0]
     assert labels(axes) == ["lucky", "steady"]
     assert "mean" in [text.get_text() for text in axes.texts]
     # The song at 200 dB does not squeeze the others, and is not hidden either.
