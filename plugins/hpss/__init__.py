@@ -2,25 +2,86 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sepbench.separator import Separator
+from sepbench.errors import SepbenchError
+from sepbench.separator import Separator, option
 
 if TYPE_CHECKING:
     import torch
 
+_BLOCK_GRID = 49152
+"""The host's blocks start at multiples of this many samples."""
+
+_LOWEST_RATE = 8000
+"""Hz. The surround that a block needs is a number of samples: most seconds at the lowest rate."""
+
 
 class Hpss(Separator):
-    """Splits steady tones from short clicks."""
+    """Splits steady tones from short clicks.
+
+    A running median along time keeps what lasts, one along frequency what is wide; the two compete
+    for each bin. A margin above 1 leaves to the residual what is neither (Driedger 2014).
+    """
 
     name = "hpss"
     summary = "Harmonic and percussive parts by running medians along time and frequency."
     stems = ("harmonic", "percussive", "residual")
     remainder = "residual"
     licence = "MIT"
-    citation = "FitzGerald: Harmonic/Percussive Separation Using Median Filtering. DAFx 2010"
+    citation = (
+        "FitzGerald: Harmonic/Percussive Separation Using Median Filtering. DAFx 2010; "
+        "Driedger, Müller, Disch: Extending Harmonic-Percussive Separation of Audio Signals. "
+        "ISMIR 2014"
+    )
+
+    @dataclass(frozen=True)
+    class Options:
+        """What can be tuned; the defaults are librosa's."""
+
+        kernel_harmonic: int = option(31, "frames of the median along time", minimum=1, maximum=511)
+        kernel_percussive: int = option(
+            31, "bins of the median along frequency", minimum=1, maximum=511
+        )
+        margin_harmonic: float = option(
+            1.0, "how many times louder than percussive a harmonic bin must be", minimum=1.0
+        )
+        margin_percussive: float = option(
+            1.0, "how many times louder than harmonic a percussive bin must be", minimum=1.0
+        )
+        mask: str = option("soft", "soft shares or all-or-nothing", choices=("soft", "hard"))
+        power: float = option(2.0, "exponent of the soft mask", minimum=0.1, maximum=100.0)
+        n_fft: int = option(2048, "window in samples", minimum=16, maximum=65536)
+        hop: int = option(512, "samples between frames, at most n_fft", minimum=1, maximum=65536)
+
+    options: Options
+
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__(options)
+        tuned = self.options
+        if tuned.hop > tuned.n_fft:
+            raise SepbenchError(
+                f"method hpss: option hop={tuned.hop}: must be at most n_fft={tuned.n_fft}"
+            )
+        # Other hops would put the frames of a block elsewhere than those of the whole song.
+        if _BLOCK_GRID % tuned.hop == 0:
+            reach = tuned.n_fft + tuned.hop * (tuned.kernel_harmonic // 2 + 1)
+            self.context = reach / _LOWEST_RATE
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Return the harmonic and the percussive part."""
-        raise NotImplementedError
+        """Return the harmonic and the percussive part, each ``(channels, samples)``."""
+        from .median import harmonic_percussive
+
+        tuned = self.options
+        harmonic, percussive = harmonic_percussive(
+            mixture,
+            n_fft=tuned.n_fft,
+            hop=tuned.hop,
+            kernels=(tuned.kernel_harmonic, tuned.kernel_percussive),
+            margins=(tuned.margin_harmonic, tuned.margin_percussive),
+            power=math.inf if tuned.mask == "hard" else tuned.power,
+        )
+        return {"harmonic": harmonic, "percussive": percussive}
