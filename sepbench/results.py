@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sepbench.audio import safe_name
 from sepbench.errors import SepbenchError
+from sepbench.whole import write_whole
 
 MUSEVAL_METRICS = ("SDR", "SIR", "ISR", "SAR")
 """The scores of one frame in museval's layout; those that were not asked for are NaN."""
@@ -96,26 +94,6 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
     """
     text = json.dumps(identity, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write ``text`` so that ``path`` holds all of it or is untouched, even if power fails."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
-            raise
-    except OSError as error:
-        reason = error.strerror or error
-        raise SepbenchError(f"{path}: cannot write: {reason}; choose another --out") from error
 
 
 class Store:

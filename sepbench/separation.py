@@ -116,11 +116,12 @@ class Written:
 
 @dataclass(frozen=True)
 class Order:
-    """One song to be separated with one method, and the file of each stem."""
+    """One song to be separated with one method, the file of each stem, and that of a picture."""
 
     song: Path
     method: Method
     files: dict[str, Path]
+    picture: Path
 
 
 def plan(songs: Sequence[Path], methods: Sequence[Method], job: Job) -> list[Order]:
@@ -130,7 +131,12 @@ def plan(songs: Sequence[Path], methods: Sequence[Method], job: Job) -> list[Ord
     written to one file.
     """
     orders = [
-        Order(song, method, {s: job.path(method, track, s) for s in job.wanted(method)})
+        Order(
+            song,
+            method,
+            {stem: job.path(method, track, stem) for stem in job.wanted(method)},
+            job.path(method, track, "spectrogram").with_suffix(".png"),
+        )
         for song, track in zip(songs, track_names(songs), strict=True)
         for method in methods
     ]

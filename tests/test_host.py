@@ -28,15 +28,15 @@ class Fake(Separator):
 
 
 class Smoother(Fake):
-    """A moving average of one second: what it returns depends on half a second either side."""
+    """A moving average over 0.1 s: what it returns depends on half of that either side."""
 
-    context = 0.5
+    context = 0.05
     stems = ("vocals", "accompaniment")
     remainder = "accompaniment"
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        window = torch.ones(1, 1, RATE + 1) / (RATE + 1)
-        smooth = torch.nn.functional.conv1d(mixture[:, None], window, padding=RATE // 2)
+        window = torch.ones(1, 1, RATE // 10 + 1) / (RATE // 10 + 1)
+        smooth = torch.nn.functional.conv1d(mixture[:, None], window, padding=RATE // 20)
         return {"vocals": smooth[:, 0]}
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sepbench.errors import SepbenchError
-from sepbench.results import Record, Settings, StemResult, Store, unique_name, write_whole
+from sepbench.results import Record, Settings, StemResult, Store, unique_name
+from sepbench.whole import write_whole
 
 NAN = float("nan")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sepbench.cli import config
-from sepbench.cli.options import protocol_option
+from sepbench.cli.options import protocol_option, reference_option
 from sepbench.metrics.protocols import METRIC_SETS
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     help="Set of scores; may be given several times.",
 )
 @protocol_option
+@reference_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -89,6 +90,7 @@ def command(
     start: float,
     duration: float | None,
     protocol: str,
+    references: tuple[str, ...],
     out: Path | None,
     as_json: bool,
     **how: Any,
@@ -106,7 +108,8 @@ def command(
     from sepbench.benchmark import Plan
     from sepbench.cli.console import fail, say
     from sepbench.cli.report import present
-    from sepbench.datasets import open_dataset, select
+    from sepbench.datasets import open_dataset
+    from sepbench.datasets.selection import select
     from sepbench.results import Settings, Store
 
     methods, unavailable, broken = _methods(all_methods, specs)
@@ -117,7 +120,7 @@ def command(
     store = Store.create(out or Path("results") / settings.default_name, settings)
     plan = Plan(**{**how, "device": str(host.choose_device(how["device"]))})
     failures = _run(tracks, methods, store, plan)
-    present(store, protocol, as_json=as_json)
+    present(store, protocol, references, as_json=as_json)
     if failures or broken:
         click.get_current_context().exit(1)
 

@@ -13,3 +13,11 @@ protocol_option = click.option(
     show_default=True,
     help="How scores are aggregated in the table and the plot; the CSV files have all.",
 )
+
+reference_option = click.option(
+    "--reference",
+    "references",
+    type=click.Choice(["sisec18"]),
+    multiple=True,
+    help="Put published scores beside, where data set, tracks and protocol are the same.",
+)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sepbench.cli.options import protocol_option
+from sepbench.cli.options import protocol_option, reference_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,25 +19,29 @@ if TYPE_CHECKING:
 @click.command("report")
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @protocol_option
+@reference_option
 @click.option("--json", "as_json", is_flag=True, help="Print the summary for programs.")
-def command(run: Path, protocol: str, as_json: bool) -> None:
+def command(run: Path, protocol: str, references: tuple[str, ...], as_json: bool) -> None:
     """Make the tables and plots of RUN, the folder of an evaluation, from its stored scores."""
     from sepbench.results import Store
 
-    present(Store.open(run), protocol, as_json=as_json)
+    present(Store.open(run), protocol, references, as_json=as_json)
 
 
-def present(store: Store, protocol: str, *, as_json: bool) -> None:
+def present(store: Store, protocol: str, references: tuple[str, ...], *, as_json: bool) -> None:
     """Write the tables and plots of a run beside its scores, and print the summary."""
-    from sepbench.cli.console import say, show, show_json
+    from sepbench.cli.console import say, show, show_json, warn
     from sepbench.report.run import write
 
-    report = write(store, protocol)
+    report = write(store, protocol=protocol, references=references)
+    for remark in report.remarks:
+        warn(remark)
     if as_json:
         show_json(
             {
                 "run": str(store.folder),
                 "files": [str(path) for path in report.files],
+                "remarks": report.remarks,
                 "summary": report.summary.to_dict(orient="records"),
             }
         )
@@ -92,9 +96,11 @@ def _best_first(rows: pd.DataFrame, stems: list[str]) -> list[tuple[str, pd.Data
 
 
 def _marked(label: str, group: pd.DataFrame) -> str:
+    from rich.markup import escape
+
     first = group.iloc[0]
     remark = " (oracle)" if first["oracle"] else ""
-    return label.replace("[", "\\[") + remark + (" †" if first["trained_on_this"] else "")
+    return escape(label) + remark + (" †" if first["trained_on_this"] else "")
 
 
 def _cost(group: pd.DataFrame) -> list[Any]:
@@ -103,6 +109,6 @@ def _cost(group: pd.DataFrame) -> list[Any]:
     return [
         "" if used != used else f"{used:.0%}",
         "" if not speed > 0 else f"{1 / speed:.3g}",
-        f"{first['peak_memory_mb']:.0f} MB",
+        "" if first["published"] else f"{first['peak_memory_mb']:.0f} MB",
         str(group["tracks"].max()),
     ]

@@ -10,6 +10,8 @@ import click
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from sepbench.separation import Job, Order
+
 
 @click.command("separate")
 @click.argument("songs", nargs=-1, required=True, metavar="SONG...")
@@ -99,9 +101,19 @@ def command(songs: tuple[str, ...], specs: tuple[str, ...], as_json: bool, **how
                 for line in written.warnings:
                     warn(line)
                 say(written.line())
+                if job.spectrogram:
+                    bar.update(task, description=f"{name}: drawing", completed=0, total=None)
+                    say(f"drawn: {_draw(order, job)}")
             finally:
                 bar.remove_task(task)
     if as_json:
         show_json(results)
     if failed:
         click.get_current_context().exit(1)
+
+
+def _draw(order: Order, job: Job) -> Path:
+    from sepbench.report import song
+
+    title = f"{order.song.name}, {order.method.label}"
+    return song.draw(order, start=job.start, title=title)

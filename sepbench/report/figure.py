@@ -7,10 +7,8 @@ ships: the same data gives the same picture on every machine.
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 import warnings
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
-from sepbench.errors import SepbenchError
+from sepbench.whole import write_whole
 
 FONT = "DejaVu Sans"
 INK = "#222222"
@@ -103,28 +101,15 @@ def save(figure: Figure, path: Path) -> Path:
     """
     ending = path.suffix.lstrip(".")
     metadata = {"Date": None} if ending == "svg" else None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        try:
-            with (
-                os.fdopen(handle, "wb") as file,
-                mpl.rc_context({"svg.hashsalt": "sepbench", "svg.fonttype": "path"}),
-                warnings.catch_warnings(),
-            ):
-                # A song's name may hold letters that the font lacks; they are drawn as boxes.
-                warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-                figure.savefig(file, format=ending, dpi=DOTS_PER_INCH, metadata=metadata)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
-            raise
-    except OSError as error:
-        reason = error.strerror or error
-        raise SepbenchError(f"{path}: cannot write: {reason}; choose another folder") from error
+    drawn = io.BytesIO()
+    with (
+        mpl.rc_context({"svg.hashsalt": "sepbench", "svg.fonttype": "path"}),
+        warnings.catch_warnings(),
+    ):
+        # A song's name may hold letters that the font lacks; they are drawn as boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        figure.savefig(drawn, format=ending, dpi=DOTS_PER_INCH, metadata=metadata)
+    write_whole(path, drawn.getvalue())
     return path
 
 

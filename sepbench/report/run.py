@@ -7,27 +7,65 @@ from pathlib import Path
 
 import pandas as pd
 
-from sepbench.report import boxplot, tables
-from sepbench.results import Store
+from sepbench.errors import SepbenchError
+from sepbench.report import boxplot, published, tables
+from sepbench.results import Settings, Store
+
+REFERENCES = ("sisec18",)
+"""Published scores that can stand beside those of a run."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """The tables of a run, and the files that hold them and their pictures."""
+    """The tables of a run, the files that hold them and their pictures, and what is missing why."""
 
     scores: pd.DataFrame
     summary: pd.DataFrame
     files: list[Path]
+    remarks: list[str]
 
 
-def write(store: Store, protocol: str) -> Report:
-    """Make ``scores.csv``, ``summary.csv`` and the boxplots of a run from its stored scores."""
+def write(store: Store, *, protocol: str, references: tuple[str, ...] = ()) -> Report:
+    """Make ``scores.csv``, ``summary.csv`` and the boxplots of a run from its stored scores.
+
+    ``references`` are names of `REFERENCES`; those that do not fit the run are left out, and the
+    remarks of the report say why.
+    """
     records = list(store.records())
+    if not records:
+        raise SepbenchError(f"{store.folder}: no scores yet; 'sepbench evaluate' makes them")
+    settings = store.settings
     scores, summary = tables.scores(records), tables.summary(records)
+    remarks: list[str] = []
+    words = [*_span(settings)]
+    for _ in references:
+        whole = settings.start == 0 and settings.duration is None
+        rows, reasons = published.published_rows(scores, whole_tracks=whole)
+        remarks += reasons
+        if not rows.empty:
+            words.append(published.caption(settings.dataset))
+            scores = _joined(scores, rows)
+            summary = _joined(summary, tables.summary_of_published(rows))
     files = []
     for name, frame in (("scores.csv", scores), ("summary.csv", summary)):
         files.append(store.folder / name)
         tables.write_csv(frame, files[-1])
-    figure = boxplot.boxplot(scores, protocol=protocol)
-    files += boxplot.save(figure, store.folder)
-    return Report(scores, summary, files)
+    try:
+        figure = boxplot.boxplot(scores, protocol=protocol, remarks=words)
+    except SepbenchError as reason:
+        remarks.append(f"no plot: {reason}")
+    else:
+        files += boxplot.save(figure, store.folder)
+    return Report(scores, summary, files, remarks)
+
+
+def _span(settings: Settings) -> list[str]:
+    if settings.start == 0 and settings.duration is None:
+        return []
+    end = "the end" if settings.duration is None else f"{settings.start + settings.duration:g} s"
+    return [f"Of each track, the part from {settings.start:g} s to {end}."]
+
+
+def _joined(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
+    # Columns without any value have no type of their own to agree on.
+    return pd.concat([ours, theirs.dropna(axis="columns", how="all")], ignore_index=True)

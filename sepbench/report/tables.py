@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from sepbench.metrics.protocols import PROTOCOLS, Protocol, reduce, used
-from sepbench.results import Record, StemResult, write_whole
+from sepbench.results import Record, StemResult
 from sepbench.stems import STEMS
+from sepbench.whole import write_whole
 
 SCORE_COLUMNS = (
     "dataset subset track label method options oracle trained_on_this published stem set metric "
@@ -47,6 +48,34 @@ def summary(records: Sequence[Record]) -> pd.DataFrame:
         group = [record for record in records if record.label == label]
         rows += list(_summary_rows(group))
     return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
+
+
+def summary_of_published(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return summary rows of scores that were published, not computed here.
+
+    ``rows`` are as in ``scores.csv``; the score of the mixture, speed and memory are not known.
+    """
+    keys = [
+        "label",
+        "method",
+        "options",
+        "oracle",
+        "published",
+        "stem",
+        "set",
+        "metric",
+        "protocol",
+    ]
+    summaries = []
+    for key, group in rows.groupby(keys, sort=False, dropna=False):
+        facts = dict(zip(keys, key, strict=True))
+        for statistic in PROTOCOLS[str(facts["protocol"])].over_tracks:
+            value = reduce(statistic, group["value"].to_numpy())
+            summaries.append(
+                {**facts, "statistic": statistic, "value": value, "tracks": len(group)}
+            )
+    frame = pd.DataFrame(summaries, columns=SUMMARY_COLUMNS)
+    return frame.assign(trained_on_this=False, failed=0, error="")
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
