@@ -1,0 +1,126 @@
+"""Which frames of a song are like each other, a few rows of the similarity matrix at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from sepbench.dsp.stft import Stft
+
+_ROWS = 128
+"""Rows of the similarity matrix that are multiplied at once."""
+
+_ELEMENTS = 1 << 18
+"""Similarities that are searched at once: as many as stay in cache."""
+
+_FRAMES = 256
+
+
+@dataclass(frozen=True)
+class SimilarFrames:
+    """The frames similar to each frame.
+
+    ``indices`` is ``(frames, most)``, row ``t`` holding ``counts[t] >= 1`` frames and then the
+    number of frames, which is no frame's index.
+    """
+
+    indices: torch.Tensor
+    counts: torch.Tensor
+
+
+def unit_spectra(mixture: torch.Tensor, stft: Stft) -> torch.Tensor:
+    """Return the magnitude spectra, averaged over channels and scaled to length one.
+
+    Their products are cosine similarities. A silent frame stays zero.
+
+    Shape:
+        mixture: ``(channels, samples)``.
+        result: ``(frames, bins)``.
+    """
+    samples = mixture.shape[-1]
+    spectra = mixture.new_empty(stft.frames(samples), stft.bins)
+    for first, last in stft.blocks(samples, _FRAMES):
+        mean = stft.forward(mixture, first, last).abs().mean(0)
+        functional.normalize(mean.mT, dim=1, out=spectra[first:last])
+    return spectra
+
+
+def repeating_frames(
+    spectra: torch.Tensor, *, distance: int, number: int, threshold: float
+) -> SimilarFrames:
+    """Find the ``number`` most similar frames that are local maxima of each frame's similarity.
+
+    A local maximum is strictly greater than everything within ``distance`` frames, and at least
+    ``threshold``. A frame that has none, as in silence, is similar to itself alone. Of equals the
+    earlier comes first.
+
+    Shape:
+        spectra: ``(frames, bins)``, from `unit_spectra`.
+    """
+    found = []
+    for _, similarity in _rows(spectra):
+        rows, frames = _local_maxima(similarity, distance, threshold).nonzero().unbind(1)
+        by_value = similarity[rows, frames].argsort(descending=True, stable=True)
+        order = by_value[rows[by_value].argsort(stable=True)]
+        rows, frames = rows[order], frames[order]
+        counts = rows.bincount(minlength=len(similarity))
+        place = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
+        chosen = place < number
+        table = frames.new_full((len(similarity), number), len(spectra))
+        table[rows[chosen], place[chosen]] = frames[chosen]
+        found.append(table)
+    return _similar(torch.cat(found))
+
+
+def nearest_frames(spectra: torch.Tensor, *, distance: int) -> SimilarFrames:
+    """Find the most similar frames that are at least ``distance`` frames away.
+
+    As many as librosa takes of ``n`` frames: ``2 ceil(sqrt(n - 2 distance + 1))``.
+
+    Shape:
+        spectra: ``(frames, bins)``, from `unit_spectra`.
+    """
+    total = len(spectra)
+    number = min(2 * math.ceil(math.sqrt(max(total - 2 * distance + 1, 1))), total)
+    every = torch.arange(total, device=spectra.device)
+    found = []
+    for first, similarity in _rows(spectra):
+        own = every[first : first + len(similarity), None]
+        similarity.masked_fill_((every - own).abs() < distance, -math.inf)
+        values, frames = similarity.topk(number)
+        found.append(frames.masked_fill_(values == -math.inf, total))
+    return _similar(torch.cat(found))
+
+
+def _rows(spectra: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
+    """Yield pieces of the similarity matrix ``(rows, frames)``, and their first row."""
+    step = max(1, _ELEMENTS // len(spectra))
+    for first in range(0, len(spectra), _ROWS):
+        similarity = spectra[first : first + _ROWS] @ spectra.mT
+        for start in range(0, len(similarity), step):
+            yield first + start, similarity[start : start + step]
+
+
+def _local_maxima(rows: torch.Tensor, distance: int, threshold: float) -> torch.Tensor:
+    """Return where ``rows`` are greater than all within ``distance`` of either side."""
+    frames = rows.shape[1]
+    greatest = functional.pad(rows, (distance, distance), value=-math.inf)
+    width = 1
+    while width < distance:
+        step = min(width, distance - width)
+        greatest = torch.maximum(greatest[:, :-step], greatest[:, step:])
+        width += step
+    around = torch.maximum(greatest[:, :frames], greatest[:, distance + 1 :])
+    return (rows > around).logical_and_(rows >= threshold)
+
+
+def _similar(table: torch.Tensor) -> SimilarFrames:
+    total = len(table)
+    counts = (table < total).sum(1)
+    lonely = (counts == 0).nonzero().squeeze(1)
+    table[lonely, 0], counts[lonely] = lonely, 1
+    return SimilarFrames(table[:, : int(counts.max())].to(torch.int32), counts)
