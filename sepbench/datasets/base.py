@@ -1,0 +1,157 @@
+"""What a data set, a track and its audio are."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepbench.errors import SepbenchError
+from sepbench.stems import SUMS, with_sums
+
+SUBSETS = ("train", "valid", "test")
+"""The parts of a data set; no track is in two of them. ``all`` stands for the three together."""
+
+FRAME = 1024
+"""Samples by which stems may differ in length, one frame of AAC or MP3; the rest is silence."""
+
+
+@dataclass(frozen=True)
+class TrackAudio:
+    """The samples of a track, or of a part of it.
+
+    Shape:
+        mixture and every reference: float32 ``(channels, samples)``.
+
+    ``references`` holds the stems there are and all sums that can be made of them; ``notes`` say
+    what had to be mended.
+    """
+
+    mixture: NDArray[np.float32]
+    references: dict[str, NDArray[np.float32]]
+    rate: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Track(ABC):
+    """A song with known stems. ``stems`` are those it has itself, without their sums.
+
+    ``part_of`` names what holds this song as ``dataset`` and ``dataset/subset``, to tell when a
+    method is scored on what it was trained on.
+    """
+
+    name: str
+    subset: str
+    dataset: str
+    stems: tuple[str, ...]
+    part_of: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def rate(self) -> int:
+        """Samples a second."""
+
+    @abstractmethod
+    def load(self, *, start: float = 0.0, duration: float | None = None) -> TrackAudio:
+        """Return the audio from ``start`` for ``duration`` seconds, or to the end.
+
+        Raises `SepbenchError` that names the track or file for missing, broken and unequal stems.
+        """
+
+    @abstractmethod
+    def digest(self, *, start: float = 0.0, duration: float | None = None) -> str:
+        """Return a hash of all that decides what `load` returns, without decoding anything."""
+
+
+class Dataset(ABC):
+    """Tracks with known stems, and what a person has to know about them."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    licence: ClassVar[str]
+    how_to_get: ClassVar[str]
+
+    def __init__(self, root: Path | None = None) -> None:
+        if root is not None:
+            raise SepbenchError(f"data set {self.name} is built in; leave --root out")
+
+    def places(self) -> list[Path]:
+        """Return where the data set is looked for, in this order; none if it is made in memory."""
+        return []
+
+    def find_root(self) -> Path | None:
+        """Return where the data set was found, none if it was not or needs no place."""
+        return None
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the tracks can be had here and now."""
+        return True
+
+    @abstractmethod
+    def tracks(self, subset: str = "test") -> list[Track]:
+        """Return the tracks of a subset in natural order, none if the subset is empty.
+
+        ``subset`` is one of `SUBSETS` or ``all``. Raises `SepbenchError` where there is no data
+        set, with the places that were searched and how to get it.
+        """
+
+
+def assemble(
+    track: str,
+    mixture: NDArray[np.float32] | None,
+    stems: Mapping[str, NDArray[np.float32]],
+    rate: int,
+    notes: tuple[str, ...] = (),
+) -> TrackAudio:
+    """Check that the samples of a track fit together, mend what may be mended, add the sums.
+
+    A missing mixture is the sum of the stems. Stems that differ by at most one `FRAME` are filled
+    up with silence. Raises `SepbenchError` naming track, stems and lengths for the rest.
+    """
+    parts = dict(stems) if mixture is None else {"mixture": mixture, **stems}
+    channels = {name: part.shape[0] for name, part in parts.items()}
+    lengths = {name: part.shape[1] for name, part in parts.items()}
+    if len(set(channels.values())) > 1:
+        raise SepbenchError(f"track {track}: channels differ: {_listed(channels)}; make them alike")
+    longest = max(lengths.values())
+    if longest - min(lengths.values()) > FRAME:
+        raise SepbenchError(
+            f"track {track}: lengths differ: {_listed(lengths)} samples; make them alike"
+        )
+    for name, length in lengths.items():
+        if length < longest:
+            parts[name] = np.pad(parts[name], ((0, 0), (0, longest - length)))
+            notes = (*notes, f"{name}: {longest - length} samples of silence added at the end")
+    if mixture is None:
+        addends = [parts[name] for name in disjoint(tuple(parts))]
+        parts["mixture"] = np.sum(addends, axis=0, dtype=np.float32)
+        notes = (*notes, "mixture: the sum of the stems")
+    whole = parts.pop("mixture")
+    return TrackAudio(whole, with_sums(parts), rate, notes)
+
+
+def disjoint(stems: tuple[str, ...]) -> list[str]:
+    """Return the stems that no other one contains, so that adding them counts nothing twice.
+
+    >>> disjoint(("vocals", "accompaniment", "drums"))
+    ['vocals', 'accompaniment']
+    """
+    terms = {name: set(SUMS.get(name, (name,))) for name in stems}
+
+    def is_within(name: str, other: str) -> bool:
+        if terms[name] == terms[other]:
+            return name in SUMS and other not in SUMS
+        return terms[name] < terms[other]
+
+    return [name for name in stems if not any(is_within(name, other) for other in stems)]
+
+
+def _listed(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in numbers.items())

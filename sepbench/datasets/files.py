@@ -1,0 +1,167 @@
+"""Tracks whose stems lie in files, and data sets that have to be found on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from sepbench import audio
+from sepbench.datasets.base import Dataset, Track, TrackAudio, assemble
+from sepbench.errors import SepbenchError
+
+# To be raised whenever the same files would give other samples.
+_READING = "1"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the samples of a stem are: an audio stream of a file."""
+
+    path: Path
+    stream: int = 0
+
+
+@dataclass(frozen=True)
+class FileTrack(Track):
+    """A track whose stems lie in files, or as streams in one file.
+
+    ``limit`` is the second at which the track ends even if its files go on. ``problem`` says what
+    is wrong with the files; it is raised on loading, so that it costs this track alone.
+    """
+
+    sources: dict[str, Source] = field(default_factory=dict)
+    limit: float | None = None
+    notes: tuple[str, ...] = ()
+    problem: str | None = None
+
+    @cached_property
+    def rate(self) -> int:
+        """Samples a second, that of the first file."""
+        return audio.info(next(iter(self.sources.values())).path).rate
+
+    def load(self, *, start: float = 0.0, duration: float | None = None) -> TrackAudio:
+        """Decode the files; see `Track.load`."""
+        if self.problem is not None:
+            raise SepbenchError(f"track {self.name}: {self.problem}")
+        if self.limit is not None:
+            if start >= self.limit:
+                raise SepbenchError(
+                    f"track {self.name}: cannot start at {start:g} s; it is {self.limit:g} s long"
+                )
+            left = self.limit - start
+            duration = left if duration is None else min(duration, left)
+        decoded = {
+            name: audio.read(source.path, start=start, duration=duration, stream=source.stream)
+            for name, source in self.sources.items()
+        }
+        rates = {name: part.rate for name, part in decoded.items()}
+        if len(set(rates.values())) > 1:
+            listed = ", ".join(f"{name} {rate} Hz" for name, rate in rates.items())
+            raise SepbenchError(f"track {self.name}: rates differ: {listed}; make them alike")
+        notes = [f"{name}: {note}" for name, part in decoded.items() for note in part.notes]
+        samples = {name: part.samples for name, part in decoded.items()}
+        mixture = samples.pop("mixture", None)
+        rate = next(iter(rates.values()))
+        return assemble(self.name, mixture, samples, rate, (*self.notes, *notes))
+
+    def digest(self, *, start: float = 0.0, duration: float | None = None) -> str:
+        """Return a hash of the files' bytes and of the span; see `Track.digest`."""
+        places = {name: source.stream for name, source in self.sources.items()}
+        span = [start, duration, self.limit, self.problem]
+        total = hashlib.sha256(json.dumps([_READING, places, span]).encode())
+        # The streams of a STEMS file share its bytes.
+        for path in dict.fromkeys(source.path for source in self.sources.values()):
+            total.update(_hash(path))
+        return total.hexdigest()
+
+
+def _hash(path: Path) -> bytes:
+    try:
+        total = hashlib.sha256()
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                total.update(piece)
+        return total.digest()
+    except OSError:
+        # What cannot be read is reported by `load`, where it costs one track.
+        return b"unreadable"
+
+
+class FileDataset(Dataset):
+    """A data set on disk: at ``root``, else where a variable points, else at a usual place."""
+
+    variable: ClassVar[str | None] = None
+    """Environment variable that holds the root."""
+
+    usual: ClassVar[Sequence[str]] = ()
+    """Folders in which people keep it."""
+
+    layout: ClassVar[Sequence[str]]
+    """Patterns, any of which a file below the root matches."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = root
+
+    def places(self) -> list[Path]:
+        """Return where the data set is looked for, in this order."""
+        if self._root is not None:
+            return [self._root.expanduser()]
+        places = []
+        if self.variable is not None and os.environ.get(self.variable):
+            places.append(Path(os.environ[self.variable]))
+        if os.environ.get("SEPBENCH_DATA"):
+            places.append(Path(os.environ["SEPBENCH_DATA"]) / self.name)
+        places.extend(map(Path, self.usual))
+        return [place.expanduser() for place in places]
+
+    def find_root(self) -> Path | None:
+        """Return the first place that holds files in the data set's layout."""
+        return next((place for place in self.places() if self._matches(place)), None)
+
+    def _matches(self, place: Path) -> list[Path]:
+        return [
+            file for pattern in self.layout for file in itertools.islice(place.glob(pattern), 1)
+        ]
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the data set was found."""
+        return self.find_root() is not None
+
+    def root(self) -> Path:
+        """Return where the data set is, or raise with the places searched and how to get it."""
+        root = self.find_root()
+        if root is not None:
+            return root
+        places = ", ".join(map(str, self.places())) or "no place"
+        patterns = " or ".join(self.layout)
+        variables = " or ".join(filter(None, (self.variable, "SEPBENCH_DATA")))
+        raise SepbenchError(
+            f"data set {self.name} not found: looked for {patterns} in {places}; "
+            f"give --root or set {variables}. {self.how_to_get}"
+        )
+
+    def tracks(self, subset: str = "test") -> list[Track]:
+        """Return the tracks of a subset; see `Dataset.tracks`."""
+        return [track for track in self._all(self.root()) if subset in ("all", track.subset)]
+
+    @abstractmethod
+    def _all(self, root: Path) -> Iterable[Track]:
+        """Yield every track below ``root`` in natural order."""
+
+
+def missing_stems(sources: dict[str, Source]) -> str | None:
+    """Return which of the files are not there, as a track's ``problem``."""
+    missing = [name for name, source in sources.items() if not source.path.is_file()]
+    if not missing:
+        return None
+    where = sources[missing[0]].path
+    return f"no {', '.join(missing)}: {where} is missing"

@@ -1,0 +1,122 @@
+"""MUSDB18 in its three forms: STEMS files, their seven-second sample, and wav folders."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from sepbench import audio
+from sepbench.audio.paths import natural_order
+from sepbench.datasets.base import Track
+from sepbench.datasets.download import Progress, fetch_zip, no_progress
+from sepbench.datasets.files import FileDataset, FileTrack, Source, missing_stems
+from sepbench.datasets.musdb_facts import musdb_facts
+from sepbench.errors import SepbenchError
+
+_SUFFIX = ".stem.mp4"
+_LICENCE = "research only; most songs CC BY-NC-SA 4.0, see the data set's list"
+# No song of MUSDB18 is as short, every song of the sample is shorter.
+_SAMPLE_SECONDS = 8.0
+
+
+class _Musdb(FileDataset):
+    licence = _LICENCE
+
+    def _song(
+        self, song: str, folder: str, sources: dict[str, Source], problem: str | None = None
+    ) -> FileTrack:
+        """Return a track; the 14 validation songs lie among the training songs."""
+        plain = unicodedata.normalize("NFC", song)
+        is_valid = folder == "train" and plain in musdb_facts().validation_tracks
+        subset = "valid" if is_valid else folder
+        # Whatever form a method was trained on, the songs are the same.
+        names = dict.fromkeys(("musdb18", self.name))
+        parts = dict.fromkeys((folder, subset))
+        return FileTrack(
+            name=song,
+            subset=subset,
+            dataset=self.name,
+            stems=tuple(name for name in sources if name != "mixture"),
+            part_of=(*names, *(f"{name}/{part}" for name in names for part in parts)),
+            sources=sources,
+            problem=problem,
+        )
+
+
+class Musdb18(_Musdb):
+    """MUSDB18 as STEMS files, decoded to 16 bit as the package ``musdb`` does."""
+
+    name = "musdb18"
+    summary = "150 songs in AAC: 86 train, 14 valid, 50 test; vocals, drums, bass, other"
+    how_to_get = "Unzip musdb18.zip (4.7 GB) from https://zenodo.org/records/1117372."
+    variable: ClassVar[str | None] = "MUSDB_PATH"
+    usual: ClassVar[Sequence[str]] = ("~/MUSDB18", "~/musdb18", "~/MUSDB18/MUSDB18")
+    layout = (f"test/*{_SUFFIX}", f"train/*{_SUFFIX}")
+
+    _is_sample = False
+
+    def _all(self, root: Path) -> Iterator[Track]:
+        for folder in ("train", "test"):
+            for file in sorted((root / folder).glob(f"[!.]*{_SUFFIX}"), key=natural_order):
+                sources = {
+                    name: Source(file, stream) for name, stream in musdb_facts().streams.items()
+                }
+                yield self._song(file.name.removesuffix(_SUFFIX), folder, sources)
+
+    def root(self) -> Path:
+        """Return where the data set is; the sample is not taken for the whole, nor the reverse."""
+        root = super().root()
+        is_sample = audio.info(self._matches(root)[0]).seconds < _SAMPLE_SECONDS
+        if is_sample and not self._is_sample:
+            raise SepbenchError(
+                f"{root} holds the seven-second sample of MUSDB18; use --dataset musdb18-7s"
+            )
+        if self._is_sample and not is_sample:
+            raise SepbenchError(f"{root} holds whole songs; use --dataset musdb18")
+        return root
+
+
+class Musdb18Sample(Musdb18):
+    """Seven seconds of every song of MUSDB18, free to fetch."""
+
+    name = "musdb18-7s"
+    summary = "7 s of the songs of MUSDB18 in AAC, about 140 MB; 'sepbench data' fetches it"
+    how_to_get = "Fetch it: sepbench data musdb18-7s --download"
+    variable: ClassVar[str | None] = None
+    usual: ClassVar[Sequence[str]] = ("~/MUSDB18/MUSDB18-7",)
+
+    _is_sample = True
+
+    def download(self, *, url: str | None = None, on_progress: Progress = no_progress) -> Path:
+        """Fetch the sample from where the package ``musdb`` does and return its folder.
+
+        ``on_progress`` is called with the bytes fetched and the bytes there are, or none. The
+        folder appears when it is complete; nothing is done if it is there already.
+        """
+        found = self.find_root()
+        if found is not None:
+            return found
+        place = self.places()[0]
+        fetch_zip(url or musdb_facts().sample_url, place, on_progress=on_progress)
+        if self.find_root() is None:
+            raise SepbenchError(f"{place}: what was fetched is not {self.name}; remove the folder")
+        return place
+
+
+class Musdb18Hq(_Musdb):
+    """MUSDB18-HQ: uncompressed, one folder of wav files a song."""
+
+    name = "musdb18-hq"
+    summary = "150 songs in 16-bit wav: 86 train, 14 valid, 50 test; vocals, drums, bass, other"
+    how_to_get = "Unzip musdb18hq.zip (23 GB) from https://zenodo.org/records/3338373."
+    variable: ClassVar[str | None] = "MUSDBHQ_PATH"
+    usual: ClassVar[Sequence[str]] = ("~/MUSDB18HQ", "~/musdb18hq", "~/MUSDB18/MUSDB18-HQ")
+    layout = ("test/*/mixture.wav", "train/*/mixture.wav")
+
+    def _all(self, root: Path) -> Iterator[Track]:
+        for folder in ("train", "test"):
+            for song in sorted((root / folder).glob("[!.]*/"), key=natural_order):
+                sources = {name: Source(song / f"{name}.wav") for name in musdb_facts().streams}
+                yield self._song(song.name, folder, sources, missing_stems(sources))

@@ -1,0 +1,38 @@
+"""Which tracks of a data set are meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from sepbench.datasets.base import SUBSETS, Dataset, Track
+from sepbench.errors import SepbenchError
+
+
+def select(dataset: Dataset, subset: str, patterns: Sequence[str] = ()) -> list[Track]:
+    """Return the tracks of a subset whose names match any of the glob ``patterns``, or all.
+
+    Case does not matter. Raises `SepbenchError` where nothing is left, naming some that there are.
+    """
+    if subset not in (*SUBSETS, "all"):
+        raise SepbenchError(f"no subset {subset!r}; choose {', '.join(SUBSETS)} or all")
+    tracks = dataset.tracks(subset)
+    if not tracks:
+        raise SepbenchError(f"data set {dataset.name} has no tracks in subset {subset!r}")
+    if not patterns:
+        return tracks
+    chosen = [
+        track for track in tracks if any(_matches(track.name, pattern) for pattern in patterns)
+    ]
+    if not chosen:
+        some = ", ".join(repr(track.name) for track in tracks[:3])
+        raise SepbenchError(
+            f"no track of {dataset.name} matches {', '.join(map(repr, patterns))}; "
+            f"there are {some}{' and more' if len(tracks) > 3 else ''}"
+        )
+    return chosen
+
+
+def _matches(name: str, pattern: str) -> bool:
+    # A name may hold brackets, which mean something else in a glob.
+    return name == pattern or fnmatchcase(name.lower(), pattern.lower())
