@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,24 @@ def separate(
         for name, parts in pieces.items()
     }
     return Separation(stems, usage.seconds, usage.peak_bytes)
+
+
+def warm_up(
+    separator: Separator,
+    mixture: Samples,
+    *,
+    rate: int,
+    device: torch.device,
+    references: Mapping[str, Samples] | None = None,
+) -> None:
+    """Separate a second of a song for nothing, so that `separate` measures no first-time costs.
+
+    What goes wrong is left for `separate` to report.
+    """
+    first = slice(0, rate)
+    short = references and {name: stem[:, first] for name, stem in references.items()}
+    with suppress(SepbenchError):
+        separate(separator, mixture[:, first], rate=rate, device=device, references=short)
 
 
 def stream(

@@ -109,7 +109,17 @@ class _State:
         key = (task.label, task.device)
         if key not in self._separators:
             separator = task.separator(task.options)
-            separator.load(host.choose_device(task.device))
+            device = host.choose_device(task.device)
+            separator.load(device)
+            song = self.song(task)
+            oracle = isinstance(separator, OracleSeparator)
+            host.warm_up(
+                separator,
+                song.mixture,
+                rate=song.rate,
+                device=device,
+                references=song.references if oracle else None,
+            )
             self._separators[key] = separator
         return self._separators[key]
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from sepbench.cli import options
 
 
 @click.command("data")
 @click.argument("name", required=False)
-@click.option("--root", type=click.Path(path_type=Path), help="Look for the data set here.")
+@click.option("--root", type=options.FOLDER, help="Look for the data set here.")
 @click.option("--download", is_flag=True, help="Fetch the data set, where that is allowed.")
-@click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+@options.json_option
 def command(name: str | None, root: Path | None, download: bool, as_json: bool) -> None:
     """List the data sets, or say all about one of them.
 
@@ -20,3 +23,85 @@ def command(name: str | None, root: Path | None, download: bool, as_json: bool) 
     sepbench data musdb18-hq --root ~/musdb18hq
     sepbench data musdb18-7s --download
     """
+    from sepbench.cli.console import show_json
+    from sepbench.datasets import all_datasets, open_dataset
+
+    if name is None:
+        if root is not None or download:
+            raise click.UsageError("--root and --download are for one data set; give its NAME")
+        listed = [_describe(kind.name, None) for kind in all_datasets()]
+        if as_json:
+            show_json(listed)
+        else:
+            _show_all(listed)
+        return
+    if download:
+        _download(name, root)
+    facts = _describe(name, root)
+    tracks = open_dataset(name, root).tracks("all") if facts["available"] else []
+    facts["tracks"] = [{"name": track.name, "subset": track.subset} for track in tracks]
+    if as_json:
+        show_json(facts)
+    else:
+        _show_one(facts)
+
+
+def _describe(name: str, root: Path | None) -> dict[str, Any]:
+    from sepbench.datasets import open_dataset
+
+    dataset = open_dataset(name, root)
+    found = dataset.find_root()
+    return {
+        "name": dataset.name,
+        "summary": dataset.summary,
+        "licence": dataset.licence,
+        "how_to_get": dataset.how_to_get,
+        "available": dataset.is_available,
+        "root": None if found is None else str(found),
+        "searched": [str(place) for place in dataset.places()],
+    }
+
+
+def _download(name: str, root: Path | None) -> None:
+    from sepbench.cli.console import fraction
+    from sepbench.datasets import open_dataset
+    from sepbench.datasets.musdb18 import Musdb18Sample
+    from sepbench.errors import SepbenchError
+
+    dataset = open_dataset(name, root)
+    if not isinstance(dataset, Musdb18Sample):
+        raise SepbenchError(f"data set {name} cannot be fetched from here. {dataset.how_to_get}")
+    with fraction() as bar:
+        task = bar.add_task(f"fetching {name}", total=None)
+        dataset.download(
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+
+
+def _show_all(listed: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    from sepbench.cli.console import show
+
+    table = Table("data set", "here", "what", "licence", box=None)
+    for facts in listed:
+        table.add_row(
+            facts["name"], "yes" if facts["available"] else "no", facts["summary"], facts["licence"]
+        )
+    show(table)
+
+
+def _show_one(facts: dict[str, Any]) -> None:
+    lines = {
+        "": facts["summary"],
+        "licence": facts["licence"],
+        "get it": facts["how_to_get"],
+        "found": facts["root"] or ("built in" if facts["available"] else "no"),
+        "looked": ", ".join(facts["searched"]),
+    }
+    click.echo(facts["name"])
+    for key, value in lines.items():
+        if value:
+            click.echo(f"  {key + ':':10}{value}" if key else f"  {value}")
+    for track in facts["tracks"]:
+        click.echo(f"  {track['subset']:10}{track['name']}")

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sepbench.cli import config
-from sepbench.cli.options import protocol_option, reference_option
-from sepbench.metrics.protocols import METRIC_SETS
+from sepbench.cli import config, options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,45 +28,18 @@ if TYPE_CHECKING:
     help="YAML with these options as keys, or the name of a shipped one; the command line wins.",
 )
 @click.option("--all", "all_methods", is_flag=True, help="Every installed method.")
-@click.option(
-    "-m",
-    "--method",
-    "specs",
-    multiple=True,
-    metavar="METHOD[opt=value,...]",
-    help="A separator, with options if need be; may be given several times.",
-)
+@options.method_option
 @click.option("--dataset", default="excerpt", show_default=True, help="See 'sepbench data'.")
-@click.option("--root", type=click.Path(path_type=Path), help="Where the data set lies.")
-@click.option("--subset", default="test", show_default=True, help="train, valid, test or all.")
-@click.option("--track", "patterns", multiple=True, metavar="GLOB", help="Only these tracks.")
-@click.option("--start", type=click.FloatRange(min=0), default=0.0, help="Begin here, in seconds.")
-@click.option(
-    "--duration",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Seconds of each track.",
-)
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    type=click.Choice(list(METRIC_SETS)),
-    default=["sdr"],
-    show_default=True,
-    help="Set of scores; may be given several times.",
-)
-@protocol_option
-@reference_option
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Folder of the run.  [default: results/<dataset>]",
-)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@options.track_options
+@options.metric_option
+@options.protocol_option
+@options.reference_option
+@options.out_option
+@options.device_option
 @click.option("--jobs", type=click.IntRange(min=1), default=1, help="Tracks at the same time.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=options.SECONDS,
     metavar="SECONDS",
     help="Give up on a method that takes longer on a track.",
 )
@@ -79,7 +50,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Run separators in processes of their own, so that a crash costs one row.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the summary for programs.")
+@options.json_option
 def command(
     all_methods: bool,
     specs: tuple[str, ...],

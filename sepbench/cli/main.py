@@ -10,7 +10,7 @@ import click
 from sepbench import __version__
 from sepbench.errors import SepbenchError
 
-_VERBS = ("separate", "evaluate", "report", "methods", "data")
+_VERBS = ("separate", "evaluate", "score", "report", "methods", "data")
 
 
 class _OneLineError(click.ClickException):

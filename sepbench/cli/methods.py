@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from sepbench import registry
+from sepbench.cli import options
 from sepbench.errors import SepbenchError
 from sepbench.registry import Entry
 
 
 @click.command("methods")
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+@options.json_option
 def command(name: str | None, as_json: bool) -> None:
     """List the separators that are installed, or say all about one of them."""
     entries = registry.entries()

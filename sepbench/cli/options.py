@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
 import click
 
-from sepbench.metrics.protocols import PROTOCOLS
+from sepbench.metrics.protocols import METRIC_SETS, PROTOCOLS
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+FOLDER = click.Path(path_type=Path)
+SECONDS = click.FloatRange(min=0, min_open=True)
+
+method_option = click.option(
+    "-m",
+    "--method",
+    "specs",
+    multiple=True,
+    metavar="METHOD[opt=value,...]",
+    help="A separator, with options if need be; may be given several times.",
+)
+start_option = click.option(
+    "--start",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Begin here in each song.",
+)
+duration_option = click.option(
+    "--duration", type=SECONDS, metavar="SECONDS", help="Use this much of each song."
+)
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print for programs.")
 protocol_option = click.option(
     "--protocol",
     type=click.Choice(list(PROTOCOLS)),
@@ -13,7 +44,6 @@ protocol_option = click.option(
     show_default=True,
     help="How scores are aggregated in the table and the plot; the CSV files have all.",
 )
-
 reference_option = click.option(
     "--reference",
     "references",
@@ -21,3 +51,30 @@ reference_option = click.option(
     multiple=True,
     help="Put published scores beside, where data set, tracks and protocol are the same.",
 )
+metric_option = click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    type=click.Choice(list(METRIC_SETS)),
+    default=["sdr"],
+    show_default=True,
+    help="Set of scores; may be given several times.",
+)
+out_option = click.option(
+    "--out", type=FOLDER, help="Folder of the run.  [default: results/<dataset>]"
+)
+
+_TRACKS = (
+    click.option("--root", type=FOLDER, help="Where the data set lies."),
+    click.option("--subset", default="test", show_default=True, help="train, valid, test or all."),
+    click.option("--track", "patterns", multiple=True, metavar="GLOB", help="Only these tracks."),
+    start_option,
+    duration_option,
+)
+
+
+def track_options(command: F) -> F:
+    """Add the options that say which tracks, and which part of them."""
+    for option in reversed(_TRACKS):
+        command = option(command)
+    return command

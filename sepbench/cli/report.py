@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sepbench.cli.options import protocol_option, reference_option
+from sepbench.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
     from rich.table import Table
 
@@ -18,14 +20,34 @@ if TYPE_CHECKING:
 
 @click.command("report")
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
-@protocol_option
-@reference_option
-@click.option("--json", "as_json", is_flag=True, help="Print the summary for programs.")
-def command(run: Path, protocol: str, references: tuple[str, ...], as_json: bool) -> None:
+@options.protocol_option
+@options.reference_option
+@click.option(
+    "--import",
+    "imports",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="First take in the scores that museval wrote for a method: a JSON file or a folder.",
+)
+@options.json_option
+def command(
+    run: Path,
+    protocol: str,
+    references: tuple[str, ...],
+    imports: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Make the tables and plots of RUN, the folder of an evaluation, from its stored scores."""
+    from sepbench.importing import import_museval
     from sepbench.results import Store
 
-    present(Store.open(run), protocol, references, as_json=as_json)
+    store = Store.open(run)
+    for text in imports:
+        name, equals, path = text.partition("=")
+        if not equals:
+            raise click.UsageError(f"--import {text}: write it as NAME=PATH")
+        import_museval(Path(path), store, name=name)
+    present(store, protocol, references, as_json=as_json)
 
 
 def present(store: Store, protocol: str, references: tuple[str, ...], *, as_json: bool) -> None:
@@ -47,6 +69,8 @@ def present(store: Store, protocol: str, references: tuple[str, ...], *, as_json
         )
         return
     show(_table(report.summary, protocol, store.settings))
+    for line in _failures(report.summary):
+        click.echo(line)
     say("written: " + ", ".join(str(path) for path in report.files))
 
 
@@ -78,9 +102,13 @@ def _table(summary: pd.DataFrame, protocol: str, settings: Settings) -> Table:
         values = group.set_index("stem")["value"]
         scores = [f"{values[stem]:.2f}" if stem in values else "" for stem in stems]
         table.add_row(_marked(label, group), *scores, *_cost(group))
-    for _, failed in summary[summary["error"] != ""].drop_duplicates("label").iterrows():
-        table.add_row(f"{failed['label']}: failed on {failed['failed']}: {failed['error']}")
     return table
+
+
+def _failures(summary: pd.DataFrame) -> Iterator[str]:
+    for _, row in summary[summary["failed"] > 0].drop_duplicates("label").iterrows():
+        tracks = "1 track" if row["failed"] == 1 else f"{row['failed']} tracks"
+        yield f"{row['label']} failed on {tracks}: {row['error']}"
 
 
 def _best_first(rows: pd.DataFrame, stems: list[str]) -> list[tuple[str, pd.DataFrame]]:
@@ -109,6 +137,6 @@ def _cost(group: pd.DataFrame) -> list[Any]:
     return [
         "" if used != used else f"{used:.0%}",
         "" if not speed > 0 else f"{1 / speed:.3g}",
-        "" if first["published"] else f"{first['peak_memory_mb']:.0f} MB",
+        "" if speed != speed else f"{first['peak_memory_mb']:.0f} MB",
         str(group["tracks"].max()),
     ]

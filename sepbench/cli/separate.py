@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sepbench.cli import options
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
@@ -15,15 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("separate")
 @click.argument("songs", nargs=-1, required=True, metavar="SONG...")
-@click.option(
-    "-m",
-    "--method",
-    "specs",
-    multiple=True,
-    required=True,
-    metavar="METHOD[opt=value,...]",
-    help="A separator, with options if need be; may be given several times.",
-)
+@options.method_option
 @click.option(
     "-o",
     "--out",
@@ -33,8 +27,8 @@ if TYPE_CHECKING:
     help="Folder for the stems.",
 )
 @click.option("--stem", "stems", multiple=True, help="Write only this stem; may be repeated.")
-@click.option("--start", type=click.FloatRange(min=0), default=0.0, help="Begin here, in seconds.")
-@click.option("--duration", type=float, help="Separate this many seconds.")
+@options.start_option
+@options.duration_option
 @click.option(
     "--format",
     type=click.Choice(["wav", "flac", "ogg"]),
@@ -56,10 +50,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where each file goes below --out.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@options.device_option
 @click.option("--spectrogram", is_flag=True, help="Draw mixture, stems and masks beside the stems.")
 @click.option("--overwrite", is_flag=True, help="Make stems anew that exist already.")
-@click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+@options.json_option
 def command(songs: tuple[str, ...], specs: tuple[str, ...], as_json: bool, **how: Any) -> None:
     """Separate SONGs (files, globs or folders) into stems.
 
@@ -75,6 +69,8 @@ def command(songs: tuple[str, ...], specs: tuple[str, ...], as_json: bool, **how
     from sepbench.errors import SepbenchError
     from sepbench.separation import Job, plan, separate_file
 
+    if not specs:
+        raise click.UsageError("choose a method: -m METHOD; 'sepbench methods' lists them")
     job = Job(**how)
     orders = plan(expand(songs), registry.resolve_all(specs), job)
     results: list[dict[str, Any]] = []

@@ -35,7 +35,8 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
     track, so it appears in the summary alone.
     """
     rows = [row for record in records for row in _score_rows(record)]
-    return pd.DataFrame(rows, columns=SCORE_COLUMNS)
+    # Whole numbers that may be missing: a failure has no windows.
+    return pd.DataFrame(rows, columns=SCORE_COLUMNS).astype({"frames": "Int64"})
 
 
 def summary(records: Sequence[Record]) -> pd.DataFrame:

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from sepbench.errors import SepbenchError
-from sepbench.report import boxplot as page_of
 from sepbench.report.boxplot import boxplot, save
 from sepbench.report.published import published_rows
 
@@ -252,7 +251,7 @@ def test_a_picture_is_whole_or_absent(run, tmp_path, monkeypatch):
     def full(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(page_of.pictures.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(SepbenchError, match=r"boxplot\.png: cannot write: No space left"):
         save(page, tmp_path)
     monkeypatch.undo()

@@ -1,0 +1,88 @@
+"""``sepbench score``: stems that others separated, scored beside the methods of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sepbench.cli import options
+
+
+@click.command("score")
+@click.argument("estimates", type=click.Path(path_type=Path), metavar="ESTIMATES_DIR")
+@click.option(
+    "--references",
+    "dataset",
+    required=True,
+    metavar="DATASET|DIR",
+    help="The true stems: a data set's name, or a folder with one folder a song.",
+)
+@click.option("--name", help="What to call the method.  [default: the folder's name]")
+@options.track_options
+@options.metric_option
+@options.protocol_option
+@options.reference_option
+@options.out_option
+@options.device_option
+@options.json_option
+def command(
+    estimates: Path,
+    dataset: str,
+    name: str | None,
+    root: Path | None,
+    subset: str,
+    patterns: tuple[str, ...],
+    start: float,
+    duration: float | None,
+    metrics: tuple[str, ...],
+    protocol: str,
+    references: tuple[str, ...],
+    out: Path | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Score the stems in ESTIMATES_DIR, whatever made them.
+
+    \b
+    sepbench score separated/hpss --references excerpt
+    sepbench score umx_estimates --references musdb18-hq --root ~/musdb18hq --name umx
+
+    Stems lie as museval and musdb write them (test/<track>/vocals.wav), as <track>/vocals.wav, as
+    <track>_vocals.wav, or, for a single track, as vocals.wav. Another rate is resampled, up to 1024
+    samples are filled up or cut off, mono is copied to both channels; each is said.
+    """
+    from sepbench import external, host
+    from sepbench.cli.console import counting, fail, warn
+    from sepbench.cli.report import present
+    from sepbench.datasets import open_dataset
+    from sepbench.datasets.selection import select
+    from sepbench.results import Record, Settings, Store
+
+    if Path(dataset).is_dir() and root is None:
+        dataset, root = "folder", Path(dataset)
+        subset = "all"
+    found = external.find(estimates, select(open_dataset(dataset, root), subset, patterns))
+    settings = Settings(dataset, subset, start, duration)
+    store = Store.create(out or Path("results") / settings.default_name, settings)
+    with counting() as bar:
+        task = bar.add_task("scoring", total=len(found))
+
+        def on_done(record: Record) -> None:
+            bar.update(task, advance=1, description=record.track)
+            if record.error is not None:
+                fail(f"{record.track}: {record.error}")
+            for note in record.notes:
+                warn(f"{record.track}: {note}")
+
+        records = external.score(
+            found,
+            store,
+            name=name or estimates.resolve().name,
+            metrics=metrics,
+            device=str(host.choose_device(device)),
+            on_done=on_done,
+        )
+    present(store, protocol, references, as_json=as_json)
+    if any(record.error is not None for record in records):
+        click.get_current_context().exit(1)
