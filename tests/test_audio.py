@@ -116,13 +116,15 @@ def test_blocks_and_spans_are_pieces_of_the_whole(tmp_path: Path, suffix: str) -
         assert np.array_equal(span, whole[:, first:last])
 
 
-@pytest.mark.parametrize(("suffix", "codec"), [("m4a", "aac"), ("mp4", "aac"), ("aac", "aac")])
-def test_aac_begins_where_the_song_begins(tmp_path: Path, suffix: str, codec: str) -> None:
-    samples = tone(RATE, RATE) * np.linspace(0, 1, RATE, dtype=np.float32)
-    read = audio.read(encode(tmp_path / f"song.{suffix}", samples, codec)).samples
+@pytest.mark.parametrize("suffix", ["m4a", "mp4", "aac"])
+def test_aac_begins_where_the_song_begins(tmp_path: Path, suffix: str) -> None:
+    samples = tone(RATE, RATE) * np.clip(np.arange(RATE) / 256, 0, 1).astype(np.float32)
+    read = audio.read(encode(tmp_path / f"song.{suffix}", samples)).samples
     # A bare aac stream has no place to say that its first frame is the encoder's.
     delay = 1024 if suffix == "aac" else 0
-    assert np.abs(read[:, delay : delay + RATE - 2048] - samples[:, : RATE - 2048]).max() < 0.02
+    for frame in (slice(0, 1024), slice(20480, 21504)):
+        error = read[:, delay:][:, frame] - samples[:, frame]
+        assert np.square(error).sum() < 0.02 * np.square(samples[:, frame]).sum()
 
 
 def test_alac_is_read_exactly(tmp_path: Path) -> None:

@@ -131,30 +131,31 @@ class FfmpegDecoder:
     notes: tuple[str, ...] = ()
 
     def __init__(self, path: Path, stream: int) -> None:
+        self._path, self._number = path, stream
+        with self._open() as container:
+            streams = container.streams.audio
+            self.streams = len(streams)
+            if not streams:
+                raise SepbenchError(f"{path}: no audio in this file")
+            chosen = streams[stream if 0 <= stream < len(streams) else 0]
+            self.rate = chosen.rate
+            self.channels = chosen.codec_context.channels
+            if chosen.duration is not None and chosen.time_base is not None:
+                self.samples = round(chosen.duration * chosen.time_base * self.rate)
+            else:
+                self.samples = (container.duration or 0) * self.rate // 1_000_000
+        self._sixteen_bit = path.name.lower().endswith(_STEMS_FILES)
+
+    def _open(self) -> av.container.InputContainer:
         import av
 
         try:
             # A bare name could be taken for an address such as `http:` or `concat:`.
-            self._container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+            return av.open(f"file:{self._path}", options={"protocol_whitelist": "file"})
         except (av.FFmpegError, OSError, ValueError) as error:
             raise SepbenchError(
-                f"{path}: not audio that can be read; convert it to wav or flac"
+                f"{self._path}: not audio that can be read; convert it to wav or flac"
             ) from error
-        streams = self._container.streams.audio
-        self.streams = len(streams)
-        if not streams:
-            self._container.close()
-            raise SepbenchError(f"{path}: no audio in this file")
-        self._stream = streams[stream if 0 <= stream < len(streams) else 0]
-        self.rate = self._stream.rate
-        self.channels = self._stream.codec_context.channels
-        self.samples = self._estimate()
-        self._sixteen_bit = path.name.lower().endswith(_STEMS_FILES)
-
-    def _estimate(self) -> int:
-        if self._stream.duration is not None and self._stream.time_base is not None:
-            return round(self._stream.duration * self._stream.time_base * self.rate)
-        return (self._container.duration or 0) * self.rate // 1_000_000
 
     def chunks(self, first: int) -> Iterator[NDArray[np.float32]]:
         """Yield ``(channels, n)`` from sample ``first`` on."""
@@ -171,10 +172,11 @@ class FfmpegDecoder:
 
         converter = av.AudioResampler(format="fltp")
         try:
-            self._container.seek(0)
-            for frame in self._container.decode(self._stream):
-                yield from map(_samples, converter.resample(frame))
-            yield from map(_samples, filter(None, converter.resample(None)))
+            # Opened anew: seeking to the beginning loses the packet that primes an AAC decoder.
+            with self._open() as container:
+                for frame in container.decode(container.streams.audio[self._number]):
+                    yield from map(_samples, converter.resample(frame))
+                yield from map(_samples, filter(None, converter.resample(None)))
         except (av.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise DecodingError(reason[:1].lower() + reason[1:]) from error
@@ -186,8 +188,7 @@ class FfmpegDecoder:
         return (whole / 32768).astype(np.float32, copy=False)
 
     def close(self) -> None:
-        """Close the file."""
-        self._container.close()
+        """Do nothing: a file is open only while its samples are read."""
 
 
 def _samples(frame: av.AudioFrame) -> NDArray[np.float32]:

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sepbench.datasets.folder import Folder, stem_of
+from sepbench.errors import SepbenchError
+from tests.datasets.layouts import song, write_wavs
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("vocals.wav", "vocals"),
+        ("Voice.mp3", "vocals"),
+        ("01 - My Song (Vocal).flac", "vocals"),
+        ("song_no_vocals.wav", "accompaniment"),
+        ("song-no-vocals.wav", "accompaniment"),
+        ("song.instrumental.ogg", "accompaniment"),
+        ("Drum.wav", "drums"),
+        ("mix.wav", "mixture"),
+        ("guitar.wav", None),
+        ("bassoon.wav", None),
+        ("invocals.wav", None),
+    ],
+)
+def test_stems_are_known_by_file_name(name: str, stem: str | None) -> None:
+    assert stem_of(Path(name)) == stem
+
+
+def test_any_stems_do_and_the_mixture_is_optional(tmp_path: Path) -> None:
+    parts = song()
+    write_wavs(tmp_path / "Song 2", {"voice": parts["vocals"], "instrumental": parts["bass"]})
+    write_wavs(tmp_path / "Song 10", parts, suffix=".flac")
+    (tmp_path / "Song 10" / "cover.jpg").touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "readme.txt").touch()
+    two, ten = Folder(tmp_path).tracks()
+    assert (two.name, two.stems) == ("Song 2", ("vocals", "accompaniment"))
+    assert (ten.name, ten.stems) == ("Song 10", ("vocals", "drums", "bass", "other"))
+    audio = two.load()
+    assert np.array_equal(audio.mixture, parts["vocals"] + parts["bass"])
+    assert audio.notes == ("mixture: the sum of the stems",)
+    assert np.array_equal(ten.load().mixture, parts["mixture"])
+
+
+def test_files_that_are_no_stem_are_left_out_with_a_note(tmp_path: Path) -> None:
+    parts = song()
+    write_wavs(tmp_path / "song", {**parts, "guitar": parts["bass"]})
+    (track,) = Folder(tmp_path).tracks()
+    assert track.load().notes == ("guitar.wav: left out, its name is that of no stem",)
+
+
+def test_two_files_for_a_stem_and_none_at_all_are_errors_of_their_track(tmp_path: Path) -> None:
+    parts = song()
+    write_wavs(tmp_path / "none", {"take 1": parts["bass"]})
+    write_wavs(tmp_path / "twice", {"vocals": parts["vocals"], "voice": parts["vocals"]})
+    none, twice = Folder(tmp_path).tracks()
+    assert none.digest() != twice.digest()
+    with pytest.raises(SepbenchError, match=r"^track none: no file in .* is named for a stem"):
+        none.load()
+    with pytest.raises(SepbenchError, match=r"vocals\.wav and voice\.wav are both vocals; keep"):
+        twice.load()
+
+
+def test_without_a_root_it_says_what_to_do() -> None:
+    with pytest.raises(SepbenchError, match=r"Make one folder a song and name each file"):
+        Folder(Path("nowhere")).tracks()
