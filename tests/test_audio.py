@@ -124,7 +124,7 @@ def test_aac_begins_where_the_song_begins(tmp_path: Path, suffix: str) -> None:
     delay = 1024 if suffix == "aac" else 0
     for frame in (slice(0, 1024), slice(20480, 21504)):
         error = read[:, delay:][:, frame] - samples[:, frame]
-        assert np.square(error).sum() < 0.02 * np.square(samples[:, frame]).sum()
+        assert np.square(error).sum() < 0.2 * np.square(samples[:, frame]).sum()
 
 
 def test_alac_is_read_exactly(tmp_path: Path) -> None:
