@@ -389,6 +389,16 @@ except SepbenchError as error:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_channels_that_a_format_does_not_take_are_refused(tmp_path: Path) -> None:
+    message = "stem.flac: cannot be written: flac takes no 9 channels at 44100 Hz"
+    with (
+        pytest.raises(SepbenchError, match=message),
+        audio.Writer(tmp_path / "stem.flac", RATE, 9) as writer,
+    ):
+        writer.write(noise(9, 10))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_formats_without_the_bit_depth_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SepbenchError, match="flac has no bit depth 32f; choose 16 or 24"):
         audio.Writer(tmp_path / "stem.flac", RATE, 2, bit_depth="32f")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from pathlib import Path
@@ -66,10 +67,18 @@ class Writer:
 
     def __enter__(self) -> Writer:
         try:
+            if self.path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            # libsndfile would say no more than "system error".
+            self._temporary.open("xb").close()
         except OSError as error:
             raise self._failure(error) from error
-        self._file = self._create(self._temporary, self._format.upper())
+        try:
+            self._file = self._create(self._temporary, self._format.upper())
+        except SepbenchError:
+            self._temporary.unlink()
+            raise
         return self
 
     def __exit__(
@@ -78,11 +87,13 @@ class Writer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        import soundfile
+
         try:
             self._close()
             if kind is None:
                 os.replace(self._temporary, self.path)
-        except OSError as problem:
+        except (soundfile.SoundFileError, OSError) as problem:
             raise self._failure(problem) from problem
         finally:
             self._temporary.unlink(missing_ok=True)
@@ -150,7 +161,10 @@ class Writer:
                 subtype=self._subtype,
             )
         except (soundfile.SoundFileError, OSError) as error:
-            raise self._failure(error) from error
+            raise SepbenchError(
+                f"{self.path}: cannot be written: {format.lower()} takes no "
+                f"{self._channels} channels at {self._rate} Hz"
+            ) from error
 
     def _close(self) -> None:
         if self._file is not None:
@@ -158,8 +172,7 @@ class Writer:
             self._file = None
 
     def _failure(self, error: BaseException) -> SepbenchError:
+        reason = "the disk is full or the file too large"
         if isinstance(error, OSError) and error.strerror:
             reason = error.strerror.lower()
-        else:
-            reason = getattr(error, "error_string", "") or "the disk is full or the file too large"
-        return SepbenchError(f"{self.path}: cannot be written: {reason.rstrip('.')}")
+        return SepbenchError(f"{self.path}: cannot be written: {reason}")
