@@ -132,7 +132,6 @@ def _identity(
         "options": vars(method.options),
         "weights": separator.weights.sha256 if separator.weights else None,
         "audio": digest,
-        "rate": track.rate,
         "blocks": [blocks.GRID, blocks.BLOCK_SECONDS, blocks.FADE_SECONDS],
         "device": plan.device.partition(":")[0],
         "metrics": sorted(plan.metrics),
