@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sepbench.datasets.base import assemble, disjoint
 from sepbench.errors import SepbenchError
 from sepbench.stems import STEMS, SUMS, with_sums
-from tests.datasets.layouts import song
+
+from .layouts import song
 
 
 def test_references_hold_the_sums_and_the_mixture_is_apart() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from sepbench.datasets.dsd100 import Dsd100
 from sepbench.errors import SepbenchError
-from tests.datasets.layouts import song, write_wavs
+
+from .layouts import song, write_wavs
 
 
 def write(root: Path, folder: str, name: str, seed: int) -> None:

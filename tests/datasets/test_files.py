@@ -10,7 +10,8 @@ import soundfile
 from sepbench.datasets.base import Track
 from sepbench.datasets.files import FileTrack, Source
 from sepbench.errors import SepbenchError
-from tests.datasets.layouts import RATE, STEMS, song, write_wavs
+
+from .layouts import RATE, STEMS, song, write_wavs
 
 
 def track(folder: Path, parts: object = None) -> FileTrack:

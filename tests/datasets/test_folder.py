@@ -7,7 +7,8 @@ import pytest
 
 from sepbench.datasets.folder import Folder, stem_of
 from sepbench.errors import SepbenchError
-from tests.datasets.layouts import song, write_wavs
+
+from .layouts import song, write_wavs
 
 
 @pytest.mark.parametrize(

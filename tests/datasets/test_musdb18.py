@@ -16,7 +16,8 @@ from sepbench.datasets.base import Dataset
 from sepbench.datasets.musdb18 import Musdb18, Musdb18Hq, Musdb18Sample
 from sepbench.datasets.musdb_facts import musdb_facts
 from sepbench.errors import SepbenchError
-from tests.datasets.layouts import STEMS, song, write_stems_file, write_wavs
+
+from .layouts import STEMS, song, write_stems_file, write_wavs
 
 SONGS = {
     "train": ("A Classic Education - NightOwl", "Actions - One Minute Smile"),
