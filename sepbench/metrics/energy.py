@@ -57,6 +57,7 @@ class Energies:
     """
 
     reference: torch.Tensor
+    estimate: torch.Tensor
     error: torch.Tensor
     inner: torch.Tensor
     """Inner product of reference and error."""
@@ -80,14 +81,11 @@ def measure(reference: torch.Tensor, estimate: torch.Tensor, windows: Windows) -
         made = _cut(estimate, start, stop, windows).double()
         silent = (made.sum(0) == 0).all(-1)
         error = made - true
-        rows.append(
-            torch.stack(
-                [(a * b).sum((0, 2)) for a, b in ((true, true), (error, error), (true, error))]
-                + [silent.double()]
-            )
-        )
-    reference_energy, error_energy, inner, silent = torch.cat(rows, dim=1).cpu()
-    return Energies(reference_energy, error_energy, inner, silent.bool())
+        pairs = ((true, true), (made, made), (error, error), (true, error))
+        sums = [(one * other).sum((0, 2)) for one, other in pairs]
+        rows.append(torch.stack([*sums, silent.double()]))
+    of_reference, of_estimate, of_error, inner, silent = torch.cat(rows, dim=1).cpu()
+    return Energies(of_reference, of_estimate, of_error, inner, silent.bool())
 
 
 def silence(signal: torch.Tensor, windows: Windows) -> torch.Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from sepbench.errors import SepbenchError
-from sepbench.metrics import energy
+from sepbench.metrics import bsseval, energy
 from sepbench.metrics.protocols import METRIC_SETS
 
 
@@ -65,6 +65,8 @@ class TrackScorer:
         self._windows = energy.Windows.of_signal(mixture.shape[1], rate)
         self._silence: dict[str, torch.Tensor] = {}
         self._mixture_energies: dict[str, energy.Energies] = {}
+        self._mixture_frames: dict[tuple[str, ...], dict[str, dict[str, torch.Tensor]]] = {}
+        self._projections: dict[tuple[str, ...], bsseval.Projections] = {}
 
     def score(
         self, estimates: Mapping[str, torch.Tensor], *, scenario: tuple[str, ...]
@@ -86,39 +88,64 @@ class TrackScorer:
             stem: energy.measure(self._references[stem], made[stem], self._windows)
             for stem in scenario
         }
-        mixture = {stem: self._energies_of_mixture(stem) for stem in scenario}
-        frames = self._frames(energies)
-        mixture_frames = self._frames(mixture)
+        mixture_energies = {stem: self._energies_of_mixture(stem) for stem in scenario}
+        if scenario not in self._mixture_frames:
+            self._mixture_frames[scenario] = self._frames(mixture_energies)
+        frames = self._frames(energies, made)
+        mixture_frames = self._mixture_frames[scenario]
         return {
             stem: StemScores(
-                frames={name: values.tolist() for name, values in frames[stem].items()},
+                frames=_lists(frames[stem]),
                 totals=_totals(energies[stem]),
-                mixture_frames={
-                    name: values.tolist() for name, values in mixture_frames[stem].items()
-                },
-                mixture_totals=_totals(mixture[stem]),
-                notes=self._notes(stem, energies[stem]),
+                mixture_frames=_lists(mixture_frames[stem]),
+                mixture_totals=_totals(mixture_energies[stem]),
+                notes=self._notes(stem, energies[stem], scenario),
             )
             for stem in scenario
         }
 
     def _frames(
-        self, energies: Mapping[str, energy.Energies]
+        self,
+        energies: Mapping[str, energy.Energies],
+        made: Mapping[str, torch.Tensor] | None = None,
     ) -> dict[str, dict[str, torch.Tensor]]:
+        """Return scores by window, silent ones masked, of a set of estimates or of the mixture."""
         masked = torch.zeros(self._windows.count, dtype=torch.bool)
         for stem, sums in energies.items():
             for silent in (self._silent(stem), sums.silent):
                 if not silent.all():
                     masked |= silent[:-1]
-        frames = {}
-        for stem, sums in energies.items():
-            dead = self._silent(stem).all() or sums.silent.all()
-            scores = {"SDR": energy.sdr(sums)}
-            frames[stem] = {
-                name: values.masked_fill(masked | dead, torch.nan)
+        frames = {stem: {"SDR": energy.sdr(sums)} for stem, sums in energies.items()}
+        if "bsseval" in self.metrics:
+            projections, sums_of_set = (
+                self._projections_of(tuple(energies)),
+                list(energies.values()),
+            )
+            if made is None:
+                scores = projections.score_mixture(sums_of_set)
+            else:
+                scores = projections.score(list(made.values()), sums_of_set)
+            for name, by_stem in scores.items():
+                for stem, values in zip(energies, by_stem, strict=True):
+                    frames[stem][name] = values
+        return {
+            stem: {
+                name: values.masked_fill(masked | self._dead(stem, energies[stem]), torch.nan)
                 for name, values in scores.items()
             }
-        return frames
+            for stem, scores in frames.items()
+        }
+
+    def _projections_of(self, scenario: tuple[str, ...]) -> bsseval.Projections:
+        if scenario not in self._projections:
+            references = [self._references[stem] for stem in scenario]
+            self._projections[scenario] = bsseval.Projections(
+                references, self._mixture, self._windows
+            )
+        return self._projections[scenario]
+
+    def _dead(self, stem: str, sums: energy.Energies) -> bool:
+        return bool(self._silent(stem).all() or sums.silent.all())
 
     def _silent(self, stem: str) -> torch.Tensor:
         if stem not in self._silence:
@@ -132,13 +159,26 @@ class TrackScorer:
             )
         return self._mixture_energies[stem]
 
-    def _notes(self, stem: str, sums: energy.Energies) -> tuple[str, ...]:
+    def _notes(
+        self, stem: str, sums: energy.Energies, scenario: tuple[str, ...]
+    ) -> tuple[str, ...]:
         notes = []
         if self._silent(stem).all():
             notes.append("the reference is silent")
         if sums.silent.all():
             notes.append("the estimate is silent")
+        if scenario in self._projections:
+            condition = self._projections[scenario].condition
+            if condition > bsseval.CONDITION_LIMIT:
+                notes.append(
+                    f"the references are ill-conditioned ({condition:.0e}): "
+                    "SIR and SAR hang on rounding; give references of 16 bits"
+                )
         return tuple(notes)
+
+
+def _lists(scores: Mapping[str, torch.Tensor]) -> dict[str, list[float]]:
+    return {name: values.tolist() for name, values in scores.items()}
 
 
 def _totals(sums: energy.Energies) -> dict[str, float]:
