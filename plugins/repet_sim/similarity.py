@@ -61,8 +61,9 @@ def repeating_frames(
     Shape:
         spectra: ``(frames, bins)``, from `unit_spectra`.
     """
-    found = []
-    for _, similarity in _rows(spectra):
+    total = len(spectra)
+    table = _empty_table(spectra, min(number, total))
+    for first, similarity in _rows(spectra):
         rows, frames = _local_maxima(similarity, distance, threshold).nonzero().unbind(1)
         by_value = similarity[rows, frames].argsort(descending=True, stable=True)
         order = by_value[rows[by_value].argsort(stable=True)]
@@ -70,10 +71,8 @@ def repeating_frames(
         counts = rows.bincount(minlength=len(similarity))
         place = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
         chosen = place < number
-        table = frames.new_full((len(similarity), number), len(spectra))
-        table[rows[chosen], place[chosen]] = frames[chosen]
-        found.append(table)
-    return _similar(torch.cat(found))
+        table[first + rows[chosen], place[chosen]] = frames[chosen].to(table.dtype)
+    return _similar(table)
 
 
 def nearest_frames(spectra: torch.Tensor, *, distance: int) -> SimilarFrames:
@@ -87,21 +86,28 @@ def nearest_frames(spectra: torch.Tensor, *, distance: int) -> SimilarFrames:
     total = len(spectra)
     number = min(2 * math.ceil(math.sqrt(max(total - 2 * distance + 1, 1))), total)
     every = torch.arange(total, device=spectra.device)
-    found = []
+    table = _empty_table(spectra, number)
     for first, similarity in _rows(spectra):
         own = every[first : first + len(similarity), None]
         similarity.masked_fill_((every - own).abs() < distance, -math.inf)
         values, frames = similarity.topk(number)
-        found.append(frames.masked_fill_(values == -math.inf, total))
-    return _similar(torch.cat(found))
+        table[first : first + len(frames)] = frames.masked_fill_(values == -math.inf, total)
+    return _similar(table)
+
+
+def _empty_table(spectra: torch.Tensor, most: int) -> torch.Tensor:
+    shape = (len(spectra), most)
+    return torch.full(shape, len(spectra), dtype=torch.int32, device=spectra.device)
 
 
 def _rows(spectra: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
     """Yield pieces of the similarity matrix ``(rows, frames)``, and their first row."""
     step = max(1, _ELEMENTS // len(spectra))
+    space = spectra.new_empty(min(_ROWS, len(spectra)), len(spectra))
     for first in range(0, len(spectra), _ROWS):
-        similarity = spectra[first : first + _ROWS] @ spectra.mT
-        for start in range(0, len(similarity), step):
+        some = spectra[first : first + _ROWS]
+        similarity = torch.mm(some, spectra.mT, out=space[: len(some)])
+        for start in range(0, len(some), step):
             yield first + start, similarity[start : start + step]
 
 
@@ -122,5 +128,5 @@ def _similar(table: torch.Tensor) -> SimilarFrames:
     total = len(table)
     counts = (table < total).sum(1)
     lonely = (counts == 0).nonzero().squeeze(1)
-    table[lonely, 0], counts[lonely] = lonely, 1
-    return SimilarFrames(table[:, : int(counts.max())].to(torch.int32), counts)
+    table[lonely, 0], counts[lonely] = lonely.to(table.dtype), 1
+    return SimilarFrames(table[:, : int(counts.max())], counts)
