@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass
-from multiprocessing import get_context
 from queue import SimpleQueue
 from typing import Any
 
 from joblib import Parallel, delayed
-from pebble import ProcessExpired, ProcessPool
 
 import sepbench
 from sepbench import blocks
 from sepbench.datasets.base import Track
+from sepbench.lane import Died, Lane
 from sepbench.registry import Method
 from sepbench.results import Record, Settings, Store, fingerprint
 from sepbench.separator import Separator
@@ -77,24 +74,32 @@ def run(
                 pending.append(task)
         if not pending:
             return
-        lane = lanes.get()
+        lane = free.get()
         try:
             for task in pending:
-                record = lane.run(task)
+                record = _isolated(task, lane) if plan.isolate else work(task)
                 store.save(record)
                 finish(record, kept=False)
         finally:
-            lanes.put(lane)
+            free.put(lane)
 
-    lanes: SimpleQueue[_Lane] = SimpleQueue()
-    for _ in range(plan.jobs):
-        lanes.put(_Lane(isolate=plan.isolate, timeout=plan.timeout))
+    lanes = [Lane(work, timeout=plan.timeout) for _ in range(plan.jobs)]
+    free: SimpleQueue[Lane[Task, Record]] = SimpleQueue()
+    for lane in lanes:
+        free.put(lane)
     try:
         Parallel(n_jobs=plan.jobs, backend="threading")(delayed(one_track)(t) for t in tracks)
     finally:
-        for _ in range(plan.jobs):
-            lanes.get().stop()
+        for lane in lanes:
+            lane.stop()
     return records
+
+
+def _isolated(task: Task, lane: Lane[Task, Record]) -> Record:
+    try:
+        return lane.run(task)
+    except Died as death:
+        return task.record(error=f"method {task.label} {death}")
 
 
 def _tasks(
@@ -143,36 +148,3 @@ def _has_stems(task: Task) -> bool:
     return folder is None or all(
         (folder / f"{name}.wav").is_file() for name in task.separator(task.options).stems
     )
-
-
-class _Lane:
-    """Where cells run one after another: a process of its own, replaced when it dies, or here."""
-
-    def __init__(self, *, isolate: bool, timeout: float | None) -> None:
-        self._timeout = timeout
-        self._pool = _new_pool() if isolate else None
-
-    def run(self, task: Task) -> Record:
-        if self._pool is None:
-            return work(task)
-        future = self._pool.schedule(work, args=(task,), timeout=self._timeout)
-        try:
-            return future.result()
-        except TookTooLong:
-            reason = f"took longer than --timeout {self._timeout:g} seconds"
-        except ProcessExpired as death:
-            code = death.exitcode
-            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-            hint = "; out of memory?" if code == -signal.SIGKILL else ""
-            reason = f"its process died ({how}{hint})"
-        return task.record(error=f"method {task.label} {reason}")
-
-    def stop(self) -> None:
-        if self._pool is not None:
-            self._pool.stop()  # type: ignore[no-untyped-call]
-            self._pool.join()
-
-
-def _new_pool() -> ProcessPool:
-    # Spawned, not forked: torch's threads and CUDA do not survive a fork.
-    return ProcessPool(max_workers=1, context=get_context("spawn"))

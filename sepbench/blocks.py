@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
@@ -28,6 +29,9 @@ BLOCK_SECONDS = 30.0
 
 FADE_SECONDS = 0.1
 """The cross-fade between blocks."""
+
+# torch says it with a plain RuntimeError, in other words on each device.
+_OUT_OF_MEMORY = re.compile("out of memory|not enough memory|can't allocate memory", re.IGNORECASE)
 
 
 def in_blocks(
@@ -186,7 +190,7 @@ def _named(separator: Separator) -> Iterator[None]:
         raise
     except Exception as error:
         message = " ".join(str(error).split())
-        if isinstance(error, MemoryError) or "out of memory" in message.lower():
+        if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(message):
             cure = "try --duration or --device cpu"
             raise SepbenchError(f"method {separator.name} ran out of memory; {cure}") from error
         reason = f"{type(error).__name__}: {message}"
