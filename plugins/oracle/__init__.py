@@ -3,39 +3,132 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sepbench.separator import OracleSeparator
+from sepbench.errors import SepbenchError
+from sepbench.separator import OracleSeparator, option
+from sepbench.stems import SCENARIOS
 
 if TYPE_CHECKING:
     import torch
 
+_CITATION = (
+    "{}; as in Stöter, Liutkus, Ito: The 2018 Signal Separation Evaluation Campaign. LVA/ICA 2018"
+)
 
-class IdealBinaryMask(OracleSeparator):
-    """Keeps the bins in which a stem holds its share of the mixture."""
+
+class _Oracle(OracleSeparator):
+    """Separates into vocals, drums, bass and other, or the two or more stems the track has."""
+
+    stems = ("vocals", "drums", "bass", "other")
+    licence = "MIT"
+
+    def _known(self, references: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the references that make up the mixture, of the first scenario that is whole."""
+        for scenario in SCENARIOS:
+            if all(name in references for name in scenario):
+                return {name: references[name] for name in scenario}
+        known = {name: references[name] for name in self.stems if name in references}
+        if not known:
+            raise SepbenchError(
+                f"method {self.name}: the track has none of {', '.join(self.stems)}"
+            )
+        return known
+
+
+class IdealBinaryMask(_Oracle):
+    """Keeps each bin in which a stem's magnitude, to a power, reaches a share of the mixture's.
+
+    Stems are masked on their own: a bin may go to several of them or to none.
+    """
 
     name = "oracle-ibm"
     summary = "Ideal binary mask: keeps the bins in which the true stem dominates."
-    stems = ("vocals", "drums", "bass", "other")
-    licence = "MIT"
-    citation = "Wang: On Ideal Binary Mask as the Computational Goal of ASA. 2005"
+    citation = _CITATION.format("Wang: On Ideal Binary Mask as the Computational Goal of ASA. 2005")
+
+    @dataclass(frozen=True)
+    class Options:
+        """What can be tuned; the defaults are SiSEC18's IBM2, ``power=1`` is its IBM1."""
+
+        power: float = option(2.0, "exponent of the magnitudes", minimum=0.1, maximum=10.0)
+        threshold: float = option(
+            0.5, "share of the mixture to reach (theta)", minimum=0.0, maximum=1.0
+        )
+        n_fft: int = option(2048, "window in samples, hop is half", minimum=16, maximum=65536)
+
+    options: Options
 
     def separate_knowing(
         self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:
-        """Return the masked mixture for each stem."""
-        raise NotImplementedError
+        """Return the masked mixture for each stem, ``(channels, samples)``."""
+        from . import masking
+
+        return masking.binary(
+            mixture,
+            self._known(references),
+            n_fft=self.options.n_fft,
+            power=self.options.power,
+            threshold=self.options.threshold,
+        )
 
 
-class IdealRatioMask(IdealBinaryMask):
-    """Gives each stem its true share of every bin."""
+class IdealRatioMask(_Oracle):
+    """Gives each stem its true share of every bin: of magnitude (power 1) or energy (power 2)."""
 
     name = "oracle-irm"
     summary = "Ideal ratio mask: gives each stem its true share of every bin."
+    citation = _CITATION.format(
+        "Liutkus, Badeau: Generalized Wiener Filtering with Fractional Power Spectrograms. "
+        "ICASSP 2015"
+    )
+
+    @dataclass(frozen=True)
+    class Options:
+        """What can be tuned; the defaults are SiSEC18's IRM2, ``power=1`` is its IRM1."""
+
+        power: float = option(2.0, "exponent of the magnitudes", minimum=0.1, maximum=10.0)
+        n_fft: int = option(2048, "window in samples, hop is half", minimum=16, maximum=65536)
+
+    options: Options
+
+    def separate_knowing(
+        self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Return the masked mixture for each stem, ``(channels, samples)``."""
+        from . import masking
+
+        return masking.ratio(
+            mixture,
+            self._known(references),
+            n_fft=self.options.n_fft,
+            power=self.options.power,
+        )
 
 
-class OracleWiener(IdealBinaryMask):
-    """Filters with the true power spectra and spatial covariances."""
+class OracleWiener(_Oracle):
+    """Filters all channels together, by each stem's true energies and mean spatial covariance."""
 
     name = "oracle-mwf"
     summary = "Multichannel Wiener filter with the true power spectra and spatial covariances."
+    citation = _CITATION.format(
+        "Duong, Vincent, Gribonval: Under-Determined Reverberant Audio Source Separation Using a "
+        "Full-Rank Spatial Covariance Model. IEEE TASLP 2010"
+    )
+
+    @dataclass(frozen=True)
+    class Options:
+        """What can be tuned."""
+
+        n_fft: int = option(2048, "window in samples, hop is half", minimum=16, maximum=65536)
+
+    options: Options
+
+    def separate_knowing(
+        self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Return the filtered mixture for each stem, ``(channels, samples)``."""
+        from . import wiener
+
+        return wiener.multichannel(mixture, self._known(references), n_fft=self.options.n_fft)

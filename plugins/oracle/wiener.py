@@ -1,0 +1,100 @@
+"""The multichannel Wiener filter of the local Gaussian model.
+
+Stem ``j`` is Gaussian with covariance ``v_j R_j`` in each bin: ``v_j`` is its energy there, the
+mean over channels, and ``R_j`` its spatial covariance at that frequency, the mean over the song.
+Its estimate is ``v_j R_j (sum_k v_k R_k)^-1 x`` (Duong 2010; one iteration of norbert's expectation
+maximisation from the true stems).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from sepbench.dsp.stft import Stft
+
+_FRAMES = 128
+
+_EPSILON = torch.finfo(torch.float64).eps
+"""Relative to the energy of the mixture's loudest bin; its root is added to the covariances."""
+
+
+def multichannel(
+    mixture: torch.Tensor, references: Mapping[str, torch.Tensor], *, n_fft: int
+) -> dict[str, torch.Tensor]:
+    """Return the filtered mixture for each reference.
+
+    Shape:
+        mixture, references and results: ``(channels, samples)``.
+    """
+    stft = Stft(n_fft=n_fft, hop=n_fft // 2)
+    stems = list(references.values())
+    scale = _loudest(mixture, stft)
+    spatial = [_spatial_covariance(stem, stft, scale) for stem in stems]
+    estimates = {name: torch.zeros_like(mixture) for name in references}
+    for first, last in stft.blocks(mixture.shape[-1], _FRAMES):
+        spectrum = stft.forward(mixture, first, last).to(torch.complex128)
+        energies = [
+            (stft.forward(stem, first, last) / scale).abs().double().square().mean(0)
+            for stem in stems
+        ]
+        covariance = _mixed(energies, spatial)
+        covariance.diagonal(dim1=0, dim2=1).add_(_EPSILON**0.5)
+        whitened = _solve(covariance, spectrum)
+        for estimate, energy, matrix in zip(estimates.values(), energies, spatial, strict=True):
+            stem = energy * torch.einsum("abf,bft->aft", matrix, whitened)
+            stft.add(estimate, stem.to(torch.complex64), first)
+    return estimates
+
+
+def _loudest(mixture: torch.Tensor, stft: Stft) -> float:
+    """Return the greatest magnitude of the mixture's spectrum, 1 for silence."""
+    blocks = stft.blocks(mixture.shape[-1], _FRAMES)
+    greatest = max(float(stft.forward(mixture, *block).abs().max()) for block in blocks)
+    return greatest or 1.0
+
+
+def _spatial_covariance(stem: torch.Tensor, stft: Stft, scale: float) -> torch.Tensor:
+    """Return the covariance of the channels over the song, over their mean energy.
+
+    Shape:
+        result: ``(channels, channels, bins)``.
+    """
+    channels = stem.shape[0]
+    total = torch.zeros(channels, channels, stft.bins, dtype=torch.complex128, device=stem.device)
+    for first, last in stft.blocks(stem.shape[-1], _FRAMES):
+        spectrum = (stft.forward(stem, first, last) / scale).to(total.dtype)
+        total += torch.einsum("aft,bft->abf", spectrum, spectrum.conj())
+    energy = total.diagonal(dim1=0, dim2=1).real.mean(-1)
+    return total / (energy + _EPSILON)
+
+
+def _mixed(energies: list[torch.Tensor], spatial: list[torch.Tensor]) -> torch.Tensor:
+    """Return the covariance of the sum of all stems, ``(channels, channels, bins, frames)``."""
+    total = energies[0] * spatial[0][..., None]
+    for energy, matrix in zip(energies[1:], spatial[1:], strict=True):
+        total += energy * matrix[..., None]
+    return total
+
+
+def _solve(matrix: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
+    """Return ``matrix^-1 vector`` in each bin, for positive definite matrices.
+
+    Elimination needs no pivoting there, and each of its steps runs over all bins at once.
+
+    Shape:
+        matrix: ``(channels, channels, bins, frames)``; vector: ``(channels, bins, frames)``. Both
+            are overwritten.
+    """
+    channels = len(vector)
+    for pivot in range(channels):
+        for row in range(pivot + 1, channels):
+            factor = matrix[row, pivot] / matrix[pivot, pivot]
+            matrix[row, pivot:] -= factor * matrix[pivot, pivot:]
+            vector[row] -= factor * vector[pivot]
+    for pivot in reversed(range(channels)):
+        for column in range(pivot + 1, channels):
+            vector[pivot] -= matrix[pivot, column] * vector[column]
+        vector[pivot] /= matrix[pivot, pivot]
+    return vector
