@@ -7,6 +7,9 @@ import torch
 _EPS = torch.finfo(torch.float64).eps
 _PIVOT = 64 * _EPS
 """Share of the largest diagonal element below which a pivot is rounding."""
+_RIDGE = 1e-12
+"""What is added to the diagonal of a singular matrix, as a share of its norm: far above rounding,
+and about where `numpy.linalg.lstsq` cuts off."""
 _REFINEMENTS = 3
 """Steps after which a ridge has left all but directions that are rounding themselves."""
 _TAPER = 16.0
@@ -67,7 +70,7 @@ class Factor:
         if not sound:
             self.condition = float("inf")
             bound = float(_both_sides(correlations).abs().sum((1, 2)).max())
-            ridge = _EPS * len(self._lower) * bound
+            ridge = _RIDGE * bound
             while not sound:
                 self._lower, sound = _cholesky(correlations, ridge)
                 ridge *= 8

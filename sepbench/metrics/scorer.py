@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 import torch
 
 from sepbench.errors import SepbenchError
-from sepbench.metrics import bsseval, energy
+from sepbench.metrics import bsseval, energy, nussl
 from sepbench.metrics.protocols import METRIC_SETS
+
+_Frames = dict[str, dict[str, list[float]]]
+_Totals = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,7 @@ class TrackScorer:
             _check_shape(f"reference {name}", stem, mixture)
         self._windows = energy.Windows.of_signal(mixture.shape[1], rate)
         self._silence: dict[str, torch.Tensor] = {}
-        self._mixture_energies: dict[str, energy.Energies] = {}
-        self._mixture_frames: dict[tuple[str, ...], dict[str, dict[str, torch.Tensor]]] = {}
+        self._of_mixture: dict[tuple[str, ...], tuple[_Frames, _Totals]] = {}
         self._projections: dict[tuple[str, ...], bsseval.Projections] = {}
 
     def score(
@@ -84,53 +86,76 @@ class TrackScorer:
                 raise SepbenchError(f"stem {stem}: the method made no estimate of it")
             _check_shape(f"estimate {stem}", estimates[stem], self._mixture)
         made = {stem: estimates[stem].to(self.device) for stem in scenario}
-        energies = {
-            stem: energy.measure(self._references[stem], made[stem], self._windows)
-            for stem in scenario
-        }
-        mixture_energies = {stem: self._energies_of_mixture(stem) for stem in scenario}
-        if scenario not in self._mixture_frames:
-            self._mixture_frames[scenario] = self._frames(mixture_energies)
-        frames = self._frames(energies, made)
-        mixture_frames = self._mixture_frames[scenario]
+        if scenario not in self._of_mixture:
+            mixture = dict.fromkeys(scenario, self._mixture)
+            self._of_mixture[scenario] = self._score(mixture, self._measure(mixture), mixture=True)
+        mixture_frames, mixture_totals = self._of_mixture[scenario]
+        energies = self._measure(made)
+        frames, totals = self._score(made, energies, mixture=False)
         return {
             stem: StemScores(
-                frames=_lists(frames[stem]),
-                totals=_totals(energies[stem]),
-                mixture_frames=_lists(mixture_frames[stem]),
-                mixture_totals=_totals(mixture_energies[stem]),
+                frames=frames[stem],
+                totals=totals[stem],
+                mixture_frames=mixture_frames[stem],
+                mixture_totals=mixture_totals[stem],
                 notes=self._notes(stem, energies[stem], scenario),
             )
             for stem in scenario
         }
 
-    def _frames(
+    def _measure(self, made: Mapping[str, torch.Tensor]) -> dict[str, energy.Energies]:
+        return {
+            stem: energy.measure(self._references[stem], estimate, self._windows)
+            for stem, estimate in made.items()
+        }
+
+    def _score(
         self,
+        made: Mapping[str, torch.Tensor],
         energies: Mapping[str, energy.Energies],
-        made: Mapping[str, torch.Tensor] | None = None,
-    ) -> dict[str, dict[str, torch.Tensor]]:
-        """Return scores by window, silent ones masked, of a set of estimates or of the mixture."""
+        *,
+        mixture: bool,
+    ) -> tuple[_Frames, _Totals]:
+        """Return the scores of a set of estimates by window and by track, by stem."""
+        sums = list(energies.values())
+        totals = {
+            stem: {"uSDR": energy.usdr(of_stem), "SI-SDR": energy.si_sdr(of_stem)}
+            for stem, of_stem in energies.items()
+        }
+        frames = {stem: {"SDR": energy.sdr(of_stem)} for stem, of_stem in energies.items()}
+        if "bsseval" in self.metrics:
+            projections = self._projections_of(tuple(made))
+            scores = (
+                projections.score_mixture(sums)
+                if mixture
+                else projections.score(list(made.values()), sums)
+            )
+            for name, by_stem in scores.items():
+                for stem, values in zip(made, by_stem, strict=True):
+                    frames[stem][name] = values
+        if "nussl" in self.metrics:
+            references = [self._references[stem] for stem in made]
+            of_stems = nussl.scores(references, list(made.values()))
+            for stem, of_stem in zip(made, of_stems, strict=True):
+                totals[stem] |= {f"nussl {name}": score for name, score in of_stem.items()}
+        return self._masked(frames, energies), totals
+
+    def _masked(
+        self,
+        frames: Mapping[str, Mapping[str, torch.Tensor]],
+        energies: Mapping[str, energy.Energies],
+    ) -> _Frames:
         masked = torch.zeros(self._windows.count, dtype=torch.bool)
+        dead = {}
         for stem, sums in energies.items():
-            for silent in (self._silent(stem), sums.silent):
+            silences = (self._silent(stem), sums.silent)
+            dead[stem] = any(bool(silent.all()) for silent in silences)
+            for silent in silences:
                 if not silent.all():
                     masked |= silent[:-1]
-        frames = {stem: {"SDR": energy.sdr(sums)} for stem, sums in energies.items()}
-        if "bsseval" in self.metrics:
-            projections, sums_of_set = (
-                self._projections_of(tuple(energies)),
-                list(energies.values()),
-            )
-            if made is None:
-                scores = projections.score_mixture(sums_of_set)
-            else:
-                scores = projections.score(list(made.values()), sums_of_set)
-            for name, by_stem in scores.items():
-                for stem, values in zip(energies, by_stem, strict=True):
-                    frames[stem][name] = values
         return {
             stem: {
-                name: values.masked_fill(masked | self._dead(stem, energies[stem]), torch.nan)
+                name: values.masked_fill(masked | dead[stem], torch.nan).tolist()
                 for name, values in scores.items()
             }
             for stem, scores in frames.items()
@@ -144,20 +169,10 @@ class TrackScorer:
             )
         return self._projections[scenario]
 
-    def _dead(self, stem: str, sums: energy.Energies) -> bool:
-        return bool(self._silent(stem).all() or sums.silent.all())
-
     def _silent(self, stem: str) -> torch.Tensor:
         if stem not in self._silence:
             self._silence[stem] = energy.silence(self._references[stem], self._windows)
         return self._silence[stem]
-
-    def _energies_of_mixture(self, stem: str) -> energy.Energies:
-        if stem not in self._mixture_energies:
-            self._mixture_energies[stem] = energy.measure(
-                self._references[stem], self._mixture, self._windows
-            )
-        return self._mixture_energies[stem]
 
     def _notes(
         self, stem: str, sums: energy.Energies, scenario: tuple[str, ...]
@@ -175,14 +190,6 @@ class TrackScorer:
                     "SIR and SAR hang on rounding; give references of 16 bits"
                 )
         return tuple(notes)
-
-
-def _lists(scores: Mapping[str, torch.Tensor]) -> dict[str, list[float]]:
-    return {name: values.tolist() for name, values in scores.items()}
-
-
-def _totals(sums: energy.Energies) -> dict[str, float]:
-    return {"uSDR": energy.usdr(sums), "SI-SDR": energy.si_sdr(sums)}
 
 
 def _check_shape(name: str, signal: torch.Tensor, mixture: torch.Tensor) -> None:

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from sepbench.errors import SepbenchError
+from sepbench.metrics import bsseval
+from sepbench.metrics.protocols import METRIC_SETS
 from sepbench.metrics.scorer import TrackScorer
 
 from .signals import estimates, stems
@@ -88,3 +90,76 @@ def test_what_does_not_fit_is_named():
         scorer_of(references, metrics=["stoi"])
     with pytest.raises(SepbenchError, match="mixture"):
         TrackScorer({}, torch.zeros(2, 0), RATE)
+
+
+def test_sets_add_their_scores_and_change_no_others():
+    references, made, names = track()
+    every = scorer_of(references, metrics=["bsseval", "nussl"])
+    plain = scorer_of(references).score(made, scenario=names)
+    for stem, scores in every.score(made, scenario=names).items():
+        assert tuple(scores.frames) == tuple(scores.mixture_frames) == ("SDR", "ISR", "SIR", "SAR")
+        assert set(scores.totals) == {
+            *METRIC_SETS["sdr"]["totals"],
+            *METRIC_SETS["nussl"]["totals"],
+        }
+        assert scores.frames["SDR"] == plain[stem].frames["SDR"]
+        assert scores.totals["uSDR"] == plain[stem].totals["uSDR"]
+
+
+def test_a_method_scores_the_same_whoever_was_scored_before():
+    references, made, names = track()
+    other = {name: 0.5 * stem for name, stem in made.items()}
+    first = scorer_of(references, metrics=["bsseval"])
+    second = scorer_of(references, metrics=["bsseval"])
+    second.score(other, scenario=names)
+    second.score(made, scenario=("vocals", "bass"))
+    assert first.score(made, scenario=names) == second.score(made, scenario=names)
+
+
+def test_references_are_factorised_once_for_each_set_of_stems(monkeypatch):
+    references, made, names = track()
+    built = []
+    real = bsseval.Projections
+    monkeypatch.setattr(
+        bsseval, "Projections", lambda *given, **options: built.append(1) or real(*given, **options)
+    )
+    scorer = scorer_of(references, metrics=["bsseval"])
+    for _ in range(3):
+        scorer.score(made, scenario=names)
+        scorer.score(made, scenario=("vocals", "bass"))
+    assert len(built) == 2
+
+
+def test_silent_windows_are_silent_in_every_score():
+    references, made, names = track()
+    references["drums"][:, RATE : 2 * RATE] = 0
+    scores = scorer_of(references, metrics=["bsseval"]).score(made, scenario=names)
+    for stem in scores.values():
+        for frames in stem.frames.values():
+            assert [math.isnan(score) for score in frames] == [0, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("silent", ["reference", "estimate"])
+def test_one_silent_stem_silences_no_other_in_bsseval(silent):
+    references, made, names = track()
+    (references if silent == "reference" else made)["drums"].zero_()
+    scores = scorer_of(references, metrics=["bsseval", "nussl"]).score(made, scenario=names)
+    for name in ("ISR", "SIR", "SAR"):
+        assert all(map(math.isnan, scores["drums"].frames[name]))
+        assert all(map(math.isfinite, scores["bass"].frames[name]))
+
+
+def test_a_stem_in_antiphase_is_scored_as_silent_but_still_heard_in_others():
+    references, made, names = track(channels=2)
+    references["drums"][1] = -references["drums"][0]
+    made["vocals"] = made["vocals"] + references["drums"]
+    scores = scorer_of(references, metrics=["bsseval"]).score(made, scenario=names)
+    assert scores["drums"].notes == ("the reference is silent",)
+    assert max(scores["vocals"].frames["SIR"]) < 6
+
+
+def test_references_that_rounding_decides_are_noted():
+    references, made, names = track()
+    references["bass"] = torch.nn.functional.pad(references["vocals"][:, :-5], (5, 0))
+    scores = scorer_of(references, metrics=["bsseval"]).score(made, scenario=names)
+    assert "ill-conditioned" in scores["vocals"].notes[0]
