@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from types import ModuleType
 
 import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # As the command line has it.
 
 
 @pytest.fixture(scope="session")

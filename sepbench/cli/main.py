@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 import click
@@ -11,6 +12,11 @@ from sepbench import __version__
 from sepbench.errors import SepbenchError
 
 _VERBS = ("separate", "evaluate", "score", "report", "methods", "data")
+
+
+# Threads that spin while they wait for work are several times slower on a machine that is busy with
+# anything else, and no faster on one that is not. Read by OpenMP when torch is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 class _OneLineError(click.ClickException):

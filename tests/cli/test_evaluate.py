@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sepbench.cli.main import main
+
+QUICK = ("--dataset", "simulated", "--track", "*-000", "--duration", 3, "--no-isolate")
+RUN = Path("results/simulated-test-3s")
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_an_evaluation_leaves_scores_tables_and_pictures() -> None:
+    result = run("evaluate", "-m", "mixture", "-m", "oracle-irm", *QUICK)
+    assert result.exit_code == 0, result.output
+    assert "protocol sisec18" in result.output
+    scores = rows(RUN / "scores.csv")
+    assert {row["protocol"] for row in scores} == {"sisec18", "mean", "mdx", "si-sdr"}
+    vocals = {
+        row["method"]: float(row["value"])
+        for row in scores
+        if row["stem"] == "vocals" and row["protocol"] == "mdx"
+    }
+    assert vocals["oracle-irm"] > vocals["mixture"] + 5
+    assert (RUN / "boxplot.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (RUN / "boxplot.svg").read_bytes()
+    costs = {row["method"]: row for row in rows(RUN / "summary.csv")}
+    assert float(costs["mixture"]["seconds_per_second"]) > 0
+
+
+def test_a_report_makes_the_same_tables_again_from_the_store() -> None:
+    run("evaluate", "-m", "mixture", *QUICK)
+    names = ("scores.csv", "summary.csv", "boxplot.svg")
+    before = [(RUN / name).read_bytes() for name in names]
+    for name in names:
+        (RUN / name).unlink()
+    assert run("report", RUN).exit_code == 0
+    assert [(RUN / name).read_bytes() for name in names] == before
+
+
+def test_json_holds_what_the_table_shows() -> None:
+    result = run("evaluate", "-m", "mixture", *QUICK, "--json")
+    facts = json.loads(result.stdout)
+    assert Path(facts["run"]) == RUN
+    assert {row["label"] for row in facts["summary"]} == {"mixture"}
+
+
+def test_a_configuration_gives_defaults_and_the_command_line_wins() -> None:
+    Path("run.yaml").write_text(
+        "method: ['mixture[gain=1,0.5]']\ndataset: simulated\ntrack: '*-000'\n"
+        "duration: 3\nisolate: false\n"
+    )
+    assert run("evaluate", "--config", "run.yaml").exit_code == 0
+    assert {row["label"] for row in rows(RUN / "scores.csv")} == {"mixture", "mixture[gain=0.5]"}
+    result = run("evaluate", "--config", "run.yaml", "-m", "mixture", "--duration", 2)
+    assert result.exit_code == 0, result.output
+    assert {r["label"] for r in rows(Path("results/simulated-test-2s/scores.csv"))} == {"mixture"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("metod: mixture", "unknown key 'metod'; did you mean 'method'?"),
+        ("- mixture", "write it as 'option: value' lines"),
+        ("method: [mixture", "not YAML"),
+        ("duration: long", "'long' is not a valid float"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_by_name(text: str, message: str) -> None:
+    Path("run.yaml").write_text(text)
+    result = run("evaluate", "--config", "run.yaml")
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_every_shipped_configuration_is_understood() -> None:
+    from importlib.resources import files
+
+    names = [item.name for item in (files("sepbench_configs") / "benchmark").iterdir()]
+    assert "excerpt.yaml" in names
+    for name in names:
+        result = run("evaluate", "--config", name.removesuffix(".yaml"), "--root", "nowhere")
+        assert result.exit_code == 2
+        assert "unknown key" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "either --all or -m METHOD"),
+        (["--all", "-m", "mixture"], "either --all or -m METHOD"),
+        (["-m", "mixtur"], "did you mean 'mixture'"),
+        (["-m", "mixture", "--dataset", "exerpt"], "did you mean 'excerpt'"),
+        (["-m", "mixture", "--dataset", "musdb18", "--root", "nowhere"], "not found"),
+        (["-m", "mixture", "--track", "no such song"], "no such song"),
+        (["-m", "mixture", "--subset", "train"], "train"),
+        (["-m", "mixture", "--device", "cuda:9"], "this machine has cpu"),
+        (["-m", "mixture", "--start", "100"], "cannot start at 100 s"),
+    ],
+)
+def test_what_cannot_be_done_says_what_can(words: list[str], message: str) -> None:
+    result = run("evaluate", *words, *(["--no-isolate"] if words else []))
+    assert result.exit_code in (1, 2)
+    assert message in result.output
+
+
+def test_scores_of_other_settings_are_not_mixed_in() -> None:
+    run("evaluate", "-m", "mixture", *QUICK, "--out", "here")
+    result = run("evaluate", "-m", "mixture", "--out", "here")
+    assert result.exit_code == 2
+    assert "other settings" in result.output
+
+
+def test_a_track_that_is_broken_is_a_row_with_its_reason() -> None:
+    run("separate", "-m", "mixture", _song("songs/good/mixture.wav"), "-o", "made")
+    for song in ("good", "bad"):
+        for stem in ("vocals", "drums"):
+            _song(f"songs/{song}/{stem}.wav")
+    Path("songs/bad/drums.wav").write_text("no audio")
+    result = run(
+        "evaluate", "-m", "mixture", "--dataset", "folder", "--root", "songs",
+        "--subset", "all", "--no-isolate",
+    )  # fmt: skip
+    assert result.exit_code == 1
+    scores = rows(Path("results/folder-all/scores.csv"))
+    assert {row["track"] for row in scores if row["error"]} == {"bad"}
+    assert {row["track"] for row in scores if not row["error"]} == {"good"}
+    assert "bad" in result.output
+
+
+def _song(path: str) -> Path:
+    import numpy as np
+    import soundfile
+
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(len(path))
+    soundfile.write(file, generator.uniform(-0.2, 0.2, (24000, 2)), 8000)
+    return file
+
+
+def test_stems_of_any_origin_get_the_scores_that_their_method_got() -> None:
+    words = ("--dataset", "simulated", "--track", "*-000")
+    assert run("evaluate", "-m", "hpss", *words, "--save-stems", "--no-isolate").exit_code == 0
+    store = Path("results/simulated-test")
+    result = run("score", store / "stems/hpss", "--references", "simulated", "--name", "from files")
+    assert result.exit_code == 0, result.output
+    values: dict[str, list[str]] = {}
+    for row in rows(store / "scores.csv"):
+        values.setdefault(row["label"], []).append(row["value"])
+    assert values["from files"] == values["hpss"]
+
+
+def test_estimates_that_do_not_fit_are_mended_and_said_or_refused() -> None:
+    import numpy as np
+    import soundfile
+
+    for stem in ("vocals", "accompaniment"):
+        _song(f"songs/one/{stem}.wav")
+    samples, rate = soundfile.read("songs/one/vocals.wav")
+    Path("est/one").mkdir(parents=True)
+    soundfile.write("est/one/vocals.wav", samples[:-500, :1], rate)
+    soundfile.write("est/one/instrumental.wav", np.repeat(samples, 2, axis=0), rate * 2)
+    result = run("score", "est", "--references", "songs")
+    assert result.exit_code == 0, result.output
+    assert "vocals.wav: mono, copied to 2 channels" in result.output
+    assert "vocals.wav: 500 samples of silence added" in result.output
+    assert "instrumental.wav: resampled from 16000 to 8000 Hz" in result.output
+    soundfile.write("est/one/vocals.wav", samples[:-5000], rate)
+    result = run("score", "est", "--references", "songs")
+    assert result.exit_code == 1
+    assert "at most 1024 may differ" in result.output
+
+
+def test_scores_that_museval_wrote_stand_in_the_same_table() -> None:
+    run("evaluate", "-m", "mixture", *QUICK)
+    frames = [
+        {
+            "time": float(second),
+            "duration": 1.0,
+            "metrics": {"SDR": 5.0 + second, "ISR": 9.0, "SIR": 8.0, "SAR": float("nan")},
+        }
+        for second in range(3)
+    ]
+    (track,) = {row["track"] for row in rows(RUN / "scores.csv")}
+    Path("theirs/test").mkdir(parents=True)
+    text = json.dumps({"targets": [{"name": "vocals", "frames": frames}]})
+    Path("theirs/test", f"{track}.json").write_text(text)
+    result = run("report", RUN, "--import", "theirs=theirs")
+    assert result.exit_code == 0, result.output
+    (row,) = [
+        row
+        for row in rows(RUN / "scores.csv")
+        if (row["label"], row["metric"], row["protocol"]) == ("theirs", "SDR", "sisec18")
+    ]
+    assert float(row["value"]) == 6.0
+    assert row["improvement"]
+
+
+def test_published_scores_are_refused_with_the_reason_where_they_do_not_fit() -> None:
+    result = run("evaluate", "-m", "mixture", *QUICK, "--reference", "sisec18")
+    assert result.exit_code == 0
+    assert "simulated" in result.output
+    assert not [row for row in rows(RUN / "scores.csv") if row["published"] == "True"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_a_run_that_is_killed_goes_on_to_the_same_table() -> None:
+    words = ["evaluate", "-m", "mixture[gain=1,0.5,0.25]", "--dataset", "simulated"]
+    command = [sys.executable, "-c", "from sepbench.cli.main import main; main()", *words]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "COLUMNS": "80"})
+    store = Path("results/simulated-test")
+    whole = (store / "scores.csv").read_bytes()
+    shutil.rmtree(store)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not list(store.glob("scores/*/*/*.json")) and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+    before = {path: path.stat().st_mtime_ns for path in store.glob("scores/*/*/*.json")}
+    assert before
+    subprocess.run(command, check=True, capture_output=True)
+    assert (store / "scores.csv").read_bytes() == whole
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert not list(store.rglob("*.part"))
