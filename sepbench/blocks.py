@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sepbench.audio import resample
 from sepbench.errors import SepbenchError
 from sepbench.separator import OracleSeparator, Separator
+from sepbench.stems import STEMS
 
 if TYPE_CHECKING:
     import torch
@@ -158,17 +159,18 @@ def _unfed(parts: list[Samples], channels: int) -> Samples:
 def _checked(
     separator: Separator, stems: Mapping[str, torch.Tensor], shape: tuple[int, int]
 ) -> dict[str, Samples]:
-    expected = set(separator.stems) - {separator.remainder}
+    """Return the stems as arrays if they are what the separator has promised.
+
+    An oracle makes whatever stems the track has references for.
+    """
+    expected = [name for name in separator.stems if name != separator.remainder]
     oracle = isinstance(separator, OracleSeparator)
-    if not stems or not (set(stems) <= expected if oracle else set(stems) == expected):
+    if not stems or not (set(stems) <= set(STEMS) if oracle else set(stems) == set(expected)):
         raise SepbenchError(
-            f"method {separator.name} returned the stems {sorted(stems)}, "
-            f"expected {sorted(expected)}"
+            f"method {separator.name} returned the stems {sorted(stems)}, expected {expected}"
         )
     checked = {}
-    for name in separator.stems:
-        if name not in stems:
-            continue
+    for name in sorted(stems, key=STEMS.index):
         stem = stems[name].detach().float().cpu().numpy()
         if stem.shape != shape:
             raise SepbenchError(

@@ -79,6 +79,7 @@ def _table(summary: pd.DataFrame, protocol: str, settings: Settings) -> Table:
     from rich.table import Table
 
     from sepbench.metrics.protocols import PROTOCOLS
+    from sepbench.stems import STEMS
 
     chosen = PROTOCOLS[protocol]
     metric = chosen.metrics[0].rpartition(" ")[2]
@@ -87,7 +88,7 @@ def _table(summary: pd.DataFrame, protocol: str, settings: Settings) -> Table:
         & (summary["metric"] == metric)
         & (summary["statistic"] == chosen.over_tracks[0])
     ]
-    stems = list(dict.fromkeys(rows["stem"]))
+    stems = [stem for stem in STEMS if rows["stem"].eq(stem).any()]
     table = Table(
         title=f"{metric} in {chosen.unit}, protocol {protocol}; data set {settings.dataset}",
         caption=chosen.caption,

@@ -1,0 +1,42 @@
+"""``sepbench prepare``: decodes training data once, so that no training step waits for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("prepare")
+@click.argument("data", nargs=-1, required=True, metavar="DIR|NAME...")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder to prepare into."
+)
+@click.option(
+    "--rate", type=int, default=16000, show_default=True, help="Sample rate in Hz of what is kept."
+)
+def command(data: tuple[str, ...], out: Path, rate: int) -> None:
+    """Decode songs, voices and backings into a folder that 'sepbench train' reads.
+
+    \b
+    sepbench prepare corpus/ -o prepared/
+    sepbench prepare musdb18 voices/ backings/ -o prepared/ --rate 22050
+
+    A folder holds stems of songs in one folder a song, or a collection; in folders called 'voices'
+    and 'backings' every file is a voice or a backing. A NAME is that of a data set in 'sepbench
+    data'. What is there already is kept, so a run that was stopped goes on. About 110 MB an hour
+    and part at 16 kHz.
+    """
+    from sepbench.cli.console import counting, say, warn
+    from sepbench.cli.training_data import tracks_of
+    from sepbench.training.cache import prepare
+
+    tracks = tracks_of(data)
+    with counting() as bar:
+        task = bar.add_task("preparing", total=len(tracks))
+        cache, skipped = prepare(
+            tracks, out, rate=rate, on_track=lambda name: bar.update(task, advance=1)
+        )
+    for line in skipped:
+        warn(f"skipped {line}")
+    say(f"{out}: {len(cache.tracks)} tracks, {cache.hours:.1f} hours at {rate} Hz")

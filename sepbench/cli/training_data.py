@@ -1,0 +1,49 @@
+"""What the verbs that train are given as data: folders, and data sets by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sepbench.errors import SepbenchError
+from sepbench.training.cache import Cache, is_cache, open_cache, prepare
+from sepbench.training.material import Track, find_tracks, track_of
+
+
+def tracks_of(data: Sequence[str]) -> list[Track]:
+    """Return the tracks of folders, and those of data sets but for their test songs."""
+    tracks: list[Track] = []
+    for where in data:
+        if Path(where).is_dir():
+            tracks += find_tracks(Path(where))
+        else:
+            tracks += _dataset_tracks(where)
+    return tracks
+
+
+def cache_of(data: Sequence[str], folder: Path, rate: int) -> Cache:
+    """Return prepared data: as it is where ``data`` is one prepared folder, else made in ``folder``.
+
+    Raises `SepbenchError` where prepared data has another rate.
+    """
+    if len(data) == 1 and is_cache(Path(data[0])):
+        cache = open_cache(Path(data[0]), verify=True)
+    else:
+        cache, _ = prepare(tracks_of(data), folder, rate=rate)
+    if cache.rate != rate:
+        raise SepbenchError(
+            f"{data[0]}: prepared at {cache.rate} Hz, but the config wants {rate} Hz; "
+            f"run 'sepbench prepare --rate {rate}'"
+        )
+    return cache
+
+
+def _dataset_tracks(name: str) -> list[Track]:
+    from sepbench import datasets
+
+    found = datasets.get(name)
+    return [
+        track_of(track, source=name, split="val" if track.subset == "valid" else track.subset)
+        for track in found.tracks()
+        if track.subset != "test"
+    ]
