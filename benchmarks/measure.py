@@ -1,0 +1,62 @@
+"""Clocks, memory and tables for the benchmarks."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+
+
+class Clock:
+    """Times a block: seconds on the wall, and of all threads of the process on the processor."""
+
+    def __enter__(self) -> Clock:
+        self._start = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        wall, cpu = self._start
+        self.spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+
+
+@contextmanager
+def share_of_peak() -> Iterator[SimpleNamespace]:
+    """Watch how far memory grows beyond what the process holds on entry, in bytes."""
+    process = psutil.Process()
+    base = process.memory_info().rss
+    peak = SimpleNamespace(bytes=0)
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.005):
+            peak.bytes = max(peak.bytes, process.memory_info().rss - base)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        watcher.join()
+
+
+def in_own_process(run: Callable[..., Any], *given: Any) -> Any:
+    """Call a function in a fresh interpreter and return what it returns."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(run, given)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Set rows under their heads, columns as wide as their widest entry."""
+    lines = [list(heads), *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    return "\n".join(
+        "  ".join(entry.rjust(width) for entry, width in zip(line, widths, strict=True))
+        for line in lines
+    )
