@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sepbench.report import tables
+from sepbench.results import Record, StemResult
+
+NAN = float("nan")
+
+
+def record(track: str, frames: list[float], mixture: list[float], total: float) -> Record:
+    vocals = StemResult(
+        scenario=("vocals", "accompaniment"),
+        frames={"SDR": frames},
+        totals={"uSDR": total},
+        mixture_frames={"SDR": mixture},
+        mixture_totals={"uSDR": -1.0},
+    )
+    return Record(
+        dataset="some",
+        subset="test",
+        track=track,
+        label="method[power=2]",
+        method="method",
+        options={"power": 2.0},
+        fingerprint="",
+        identity={},
+        stems={"vocals": vocals},
+        seconds=2.0,
+        audio_seconds=4.0,
+        peak_bytes=3_000_000,
+    )
+
+
+RECORDS = [
+    # The window that the method lacks must not count for the mixture either.
+    record("a", [1.0, 2.0, NAN, 9.0], [0.0, 0.5, 100.0, 1.0], 3.0),
+    record("b", [5.0, 7.0], [1.0, 2.0], 5.0),
+    record("c", [0.0], [0.0], 10.0),
+]
+
+
+def value(frame: pd.DataFrame, protocol: str, column: str = "value") -> float:
+    (found,) = frame.loc[frame["protocol"] == protocol, column]
+    return float(found)
+
+
+def test_a_track_s_score_and_improvement_use_the_windows_both_have() -> None:
+    scores = tables.scores(RECORDS)
+    first = scores[(scores["track"] == "a") & (scores["protocol"] == "sisec18")].iloc[0]
+    assert first["value"] == 2.0
+    assert first["mixture"] == 0.5
+    assert first["improvement"] == 1.5
+    assert first["frames"] == 4
+    assert first["frames_used"] == 0.75
+    assert first["options"] == "power=2"
+    assert first["set"] == "vocals+accompaniment"
+
+
+def test_each_protocol_aggregates_in_its_own_way() -> None:
+    summary = tables.summary(RECORDS)
+    assert value(summary, "sisec18") == 2.0  # the median of 2, 6 and 0
+    assert value(summary, "mean") == pytest.approx((4 + 6 + 0) / 3)
+    assert value(summary, "pooled") == 3.5  # the median of 0, 1, 2, 5, 7 and 9
+    assert value(summary, "mdx") == 6.0
+    assert value(summary, "mdx", "improvement") == 7.0
+    assert value(summary, "pooled", "improvement") == 3.5 - 0.75
+    assert value(summary, "sisec18", "seconds_per_second") == 0.5
+    assert value(summary, "sisec18", "peak_memory_mb") == 3.0
+
+
+def test_a_failure_is_one_row_and_counts_as_no_track() -> None:
+    failed = Record("some", "test", "d", "method[power=2]", "method", {}, "", {}, error="why")
+    scores = tables.scores([*RECORDS, failed])
+    (row,) = [row for _, row in scores.iterrows() if row["error"]]
+    assert row["track"] == "d"
+    assert math.isnan(row["value"])
+    summary = tables.summary([*RECORDS, failed])
+    assert set(summary["failed"]) == {1}
+    assert set(summary["tracks"]) == {3}
+    assert set(summary["error"]) == {"why"}
+
+
+def test_a_method_that_never_succeeds_is_in_the_summary() -> None:
+    failed = Record("some", "test", "d", "method", "method", {}, "", {}, error="why")
+    (row,) = [row for _, row in tables.summary([failed]).iterrows()]
+    assert row["error"] == "why"
+    assert row["tracks"] == 0
+
+
+def test_a_table_comes_back_from_its_file(tmp_path: Path) -> None:
+    scores = tables.scores(RECORDS)
+    tables.write_csv(scores, tmp_path / "scores.csv")
+    text = (tmp_path / "scores.csv").read_text()
+    read = pd.read_csv(io.StringIO(text))
+    assert list(read.columns) == tables.SCORE_COLUMNS
+    pd.testing.assert_series_equal(read["value"], scores["value"], check_names=False)
