@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import torch
+from sepbench_plugins.mixture import Mixture
+
+from sepbench.stems import SCENARIOS
+
+from .songs import noise
+
+
+def test_every_scored_stem_is_the_mixture_times_its_gain():
+    mixture = noise(2, 100)
+    for gain in (1.0, 0.25):
+        stems = Mixture(Mixture.Options(gain=gain)).separate(mixture)
+        assert set(stems) == {name for scenario in SCENARIOS for name in scenario}
+        assert all(torch.equal(stem, gain * mixture) for stem in stems.values())
