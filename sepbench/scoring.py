@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sepbench.errors import SepbenchError
 from sepbench.results import StemResult
-from sepbench.stems import SCENARIOS, SUMS, with_sums
+from sepbench.stems import SCENARIOS, STEMS, SUMS, with_sums
 
 if TYPE_CHECKING:
     from sepbench.blocks import Samples
@@ -24,8 +24,9 @@ def scenarios(stems: Sequence[str], references: Sequence[str]) -> dict[str, tupl
     >>> scenarios(["vocals", "drums", "bass", "other"], ["vocals", "accompaniment"])
     {'vocals': ('vocals', 'accompaniment'), 'accompaniment': ('vocals', 'accompaniment')}
     """
-    terms = [name for name in stems if not set(SUMS.get(name, ("",))) <= set(stems)]
-    estimates = with_sums(dict.fromkeys(stems, 0))
+    made = sorted(stems, key=STEMS.index)
+    terms = [name for name in made if not set(SUMS.get(name, ("",))) <= set(stems)]
+    estimates = with_sums(dict.fromkeys(made, 0))
     scored = [name for name in estimates if name in references]
     sets = [tuple(n for n in members if n in scored) for members in (tuple(terms), *SCENARIOS)]
     chosen = {}

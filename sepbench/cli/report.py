@@ -91,7 +91,7 @@ def _table(summary: pd.DataFrame, protocol: str, settings: Settings) -> Table:
     stems = [stem for stem in STEMS if rows["stem"].eq(stem).any()]
     table = Table(
         title=f"{metric} in {chosen.unit}, protocol {protocol}; data set {settings.dataset}",
-        caption=chosen.caption,
+        caption=chosen.caption + _legend(rows),
         box=None,
     )
     table.add_column("method")
@@ -104,6 +104,10 @@ def _table(summary: pd.DataFrame, protocol: str, settings: Settings) -> Table:
         scores = [f"{values[stem]:.2f}" if stem in values else "" for stem in stems]
         table.add_row(_marked(label, group), *scores, *_cost(group))
     return table
+
+
+def _legend(rows: pd.DataFrame) -> str:
+    return "\n† trained on songs of this very set" if rows["trained_on_this"].eq(True).any() else ""
 
 
 def _failures(summary: pd.DataFrame) -> Iterator[str]:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sepbench.errors import SepbenchError
 from sepbench.training.cache import Cache, is_cache, open_cache, prepare
-from sepbench.training.material import Track, find_tracks, track_of
+from sepbench.training.material import Track, find_tracks, from_references
+
+if TYPE_CHECKING:
+    from sepbench.datasets import Track as DatasetTrack
 
 
 def tracks_of(data: Sequence[str]) -> list[Track]:
@@ -39,11 +47,24 @@ def cache_of(data: Sequence[str], folder: Path, rate: int) -> Cache:
 
 
 def _dataset_tracks(name: str) -> list[Track]:
-    from sepbench import datasets
+    from sepbench.datasets import open_dataset
 
-    found = datasets.get(name)
+    dataset = open_dataset(name)
+    found = [track for subset in ("train", "valid") for track in dataset.tracks(subset)]
+    if not found:
+        raise SepbenchError(f"data set {name} has no songs to train on")
+
+    def load(track: DatasetTrack) -> tuple[dict[str, NDArray[np.float32]], int]:
+        audio = track.load()
+        return audio.references, audio.rate
+
     return [
-        track_of(track, source=name, split="val" if track.subset == "valid" else track.subset)
-        for track in found.tracks()
-        if track.subset != "test"
+        from_references(
+            partial(load, track),
+            source=name,
+            name=track.name,
+            stems=track.stems,
+            split="val" if track.subset == "valid" else "train",
+        )
+        for track in found
     ]

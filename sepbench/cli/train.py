@@ -1,0 +1,135 @@
+"""``sepbench train``: trains a learned separator on songs, voices and backings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from sepbench.training.loop import Epoch
+
+_PLAN = ("epochs", "examples", "batch_size", "learning_rate", "schedule", "seed", "workers")
+
+
+@click.command("train")
+@click.argument("method", metavar="METHOD")
+@click.option(
+    "-d", "--data", multiple=True, required=True, metavar="DIR|NAME",
+    help="Folder prepared by 'sepbench prepare', or what that takes; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "-c", "--config", "where", default="default", show_default=True, metavar="NAME|FILE",
+    help="A config of the method, or a YAML file.",
+)  # fmt: skip
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path),
+    help="Folder of the run; runs/METHOD if not given.",
+)  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on from the last whole epoch of the run.")
+@click.option("--find-rate", is_flag=True, help="Only print the loss by learning rate, and stop.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--threads", type=click.IntRange(min=1), help="Processor threads; all if not given.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs in all.")
+@click.option("--examples", type=click.IntRange(min=1), help="Examples in an epoch.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Examples in a step.")
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="The highest.")
+@click.option("--schedule", help="fixed, step, noam, one-cycle or trapezoid.")
+@click.option("--seed", type=int, help="Of examples, first weights and dropout.")
+@click.option("--workers", type=click.IntRange(min=0), help="Processes that mix examples.")
+def command(
+    method: str,
+    data: tuple[str, ...],
+    where: str,
+    out: Path | None,
+    resume: bool,
+    find_rate: bool,
+    device: str,
+    threads: int | None,
+    **given: Any,
+) -> None:
+    """Train METHOD and write its weights.
+
+    \b
+    sepbench prepare corpus/ -o prepared/
+    sepbench train unet -d prepared/ -o runs/unet
+    sepbench train unet -d prepared/ -o runs/unet --resume --epochs 80
+    sepbench separate -m 'unet[weights=runs/unet/weights.safetensors]' song.wav
+
+    Options that are given replace those of the config. After every epoch the run is scored on songs
+    of the split 'val' and saved; stopped at any moment, --resume goes on as if it had never been
+    stopped. Logs for TensorBoard are in OUT/logs.
+    """
+    import torch
+
+    from sepbench.cli.console import counting, say
+    from sepbench.cli.training_data import cache_of
+    from sepbench.host import choose_device
+    from sepbench.training.config import read_config
+    from sepbench.training.examples import Examples
+    from sepbench.training.export import describe, export
+    from sepbench.training.finder import find_learning_rate
+    from sepbench.training.loop import Run
+    from sepbench.training.validation import passages
+
+    if threads:
+        torch.set_num_threads(threads)
+    changes = {name: given[name] for name in _PLAN if given[name] is not None}
+    config = read_config(method, where, changes)
+    trainable = _trainable(method, config.model)
+    folder = out or Path("runs") / method
+    cache = cache_of(data, folder / "data", trainable.rate)
+    plan = config.plan
+    examples = Examples(
+        cache.split("train"), config.recipe, seed=plan.seed, count=plan.epochs * plan.examples
+    )
+    run = Run(trainable, plan, folder, choose_device(device), describe(config, cache))
+    if find_rate:
+        for rate, loss in find_learning_rate(run, examples):
+            click.echo(f"{rate:.2e}  {loss:.4f}")
+        return
+    if resume:
+        run.resume()
+    parameters = sum(parameter.numel() for parameter in run.network.parameters())
+    say(f"{method}: {parameters:,} parameters, {cache.hours:.1f} hours of data")
+    with counting() as bar:
+        steps = plan.epochs * plan.steps_per_epoch
+        done = run.epoch * plan.steps_per_epoch
+        task = bar.add_task(method, total=steps, completed=done)
+
+        def on_step(step: int, loss: float) -> None:
+            bar.update(task, completed=step + 1, description=f"{method}  loss {loss:.3f}")
+
+        run.train(
+            examples,
+            passages(cache),
+            on_epoch=lambda epoch: say(_line(epoch, plan.epochs)),
+            on_step=on_step,
+        )
+    file = folder / "weights.safetensors"
+    export(folder, trainable, file)
+    say(f"best: epoch {run.best_epoch}, {run.best:.2f} dB; weights in {file}")
+
+
+def _trainable(method: str, model: dict[str, Any]) -> Any:
+    """Return the method's model; a separator that has none cannot be trained."""
+    from importlib import import_module
+
+    from sepbench import registry
+    from sepbench.errors import SepbenchError
+
+    where = getattr(registry.resolve(method)[0].separator, "trainable", None)
+    if where is None:
+        raise SepbenchError(f"method {method} learns nothing; 'sepbench train' is for networks")
+    module, _, name = where.partition(":")
+    return getattr(import_module(module), name)(model)
+
+
+def _line(epoch: Epoch, epochs: int) -> str:
+    scores = "  ".join(f"{name} {value:.2f}" for name, value in epoch.scores.items())
+    minutes = epoch.seconds * (epochs - epoch.number) / 60
+    return (
+        f"epoch {epoch.number}/{epochs}  loss {epoch.loss:.4f}  SDR {scores} dB"
+        f"{'  best' if epoch.is_best else ''}  waited {epoch.waiting:.0%}  {minutes:.0f} min left"
+    )
