@@ -6,10 +6,10 @@ import torch
 
 _EPS = torch.finfo(torch.float64).eps
 _PIVOT = 64 * _EPS
-"""Share of the largest diagonal element below which a pivot is rounding."""
+"""Share of its diagonal element below which a pivot is rounding."""
 _RIDGE = 1e-12
-"""What is added to the diagonal of a singular matrix, as a share of its norm: far above rounding,
-and about where `numpy.linalg.lstsq` cuts off."""
+"""What is added to the diagonal of a singular matrix, as a share of its norm: far above rounding
+and where `numpy.linalg.lstsq` would cut off at a thousand taps or more."""
 _REFINEMENTS = 3
 """Steps after which a ridge has left all but directions that are rounding themselves."""
 _TAPER = 16.0
@@ -35,18 +35,18 @@ def gram(correlations: torch.Tensor) -> torch.Tensor:
 def condition(correlations: torch.Tensor) -> float:
     """Return a lower bound, mostly a close one, of the condition of the Gram matrix.
 
-    A delayed signal under a smooth taper, turned by a frequency, gives a Rayleigh quotient of the
-    Gram matrix for every mix of signals; their extremes at each frequency are eigenvalues of a
-    matrix as small as there are signals. Infinite where the matrix is singular.
+    That of the signals at equal level: a quiet stem among loud ones is no trouble. A signal and
+    its delays under a smooth taper, turned by a frequency, give a Rayleigh quotient of the matrix
+    for every mix of signals; their extremes at each frequency are eigenvalues of a matrix as small
+    as there are signals.
     """
-    signals, _, taps = correlations.shape
-    if not signals:
-        return float("nan")
-    device = correlations.device
+    taps, device = correlations.shape[-1], correlations.device
+    level = correlations[..., 0].diagonal().sqrt()
     taper = torch.kaiser_window(taps, False, beta=_TAPER, dtype=torch.float64, device=device)
     spread = torch.fft.irfft(torch.fft.rfft(taper, n=2 * taps).abs().square(), n=2 * taps)
     # Lag 0 goes to the front and negative lags to the end, where the transform looks for them.
     lags = torch.nn.functional.pad(_both_sides(correlations), (1, 0)).roll(-taps, -1)
+    lags /= (level[:, None] * level)[..., None]
     spectra = torch.fft.rfft(lags * (spread / spread[0]))
     eigenvalues = torch.linalg.eigvalsh(spectra.permute(2, 0, 1))
     smallest = float(eigenvalues.min())
@@ -59,21 +59,22 @@ class Factor:
     Where the matrix is singular in double precision (a source that is a filtered copy of another)
     many filters fit alike. museval eliminates all the same and gives one of them, which one is
     rounding's choice: its scores then differ by decibels with the order of the stems. Here it is
-    the filters of least norm, as in `numpy.linalg.lstsq`, up to what the refined ridge leaves.
+    the filters of least energy, signals at equal level, up to what the refined ridge leaves.
     """
 
     def __init__(self, correlations: torch.Tensor) -> None:
         self._singular: torch.Tensor | None = None
-        self._lower, sound = _cholesky(correlations, _EPS)
-        self.condition = condition(correlations)
+        ridge = torch.full_like(correlations[:, 0, 0], _EPS)
+        self._lower, sound = _cholesky(correlations, ridge)
+        self.condition = condition(correlations) if sound else float("inf")
         """A lower bound of the condition of the matrix, mostly close; infinite if singular."""
         if not sound:
-            self.condition = float("inf")
-            bound = float(_both_sides(correlations).abs().sum((1, 2)).max())
-            ridge = _RIDGE * bound
+            energies = correlations[..., 0].diagonal()
+            norm = 2 * (correlations.diagonal().abs().sum(0) / energies).sum()
+            ridge = _RIDGE * norm * energies
             while not sound:
                 self._lower, sound = _cholesky(correlations, ridge)
-                ridge *= 8
+                ridge = 8 * ridge
             self._singular = gram(correlations)
 
     def solve(self, right: torch.Tensor) -> torch.Tensor:
@@ -96,18 +97,17 @@ class Factor:
         return solved
 
 
-def _cholesky(correlations: torch.Tensor, ridge: float) -> tuple[torch.Tensor, bool]:
-    """Factorise a Gram matrix with ``ridge`` on its diagonal; tell whether it is sound."""
+def _cholesky(correlations: torch.Tensor, ridge: torch.Tensor) -> tuple[torch.Tensor, bool]:
+    """Factorise a Gram matrix, a ``ridge`` for each signal added; tell whether it is sound."""
     matrix = gram(correlations)
-    matrix.diagonal().add_(ridge)
-    largest = matrix.diagonal().max()
+    matrix.diagonal().add_(ridge.repeat_interleave(correlations.shape[-1]))
+    diagonal = matrix.diagonal().clone()
     # In place, and of the transpose because LAPACK counts columns first: the matrix of a track of
     # four stereo stems takes 134 MB.
     lower = matrix.mT
     failed = torch.zeros((), dtype=torch.int32, device=matrix.device)
     torch.linalg.cholesky_ex(lower, out=(lower, failed))
-    smallest = lower.diagonal().min().square()
-    return lower, not failed and bool(smallest > _PIVOT * largest)
+    return lower, not failed and bool((lower.diagonal().square() > _PIVOT * diagonal).all())
 
 
 def _both_sides(correlations: torch.Tensor) -> torch.Tensor:

@@ -104,10 +104,13 @@ class TrackScorer:
         }
 
     def _measure(self, made: Mapping[str, torch.Tensor]) -> dict[str, energy.Energies]:
-        return {
-            stem: energy.measure(self._references[stem], estimate, self._windows)
-            for stem, estimate in made.items()
-        }
+        energies = {}
+        for stem, estimate in made.items():
+            energies[stem] = energy.measure(self._references[stem], estimate, self._windows)
+            for name in ("reference", "estimate"):
+                if not getattr(energies[stem], name).isfinite().all():
+                    raise SepbenchError(f"{name} {stem}: holds samples that are not finite numbers")
+        return energies
 
     def _score(
         self,

@@ -86,6 +86,8 @@ def test_what_does_not_fit_is_named():
         scorer.score(made, scenario=("vocals", "other"))
     with pytest.raises(SepbenchError, match="no estimate"):
         scorer.score({}, scenario=("vocals",))
+    with pytest.raises(SepbenchError, match="estimate vocals: holds samples that are not finite"):
+        scorer.score({**made, "vocals": made["vocals"] / 0}, scenario=names)
     with pytest.raises(SepbenchError, match="metric 'stoi'"):
         scorer_of(references, metrics=["stoi"])
     with pytest.raises(SepbenchError, match="mixture"):
