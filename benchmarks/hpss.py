@@ -1,0 +1,40 @@
+"""Median-filter HPSS against librosa's and nussl's, in the same run.
+
+python benchmarks/hpss.py [--seconds 60] [--threads 1 2] [--long] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import contest
+import torch
+
+
+def sepbench(mixture: torch.Tensor) -> contest.Stems:
+    """Separate with the plugin at its defaults."""
+    from sepbench_plugins.hpss import Hpss
+
+    return {name: stem.numpy() for name, stem in Hpss().separate(mixture).items()}
+
+
+def librosa(mixture: torch.Tensor) -> contest.Stems:
+    """Separate with librosa's effect."""
+    from librosa.effects import hpss
+
+    return dict(zip(("harmonic", "percussive"), hpss(mixture.numpy()), strict=True))
+
+
+def nussl(mixture: torch.Tensor) -> contest.Stems:
+    """Separate with nussl on librosa's frames."""
+    from old_nussl import import_nussl
+
+    old = import_nussl()
+    signal = old.AudioSignal(audio_data_array=mixture.numpy(), sample_rate=contest.RATE)
+    signal.stft_params = old.STFTParams(2048, 512, "hann")
+    parts = old.separation.primitive.HPSS(signal)()
+    return {
+        name: part.audio_data for name, part in zip(("harmonic", "percussive"), parts, strict=True)
+    }
+
+
+if __name__ == "__main__":
+    contest.main(sepbench, {"librosa": librosa, "nussl": nussl})

@@ -1,0 +1,32 @@
+"""REPET-SIM against nussl's, in the same run.
+
+nussl's method differs by design (greedy peaks, the frame itself left out, a quarter hop), so the
+agreement says how near two readings of the paper come, not how exact either is.
+
+python benchmarks/repet_sim.py [--seconds 60] [--threads 1 2] [--long] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import contest
+import torch
+
+
+def sepbench(mixture: torch.Tensor) -> contest.Stems:
+    """Separate with the plugin at its defaults."""
+    from sepbench_plugins.repet_sim import RepetSim
+
+    return {"accompaniment": RepetSim().separate(mixture)["accompaniment"].numpy()}
+
+
+def nussl(mixture: torch.Tensor) -> contest.Stems:
+    """Separate with nussl at its defaults."""
+    from old_nussl import import_nussl
+
+    old = import_nussl()
+    signal = old.AudioSignal(audio_data_array=mixture.numpy(), sample_rate=contest.RATE)
+    return {"accompaniment": old.separation.primitive.RepetSim(signal)()[0].audio_data}
+
+
+if __name__ == "__main__":
+    contest.main(sepbench, {"nussl": nussl})
