@@ -115,7 +115,7 @@ def _apply(
     import torch
 
     channels = samples.shape[0]
-    with torch.inference_mode(), _named(separator):
+    with torch.inference_mode(), named(separator):
         if isinstance(separator, OracleSeparator):
             if references is None:
                 raise SepbenchError(
@@ -184,7 +184,7 @@ def _checked(
 
 
 @contextmanager
-def _named(separator: Separator) -> Iterator[None]:
+def named(separator: Separator) -> Iterator[None]:
     """Turn what a separator raises into one line that names it."""
     try:
         yield

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sepbench.audio import StreamResampler
-from sepbench.blocks import Samples, in_blocks, join
+from sepbench.blocks import Samples, in_blocks, join, named
 from sepbench.errors import SepbenchError
 from sepbench.measure import Usage
 from sepbench.separator import Separator
@@ -57,6 +57,12 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda", device.index or 0)
     here = ", ".join(["cpu", *(f"cuda:{index}" for index in range(cuda))])
     raise SepbenchError(f"device {name!r} is not available; this machine has {here}")
+
+
+def load(separator: Separator, device: torch.device) -> None:
+    """Load a separator on a device; what goes wrong becomes a `SepbenchError` that names it."""
+    with named(separator):
+        separator.load(device)
 
 
 def separate(

@@ -178,46 +178,62 @@ def track_names(songs: Sequence[Path]) -> list[str]:
     return [unique(names) for names in choices]
 
 
-def separate_file(
-    order: Order,
-    job: Job,
-    *,
-    on_progress: Callable[[float, float], None] = lambda done, total: None,
-) -> Written:
-    """Separate a song and write its stems.
+class Session:
+    """Separates songs one after another; a method stays loaded from song to song."""
 
-    Stems that exist are kept unless the job says otherwise. ``on_progress`` is called with the
-    seconds done and the seconds there are. Raises `SepbenchError` naming the song.
-    """
-    song, method, files = order.song, order.method, order.files
-    kept = tuple(path for path in files.values() if path.exists() and not job.overwrite)
-    missing = {stem: path for stem, path in files.items() if path not in kept}
-    if not missing:
-        return Written(song, method.label, files, kept, 0.0, 0.0, ())
-    device = host.choose_device(job.device)
-    separator = method.create()
-    separator.load(device)
-    started = time.perf_counter()
-    done = 0
-    with ExitStack() as stack:
-        reader = stack.enter_context(audio.Reader(song))
-        rate, channels = reader.info.rate, reader.info.channels
-        total = min(job.duration or math.inf, reader.info.seconds - job.start)
-        writers = {
-            stem: stack.enter_context(audio.Writer(path, rate, channels, bit_depth=job.bit_depth))
-            for stem, path in missing.items()
-        }
-        chunks = _chunks(reader, separator, job)
-        for part in host.stream(separator, chunks, rate=rate, device=device):
-            stems = with_sums(part)
-            for stem, writer in writers.items():
-                writer.write(stems[stem])
-            done += next(iter(part.values())).shape[1]
-            on_progress(done / rate, total)
-    warnings = [f"{song}: {note}" for note in reader.notes]
-    warnings += [_clipping(writer) for writer in writers.values() if writer.clipped]
-    seconds = time.perf_counter() - started
-    return Written(song, method.label, files, kept, seconds, done / rate, tuple(warnings))
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._device = host.choose_device(job.device)
+        self._loaded: dict[str, Separator] = {}
+
+    def separate(
+        self,
+        order: Order,
+        *,
+        on_progress: Callable[[float, float], None] = lambda done, total: None,
+    ) -> Written:
+        """Separate a song and write its stems.
+
+        Stems that exist are kept unless the job says otherwise. ``on_progress`` is called with
+        the seconds done and the seconds there are. Raises `SepbenchError` naming the song.
+        """
+        files, job = order.files, self._job
+        kept = tuple(path for path in files.values() if path.exists() and not job.overwrite)
+        missing = {stem: path for stem, path in files.items() if path not in kept}
+        if not missing:
+            return Written(order.song, order.method.label, files, kept, 0.0, 0.0, ())
+        separator = self._separator(order.method)
+        started = time.perf_counter()
+        done = 0
+        with ExitStack() as stack:
+            reader = stack.enter_context(audio.Reader(order.song))
+            rate, channels = reader.info.rate, reader.info.channels
+            total = min(job.duration or math.inf, reader.info.seconds - job.start)
+            writers = {
+                stem: stack.enter_context(
+                    audio.Writer(path, rate, channels, bit_depth=job.bit_depth)
+                )
+                for stem, path in missing.items()
+            }
+            chunks = _chunks(reader, separator, job)
+            for part in host.stream(separator, chunks, rate=rate, device=self._device):
+                stems = with_sums(part)
+                for stem, writer in writers.items():
+                    writer.write(stems[stem])
+                done += next(iter(part.values())).shape[1]
+                on_progress(done / rate, total)
+        warnings = [f"{order.song}: {note}" for note in reader.notes]
+        warnings += [_clipping(writer) for writer in writers.values() if writer.clipped]
+        seconds = time.perf_counter() - started
+        label = order.method.label
+        return Written(order.song, label, files, kept, seconds, done / rate, tuple(warnings))
+
+    def _separator(self, method: Method) -> Separator:
+        if method.label not in self._loaded:
+            separator = method.create()
+            host.load(separator, self._device)
+            self._loaded[method.label] = separator
+        return self._loaded[method.label]
 
 
 def _chunks(reader: audio.Reader, separator: Separator, job: Job) -> Iterator[Samples]:

@@ -110,7 +110,7 @@ class _State:
         if key not in self._separators:
             separator = task.separator(task.options)
             device = host.choose_device(task.device)
-            separator.load(device)
+            host.load(separator, device)
             song = self.song(task)
             oracle = isinstance(separator, OracleSeparator)
             host.warm_up(

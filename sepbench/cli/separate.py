@@ -67,14 +67,15 @@ def command(songs: tuple[str, ...], specs: tuple[str, ...], as_json: bool, **how
     from sepbench.audio import expand
     from sepbench.cli.console import fail, fraction, say, show_json, warn
     from sepbench.errors import SepbenchError
-    from sepbench.separation import Job, plan, separate_file
+    from sepbench.separation import Job, Session, plan
 
     if not specs:
         raise click.UsageError("choose a method: -m METHOD; 'sepbench methods' lists them")
     job = Job(**how)
     orders = plan(expand(songs), registry.resolve_all(specs), job)
+    session = Session(job)
     results: list[dict[str, Any]] = []
-    failed = False
+    failures = 0
     with fraction() as bar:
         for order in orders:
             name = f"{order.method.label}  {order.song.name}"
@@ -84,11 +85,11 @@ def command(songs: tuple[str, ...], specs: tuple[str, ...], as_json: bool, **how
                 bar.update(task, completed=done, total=total)
 
             try:
-                written = separate_file(order, job, on_progress=advance)
+                written = session.separate(order, on_progress=advance)
             except SepbenchError as error:
                 if len(orders) == 1:
                     raise
-                failed = True
+                failures += 1
                 fail(str(error))
                 facts = {"song": str(order.song), "method": order.method.label}
                 results.append({**facts, "error": str(error)})
@@ -104,8 +105,8 @@ def command(songs: tuple[str, ...], specs: tuple[str, ...], as_json: bool, **how
                 bar.remove_task(task)
     if as_json:
         show_json(results)
-    if failed:
-        click.get_current_context().exit(1)
+    if failures:
+        click.get_current_context().exit(1 if failures < len(orders) else 2)
 
 
 def _draw(order: Order, job: Job) -> Path:

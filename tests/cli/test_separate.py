@@ -160,3 +160,32 @@ def test_what_cannot_be_done_is_one_line_and_status_2(words: list[str], message:
     assert [p for p in sorted(Path().rglob("*")) if p.is_file()] == [
         p for p in before if p.is_file()
     ]
+
+
+def test_songs_of_which_none_can_be_read_are_status_2() -> None:
+    Path("songs").mkdir()
+    for name in ("one.wav", "two.wav"):
+        Path("songs", name).write_text("this is no audio")
+    assert run("separate", "-m", "mixture", "songs").exit_code == 2
+
+
+def test_a_picture_is_drawn_beside_the_stems() -> None:
+    tone(Path("song.wav"), rate=22050)
+    result = run("separate", "-m", "hpss", "song.wav", "--stem", "harmonic", "--spectrogram")
+    assert result.exit_code == 0, result.output
+    assert Path("separated/hpss/song/spectrogram.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_happens_to_a_hard_disk_that_is_full_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tone(Path("song.wav"))
+
+    def full(self: soundfile.SoundFile, data: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(soundfile.SoundFile, "write", full)
+    result = run("separate", "-m", "mixture", "song.wav", "--stem", "vocals")
+    assert result.exit_code == 2
+    assert "no space left on device" in result.output
+    assert [path for path in Path("separated").rglob("*") if path.is_file()] == []
