@@ -30,7 +30,7 @@ def tracks_of(data: Sequence[str]) -> list[Track]:
 
 
 def cache_of(data: Sequence[str], folder: Path, rate: int) -> Cache:
-    """Return prepared data: as it is where ``data`` is one prepared folder, else made in ``folder``.
+    """Return one prepared folder as it is, or what is made of other data in ``folder``.
 
     Raises `SepbenchError` where prepared data has another rate.
     """

@@ -1,0 +1,66 @@
+"""A convolutional network that masks the voice column by column, after System 000."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sepbench.separator import option
+from sepbench.training.learned import LearnedMask
+
+if TYPE_CHECKING:
+    import torch
+
+
+class MaskCnn(LearnedMask):
+    """Judges each column of a spectrogram by the window around it."""
+
+    name = "mask-cnn"
+    summary = "A convolutional network that masks the voice in each column of a spectrogram."
+    licence = "MIT; weights CC-BY-NC-SA-4.0"
+    citation = (
+        "Lin et al.: Singing voice separation using a deep convolutional neural network trained "
+        "by ideal binary mask and cross entropy. Neural Computing and Applications, 2018"
+    )
+    folder = Path(__file__).parent
+    trainable = "sepbench_plugins.mask_cnn.model:MaskCnnTrainable"
+    shipped = MappingProxyType(
+        {"default": "a300cd6783cf621a83e848582dd6f083c648c42b6399f0c763014b367a3ba8ca"}
+    )
+
+    @dataclass(frozen=True)
+    class Options:
+        """What can be tuned."""
+
+        weights: str = option("default", "name of shipped weights, or path of a .safetensors file")
+        full_band: bool = option(
+            True, "continue the mask above the trained band; false: nothing above it"
+        )
+        mask: str = option("soft", "soft: shares; hard: all or nothing", choices=("soft", "hard"))
+        threshold: float = option(
+            0.5, "share above which a hard mask gives a bin to the voice", minimum=0.0, maximum=1.0
+        )
+        gate: float = option(
+            0.0, "shares up to this are cut to nothing, in either stem", minimum=0.0, maximum=1.0
+        )
+
+    options: Options
+
+    @property
+    def remainder(self) -> str | None:  # type: ignore[override]
+        """The accompaniment, unless a gate takes something from both."""
+        return None if self.options.gate and self.options.mask == "soft" else "accompaniment"
+
+    def shares(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return each stem's mask, given that of the voice."""
+        if self.options.mask == "hard":
+            return {"vocals": (mask > self.options.threshold).to(mask)}
+        if not self.options.gate:
+            return {"vocals": mask}
+        rest = 1 - mask
+        return {
+            "vocals": mask * (mask > self.options.gate),
+            "accompaniment": rest * (rest > self.options.gate),
+        }

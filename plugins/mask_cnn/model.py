@@ -1,0 +1,78 @@
+"""How the mask networks hear, and how they are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from sepbench.dsp.stft import Stft
+from sepbench.errors import SepbenchError
+from sepbench.training.masking import MaskTrainable
+from sepbench.training.trainable import Batch
+
+from .features import a_weighting, mel_spaced, weighted_levels
+from .network import DilatedNet, WindowNet
+
+_ARCHITECTURES = ("dilated", "residual", "convnet", "resnet18")
+
+
+class MaskCnnTrainable(MaskTrainable):
+    """A mask network by the section ``model`` of its config.
+
+    ``architecture`` is ``dilated`` or one of the published (``residual``, ``convnet``,
+    ``resnet18``); ``levels`` is ``log`` or ``weighted``. Weighted levels take ``grid``
+    (``published``: the A-weighting of mel-spaced frequencies on linear rows; ``true``: of the rows'
+    own frequencies), ``fmin``, ``power``, ``emphasis`` and ``threshold``. What is left goes to the
+    network.
+    """
+
+    method = "mask-cnn"
+
+    def __init__(self, model: Mapping[str, Any]) -> None:
+        super().__init__(model)
+        rest = dict(model)
+        self.rate = int(rest.pop("rate"))
+        self.stft = Stft(n_fft=int(rest.pop("n_fft")), hop=int(rest.pop("hop")))
+        self.objective = rest.pop("objective", "energy")
+        self.check()
+        self.architecture = rest.pop("architecture")
+        if self.architecture not in _ARCHITECTURES:
+            raise SepbenchError(
+                f"mask-cnn: architecture {self.architecture!r}: "
+                f"choose one of {', '.join(_ARCHITECTURES)}"
+            )
+        self.levels = rest.pop("levels", "log")
+        self.emphasis = float(rest.pop("emphasis", 0.0))
+        self.threshold = float(rest.pop("threshold", 0.5))
+        self.power = float(rest.pop("power", 3.0))
+        grid, fmin = rest.pop("grid", "published"), float(rest.pop("fmin", 125.0))
+        self.bins = self.stft.n_fft // 2 + (self.architecture != "dilated")
+        nyquist = self.rate / 2
+        self._weighting = a_weighting(
+            mel_spaced(self.bins, fmin, nyquist)
+            if grid == "published"
+            else torch.linspace(0, nyquist, self.stft.bins)[: self.bins]
+        )
+        self._sizes = rest
+        self.margin = self.network().margin
+        if self.levels == "log":
+            self.context = (self.margin * self.stft.hop + self.stft.n_fft) / self.rate
+
+    def network(self) -> DilatedNet | WindowNet:
+        """Build the network."""
+        if self.architecture == "dilated":
+            return DilatedNet(self.bins, **self._sizes)
+        return WindowNet(self.architecture, self.bins, **self._sizes)
+
+    def inputs(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """Return the levels of a spectrum."""
+        if self.levels == "log":
+            return torch.log10(spectrum.abs() + 1e-3)
+        return weighted_levels(spectrum.abs(), self._weighting, power=self.power)
+
+    def labels(self, stems: Batch) -> torch.Tensor:
+        """Return where the voice's own level exceeds ``threshold``, as published."""
+        levels = self.features(stems["vocals"])
+        return (levels > self.threshold).to(levels)

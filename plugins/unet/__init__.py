@@ -1,0 +1,39 @@
+"""A U-Net on spectrograms, after Jansson et al. and System 001."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from sepbench.separator import option
+from sepbench.training.learned import LearnedMask
+
+
+class UNet(LearnedMask):
+    """Masks the voice with a U-Net that sees several seconds at once."""
+
+    name = "unet"
+    summary = "A U-Net that looks at several seconds of spectrogram and masks the voice."
+    remainder = "accompaniment"
+    licence = "MIT; weights CC-BY-NC-SA-4.0"
+    citation = (
+        "Jansson et al.: Singing Voice Separation with Deep U-Net Convolutional Networks. "
+        "ISMIR 2017"
+    )
+    folder = Path(__file__).parent
+    trainable = "sepbench_plugins.unet.model:UNetTrainable"
+    shipped = MappingProxyType(
+        {"default": "18ec38919ca5894ba2c569dc3d5afe257b2d9cc769dbd041ef1e79d15a6b80e7"}
+    )
+
+    @dataclass(frozen=True)
+    class Options:
+        """What can be tuned."""
+
+        weights: str = option("default", "name of shipped weights, or path of a .safetensors file")
+        full_band: bool = option(
+            True, "continue the mask above the trained band; false: nothing above it"
+        )
+
+    options: Options

@@ -1,0 +1,86 @@
+"""How the U-Nets hear, and how they are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from sepbench.dsp.stft import Stft
+from sepbench.errors import SepbenchError
+from sepbench.training.masking import MaskTrainable
+
+from .network import CompactUNet, PublishedUNet
+
+_PATCH = 128
+"""Columns that the published network is shown at a time."""
+
+
+class UNetTrainable(MaskTrainable):
+    """A U-Net by the section ``model`` of its config.
+
+    ``architecture`` is ``published`` or ``compact``; ``scale`` is ``song`` (magnitudes divided by
+    the highest of the song, as the paper of 2017) or ``none``; what is left goes to the network.
+    """
+
+    method = "unet"
+
+    def __init__(self, model: Mapping[str, Any]) -> None:
+        super().__init__(model)
+        rest = dict(model)
+        self.rate = int(rest.pop("rate"))
+        self.stft = Stft(n_fft=int(rest.pop("n_fft")), hop=int(rest.pop("hop")))
+        self.objective = rest.pop("objective", "energy")
+        self.check()
+        self.scale = rest.pop("scale", "none")
+        self.architecture = rest.pop("architecture")
+        if self.architecture not in ("published", "compact") or self.scale not in ("song", "none"):
+            raise SepbenchError(
+                "unet: architecture is 'published' or 'compact', scale 'song' or 'none'"
+            )
+        # The Nyquist row is left out, so that rows halve evenly.
+        self.bins = self.stft.n_fft // 2
+        self._sizes: dict[str, Any] = rest
+        if self.architecture == "compact":
+            network = CompactUNet(bins=self.bins, **rest)
+            if self.scale == "none":
+                self.context = (network.reach * self.stft.hop + self.stft.n_fft) / self.rate
+            self._step = network.multiple
+
+    def network(self) -> nn.Module:
+        """Build the network."""
+        if self.architecture == "published":
+            return PublishedUNet(**self._sizes)
+        return CompactUNet(bins=self.bins, **self._sizes)
+
+    def inputs(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """Return magnitudes, scaled if so wanted."""
+        magnitudes = spectrum.abs()
+        if self.scale == "song":
+            magnitudes = magnitudes / magnitudes.amax((-2, -1), keepdim=True).clamp_min(1e-8)
+        return magnitudes
+
+    def mask(self, network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the mask: in one pass, or from half-overlapping patches where published."""
+        frames = inputs.shape[-1]
+        if self.architecture == "published":
+            return _from_patches(network, inputs)
+        padded = functional.pad(inputs, (0, -frames % self._step))
+        mask: torch.Tensor = network(padded)
+        return mask[..., :frames]
+
+
+def _from_patches(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """Mean of the masks of patches that overlap by half, weighted towards their middles."""
+    batch, bins, frames = inputs.shape
+    half = _PATCH // 2
+    padded = functional.pad(inputs, (half, half + -frames % half))
+    patches = padded.unfold(-1, _PATCH, half).movedim(2, 1).flatten(0, 1)
+    masks = torch.cat([network(part) for part in torch.split(patches, 8)])
+    masks = masks.view(batch, -1, bins, _PATCH)
+    rise = (torch.arange(half, device=inputs.device) + 0.5) / half
+    halves = masks[:, 1:, :, :half] * rise + masks[:, :-1, :, half:] * rise.flip(0)
+    return halves.movedim(1, 2).flatten(2)[..., :frames]

@@ -1,0 +1,180 @@
+"""Two U-Nets that map a spectrogram to a mask: the published, and a cheaper that sees further."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class PublishedUNet(nn.Module):
+    """Six strided convolutions down, six up, skips between them (Jansson et al., ISMIR 2017).
+
+    As System 001 has it: 5x5 kernels, skips taken before normalisation, ReLU before normalisation
+    on the way up, dropout in the three deepest steps.
+
+    Shape:
+        input: magnitudes ``(batch, bins, frames)``, both multiples of 64.
+        output: a mask in (0, 1) of the same shape.
+    """
+
+    multiple = 64
+
+    def __init__(self, widths: Sequence[int] = (16, 32, 64, 128, 256, 512)) -> None:
+        super().__init__()
+        ins = [1, *widths[:-1]]
+        self.down = nn.ModuleList(
+            nn.Conv2d(i, o, 5, stride=2) for i, o in zip(ins, widths, strict=True)
+        )
+        self.down_norms = nn.ModuleList(_keras_norm(width) for width in widths)
+        outs = [*reversed(ins[1:]), 1]
+        doubled = [widths[-1], *(2 * width for width in outs[:-1])]
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(i, o, 5, stride=2) for i, o in zip(doubled, outs, strict=True)
+        )
+        self.up_norms = nn.ModuleList(_keras_norm(width) for width in outs[:-1])
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        """Return the mask of ``magnitudes``."""
+        skips = []
+        x = magnitudes[:, None]
+        for conv, norm in zip(self.down, self.down_norms, strict=True):
+            # Keras pads an even length at stride 2 by one before and two after.
+            skips.append(conv(functional.pad(x, (1, 2, 1, 2))))
+            x = functional.leaky_relu(norm(skips[-1]), 0.2)
+        skips.pop()
+        for depth, (conv, norm) in enumerate(zip(self.up, self.up_norms, strict=False)):
+            x = norm(functional.relu(_crop(conv(x))))
+            x = self.dropout(x) if depth < 3 else x
+            x = torch.cat([skips.pop(), x], dim=1)
+        return torch.sigmoid(_crop(self.up[-1](x)))[:, 0]
+
+
+class CompactUNet(nn.Module):
+    """A U-Net whose finest level is a quarter of the bins and half of the frames.
+
+    Each level has residual 3x3 convolutions and a bottleneck across all its rows (the
+    time-distributed layer of Choi et al., ISMIR 2020); below the deepest, dilated convolutions
+    along time see several seconds.
+
+    Shape:
+        input: magnitudes ``(batch, bins, frames)``, bins a multiple of ``4 * 2^levels``; frames of
+        `multiple`.
+        output: a mask in (0, 1) of the same shape.
+    """
+
+    def __init__(
+        self,
+        bins: int = 512,
+        widths: Sequence[int] = (16, 32, 64, 96),
+        bottleneck: int = 384,
+        dilations: Sequence[int] = (1, 2, 4, 1, 2, 4),
+        squeeze: int = 4,
+    ) -> None:
+        super().__init__()
+        self.multiple = 2 ** len(widths)
+        """Frames come in steps of this many."""
+        self.reach = self.multiple * (sum(dilations) + 2 * len(widths) + 2)
+        """Frames to each side that a frame of the mask depends on, at most."""
+        rows = [bins // 4 // 2**level for level in range(len(widths))]
+        self.scale = nn.BatchNorm1d(bins)
+        self.stem = nn.Conv2d(1, widths[0], (8, 4), stride=(4, 2), padding=(2, 1))
+        self.encoder = nn.ModuleList(
+            _Level(width, row, squeeze) for width, row in zip(widths[:-1], rows, strict=False)
+        )
+        pairs = list(itertools.pairwise(widths))
+        self.down = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(i, o, 2, stride=2, bias=False), nn.BatchNorm2d(o), nn.ReLU())
+            for i, o in pairs
+        )
+        self.deepest = _Level(widths[-1], rows[-1], squeeze)
+        self.along_time = _AlongTime(widths[-1] * rows[-1], bottleneck, dilations)
+        self.up = nn.ModuleList(
+            nn.Sequential(
+                nn.ConvTranspose2d(o, i, 2, stride=2, bias=False), nn.BatchNorm2d(i), nn.ReLU()
+            )
+            for i, o in reversed(pairs)
+        )
+        self.decoder = nn.ModuleList(
+            _Level(width, row, squeeze)
+            for width, row in zip(widths[-2::-1], rows[-2::-1], strict=True)
+        )
+        self.head = nn.ConvTranspose2d(widths[0], 8, (8, 4), stride=(4, 2), padding=(2, 1))
+        self.refine = nn.Conv2d(9, 1, 3, padding=1)
+
+    def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        """Return the mask of ``magnitudes``."""
+        levels = self.scale(torch.log10(magnitudes + 1e-3))[:, None]
+        x = functional.relu(self.stem(levels))
+        skips = []
+        for level, down in zip(self.encoder, self.down, strict=True):
+            skips.append(level(x))
+            x = down(skips[-1])
+        x = self.along_time(self.deepest(x))
+        for up, level in zip(self.up, self.decoder, strict=True):
+            x = level(up(x) + skips.pop())
+        fine = torch.cat([functional.relu(self.head(x)), levels], dim=1)
+        return torch.sigmoid(self.refine(fine))[:, 0]
+
+
+class _Level(nn.Module):
+    """Two 3x3 convolutions and a squeeze across rows, each added to what came in."""
+
+    def __init__(self, width: int, rows: int, squeeze: int) -> None:
+        super().__init__()
+        self.local = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+        )
+        self.squeeze = nn.Linear(rows, rows // squeeze, bias=False)
+        self.squeeze_norm = nn.BatchNorm2d(width)
+        self.expand = nn.Linear(rows // squeeze, rows, bias=False)
+        self.expand_norm = nn.BatchNorm2d(width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.relu(x + self.local(x))
+        across = functional.relu(self.squeeze_norm(self.squeeze(x.mT).mT))
+        out: torch.Tensor = x + functional.relu(self.expand_norm(self.expand(across.mT).mT))
+        return out
+
+
+class _AlongTime(nn.Module):
+    """Residual dilated convolutions along time over all rows and channels at once."""
+
+    def __init__(self, features: int, width: int, dilations: Sequence[int]) -> None:
+        super().__init__()
+        self.enter = nn.Sequential(
+            nn.Conv1d(features, width, 1, bias=False), nn.BatchNorm1d(width), nn.ReLU()
+        )
+        self.steps = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv1d(width, width, 3, padding=d, dilation=d, bias=False),
+                nn.BatchNorm1d(width),
+                nn.ReLU(),
+            )
+            for d in dilations
+        )
+        self.leave = nn.Conv1d(width, features, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.enter(x.flatten(1, 2))
+        for step in self.steps:
+            y = y + step(y)
+        out: torch.Tensor = x + self.leave(y).view_as(x)
+        return out
+
+
+def _keras_norm(width: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(width, eps=1e-3, momentum=0.01)
+
+
+def _crop(x: torch.Tensor) -> torch.Tensor:
+    """Cut what a transposed 5x5 convolution of stride 2 has beyond twice the input, as Keras."""
+    return x[..., 1:-2, 1:-2]

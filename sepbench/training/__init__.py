@@ -1,0 +1,1 @@
+"""Training, shared by all learned separators: material, examples, the loop, weights on disk."""

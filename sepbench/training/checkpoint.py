@@ -1,0 +1,35 @@
+"""Checkpoints of a run: everything that is needed to go on bit for bit, in one file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sepbench.errors import SepbenchError
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint whole or not at all."""
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def load(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read a checkpoint: tensors and plain values, nothing that runs code.
+
+    Raises `SepbenchError` where there is none or it is damaged.
+    """
+    if not path.exists():
+        raise SepbenchError(f"{path}: no checkpoint to resume from; leave out --resume")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:
+        raise SepbenchError(f"{path}: not a checkpoint of sepbench ({error})") from error
+    return state

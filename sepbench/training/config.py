@@ -1,0 +1,96 @@
+"""Training configs: one YAML file says all that decides what weights come out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from sepbench.errors import SepbenchError
+
+if TYPE_CHECKING:
+    from sepbench.training.examples import Recipe
+    from sepbench.training.loop import Plan
+
+_SECTIONS = {"model", "examples", "training", "licence"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """The sections of a training config.
+
+    ``model`` goes to the method's `Trainable`; ``examples`` and ``training`` are the fields of
+    `Recipe` and `Plan`; ``licence`` says under which terms the weights may be used, given the data.
+    """
+
+    model: dict[str, Any]
+    recipe: Recipe
+    plan: Plan
+    licence: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return {
+            "model": self.model,
+            "examples": dataclasses.asdict(self.recipe),
+            "training": dataclasses.asdict(self.plan),
+        }
+
+
+def read_config(method: str, where: str, changes: Mapping[str, Any] | None = None) -> Config:
+    """Read a config by path, or by name from the ones that come with sepbench.
+
+    ``changes`` replace fields of the section ``training``. Raises `SepbenchError` for a file that
+    is missing or has fields nobody knows.
+    """
+    from sepbench.training.examples import Recipe
+    from sepbench.training.loop import Plan
+
+    named = files("sepbench_configs").joinpath(method, f"{where}.yaml")
+    source = named if named.is_file() else Path(where)
+    try:
+        sections = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SepbenchError(f"config {where!r}: neither a file nor a config of {method}") from None
+    except (OSError, yaml.YAMLError) as error:
+        raise SepbenchError(f"{where}: {' '.join(str(error).split())}") from None
+    if not isinstance(sections, dict) or not set(sections) <= _SECTIONS or "model" not in sections:
+        wanted = ", ".join(sorted(_SECTIONS))
+        raise SepbenchError(f"{where}: expected the sections {wanted}, model at least")
+    training = {**(sections.get("training") or {}), **(changes or {})}
+    return Config(
+        dict(sections["model"]),
+        _fill(Recipe, sections.get("examples") or {}, where),
+        _fill(Plan, training, where),
+        str(sections.get("licence", "as the training data's")),
+    )
+
+
+def _fill(kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise SepbenchError(f"{where}: no field {unknown[0]!r}; there are {', '.join(fields)}")
+    filled = {}
+    for name, value in values.items():
+        default = fields[name].default
+        try:
+            filled[name] = _as(default, value)
+        except (TypeError, ValueError):
+            raise SepbenchError(
+                f"{where}: {name}={value!r} is no {type(default).__name__}"
+            ) from None
+    return kind(**filled)
+
+
+def _as(default: Any, value: Any) -> Any:
+    if isinstance(default, tuple):
+        return tuple(float(item) for item in value)
+    if isinstance(default, (int, float, str)):
+        return type(default)(value)
+    return dict(value)

@@ -1,0 +1,248 @@
+"""Training examples, mixed from prepared material: example i of a seed is always the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from torch.utils.data import Dataset
+
+from sepbench.errors import SepbenchError
+from sepbench.training import treatment
+from sepbench.training.cache import Cache, Prepared
+from sepbench.training.treatment import Signal
+
+_INSTRUMENTS = ("drums", "bass", "other")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How examples are mixed; levels in dB, chances from 0 to 1."""
+
+    seconds: float = 6.0
+    coherent: float = 0.25
+    """Voice and backing of one song, at one time."""
+    no_voice: float = 0.05
+    no_backing: float = 0.03
+    ratio: tuple[float, float, float] = (-10.0, 5.0, -2.0)
+    """Lowest, highest and likeliest level of the voice over the backing."""
+    gain: tuple[float, float] = (-12.0, 6.0)
+    semitones: float = 3.0
+    """Highest shift of pitch and tempo together, up or down."""
+    voice_room: float = 0.55
+    voice_colour: float = 0.6
+    voice_compression: float = 0.45
+    voice_saturation: float = 0.15
+    doubling: float = 0.15
+    harmony: float = 0.15
+    duet: float = 0.06
+    backing_room: float = 0.2
+    backing_colour: float = 0.5
+    backing_compression: float = 0.3
+    backing_saturation: float = 0.15
+    layer: float = 0.2
+    """A second backing, from anywhere, on top."""
+    fade: float = 0.08
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """How often a source is drawn, next to the others that have the wanted part; 1 if not said."""
+
+
+class Examples(Dataset[dict[str, torch.Tensor]]):
+    """Mixtures and their stems, made from the songs at the moment they are asked for.
+
+    ``examples[i]`` is ``{"vocals": ..., "accompaniment": ...}``, each ``(samples,)``; their sum is
+    the mixture. It depends on the seed, on ``i``, on the recipe and on the material alone.
+    """
+
+    def __init__(self, cache: Cache, recipe: Recipe, *, seed: int, count: int) -> None:
+        self.cache, self.recipe, self.seed, self.count = cache, recipe, seed, count
+        self.samples = int(recipe.seconds * cache.rate)
+        self._voices = _Pool([(track, ("vocals",)) for track in cache.holding("vocals")], recipe)
+        self._backings = _Pool(
+            [(track, parts) for track in cache.tracks if (parts := _backing_parts(track))], recipe
+        )
+        self._songs = _Pool(
+            [
+                (track, parts)
+                for track in cache.holding("vocals")
+                if (parts := _backing_parts(track))
+            ],
+            recipe,
+        )
+        if not (self._voices and self._backings):
+            raise SepbenchError("training needs voices and backings; one of the two is missing")
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, index]))
+        voice, backing = self._mix(rng)
+        return {"vocals": torch.from_numpy(voice), "accompaniment": torch.from_numpy(backing)}
+
+    def _mix(self, rng: Generator) -> tuple[Signal, Signal]:
+        recipe = self.recipe
+        kind = rng.random()
+        if self._songs and rng.random() < recipe.coherent:
+            voice, backing = self._coherent(rng)
+        else:
+            voice, backing = self._voice(rng), self._backing(rng)
+        if rng.random() < recipe.layer:
+            other = self._backing(rng)
+            backing = backing + other * np.float32(
+                10 ** (rng.uniform(-9, 3) / 20) * _ratio(backing, other)
+            )
+        voice = self._treat_voice(voice, rng)
+        backing = self._treat_backing(backing, rng)
+        low, high, mode = recipe.ratio
+        wanted = 10 ** (rng.triangular(low, mode, high) / 20)
+        voice *= np.float32(wanted * _ratio(backing, voice))
+        if kind < recipe.no_voice:
+            voice[:] = 0
+        elif kind > 1 - recipe.no_backing:
+            backing[:] = 0
+        loudness = treatment.active_rms(voice + backing)
+        level = 10 ** ((rng.uniform(*recipe.gain) - 20) / 20) / (loudness + 1e-6)
+        gain = np.float32(level * rng.choice([-1, 1]))
+        return voice * gain, backing * gain
+
+    def _coherent(self, rng: Generator) -> tuple[Signal, Signal]:
+        track, parts = self._songs.draw(rng)
+        ratio = self._shift(rng)
+        start = self._start(track, ratio, rng)
+        voice = self._read(track, "vocals", start, ratio)
+        return voice, self._sum(track, parts, start, ratio, rng)
+
+    def _voice(self, rng: Generator) -> Signal:
+        for _ in range(4):  # singers pause; a silent passage teaches little
+            track, _ = self._voices.draw(rng)
+            ratio = self._shift(rng)
+            voice = self._read(track, "vocals", self._start(track, ratio, rng), ratio)
+            if treatment.rms(voice) > 3e-3:
+                break
+        return voice
+
+    def _backing(self, rng: Generator) -> Signal:
+        for _ in range(4):
+            track, parts = self._backings.draw(rng)
+            ratio = self._shift(rng)
+            backing = self._sum(track, parts, self._start(track, ratio, rng), ratio, rng)
+            if treatment.rms(backing) > 1e-3:
+                break
+        return backing
+
+    def _sum(
+        self, track: Prepared, parts: tuple[str, ...], start: int, ratio: float, rng: Generator
+    ) -> Signal:
+        """Mix instruments at levels of their own, now and then without one of them."""
+        total = np.zeros(self.samples, np.float32)
+        keep = rng.random(len(parts)) < 0.9
+        gains = 10 ** (rng.uniform(-6, 6, len(parts)) / 20)
+        for part, kept, gain in zip(parts, keep | ~keep.any(), gains, strict=True):
+            if kept:
+                total += np.float32(gain) * self._read(track, part, start, ratio)
+        return total
+
+    def _shift(self, rng: Generator) -> float:
+        if rng.random() < 0.5:
+            return 1.0
+        return float(2 ** (rng.uniform(-self.recipe.semitones, self.recipe.semitones) / 12))
+
+    def _start(self, track: Prepared, ratio: float, rng: Generator) -> int:
+        return int(rng.integers(0, max(1, track.samples - int(self.samples * ratio))))
+
+    def _read(self, track: Prepared, part: str, start: int, ratio: float) -> Signal:
+        length = int(self.samples * ratio) + 16
+        return treatment.varispeed(track.read(part, start, start + length), ratio, self.samples)
+
+    def _treat_voice(self, voice: Signal, rng: Generator) -> Signal:
+        recipe, rate = self.recipe, self.cache.rate
+        if rng.random() < recipe.duet:
+            other = self._voice(rng)
+            voice = voice + other * np.float32(rng.uniform(0.3, 1.0) * _ratio(voice, other))
+        if rng.random() < recipe.harmony:
+            voice = voice + self._copies(voice, rng, steps=(-12, -5, -4, 3, 4, 5, 7))
+        if rng.random() < recipe.doubling:
+            voice = voice + self._copies(voice, rng, steps=(0,))
+        if rng.random() < recipe.voice_compression:
+            voice = treatment.compress(voice, rng, rate)
+        if rng.random() < recipe.voice_saturation:
+            voice = treatment.saturate(voice, rng)
+        voice = treatment.shape(
+            voice, rng, rate, room=recipe.voice_room, colour=recipe.voice_colour
+        )
+        return treatment.fade(voice, rng, rate) if rng.random() < recipe.fade else voice.copy()
+
+    def _copies(self, voice: Signal, rng: Generator, *, steps: tuple[int, ...]) -> Signal:
+        """Return one or two copies, shifted by one of ``steps`` and a few cents, a little late."""
+        total = np.zeros_like(voice)
+        for _ in range(int(rng.integers(1, 3))):
+            ratio = 2 ** ((rng.choice(steps) + rng.uniform(-0.25, 0.25)) / 12)
+            late = int(rng.uniform(0.005, 0.04) * self.cache.rate)
+            needed = int(ratio * len(voice)) + 16
+            copy = treatment.varispeed(np.resize(voice, needed), ratio, len(voice))
+            total[late:] += np.float32(rng.uniform(0.3, 0.9)) * copy[: len(voice) - late]
+        return total
+
+    def _treat_backing(self, backing: Signal, rng: Generator) -> Signal:
+        recipe, rate = self.recipe, self.cache.rate
+        if rng.random() < recipe.backing_compression:
+            backing = treatment.compress(backing, rng, rate)
+        if rng.random() < recipe.backing_saturation:
+            backing = treatment.saturate(backing, rng)
+        backing = treatment.shape(
+            backing, rng, rate, room=recipe.backing_room, colour=recipe.backing_colour
+        )
+        return treatment.fade(backing, rng, rate) if rng.random() < recipe.fade else backing.copy()
+
+
+class _Pool:
+    """Tracks to draw from: a source by its weight, then a track by its length."""
+
+    def __init__(self, items: list[tuple[Prepared, tuple[str, ...]]], recipe: Recipe) -> None:
+        self._sources: list[list[tuple[Prepared, tuple[str, ...]]]] = []
+        self._lengths = []
+        weights = []
+        for source in sorted({track.source for track, _ in items}):
+            weight = float(recipe.weights.get(source, 1.0))
+            mine = [item for item in items if item[0].source == source]
+            if weight > 0:
+                weights.append(weight)
+                self._sources.append(mine)
+                self._lengths.append(_cumulative([track.samples for track, _ in mine]))
+        self._weights = _cumulative(weights)
+
+    def __bool__(self) -> bool:
+        return bool(self._sources)
+
+    def draw(self, rng: Generator) -> tuple[Prepared, tuple[str, ...]]:
+        source = int(np.searchsorted(self._weights, rng.random(), side="right"))
+        lengths = self._lengths[source]
+        return self._sources[source][int(np.searchsorted(lengths, rng.random(), side="right"))]
+
+
+def _cumulative(values: list[Any]) -> Any:
+    if not values:
+        return np.zeros(0)
+    total = np.cumsum(np.asarray(values, np.float64))
+    total /= total[-1]
+    total[-1] = 1.0
+    return total
+
+
+def _backing_parts(track: Prepared) -> tuple[str, ...]:
+    if "accompaniment" in track.parts:
+        return ("accompaniment",)
+    return tuple(part for part in _INSTRUMENTS if part in track.parts)
+
+
+def _ratio(reference: Signal, other: Signal) -> float:
+    """Return the gain that brings ``other`` to the level of ``reference``, 1 for silence."""
+    here, there = treatment.active_rms(reference), treatment.active_rms(other)
+    return here / there if here > 1e-6 and there > 1e-6 else 1.0

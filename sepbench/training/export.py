@@ -1,0 +1,50 @@
+"""From a checkpoint to a weight file with its header."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sepbench.training import checkpoint, weights
+from sepbench.training.cache import Cache
+from sepbench.training.config import Config
+from sepbench.training.trainable import Trainable
+
+
+def describe(config: Config, cache: Cache) -> dict[str, Any]:
+    """Return what the checkpoints of a run say about how they were made."""
+    sources = sorted({f"{track.source}/{track.split}" for track in cache.split("train").tracks})
+    return {
+        "training": config.as_dict(),
+        "trained_on": sources,
+        "data_sha256": cache.digest,
+        "licence": config.licence,
+    }
+
+
+def export(run: Path, trainable: Trainable, file: Path, *, which: str = "best") -> dict[str, Any]:
+    """Write the weights of a run's best (or ``last``) checkpoint; return their header."""
+    state = checkpoint.load(run / f"{which}.pt", torch.device("cpu"))
+    config = state["config"]
+    scores = state["history"][-1]
+    header = {
+        "method": state["method"],
+        "model": state["model"],
+        "context": trainable.context,
+        "config": config["training"],
+        "config_sha256": weights.digest(config["training"]),
+        "trained_on": config["trained_on"],
+        "data_sha256": config["data_sha256"],
+        "licence": config["licence"],
+        "epochs": state["epoch"],
+        "steps": state["steps"],
+        "validation": {
+            name: round(value, 3)
+            for name, value in scores.items()
+            if name not in ("epoch", "loss", "seconds")
+        },
+    }
+    weights.save(file, state["weights"], header)
+    return header

@@ -1,0 +1,145 @@
+"""From trained weights to a separator; imports nothing heavy until the weights are loaded."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sepbench.errors import SepbenchError
+from sepbench.separator import Requirement, Separator, Weights
+from sepbench.training import weights
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from sepbench.training.masking import MaskTrainable
+
+_FULL_BAND = 44_100
+"""Hz; a separator in full band works at the first multiple of its trained rate from here on."""
+
+
+class LearnedMask(Separator):
+    """A separator whose network gives a mask for the voice; the rest is the accompaniment.
+
+    Its ``Options`` have ``weights`` (name of a file in the plugin's folder ``weights``, or a path)
+    and ``full_band``.
+
+    In full band the transform has the same bins and frames as in training, and more bins above
+    them, on which the mask goes on as the mean of its top sixteenth.
+    """
+
+    stems = ("vocals", "accompaniment")
+    needs = (Requirement("safetensors", "pip install safetensors"),)
+
+    folder: ClassVar[Path]
+    """The plugin's folder."""
+
+    trainable: ClassVar[str]
+    """The method's `MaskTrainable` as ``module:class``, imported when it is needed."""
+
+    shipped: ClassVar[Mapping[str, str]] = {}
+    """Names of weights in the package, with their sha256."""
+
+    @cached_property
+    def weights_file(self) -> Path:
+        """The file that the option ``weights`` stands for."""
+        chosen = str(self.options.weights)
+        if chosen.endswith(".safetensors"):
+            return Path(chosen).expanduser()
+        file = self.folder / "weights" / f"{chosen}.safetensors"
+        if chosen not in self.shipped or not file.exists():
+            names = ", ".join(sorted(self.shipped)) or "none"
+            raise SepbenchError(
+                f"method {self.name}: no weights {chosen!r} are shipped, only {names}; "
+                f"train some with 'sepbench train {self.name}' and give the path of the file"
+            )
+        return file
+
+    @cached_property
+    def header(self) -> dict[str, Any]:
+        """What the weight file says about itself."""
+        header = weights.read_header(self.weights_file)
+        if header.get("method") != self.name:
+            raise SepbenchError(
+                f"{self.weights_file}: weights of {header.get('method')}, not of {self.name}"
+            )
+        return header
+
+    @cached_property
+    def weights(self) -> Weights | None:  # type: ignore[override]
+        """The file in use and its sha256."""
+        chosen = str(self.options.weights)
+        if chosen in self.shipped:
+            return Weights(f"weights/{chosen}.safetensors", self.shipped[chosen])
+        return Weights(str(self.weights_file), weights.sha256(self.weights_file))
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What the weights were trained on."""
+        return tuple(self.header["trained_on"])
+
+    @property
+    def sample_rate(self) -> int | None:  # type: ignore[override]
+        """The trained rate, or in full band a multiple of it."""
+        return int(self.header["model"]["rate"]) * self._widening
+
+    @property
+    def context(self) -> float | None:  # type: ignore[override]
+        """Seconds that a frame of the mask depends on, to each side."""
+        seconds = self.header["context"]
+        return None if seconds is None else float(seconds)
+
+    @property
+    def _widening(self) -> int:
+        rate = int(self.header["model"]["rate"])
+        return -(-_FULL_BAND // rate) if self.options.full_band else 1
+
+    def load(self, device: torch.device) -> None:
+        """Read the weights and build the network on ``device``."""
+        if self.weights and weights.sha256(self.weights_file) != self.weights.sha256:
+            raise SepbenchError(
+                f"{self.weights_file}: damaged, its sha256 is not {self.weights.sha256}"
+            )
+        module, _, name = self.trainable.partition(":")
+        kind: type[MaskTrainable] = getattr(importlib.import_module(module), name)
+        self._model = kind(self.header["model"])
+        network = self._model.network()
+        weights.load_into(network, self.weights_file)
+        self._network: nn.Module = network.to(device).eval()
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return the stems, each ``(channels, samples)``; channels are masked one by one."""
+        from sepbench.dsp.stft import Stft
+
+        own, factor = self._model.stft, self._widening
+        stft = Stft(n_fft=own.n_fft * factor, hop=own.hop * factor)
+        spectrum = stft.forward(self._model.prepared(mixture))
+        inputs = self._model.inputs(spectrum[..., : own.bins, :] / factor)
+        mask = extend(self._model.mask(self._network, inputs), stft.bins)
+        spectrum = stft.forward(mixture) if self._model.emphasis else spectrum
+        return {
+            stem: stft.inverse(spectrum * share, mixture.shape[-1])
+            for stem, share in self.shares(mask).items()
+        }
+
+    def shares(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return each stem's mask, given that of the voice."""
+        return {"vocals": mask}
+
+
+def extend(mask: torch.Tensor, bins: int) -> torch.Tensor:
+    """Continue a mask ``(channels, rows, frames)`` to ``bins`` rows by the mean of its top ones."""
+    rows = mask.shape[-2]
+    top = mask[..., -max(1, rows // 16) :, :].mean(-2, keepdim=True)
+    parts = [mask, top.expand(*mask.shape[:-2], bins - rows, -1)]
+    return parts[0] if bins == rows else _cat(parts)
+
+
+def _cat(parts: list[torch.Tensor]) -> torch.Tensor:
+    import torch
+
+    return torch.cat(parts, dim=-2)

@@ -1,0 +1,179 @@
+"""What can be trained on: tracks found in folders, each with its parts on one time line."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepbench import audio
+from sepbench.errors import SepbenchError
+from sepbench.stems import STEMS, canonical
+
+_AUDIO = {".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aif", ".aiff"}
+PARTS = ("vocals", "drums", "bass", "other", "accompaniment")
+"""Stems that examples are made of."""
+
+Decoded = dict[str, list[NDArray[np.float32]]]
+"""Mono clips by part, each ``(samples,)``, to be played one after the other."""
+_BACKING_FOLDERS = {"backings", "backgrounds", "accompaniments"}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A file, and which of its channels holds what; ``None``: the mean of all."""
+
+    path: Path
+    channel: int | None = None
+
+
+@dataclass(frozen=True)
+class Track:
+    """Parts that sound together: a song with stems, a voice alone, or a backing alone.
+
+    ``decode(rate)`` returns each part as mono clips; those at the same place of two parts belong
+    together.
+    """
+
+    source: str
+    name: str
+    parts: tuple[str, ...]
+    decode: Callable[[int], Decoded] = field(compare=False)
+    split: str = "train"
+
+
+def from_references(
+    load: Callable[[], tuple[Mapping[str, NDArray[np.float32]], int]],
+    *,
+    source: str,
+    name: str,
+    stems: tuple[str, ...],
+    split: str,
+) -> Track:
+    """Return a track of a data set; ``load`` gives ``(channels, samples)`` by stem, and a rate."""
+    parts = tuple(part for part in PARTS[:-1] if part in stems) or stems
+
+    def decode(rate: int) -> Decoded:
+        references, own_rate = load()
+        return {
+            part: [audio.resample(references[part].mean(0, keepdims=True), own_rate, rate)[0]]
+            for part in parts
+        }
+
+    return Track(source, name, parts, decode, split)
+
+
+def find_tracks(root: Path) -> list[Track]:
+    """Return the tracks in a folder, whose layout decides how it is read.
+
+    ========================================  ================================================
+    a folder with                             is
+    ========================================  ================================================
+    ``split.csv`` with a column ``clip``      MIR-1K: backing left, voice right
+    folders that hold stem files              songs (``split.csv`` may name song and split)
+    the name ``voices``, or below it          voices alone
+    ``backings`` or ``backgrounds``           backings without voice
+    none of these                             a collection: its folders are read one by one
+    ========================================  ================================================
+
+    Raises `SepbenchError` where nothing is found.
+    """
+    if not root.is_dir():
+        raise SepbenchError(f"{root}: no such folder of training data")
+    tracks = list(_walk(root, root))
+    if not tracks:
+        raise SepbenchError(
+            f"{root}: no training data; expected folders with stem files (vocals.wav...), "
+            "or folders called 'voices' and 'backings'"
+        )
+    return tracks
+
+
+def _walk(folder: Path, root: Path) -> Iterator[Track]:
+    source = str(folder.relative_to(root)) if folder != root else folder.name
+    rows = _split_table(folder)
+    names = {part.lower() for part in (root.name, *folder.relative_to(root).parts)}
+    children = sorted(path for path in folder.iterdir() if path.is_dir())
+    if rows and "clip" in rows[0]:
+        yield from _mir1k(folder, source, rows)
+    elif any(_stem_files(child) for child in children):
+        yield from _songs(children, source, rows)
+    elif children:
+        for child in children:
+            yield from _walk(child, root)
+    elif "voices" in names:
+        yield from _alone(folder, source, "vocals")
+    elif names & _BACKING_FOLDERS:
+        yield from _alone(folder, source, "accompaniment")
+
+
+def _mir1k(folder: Path, source: str, rows: list[dict[str, str]]) -> Iterator[Track]:
+    def song(row: dict[str, str]) -> tuple[str, str]:
+        return row["song"], row["split"]
+
+    for (name, split), clips in groupby(sorted(rows, key=song), key=song):
+        files = [folder / f"{row['clip']}.ogg" for row in clips]
+        files = [path if path.exists() else path.with_suffix(".wav") for path in files]
+        yield _track(
+            source,
+            name,
+            {
+                "accompaniment": [Clip(path, 0) for path in files],
+                "vocals": [Clip(path, 1) for path in files],
+            },
+            split,
+        )
+
+
+def _songs(folders: list[Path], source: str, rows: list[dict[str, str]]) -> Iterator[Track]:
+    splits = {row["song"]: row["split"] for row in rows if "song" in row}
+    for folder in folders:
+        files = _stem_files(folder)
+        if files:
+            parts = {name: [Clip(path)] for name, path in files.items()}
+            yield _track(source, folder.name, parts, splits.get(folder.name, "train"))
+
+
+def _alone(folder: Path, source: str, part: str) -> Iterator[Track]:
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in _AUDIO:
+            yield _track(source, path.stem, {part: [Clip(path)]})
+
+
+def _track(source: str, name: str, clips: dict[str, list[Clip]], split: str = "train") -> Track:
+    return Track(source, name, tuple(clips), partial(_decode, clips), split)
+
+
+def _decode(clips: dict[str, list[Clip]], rate: int) -> Decoded:
+    return {part: [_mono(clip, rate) for clip in ones] for part, ones in clips.items()}
+
+
+def _mono(clip: Clip, rate: int) -> NDArray[np.float32]:
+    read = audio.read(clip.path)
+    channel = slice(None) if clip.channel is None else slice(clip.channel, clip.channel + 1)
+    mono = read.samples[channel].mean(0, keepdims=True)
+    resampled: NDArray[np.float32] = audio.resample(mono, read.rate, rate)[0]
+    return resampled
+
+
+def _stem_files(folder: Path) -> dict[str, Path]:
+    files = {
+        canonical(path.stem): path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in _AUDIO
+    }
+    return {name: files[name] for name in STEMS if name in files and name in PARTS}
+
+
+def _split_table(folder: Path) -> list[dict[str, str]]:
+    path = folder / "split.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

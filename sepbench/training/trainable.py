@@ -1,0 +1,54 @@
+"""What a learned separator adds to the contract so that the shared loop can train it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+Batch = Mapping[str, torch.Tensor]
+"""Tensors by name, each with the batch first."""
+
+
+class Trainable(ABC):
+    """A model: a network, what goes in, what should come out, and how far off it is.
+
+    Args:
+        model: the section ``model`` of a training config, as plain values.
+
+    `rate` is the sample rate in Hz of everything it is given.
+    """
+
+    method: ClassVar[str]
+    """The separator that reads the weights."""
+
+    rate: int
+
+    context: float | None
+    """Seconds of surround that the output depends on, to each side; none: the whole song."""
+
+    def __init__(self, model: Mapping[str, Any]) -> None:
+        self.model = dict(model)
+
+    @abstractmethod
+    def network(self) -> nn.Module:
+        """Build the network, its weights drawn from torch's generator."""
+
+    @abstractmethod
+    def features(self, mixture: torch.Tensor) -> torch.Tensor:
+        """Return the network's input for mixtures ``(batch, samples)``."""
+
+    @abstractmethod
+    def targets(self, stems: Batch) -> Batch:
+        """Return what the loss needs of the stems, each ``(batch, samples)``."""
+
+    @abstractmethod
+    def loss(self, output: torch.Tensor, targets: Batch) -> torch.Tensor:
+        """Return how far the network's output is from the targets, a scalar to be minimised."""
+
+    @abstractmethod
+    def vocals(self, network: nn.Module, mixture: torch.Tensor) -> torch.Tensor:
+        """Return the voice ``(batch, samples)`` that a network in ``eval`` mode hears."""

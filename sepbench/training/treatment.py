@@ -1,0 +1,131 @@
+"""What a producer does to a voice or a backing, cheap enough to do it anew for every example.
+
+Every function takes mono float32 ``(samples,)`` and a random generator, and returns as many
+samples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import soxr
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+Signal = NDArray[np.float32]
+
+
+def rms(signal: Signal) -> float:
+    """Return the root mean square of the samples."""
+    return float(np.sqrt(np.dot(signal, signal) / max(len(signal), 1)))
+
+
+def active_rms(signal: Signal, *, block: int = 1600) -> float:
+    """Return the RMS over the blocks that are within 30 dB of the loudest; silence is left out."""
+    count = len(signal) // block
+    if count < 2:
+        return rms(signal)
+    energy = np.square(signal[: count * block].reshape(count, block)).mean(1)
+    loud = energy[energy > 1e-3 * energy.max()]
+    return float(np.sqrt(loud.mean())) if len(loud) else 0.0
+
+
+def varispeed(signal: Signal, ratio: float, samples: int) -> Signal:
+    """Play ``ratio`` times faster, which raises the pitch by as much; return ``samples`` of it.
+
+    Raises `ValueError` where the signal is shorter than ``ratio * samples``.
+    """
+    if ratio != 1.0:
+        signal = soxr.resample(signal, ratio, 1.0, quality="LQ").astype(np.float32, copy=False)
+    if len(signal) < samples - 8:
+        raise ValueError(f"{len(signal)} samples are too few for {samples} at ratio {ratio}")
+    return np.pad(signal[:samples], (0, max(0, samples - len(signal))))
+
+
+def saturate(signal: Signal, rng: Generator) -> Signal:
+    """Drive a soft clipper by 3 to 18 dB over the RMS, with some asymmetry."""
+    drive = 10 ** (rng.uniform(-6, 12) / 20) / (rms(signal) * 4 + 1e-6)
+    bias = np.float32(rng.uniform(-0.2, 0.2))
+    driven = np.tanh(signal * np.float32(drive) + bias)
+    out = driven - driven.mean()
+    wet = np.float32(rng.uniform(0.3, 1.0))
+    dry = signal * np.float32(drive)
+    mixed: Signal = (wet * out + (1 - wet) * dry) / np.float32(drive)
+    return mixed
+
+
+def compress(signal: Signal, rng: Generator, rate: int) -> Signal:
+    """Flatten the level with a ratio of 2 to 8 above a threshold near the RMS."""
+    step = rate // 100
+    count = -(-len(signal) // step)
+    blocks = np.pad(signal, (0, count * step - len(signal))).reshape(count, step)
+    level = np.sqrt(np.square(blocks).mean(1) + 1e-10)
+    level = ndimage.uniform_filter1d(ndimage.maximum_filter1d(level, 3), int(rng.integers(3, 25)))
+    threshold = (rms(signal) + 1e-6) * 10 ** (rng.uniform(-12, 3) / 20)
+    ratio = rng.uniform(2, 8)
+    gain = np.maximum(level / threshold, 1.0) ** (1 / ratio - 1)
+    points = (np.arange(count) + 0.5) * step
+    curve = np.interp(np.arange(len(signal)), points, gain).astype(np.float32)
+    out: Signal = signal * curve
+    return out
+
+
+def shape(signal: Signal, rng: Generator, rate: int, *, room: float, colour: float) -> Signal:
+    """Colour with an equaliser and set in a room, each with a probability, in one convolution.
+
+    The equaliser is a smooth random curve of up to 9 dB, with a low cut at times; the room is
+    decaying noise of 0.15 to 2.5 s with a pre-delay, its highs dying first.
+    """
+    in_room, coloured = rng.random() < room, rng.random() < colour
+    if not (in_room or coloured):
+        return signal
+    tail = int(rate * 1.5) if in_room else 2048
+    size = fft.next_fast_len(len(signal) + tail, real=True)
+    spectrum = fft.rfft(signal, size)
+    if in_room:
+        spectrum *= fft.rfft(_room(rng, rate, tail), size)
+    if coloured:
+        spectrum *= _curve(rng, rate, len(spectrum))
+    shaped: Signal = fft.irfft(spectrum, size)[: len(signal)].astype(np.float32, copy=False)
+    return shaped
+
+
+def _room(rng: Generator, rate: int, length: int) -> Signal:
+    decay = np.exp(rng.uniform(np.log(0.15), np.log(2.5)))  # seconds to -60 dB
+    time = np.arange(length, dtype=np.float32) / np.float32(rate)
+    noise = rng.standard_normal(length, dtype=np.float32)
+    smooth = ndimage.uniform_filter1d(noise, int(rng.integers(2, 6)))
+    # The darkness of real rooms: the bright part dies twice as fast.
+    tail = noise * np.exp(-13.8 / decay * time) + smooth * np.exp(-6.9 / decay * time)
+    delay = int(rng.uniform(0, 0.06) * rate)
+    response = np.zeros(length, np.float32)
+    response[delay:] = tail[: length - delay]
+    wet = 10 ** (rng.uniform(-24, -4) / 20)
+    response *= np.float32(wet / (np.sqrt(np.square(response).sum()) + 1e-9))
+    if rng.random() < 0.2:  # an echo in time with nothing in particular
+        at = int(rng.uniform(0.08, 0.5) * rate)
+        response[at] += np.float32(10 ** (rng.uniform(-20, -8) / 20))
+    response[0] += 1
+    return response
+
+
+def _curve(rng: Generator, rate: int, bins: int) -> Signal:
+    points = 7
+    octaves = np.linspace(np.log2(60), np.log2(rate / 2), points)
+    levels = rng.uniform(-6, 6, points) + rng.uniform(-3, 3) * np.linspace(-1, 1, points)
+    frequencies = np.linspace(0, rate / 2, bins, dtype=np.float32)
+    coarse = np.linspace(0, rate / 2, 1025)
+    level = np.interp(np.log2(coarse + 1), octaves, levels)
+    if rng.random() < 0.4:  # a low cut of 12 dB an octave
+        cut = np.exp(rng.uniform(np.log(60), np.log(250)))
+        level -= 10 * np.log10(1 + (cut / (coarse + 1)) ** 4)
+    return np.interp(frequencies, coarse, 10 ** (level / 20)).astype(np.float32)
+
+
+def fade(signal: Signal, rng: Generator, rate: int) -> Signal:
+    """Fade in or out somewhere, over 0.05 to 2 s; what lies before or after is silent."""
+    length = int(rng.uniform(0.05, 2.0) * rate)
+    middle = int(rng.integers(length, max(length + 1, len(signal) - length)))
+    ramp = np.clip((np.arange(len(signal)) - middle) / length, 0, 1).astype(np.float32)
+    faded: Signal = signal * (ramp if rng.random() < 0.5 else 1 - ramp)
+    return faded
