@@ -58,7 +58,9 @@ class Usage:
             self._sampler.join()
 
     def _sample(self) -> None:
-        while not self._done.is_set():
+        while True:
+            last = self._done.wait(_INTERVAL)
             grown = self._process.memory_info().rss - self._before
             self.peak_bytes = max(self.peak_bytes, grown)
-            self._done.wait(_INTERVAL)
+            if last:
+                return

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+
+from sepbench.measure import Usage
+
+
+def test_time_and_the_peak_of_memory_are_those_of_the_block() -> None:
+    with Usage(torch.device("cpu")) as usage:
+        block = np.ones(50_000_000 // 8)
+        time.sleep(0.1)
+        del block
+        time.sleep(0.05)
+    assert 0.15 <= usage.seconds < 5
+    assert 40e6 < usage.peak_bytes < 200e6
+
+
+def test_memory_held_before_does_not_count() -> None:
+    held = np.ones(100_000_000 // 8)
+    with Usage(torch.device("cpu")) as usage:
+        time.sleep(0.05)
+    assert usage.peak_bytes < 20e6
+    assert held.size
