@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from sepbench.dsp.stft import Stft
+from sepbench.errors import SepbenchError
+from sepbench.training.cache import Cache
+from sepbench.training.examples import Examples, Recipe
+from sepbench.training.finder import find_learning_rate
+from sepbench.training.loop import Plan, Run
+from sepbench.training.masking import MaskTrainable, energy_loss
+from sepbench.training.schedules import SCHEDULES, schedule
+from sepbench.training.validation import passages
+
+CPU = torch.device("cpu")
+PLAN = Plan(epochs=2, examples=8, batch_size=4, learning_rate=0.01, workers=0, average=0.5)
+
+
+class PerBin(nn.Module):
+    """One number for each bin: enough to tell a high tone from a low one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.level = nn.Parameter(torch.zeros(65, 1))
+        self.dropout = nn.Dropout(0.1)
+
+    def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(
+            self.level + 0 * self.dropout(magnitudes) + torch.zeros_like(magnitudes)
+        )
+
+
+class Tiny(MaskTrainable):
+    method = "tiny"
+    rate = 8000
+    stft = Stft(n_fft=128, hop=64)
+    bins = 65
+    objective = "energy"
+
+    def __init__(self, model: Mapping[str, Any] | None = None) -> None:
+        super().__init__(model or {})
+
+    def network(self) -> nn.Module:
+        return PerBin()
+
+
+def run(folder: Path, plan: Plan = PLAN) -> Run:
+    return Run(Tiny(), plan, folder, CPU)
+
+
+def examples(cache: Cache) -> Examples:
+    return Examples(cache.split("train"), Recipe(seconds=0.5), seed=0, count=1000)
+
+
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(cache: Cache, tmp_path: Path) -> None:
+    chosen = passages(cache, seconds=1.0, each=1)
+    whole = run(tmp_path / "whole")
+    whole.train(examples(cache), chosen)
+
+    class Stopped(Exception):  # noqa: N818 - it stands for Ctrl-C
+        pass
+
+    def stop(step: int, loss: float) -> None:
+        if step == 3:
+            raise Stopped
+
+    broken = run(tmp_path / "broken")
+    with pytest.raises(Stopped):
+        broken.train(examples(cache), chosen, on_step=stop)
+    resumed = run(tmp_path / "broken")
+    resumed.resume()
+    assert resumed.epoch == 1
+    resumed.train(examples(cache), chosen)
+    for ours, theirs in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert whole.best == resumed.best
+    assert [e["loss"] for e in whole.history] == [e["loss"] for e in resumed.history]
+
+
+def test_training_finds_the_voice(cache: Cache, tmp_path: Path) -> None:
+    plan = Plan(epochs=3, examples=80, batch_size=8, learning_rate=0.3, workers=0, average=0.0)
+    seen = []
+    run(tmp_path, plan).train(
+        examples(cache), passages(cache, seconds=1.0, each=2), on_epoch=seen.append
+    )
+    assert seen[-1].scores["songs"] > 3
+    assert seen[-1].loss < seen[0].loss
+    assert (tmp_path / "best.pt").exists()
+
+
+def test_it_stops_where_nothing_gets_better(cache: Cache, tmp_path: Path) -> None:
+    plan = Plan(epochs=9, examples=4, batch_size=4, learning_rate=1e-12, workers=0, patience=2)
+    stale = run(tmp_path, plan)
+    stale.train(examples(cache), passages(cache, seconds=1.0, each=1))
+    assert stale.epoch < 9
+
+
+def test_resuming_needs_the_same_network(cache: Cache, tmp_path: Path) -> None:
+    with pytest.raises(SepbenchError, match="no checkpoint"):
+        run(tmp_path).resume()
+    one = run(tmp_path, Plan(epochs=1, examples=4, batch_size=4, workers=0))
+    one.train(examples(cache), passages(cache, seconds=1.0, each=1))
+    other = Run(Tiny({"width": 3}), PLAN, tmp_path, CPU)
+    with pytest.raises(SepbenchError, match="another"):
+        other.resume()
+    (tmp_path / "last.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
+    with pytest.raises(SepbenchError, match="not a checkpoint"):
+        run(tmp_path).resume()
+
+
+def test_global_random_state_is_left_alone(cache: Cache, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    run(tmp_path).train(examples(cache), passages(cache, seconds=1.0, each=1))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_finder_raises_the_rate(cache: Cache, tmp_path: Path) -> None:
+    found = list(find_learning_rate(run(tmp_path), examples(cache), steps=6))
+    rates = [rate for rate, _ in found]
+    assert rates == sorted(rates)
+    assert rates[0] == pytest.approx(1e-5)
+
+
+def test_the_energy_loss_is_lowest_at_the_best_real_mask() -> None:
+    generator = torch.Generator().manual_seed(0)
+    voice, other = torch.randn(2, 3, 9, 40, dtype=torch.complex64, generator=generator)
+    mixture = voice + other
+    targets = {
+        "mixture": mixture.abs().square(),
+        "voice": voice.abs().square(),
+        "inner": (mixture.conj() * voice).real,
+    }
+    best = targets["inner"] / targets["mixture"]
+    loss = energy_loss(best, targets, frames=10)
+    for factor in (0.9, 1.1):
+        assert energy_loss(best * factor, targets, frames=10) > loss
+    silence = energy_loss(torch.zeros_like(best), targets, frames=40)
+    ratio = targets["voice"].sum((1, 2)) / targets["mixture"].sum((1, 2))
+    assert float(silence) == pytest.approx(float(torch.log10(ratio).mean()), abs=0.02)
+
+
+def test_schedules_stay_between_nothing_and_the_highest_rate() -> None:
+    for name in SCHEDULES:
+        factors = [schedule(name)(step, 1000) for step in range(1000)]
+        assert all(0 < factor <= 1 for factor in factors), name
+        assert max(factors) == pytest.approx(1.0, abs=0.02), name
+    assert schedule("one-cycle")(999, 1000) < 0.01
+    with pytest.raises(SepbenchError, match="choose one of"):
+        schedule("cosine")
