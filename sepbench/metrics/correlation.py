@@ -19,8 +19,8 @@ _CHUNK = {"cpu": 2**23, "cuda": 2**28}
 """Bytes of spectra that are made at a time; on a processor, about what its cache holds."""
 
 _KEPT = 2**27
-"""Bytes that the correlations of all windows may take; where they take more, as those of tracks
-beyond eight minutes of four stereo stems, they are computed twice instead."""
+"""Bytes that the correlations of all windows may take; where they would take more, beyond some
+seven minutes of four stereo stems, they are computed anew when they are needed again."""
 
 BATCH = 16
 """Windows whose correlations are handed out at a time."""
@@ -161,12 +161,10 @@ class Correlations:
         # A block of the left meets the same samples of the right and the ``lags - 1`` after them;
         # the transform is as long as both, so no wanted lag meets an alias.
         early = torch.fft.rfft(x.unfold(-1, plan.fft, plan.block)[..., : plan.block], n=plan.fft)
-        late = torch.fft.rfft(y.unfold(-1, plan.fft, plan.block))
-        bins, windows = plan.fft // 2 + 1, x.shape[1]
-        # Without the copies, products of a single window would run one by one.
-        early = early.permute(1, 3, 0, 2).contiguous().view(windows * bins, len(x), plan.frames)
-        late = late.permute(1, 3, 2, 0).contiguous().view(windows * bins, plan.frames, len(y))
-        crossed = torch.bmm(early.conj(), late).view(windows, bins, len(x), len(y))
+        early = _by_bin(early.conj())
+        late = _by_bin(torch.fft.rfft(y.unfold(-1, plan.fft, plan.block)))
+        bins = plan.fft // 2 + 1
+        crossed = torch.bmm(early, late.mT).view(-1, bins, len(x), len(y))
         back = torch.fft.irfft(crossed.permute(0, 2, 3, 1), n=plan.fft)
         wanted: torch.Tensor = back[..., : self._lags]
         return wanted.contiguous()
@@ -192,6 +190,16 @@ def _write(signals: Sequence[torch.Tensor], buffer: torch.Tensor, start: int, st
     """Fill float64 ``(signals, windows, length)`` with the samples ``start`` to ``stop``."""
     for row, signal in zip(buffer, signals, strict=True):
         row.copy_(signal[start:stop].reshape(row.shape))
+
+
+def _by_bin(spectra: torch.Tensor) -> torch.Tensor:
+    """Turn ``(signals, windows, frames, bins)`` into ``(windows * bins, signals, frames)``.
+
+    Always a copy: of a view, and of a conjugate not yet computed, matrix products run one by one.
+    """
+    signals, windows, frames, bins = spectra.shape
+    turned = torch.empty(windows, bins, signals, frames, dtype=spectra.dtype, device=spectra.device)
+    return turned.copy_(spectra.permute(1, 3, 0, 2)).view(windows * bins, signals, frames)
 
 
 def _fast_length(at_least: int) -> int:

@@ -25,11 +25,10 @@ def gram(correlations: torch.Tensor) -> torch.Tensor:
     """
     signals, _, taps = correlations.shape
     falling = _both_sides(correlations).flip(-1)
-    rows = correlations.new_empty(signals, taps, signals, taps)
-    # One signal at a time, for `flip` copies what `unfold` only looks at.
-    for row, lags in zip(rows, falling, strict=True):
-        row.copy_(lags.unfold(-1, taps, 1).flip(1).transpose(0, 1))
-    return rows.view(signals * taps, signals * taps)
+    matrix = correlations.new_empty(signals, taps, signals, taps)
+    for delay in range(taps):
+        matrix[:, delay] = falling[..., taps - 1 - delay : 2 * taps - 1 - delay]
+    return matrix.view(signals * taps, signals * taps)
 
 
 def condition(correlations: torch.Tensor) -> float:
