@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ from sepbench.training.trainable import Batch
 
 from .features import a_weighting, mel_spaced, weighted_levels
 from .network import DilatedNet, WindowNet
+
+_FLOOR = 1e-3
+"""Magnitude below which all is silence: -108 dB for a sine."""
 
 _ARCHITECTURES = ("dilated", "residual", "convnet", "resnet18")
 
@@ -58,6 +62,7 @@ class MaskCnnTrainable(MaskTrainable):
         self._sizes = rest
         self.margin = self.network().margin
         if self.levels == "log":
+            self.silence = math.log10(_FLOOR)
             self.context = (self.margin * self.stft.hop + self.stft.n_fft) / self.rate
 
     def network(self) -> DilatedNet | WindowNet:
@@ -69,7 +74,7 @@ class MaskCnnTrainable(MaskTrainable):
     def inputs(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Return the levels of a spectrum."""
         if self.levels == "log":
-            return torch.log10(spectrum.abs() + 1e-3)
+            return torch.log10(spectrum.abs() + _FLOOR)
         return weighted_levels(spectrum.abs(), self._weighting, power=self.power)
 
     def labels(self, stems: Batch) -> torch.Tensor:

@@ -72,7 +72,7 @@ class WindowNet(nn.Module):
         res_dims: ResDims = RES_DIMS,
     ) -> None:
         super().__init__()
-        self.frames = frames
+        self.bins, self.frames = bins, frames
         self.margin = frames // 2
         if architecture == "resnet18":
             self.body, width = _resnet18(), 512
@@ -136,6 +136,7 @@ class DilatedNet(nn.Module):
         dilations: Sequence[int] = (1, 2, 4, 8, 1, 2, 4, 8),
     ) -> None:
         super().__init__()
+        self.bins = bins
         self.scale = nn.BatchNorm1d(bins)
         self.stem = nn.Sequential(
             nn.Conv2d(1, widths[0], (9, 3), stride=(4, 1), padding=(4, 0), bias=False),

@@ -48,7 +48,6 @@ class UNetTrainable(MaskTrainable):
             network = CompactUNet(bins=self.bins, **rest)
             if self.scale == "none":
                 self.context = (network.reach * self.stft.hop + self.stft.n_fft) / self.rate
-            self._step = network.multiple
 
     def network(self) -> nn.Module:
         """Build the network."""
@@ -65,12 +64,9 @@ class UNetTrainable(MaskTrainable):
 
     def mask(self, network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         """Return the mask: in one pass, or from half-overlapping patches where published."""
-        frames = inputs.shape[-1]
         if self.architecture == "published":
             return _from_patches(network, inputs)
-        padded = functional.pad(inputs, (0, -frames % self._step))
-        mask: torch.Tensor = network(padded)
-        return mask[..., :frames]
+        return super().mask(network, inputs)
 
 
 def _from_patches(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:

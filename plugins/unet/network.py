@@ -62,8 +62,8 @@ class CompactUNet(nn.Module):
     along time see several seconds.
 
     Shape:
-        input: magnitudes ``(batch, bins, frames)``, bins a multiple of ``4 * 2^levels``; frames of
-        `multiple`.
+        input: magnitudes ``(batch, bins, frames)``, bins a multiple of ``4 * 2^levels``; silence
+        fills the frames up to a multiple of `multiple`.
         output: a mask in (0, 1) of the same shape.
     """
 
@@ -108,7 +108,9 @@ class CompactUNet(nn.Module):
 
     def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
         """Return the mask of ``magnitudes``."""
-        levels = self.scale(torch.log10(magnitudes + 1e-3))[:, None]
+        frames = magnitudes.shape[-1]
+        padded = functional.pad(magnitudes, (0, -frames % self.multiple))
+        levels = self.scale(torch.log10(padded + 1e-3))[:, None]
         x = functional.relu(self.stem(levels))
         skips = []
         for level, down in zip(self.encoder, self.down, strict=True):
@@ -118,7 +120,7 @@ class CompactUNet(nn.Module):
         for up, level in zip(self.up, self.decoder, strict=True):
             x = level(up(x) + skips.pop())
         fine = torch.cat([functional.relu(self.head(x)), levels], dim=1)
-        return torch.sigmoid(self.refine(fine))[:, 0]
+        return torch.sigmoid(self.refine(fine))[:, 0, :, :frames]
 
 
 class _Level(nn.Module):

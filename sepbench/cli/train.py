@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from sepbench.training.loop import Epoch
+    from sepbench.training.trainable import Trainable
 
 _PLAN = ("epochs", "examples", "batch_size", "learning_rate", "schedule", "seed", "workers")
 
@@ -76,8 +78,9 @@ def command(
     if threads:
         torch.set_num_threads(threads)
     changes = {name: given[name] for name in _PLAN if given[name] is not None}
+    build = _builder(method)
     config = read_config(method, where, changes)
-    trainable = _trainable(method, config.model)
+    trainable = build(config.model)
     folder = out or Path("runs") / method
     cache = cache_of(data, folder / "data", trainable.rate)
     plan = config.plan
@@ -112,8 +115,8 @@ def command(
     say(f"best: epoch {run.best_epoch}, {run.best:.2f} dB; weights in {file}")
 
 
-def _trainable(method: str, model: dict[str, Any]) -> Any:
-    """Return the method's model; a separator that has none cannot be trained."""
+def _builder(method: str) -> Callable[[dict[str, Any]], Trainable]:
+    """Return what makes the method's model of a config; raise where it has none to train."""
     from importlib import import_module
 
     from sepbench import registry
@@ -123,7 +126,17 @@ def _trainable(method: str, model: dict[str, Any]) -> Any:
     if where is None:
         raise SepbenchError(f"method {method} learns nothing; 'sepbench train' is for networks")
     module, _, name = where.partition(":")
-    return getattr(import_module(module), name)(model)
+
+    def build(model: dict[str, Any]) -> Trainable:
+        try:
+            trainable: Trainable = getattr(import_module(module), name)(model)
+        except KeyError as error:
+            raise SepbenchError(f"method {method}: the config's model has no {error}") from None
+        except TypeError as error:
+            raise SepbenchError(f"method {method}: the config's model: {error}") from None
+        return trainable
+
+    return build
 
 
 def _line(epoch: Epoch, epochs: int) -> str:

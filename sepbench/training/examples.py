@@ -24,29 +24,29 @@ class Recipe:
     """How examples are mixed; levels in dB, chances from 0 to 1."""
 
     seconds: float = 6.0
-    coherent: float = 0.25
+    coherent: float = 0.3
     """Voice and backing of one song, at one time."""
-    no_voice: float = 0.05
-    no_backing: float = 0.03
-    ratio: tuple[float, float, float] = (-10.0, 5.0, -2.0)
+    no_voice: float = 0.03
+    no_backing: float = 0.02
+    ratio: tuple[float, float, float] = (-8.0, 5.0, -1.0)
     """Lowest, highest and likeliest level of the voice over the backing."""
     gain: tuple[float, float] = (-12.0, 6.0)
     semitones: float = 3.0
     """Highest shift of pitch and tempo together, up or down."""
-    voice_room: float = 0.55
-    voice_colour: float = 0.6
-    voice_compression: float = 0.45
-    voice_saturation: float = 0.15
-    doubling: float = 0.15
-    harmony: float = 0.15
-    duet: float = 0.06
-    backing_room: float = 0.2
-    backing_colour: float = 0.5
-    backing_compression: float = 0.3
-    backing_saturation: float = 0.15
-    layer: float = 0.2
+    voice_room: float = 0.45
+    voice_colour: float = 0.5
+    voice_compression: float = 0.3
+    voice_saturation: float = 0.1
+    doubling: float = 0.12
+    harmony: float = 0.12
+    duet: float = 0.04
+    backing_room: float = 0.15
+    backing_colour: float = 0.4
+    backing_compression: float = 0.2
+    backing_saturation: float = 0.1
+    layer: float = 0.1
     """A second backing, from anywhere, on top."""
-    fade: float = 0.08
+    fade: float = 0.05
     weights: Mapping[str, float] = field(default_factory=dict)
     """How often a source is drawn, next to the others that have the wanted part; 1 if not said."""
 

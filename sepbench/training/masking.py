@@ -30,6 +30,8 @@ class MaskTrainable(Trainable):
     objective: str
     margin: int = 0
     """Columns at each end that the network needs and gives no mask for."""
+    silence: float = 0.0
+    """What the network is shown of silence; it surrounds a song."""
     emphasis: float = 0.0
     """Coefficient of the pre-emphasis ahead of the network."""
     context: float | None = None
@@ -47,7 +49,7 @@ class MaskTrainable(Trainable):
 
     def mask(self, network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         """Return the mask of every column, those at the ends included."""
-        padded = functional.pad(inputs, (self.margin, self.margin), value=float(inputs.min()))
+        padded = functional.pad(inputs, (self.margin, self.margin), value=self.silence)
         mask: torch.Tensor = network(padded)
         return mask
 
@@ -105,12 +107,13 @@ def energy_loss(mask: torch.Tensor, targets: Batch, *, frames: int) -> torch.Ten
     """Return the mean over segments of ``log10(error / mixture)``, in bels.
 
     The error of the mask ``m`` is ``|m X - V|^2 = m^2 |X|^2 - 2 m Re(X* V) + |V|^2``; each segment
-    is ``frames`` columns long. Errors below -30 dB count no further.
+    is ``frames`` columns long. Errors 20 dB below the mixture count little
+    less when they shrink, so that passages without voice do not take the network's whole effort.
     """
     error = mask.square() * targets["mixture"] - 2 * mask * targets["inner"] + targets["voice"]
     wrong = _segments(error, frames)
     whole = _segments(targets["mixture"], frames)
-    floor = 1e-3 * whole + 1e-3 * whole.mean(-1, keepdim=True) + 1e-6
+    floor = 1e-2 * whole + 1e-3 * whole.mean(-1, keepdim=True) + 1e-6
     return torch.log10((wrong.clamp_min(0) + floor) / (whole + floor)).mean()
 
 

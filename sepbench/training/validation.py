@@ -76,6 +76,7 @@ def _cut(track: Prepared, samples: int) -> Iterator[Passage]:
     if backing != ["accompaniment"] and loud > 0:
         whole *= np.float32(0.7 * treatment.active_rms(rest) / loud)
         loud = treatment.active_rms(whole)
+    samples = min(samples, track.samples)
     for start in range(0, track.samples - samples + 1, samples):
         vocals, others = whole[start : start + samples], rest[start : start + samples]
         tenths = np.square(vocals[: samples // 1600 * 1600].reshape(-1, 1600)).mean(1)

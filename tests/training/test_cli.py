@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import soundfile
+from click.testing import CliRunner, Result
+
+from sepbench.cli.main import main
+from sepbench.training.weights import read_header
+
+CONFIG = """
+model: {architecture: compact, rate: 8000, n_fft: 128, hop: 64, widths: [2, 2], bottleneck: 4,
+        dilations: [1]}
+examples: {seconds: 0.512}
+training: {epochs: 1, examples: 4, batch_size: 2, workers: 0}
+licence: CC0-1.0
+"""
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
+    config, out = tmp_path / "tiny.yaml", tmp_path / "run"
+    config.write_text(CONFIG)
+    prepared = run("prepare", corpus, "-o", tmp_path / "prepared", "--rate", "8000")
+    assert prepared.exit_code == 0, prepared.output
+    trained = run("train", "unet", "-d", tmp_path / "prepared", "-c", config, "-o", out)
+    assert trained.exit_code == 0, trained.output
+    header = read_header(out / "weights.safetensors")
+    assert header["steps"] == 2
+    assert header["licence"] == "CC0-1.0"
+    assert "songs/train" in header["trained_on"]
+    longer = run(
+        "train", "unet", "-d", tmp_path / "prepared", "-c", config, "-o", out,
+        "--resume", "--epochs", "2",
+    )  # fmt: skip
+    assert "epoch 2/2" in longer.output
+    assert "epoch 1/2" not in longer.output
+    song = corpus / "songs" / "First" / "vocals.wav"
+    method = f"unet[weights={out / 'weights.safetensors'}]"
+    separated = run("separate", "-m", method, song, "-o", tmp_path / "stems", "--stem", "vocals")
+    assert separated.exit_code == 0, separated.output
+    stem = next((tmp_path / "stems").rglob("vocals.wav"))
+    assert soundfile.info(stem).frames == soundfile.info(song).frames
+
+
+def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
+    assert "learns nothing" in run("train", "hpss", "-d", corpus).output
+    assert "neither a file nor" in run("train", "unet", "-d", corpus, "-c", "none").output
+    config = tmp_path / "odd.yaml"
+    config.write_text(CONFIG + "colour: red\n")
+    assert "expected the sections" in run("train", "unet", "-d", corpus, "-c", config).output
+    config.write_text(CONFIG.replace("epochs", "epoches"))
+    assert "no field 'epoches'" in run("train", "unet", "-d", corpus, "-c", config).output
+    config.write_text(CONFIG.replace("rate: 8000, ", ""))
+    missing = run("train", "unet", "-d", corpus, "-c", config)
+    assert "model has no 'rate'" in missing.output
+    config.write_text(CONFIG)
+    nothing = run("train", "unet", "-d", tmp_path / "nowhere", "-c", config)
+    assert nothing.exit_code == 2
+    prepared = run("prepare", corpus, "-o", tmp_path / "prepared", "--rate", "16000")
+    assert prepared.exit_code == 0
+    wrong = run("train", "unet", "-d", tmp_path / "prepared", "-c", config)
+    assert "prepared at 16000 Hz" in wrong.output
