@@ -15,7 +15,7 @@ from sepbench.datasets.base import Track
 from sepbench.lane import Died, Lane
 from sepbench.registry import Method
 from sepbench.results import Record, Settings, Store, fingerprint
-from sepbench.separator import Separator
+from sepbench.separator import BLOCK_GRID, Separator
 from sepbench.worker import Task, work
 
 
@@ -137,7 +137,7 @@ def _identity(
         "options": vars(method.options),
         "weights": separator.weights.sha256 if separator.weights else None,
         "audio": digest,
-        "blocks": [blocks.GRID, blocks.BLOCK_SECONDS, blocks.FADE_SECONDS],
+        "blocks": [BLOCK_GRID, blocks.BLOCK_SECONDS, blocks.FADE_SECONDS],
         "device": plan.device.partition(":")[0],
         "metrics": sorted(plan.metrics),
     }

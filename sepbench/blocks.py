@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sepbench.audio import resample
 from sepbench.errors import SepbenchError
-from sepbench.separator import OracleSeparator, Separator
+from sepbench.separator import BLOCK_GRID, OracleSeparator, Separator
 from sepbench.stems import STEMS
 
 if TYPE_CHECKING:
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 Samples: TypeAlias = NDArray[np.float32]
 """``(channels, samples)``."""
-
-GRID = 12288
-"""Blocks begin at multiples of this many samples, so frames whose hop divides it fall as in the
-whole song: any power of two up to 4096, and three times any up to that."""
 
 BLOCK_SECONDS = 30.0
 """How much of a song a separator with finite context is given at once, its surround apart."""
@@ -200,7 +196,7 @@ def named(separator: Separator) -> Iterator[None]:
 
 
 def _on_grid(samples: float) -> int:
-    return int(-(-samples // GRID)) * GRID
+    return int(-(-samples // BLOCK_GRID)) * BLOCK_GRID
 
 
 def join(pieces: list[Samples]) -> Samples:

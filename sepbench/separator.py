@@ -19,7 +19,22 @@ from sepbench.options import NoOptions, option
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["NoOptions", "OracleSeparator", "Requirement", "Separator", "Weights", "option"]
+__all__ = [
+    "BLOCK_GRID",
+    "NoOptions",
+    "OracleSeparator",
+    "Requirement",
+    "Separator",
+    "Weights",
+    "option",
+]
+
+BLOCK_GRID = 12288
+"""The host's blocks begin at multiples of this many samples of the separator's rate.
+
+Frames whose hop divides it fall in a block as they fall in the whole song: any power of two up to
+4096, and three times any up to that.
+"""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from sepbench import blocks, host
 from sepbench.blocks import Samples
 from sepbench.errors import SepbenchError
-from sepbench.separator import OracleSeparator, Separator
+from sepbench.separator import BLOCK_GRID, OracleSeparator, Separator
 
 CPU = torch.device("cpu")
 RATE = 8000
@@ -99,7 +99,7 @@ def test_a_block_and_its_surround_bound_what_a_separator_is_given() -> None:
             return super().separate(mixture)
 
     in_chunks(Watched(), noise(channels=1, seconds=60.0), 8000)
-    assert longest <= 2 * blocks.GRID * 2 + 4 * blocks.GRID
+    assert longest <= 8 * BLOCK_GRID
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 48000])

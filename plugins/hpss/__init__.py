@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sepbench.errors import SepbenchError
-from sepbench.separator import Separator, option
+from sepbench.separator import BLOCK_GRID, Separator, option
 
 if TYPE_CHECKING:
     import torch
-
-_BLOCK_GRID = 49152
-"""The host's blocks start at multiples of this many samples."""
 
 _LOWEST_RATE = 8000
 """Hz. The surround that a block needs is a number of samples: most seconds at the lowest rate."""
@@ -46,11 +43,11 @@ class Hpss(Separator):
         kernel_percussive: int = option(
             31, "bins of the median along frequency", minimum=1, maximum=511
         )
-        margin_harmonic: float = option(
-            1.0, "how many times louder than percussive a harmonic bin must be", minimum=1.0
+        margin: float = option(
+            1.0, "how many times louder than the other part a bin must be", minimum=1.0
         )
         margin_percussive: float = option(
-            1.0, "how many times louder than harmonic a percussive bin must be", minimum=1.0
+            0.0, "the same for the percussive part alone; 0: as margin", minimum=0.0
         )
         mask: str = option("soft", "soft shares or all-or-nothing", choices=("soft", "hard"))
         power: float = option(2.0, "exponent of the soft mask", minimum=0.1, maximum=100.0)
@@ -67,7 +64,7 @@ class Hpss(Separator):
                 f"method hpss: option hop={tuned.hop}: must be at most n_fft={tuned.n_fft}"
             )
         # Other hops would put the frames of a block elsewhere than those of the whole song.
-        if _BLOCK_GRID % tuned.hop == 0:
+        if BLOCK_GRID % tuned.hop == 0:
             reach = tuned.n_fft + tuned.hop * (tuned.kernel_harmonic // 2 + 1)
             self.context = reach / _LOWEST_RATE
 
@@ -81,7 +78,7 @@ class Hpss(Separator):
             n_fft=tuned.n_fft,
             hop=tuned.hop,
             kernels=(tuned.kernel_harmonic, tuned.kernel_percussive),
-            margins=(tuned.margin_harmonic, tuned.margin_percussive),
+            margins=(tuned.margin, tuned.margin_percussive or tuned.margin),
             power=math.inf if tuned.mask == "hard" else tuned.power,
         )
         return {"harmonic": harmonic, "percussive": percussive}
