@@ -51,14 +51,14 @@ def _show_all(described: list[dict[str, Any]]) -> None:
 
     from sepbench.cli.console import show
 
-    table = Table("method", "stems", "rate", "trained on", "what it does", box=None)
+    table = Table("method", "stems", "rate", "trained", "what it does", box=None)
     for facts in described:
         if facts["available"]:
             table.add_row(
                 facts["name"],
                 " ".join(facts["stems"]),
                 _rate(facts),
-                " ".join(facts["trained_on"]) or "-",
+                "yes" if facts["trained_on"] else "no",
                 facts["summary"],
             )
         else:

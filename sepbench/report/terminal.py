@@ -1,0 +1,120 @@
+"""The tables of a run as a terminal shows them: scores, then what they cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pandas as pd
+from rich.markup import escape
+from rich.table import Table
+
+from sepbench.metrics.protocols import PROTOCOLS
+from sepbench.results import Settings
+from sepbench.stems import STEMS
+
+_HEADINGS = {"accompaniment": "accom-\npaniment", "percussive": "percus-\nsive"}
+# Eighty columns hold seven stems only if nothing is wasted.
+_PADDING = (0, 1, 0, 0)
+
+
+def scores(summary: pd.DataFrame, protocol: str, settings: Settings) -> Table:
+    """Lay out the first metric of a protocol: a row a method, a column a stem, best vocals first.
+
+    The best score of each stem that is no oracle's is bold.
+    """
+    rows = _chosen(summary, protocol)
+    rules = PROTOCOLS[protocol]
+    stems = [stem for stem in STEMS if rows["stem"].eq(stem).any()]
+    metric = rules.metrics[0].rpartition(" ")[2]
+    table = _table(f"{metric} in {rules.unit}, protocol {protocol}; data set {settings.dataset}")
+    table.caption = "\n".join([rules.caption, *_legend(rows)])
+    table.add_column("method", vertical="bottom")
+    for stem in stems:
+        table.add_column(
+            _HEADINGS.get(stem, stem), justify="right", vertical="bottom", no_wrap=True
+        )
+    best = rows[~rows["oracle"].eq(True)].groupby("stem")["value"].max()
+    for label, group in _best_first(rows, stems):
+        values = group.set_index("stem")["value"]
+        cells = [
+            _score(values[stem], best=values[stem] == best.get(stem)) if stem in values else ""
+            for stem in stems
+        ]
+        table.add_row(_marked(label, group), *cells)
+    return table
+
+
+def costs(summary: pd.DataFrame, protocol: str) -> Table:
+    """Lay out speed, memory and what was scored: a row a method, as in `scores`."""
+    rows = _chosen(summary, protocol)
+    table = _table("")
+    table.add_column("method")
+    for heading in ("tracks", "windows used", "times real time", "peak memory"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for label, group in _best_first(rows, list(STEMS)):
+        first = group.iloc[0]
+        speed, used = first["seconds_per_second"], group["frames_used"].min()
+        table.add_row(
+            _marked(label, group),
+            str(group["tracks"].max()),
+            "" if used != used else f"{used:.0%}",
+            "" if not speed > 0 else f"{1 / speed:.3g}",
+            "" if speed != speed else f"{first['peak_memory_mb']:.0f} MB",
+        )
+    return table
+
+
+def failures(summary: pd.DataFrame) -> Iterator[str]:
+    """Yield a line for each method that failed on any track, with the first reason."""
+    for _, row in summary[summary["failed"] > 0].drop_duplicates("label").iterrows():
+        tracks = "1 track" if row["failed"] == 1 else f"{row['failed']} tracks"
+        yield f"{row['label']} failed on {tracks}: {row['error']}"
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title or None,
+        box=None,
+        padding=_PADDING,
+        title_justify="left",
+        caption_justify="left",
+    )
+
+
+def _chosen(summary: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    rules = PROTOCOLS[protocol]
+    return summary[
+        (summary["protocol"] == protocol)
+        & (summary["metric"] == rules.metrics[0].rpartition(" ")[2])
+        & (summary["statistic"] == rules.over_tracks[0])
+    ]
+
+
+def _best_first(rows: pd.DataFrame, stems: list[str]) -> list[tuple[str, pd.DataFrame]]:
+    groups = [(str(label), group) for label, group in rows.groupby("label", sort=False)]
+
+    def rank(item: tuple[str, pd.DataFrame]) -> list[float]:
+        values = item[1].set_index("stem")["value"]
+        known = [float(values.get(stem, math.nan)) for stem in stems]
+        return [math.inf if math.isnan(value) else -value for value in known]
+
+    return sorted(groups, key=rank)
+
+
+def _score(value: float, *, best: bool) -> str:
+    text = "-" if math.isnan(value) else f"{value:.2f}"
+    return f"[bold]{text}[/]" if best else text
+
+
+def _marked(label: str, group: pd.DataFrame) -> str:
+    first = group.iloc[0]
+    marks = "*" * bool(first["oracle"]) + "†" * bool(first["trained_on_this"])
+    return f"{escape(label)} {marks}" if marks else escape(label)
+
+
+def _legend(rows: pd.DataFrame) -> Iterator[str]:
+    if rows["oracle"].eq(True).any():
+        yield "* oracle: a ceiling, made from the true stems"
+    if rows["trained_on_this"].eq(True).any():
+        yield "† trained on songs of this very set"

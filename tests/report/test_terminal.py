@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from sepbench.report import tables, terminal
+from sepbench.results import Record, Settings, StemResult
+
+SETTINGS = Settings("some", "test")
+STEMS = ("vocals", "drums", "bass", "other", "accompaniment", "harmonic", "percussive")
+
+
+def record(label: str, score: float, *, oracle: bool = False, trained: bool = False) -> Record:
+    stem = StemResult(STEMS, {"SDR": [score]}, {}, {"SDR": [0.0]}, {})
+    return Record(
+        dataset="some",
+        subset="test",
+        track="a",
+        label=label,
+        method=label.partition("[")[0],
+        options={},
+        fingerprint="",
+        identity={},
+        stems=dict.fromkeys(STEMS, stem),
+        seconds=1.0,
+        audio_seconds=60.0,
+        peak_bytes=10**9,
+        oracle=oracle,
+        trained_on_this=trained,
+    )
+
+
+def text(table: Table, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(table)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+RECORDS = [
+    record("worse[margin=2]", -3.25, trained=True),
+    record("better", 10.5),
+    record("ceiling", 12.0, oracle=True),
+]
+
+
+def test_eighty_columns_hold_seven_stems_with_every_digit_best_first() -> None:
+    shown = text(terminal.scores(tables.summary(RECORDS), "sisec18", SETTINGS))
+    lines = [line.split() for line in shown.splitlines()]
+    rows = [line for line in lines if line and line[0] in {"worse[margin=2]", "better", "ceiling"}]
+    assert rows == [
+        ["ceiling", "*", *["12.00"] * 7],
+        ["better", *["10.50"] * 7],
+        ["worse[margin=2]", "†", *["-3.25"] * 7],
+    ]
+    assert "†" in shown.splitlines()[-1]
+
+
+def test_what_a_method_costs_stands_beside_what_it_was_scored_on() -> None:
+    shown = text(terminal.costs(tables.summary(RECORDS), "sisec18"))
+    (row,) = [line.split() for line in shown.splitlines() if line.startswith("better")]
+    assert row == ["better", "1", "100%", "60", "1000", "MB"]
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_score_that_is_none_is_a_dash_at_the_end(score: float) -> None:
+    summary = tables.summary([record("none", score), *RECORDS])
+    lines = text(terminal.scores(summary, "sisec18", SETTINGS)).splitlines()
+    (row,) = [line for line in lines if line.startswith("none")]
+    assert row.split() == ["none", *["-"] * 7]
+    assert lines.index(row) > max(i for i, line in enumerate(lines) if line.startswith("worse"))
+
+
+def test_failures_are_told_with_their_first_reason() -> None:
+    failed = Record("some", "test", "b", "better", "better", {}, "", {}, error="no luck")
+    told = list(terminal.failures(tables.summary([*RECORDS, failed])))
+    assert told == ["better failed on 1 track: no luck"]
