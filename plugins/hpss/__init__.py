@@ -63,6 +63,11 @@ class Hpss(Separator):
             raise SepbenchError(
                 f"method hpss: option hop={tuned.hop}: must be at most n_fft={tuned.n_fft}"
             )
+        if 0 < tuned.margin_percussive < 1:
+            raise SepbenchError(
+                f"method hpss: option margin_percussive={tuned.margin_percussive:g}: "
+                "must be at least 1, or 0 to be as margin"
+            )
         # Other hops would put the frames of a block elsewhere than those of the whole song.
         if BLOCK_GRID % tuned.hop == 0:
             reach = tuned.n_fft + tuned.hop * (tuned.kernel_harmonic // 2 + 1)

@@ -19,7 +19,7 @@ from .songs import noise, repeating_song, sdr
 METHODS = [
     Mixture(),
     Hpss(),
-    Hpss(Hpss.Options(mask="hard", margin_harmonic=2.0)),
+    Hpss(Hpss.Options(mask="hard", margin=2.0)),
     RepetSim(),
     RepetSim(RepetSim.Options(recipe="librosa")),
     IdealBinaryMask(),

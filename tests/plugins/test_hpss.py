@@ -84,6 +84,11 @@ def test_a_hop_beyond_the_window_is_refused():
         Hpss(Hpss.Options(hop=4096))
 
 
+def test_a_margin_below_one_is_refused():
+    with pytest.raises(SepbenchError, match=r"margin_percussive=0\.5"):
+        Hpss(Hpss.Options(margin_percussive=0.5))
+
+
 def test_parts_are_nussls(nussl):
     mixture = sum(repeating_song(3.0).values())
     signal = nussl.AudioSignal(audio_data_array=mixture.numpy(), sample_rate=RATE)
