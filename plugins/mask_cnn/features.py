@@ -29,6 +29,12 @@ def a_weighting(frequencies: torch.Tensor) -> torch.Tensor:
     return (2.0 + 20 * torch.log10(gain.clamp_min(1e-30))).clamp_min(-80.0)
 
 
+def pre_emphasis(coefficient: float, bins: int) -> torch.Tensor:
+    """Return the gain of ``y[n] = x[n] - coefficient * x[n - 1]`` at each bin, ``(bins,)``."""
+    angle = torch.linspace(0, math.pi, bins)
+    return (1 + coefficient**2 - 2 * coefficient * torch.cos(angle)).clamp_min(0).sqrt()
+
+
 def weighted_levels(
     magnitudes: torch.Tensor, weighting: torch.Tensor, *, power: float = 3.0
 ) -> torch.Tensor:

@@ -13,7 +13,7 @@ from sepbench.errors import SepbenchError
 from sepbench.training.masking import MaskTrainable
 from sepbench.training.trainable import Batch
 
-from .features import a_weighting, mel_spaced, weighted_levels
+from .features import a_weighting, mel_spaced, pre_emphasis, weighted_levels
 from .network import DilatedNet, WindowNet
 
 _FLOOR = 1e-3
@@ -48,12 +48,13 @@ class MaskCnnTrainable(MaskTrainable):
                 f"choose one of {', '.join(_ARCHITECTURES)}"
             )
         self.levels = rest.pop("levels", "log")
-        self.emphasis = float(rest.pop("emphasis", 0.0))
+        emphasis = float(rest.pop("emphasis", 0.0))
         self.threshold = float(rest.pop("threshold", 0.5))
         self.power = float(rest.pop("power", 3.0))
         grid, fmin = rest.pop("grid", "published"), float(rest.pop("fmin", 125.0))
         self.bins = self.stft.n_fft // 2 + (self.architecture != "dilated")
         nyquist = self.rate / 2
+        self._emphasis = pre_emphasis(emphasis, self.stft.bins)[: self.bins]
         self._weighting = a_weighting(
             mel_spaced(self.bins, fmin, nyquist)
             if grid == "published"
@@ -75,7 +76,8 @@ class MaskCnnTrainable(MaskTrainable):
         """Return the levels of a spectrum."""
         if self.levels == "log":
             return torch.log10(spectrum.abs() + _FLOOR)
-        return weighted_levels(spectrum.abs(), self._weighting, power=self.power)
+        magnitudes = spectrum.abs() * self._emphasis.to(spectrum.device)[:, None]
+        return weighted_levels(magnitudes, self._weighting, power=self.power)
 
     def labels(self, stems: Batch) -> torch.Tensor:
         """Return where the voice's own level exceeds ``threshold``, as published."""

@@ -24,8 +24,13 @@ def describe(config: Config, cache: Cache) -> dict[str, Any]:
     }
 
 
-def export(run: Path, trainable: Trainable, file: Path, *, which: str = "best") -> dict[str, Any]:
-    """Write the weights of a run's best (or ``last``) checkpoint; return their header."""
+def export(
+    run: Path, trainable: Trainable, file: Path, *, which: str = "best", notes: str = ""
+) -> dict[str, Any]:
+    """Write the weights of a run's best (or ``last``) checkpoint; return their header.
+
+    ``notes`` say what the config does not.
+    """
     state = checkpoint.load(run / f"{which}.pt", torch.device("cpu"))
     config = state["config"]
     scores = state["history"][-1]
@@ -38,6 +43,7 @@ def export(run: Path, trainable: Trainable, file: Path, *, which: str = "best") 
         "trained_on": config["trained_on"],
         "data_sha256": config["data_sha256"],
         "licence": config["licence"],
+        "notes": notes,
         "epochs": state["epoch"],
         "steps": state["steps"],
         "validation": {

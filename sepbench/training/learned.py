@@ -117,10 +117,9 @@ class LearnedMask(Separator):
 
         own, factor = self._model.stft, self._widening
         stft = Stft(n_fft=own.n_fft * factor, hop=own.hop * factor)
-        spectrum = stft.forward(self._model.prepared(mixture))
+        spectrum = stft.forward(mixture)
         inputs = self._model.inputs(spectrum[..., : self._model.bins, :] / factor)
         mask = extend(self._model.mask(self._network, inputs), stft.bins)
-        spectrum = stft.forward(mixture) if self._model.emphasis else spectrum
         return {
             stem: stft.inverse(spectrum * share, mixture.shape[-1])
             for stem, share in self.shares(mask).items()

@@ -32,8 +32,6 @@ class MaskTrainable(Trainable):
     """Columns at each end that the network needs and gives no mask for."""
     silence: float = 0.0
     """What the network is shown of silence; it surrounds a song."""
-    emphasis: float = 0.0
-    """Coefficient of the pre-emphasis ahead of the network."""
     context: float | None = None
 
     def check(self) -> None:
@@ -57,15 +55,9 @@ class MaskTrainable(Trainable):
         """Return which bins are the voice's, 0 or 1."""
         raise NotImplementedError
 
-    def prepared(self, mixture: torch.Tensor) -> torch.Tensor:
-        """Return the signal with pre-emphasis, ``y[n] = x[n] - emphasis * x[n - 1]``."""
-        if not self.emphasis:
-            return mixture
-        return mixture - self.emphasis * functional.pad(mixture, (1, 0))[..., :-1]
-
     def features(self, mixture: torch.Tensor) -> torch.Tensor:
         """Return the network's input for mixtures ``(batch, samples)``."""
-        return self.inputs(self._spectrum(self.prepared(mixture)))
+        return self.inputs(self._spectrum(mixture))
 
     def targets(self, stems: Batch) -> Batch:
         """Return the energies of mixture and voice, and their inner product, bin by bin."""
