@@ -12,9 +12,9 @@ import argparse
 import time
 
 import torch
-from sepbench_plugins.mask_cnn.model import MaskCnnTrainable
 
 from sepbench.training.config import read_config
+from sepbench_plugins.mask_cnn.model import MaskCnnTrainable
 
 
 def main() -> None:

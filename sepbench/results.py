@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -194,13 +195,17 @@ def _dumps(record: Record) -> str:
 
 def _frames(scores: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
     count = len(scores.get("SDR", ()))
-    missing = [float("nan")] * count
+    missing = [math.nan] * count
     columns = {metric: scores.get(metric, missing) for metric in MUSEVAL_METRICS}
     return [
         {
             "time": float(index),
             "duration": 1.0,
-            "metrics": {metric: values[index] for metric, values in columns.items()},
+            # As in museval's own files, what is infinite is no number.
+            "metrics": {
+                metric: values[index] if math.isfinite(values[index]) else math.nan
+                for metric, values in columns.items()
+            },
         }
         for index in range(count)
     ]

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 import torch
+
+from sepbench.separator import OracleSeparator, Separator
 from sepbench_plugins.hpss import Hpss
 from sepbench_plugins.mixture import Mixture
 from sepbench_plugins.oracle import IdealBinaryMask, IdealRatioMask, OracleWiener
 from sepbench_plugins.repet_sim import RepetSim
-
-from sepbench.separator import OracleSeparator, Separator
 
 from .songs import noise, repeating_song, sdr
 

@@ -4,10 +4,10 @@ import librosa
 import numpy as np
 import pytest
 import torch
-from sepbench_plugins.hpss import Hpss
 
 from sepbench.errors import SepbenchError
 from sepbench.separator import BLOCK_GRID
+from sepbench_plugins.hpss import Hpss
 
 from .songs import RATE, noise, repeating_song, sdr
 

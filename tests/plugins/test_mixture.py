@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import torch
-from sepbench_plugins.mixture import Mixture
 
 from sepbench.stems import SCENARIOS
+from sepbench_plugins.mixture import Mixture
 
 from .songs import noise
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from sepbench_plugins.oracle import IdealBinaryMask, IdealRatioMask, OracleWiener
 
 from sepbench.dsp.stft import Stft
 from sepbench.errors import SepbenchError
+from sepbench_plugins.oracle import IdealBinaryMask, IdealRatioMask, OracleWiener
 
 from .songs import noise, repeating_song, sdr
 

@@ -6,6 +6,7 @@ import librosa
 import numpy as np
 import pytest
 import torch
+
 from sepbench_plugins.repet_sim import RepetSim
 from sepbench_plugins.repet_sim.similarity import nearest_frames, repeating_frames
 
