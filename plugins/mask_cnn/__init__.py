@@ -27,7 +27,7 @@ class MaskCnn(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.mask_cnn.model:MaskCnnTrainable"
     shipped = MappingProxyType(
-        {"default": "a300cd6783cf621a83e848582dd6f083c648c42b6399f0c763014b367a3ba8ca"}
+        {"default": "e80b0c6958d8607ccd25e8e6610b2256dbfa2a1245201ba7a85c2c7e08be5675"}
     )
 
     @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class UNet(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.unet.model:UNetTrainable"
     shipped = MappingProxyType(
-        {"default": "18ec38919ca5894ba2c569dc3d5afe257b2d9cc769dbd041ef1e79d15a6b80e7"}
+        {"default": "314d15f73457fedea2fad1a0cd40ba34306e4ee47e81198fe458a5cb7aff8d94"}
     )
 
     @dataclass(frozen=True)

@@ -28,21 +28,21 @@ class Recipe:
     """Voice and backing of one song, at one time."""
     no_voice: float = 0.03
     no_backing: float = 0.02
-    ratio: tuple[float, float, float] = (-8.0, 5.0, -1.0)
+    ratio: tuple[float, float, float] = (-10.0, 5.0, -3.0)
     """Lowest, highest and likeliest level of the voice over the backing."""
-    gain: tuple[float, float] = (-12.0, 6.0)
+    gain: tuple[float, float] = (-10.0, 10.0)
     semitones: float = 3.0
     """Highest shift of pitch and tempo together, up or down."""
-    voice_room: float = 0.45
-    voice_colour: float = 0.5
-    voice_compression: float = 0.3
+    voice_room: float = 0.5
+    voice_colour: float = 0.6
+    voice_compression: float = 0.4
     voice_saturation: float = 0.1
-    doubling: float = 0.12
+    doubling: float = 0.15
     harmony: float = 0.12
     duet: float = 0.04
     backing_room: float = 0.15
     backing_colour: float = 0.4
-    backing_compression: float = 0.2
+    backing_compression: float = 0.3
     backing_saturation: float = 0.1
     layer: float = 0.1
     """A second backing, from anywhere, on top."""

@@ -112,18 +112,28 @@ class LearnedMask(Separator):
         self._network: nn.Module = network.to(device).eval()
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Return the stems, each ``(channels, samples)``; channels are masked one by one."""
+        """Return the stems, each ``(channels, samples)``.
+
+        Channels are masked one by one; in stereo each mask is averaged with that of the middle, in
+        which most voices stand clearer.
+        """
         from sepbench.dsp.stft import Stft
 
         own, factor = self._model.stft, self._widening
         stft = Stft(n_fft=own.n_fft * factor, hop=own.hop * factor)
         spectrum = stft.forward(mixture)
-        inputs = self._model.inputs(spectrum[..., : self._model.bins, :] / factor)
-        mask = extend(self._model.mask(self._network, inputs), stft.bins)
+        seen = spectrum[..., : self._model.bins, :] / factor
+        mask = self._mask(seen)
+        if len(mixture) == 2:
+            mask = (mask + self._mask(seen.mean(0, keepdim=True))) / 2
+        mask = extend(mask, stft.bins)
         return {
             stem: stft.inverse(spectrum * share, mixture.shape[-1])
             for stem, share in self.shares(mask).items()
         }
+
+    def _mask(self, spectrum: torch.Tensor) -> torch.Tensor:
+        return self._model.mask(self._network, self._model.inputs(spectrum))
 
     def shares(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return each stem's mask, given that of the voice."""
