@@ -104,15 +104,17 @@ def command(
         def on_step(step: int, loss: float) -> None:
             bar.update(task, completed=step + 1, description=f"{method}  loss {loss:.3f}")
 
+        chosen = passages(cache)
         run.train(
             examples,
-            passages(cache),
+            chosen,
             on_epoch=lambda epoch: say(_line(epoch, plan.epochs)),
             on_step=on_step,
         )
+    best = run.settle(examples, chosen)
     file = folder / "weights.safetensors"
     export(folder, trainable, file)
-    say(f"best: epoch {run.best_epoch}, {run.best:.2f} dB; weights in {file}")
+    say(f"best: epoch {run.best_epoch}, {best:.2f} dB; weights in {file}")
 
 
 def _builder(method: str) -> Callable[[dict[str, Any]], Trainable]:

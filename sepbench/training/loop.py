@@ -19,6 +19,7 @@ from sepbench.errors import SepbenchError
 from sepbench.training import checkpoint
 from sepbench.training.examples import Examples
 from sepbench.training.schedules import schedule
+from sepbench.training.settling import settle
 from sepbench.training.trainable import Batch, Trainable
 from sepbench.training.validation import Passage, validate
 
@@ -172,6 +173,29 @@ class Run:
                 on_step(step, loss)
                 asked = time.monotonic()
         return total / plan.steps_per_epoch, waited / (time.monotonic() - began)
+
+    def settle(self, examples: Examples, chosen: list[Passage], *, batches: int = 60) -> float:
+        """Take the statistics of the best weights anew; keep them if they score higher.
+
+        Returns the best score. What is kept is in ``best.pt``.
+        """
+        path = self.folder / "best.pt"
+        state = checkpoint.load(path, self.device)
+        network = self.trainable.network().to(self.device)
+        network.load_state_dict(state["weights"])
+        count = min(batches * self.plan.batch_size, len(examples))
+        loader = DataLoader(Subset(examples, range(count)), batch_size=self.plan.batch_size)
+        settle(
+            self.trainable,
+            network,
+            ({name: stem.to(self.device) for name, stem in stems.items()} for stems in loader),
+        )
+        scores = validate(self.trainable, network, chosen, device=self.device)
+        if scores["mean"] > state["best"]:
+            state["weights"], state["best"] = network.state_dict(), scores["mean"]
+            state["history"][-1].update(scores)
+            checkpoint.save(path, state)
+        return float(state["best"])
 
     def step(self, stems: Batch, rate: float) -> float:
         """Take one step at a learning rate, and return the loss before it."""

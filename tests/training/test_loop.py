@@ -16,6 +16,7 @@ from sepbench.training.finder import find_learning_rate
 from sepbench.training.loop import Plan, Run
 from sepbench.training.masking import MaskTrainable, energy_loss
 from sepbench.training.schedules import SCHEDULES, schedule
+from sepbench.training.settling import settle
 from sepbench.training.validation import passages
 
 CPU = torch.device("cpu")
@@ -120,6 +121,26 @@ def test_global_random_state_is_left_alone(cache: Cache, tmp_path: Path) -> None
     torch.manual_seed(5)
     run(tmp_path).train(examples(cache), passages(cache, seconds=1.0, each=1))
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_settled_statistics_are_those_of_the_data(cache: Cache) -> None:
+    class Normed(PerBin):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm1d(65)
+
+        def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
+            return super().forward(self.norm(magnitudes))
+
+    network, trainable = Normed(), Tiny()
+    batches = [
+        {name: stem[None] for name, stem in examples(cache)[number].items()} for number in range(6)
+    ]
+    settle(trainable, network, batches)
+    seen = [trainable.features(b["vocals"] + b["accompaniment"]).mean((0, 2)) for b in batches]
+    assert torch.allclose(network.norm.running_mean, torch.stack(seen).mean(0), atol=1e-4)
+    assert network.norm.momentum == 0.1
+    assert not network.training
 
 
 def test_the_finder_raises_the_rate(cache: Cache, tmp_path: Path) -> None:
