@@ -68,7 +68,7 @@ def run(
         pending = []
         for task in _tasks(track, methods, settings, store, plan):
             known = store.load(task.label, track.subset, track.name)
-            if known is not None and known.fingerprint == task.fingerprint and _has_stems(task):
+            if known is not None and _covers(known, task) and _has_stems(task):
                 finish(known, kept=True)
             else:
                 pending.append(task)
@@ -83,12 +83,13 @@ def run(
         finally:
             free.put(lane)
 
-    lanes = [Lane(work, timeout=plan.timeout) for _ in range(plan.jobs)]
+    jobs = min(plan.jobs, len(tracks))
+    lanes = [Lane(work, timeout=plan.timeout) for _ in range(jobs)]
     free: SimpleQueue[Lane[Task, Record]] = SimpleQueue()
     for lane in lanes:
         free.put(lane)
     try:
-        Parallel(n_jobs=plan.jobs, backend="threading")(delayed(one_track)(t) for t in tracks)
+        Parallel(n_jobs=jobs, backend="threading")(delayed(one_track)(t) for t in tracks)
     finally:
         for lane in lanes:
             lane.stop()
@@ -99,7 +100,7 @@ def _isolated(task: Task, lane: Lane[Task, Record]) -> Record:
     try:
         return lane.run(task)
     except Died as death:
-        return task.record(error=f"method {task.label} {death}")
+        return task.record(error=f"method {task.label}: {death}")
 
 
 def _tasks(
@@ -141,6 +142,13 @@ def _identity(
         "device": plan.device.partition(":")[0],
         "metrics": sorted(plan.metrics),
     }
+
+
+def _covers(known: Record, task: Task) -> bool:
+    """Tell whether a record is of this very task, perhaps with more sets of scores."""
+    has, wants = known.identity, task.identity
+    more = set(has.get("metrics", ())) >= set(wants["metrics"])
+    return more and fingerprint({**has, "metrics": wants["metrics"]}) == task.fingerprint
 
 
 def _has_stems(task: Task) -> bool:

@@ -63,8 +63,12 @@ def score(
 ) -> list[Record]:
     """Score the stems of every track under a method's ``name``; keep and return the records.
 
-    A track that cannot be scored is a record with its reason.
+    A track that cannot be scored is a record with its reason. Raises `SepbenchError` where the run
+    has scores of a method of that name already which are no one else's estimates.
     """
+    own = {record.label for record in store.records() if "method" in record.identity}
+    if name in own:
+        raise SepbenchError(f"{store.folder} has scores of its own method {name!r}; choose --name")
     records = []
     for estimates in found:
         record = _record(estimates, store, name, metrics, device)

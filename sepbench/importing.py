@@ -36,9 +36,10 @@ def _record(file: Path, store: Store, name: str, known: Mapping[Any, StemResult]
         text = file.read_bytes()
         targets = {canonical(t["name"]): t["frames"] for t in json.loads(text)["targets"]}
         frames = {stem: _scores(rows) for stem, rows in targets.items() if stem in STEMS}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise SepbenchError(f"{file}: not a JSON file of museval ({reason})") from None
+    except OSError as error:
+        raise SepbenchError(f"{file}: cannot read: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError):
+        raise SepbenchError(f"{file}: not a JSON file that museval has written") from None
     if not frames:
         raise SepbenchError(f"{file}: no stem that sepbench knows among {', '.join(targets)}")
     scenario = tuple(stem for stem in STEMS if stem in frames)

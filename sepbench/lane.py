@@ -42,6 +42,8 @@ class Lane(Generic[Task, Result]):
         assert process is not None  # noqa: S101 - for the type checker
         self._connection.send(task)
         ready = wait([self._connection, process.sentinel], self._timeout)
+        if self._stopped:
+            raise CancelledError
         if self._connection in ready:
             try:
                 result: Result = self._connection.recv()
@@ -55,6 +57,9 @@ class Lane(Generic[Task, Result]):
         process.join()
         code = process.exitcode
         self._end()
+        # The keyboard's interrupt goes to all processes at once; this one was not at fault.
+        if self._stopped or code == -signal.SIGINT:
+            raise CancelledError
         raise Died(f"its process died ({_how(code)})")
 
     def stop(self) -> None:

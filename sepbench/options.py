@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -137,12 +138,13 @@ def _check(field: dataclasses.Field[Any], kind: type, value: Any, method: str) -
         converted = _convert(value, kind)
     except (ValueError, TypeError):
         raise SepbenchError(f"{shown}: expected {kind.__name__}") from None
+    if isinstance(converted, float) and not math.isfinite(converted):
+        raise SepbenchError(f"{shown}: must be a finite number")
     low, high = field.metadata.get("minimum"), field.metadata.get("maximum")
     choices = field.metadata.get("choices")
     if choices is not None and converted not in choices:
         raise SepbenchError(f"{shown}: choose one of {', '.join(map(str, choices))}")
-    # Written so that NaN, which compares false with everything, is out of range too.
-    if (low is not None and not converted >= low) or (high is not None and not converted <= high):
+    if (low is not None and converted < low) or (high is not None and converted > high):
         raise SepbenchError(f"{shown}: must be {_range(low, high)}")
     return converted
 

@@ -125,6 +125,8 @@ class Store:
                     f"{folder} holds scores of other settings ({store.settings.default_name}); "
                     "choose another --out"
                 )
+        elif any((folder / kind).is_dir() for kind in ("scores", "failures")):
+            raise SepbenchError(f"{folder} holds scores but no run.json; choose another --out")
         else:
             write_whole(folder / "run.json", json.dumps(asdict(settings), indent=1) + "\n")
         return store
@@ -134,9 +136,17 @@ class Store:
         """What all scores of this run have in common."""
         path = self.folder / "run.json"
         try:
-            return Settings(**json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise SepbenchError(f"{path}: not a run of sepbench ({error}); remove it") from None
+            plain = json.loads(path.read_text(encoding="utf-8"))
+            duration = plain["duration"]
+            return Settings(
+                str(plain["dataset"]),
+                str(plain["subset"]),
+                float(plain["start"]),
+                None if duration is None else float(duration),
+            )
+        except (OSError, ValueError, TypeError, KeyError):
+            cure = "choose another --out"
+            raise SepbenchError(f"{path}: damaged, or not sepbench's; {cure}") from None
 
     def load(self, label: str, subset: str, track: str) -> Record | None:
         """Return the scores of a method on a track, none if absent or unreadable."""
@@ -157,12 +167,16 @@ class Store:
 
     def records(self) -> Iterator[Record]:
         """Yield all records in an order that does not depend on when they were made."""
-        paths = [
-            *self.folder.glob("scores/*/*/*.json"),
-            *self.folder.glob("failures/*/*/*.json"),
-        ]
-        found = [record for record in map(_read, paths) if record is not None]
+        found = [record for record in map(_read, self._files()) if record is not None]
         yield from sorted(found, key=lambda r: (r.subset, r.track, r.label, r.error or ""))
+
+    def damaged(self) -> list[Path]:
+        """Return the files of records that cannot be read."""
+        return sorted(path for path in self._files() if _read(path) is None)
+
+    def _files(self) -> list[Path]:
+        kinds = ("scores", "failures")
+        return [path for kind in kinds for path in self.folder.glob(f"{kind}/*/*/[!.]*.json")]
 
     def _path(self, kind: str, label: str, subset: str, track: str) -> Path:
         return self.folder / kind / unique_name(label) / unique_name(subset) / _json_name(track)

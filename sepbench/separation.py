@@ -107,11 +107,15 @@ class Written:
     def line(self) -> str:
         """Return one line for a person."""
         folder = next(iter(self.files.values())).parent
-        names = " ".join(path.name for path in self.files.values())
-        if not self.seconds:
-            return f"{folder}: kept {names}; --overwrite makes them anew"
-        speed = self.audio_seconds / self.seconds
-        return f"{folder}: {names} ({self.seconds:.1f} s, {speed:.3g} times real time)"
+        made = " ".join(path.name for path in self.files.values() if path not in self.kept)
+        kept = " ".join(path.name for path in self.kept)
+        parts = []
+        if made:
+            speed = self.audio_seconds / self.seconds
+            parts.append(f"{made} ({self.seconds:.1f} s, {speed:.3g} times real time)")
+        if kept:
+            parts.append(f"kept {kept}, whatever made them; --overwrite makes them anew")
+        return f"{folder}: {'; '.join(parts)}"
 
 
 @dataclass(frozen=True)
@@ -127,9 +131,15 @@ class Order:
 def plan(songs: Sequence[Path], methods: Sequence[Method], job: Job) -> list[Order]:
     """Return what is to be done, song by song.
 
-    Raises `SepbenchError` for a stem that a method does not make, and where two stems would be
-    written to one file.
+    Raises `SepbenchError` for an oracle, for a stem that a method does not make, and where a stem
+    would be written over a song or over another stem.
     """
+    for method in methods:
+        if method.is_oracle:
+            raise SepbenchError(
+                f"method {method.label} is an oracle: it needs the true stems, "
+                "so it runs in 'sepbench evaluate' alone"
+            )
     orders = [
         Order(
             song,
@@ -140,15 +150,20 @@ def plan(songs: Sequence[Path], methods: Sequence[Method], job: Job) -> list[Ord
         for song, track in zip(songs, track_names(songs), strict=True)
         for method in methods
     ]
-    claimed: dict[Path, Path] = {}
+    sources = {song.resolve() for song in songs}
+    claimed: dict[Path, Order] = {}
     for order in orders:
         for path in order.files.values():
+            if path.resolve() in sources:
+                raise SepbenchError(f"{path} is a song to be separated; choose another --out")
             if path in claimed:
+                first = claimed[path]
                 raise SepbenchError(
-                    f"{path} would be written twice, for {claimed[path]} and {order.song}; "
+                    f"{path} would be written twice, for {first.song} ({first.method.label}) and "
+                    f"{order.song} ({order.method.label}); "
                     "put {method}, {track} and {stem} into --name"
                 )
-            claimed[path] = order.song
+            claimed[path] = order
     return orders
 
 
@@ -198,7 +213,7 @@ class Session:
         the seconds done and the seconds there are. Raises `SepbenchError` naming the song.
         """
         files, job = order.files, self._job
-        kept = tuple(path for path in files.values() if path.exists() and not job.overwrite)
+        kept = tuple(path for path in files.values() if path.is_file() and not job.overwrite)
         missing = {stem: path for stem, path in files.items() if path not in kept}
         if not missing:
             return Written(order.song, order.method.label, files, kept, 0.0, 0.0, ())

@@ -141,6 +141,21 @@ def test_whatever_can_change_a_score_makes_it_anew(
     assert [done.kept for done in seen] == [False, False]
 
 
+def test_scores_of_more_metrics_than_asked_for_are_kept(store: Store) -> None:
+    run(store, Calm, plan=Plan(isolate=False, metrics=("sdr", "nussl")))
+    seen: list[Done] = []
+    run(store, Calm, on_done=seen.append)
+    assert [done.kept for done in seen] == [True, True]
+    assert all("nussl SNR" in done.record.stems["vocals"].totals for done in seen)
+
+
+def test_methods_that_ran_on_other_tracks_are_said_not_to_compare(store: Store) -> None:
+    run(store, Calm)
+    run(store, Raising, tracks=TRACKS[:1])
+    (remark,) = report.write(store, protocol="sisec18").remarks
+    assert remark == "not run on all 2 tracks, so not comparable: raising"
+
+
 def test_stems_are_kept_when_asked_for_and_made_anew_when_they_are_gone(store: Store) -> None:
     plan = Plan(isolate=False, save_stems=True)
     run(store, Calm, plan=plan)

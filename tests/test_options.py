@@ -59,7 +59,8 @@ def test_several_values_stand_for_every_combination() -> None:
     [
         ("x[margn=2]", "did you mean 'margin'"),
         ("x[margin=0.5]", "must be from 1 to 10"),
-        ("x[margin=nan]", "must be from 1 to 10"),
+        ("x[margin=nan]", "must be a finite number"),
+        ("x[margin=inf]", "must be a finite number"),
         ("x[frames=0]", "must be at least 1"),
         ("x[frames=2.5]", "expected int"),
         ("x[kind=mild]", "choose one of soft, hard"),

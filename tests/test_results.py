@@ -70,6 +70,21 @@ def test_a_damaged_record_is_as_good_as_absent(store: Store, damage: str) -> Non
     path.write_text(damage)
     assert store.load("hpss", "test", "A song") is None
     assert list(store.records()) == []
+    assert store.damaged() == [path]
+
+
+def test_scores_without_their_settings_are_not_joined_by_others(store: Store) -> None:
+    store.save(record())
+    (store.folder / "run.json").unlink()
+    with pytest.raises(SepbenchError, match=r"scores but no run\.json"):
+        Store.create(store.folder, Settings("excerpt", "test"))
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{}", '{"dataset": 1, "subset": 2, "start": "x"}'])
+def test_damaged_settings_are_one_line(store: Store, damage: str) -> None:
+    (store.folder / "run.json").write_text(damage)
+    with pytest.raises(SepbenchError, match="damaged"):
+        Store.create(store.folder, Settings("excerpt", "test"))
 
 
 def test_names_that_no_folder_can_bear_stay_apart(store: Store) -> None:

@@ -41,11 +41,13 @@ def _text(value: str) -> tuple[str, str]:
         if not path.is_file() and shipped.is_file():
             return f"configuration {value}", shipped.read_text(encoding="utf-8")
         return value, path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise SepbenchError(f"{value}: not a text file; give a file of YAML") from None
+    except OSError as error:
         names = (files("sepbench_configs") / "benchmark").iterdir()
         shipped_names = ", ".join(sorted(Path(item.name).stem for item in names))
         raise SepbenchError(
-            f"{value}: cannot read: {getattr(error, 'strerror', None) or error}; "
+            f"{value}: cannot read: {error.strerror or error}; "
             f"give a file or one of: {shipped_names}"
         ) from None
 
@@ -59,6 +61,12 @@ def _defaults(path: str, keys: dict[Any, Any], known: dict[str, click.Parameter]
             cure = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
             raise SepbenchError(f"{path}: unknown key {key!r}; {cure}")
         parameter = known[name]
+        items = value if isinstance(value, list) else [value]
+        if not all(isinstance(item, (str, int, float, bool)) for item in items):
+            raise SepbenchError(f"{path}: {key}: give a word or number, or a list of them")
+        if isinstance(parameter.type, (click.types.StringParamType, click.Path)):
+            items = [str(item) for item in items]
+            value = items if isinstance(value, list) else items[0]
         several = parameter.multiple and not isinstance(value, list)
         defaults[str(parameter.name)] = [value] if several else value
     return defaults

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,9 +126,13 @@ def _run(tracks: Sequence[Track], methods: Sequence[Method], store: Store, plan:
             kept += done.kept
             bar.update(task, advance=1, description=f"{done.record.label}  {done.record.track}")
             if done.record.error is not None:
-                fail(f"{done.record.track}: {done.record.error}")
+                fail(f"{done.record.label} on {done.record.track}: {done.record.error}")
 
-        records = benchmark.run(tracks, methods, store, plan, on_done=on_done)
+        try:
+            records = benchmark.run(tracks, methods, store, plan, on_done=on_done)
+        except (KeyboardInterrupt, CancelledError):
+            say("stopped; the same command goes on where it was")
+            click.get_current_context().exit(130)
     if kept:
         say(f"{kept} of {len(records)} scores were there already")
     return sum(record.error is not None for record in records)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +14,19 @@ from sepbench.metrics.protocols import METRIC_SETS, PROTOCOLS
 F = TypeVar("F", bound=Callable[..., Any])
 
 FOLDER = click.Path(path_type=Path)
-SECONDS = click.FloatRange(min=0, min_open=True)
+
+
+class _Seconds(click.FloatRange):
+    """A finite number of seconds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no number of seconds", param, ctx)
+        return seconds
+
+
+SECONDS = _Seconds(min=0, min_open=True)
 
 method_option = click.option(
     "-m",
@@ -25,7 +38,7 @@ method_option = click.option(
 )
 start_option = click.option(
     "--start",
-    type=click.FloatRange(min=0),
+    type=_Seconds(min=0),
     default=0.0,
     metavar="SECONDS",
     help="Begin here in each song.",
@@ -61,7 +74,9 @@ metric_option = click.option(
     help="Set of scores; may be given several times.",
 )
 out_option = click.option(
-    "--out", type=FOLDER, help="Folder of the run.  [default: results/<dataset>]"
+    "--out",
+    type=FOLDER,
+    help="Folder of the run.  [default: results/DATASET, with subset and span]",
 )
 
 _TRACKS = (

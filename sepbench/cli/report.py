@@ -64,9 +64,12 @@ def present(store: Store, protocol: str, references: tuple[str, ...], *, as_json
             }
         )
         return
-    show(terminal.scores(report.summary, protocol, store.settings))
-    click.echo()
-    show(terminal.costs(report.summary, protocol))
+    for line in terminal.heading(report.summary, protocol, store.settings):
+        click.echo(line)
+    if report.summary["protocol"].eq(protocol).any():
+        show(terminal.scores(report.summary, protocol))
+        click.echo()
+        show(terminal.costs(report.summary, protocol))
     for line in terminal.failures(report.summary):
         click.echo(line)
     say("written: " + ", ".join(str(path) for path in report.files))

@@ -62,7 +62,12 @@ def command(
     if Path(dataset).is_dir() and root is None:
         dataset, root = "folder", Path(dataset)
         subset = "all"
-    found = external.find(estimates, select(open_dataset(dataset, root), subset, patterns))
+    tracks = select(open_dataset(dataset, root), subset, patterns)
+    found = external.find(estimates, tracks)
+    if len(found) < len(tracks):
+        there = {one.track.name for one in found}
+        absent = [track.name for track in tracks if track.name not in there]
+        warn(f"no stems of {len(absent)} of {len(tracks)} tracks, {absent[0]!r} the first")
     settings = Settings(dataset, subset, start, duration)
     store = Store.create(out or Path("results") / settings.default_name, settings)
     with counting() as bar:

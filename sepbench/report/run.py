@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pandas as pd
 
 from sepbench.errors import SepbenchError
 from sepbench.report import boxplot, published, tables
-from sepbench.results import Settings, Store
+from sepbench.results import Record, Settings, Store
 
 REFERENCES = ("sisec18",)
 """Published scores that can stand beside those of a run."""
@@ -36,7 +37,10 @@ def write(store: Store, *, protocol: str, references: tuple[str, ...] = ()) -> R
         raise SepbenchError(f"{store.folder}: no scores yet; 'sepbench evaluate' makes them")
     settings = store.settings
     scores, summary = tables.scores(records), tables.summary(records)
-    remarks: list[str] = []
+    remarks = [
+        f"{path}: damaged, left out; 'sepbench evaluate' makes it again" for path in store.damaged()
+    ]
+    remarks += _unequal(records)
     words = [*_span(settings)]
     for _ in references:
         whole = settings.start == 0 and settings.duration is None
@@ -54,9 +58,23 @@ def write(store: Store, *, protocol: str, references: tuple[str, ...] = ()) -> R
         figure = boxplot.boxplot(scores, protocol=protocol, remarks=words)
     except SepbenchError as reason:
         remarks.append(f"no plot: {reason}")
+        for ending in ("png", "svg"):  # That of another protocol would not fit the table.
+            (store.folder / f"boxplot.{ending}").unlink(missing_ok=True)
     else:
         files += boxplot.save(figure, store.folder)
     return Report(scores, summary, files, remarks)
+
+
+def _unequal(records: Sequence[Record]) -> list[str]:
+    """Say where methods were run on different tracks, for then their figures do not compare."""
+    tracks: dict[str, set[tuple[str, str]]] = {}
+    for record in records:
+        tracks.setdefault(record.label, set()).add((record.subset, record.track))
+    most = max(len(names) for names in tracks.values())
+    fewer = [label for label, names in tracks.items() if len(names) < most]
+    if not fewer:
+        return []
+    return [f"not run on all {most} tracks, so not comparable: {', '.join(fewer)}"]
 
 
 def _span(settings: Settings) -> list[str]:

@@ -18,17 +18,32 @@ _HEADINGS = {"accompaniment": "accom-\npaniment", "percussive": "percus-\nsive"}
 _PADDING = (0, 1, 0, 0)
 
 
-def scores(summary: pd.DataFrame, protocol: str, settings: Settings) -> Table:
+def heading(summary: pd.DataFrame, protocol: str, settings: Settings) -> Iterator[str]:
+    """Yield lines that say what the scores are, of what, and what the marks mean."""
+    rules = PROTOCOLS[protocol]
+    rows = _chosen(summary, protocol)
+    if rows.empty:
+        known = sorted(set(summary["protocol"].dropna()))
+        there = f"; it has {', '.join(known)}" if known else ""
+        yield f"no scores of protocol {protocol} in this run{there}"
+        return
+    metric = rules.metrics[0].rpartition(" ")[2]
+    yield f"{metric} in {rules.unit}, protocol {protocol}, {settings.default_name}"
+    yield rules.caption
+    if rows["oracle"].eq(True).any():
+        yield "* oracle: a ceiling, made from the true stems"
+    if rows["trained_on_this"].eq(True).any():
+        yield "† trained on songs of this very set"
+
+
+def scores(summary: pd.DataFrame, protocol: str) -> Table:
     """Lay out the first metric of a protocol: a row a method, a column a stem, best vocals first.
 
     The best score of each stem that is no oracle's is bold.
     """
     rows = _chosen(summary, protocol)
-    rules = PROTOCOLS[protocol]
     stems = [stem for stem in STEMS if rows["stem"].eq(stem).any()]
-    metric = rules.metrics[0].rpartition(" ")[2]
-    table = _table(f"{metric} in {rules.unit}, protocol {protocol}; data set {settings.dataset}")
-    table.caption = "\n".join([rules.caption, *_legend(rows)])
+    table = Table(box=None, padding=_PADDING)
     table.add_column("method", vertical="bottom")
     for stem in stems:
         table.add_column(
@@ -48,7 +63,7 @@ def scores(summary: pd.DataFrame, protocol: str, settings: Settings) -> Table:
 def costs(summary: pd.DataFrame, protocol: str) -> Table:
     """Lay out speed, memory and what was scored: a row a method, as in `scores`."""
     rows = _chosen(summary, protocol)
-    table = _table("")
+    table = Table(box=None, padding=_PADDING)
     table.add_column("method")
     for heading in ("tracks", "windows used", "times real time", "peak memory"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -70,16 +85,6 @@ def failures(summary: pd.DataFrame) -> Iterator[str]:
     for _, row in summary[summary["failed"] > 0].drop_duplicates("label").iterrows():
         tracks = "1 track" if row["failed"] == 1 else f"{row['failed']} tracks"
         yield f"{row['label']} failed on {tracks}: {row['error']}"
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=title or None,
-        box=None,
-        padding=_PADDING,
-        title_justify="left",
-        caption_justify="left",
-    )
 
 
 def _chosen(summary: pd.DataFrame, protocol: str) -> pd.DataFrame:
@@ -111,10 +116,3 @@ def _marked(label: str, group: pd.DataFrame) -> str:
     first = group.iloc[0]
     marks = "*" * bool(first["oracle"]) + "†" * bool(first["trained_on_this"])
     return f"{escape(label)} {marks}" if marks else escape(label)
-
-
-def _legend(rows: pd.DataFrame) -> Iterator[str]:
-    if rows["oracle"].eq(True).any():
-        yield "* oracle: a ceiling, made from the true stems"
-    if rows["trained_on_this"].eq(True).any():
-        yield "† trained on songs of this very set"

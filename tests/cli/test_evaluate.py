@@ -85,6 +85,8 @@ def test_a_configuration_gives_defaults_and_the_command_line_wins() -> None:
     ("text", "message"),
     [
         ("metod: mixture", "unknown key 'metod'; did you mean 'method'?"),
+        ("method:", "method: give a word or number"),
+        ("method: {name: mixture}", "method: give a word or number"),
         ("- mixture", "write it as 'option: value' lines"),
         ("method: [mixture", "not YAML"),
         ("duration: long", "'long' is not a valid float"),
@@ -120,6 +122,8 @@ def test_every_shipped_configuration_is_understood() -> None:
         (["-m", "mixture", "--subset", "train"], "train"),
         (["-m", "mixture", "--device", "cuda:9"], "this machine has cpu"),
         (["-m", "mixture", "--start", "100"], "cannot start at 100 s"),
+        (["-m", "mixture", "--duration", "nan"], "nan is no number of seconds"),
+        (["-m", "hpss[margin=inf]"], "must be a finite number"),
     ],
 )
 def test_what_cannot_be_done_says_what_can(words: list[str], message: str) -> None:
@@ -219,6 +223,39 @@ def test_scores_that_museval_wrote_stand_in_the_same_table() -> None:
     ]
     assert float(row["value"]) == 6.0
     assert row["improvement"]
+
+
+def test_stems_of_others_cannot_take_the_name_of_a_method_of_the_run() -> None:
+    words = ("--dataset", "simulated", "--track", "*-000")
+    run("evaluate", "-m", "mixture", *words, "--save-stems", "--no-isolate")
+    stems = "results/simulated-test/stems/mixture"
+    result = run("score", stems, "--references", "simulated")
+    assert result.exit_code == 2
+    assert "choose --name" in result.output
+
+
+def test_a_protocol_without_scores_is_said_and_leaves_no_picture_of_another() -> None:
+    run("evaluate", "-m", "mixture", *QUICK)
+    result = run("report", RUN, "--protocol", "nussl")
+    assert "no scores of protocol nussl in this run" in result.output
+    assert not (RUN / "boxplot.png").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="this system has no process groups")
+def test_an_interrupt_from_the_keyboard_is_nobody_s_failure() -> None:
+    words = ["evaluate", "-m", "repet-sim[recipe=librosa]", "--dataset", "simulated", "--jobs", "2"]
+    command = [sys.executable, "-c", "from sepbench.cli.main import main; main()", *words]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        while not Path("results/simulated-test/run.json").exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(1)
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert b"the same command goes on" in told
+    assert not list(Path("results").rglob("failures/**/*.json"))
 
 
 def test_published_scores_are_refused_with_the_reason_where_they_do_not_fit() -> None:

@@ -162,6 +162,24 @@ def test_what_cannot_be_done_is_one_line_and_status_2(words: list[str], message:
     ]
 
 
+def test_a_song_is_never_written_over() -> None:
+    song = tone(Path("vocals.wav"))
+    before = song.read_bytes()
+    words = ("separate", "-m", "mixture", song, "--stem", "vocals", "--name", "{stem}")
+    result = run(*words, "-o", ".", "--overwrite")
+    assert result.exit_code == 2
+    assert "is a song to be separated" in result.output
+    assert song.read_bytes() == before
+
+
+def test_stems_that_were_kept_are_told_from_those_that_were_made() -> None:
+    tone(Path("song.wav"))
+    run("separate", "-m", "mixture", "song.wav", "--stem", "vocals")
+    result = run("separate", "-m", "mixture", "song.wav", "--stem", "vocals", "--stem", "drums")
+    assert "drums.wav (" in result.output
+    assert "kept vocals.wav" in result.output
+
+
 def test_songs_of_which_none_can_be_read_are_status_2() -> None:
     Path("songs").mkdir()
     for name in ("one.wav", "two.wav"):
