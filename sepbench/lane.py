@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -57,8 +58,7 @@ class Lane(Generic[Task, Result]):
         process.join()
         code = process.exitcode
         self._end()
-        # The keyboard's interrupt goes to all processes at once; this one was not at fault.
-        if self._stopped or code == -signal.SIGINT:
+        if self._stopped:
             raise CancelledError
         raise Died(f"its process died ({_how(code)})")
 
@@ -74,7 +74,8 @@ class Lane(Generic[Task, Result]):
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self._function))
-        self._process.start()
+        with _deaf_to_interrupts():
+            self._process.start()
         theirs.close()
 
     def _end(self) -> None:
@@ -85,8 +86,27 @@ class Lane(Generic[Task, Result]):
             self._connection.close()
 
 
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Hold back the keyboard's interrupt, so that a process started meanwhile never gets it.
+
+    It goes to all processes at once and is the parent's to act on, even while the others import.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # Its first start would let interrupts through again.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _serve(connection: Connection, function: Callable[[Task], Result]) -> None:
-    """Do tasks until the other side is gone; an interrupt from the keyboard is the parent's."""
+    """Do tasks until the other side is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         while True:
