@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sepbench.errors import SepbenchError
@@ -64,9 +65,23 @@ def score_stems(
     if not chosen:
         raise SepbenchError(f"the track has no reference for any of {', '.join(stems)}")
     results = {}
-    for scenario in dict.fromkeys(chosen.values()):
-        scores = scorer.score({name: estimates[name] for name in scenario}, scenario=scenario)
-        for name in scenario:
-            if chosen[name] == scenario:
-                results[name] = StemResult(scenario=scenario, **vars(scores[name]))
+    with _one_thread():
+        for scenario in dict.fromkeys(chosen.values()):
+            scores = scorer.score({name: estimates[name] for name in scenario}, scenario=scenario)
+            for name in scenario:
+                if chosen[name] == scenario:
+                    results[name] = StemResult(scenario=scenario, **vars(scores[name]))
     return {name: results[name] for name in chosen}
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Score on one thread: handing such small pieces around costs more than it wins."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
