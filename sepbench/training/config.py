@@ -51,7 +51,7 @@ def read_config(method: str, where: str, changes: Mapping[str, Any] | None = Non
     from sepbench.training.examples import Recipe
     from sepbench.training.loop import Plan
 
-    named = files("sepbench_configs").joinpath(method, f"{where}.yaml")
+    named = files("sepbench_configs") / method / f"{where}.yaml"
     source = named if named.is_file() else Path(where)
     try:
         sections = yaml.safe_load(source.read_text(encoding="utf-8"))
