@@ -13,7 +13,11 @@ import click
     "-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder to prepare into."
 )
 @click.option(
-    "--rate", type=int, default=16000, show_default=True, help="Sample rate in Hz of what is kept."
+    "--rate",
+    type=click.IntRange(1000, 192000),
+    default=16000,
+    show_default=True,
+    help="Sample rate in Hz of what is kept.",
 )
 def command(data: tuple[str, ...], out: Path, rate: int) -> None:
     """Decode songs, voices and backings into a folder that 'sepbench train' reads.
