@@ -18,6 +18,9 @@ from sepbench.results import Record, Settings, Store, fingerprint
 from sepbench.separator import BLOCK_GRID, Separator
 from sepbench.worker import Task, work
 
+SHARED = {"medleydb/train": "musdb18/train"}
+"""Songs under two names: the Music Delta songs of MedleyDB are in MUSDB18's training set too."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -122,8 +125,15 @@ def _tasks(
             stems_folder=folder if plan.save_stems else None,
             identity=identity,
             fingerprint=fingerprint(identity),
-            trained_on_this=bool(set(separator.trained_on) & set(track.part_of)),
+            trained_on_this=_has_heard(separator, track),
         )
+
+
+def _has_heard(separator: Separator, track: Track) -> bool:
+    """Tell whether a separator was trained on songs of the subset that a track is in."""
+    heard = set(separator.trained_on)
+    heard |= {SHARED[name] for name in heard & set(SHARED)}
+    return bool(heard & set(track.part_of))
 
 
 def _identity(

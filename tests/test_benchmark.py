@@ -156,6 +156,23 @@ def test_methods_that_ran_on_other_tracks_are_said_not_to_compare(store: Store) 
     assert remark == "not run on all 2 tracks, so not comparable: raising"
 
 
+@pytest.mark.parametrize(
+    ("heard", "part_of", "marked"),
+    [
+        ("musdb18/train", "musdb18/train", True),
+        ("musdb18/train", "musdb18/test", False),
+        ("medleydb/train", "musdb18/train", True),
+        ("", "musdb18/test", False),
+    ],
+)
+def test_a_method_that_was_trained_on_the_songs_is_marked(
+    store: Store, monkeypatch: pytest.MonkeyPatch, heard: str, part_of: str, marked: bool
+) -> None:
+    monkeypatch.setattr(Calm, "trained_on", (heard,))
+    (record,) = run(store, Calm, tracks=[track("a", part_of)])
+    assert record.trained_on_this is marked
+
+
 def test_stems_are_kept_when_asked_for_and_made_anew_when_they_are_gone(store: Store) -> None:
     plan = Plan(isolate=False, save_stems=True)
     run(store, Calm, plan=plan)

@@ -1,4 +1,4 @@
-"""A convolutional network that masks the voice column by column, after System 000."""
+"""A convolutional network that masks the voice column by column, after Vocal Mask CNN."""
 
 from __future__ import annotations
 

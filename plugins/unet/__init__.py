@@ -1,4 +1,4 @@
-"""A U-Net on spectrograms, after Jansson et al. and System 001."""
+"""A U-Net on spectrograms, after Jansson et al. 2017."""
 
 from __future__ import annotations
 
