@@ -13,7 +13,7 @@ from torch.nn import functional
 class PublishedUNet(nn.Module):
     """Six strided convolutions down, six up, skips between them (Jansson et al., ISMIR 2017).
 
-    As song-splitter has it: 5x5 kernels, skips taken before normalisation, ReLU before normalisation
+    As song-splitter has it: 5x5 kernels, skips from before normalisation, ReLU before normalisation
     on the way up, dropout in the three deepest steps.
 
     Shape:
