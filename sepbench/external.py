@@ -12,6 +12,7 @@ import numpy as np
 
 import sepbench
 from sepbench import audio
+from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
 from sepbench.results import Record, Store, fingerprint
 from sepbench.scoring import new_scorer, score_stems
@@ -20,9 +21,6 @@ from sepbench.stems import STEMS, canonical
 if TYPE_CHECKING:
     from sepbench.blocks import Samples
     from sepbench.datasets.base import Track, TrackAudio
-
-PADDING = 1024
-"""Samples by which an estimate may be too short or too long: one frame of a separator."""
 
 
 @dataclass(frozen=True)
@@ -156,10 +154,10 @@ def _fitted(
     if samples.shape[0] != channels:
         raise SepbenchError(f"{path}: {samples.shape[0]} channels, the reference has {channels}")
     excess = samples.shape[1] - length
-    if abs(excess) > PADDING:
+    if abs(excess) > FRAME:
         raise SepbenchError(
             f"{path}: {samples.shape[1]} samples at {song.rate} Hz, the reference has {length}; "
-            f"at most {PADDING} may differ"
+            f"at most {FRAME} may differ"
         )
     if excess:
         notes.append(f"{-excess} samples of silence added" if excess < 0 else f"{excess} cut off")

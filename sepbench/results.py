@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -165,18 +165,18 @@ class Store:
         """Return where the separated audio of a method on a track is kept."""
         return self._path("stems", label, subset, track).with_suffix("")
 
-    def records(self) -> Iterator[Record]:
-        """Yield all records in an order that does not depend on when they were made."""
-        found = [record for record in map(_read, self._files()) if record is not None]
-        yield from sorted(found, key=lambda r: (r.subset, r.track, r.label, r.error or ""))
+    def records(self) -> list[Record]:
+        """Return all records in an order that does not depend on when they were made."""
+        return self.contents()[0]
 
-    def damaged(self) -> list[Path]:
-        """Return the files of records that cannot be read."""
-        return sorted(path for path in self._files() if _read(path) is None)
-
-    def _files(self) -> list[Path]:
+    def contents(self) -> tuple[list[Record], list[Path]]:
+        """Return all records, ordered as by `records`, and the files that cannot be read."""
         kinds = ("scores", "failures")
-        return [path for kind in kinds for path in self.folder.glob(f"{kind}/*/*/[!.]*.json")]
+        paths = [path for kind in kinds for path in self.folder.glob(f"{kind}/*/*/[!.]*.json")]
+        read = {path: _read(path) for path in sorted(paths)}
+        found = [record for record in read.values() if record is not None]
+        found.sort(key=lambda r: (r.subset, r.track, r.label, r.error or ""))
+        return found, [path for path, record in read.items() if record is None]
 
     def _path(self, kind: str, label: str, subset: str, track: str) -> Path:
         return self.folder / kind / unique_name(label) / unique_name(subset) / _json_name(track)

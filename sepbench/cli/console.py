@@ -12,6 +12,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -54,25 +55,20 @@ def show_json(value: Any) -> None:
 
 def counting() -> Progress:
     """Return a bar that counts what is done, with the time left."""
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=messages,
-        transient=True,
-        disable=not messages.is_terminal,
-    )
+    return _bar(MofNCompleteColumn())
 
 
 def fraction() -> Progress:
     """Return a bar for work of which only the share that is done is known."""
+    return _bar()
+
+
+def _bar(*more: ProgressColumn) -> Progress:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(),
+        *more,
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=messages,

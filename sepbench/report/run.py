@@ -12,9 +12,6 @@ from sepbench.errors import SepbenchError
 from sepbench.report import boxplot, published, tables
 from sepbench.results import Record, Settings, Store
 
-REFERENCES = ("sisec18",)
-"""Published scores that can stand beside those of a run."""
-
 
 @dataclass(frozen=True)
 class Report:
@@ -29,17 +26,15 @@ class Report:
 def write(store: Store, *, protocol: str, references: tuple[str, ...] = ()) -> Report:
     """Make ``scores.csv``, ``summary.csv`` and the boxplots of a run from its stored scores.
 
-    ``references`` are names of `REFERENCES`; those that do not fit the run are left out, and the
-    remarks of the report say why.
+    ``references`` are names of published scores (``sisec18``); those that do not fit the run are
+    left out, and the remarks of the report say why.
     """
-    records = list(store.records())
+    records, damaged = store.contents()
     if not records:
         raise SepbenchError(f"{store.folder}: no scores yet; 'sepbench evaluate' makes them")
     settings = store.settings
     scores, summary = tables.scores(records), tables.summary(records)
-    remarks = [
-        f"{path}: damaged, left out; 'sepbench evaluate' makes it again" for path in store.damaged()
-    ]
+    remarks = [f"{path}: damaged, left out; 'sepbench evaluate' makes it again" for path in damaged]
     remarks += _unequal(records)
     words = [*_span(settings)]
     for _ in references:
