@@ -11,7 +11,17 @@ import click
 from sepbench import __version__
 from sepbench.errors import SepbenchError
 
-_VERBS = ("separate", "evaluate", "score", "report", "methods", "data", "prepare", "train")
+_VERBS = (
+    "separate",
+    "evaluate",
+    "score",
+    "report",
+    "methods",
+    "data",
+    "prepare",
+    "train",
+    "weights",
+)
 
 
 # Threads that spin while they wait for work are several times slower on a machine that is busy with

@@ -1,0 +1,73 @@
+"""Finds what reads and writes the weights of other tools, by entry point."""
+
+from __future__ import annotations
+
+import difflib
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+from sepbench.errors import SepbenchError
+
+GROUP = "sepbench.weights"
+"""The entry-point group of `WeightFormat` classes, each under the name of its format."""
+
+
+class WeightFormat(Protocol):
+    """Weights as another tool stores them; a class of this shape is an entry point of `GROUP`.
+
+    One that also has ``write(source, out)`` turns a weight file of sepbench into that tool's.
+    """
+
+    summary: str
+    """One line: whose weights they are, and what they become."""
+
+    def read(self, source: Path, out: Path) -> dict[str, Any]:
+        """Turn weights at ``source`` into a weight file of sepbench; return its header."""
+        ...
+
+
+def format_names() -> list[str]:
+    """Return the formats that are installed, sorted."""
+    return sorted({point.name for point in entry_points(group=GROUP)})
+
+
+def open_format(name: str) -> WeightFormat:
+    """Return the format ``name``; raise `SepbenchError` where there is none or it is broken."""
+    points = list(entry_points(group=GROUP, name=name))
+    if not points:
+        names = format_names()
+        close = difflib.get_close_matches(name, names, n=1)
+        known = f"choose one of {', '.join(names)}" if names else "none is installed"
+        raise SepbenchError(
+            f"no weight format {name!r}; " + (f"did you mean {close[0]!r}?" if close else known)
+        )
+    try:
+        found: WeightFormat = points[0].load()()
+    # A plugin may fail in any way at import; it must be one line.
+    except (Exception, SystemExit) as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SepbenchError(f"weight format {name} is broken: {what}") from error
+    return found
+
+
+def read_weights(name: str, source: Path, out: Path) -> dict[str, Any]:
+    """Turn another tool's weights into ours; return the header of the new file."""
+    _check_place(source, out)
+    return open_format(name).read(source, out)
+
+
+def write_weights(name: str, source: Path, out: Path) -> None:
+    """Turn our weight file into another tool's; raise `SepbenchError` where that is not offered."""
+    _check_place(source, out)
+    write = getattr(open_format(name), "write", None)
+    if write is None:
+        raise SepbenchError(f"weight format {name} can be imported only, not exported")
+    write(source, out)
+
+
+def _check_place(source: Path, out: Path) -> None:
+    if not source.exists():
+        raise SepbenchError(f"{source}: no such file or folder")
+    if out.is_dir() or out.resolve() == source.resolve():
+        raise SepbenchError(f"{out}: give --out the path of a new file")
