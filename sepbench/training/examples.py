@@ -33,6 +33,8 @@ class Recipe:
     gain: tuple[float, float] = (-10.0, 10.0)
     semitones: float = 3.0
     """Highest shift of pitch and tempo together, up or down."""
+    stretch: float = 0.0
+    """How often the tempo alone changes, by 0.8 to 1.2."""
     voice_room: float = 0.5
     voice_colour: float = 0.6
     voice_compression: float = 0.4
@@ -114,16 +116,16 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
 
     def _coherent(self, rng: Generator) -> tuple[Signal, Signal]:
         track, parts = self._songs.draw(rng)
-        ratio = self._shift(rng)
-        start = self._start(track, ratio, rng)
-        voice = self._read(track, "vocals", start, ratio)
-        return voice, self._sum(track, parts, start, ratio, rng)
+        speed = self._speed(rng)
+        start = self._start(track, speed, rng)
+        voice = self._read(track, "vocals", start, speed)
+        return voice, self._sum(track, parts, start, speed, rng)
 
     def _voice(self, rng: Generator) -> Signal:
         for _ in range(4):  # singers pause; a silent passage teaches little
             track, _ = self._voices.draw(rng)
-            ratio = self._shift(rng)
-            voice = self._read(track, "vocals", self._start(track, ratio, rng), ratio)
+            speed = self._speed(rng)
+            voice = self._read(track, "vocals", self._start(track, speed, rng), speed)
             if treatment.rms(voice) > 3e-3:
                 break
         return voice
@@ -131,14 +133,14 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
     def _backing(self, rng: Generator) -> Signal:
         for _ in range(4):
             track, parts = self._backings.draw(rng)
-            ratio = self._shift(rng)
-            backing = self._sum(track, parts, self._start(track, ratio, rng), ratio, rng)
+            speed = self._speed(rng)
+            backing = self._sum(track, parts, self._start(track, speed, rng), speed, rng)
             if treatment.rms(backing) > 1e-3:
                 break
         return backing
 
     def _sum(
-        self, track: Prepared, parts: tuple[str, ...], start: int, ratio: float, rng: Generator
+        self, track: Prepared, parts: tuple[str, ...], start: int, speed: _Speed, rng: Generator
     ) -> Signal:
         """Mix instruments at levels of their own, now and then without one of them."""
         total = np.zeros(self.samples, np.float32)
@@ -146,20 +148,23 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
         gains = 10 ** (rng.uniform(-6, 6, len(parts)) / 20)
         for part, kept, gain in zip(parts, keep | ~keep.any(), gains, strict=True):
             if kept:
-                total += np.float32(gain) * self._read(track, part, start, ratio)
+                total += np.float32(gain) * self._read(track, part, start, speed)
         return total
 
-    def _shift(self, rng: Generator) -> float:
-        if rng.random() < 0.5:
-            return 1.0
-        return float(2 ** (rng.uniform(-self.recipe.semitones, self.recipe.semitones) / 12))
+    def _speed(self, rng: Generator) -> _Speed:
+        pitch = tempo = 1.0
+        if rng.random() >= 0.5:
+            pitch = float(2 ** (rng.uniform(-self.recipe.semitones, self.recipe.semitones) / 12))
+        if self.recipe.stretch and rng.random() < self.recipe.stretch:
+            tempo = float(rng.uniform(0.8, 1.2))
+        return _Speed(pitch, tempo)
 
-    def _start(self, track: Prepared, ratio: float, rng: Generator) -> int:
-        return int(rng.integers(0, max(1, track.samples - int(self.samples * ratio))))
+    def _start(self, track: Prepared, speed: _Speed, rng: Generator) -> int:
+        return int(rng.integers(0, max(1, track.samples - speed.needs(self.samples))))
 
-    def _read(self, track: Prepared, part: str, start: int, ratio: float) -> Signal:
-        length = int(self.samples * ratio) + 16
-        return treatment.varispeed(track.read(part, start, start + length), ratio, self.samples)
+    def _read(self, track: Prepared, part: str, start: int, speed: _Speed) -> Signal:
+        length = speed.needs(self.samples) + 16
+        return speed.play(track.read(part, start, start + length), self.samples)
 
     def _treat_voice(self, voice: Signal, rng: Generator) -> Signal:
         recipe, rate = self.recipe, self.cache.rate
@@ -200,6 +205,25 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
             backing, rng, rate, room=recipe.backing_room, colour=recipe.backing_colour
         )
         return treatment.fade(backing, rng, rate) if rng.random() < recipe.fade else backing.copy()
+
+
+@dataclass(frozen=True)
+class _Speed:
+    """How fast a recording is played: pitch and tempo together, and then the tempo alone."""
+
+    pitch: float
+    tempo: float
+
+    def needs(self, samples: int) -> int:
+        """Return how much of the recording ``samples`` samples take."""
+        return int(samples * self.pitch * self.tempo)
+
+    def play(self, signal: Signal, samples: int) -> Signal:
+        """Return ``samples`` samples of a recording played so."""
+        if self.tempo == 1.0:
+            return treatment.varispeed(signal, self.pitch, samples)
+        shifted = treatment.varispeed(signal, self.pitch, int(samples * self.tempo) + 8)
+        return treatment.stretch(shifted, self.tempo, samples)
 
 
 class _Pool:

@@ -83,6 +83,29 @@ def test_varispeed_raises_the_pitch() -> None:
         treatment.varispeed(tone, 1.5, 8000)
 
 
+def test_stretching_keeps_the_pitch_and_changes_the_tempo() -> None:
+    time = np.arange(12000, dtype=np.float32) / 8000
+    tone = np.sin(2 * np.pi * 400 * time).astype(np.float32)
+    for ratio in (0.8, 1.2):
+        stretched = treatment.stretch(tone, ratio, 8000)
+        assert np.abs(np.fft.rfft(stretched)).argmax() == pytest.approx(400, abs=1)
+        # No dips where pieces meet.
+        assert np.square(stretched).reshape(16, 500).mean(1) == pytest.approx(0.5, abs=0.01)
+        growing = treatment.stretch(tone * time, ratio, 8000)
+        level = np.sqrt(2 * np.square(growing).reshape(16, 500).mean(1))
+        assert level[2:-2] == pytest.approx(ratio * (np.arange(16) + 0.5)[2:-2] / 16, abs=0.03)
+    with pytest.raises(ValueError, match="too few"):
+        treatment.stretch(tone, 2.0, 8000)
+
+
+def test_examples_may_change_their_tempo(cache: Cache) -> None:
+    stretched = examples(cache, dataclasses.replace(RECIPE, stretch=1.0))[3]
+    plain = examples(cache)[3]
+    assert stretched["vocals"].shape == plain["vocals"].shape
+    assert stretched["vocals"].isfinite().all()
+    assert not torch.equal(stretched["vocals"], plain["vocals"])
+
+
 def test_compression_brings_loud_and_quiet_together() -> None:
     rng = np.random.default_rng(0)
     signal = rng.standard_normal(16000).astype(np.float32)
