@@ -93,7 +93,7 @@ def test_stretching_keeps_the_pitch_and_changes_the_tempo() -> None:
         assert np.square(stretched).reshape(16, 500).mean(1) == pytest.approx(0.5, abs=0.01)
         growing = treatment.stretch(tone * time, ratio, 8000)
         level = np.sqrt(2 * np.square(growing).reshape(16, 500).mean(1))
-        assert level[2:-2] == pytest.approx(ratio * (np.arange(16) + 0.5)[2:-2] / 16, abs=0.03)
+        assert level[2:-2] == pytest.approx(ratio * (np.arange(16) + 0.5)[2:-2] / 16, abs=0.04)
     with pytest.raises(ValueError, match="too few"):
         treatment.stretch(tone, 2.0, 8000)
 
