@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from sepbench.separator import Separator
     from sepbench.training.loop import Epoch
     from sepbench.training.trainable import Trainable
 
@@ -78,8 +79,9 @@ def command(
     if threads:
         torch.set_num_threads(threads)
     changes = {name: given[name] for name in _PLAN if given[name] is not None}
-    build = _builder(method)
-    config = read_config(method, where, changes)
+    separator = _learned(method)
+    build = _builder(separator)
+    config = read_config(method, where, changes, folder=getattr(separator, "folder", None))
     trainable = build(config.model)
     folder = out or Path("runs") / method
     cache = cache_of(data, folder / "data", trainable.rate)
@@ -117,17 +119,25 @@ def command(
     say(f"best: epoch {run.best_epoch}, {best:.2f} dB; weights in {file}")
 
 
-def _builder(method: str) -> Callable[[dict[str, Any]], Trainable]:
-    """Return what makes the method's model of a config; raise where it has none to train."""
-    from importlib import import_module
-
+def _learned(method: str) -> type[Separator]:
+    """Return a separator that can be trained, with weights or without; raise for any other."""
     from sepbench import registry
     from sepbench.errors import SepbenchError
 
-    where = getattr(registry.resolve(method)[0].separator, "trainable", None)
-    if where is None:
+    separator = registry.resolve(method)[0].separator
+    if not hasattr(separator, "trainable"):
         raise SepbenchError(f"method {method} learns nothing; 'sepbench train' is for networks")
-    module, _, name = where.partition(":")
+    return separator
+
+
+def _builder(separator: Any) -> Callable[[dict[str, Any]], Trainable]:
+    """Return what makes a separator's model of a config."""
+    from importlib import import_module
+
+    from sepbench.errors import SepbenchError
+
+    method = separator.name
+    module, _, name = separator.trainable.partition(":")
 
     def build(model: dict[str, Any]) -> Trainable:
         try:

@@ -42,17 +42,25 @@ class Config:
         }
 
 
-def read_config(method: str, where: str, changes: Mapping[str, Any] | None = None) -> Config:
-    """Read a config by path, or by name from the ones that come with sepbench.
+def read_config(
+    method: str,
+    where: str,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    folder: Path | None = None,
+) -> Config:
+    """Read a config by path, or by name from the ones that come with sepbench or with a plugin.
 
-    ``changes`` replace fields of the section ``training``. Raises `SepbenchError` for a file that
-    is missing or has fields nobody knows.
+    ``changes`` replace fields of the section ``training``; a plugin's configs are in ``configs`` in
+    its ``folder``. Raises `SepbenchError` for a file that is missing or has fields nobody knows.
     """
     from sepbench.training.examples import Recipe
     from sepbench.training.loop import Plan
 
-    named = files("sepbench_configs") / method / f"{where}.yaml"
-    source = named if named.is_file() else Path(where)
+    named = [files("sepbench_configs") / method / f"{where}.yaml"]
+    if folder is not None:
+        named.append(folder / "configs" / f"{where}.yaml")
+    source = next((file for file in named if file.is_file()), Path(where))
     try:
         sections = yaml.safe_load(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
