@@ -30,7 +30,8 @@ class Entry:
     """One registered separator: its class, or the reason why it cannot be used.
 
     ``distribution`` is what brought it, as ``name version``. ``broken`` tells a faulty plugin from
-    one that merely lacks something optional.
+    one that merely lacks something optional. One that lacks nothing but weights has both: it can
+    be trained, and used with the weights that come of it.
     """
 
     name: str
@@ -136,14 +137,16 @@ def _entry(points: list[EntryPoint]) -> Entry:
         separator = points[0].load()
         fault = _fault(points[0], separator)
         lack = None if fault else _lack(separator())
-    # A plugin may fail in any way at import, by SystemExit too; it must cost one row, not the tool.
+        unready = None if fault or lack else _unready(separator)
+    # A plugin may fail in any way here, by SystemExit too; it must cost one row, not the tool.
     except (Exception, SystemExit) as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         what = " ".join(f"{type(error).__name__}: {error}".split())
         fault = f"import failed: {what} ({where.filename}:{where.lineno})"
         return Entry(name, owner, None, fault, broken=True)
-    usable = None if fault or lack else separator
-    return Entry(name, owner, usable, fault or lack, broken=bool(fault))
+    if fault or lack:
+        return Entry(name, owner, None, fault or lack, broken=bool(fault))
+    return Entry(name, owner, separator, unready)
 
 
 def _owner(point: EntryPoint) -> str:
@@ -170,6 +173,15 @@ def _wrong_stems(separator: Separator) -> str | None:
         return f"unknown stems {unknown}; choose among {', '.join(STEMS)}"
     if separator.remainder is not None and separator.remainder not in separator.stems:
         return f"its remainder {separator.remainder!r} is none of its stems"
+    return None
+
+
+def _unready(separator: type[Separator]) -> str | None:
+    """Say why a separator cannot say all about itself with its default options."""
+    try:
+        facts(separator)
+    except SepbenchError as error:
+        return str(error)
     return None
 
 

@@ -106,8 +106,8 @@ def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], lis
     if specs:
         return registry.resolve_all(specs), [], False
     entries = registry.entries()
-    usable = [entry.name for entry in entries if entry.separator is not None]
-    missing = [entry for entry in entries if entry.separator is None]
+    usable = [entry.name for entry in entries if entry.reason is None]
+    missing = [entry for entry in entries if entry.reason is not None]
     lines = [f"{entry.name} is left out: {entry.reason}" for entry in missing]
     return registry.resolve_all(usable), lines, any(entry.broken for entry in missing)
 

@@ -40,7 +40,7 @@ def _one(name: str, entries: list[Entry]) -> Entry:
 
 
 def _describe(entry: Entry) -> dict[str, Any]:
-    if entry.separator is None:
+    if entry.separator is None or entry.reason is not None:
         return {"name": entry.name, "available": False, "reason": entry.reason}
     facts = registry.facts(entry.separator, entry.distribution)
     return {**facts, "available": True, "reason": None}
