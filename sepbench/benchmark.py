@@ -70,7 +70,7 @@ def run(
     def one_track(track: Track) -> None:
         pending = []
         for task in _tasks(track, methods, settings, store, plan):
-            known = store.load(task.label, track.subset, track.name)
+            known = store.load(task.method.label, track.subset, track.name)
             if known is not None and _covers(known, task) and _has_stems(task):
                 finish(known, kept=True)
             else:
@@ -103,7 +103,7 @@ def _isolated(task: Task, lane: Lane[Task, Record]) -> Record:
     try:
         return lane.run(task)
     except Died as death:
-        return task.record(error=f"method {task.label}: {death}")
+        return task.record(error=f"method {task.method.label}: {death}")
 
 
 def _tasks(
@@ -111,21 +111,18 @@ def _tasks(
 ) -> Iterator[Task]:
     digest = track.digest(start=settings.start, duration=settings.duration)
     for method in methods:
-        separator = method.create()
-        identity = _identity(method, separator, digest, track, plan)
+        identity = _identity(method, digest, plan)
         folder = store.stems_folder(method.label, track.subset, track.name)
         yield Task(
             track=track,
             settings=settings,
-            label=method.label,
-            separator=method.separator,
-            options=method.options,
+            method=method,
             metrics=plan.metrics,
             device=plan.device,
             stems_folder=folder if plan.save_stems else None,
             identity=identity,
             fingerprint=fingerprint(identity),
-            trained_on_this=_has_heard(separator, track),
+            trained_on_this=_has_heard(method.create(), track),
         )
 
 
@@ -136,17 +133,11 @@ def _has_heard(separator: Separator, track: Track) -> bool:
     return bool(heard & set(track.part_of))
 
 
-def _identity(
-    method: Method, separator: Separator, digest: str, track: Track, plan: Plan
-) -> dict[str, Any]:
+def _identity(method: Method, digest: str, plan: Plan) -> dict[str, Any]:
     """Collect everything that can change a score of this method on this track."""
     return {
         "sepbench": sepbench.__version__,
-        "method": method.name,
-        "version": separator.version,
-        "distribution": method.distribution,
-        "options": vars(method.options),
-        "weights": separator.weights.sha256 if separator.weights else None,
+        **method.identity(),
         "audio": digest,
         "blocks": [BLOCK_GRID, blocks.BLOCK_SECONDS, blocks.FADE_SECONDS],
         "device": plan.device.partition(":")[0],
@@ -164,5 +155,5 @@ def _covers(known: Record, task: Task) -> bool:
 def _has_stems(task: Task) -> bool:
     folder = task.stems_folder
     return folder is None or all(
-        (folder / f"{name}.wav").is_file() for name in task.separator(task.options).stems
+        (folder / f"{name}.wav").is_file() for name in task.method.create().stems
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sepbench.audio import resample
 from sepbench.errors import SepbenchError
-from sepbench.separator import BLOCK_GRID, OracleSeparator, Separator
+from sepbench.separator import BLOCK_GRID, EnsembleSeparator, OracleSeparator, Separator
 from sepbench.stems import STEMS
 
 if TYPE_CHECKING:
@@ -39,8 +39,14 @@ def in_blocks(
     references: Mapping[str, Samples] | None,
     references_rate: int,
 ) -> Iterator[dict[str, Samples]]:
-    """Separate block by block with surround and cross-fade, or all at once."""
-    if separator.context is None or isinstance(separator, OracleSeparator):
+    """Separate block by block with surround and cross-fade, or all at once.
+
+    To an ensemble the chunks bring its members' stems below the mixture: see `_unstacked`.
+    """
+    context = separator.context
+    if isinstance(separator, EnsembleSeparator):
+        context = separator.reach  # The members have had their surround.
+    if context is None or isinstance(separator, OracleSeparator):
         if references is not None and references_rate != rate:
             references = {
                 name: resample(stem, references_rate, rate) for name, stem in references.items()
@@ -48,7 +54,7 @@ def in_blocks(
         yield _apply(separator, join(list(chunks)), device, references)
         return
     step = _on_grid(BLOCK_SECONDS * rate)
-    surround = _on_grid(separator.context * rate)
+    surround = _on_grid(context * rate)
     fade = round(FADE_SECONDS * rate)
     ramp = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
     fading: dict[str, Samples] = {}
@@ -121,6 +127,10 @@ def _apply(
             truth = {name: torch.from_numpy(stem).to(device) for name, stem in references.items()}
             stems = separator.separate_knowing(torch.from_numpy(samples).to(device), truth)
             return _checked(separator, stems, (channels, samples.shape[1]))
+        if isinstance(separator, EnsembleSeparator):
+            mixture, estimates = _unstacked(separator, torch.from_numpy(samples).to(device))
+            stems = separator.combine(mixture, estimates)
+            return _checked(separator, stems, tuple(mixture.shape))
         parts = [
             _checked(
                 separator,
@@ -153,13 +163,13 @@ def _unfed(parts: list[Samples], channels: int) -> Samples:
 
 
 def _checked(
-    separator: Separator, stems: Mapping[str, torch.Tensor], shape: tuple[int, int]
+    separator: Separator, stems: Mapping[str, torch.Tensor], shape: tuple[int, ...]
 ) -> dict[str, Samples]:
     """Return the stems as arrays if they are what the separator has promised.
 
     An oracle makes whatever stems the track has references for.
     """
-    expected = [name for name in separator.stems if name != separator.remainder]
+    expected = without_remainder(separator)
     oracle = isinstance(separator, OracleSeparator)
     if not stems or not (set(stems) <= set(STEMS) if oracle else set(stems) == set(expected)):
         raise SepbenchError(
@@ -177,6 +187,21 @@ def _checked(
             raise SepbenchError(f"method {separator.name} returned NaN or infinity in {name}")
         checked[name] = stem
     return checked
+
+
+def without_remainder(separator: Separator) -> list[str]:
+    """Return the stems that the separator itself makes."""
+    return [stem for stem in separator.stems if stem != separator.remainder]
+
+
+def _unstacked(
+    separator: EnsembleSeparator, rows: torch.Tensor
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Take apart what holds the mixture's channels, then those of each member's stems."""
+    members, stems = len(separator.members), without_remainder(separator)
+    channels = len(rows) // (1 + members * len(stems))
+    made = rows[channels:].view(members, len(stems), channels, -1)
+    return rows[:channels], dict(zip(stems, made.unbind(1), strict=True))
 
 
 @contextmanager

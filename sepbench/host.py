@@ -6,12 +6,16 @@ separator declares a finite ``context``::
     chunks --> resample --> blocks --> separate --> cross-fade --> resample back --> stems
        |                                                                              |
        +------------------------ delayed mixture ---------------- minus stems --> remainder
+
+The members of an ensemble go this way each on its own; their stems come to its blocks with the
+mixture.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,10 +23,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sepbench.audio import StreamResampler
-from sepbench.blocks import Samples, in_blocks, join, named
+from sepbench.blocks import Samples, in_blocks, join, named, without_remainder
 from sepbench.errors import SepbenchError
 from sepbench.measure import Usage
-from sepbench.separator import Separator
+from sepbench.separator import EnsembleSeparator, Separator
+from sepbench.stems import with_sums
 
 if TYPE_CHECKING:
     import torch
@@ -63,6 +68,9 @@ def load(separator: Separator, device: torch.device) -> None:
     """Load a separator on a device; what goes wrong becomes a `SepbenchError` that names it."""
     with named(separator):
         separator.load(device)
+    if isinstance(separator, EnsembleSeparator):
+        for member in separator.members:
+            load(member, device)
 
 
 def separate(
@@ -122,8 +130,10 @@ def stream(
     loaded on ``device``. ``references`` are at ``rate`` too and go to oracles alone.
     """
     inner_rate = separator.sample_rate or rate
-    delay = _Delay()
+    delay = _Queue()
     inner = _resampled(delay.tee(chunks), rate, inner_rate)
+    if isinstance(separator, EnsembleSeparator):
+        inner = _with_estimates(separator, inner, inner_rate, device)
     backs: dict[str, StreamResampler] = {}
     for stems in in_blocks(separator, inner, inner_rate, device, references, rate):
         if inner_rate != rate:
@@ -136,8 +146,36 @@ def stream(
     yield from _complete(separator, held, delay, last=True)
 
 
-class _Delay:
-    """Holds the mixture until the stems made of it come out."""
+def _with_estimates(
+    ensemble: EnsembleSeparator, chunks: Iterable[Samples], rate: int, device: torch.device
+) -> Iterator[Samples]:
+    """Yield the mixture's channels and below them those of each member's stems, in order."""
+    stems = without_remainder(ensemble)
+    mixture, *copies = itertools.tee(chunks, 1 + len(ensemble.members))
+
+    def estimates(member: Separator, own: Iterable[Samples]) -> Iterator[Samples]:
+        for made in stream(member, own, rate=rate, device=device):
+            every = with_sums(made)
+            yield np.concatenate([every[stem] for stem in stems])
+
+    return _abreast([mixture, *map(estimates, ensemble.members, copies)])
+
+
+def _abreast(sources: Sequence[Iterable[Samples]]) -> Iterator[Samples]:
+    """Join sources of equal length row by row, whatever pieces each of them comes in."""
+    queues = [_Queue() for _ in sources]
+    flows = [queue.tee(source) for queue, source in zip(queues, sources, strict=True)]
+    while True:
+        for queue, flow in zip(queues, flows, strict=True):
+            while not queue.held:
+                if next(flow, None) is None:
+                    return
+        count = min(queue.held for queue in queues)
+        yield np.concatenate([queue.take(count) for queue in queues])
+
+
+class _Queue:
+    """Holds samples until they are taken, in pieces of other lengths than they came in."""
 
     def __init__(self) -> None:
         self._pieces: deque[Samples] = deque()
@@ -163,7 +201,7 @@ class _Delay:
 
 
 def _complete(
-    separator: Separator, stems: dict[str, Samples], delay: _Delay, *, last: bool
+    separator: Separator, stems: dict[str, Samples], delay: _Queue, *, last: bool
 ) -> Iterator[dict[str, Samples]]:
     """Fit the pieces to the mixture still owed, and add the remainder."""
     if not stems:

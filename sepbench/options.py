@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 
 from sepbench.errors import SepbenchError
 
-_SPEC = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<options>[^\[\]]*)\])?")
+_SPEC = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<options>.*)\])?", re.DOTALL)
 _WORDS_OF_TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -29,41 +29,62 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: Sequence[Any] | None = None,
+    unnamed: bool = False,
 ) -> Any:
     """Declare one option as a field of a method's ``Options`` dataclass.
 
     ``minimum`` and ``maximum`` are inclusive. The field's annotation (``int``, ``float``, ``bool``
-    or ``str``) says how text is read.
+    or ``str``) says how text is read. The value of one that may go ``unnamed`` may come first
+    without its name, as in ``name[value]``, and always shows so in labels.
     """
     facts = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
-    return dataclasses.field(default=default, metadata=facts)
+    return dataclasses.field(default=default, metadata={**facts, "unnamed": unnamed})
 
 
 def parse_spec(text: str) -> tuple[str, dict[str, list[str]]]:
     """Split ``name[opt=value,opt=value,value]`` into the name and the values of each option.
 
-    Several values of one option stand for several variants.
+    Several values of one option stand for several variants. What comes before any option's name
+    has the empty name. Brackets may stand within brackets.
 
     >>> parse_spec("hpss[margin=1,2,4]")
     ('hpss', {'margin': ['1', '2', '4']})
+    >>> parse_spec("ensemble[unet+hpss[margin=2],of=masks]")
+    ('ensemble', {'': ['unet+hpss[margin=2]'], 'of': ['masks']})
     """
     matched = _SPEC.fullmatch(text.strip())
-    if matched is None:
+    inside = (matched and matched["options"]) or ""
+    if matched is None or not _is_balanced(inside):
         raise SepbenchError(f"method {text!r}: write it as NAME or NAME[option=value,...]")
     values: dict[str, list[str]] = {}
-    current: list[str] | None = None
-    for part in filter(None, (part.strip() for part in (matched["options"] or "").split(","))):
-        key, equals, value = part.partition("=")
-        if equals:
-            current = values.setdefault(key.strip(), [])
-            current.append(value.strip())
-        elif current is None:
-            raise SepbenchError(
-                f"method {text!r}: {part!r} has no option name; write option={part}"
-            )
-        else:
-            current.append(part)
+    key = ""
+    for part in filter(None, map(str.strip, split(inside, ","))):
+        named, *rest = split(part, "=")
+        if rest:
+            key, part = named.strip(), "=".join(rest).strip()
+        values.setdefault(key, []).append(part)
     return matched["name"].strip(), values
+
+
+def split(text: str, mark: str) -> list[str]:
+    """Split ``text`` at each ``mark`` that stands outside of all brackets.
+
+    >>> split("unet+hpss[a+b]", "+")
+    ['unet', 'hpss[a+b]']
+    """
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "[") - (letter == "]")
+        if letter == mark and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
+def _is_balanced(text: str) -> bool:
+    depths = list(itertools.accumulate((c == "[") - (c == "]") for c in text))
+    return not depths or (min(depths) >= 0 and depths[-1] == 0)
 
 
 def expand(values: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
@@ -81,9 +102,16 @@ def build(options_type: type[Any], values: Mapping[str, Any], *, method: str) ->
     """Make the options of ``method`` from texts or YAML values, checked against their ranges."""
     types = get_type_hints(options_type)
     fields = {field.name: field for field in dataclasses.fields(options_type)}
+    unnamed = next((name for name, field in fields.items() if _is_unnamed(field)), None)
     checked = {}
     for key, value in values.items():
-        name = key.replace("-", "_")
+        name = key.replace("-", "_") or unnamed
+        if name is None:
+            raise SepbenchError(
+                f"method {method}: {value!r} has no option name; write option={value}"
+            )
+        if name in checked:
+            raise SepbenchError(f"method {method}: option {name!r} is given twice")
         if name not in fields:
             raise SepbenchError(f"method {method}: no option {key!r}{_instead(name, list(fields))}")
         checked[name] = _check(fields[name], types[name], value, method)
@@ -98,25 +126,30 @@ def describe(options_type: type[Any]) -> list[dict[str, Any]]:
             "name": field.name,
             "type": types[field.name].__name__,
             "default": field.default,
+            "unnamed": _is_unnamed(field),
             **{key: field.metadata.get(key) for key in ("minimum", "maximum", "choices", "help")},
         }
         for field in dataclasses.fields(options_type)
     ]
 
 
-def changed(options: Any) -> dict[str, Any]:
-    """Return the options that differ from their defaults, in the order they are declared."""
-    return {
-        field.name: getattr(options, field.name)
-        for field in dataclasses.fields(options)
-        if getattr(options, field.name) != field.default
-    }
-
-
 def label(method: str, options: Any) -> str:
-    """Return the one way to write a method variant: ``name`` or ``name[opt=value,...]``."""
-    differing = ",".join(f"{key}={_text(value)}" for key, value in changed(options).items())
-    return f"{method}[{differing}]" if differing else method
+    """Return the one way to write a method variant: ``name`` or ``name[opt=value,...]``.
+
+    It names the options that differ from their defaults, in the order they are declared.
+    """
+    shown = []
+    for field in sorted(dataclasses.fields(options), key=lambda field: not _is_unnamed(field)):
+        value = getattr(options, field.name)
+        if _is_unnamed(field):
+            shown.append(_text(value))
+        elif value != field.default:
+            shown.append(f"{field.name}={_text(value)}")
+    return f"{method}[{','.join(shown)}]" if shown else method
+
+
+def _is_unnamed(field: dataclasses.Field[Any]) -> bool:
+    return bool(field.metadata.get("unnamed"))
 
 
 def _text(value: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sepbench import options as opts
 from sepbench.errors import SepbenchError
-from sepbench.separator import OracleSeparator, Separator
+from sepbench.separator import EnsembleSeparator, OracleSeparator, Separator
 from sepbench.stems import STEMS
 
 GROUP = "sepbench.separators"
@@ -43,12 +43,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Method:
-    """A separator with options: one column of a comparison."""
+    """A separator with options: one column of a comparison. Only an ensemble has ``members``."""
 
     label: str
     separator: type[Separator]
     options: Any
     distribution: str
+    members: tuple[Method, ...] = ()
 
     @property
     def name(self) -> str:
@@ -62,7 +63,23 @@ class Method:
 
     def create(self) -> Separator:
         """Return a new separator with these options, not loaded yet."""
+        if issubclass(self.separator, EnsembleSeparator):
+            return self.separator(self.options, [member.create() for member in self.members])
         return self.separator(self.options)
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that decides what it makes of a song, ready for JSON."""
+        separator = self.create()
+        identity = {
+            "method": self.name,
+            "version": separator.version,
+            "distribution": self.distribution,
+            "options": vars(self.options),
+            "weights": separator.weights.sha256 if separator.weights else None,
+        }
+        if self.members:
+            identity["members"] = [member.identity() for member in self.members]
+        return identity
 
 
 def entries() -> list[Entry]:
@@ -94,7 +111,8 @@ def resolve_all(specs: Sequence[str]) -> list[Method]:
 
 def facts(separator: type[Separator], distribution: str = "") -> dict[str, Any]:
     """Return what a separator declares about itself, ready for JSON."""
-    instance = separator()
+    method = _variant(separator, {}, distribution)
+    instance = method.create()
     return {
         "name": separator.name,
         "summary": separator.summary,
@@ -105,10 +123,11 @@ def facts(separator: type[Separator], distribution: str = "") -> dict[str, Any]:
         "context": instance.context,
         "oracle": issubclass(separator, OracleSeparator),
         "version": separator.version,
-        "licence": separator.licence,
-        "citation": separator.citation,
+        "licence": instance.licence,
+        "citation": instance.citation,
         "trained_on": list(instance.trained_on),
         "weights": vars(instance.weights) if instance.weights else None,
+        "members": [member.label for member in method.members],
         "options": opts.describe(separator.Options),
         "distribution": distribution,
     }
@@ -116,7 +135,24 @@ def facts(separator: type[Separator], distribution: str = "") -> dict[str, Any]:
 
 def _variant(separator: type[Separator], values: dict[str, str], distribution: str) -> Method:
     chosen = opts.build(separator.Options, values, method=separator.name)
-    return Method(opts.label(separator.name, chosen), separator, chosen, distribution)
+    members = _members(separator, chosen)
+    return Method(opts.label(separator.name, chosen), separator, chosen, distribution, members)
+
+
+def _members(separator: type[Separator], options: Any) -> tuple[Method, ...]:
+    if not issubclass(separator, EnsembleSeparator):
+        return ()
+    members = []
+    for spec in separator.methods(options):
+        try:
+            variants = resolve(spec)
+        except SepbenchError as error:
+            raise SepbenchError(f"method {separator.name}: cannot have {spec}: {error}") from None
+        if len(variants) > 1 or variants[0].is_oracle:
+            reason = "is an oracle" if variants[0].is_oracle else f"means {len(variants)} methods"
+            raise SepbenchError(f"method {separator.name}: {spec} {reason}; give one that is none")
+        members.append(variants[0])
+    return tuple(members)
 
 
 @cache
@@ -164,7 +200,8 @@ def _fault(point: EntryPoint, separator: Any) -> str | None:
         return f"{point.value} does not declare {', '.join(lacking)}"
     if separator.name != point.name or not _NAME.fullmatch(point.name):
         return f"entry point {point.name!r} and class name {separator.name!r} must be the same word"
-    return _wrong_stems(separator())
+    # The stems of an ensemble are those of members that it does not have yet.
+    return None if issubclass(separator, EnsembleSeparator) else _wrong_stems(separator())
 
 
 def _wrong_stems(separator: Separator) -> str | None:

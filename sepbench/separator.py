@@ -10,17 +10,21 @@ methods: ``sepbench methods`` reads the facts of all separators in a fraction of
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from sepbench.errors import SepbenchError
 from sepbench.options import NoOptions, option
+from sepbench.stems import STEMS, with_sums
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
     "BLOCK_GRID",
+    "EnsembleSeparator",
     "NoOptions",
     "OracleSeparator",
     "Requirement",
@@ -89,10 +93,10 @@ class Separator(ABC):
     version: ClassVar[str] = "1"
     """Changes whenever the same input and options would give other numbers."""
 
-    licence: ClassVar[str]
+    licence: str
     """SPDX identifier of the code, and of the weights where they differ."""
 
-    citation: ClassVar[str]
+    citation: str
     """The publication the method comes from."""
 
     trained_on: tuple[str, ...] = ()
@@ -143,3 +147,79 @@ class OracleSeparator(Separator):
         self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:
         """Return the stems of ``mixture`` given the true ones, each ``(channels, samples)``."""
+
+
+class EnsembleSeparator(Separator):
+    """A separator that makes its stems of the estimates of others, its members.
+
+    The host runs every member on the song, each at its own rate, on its own channels and in its
+    own blocks, and hands over what they made. Members may be ensembles themselves, not oracles.
+    """
+
+    reach: float = 0.0
+    """Seconds of surround that `combine` needs; what the members need comes on top."""
+
+    members: Sequence[Separator]
+
+    def __init__(self, options: Any = None, members: Sequence[Separator] = ()) -> None:
+        super().__init__(options)
+        self.members = members
+        if members and not self.stems:
+            made = "; ".join(f"{member.name} makes {', '.join(member.stems)}" for member in members)
+            raise SepbenchError(f"method {self.name}: its members share no stem: {made}")
+
+    @classmethod
+    @abstractmethod
+    def methods(cls, options: Any) -> Sequence[str]:
+        """Return for each member what a user would type: ``name`` or ``name[opt=value,...]``."""
+
+    @abstractmethod
+    def combine(
+        self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Return every stem of ``stems`` but the ``remainder``.
+
+        Shape:
+            mixture: float32 ``(channels, samples)`` on the device given to `load`.
+            each of the estimates: ``(members, channels, samples)``.
+            each stem: as the mixture.
+        """
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Raise, because an ensemble needs the estimates of its members."""
+        raise TypeError(f"{self.name} is an ensemble: it combines what its members made")
+
+    @cached_property
+    def stems(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The stems that all members make, sums among them where at least one makes the sum."""
+        possible = [with_sums(dict.fromkeys(member.stems, 0)) for member in self.members]
+        declared = {stem for member in self.members for stem in member.stems}
+        return tuple(s for s in STEMS if s in declared and all(s in made for made in possible))
+
+    @property
+    def remainder(self) -> str | None:  # type: ignore[override]
+        """The members' remainder, where they agree on all stems."""
+        kinds = {(frozenset(member.stems), member.remainder) for member in self.members}
+        return next(iter(kinds))[1] if len(kinds) == 1 else None
+
+    @property
+    def context(self) -> float | None:  # type: ignore[override]
+        """What the farthest-seeing member needs, and `reach`."""
+        contexts = [member.context for member in self.members]
+        known = [context for context in contexts if context is not None]
+        return None if len(known) < len(contexts) else max(known, default=0.0) + self.reach
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What any member was trained on."""
+        return _each_once(data for member in self.members for data in member.trained_on)
+
+    @property
+    def licence(self) -> str:  # type: ignore[override]
+        """The licences of all members."""
+        licences = (member.licence.split("; ") for member in self.members)
+        return "; ".join(_each_once(part for parts in licences for part in parts))
+
+
+def _each_once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))

@@ -15,6 +15,7 @@ from sepbench import host
 from sepbench.audio import Writer
 from sepbench.datasets.base import Track, TrackAudio
 from sepbench.errors import SepbenchError
+from sepbench.registry import Method
 from sepbench.results import Record, Settings
 from sepbench.scoring import new_scorer, score_stems
 from sepbench.separator import OracleSeparator, Separator
@@ -30,9 +31,7 @@ class Task:
 
     track: Track
     settings: Settings
-    label: str
-    separator: type[Separator]
-    options: Any
+    method: Method
     metrics: tuple[str, ...]
     device: str
     stems_folder: Path | None
@@ -46,12 +45,12 @@ class Task:
             dataset=self.settings.dataset,
             subset=self.track.subset,
             track=self.track.name,
-            label=self.label,
-            method=self.separator.name,
-            options=vars(self.options),
+            label=self.method.label,
+            method=self.method.name,
+            options=vars(self.method.options),
             fingerprint=self.fingerprint,
             identity=self.identity,
-            oracle=issubclass(self.separator, OracleSeparator),
+            oracle=self.method.is_oracle,
             trained_on_this=self.trained_on_this,
             **results,
         )
@@ -65,7 +64,7 @@ def work(task: Task) -> Record:
         return task.record(error=str(error))
     except Exception as error:  # One cell must never cost the others, whatever it raises.
         reason = " ".join(str(error).split())
-        return task.record(error=f"method {task.label}: {type(error).__name__}: {reason}")
+        return task.record(error=f"method {task.method.label}: {type(error).__name__}: {reason}")
 
 
 def _work(task: Task) -> Record:
@@ -106,9 +105,9 @@ class _State:
         self._scorer: tuple[tuple[Any, ...], TrackScorer] | None = None
 
     def separator(self, task: Task) -> Separator:
-        key = (task.label, task.device)
+        key = (task.method.label, task.device)
         if key not in self._separators:
-            separator = task.separator(task.options)
+            separator = task.method.create()
             device = host.choose_device(task.device)
             host.load(separator, device)
             song = self.song(task)

@@ -19,6 +19,12 @@ class Some:
     fast: bool = option(False, "whether")
 
 
+@dataclass(frozen=True)
+class Bare:
+    margin: float = option(1.0, "how much")
+    of: str = option("a", "of what", unnamed=True)
+
+
 def made(text: str) -> Some:
     name, values = options.parse_spec(text)
     (chosen,) = options.expand(values)
@@ -48,6 +54,22 @@ def test_every_label_reads_back(margin: float, frames: int, kind: str, fast: boo
     assert made(options.label("x", chosen)) == chosen
 
 
+def test_a_value_without_a_name_is_that_of_the_option_that_may_go_unnamed() -> None:
+    name, values = options.parse_spec("x[a+b[c=1,d],e,margin=2]")
+    first, second = (options.build(Bare, c, method=name) for c in options.expand(values))
+    assert first == Bare(2.0, "a+b[c=1,d]")
+    assert second == Bare(2.0, "e")
+    text = options.label("x", first)
+    assert text == "x[a+b[c=1,d],margin=2]"
+    assert options.parse_spec(text) == ("x", {"": ["a+b[c=1,d]"], "margin": ["2"]})
+
+
+def test_a_value_is_given_with_its_name_or_without_not_both() -> None:
+    name, values = options.parse_spec("x[a,of=b]")
+    with pytest.raises(SepbenchError, match="option 'of' is given twice"):
+        options.build(Bare, options.expand(values)[0], method=name)
+
+
 def test_several_values_stand_for_every_combination() -> None:
     _, values = options.parse_spec("x[margin=1,2,frames=3,5]")
     combined = [(c["margin"], c["frames"]) for c in options.expand(values)]
@@ -67,6 +89,8 @@ def test_several_values_stand_for_every_combination() -> None:
         ("x[fast=perhaps]", "expected bool"),
         ("x[7]", "'7' has no option name"),
         ("x[margin=1", "write it as NAME"),
+        ("x[margin=1]]", "write it as NAME"),
+        ("x[a]b[c]", "write it as NAME"),
     ],
 )
 def test_a_wrong_option_is_one_line_that_says_what_would_be_right(text: str, message: str) -> None:

@@ -74,6 +74,7 @@ def _show_one(facts: dict[str, Any]) -> None:
     context = facts["context"]
     lines = {
         "": facts["summary"],
+        **({"members": ", ".join(facts["members"])} if facts["members"] else {}),
         "stems": ", ".join(facts["stems"]),
         "rate": _rate(facts),
         "channels": {None: "any, together", 1: "one by one", 2: "stereo"}[facts["channels"]],
@@ -89,7 +90,8 @@ def _show_one(facts: dict[str, Any]) -> None:
     if facts["options"]:
         click.echo(f"options, written {facts['name']}[option=value,...]:")
     for opt in facts["options"]:
-        click.echo(f"  {opt['name']}={opt['default']}  {opt['help']}{_limits(opt)}")
+        bare = "; written first, its name may be left out" if opt["unnamed"] else ""
+        click.echo(f"  {opt['name']}={opt['default']}  {opt['help']}{bare}{_limits(opt)}")
 
 
 def _rate(facts: dict[str, Any]) -> str:

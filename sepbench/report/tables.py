@@ -87,7 +87,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _options_text(record: Record) -> str:
-    return record.label[len(record.method) :].strip("[]")
+    return record.label[len(record.method) + 1 : -1]
 
 
 def _facts(record: Record) -> dict[str, Any]:

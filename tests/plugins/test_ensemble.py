@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+
+from sepbench import blocks, host, registry
+from sepbench.blocks import Samples
+from sepbench.errors import SepbenchError
+from sepbench.registry import Method
+from sepbench.separator import Separator
+from sepbench_plugins.ensemble import Ensemble, averaging
+from sepbench_plugins.hpss import Hpss
+
+from .songs import RATE, noise, repeating_song, sdr
+
+CPU = torch.device("cpu")
+
+
+def method(spec: str) -> Method:
+    (found,) = registry.resolve(spec)
+    return found
+
+
+def run(spec: str, mixture: torch.Tensor, rate: int = RATE) -> dict[str, torch.Tensor]:
+    separator = method(spec).create()
+    host.load(separator, CPU)
+    stems = host.separate(separator, mixture.numpy(), rate=rate, device=CPU).stems
+    return {name: torch.from_numpy(stem) for name, stem in stems.items()}
+
+
+@pytest.fixture(scope="module")
+def song() -> torch.Tensor:
+    return sum(repeating_song(2.5).values())
+
+
+def test_a_method_averaged_with_itself_is_that_method(song):
+    for spec in ("hpss[margin=2]", "mixture[gain=0.5]", "repet-sim"):
+        alone, twice = run(spec, song), run(f"ensemble[{spec}+{spec}]", song)
+        assert twice.keys() == alone.keys()
+        for stem in alone:
+            torch.testing.assert_close(twice[stem], alone[stem], rtol=0, atol=1e-6)
+
+
+def test_the_mean_with_the_mixture_is_half_of_it_and_half_of_the_stem(song):
+    alone, mean = run("repet-sim", song), run("ensemble[repet-sim+mixture]", song)
+    assert mean.keys() == {"vocals", "accompaniment"}
+    torch.testing.assert_close(mean["vocals"], (alone["vocals"] + song) / 2)
+
+
+def test_weights_weigh(song):
+    alone, mean = run("repet-sim", song), run("ensemble[3*repet-sim + 1 * mixture]", song)
+    torch.testing.assert_close(mean["vocals"], 0.75 * alone["vocals"] + 0.25 * song)
+    tenths = run("ensemble[0.3*repet-sim+.1*mixture]", song)
+    torch.testing.assert_close(tenths["vocals"], mean["vocals"])
+
+
+@pytest.mark.parametrize("of", ["stems", "masks"])
+def test_order_does_not_matter_to_the_bit(song, of):
+    members = ("hpss", "0.7*hpss[margin=3]", "mixture[gain=0.3]")
+    results = [
+        run(f"ensemble[{'+'.join(order)},of={of}]", song)["percussive"]
+        for order in permutations(members)
+    ]
+    assert all(torch.equal(results[0], other) for other in results[1:])
+
+
+def test_members_that_agree_on_the_remainder_sum_to_the_mixture(song):
+    stems = run("ensemble[hpss[margin=2]+hpss[margin=4],of=masks]", song)
+    assert stems.keys() == {"harmonic", "percussive", "residual"}
+    torch.testing.assert_close(sum(stems.values()), song)
+
+
+def test_masks_stay_in_range_and_keep_the_mixture_s_phase():
+    mixture, source = noise(1, 20000), 3 * noise(3, 1, 20000, seed=1)
+    spectrum = torch.fft.rfft(mixture)
+    mask = averaging.magnitude_ratio(torch.fft.rfft(source), spectrum)
+    assert mask.shape == (3, *spectrum.shape)
+    assert mask.min() >= 0
+    assert mask.max() == 1
+    silent = averaging.magnitude_ratio(torch.fft.rfft(source), torch.zeros_like(spectrum))
+    assert not silent.any()
+    # Louder than the mixture everywhere, a source is given no more than the mixture.
+    loud = {"vocals": torch.stack([-2 * mixture, 5 * mixture])}
+    masked = averaging.of_masks(mixture, loud, [0.5, 0.5], n_fft=1024)["vocals"]
+    torch.testing.assert_close(masked, mixture, rtol=0, atol=1e-5)
+
+
+def test_the_mean_of_one_mask_is_nearly_the_masked_stem(song):
+    alone, masked = run("hpss", song), run("ensemble[hpss,of=masks,n_fft=2048]", song)
+    assert sdr(alone["percussive"], masked["percussive"]) > 10
+
+
+class Halving(Separator):
+    """Half of the mixture, at a rate, on channels and in blocks of its own."""
+
+    name = "halving"
+    summary = "For tests."
+    stems = ("vocals", "accompaniment")
+    licence = "MIT; weights CC0-1.0"
+    citation = "none"
+    trained_on = ("musdb18/train",)
+    context = 0.1
+
+    def __init__(self, factor: float = 0.5) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def load(self, device: torch.device) -> None:
+        self.is_loaded = True
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        assert self.is_loaded
+        assert self.channels in (None, len(mixture))
+        return {"vocals": mixture * self.factor, "accompaniment": mixture * (1 - self.factor)}
+
+
+class Other(Halving):
+    sample_rate = 22050
+    channels = 1
+    context = None
+    licence = "Apache-2.0"
+    trained_on = ("dsd100/train",)
+
+
+class Stereo(Halving):
+    sample_rate = 48000
+    channels = 2
+    context = 0.7
+    stems = ("vocals", "accompaniment", "drums")
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        return {**super().separate(mixture), "drums": mixture * 0}
+
+
+def tone(channels: int, seconds: float, rate: int) -> Samples:
+    time = np.arange(round(seconds * rate)) / rate
+    levels = np.linspace(0.2, 0.8, channels)[:, None]
+    return (levels * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize("of", ["stems", "masks"])
+def test_each_member_is_run_at_its_own_rate_on_its_own_channels_in_its_own_blocks(
+    channels, of, monkeypatch
+):
+    monkeypatch.setattr(blocks, "BLOCK_SECONDS", 2.0)
+    rate = 32000
+    members = [Halving(0.9), Other(0.6), Stereo(0.3)]
+    options = Ensemble.Options(methods="a+b+c", of=of, n_fft=1024)
+    ensemble = Ensemble(options, members)
+    host.load(ensemble, CPU)
+    mixture = tone(channels, 7.3, rate)
+    chunks = np.split(mixture, [100, 40000, 40001, 150000], axis=1)
+    parts = list(host.stream(ensemble, chunks, rate=rate, device=CPU))
+    for stem, share in {"vocals": 0.6, "accompaniment": 0.4}.items():
+        made = np.concatenate([part[stem] for part in parts], axis=1)
+        assert made.shape == mixture.shape
+        # The ends ring where the tone is cut off.
+        inside = slice(rate // 10, -rate // 10)
+        np.testing.assert_allclose(made[:, inside], share * mixture[:, inside], atol=2e-3)
+
+
+def test_facts_are_the_union_of_the_members():
+    ensemble = Ensemble(None, [Halving(), Other(), Stereo()])
+    assert ensemble.stems == ("vocals", "accompaniment")
+    assert ensemble.trained_on == ("musdb18/train", "dsd100/train")
+    assert ensemble.licence == "MIT; weights CC0-1.0; Apache-2.0"
+    assert ensemble.context is None
+    assert Ensemble(None, [Halving(), Stereo()]).context == 0.7
+    masks = Ensemble(Ensemble.Options(of="masks"), [Halving(), Stereo()])
+    assert masks.context == pytest.approx(0.7 + 2 * 4096 / 8000)
+
+
+def test_masks_in_blocks_sound_as_over_the_whole_song(song, monkeypatch):
+    spec = "ensemble[hpss+mixture,of=masks,n_fft=1024]"
+    whole = run(spec, song)["percussive"]
+    monkeypatch.setattr(blocks, "BLOCK_SECONDS", 0.5)
+    assert sdr(whole, run(spec, song)["percussive"]) > 60
+
+
+def test_a_sum_counts_as_a_stem_that_both_make():
+    class Four(Halving):
+        stems = ("vocals", "drums", "bass", "other")
+
+        def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+            return dict.fromkeys(self.stems, mixture / 10)
+
+    ensemble = Ensemble(None, [Halving(), Four()])
+    assert ensemble.stems == ("vocals", "accompaniment")
+    assert Ensemble(None, [Four(), Four()]).stems == ("vocals", "drums", "bass", "other")
+    host.load(ensemble, CPU)
+    mixture = tone(2, 0.5, 8000)
+    stems = host.separate(ensemble, mixture, rate=8000, device=CPU).stems
+    np.testing.assert_allclose(stems["accompaniment"], mixture * (0.5 + 0.3) / 2, atol=1e-6)
+
+
+def test_whatever_changes_a_member_changes_the_ensemble(monkeypatch):
+    before = method("ensemble[hpss+mixture]").identity()
+    assert before == method("ensemble[hpss+mixture]").identity()
+    assert before != method("ensemble[hpss+2*mixture]").identity()
+    assert before["members"][0]["method"] == "hpss"
+    monkeypatch.setattr(Hpss, "version", "another")
+    assert before != method("ensemble[hpss+mixture]").identity()
+    (unet, _) = method("ensemble[unet+mask-cnn]").identity()["members"]
+    assert len(unet["weights"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("ensemble[unet+hpss]", "share no stem: hpss makes harmonic, percussive, residual; unet"),
+        ("ensemble[unet+nothing]", "cannot have nothing: no method 'nothing'"),
+        ("ensemble[unet+hpss[margin=0]]", "margin=0: must be at least 1"),
+        ("ensemble[unet+oracle-irm]", "oracle-irm is an oracle"),
+        ("ensemble[hpss[margin=1,2]+hpss]", "hpss[margin=1,2] means 2 methods"),
+        ("ensemble[unet+]", "write it as METHOD+METHOD"),
+        ("ensemble[0*unet+hpss]", "with a weight above zero"),
+        ("ensemble[x*unet]", "with a weight above zero"),
+        ("ensemble[of=sums]", "choose one of stems, masks"),
+    ],
+)
+def test_what_cannot_be_averaged_is_one_line(spec, message):
+    with pytest.raises(SepbenchError) as caught:
+        method(spec).create()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_ensembles_may_be_members(song):
+    flat = run("ensemble[hpss+hpss[margin=2]+2*mixture]", song)["percussive"]
+    nested = run("ensemble[ensemble[hpss+hpss[margin=2]]+mixture]", song)["percussive"]
+    torch.testing.assert_close(nested, flat, rtol=0, atol=1e-6)
