@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Frequencies = NDArray[np.float64]
-_Bins = NDArray[np.int64]
+Frequencies: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.int64]
+_Tables: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
-_SHORTEST = 4  # coefficients of a band
-_LEAST_ENERGY = 1e-4  # of the windows at any bin: below, the inverse would magnify rounding
+_SHORTEST = 4  # bins
+_LEAST_COVER = 1e-4  # of squared windows in any bin: below, the inverse would magnify rounding
 
 
 def linear(low: float, high: float, bands: int) -> Frequencies:
@@ -33,12 +35,15 @@ def octave(low: float, high: float, per_octave: int) -> Frequencies:
 
 
 def mel(low: float, high: float, bands: int) -> Frequencies:
-    """Return ``bands`` frequencies from ``low`` to ``high`` Hz in equal steps of O'Shaughnessy's mel."""
+    """Return ``bands`` frequencies from ``low`` to ``high`` Hz at equal distances in mel."""
     return _warped(low, high, bands, lambda f: np.log1p(f / 700), lambda m: 700 * np.expm1(m))
 
 
 def bark(low: float, high: float, bands: int) -> Frequencies:
-    """Return ``bands`` frequencies from ``low`` to ``high`` Hz in equal steps of Schroeder's Bark."""
+    """Return ``bands`` frequencies from ``low`` to ``high`` Hz at equal distances in Bark.
+
+    Schroeder's Bark, ``6 asinh(f / 600)``.
+    """
     return _warped(low, high, bands, lambda f: np.arcsinh(f / 600), lambda b: 600 * np.sinh(b))
 
 
@@ -53,20 +58,107 @@ def _warped(
     return back(np.linspace(first, last, bands))
 
 
-class Nsgt:
-    """Transform of signals of one length, which count as one period: painless case, Hann bands.
+class _Frame:
+    """The bands of a scale, and which bin of a signal's half spectrum goes where in them.
+
+    Bands that reach below zero or beyond half the rate take mirrored bins, conjugated. All tables
+    have one entry for each bin of each band; the weights have two columns, what the real and what
+    the imaginary part is multiplied with.
+    """
+
+    def __init__(
+        self,
+        scale: Sequence[float] | Frequencies,
+        rate: float,
+        samples: int,
+        lengthen: Callable[[Integers], Integers],
+    ) -> None:
+        centres, widths = _layout(np.asarray(scale, dtype=np.float64), rate, samples)
+        lengths = lengthen(widths)
+        self.samples = samples
+        self.widths = widths
+        self.bands = len(widths)
+        self.frequencies = centres * float(rate / samples)
+        self.shapes = [(len(list(group)), int(length)) for length, group in groupby(lengths)]
+
+        band = np.repeat(np.arange(self.bands), widths)
+        from_centre = np.concatenate([np.arange(width) - width // 2 for width in widths])
+        window = 0.5 + 0.5 * np.cos(2 * np.pi * from_centre / widths[band])
+        places = (np.cumsum(lengths) - lengths)[band] + from_centre % lengths[band]
+        bins = (centres[band] + from_centre) % samples
+        mirrored = bins > samples // 2
+        bins = np.where(mirrored, samples - bins, bins)
+        # Inner bands stand at negative frequencies too, and so twice in a bin that is its own
+        # mirror; the outer two stand once, and their mirrored half says nothing new.
+        outer = (band == 0) | (band == self.bands - 1)
+        times = np.where(outer, ~mirrored, 1 + ((bins == 0) | (2 * bins == samples)))
+        cover = np.bincount(bins, times * window**2, samples // 2 + 1)
+        if cover.min() < _LEAST_COVER:
+            raise ValueError("the scale leaves frequencies between its bands uncovered")
+        dual = times * window * lengths[band]
+        dual /= np.bincount(bins, dual * window)[bins]
+        sign = np.where(mirrored, -1.0, 1.0)
+        self._bins, self._places = torch.from_numpy(bins), torch.from_numpy(places)
+        self._window = torch.from_numpy(np.stack([window, window * sign], axis=-1))
+        self._dual = torch.from_numpy(np.stack([dual, dual * sign], axis=-1))
+        self._copies: dict[tuple[torch.device, torch.dtype], _Tables] = {}
+
+    def _forward(self, signal: torch.Tensor) -> list[torch.Tensor]:
+        """Return the coefficients ``(..., bands, length)`` of neighbours of the same length."""
+        if signal.shape[-1] > self.samples:
+            raise ValueError(f"need at most {self.samples} samples, not {signal.shape[-1]}")
+        lead = signal.shape[:-1]
+        bins, places, window, _ = self._tables(signal)
+        half = torch.fft.rfft(signal, n=self.samples)
+        picked = _times(half.gather(-1, bins.expand(*lead, -1)), window)
+        sizes = [bands * length for bands, length in self.shapes]
+        rows = picked.new_zeros(*lead, sum(sizes))
+        rows = rows.scatter(-1, places.expand(*lead, -1), picked)
+        return [
+            torch.fft.ifft(group.view(*lead, *shape))
+            for group, shape in zip(torch.split(rows, sizes, dim=-1), self.shapes, strict=True)
+        ]
+
+    def _inverse(self, groups: Sequence[torch.Tensor], samples: int | None) -> torch.Tensor:
+        """Return the signal ``(..., samples)`` of the coefficients."""
+        lead = groups[0].shape[:-2]
+        bins, places, _, dual = self._tables(groups[0].real)
+        rows = [torch.fft.fft(group).flatten(-2) for group in groups]
+        joined = rows[0] if len(rows) == 1 else torch.cat(rows, dim=-1)
+        picked = _times(joined.gather(-1, places.expand(*lead, -1)), dual)
+        half = picked.new_zeros(*lead, self.samples // 2 + 1)
+        half = half.scatter_add(-1, bins.expand(*lead, -1), picked)
+        signal: torch.Tensor = torch.fft.irfft(half, n=self.samples)
+        return signal[..., :samples]
+
+    def _tables(self, like: torch.Tensor) -> _Tables:
+        """Return bins, places, window and dual on the device and in the precision of ``like``."""
+        key = (like.device, like.dtype)
+        if key not in self._copies:
+            self._copies[key] = (
+                self._bins.to(like.device),
+                self._places.to(like.device),
+                self._window.to(like),
+                self._dual.to(like),
+            )
+        return self._copies[key]
+
+
+class Nsgt(_Frame):
+    """Transform of signals of one length, which count as one period, into a matrix of bands.
 
     Args:
         scale: increasing centre frequencies in Hz. Bands at 0 and at half the rate are always
             there; frequencies at and beyond these are left out.
         rate: sample rate in Hz.
         samples: length of the signals.
-        frames: coefficients of each band, at least the width of the widest in bins of the
-            spectrum, and that if not given. Lengths with small prime factors are faster.
+        frames: coefficients of each band, at least the width of the widest in bins, and that if
+            not given. Numbers with small prime factors are faster.
 
-    Band ``k`` is the spectrum around its centre times a Hann window that reaches about to its
-    neighbours' centres, moved to frequency zero and transformed back (Velasco, Holighaus, Dörfler
-    and Grill 2011). `inverse` is the least-squares one: the windows over the sum of their squares.
+    Band ``k`` is the spectrum around its centre times a Hann window about as wide as from the band
+    below to the band above, moved to frequency zero and transformed back (Velasco, Holighaus,
+    Dörfler and Grill 2011). `inverse` weighs each band with its window over the sum of the squares
+    of all. Raises `ValueError` where the scale does not increase or leaves frequencies uncovered.
 
     >>> nsgt = Nsgt(bark(0, 22050, 96), rate=44100, samples=44032)
     >>> signal = torch.randn(2, 44032, generator=torch.Generator().manual_seed(0))
@@ -85,18 +177,14 @@ class Nsgt:
         samples: int = 44032,
         frames: int | None = None,
     ) -> None:
-        self.rate = rate
-        self.samples = samples
-        centres, widths = _layout(np.asarray(scale, dtype=np.float64), rate, samples)
-        longest = int(widths.max())
-        if frames is not None and frames < longest:
-            raise ValueError(f"need frames >= {longest}, the widest band, not {frames}")
-        self.frames = longest if frames is None else frames
-        self.bands = len(centres)
-        self.widths = widths
-        self.frequencies: Frequencies = centres * rate / samples
-        self._tables = _Tables(centres, widths, samples, self.frames)
-        self._ready: dict[tuple[torch.device, torch.dtype], _Tables] = {}
+        def all_alike(widths: Integers) -> Integers:
+            longest = widths.max()
+            if frames is not None and frames < longest:
+                raise ValueError(f"need frames >= {longest}, the widest band, not {frames}")
+            return np.full_like(widths, longest if frames is None else frames)
+
+        super().__init__(scale, rate, samples, all_alike)
+        ((_, self.frames),) = self.shapes
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         """Return the coefficients of a signal, which is continued with zeros if it is shorter.
@@ -105,17 +193,7 @@ class Nsgt:
             signal: ``(..., samples)``, real.
             result: ``(..., bands, frames)``, complex.
         """
-        if signal.shape[-1] > self.samples:
-            raise ValueError(f"need at most {self.samples} samples, not {signal.shape[-1]}")
-        tables = self._on(signal.device, signal.dtype)
-        half = torch.fft.rfft(signal, n=self.samples)
-        picked = half.index_select(-1, tables.bins)
-        picked = torch.complex(picked.real, picked.imag * tables.sign) * tables.window
-        rows = picked.new_zeros(*signal.shape[:-1], self.bands * self.frames)
-        rows = rows.index_copy(-1, tables.places, picked)
-        rows = rows.view(*signal.shape[:-1], self.bands, self.frames)
-        coefficients: torch.Tensor = torch.fft.ifft(rows)
-        return coefficients
+        return self._forward(signal)[0]
 
     def inverse(self, coefficients: torch.Tensor, samples: int | None = None) -> torch.Tensor:
         """Return the first ``samples`` (none: all) of the signal that has these coefficients.
@@ -124,72 +202,74 @@ class Nsgt:
             coefficients: ``(..., bands, frames)``, complex.
             result: ``(..., samples)``, real.
         """
-        tables = self._on(coefficients.device, coefficients.real.dtype)
-        rows = torch.fft.fft(coefficients).flatten(-2)
-        picked = rows.index_select(-1, tables.places) * tables.dual
-        picked = torch.complex(picked.real, picked.imag * tables.sign)
-        half = picked.new_zeros(*rows.shape[:-1], self.samples // 2 + 1)
-        half = half.index_add(-1, tables.bins, picked)
-        signal: torch.Tensor = torch.fft.irfft(half, n=self.samples)
-        return signal[..., :samples]
-
-    def _on(self, device: torch.device, dtype: torch.dtype) -> _Tables:
-        if (device, dtype) not in self._ready:
-            self._ready[device, dtype] = self._tables.to(device, dtype)
-        return self._ready[device, dtype]
+        return self._inverse([coefficients], samples)
 
 
-class _Tables:
-    """Which bin of the half spectrum goes to which place of the rows, and times what.
+class RaggedNsgt(_Frame):
+    """The bands of `Nsgt`, each with as many coefficients as it needs.
 
-    Bands that reach below zero or beyond half the rate take the conjugate of the mirrored bin:
-    ``sign`` is -1 there.
+    Args:
+        scale, rate, samples: as for `Nsgt`.
+        lengths: coefficients of a band: its ``own`` width in bins, or ``grouped``, the next higher
+            of 4, 6, 8, 12, 16, 24 and so on, so that few fast Fourier transforms do for all bands.
+
+    In `inverse` each band counts as often as it has coefficients. ``shapes`` has the bands and
+    coefficients ``(bands, length)`` of neighbours of the same length, from low to high.
+
+    >>> RaggedNsgt(bark(0, 22050, 12), samples=1024, lengths="grouped").shapes
+    [(2, 12), (1, 16), (1, 24), (1, 32), (1, 48), (1, 64), (1, 96), (1, 128), (1, 192), (2, 384)]
     """
 
-    def __init__(self, centres: _Bins, widths: _Bins, samples: int, frames: int) -> None:
-        half = samples // 2
-        bins, places, windows, copies = [], [], [], []
-        for band, (centre, width) in enumerate(zip(centres, widths, strict=True)):
-            offset = np.arange(-(width // 2), width - width // 2)
-            where = (centre + offset) % samples
-            bins.append(where)
-            places.append(band * frames + offset % frames)
-            windows.append(0.5 + 0.5 * np.cos(2 * np.pi * offset / width))
-            # Inner bands stand at negative frequencies too, and so twice in a bin that is its own
-            # mirror; the outer two stand once, and their mirrored half says nothing new.
-            outer = band in (0, len(centres) - 1)
-            own = (where == 0) | (2 * where == samples)
-            copies.append(where <= half if outer else 1 + own)
-        where, window = np.concatenate(bins), np.concatenate(windows)
-        dual = window * np.concatenate(copies)
-        mirrored = where > half
-        where = np.where(mirrored, samples - where, where)
-        energy = np.bincount(where, dual * window, half + 1)
-        if energy.min() < _LEAST_ENERGY:
-            raise ValueError(f"the scale leaves a gap at bin {energy.argmin()} of {half}")
-        self.bins = torch.from_numpy(where)
-        self.places = torch.from_numpy(np.concatenate(places))
-        self.window = torch.from_numpy(window)
-        self.dual = torch.from_numpy(dual / energy[where])
-        self.sign = torch.from_numpy(np.where(mirrored, -1.0, 1.0))
+    def __init__(
+        self,
+        scale: Sequence[float] | Frequencies,
+        *,
+        rate: float = 44100,
+        samples: int = 44032,
+        lengths: Literal["own", "grouped"] = "own",
+    ) -> None:
+        super().__init__(scale, rate, samples, _round_up if lengths == "grouped" else np.copy)
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> _Tables:
-        """Return a copy on ``device`` with numbers of ``dtype``."""
-        other = copy.copy(self)
-        for name, table in vars(self).items():
-            kind = dtype if table.is_floating_point() else None
-            setattr(other, name, table.to(device=device, dtype=kind))
-        return other
+    def forward(self, signal: torch.Tensor) -> list[torch.Tensor]:
+        """Return the coefficients of a signal, which is continued with zeros if it is shorter.
+
+        Shape:
+            signal: ``(..., samples)``, real.
+            result: ``(..., bands, length)``, complex, for each of ``shapes``.
+        """
+        return self._forward(signal)
+
+    def inverse(
+        self, coefficients: Sequence[torch.Tensor], samples: int | None = None
+    ) -> torch.Tensor:
+        """Return the first ``samples`` (none: all) of the signal that has these coefficients.
+
+        Shape:
+            coefficients: ``(..., bands, length)``, complex, for each of ``shapes``.
+            result: ``(..., samples)``, real.
+        """
+        return self._inverse(coefficients, samples)
 
 
-def _layout(scale: Frequencies, rate: float, samples: int) -> tuple[_Bins, _Bins]:
+def _layout(scale: Frequencies, rate: float, samples: int) -> tuple[Integers, Integers]:
     """Return the centres and widths of all bands, in bins."""
     inner = scale[(scale > 0) & (scale < rate / 2)]
     if not inner.size or (np.diff(scale) <= 0).any():
         raise ValueError("need increasing frequencies, some of them between 0 and half the rate")
-    bin_of = np.concatenate([[0.0], inner, [rate / 2], [rate - inner[-1]]]) * samples / rate
-    gaps = bin_of[2:] - bin_of[:-2]
-    widths = np.concatenate([[2 * bin_of[1]], gaps]).round().clip(_SHORTEST)
-    # Half the rate is far from the last frequency of a wide scale: that band goes half the way.
-    bin_of[-3] = (bin_of[-4] + bin_of[-2]) / 2
-    return bin_of[:-1].round().astype(np.int64), widths.astype(np.int64)
+    place = np.concatenate([[0.0], inner, [rate / 2], [rate - inner[-1]]]) * (samples / rate)
+    widths = np.concatenate([[2 * place[1]], place[2:] - place[:-2]]).round()
+    # The gap above the last frequency may be wide: its band stands in the middle of its neighbours.
+    place[-3] = (place[-4] + place[-2]) / 2
+    centres = place[:-1].round()
+    return centres.astype(np.int64), widths.clip(_SHORTEST).astype(np.int64)
+
+
+def _round_up(widths: Integers) -> Integers:
+    """Return the next powers of two, or one and a half times one."""
+    power = 2 ** np.ceil(np.log2(widths)).astype(np.int64)
+    return np.where(4 * widths <= 3 * power, 3 * power // 4, power)
+
+
+def _times(spectrum: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Multiply real and imaginary parts with the two columns of ``weights``."""
+    return torch.view_as_complex(torch.view_as_real(spectrum) * weights)

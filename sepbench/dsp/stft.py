@@ -85,7 +85,7 @@ class Stft:
         last = self.frames(signal.shape[-1]) if last is None else last
         start = first * self.hop - self.n_fft // 2
         stop = start + (last - first - 1) * self.hop + self.n_fft
-        frames = _surround(signal, start, stop).unfold(-1, self.n_fft, self.hop)
+        frames = surround(signal, start, stop).unfold(-1, self.n_fft, self.hop)
         spectrum: torch.Tensor = torch.fft.rfft(frames * self._window(signal))
         return spectrum.mT
 
@@ -150,7 +150,7 @@ class Stft:
         return squared.view(steps, self.hop).sum(0).repeat(steps)[: self.n_fft].clamp_min(1e-9)
 
 
-def _surround(signal: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+def surround(signal: torch.Tensor, start: int, stop: int) -> torch.Tensor:
     """Return samples ``start`` to ``stop`` of ``signal``, zero outside of it."""
     samples = signal.shape[-1]
     inside = signal[..., min(max(start, 0), samples) : max(min(stop, samples), 0)]
