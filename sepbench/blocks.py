@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sepbench.audio import resample
 from sepbench.errors import SepbenchError
-from sepbench.separator import BLOCK_GRID, EnsembleSeparator, OracleSeparator, Separator
+from sepbench.separator import EnsembleSeparator, OracleSeparator, Separator
 from sepbench.stems import STEMS
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def in_blocks(
             }
         yield _apply(separator, join(list(chunks)), device, references)
         return
-    step = _on_grid(BLOCK_SECONDS * rate)
-    surround = _on_grid(context * rate)
+    step = _on_grid(BLOCK_SECONDS * rate, separator.grid)
+    surround = _on_grid(context * rate, separator.grid)
     fade = round(FADE_SECONDS * rate)
     ramp = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
     fading: dict[str, Samples] = {}
@@ -220,8 +220,9 @@ def named(separator: Separator) -> Iterator[None]:
         raise SepbenchError(f"method {separator.name} failed: {reason}") from error
 
 
-def _on_grid(samples: float) -> int:
-    return int(-(-samples // BLOCK_GRID)) * BLOCK_GRID
+def _on_grid(samples: float, grid: int) -> int:
+    # What the context says in seconds must not become one step more by rounding.
+    return int(-(-round(samples) // grid)) * grid
 
 
 def join(pieces: list[Samples]) -> Samples:

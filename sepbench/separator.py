@@ -29,6 +29,7 @@ __all__ = [
     "OracleSeparator",
     "Requirement",
     "Separator",
+    "WeightFile",
     "Weights",
     "option",
 ]
@@ -55,6 +56,22 @@ class Weights:
 
     file: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A file of trained weights from elsewhere: fetched from an address, or out of a package.
+
+    ``file`` is its name, or its path inside ``package``. ``sha256`` is the hash in hex, or as much
+    of its beginning as is published. ``size`` counts bytes; ``terms`` is an SPDX identifier.
+    """
+
+    file: str
+    sha256: str
+    url: str | None = None
+    package: str | None = None
+    size: int | None = None
+    terms: str = ""
 
 
 class Separator(ABC):
@@ -104,6 +121,12 @@ class Separator(ABC):
 
     weights: Weights | None = None
     """The file that `load` reads, none for methods without weights."""
+
+    weight_files: tuple[WeightFile, ...] = ()
+    """Files from elsewhere that `load` reads, by `sepbench.pretrained`."""
+
+    grid: int = BLOCK_GRID
+    """Blocks begin at multiples of this many samples; their length and surround are such too."""
 
     needs: tuple[Requirement, ...] = ()
     """Imports that may be missing on this machine."""

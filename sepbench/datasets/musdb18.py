@@ -10,10 +10,11 @@ from typing import ClassVar
 from sepbench import audio
 from sepbench.audio.paths import natural_order
 from sepbench.datasets.base import Track
-from sepbench.datasets.download import Progress, fetch_zip, no_progress
+from sepbench.datasets.download import fetch_zip
 from sepbench.datasets.files import FileDataset, FileTrack, Source, missing_stems
 from sepbench.datasets.musdb_facts import musdb_facts
 from sepbench.errors import SepbenchError
+from sepbench.fetching import Progress, no_progress
 
 _SUFFIX = ".stem.mp4"
 _LICENCE = "research only; most songs CC BY-NC-SA 4.0, see the data set's list"

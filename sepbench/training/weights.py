@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sepbench.errors import SepbenchError
+from sepbench.fetching import sha256 as sha256
 
 if TYPE_CHECKING:
     import torch
@@ -22,14 +23,6 @@ def digest(config: Mapping[str, Any]) -> str:
     """Return the sha256 of a config, whatever the order of its keys."""
     text = json.dumps(config, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def sha256(path: Path) -> str:
-    """Return the sha256 of a file; raise `SepbenchError` where it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise SepbenchError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -58,20 +51,29 @@ def read_header(path: Path) -> dict[str, Any]:
     return header
 
 
-def save(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
-    """Write tensors, in float16 where they are floating point, with their header."""
+def save(
+    path: Path,
+    tensors: Mapping[str, torch.Tensor],
+    header: Mapping[str, Any],
+    *,
+    half: bool = True,
+) -> None:
+    """Write tensors with their header; those in floating point in float16, unless not ``half``."""
     import torch
     from safetensors.torch import save_file
 
-    half = {
-        name: (tensor.half() if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+    kept = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
+        .detach()
+        .cpu()
+        .contiguous()
         for name, tensor in tensors.items()
     }
-    overflown = [name for name, tensor in half.items() if not torch.isfinite(tensor).all()]
+    overflown = [name for name, tensor in kept.items() if not torch.isfinite(tensor).all()]
     if overflown:
         raise SepbenchError(f"{path}: {overflown[0]} does not fit float16")
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(half, path, metadata={_KEY: json.dumps(header, sort_keys=True)})
+    save_file(kept, path, metadata={_KEY: json.dumps(header, sort_keys=True)})
 
 
 def load_into(network: torch.nn.Module, path: Path) -> None:
