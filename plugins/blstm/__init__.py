@@ -1,0 +1,77 @@
+"""A bidirectional LSTM on spectrogram frames, after nussl's mask inference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from sepbench.separator import option
+from sepbench.training.learned import LearnedMask, extend
+
+if TYPE_CHECKING:
+    import torch
+
+    from .model import BLSTMTrainable
+
+
+class BLSTM(LearnedMask):
+    """Masks the voice with recurrent layers that read the whole song in both directions."""
+
+    name = "blstm"
+    summary = "A bidirectional LSTM reads the spectrogram frame by frame and masks the voice."
+    remainder = "accompaniment"
+    licence = "MIT; weights CC-BY-NC-SA-4.0"
+    citation = (
+        "Manilow, Seetharaman, Pardo: The Northwestern University Source Separation Library. "
+        "ISMIR 2018"
+    )
+    folder = Path(__file__).parent
+    trainable = "sepbench_plugins.blstm.model:BLSTMTrainable"
+    shipped = MappingProxyType({})
+
+    @dataclass(frozen=True)
+    class Options:
+        """What can be tuned."""
+
+        weights: str = option("default", "name of shipped weights, or path of a .safetensors file")
+        full_band: bool = option(
+            True, "continue the mask above the trained band; false: nothing above it"
+        )
+        per_clip_norm: bool = option(
+            False, "normalise by the statistics of the song, not by those of the training"
+        )
+
+    options: Options
+
+    @property
+    def channels(self) -> int | None:  # type: ignore[override]
+        """2 for a network that hears both channels together."""
+        return 2 if self.header["model"].get("num_audio_channels", 1) == 2 else None
+
+    def load(self, device: torch.device) -> None:
+        """Read the weights and build the network on ``device``."""
+        super().load(device)
+        if self.options.per_clip_norm:
+            norm: Any = self._network.input_normalization
+            norm.batch_norm.train()
+            norm.batch_norm.momentum = 0.0  # what was learned stays as it is
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return the voice ``(channels, samples)``."""
+        from torch.nn import functional
+
+        from sepbench.dsp.stft import Stft
+
+        model: BLSTMTrainable = self._model  # type: ignore[assignment]
+        factor = self._widening
+        own = model.stft
+        stft = Stft(n_fft=own.n_fft * factor, hop=own.hop * factor, window=own.window)
+        # Silence up to a whole number of hops, as scipy has it: backwards it is heard first.
+        samples = mixture.shape[-1]
+        filled = functional.pad(mixture, (0, -samples % stft.hop))
+        spectrum = stft.forward(filled)
+        mask = model.song_mask(self._network, spectrum[..., : model.bins, :] / factor)
+        return {"vocals": stft.inverse(spectrum * extend(mask, stft.bins), samples)}

@@ -1,0 +1,127 @@
+"""How the recurrent networks hear, and how they are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from sepbench.dsp.stft import Stft
+from sepbench.errors import SepbenchError
+from sepbench.training.masking import MaskTrainable
+from sepbench.training.trainable import Batch
+
+from .network import ACTIVATIONS, MaskInference
+
+
+class BLSTMTrainable(MaskTrainable):
+    """nussl's mask inference network by the section ``model`` of its config.
+
+    ``rate``, ``n_fft``, ``hop`` and ``window`` are the transform's, ``objective`` is ``energy`` or
+    ``magnitude``, and ``middle`` says whether stereo masks are averaged with that of the middle;
+    the rest are the arguments of `MaskInference`. Sources stand in the order of their names, so
+    that the voice is the last.
+    """
+
+    method = "blstm"
+
+    def __init__(self, model: Mapping[str, Any]) -> None:
+        super().__init__(model)
+        rest = {
+            "num_audio_channels": 1,
+            "bidirectional": True,
+            "dropout": 0.0,
+            "num_sources": 1,
+            "activation": "sigmoid",
+            **model,
+        }
+        self.rate = int(rest.pop("rate"))
+        self.stft = Stft(
+            n_fft=int(rest.pop("n_fft")),
+            hop=int(rest.pop("hop")),
+            window=rest.pop("window", "sqrt_hann"),
+        )
+        self.objective = rest.pop("objective", "energy")
+        self.middle = bool(rest.pop("middle", False))
+        self.bins = int(rest.setdefault("num_features", self.stft.bins))
+        self.sources = int(rest["num_sources"])
+        self.channels = int(rest["num_audio_channels"])
+        self.arguments = rest
+        """Of `MaskInference`, all eight of nussl's among them."""
+        self.check()
+
+    def check(self) -> None:
+        """Raise `SepbenchError` for what does not go together."""
+        super().check()
+        if self.objective == "labels":
+            raise SepbenchError("blstm: objective is 'energy' or 'magnitude'")
+        if self.bins != self.stft.bins:
+            raise SepbenchError(
+                f"blstm: num_features={self.bins}, but n_fft={self.stft.n_fft} has "
+                f"{self.stft.bins} bins"
+            )
+        if self.channels not in (1, 2) or self.sources < 1:
+            raise SepbenchError("blstm: num_audio_channels is 1 or 2, num_sources at least 1")
+        activation = self.arguments["activation"]
+        wanted = [activation] if isinstance(activation, str) else list(activation)
+        if not set(wanted) <= set(ACTIVATIONS):
+            raise SepbenchError(
+                f"blstm: activation {activation!r}: choose of {', '.join(ACTIVATIONS)}"
+            )
+
+    def network(self) -> nn.Module:
+        """Build the network."""
+        return MaskInference(**self.arguments)
+
+    @property
+    def scale(self) -> float:
+        """What makes a sine of amplitude 1 have the magnitude 1/2: scipy's scaling 'spectrum'."""
+        shape = torch.hann_window(self.stft.width, dtype=torch.float64)
+        return 1 / float((shape.sqrt() if self.stft.window == "sqrt_hann" else shape).sum())
+
+    def inputs(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """Return magnitudes ``(batch, frames, bins, channels)`` of mono ``(batch, bins, frames)``.
+
+        A network for stereo hears the same in both channels.
+        """
+        magnitudes = spectrum.abs().mT * self.scale
+        return magnitudes[..., None].expand(-1, -1, -1, self.channels)
+
+    def mask(self, network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the mask of the voice ``(batch, bins, frames)``."""
+        return _of(network(inputs), -1)
+
+    def loss(self, output: torch.Tensor, targets: Batch) -> torch.Tensor:
+        """Return the loss of the voice's mask, and where both are made the mean of both's."""
+        loss = super().loss(_of(output, -1), targets)
+        if self.sources > 2:
+            raise SepbenchError("blstm: examples hold two sources; num_sources is 1 or 2")
+        if self.sources == 2:
+            rest = {
+                "mixture": targets["mixture"],
+                "voice": (targets["mixture"] - 2 * targets["inner"] + targets["voice"]).clamp_min(
+                    0
+                ),
+                "inner": targets["mixture"] - targets["inner"],
+            }
+            loss = (loss + super().loss(_of(output, 0), rest)) / 2
+        return loss * self.scale if self.objective == "magnitude" else loss
+
+    def song_mask(self, network: nn.Module, spectrum: torch.Tensor) -> torch.Tensor:
+        """Return the voice's mask for each channel of a song ``(channels, bins, frames)``."""
+        if self.channels == 2:
+            together = spectrum.abs().permute(2, 1, 0)[None] * self.scale
+            masks: torch.Tensor = network(together)[0, ..., -1].permute(2, 1, 0)
+            return masks
+        mask = self.mask(network, self.inputs(spectrum))
+        if self.middle and len(spectrum) == 2:
+            middle = self.mask(network, self.inputs(spectrum.mean(0, keepdim=True)))
+            mask = (mask + middle) / 2
+        return mask
+
+
+def _of(masks: torch.Tensor, source: int) -> torch.Tensor:
+    """One source's mask ``(batch, bins, frames)``, the mean of its channels."""
+    return masks[..., source].mean(-1).mT
