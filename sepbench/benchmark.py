@@ -15,7 +15,7 @@ from sepbench.datasets.base import Track
 from sepbench.lane import Died, Lane
 from sepbench.registry import Method
 from sepbench.results import Record, Settings, Store, fingerprint
-from sepbench.separator import BLOCK_GRID, Separator
+from sepbench.separator import Separator
 from sepbench.worker import Task, work
 
 SHARED = {"medleydb/train": "musdb18/train"}
@@ -139,7 +139,7 @@ def _identity(method: Method, digest: str, plan: Plan) -> dict[str, Any]:
         "sepbench": sepbench.__version__,
         **method.identity(),
         "audio": digest,
-        "blocks": [BLOCK_GRID, blocks.BLOCK_SECONDS, blocks.FADE_SECONDS],
+        "blocks": [method.create().grid, blocks.BLOCK_SECONDS, blocks.FADE_SECONDS],
         "device": plan.device.partition(":")[0],
         "metrics": sorted(plan.metrics),
     }

@@ -6,7 +6,7 @@ import difflib
 import inspect
 import re
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from sepbench import options as opts
+from sepbench import pretrained
 from sepbench.errors import SepbenchError
 from sepbench.separator import EnsembleSeparator, OracleSeparator, Separator
 from sepbench.stems import STEMS
@@ -77,6 +78,8 @@ class Method:
             "options": vars(self.options),
             "weights": separator.weights.sha256 if separator.weights else None,
         }
+        if separator.weight_files:
+            identity["weight_files"] = [file.sha256 for file in separator.weight_files]
         if self.members:
             identity["members"] = [member.identity() for member in self.members]
         return identity
@@ -101,7 +104,7 @@ def resolve(spec: str) -> list[Method]:
     entry = _entry(found[name])
     if entry.separator is None:
         raise SepbenchError(f"method {name}: {entry.reason}")
-    return [_variant(entry.separator, chosen, entry.distribution) for chosen in opts.expand(values)]
+    return [variant(entry.separator, chosen, entry.distribution) for chosen in opts.expand(values)]
 
 
 def resolve_all(specs: Sequence[str]) -> list[Method]:
@@ -111,7 +114,7 @@ def resolve_all(specs: Sequence[str]) -> list[Method]:
 
 def facts(separator: type[Separator], distribution: str = "") -> dict[str, Any]:
     """Return what a separator declares about itself, ready for JSON."""
-    method = _variant(separator, {}, distribution)
+    method = variant(separator, {}, distribution)
     instance = method.create()
     return {
         "name": separator.name,
@@ -127,13 +130,17 @@ def facts(separator: type[Separator], distribution: str = "") -> dict[str, Any]:
         "citation": instance.citation,
         "trained_on": list(instance.trained_on),
         "weights": vars(instance.weights) if instance.weights else None,
+        "weight_files": [vars(file) for file in instance.weight_files],
         "members": [member.label for member in method.members],
         "options": opts.describe(separator.Options),
         "distribution": distribution,
     }
 
 
-def _variant(separator: type[Separator], values: dict[str, str], distribution: str) -> Method:
+def variant(
+    separator: type[Separator], values: Mapping[str, Any], distribution: str = ""
+) -> Method:
+    """Return a separator with options given as texts or values, registered or not."""
     chosen = opts.build(separator.Options, values, method=separator.name)
     members = _members(separator, chosen)
     return Method(opts.label(separator.name, chosen), separator, chosen, distribution, members)
@@ -171,7 +178,7 @@ def _entry(points: list[EntryPoint]) -> Entry:
     owner = _owner(points[0])
     try:
         separator = points[0].load()
-        fault = _fault(points[0], separator)
+        fault = fault_of(points[0], separator)
         lack = None if fault else _lack(separator())
         unready = None if fault or lack else _unready(separator)
     # A plugin may fail in any way here, by SystemExit too; it must cost one row, not the tool.
@@ -189,7 +196,8 @@ def _owner(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
 
 
-def _fault(point: EntryPoint, separator: Any) -> str | None:
+def fault_of(point: EntryPoint, separator: Any) -> str | None:
+    """Say why what an entry point stands for is no separator, if it is none."""
     if not (inspect.isclass(separator) and issubclass(separator, Separator)):
         return f"{point.value} is no subclass of sepbench.separator.Separator"
     if inspect.isabstract(separator):
@@ -214,12 +222,12 @@ def _wrong_stems(separator: Separator) -> str | None:
 
 
 def _unready(separator: type[Separator]) -> str | None:
-    """Say why a separator cannot say all about itself with its default options."""
+    """Say what a separator lacks to be used with its default options, and not to be trained."""
     try:
         facts(separator)
     except SepbenchError as error:
         return str(error)
-    return None
+    return pretrained.lack(variant(separator, {}).create())
 
 
 def _lack(separator: Separator) -> str | None:

@@ -1,0 +1,111 @@
+"""The network of Spleeter: a U-Net for one stem, on stereo magnitudes."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from sepbench.errors import SepbenchError
+
+_WIDTHS = (16, 32, 64, 128, 256, 512)
+
+_ARRAYS: list[Any] = [
+    # The module that numpy 1 pickled arrays by has another name in numpy 2.
+    (np.empty(0).__reduce__()[0], "numpy.core.multiarray._reconstruct"),
+    (codecs.encode, "_codecs.encode"),
+    np.ndarray,
+    np.dtype,
+    type(np.dtype(np.float32)),
+]
+"""What a pickled array is made of."""
+
+
+class StemNetwork(nn.Module):
+    """Six strided 5x5 convolutions down, six up, and a mask for both channels.
+
+    The skips are the convolutions' outputs before normalisation, and so is what the way up begins
+    with; on the way up the ReLU comes before the normalisation (Hennequin et al., JOSS 2020).
+
+    Shape:
+        input: magnitudes ``(batch, 2, frames, bins)``, both multiples of 64.
+        output: the stem's magnitudes, the same shape.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        ins, outs = (2, *_WIDTHS[:-1]), (*reversed(_WIDTHS[:-1]), 1)
+        doubled = (_WIDTHS[-1], *(2 * width for width in outs[:-1]))
+        self.down = nn.ModuleList(
+            nn.Conv2d(i, o, 5, stride=2) for i, o in zip(ins, _WIDTHS, strict=True)
+        )
+        # Beyond the deepest convolution nothing is normalised.
+        self.down_norms = nn.ModuleList(_norm(width) for width in _WIDTHS[:-1])
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(i, o, 5, stride=2) for i, o in zip(doubled, outs, strict=True)
+        )
+        self.up_norms = nn.ModuleList(_norm(width) for width in outs)
+        self.mask = nn.Conv2d(1, 2, 4, dilation=2, padding=3)
+
+    def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        """Return the magnitudes of the stem."""
+        skips = []
+        x = magnitudes
+        for depth, conv in enumerate(self.down):
+            # Keras pads an even length at stride 2 by one before and two after.
+            skips.append(conv(functional.pad(x, (1, 2, 1, 2))))
+            if depth < len(self.down_norms):
+                x = functional.leaky_relu(self.down_norms[depth](skips[-1]), 0.2)
+        x = skips.pop()
+        for conv, norm in zip(self.up, self.up_norms, strict=True):
+            # Its transposed convolution leaves as much out.
+            x = norm(functional.relu(conv(x)[..., 1:-2, 1:-2]))
+            if skips:
+                x = torch.cat([skips.pop(), x], dim=1)
+        return torch.sigmoid(self.mask(x)) * magnitudes
+
+
+def read_network(path: Path) -> StemNetwork:
+    """Return the network of a published file: pickled arrays, of which nothing else is accepted.
+
+    Raises `SepbenchError` where the file holds anything else.
+    """
+    network = StemNetwork()
+    try:
+        with torch.serialization.safe_globals(_ARRAYS):
+            arrays = torch.load(path, weights_only=True)
+        network.load_state_dict(
+            _renamed({name: torch.from_numpy(array) for name, array in arrays.items()})
+        )
+    except (UnpicklingError, RuntimeError, TypeError, AttributeError, EOFError) as error:
+        reason = str(error).partition("\n")[0]
+        raise SepbenchError(f"{path}: not a network of Spleeter ({reason})") from None
+    return network.eval()
+
+
+def _renamed(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors of a published file under the names that `StemNetwork` gives them."""
+    layers = {"up7.0": "mask"}
+    for number in range(1, 7):
+        layers[f"down{number}_conv.1"] = f"down.{number - 1}"
+        layers[f"down{number}_act.0"] = f"down_norms.{number - 1}"
+        layers[f"up{number}.0"] = f"up.{number - 1}"
+        layers[f"up{number}.3"] = f"up_norms.{number - 1}"
+    del layers["down6_act.0"]
+    found = {}
+    for name, tensor in tensors.items():
+        layer, _, leaf = name.rpartition(".")
+        if layer in layers:
+            found[f"{layers[layer]}.{leaf}"] = tensor
+    return found
+
+
+def _norm(width: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(width, eps=1e-3)

@@ -1,0 +1,44 @@
+"""From magnitudes of any length to a mask, by segments that fade into each other."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+FRAMES, BINS = 512, 1024
+"""What the networks see at once."""
+
+_UNSURE = 8
+"""Frames at a segment's ends that count for nothing where another segment has them."""
+
+
+def mask(voice: nn.Module, rest: nn.Module, magnitudes: torch.Tensor, *, step: int) -> torch.Tensor:
+    """Return the share of the voice, ``voice^2 / (voice^2 + rest^2)``.
+
+    Shape:
+        magnitudes: ``(2, bins, frames)``, of which the lowest `BINS` rows count.
+        result: ``(2, BINS, frames)``.
+    """
+    frames = magnitudes.shape[-1]
+    starts = range(0, max(frames - (FRAMES - step), 1), step)
+    total = magnitudes.new_zeros(2, BINS, frames)
+    weights = magnitudes.new_zeros(frames)
+    for start in starts:
+        seen = magnitudes[:, :BINS, start : start + FRAMES]
+        length = seen.shape[-1]
+        segment = functional.pad(seen, (0, FRAMES - length)).mT[None].contiguous()
+        loud, other = voice(segment).square(), rest(segment).square()
+        share = (loud + 5e-11) / (loud + other + 1e-10)
+        weight = _weight(FRAMES - step, start == 0, start == starts[-1]).to(magnitudes)[:length]
+        total[..., start : start + length] += share[0].mT[..., :length] * weight
+        weights[start : start + length] += weight
+    return total / weights
+
+
+def _weight(overlap: int, is_first: bool, is_last: bool) -> torch.Tensor:
+    """Return how much each frame of a segment counts."""
+    ramp = (torch.arange(overlap) + 0.5 - _UNSURE) / (overlap - 2 * _UNSURE)
+    rise, flat = ramp.clamp(0, 1), torch.ones(overlap)
+    middle = torch.ones(FRAMES - 2 * overlap)
+    return torch.cat([flat if is_first else rise, middle, flat if is_last else rise.flip(0)])
