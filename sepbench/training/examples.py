@@ -51,6 +51,14 @@ class Recipe:
     fade: float = 0.05
     weights: Mapping[str, float] = field(default_factory=dict)
     """How often a source is drawn, next to the others that have the wanted part; 1 if not said."""
+    known: float = 0.8
+    """Backings whose percussive and harmonic parts are known, for methods that learn these."""
+    percussive: tuple[float, float, float] = (-18.0, 4.0, -6.0)
+    """Lowest, highest and likeliest level of the drums over the harmonic part of other songs."""
+    no_percussive: float = 0.04
+    no_harmonic: float = 0.03
+    harmonic: Mapping[str, str] = field(default_factory=dict)
+    """Sources whose accompaniment has no drums, with a pattern for the names of these tracks."""
 
 
 class Examples(Dataset[dict[str, torch.Tensor]]):
@@ -63,15 +71,15 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
     def __init__(self, cache: Cache, recipe: Recipe, *, seed: int, count: int) -> None:
         self.cache, self.recipe, self.seed, self.count = cache, recipe, seed, count
         self.samples = int(recipe.seconds * cache.rate)
-        self._voices = _Pool([(track, ("vocals",)) for track in cache.holding("vocals")], recipe)
-        self._backings = _Pool(
-            [(track, parts) for track in cache.tracks if (parts := _backing_parts(track))], recipe
+        self._voices = Pool([(track, ("vocals",)) for track in cache.holding("vocals")], recipe)
+        self._backings = Pool(
+            [(track, parts) for track in cache.tracks if (parts := backing_parts(track))], recipe
         )
-        self._songs = _Pool(
+        self._songs = Pool(
             [
                 (track, parts)
                 for track in cache.holding("vocals")
-                if (parts := _backing_parts(track))
+                if (parts := backing_parts(track))
             ],
             recipe,
         )
@@ -98,13 +106,13 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
         if rng.random() < recipe.layer:
             other = self._backing(rng)
             backing = backing + other * np.float32(
-                10 ** (rng.uniform(-9, 3) / 20) * _ratio(backing, other)
+                10 ** (rng.uniform(-9, 3) / 20) * ratio_of(backing, other)
             )
         voice = self._treat_voice(voice, rng)
         backing = self._treat_backing(backing, rng)
         low, high, mode = recipe.ratio
         wanted = 10 ** (rng.triangular(low, mode, high) / 20)
-        voice *= np.float32(wanted * _ratio(backing, voice))
+        voice *= np.float32(wanted * ratio_of(backing, voice))
         if kind < recipe.no_voice:
             voice[:] = 0
         elif kind > 1 - recipe.no_backing:
@@ -170,7 +178,7 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
         recipe, rate = self.recipe, self.cache.rate
         if rng.random() < recipe.duet:
             other = self._voice(rng)
-            voice = voice + other * np.float32(rng.uniform(0.3, 1.0) * _ratio(voice, other))
+            voice = voice + other * np.float32(rng.uniform(0.3, 1.0) * ratio_of(voice, other))
         if rng.random() < recipe.harmony:
             voice = voice + self._copies(voice, rng, steps=(-12, -5, -4, 3, 4, 5, 7))
         if rng.random() < recipe.doubling:
@@ -226,7 +234,7 @@ class _Speed:
         return treatment.stretch(shifted, self.tempo, samples)
 
 
-class _Pool:
+class Pool:
     """Tracks to draw from: a source by its weight, then a track by its length."""
 
     def __init__(self, items: list[tuple[Prepared, tuple[str, ...]]], recipe: Recipe) -> None:
@@ -246,6 +254,7 @@ class _Pool:
         return bool(self._sources)
 
     def draw(self, rng: Generator) -> tuple[Prepared, tuple[str, ...]]:
+        """Return a track and which of its parts are wanted."""
         source = int(np.searchsorted(self._weights, rng.random(), side="right"))
         lengths = self._lengths[source]
         return self._sources[source][int(np.searchsorted(lengths, rng.random(), side="right"))]
@@ -260,13 +269,14 @@ def _cumulative(values: list[Any]) -> Any:
     return total
 
 
-def _backing_parts(track: Prepared) -> tuple[str, ...]:
+def backing_parts(track: Prepared) -> tuple[str, ...]:
+    """Return the parts whose sum is the track without its voice."""
     if "accompaniment" in track.parts:
         return ("accompaniment",)
     return tuple(part for part in _INSTRUMENTS if part in track.parts)
 
 
-def _ratio(reference: Signal, other: Signal) -> float:
+def ratio_of(reference: Signal, other: Signal) -> float:
     """Return the gain that brings ``other`` to the level of ``reference``, 1 for silence."""
     here, there = treatment.active_rms(reference), treatment.active_rms(other)
     return here / there if here > 1e-6 and there > 1e-6 else 1.0

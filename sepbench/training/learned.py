@@ -22,24 +22,20 @@ _FULL_BAND = 44_100
 """Hz; a separator in full band works at the first multiple of its trained rate from here on."""
 
 
-class LearnedMask(Separator):
-    """A separator whose network gives a mask for the voice; the rest is the accompaniment.
+class Learned(Separator):
+    """A separator with trained weights.
 
     Its ``Options`` have ``weights`` (name of a file in the plugin's folder ``weights``, or a path)
     and ``full_band``.
-
-    In full band the transform has the same bins and frames as in training, and more bins above
-    them, on which the mask goes on as the mean of its top sixteenth.
     """
 
-    stems = ("vocals", "accompaniment")
     needs = (Requirement("safetensors", "pip install safetensors"),)
 
     folder: ClassVar[Path]
     """The plugin's folder."""
 
     trainable: ClassVar[str]
-    """The method's `MaskTrainable` as ``module:class``, imported when it is needed."""
+    """The method's `Trainable` as ``module:class``, imported when it is needed."""
 
     shipped: ClassVar[Mapping[str, str]] = {}
     """Names of weights in the package, with their sha256."""
@@ -100,16 +96,35 @@ class LearnedMask(Separator):
 
     def load(self, device: torch.device) -> None:
         """Read the weights and build the network on ``device``."""
+        import torch
+
         if self.weights and weights.sha256(self.weights_file) != self.weights.sha256:
             raise SepbenchError(
                 f"{self.weights_file}: damaged, its sha256 is not {self.weights.sha256}"
             )
         module, _, name = self.trainable.partition(":")
-        kind: type[MaskTrainable] = getattr(importlib.import_module(module), name)
-        self._model = kind(self.header["model"])
-        network = self._model.network()
+        self._model = getattr(importlib.import_module(module), name)(self.header["model"])
+        # Its first weights are drawn and then replaced: nobody else's random numbers shall change.
+        with torch.random.fork_rng(devices=[]):
+            network = self.build()
         weights.load_into(network, self.weights_file)
         self._network: nn.Module = network.to(device).eval()
+
+    def build(self) -> nn.Module:
+        """Build the network that `load` gives the file's tensors of the same names."""
+        network: nn.Module = self._model.network()
+        return network
+
+
+class LearnedMask(Learned):
+    """A separator whose network gives a mask for the voice; the rest is the accompaniment.
+
+    In full band the transform has the same bins and frames as in training, and more bins above
+    them, on which the mask goes on as the mean of its top sixteenth.
+    """
+
+    stems = ("vocals", "accompaniment")
+    _model: MaskTrainable
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the stems, each ``(channels, samples)``.
@@ -141,7 +156,7 @@ class LearnedMask(Separator):
 
 
 def extend(mask: torch.Tensor, bins: int) -> torch.Tensor:
-    """Continue a mask ``(channels, rows, frames)`` to ``bins`` rows by the mean of its top ones."""
+    """Continue a mask ``(..., rows, frames)`` to ``bins`` rows by the mean of its top ones."""
     rows = mask.shape[-2]
     top = mask[..., -max(1, rows // 16) :, :].mean(-2, keepdim=True)
     parts = [mask, top.expand(*mask.shape[:-2], bins - rows, -1)]

@@ -202,9 +202,8 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         stems = {name: stem.to(self.device) for name, stem in stems.items()}
-        mixture = stems["vocals"] + stems["accompaniment"]
         with torch.no_grad():
-            inputs = self.trainable.features(mixture)
+            inputs = self.trainable.features(self.trainable.mixture(stems))
             targets = self.trainable.targets(stems)
         with torch.autocast(self.device.type, torch.float16, enabled=self._half.is_enabled()):
             output = self.network(inputs)

@@ -79,6 +79,10 @@ class MaskTrainable(Trainable):
             return functional.l1_loss(output * targets["mixture"].sqrt(), targets["voice"].sqrt())
         return functional.binary_cross_entropy(output, targets["labels"])
 
+    def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
+        """Return the voice alone; the accompaniment is the rest."""
+        return {"vocals": self.vocals(network, mixture)}
+
     def vocals(self, network: nn.Module, mixture: torch.Tensor) -> torch.Tensor:
         """Return the masked mixture ``(batch, samples)``."""
         spectrum = self.stft.forward(mixture)

@@ -28,7 +28,7 @@ def settle(trainable: Trainable, network: nn.Module, batches: Iterable[Batch]) -
     for norm in norms:
         norm.train()
     for stems in batches:
-        network(trainable.features(stems["vocals"] + stems["accompaniment"]))
+        network(trainable.features(trainable.mixture(stems)))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.eval()

@@ -25,6 +25,9 @@ class Trainable(ABC):
     method: ClassVar[str]
     """The separator that reads the weights."""
 
+    stems: ClassVar[tuple[str, ...]] = ("vocals", "accompaniment")
+    """What an example gives; their sum is the mixture."""
+
     rate: int
 
     context: float | None
@@ -50,5 +53,9 @@ class Trainable(ABC):
         """Return how far the network's output is from the targets, a scalar to be minimised."""
 
     @abstractmethod
-    def vocals(self, network: nn.Module, mixture: torch.Tensor) -> torch.Tensor:
-        """Return the voice ``(batch, samples)`` that a network in ``eval`` mode hears."""
+    def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
+        """Return the stems ``(batch, samples)`` that a network in ``eval`` mode hears."""
+
+    def mixture(self, stems: Batch) -> torch.Tensor:
+        """Return the sum of the stems of an example."""
+        return torch.stack([stems[name] for name in self.stems]).sum(0)

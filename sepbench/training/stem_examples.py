@@ -1,0 +1,134 @@
+"""Training examples of three stems: voice, drums, and what sounds with a pitch."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+
+import numpy as np
+import torch
+from numpy.random import Generator
+
+from sepbench.errors import SepbenchError
+from sepbench.training import treatment
+from sepbench.training.cache import Cache, Prepared
+from sepbench.training.examples import Examples, Pool, Recipe, backing_parts, ratio_of
+from sepbench.training.treatment import Signal
+
+STEMS = ("vocals", "percussive", "harmonic")
+_HARMONIC = ("bass", "other")
+
+
+class StemExamples(Examples):
+    """Mixtures of voice, percussive (drums) and harmonic (bass and other instruments).
+
+    ``examples[i]`` has the three stems, each ``(samples,)``, and ``known``, which is true for each
+    stem that is what its name says. Of some backings only the sum is known: it then stands in
+    ``harmonic``, ``percussive`` is silent, and ``known`` is true for the voice alone.
+    """
+
+    def __init__(self, cache: Cache, recipe: Recipe, *, seed: int, count: int) -> None:
+        super().__init__(cache, recipe, seed=seed, count=count)
+        drummed = list(cache.holding("drums"))
+        self._drums = Pool([(track, ("drums",)) for track in drummed], recipe)
+        self._pitched = Pool(
+            [(track, parts) for track in cache.tracks if (parts := self._harmonic_parts(track))],
+            recipe,
+        )
+        self._bands = Pool(
+            [(track, parts) for track in drummed if (parts := self._harmonic_parts(track))], recipe
+        )
+        if not (self._drums and self._pitched):
+            raise SepbenchError(
+                "training of percussive and harmonic stems needs songs with drums and with bass "
+                "or other; one of the two is missing"
+            )
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, index]))
+        if rng.random() < self.recipe.known:
+            voice, drums, pitched = self._mix_three(rng)
+            known = [True, True, True]
+        else:
+            voice, pitched = self._mix(rng)
+            drums = np.zeros_like(voice)
+            known = [True, False, False]
+        stems = zip(STEMS, (voice, drums, pitched), strict=True)
+        return {
+            **{name: torch.from_numpy(stem) for name, stem in stems},
+            "known": torch.tensor(known),
+        }
+
+    def _mix_three(self, rng: Generator) -> tuple[Signal, Signal, Signal]:
+        recipe = self.recipe
+        kind = rng.random()
+        if self._bands and rng.random() < recipe.coherent:
+            voice, drums, pitched = self._of_one_song(rng)
+        else:
+            voice, drums = self._voice(rng), self._draw(self._drums, rng)
+            pitched = self._draw(self._pitched, rng)
+            low, high, mode = recipe.percussive
+            level = 10 ** (rng.triangular(low, mode, high) / 20)
+            drums = drums * np.float32(level * ratio_of(pitched, drums))
+        if rng.random() < recipe.layer:
+            pool = self._drums if rng.random() < 0.5 else self._pitched
+            other = self._draw(pool, rng)
+            to = drums if pool is self._drums else pitched
+            to = to + other * np.float32(10 ** (rng.uniform(-9, 3) / 20) * ratio_of(to, other))
+            drums, pitched = (to, pitched) if pool is self._drums else (drums, to)
+        voice = self._treat_voice(voice, rng)
+        drums, pitched = self._treat_backing(drums, rng), self._treat_backing(pitched, rng)
+        if rng.random() < recipe.no_percussive:
+            drums[:] = 0
+        elif rng.random() < recipe.no_harmonic:
+            pitched[:] = 0
+        low, high, mode = recipe.ratio
+        wanted = 10 ** (rng.triangular(low, mode, high) / 20)
+        voice *= np.float32(wanted * ratio_of(drums + pitched, voice))
+        if kind < recipe.no_voice:
+            voice[:] = 0
+        elif kind > 1 - recipe.no_backing:
+            drums[:], pitched[:] = 0, 0
+        loudness = treatment.active_rms(voice + drums + pitched)
+        level = 10 ** ((rng.uniform(*recipe.gain) - 20) / 20) / (loudness + 1e-6)
+        gain = np.float32(level * rng.choice([-1, 1]))
+        return voice * gain, drums * gain, pitched * gain
+
+    def _of_one_song(self, rng: Generator) -> tuple[Signal, Signal, Signal]:
+        """Read a song at one time, its own voice if it has one and any other if not."""
+        track, parts = self._bands.draw(rng)
+        speed = self._speed(rng)
+        start = self._start(track, speed, rng)
+        level = np.float32(10 ** (rng.uniform(-5, 5) / 20))
+        drums = level * self._read(track, "drums", start, speed)
+        pitched = self._sum(track, parts, start, speed, rng)
+        voice = (
+            self._read(track, "vocals", start, speed)
+            if "vocals" in track.parts
+            else self._voice(rng)
+        )
+        return voice, drums, pitched
+
+    def _draw(self, pool: Pool, rng: Generator) -> Signal:
+        for _ in range(4):
+            track, parts = pool.draw(rng)
+            speed = self._speed(rng)
+            signal = self._sum(track, parts, self._start(track, speed, rng), speed, rng)
+            if treatment.rms(signal) > 1e-3:
+                break
+        return signal
+
+    def _harmonic_parts(self, track: Prepared) -> tuple[str, ...]:
+        pattern = self.recipe.harmonic.get(track.source)
+        if pattern is not None and fnmatch(track.name, pattern):
+            return backing_parts(track)
+        return tuple(part for part in _HARMONIC if part in track.parts)
+
+
+def examples_of(
+    stems: tuple[str, ...], cache: Cache, recipe: Recipe, *, seed: int, count: int
+) -> Examples:
+    """Return the examples for a method that learns ``stems``."""
+    kind = StemExamples if set(stems) == set(STEMS) else Examples
+    return kind(cache, recipe, seed=seed, count=count)
