@@ -113,7 +113,7 @@ class _Frame:
         picked = _times(half.gather(-1, bins.expand(*lead, -1)), window)
         sizes = [bands * length for bands, length in self.shapes]
         rows = picked.new_zeros(*lead, sum(sizes))
-        rows = rows.scatter(-1, places.expand(*lead, -1), picked)
+        rows.scatter_(-1, places.expand(*lead, -1), picked)
         return [
             torch.fft.ifft(group.view(*lead, *shape))
             for group, shape in zip(torch.split(rows, sizes, dim=-1), self.shapes, strict=True)
@@ -127,7 +127,7 @@ class _Frame:
         joined = rows[0] if len(rows) == 1 else torch.cat(rows, dim=-1)
         picked = _times(joined.gather(-1, places.expand(*lead, -1)), dual)
         half = picked.new_zeros(*lead, self.samples // 2 + 1)
-        half = half.scatter_add(-1, bins.expand(*lead, -1), picked)
+        half.scatter_add_(-1, bins.expand(*lead, -1), picked)
         signal: torch.Tensor = torch.fft.irfft(half, n=self.samples)
         return signal[..., :samples]
 
