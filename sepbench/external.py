@@ -16,7 +16,7 @@ from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
 from sepbench.results import Record, Store, fingerprint
 from sepbench.scoring import new_scorer, score_stems
-from sepbench.stems import STEMS, canonical
+from sepbench.stems import STEMS, canonical, with_sums
 
 if TYPE_CHECKING:
     from sepbench.blocks import Samples
@@ -48,6 +48,19 @@ def find(folder: Path, tracks: Sequence[Track]) -> list[Estimates]:
             f"for example '{audio.safe_name(tracks[0].name)}/vocals.wav'"
         )
     return found
+
+
+def incomplete(found: Sequence[Estimates]) -> list[str]:
+    """Say of each stem that only some tracks have an estimate of, where it is missing."""
+    made = {one.track.name: with_sums(dict.fromkeys(one.files, 0)) for one in found}
+    lines = []
+    for stem in (stem for stem in STEMS if any(stem in one.files for one in found)):
+        without = [name for name, stems in made.items() if stem not in stems]
+        if without:
+            lines.append(
+                f"no {stem} of {len(without)} of {len(made)} tracks, {without[0]!r} the first"
+            )
+    return lines
 
 
 def score(

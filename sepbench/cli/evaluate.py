@@ -11,12 +11,14 @@ import click
 from sepbench.cli import config, options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sepbench.benchmark import Done, Plan
     from sepbench.datasets.base import Track
     from sepbench.registry import Method
-    from sepbench.results import Store
+    from sepbench.results import Record, Store
+
+_MOST_NOTES = 5
 
 
 @click.command("evaluate")
@@ -88,9 +90,9 @@ def command(
     for line in unavailable:
         (fail if broken else say)(line)
     tracks = select(open_dataset(dataset, root), subset, patterns)
+    plan = Plan(**{**how, "device": str(host.choose_device(how["device"]))})
     settings = Settings(dataset, subset, start, duration)
     store = Store.create(out or Path("results") / settings.default_name, settings)
-    plan = Plan(**{**how, "device": str(host.choose_device(how["device"]))})
     failures = _run(tracks, methods, store, plan)
     present(store, protocol, references, as_json=as_json)
     if failures or broken:
@@ -104,7 +106,9 @@ def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], lis
     if all_methods == bool(specs):
         raise click.UsageError("choose the methods: either --all or -m METHOD")
     if specs:
-        return registry.resolve_all(specs), [], False
+        methods = registry.resolve_all(specs)
+        _bring(methods)
+        return methods, [], False
     entries = registry.entries()
     usable = [entry.name for entry in entries if entry.reason is None]
     missing = [entry for entry in entries if entry.reason is not None]
@@ -112,10 +116,23 @@ def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], lis
     return registry.resolve_all(usable), lines, any(entry.broken for entry in missing)
 
 
+def _bring(methods: Sequence[Method]) -> None:
+    """Fetch the weights of named methods; one whose cannot be had fails later, cell by cell."""
+    from sepbench.cli.console import fail
+    from sepbench.cli.weights import bring
+    from sepbench.errors import SepbenchError
+
+    for method in methods:
+        try:
+            bring(method)
+        except SepbenchError as error:
+            fail(str(error))
+
+
 def _run(tracks: Sequence[Track], methods: Sequence[Method], store: Store, plan: Plan) -> int:
     """Run the matrix with a progress bar; return how many cells failed."""
     from sepbench import benchmark
-    from sepbench.cli.console import counting, fail, say
+    from sepbench.cli.console import counting, fail, say, warn
 
     kept = 0
     with counting() as bar:
@@ -135,4 +152,19 @@ def _run(tracks: Sequence[Track], methods: Sequence[Method], store: Store, plan:
             click.get_current_context().exit(130)
     if kept:
         say(f"{kept} of {len(records)} scores were there already")
+    for line in _notes(records):
+        warn(line)
     return sum(record.error is not None for record in records)
+
+
+def _notes(records: Sequence[Record]) -> Iterator[str]:
+    """Say once what had to be done to the tracks or is wrong with them."""
+    tracks: dict[str, dict[str, None]] = {}
+    for record in records:
+        for note in record.notes:
+            tracks.setdefault(note, {})[record.track] = None
+    for note, names in list(tracks.items())[:_MOST_NOTES]:
+        more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+        yield f"{next(iter(names))}{more}: {note}"
+    if len(tracks) > _MOST_NOTES:
+        yield f"{len(tracks) - _MOST_NOTES} more notes on tracks are kept with the scores"

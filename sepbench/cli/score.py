@@ -68,6 +68,9 @@ def command(
         there = {one.track.name for one in found}
         absent = [track.name for track in tracks if track.name not in there]
         warn(f"no stems of {len(absent)} of {len(tracks)} tracks, {absent[0]!r} the first")
+    for line in external.incomplete(found):
+        warn(line)
+    chosen_device = str(host.choose_device(device))
     settings = Settings(dataset, subset, start, duration)
     store = Store.create(out or Path("results") / settings.default_name, settings)
     with counting() as bar:
@@ -85,7 +88,7 @@ def command(
             store,
             name=name or estimates.resolve().name,
             metrics=metrics,
-            device=str(host.choose_device(device)),
+            device=chosen_device,
             on_done=on_done,
         )
     present(store, protocol, references, as_json=as_json)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from sepbench.audio.paths import SUFFIXES, natural_order
 from sepbench.datasets.base import Track
 from sepbench.datasets.files import FileDataset, FileTrack, Source
-from sepbench.stems import ALIASES, STEMS
+from sepbench.stems import ALIASES, STEMS, with_sums
 
 _KNOWN = {
     **{name: name for name in STEMS if name != "residual"},
@@ -43,6 +44,15 @@ class Folder(FileDataset):
     layout = ("*/*",)
 
     def _all(self, root: Path) -> Iterator[Track]:
+        tracks = list(self._tracks(root))
+        usual = {stem for track in tracks for stem in track.stems}
+        for track in tracks:
+            lacking = usual - with_sums(dict.fromkeys(track.stems, 0)).keys()
+            names = ", ".join(sorted(lacking, key=STEMS.index))
+            note = (f"no {names}, which other songs have",) if lacking else ()
+            yield replace(track, notes=(*track.notes, *note))
+
+    def _tracks(self, root: Path) -> Iterator[FileTrack]:
         for song in sorted((path for path in root.iterdir() if path.is_dir()), key=natural_order):
             files = sorted(
                 (path for path in song.iterdir() if path.suffix.lower() in SUFFIXES),

@@ -156,6 +156,39 @@ def test_a_track_that_is_broken_is_a_row_with_its_reason() -> None:
     assert "bad" in result.output
 
 
+def test_what_is_wrong_with_songs_of_one_s_own_is_said_once() -> None:
+    for song in ("a", "b", "c"):
+        for stem in ("vocals", "drums", "guitar") if song != "c" else ("vocals",):
+            _song(f"songs/{song}/{stem}.wav")
+    words = ("--dataset", "folder", "--root", "songs", "--no-isolate")
+    result = run("evaluate", "-m", "mixture", "-m", "mixture[gain=0.5]", *words)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    left_out = "guitar.wav: left out, its name is that of no stem"
+    assert lines.count(f"warning: a (and 1 more): {left_out}") == 1
+    assert lines.count("warning: c: no drums, which other songs have") == 1
+
+
+def test_a_stem_that_estimates_lack_for_some_songs_only_is_said() -> None:
+    for song in ("a", "b"):
+        for stem in ("vocals", "drums"):
+            _song(f"songs/{song}/{stem}.wav")
+    for stem in ("a/vocals", "a/drums", "b/vocals"):
+        _song(f"est/{stem}.wav")
+    result = run("score", "est", "--references", "songs")
+    assert "warning: no drums of 1 of 2 tracks, 'b' the first" in result.output
+    Path("est/a/drums.wav").unlink()
+    assert "no drums" not in run("score", "est", "--references", "songs").output
+
+
+def test_a_device_that_is_not_there_leaves_no_folder() -> None:
+    _song("songs/a/vocals.wav")
+    _song("est/a/vocals.wav")
+    for words in (["evaluate", "-m", "mixture"], ["score", "est", "--references", "songs"]):
+        assert "--device auto" in run(*words, "--device", "gpu").output
+        assert not Path("results").exists()
+
+
 def _song(path: str) -> Path:
     import numpy as np
     import soundfile
