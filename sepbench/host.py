@@ -61,7 +61,10 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) < cuda:
         return torch.device("cuda", device.index or 0)
     here = ", ".join(["cpu", *(f"cuda:{index}" for index in range(cuda))])
-    raise SepbenchError(f"device {name!r} is not available; this machine has {here}")
+    raise SepbenchError(
+        f"device {name!r} is not available; this machine has {here}: "
+        "--device auto takes the best of them"
+    )
 
 
 def load(separator: Separator, device: torch.device) -> None:

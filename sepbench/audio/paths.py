@@ -29,6 +29,8 @@ def expand(paths: Iterable[str | Path]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for path in paths:
+        if re.match(r"[a-z][a-z0-9+.-]+://", str(path), re.IGNORECASE):
+            raise SepbenchError(f"{path}: an address, not a file; download it and give the file")
         for file in _files(Path(path)):
             found.setdefault(file.resolve(), file)
     return list(found.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -45,8 +46,9 @@ class Writer:
     """Writes float blocks to a wav, flac or ogg file, which appears only when it is complete.
 
     Use it as a context manager: leaving normally puts the file in its place, an exception leaves
-    what was there before. Parent folders are made. ``bit_depth`` is one of `BIT_DEPTHS`; ogg
-    ignores it. The level is kept: whole-number formats clip beyond full scale, and count it.
+    what was there before. Parent folders are made, and removed if they stay empty. ``bit_depth``
+    is one of `BIT_DEPTHS`; ogg ignores it. The level is kept: whole-number formats clip beyond full
+    scale, and count it.
     """
 
     clipped: int = 0
@@ -63,21 +65,25 @@ class Writer:
         self._rate, self._channels = rate, channels
         self._subtype = _SUBTYPES[bit_depth] if BIT_DEPTHS[self._format] else "VORBIS"
         self._temporary = path.with_name(f".{uuid.uuid4().hex}.part")
+        self._new_folders: list[Path] = []
         self._file: soundfile.SoundFile | None = None
 
     def __enter__(self) -> Writer:
         try:
             if self.path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            self._new_folders = [up for up in self.path.parents if not up.exists()]
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # libsndfile would say no more than "system error".
             self._temporary.open("xb").close()
         except OSError as error:
+            self._remove_empty_folders()
             raise self._failure(error) from error
         try:
             self._file = self._create(self._temporary, self._format.upper())
         except SepbenchError:
             self._temporary.unlink()
+            self._remove_empty_folders()
             raise
         return self
 
@@ -97,6 +103,7 @@ class Writer:
             raise self._failure(problem) from problem
         finally:
             self._temporary.unlink(missing_ok=True)
+            self._remove_empty_folders()
 
     def write(self, samples: NDArray[np.float32]) -> None:
         """Append a block ``(channels, samples)``; raises `SepbenchError` where the disk is full."""
@@ -170,6 +177,12 @@ class Writer:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _remove_empty_folders(self) -> None:
+        """Leave no folder behind that was made for a file that was not."""
+        for folder in self._new_folders:
+            with suppress(OSError):
+                folder.rmdir()
 
     def _failure(self, error: BaseException) -> SepbenchError:
         reason = "the disk is full or the file too large"
