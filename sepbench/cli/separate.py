@@ -61,18 +61,23 @@ def command(songs: tuple[str, ...], specs: tuple[str, ...], as_json: bool, **how
     sepbench separate -m hpss song.wav
     sepbench separate -m hpss -m 'repet-sim[recipe=librosa]' album/ -o stems --format flac
 
-    A stem that exists is kept. The level is that of the song; what clips is reported.
+    A stem that exists is kept. The level is that of the song; what clips is reported. Weights that
+    are not here are fetched.
     """
     from sepbench import registry
     from sepbench.audio import expand
     from sepbench.cli.console import fail, fraction, say, show_json, warn
+    from sepbench.cli.weights import bring
     from sepbench.errors import SepbenchError
     from sepbench.separation import Job, Session, plan
 
     if not specs:
         raise click.UsageError("choose a method: -m METHOD; 'sepbench methods' lists them")
     job = Job(**how)
-    orders = plan(expand(songs), registry.resolve_all(specs), job)
+    methods = registry.resolve_all(specs)
+    orders = plan(expand(songs), methods, job)
+    for method in methods:
+        bring(method)
     session = Session(job)
     results: list[dict[str, Any]] = []
     failures = 0

@@ -1,17 +1,139 @@
-"""``sepbench weights``: the weights of trained methods, here, elsewhere and in other formats."""
+"""``sepbench weights``: which weights there are, those from elsewhere, those of other tools."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sepbench.cli import options
+from sepbench.errors import SepbenchError
+
+if TYPE_CHECKING:
+    from sepbench import pretrained
+    from sepbench.registry import Method
+    from sepbench.separator import Separator, WeightFile
+
+_methods = click.argument("specs", nargs=-1, metavar="[METHOD[opt=value,...]...]")
 
 
 @click.group("weights")
 def command() -> None:
-    """Exchange the weights of trained methods with other tools."""
+    """The weights of trained methods: list, fetch and verify them, exchange them with other tools.
+
+    \b
+    sepbench weights list
+    sepbench weights fetch open-unmix 'demucs[model=htdemucs_ft]'
+
+    Fetched files are kept in a cache folder; the environment variable SEPBENCH_CACHE moves it.
+    """
+
+
+@command.command("list")
+@_methods
+@options.json_option
+def list_(specs: tuple[str, ...], as_json: bool) -> None:
+    """List the weight files of all methods, or of some: size, terms, and whether they are here."""
+    _present(list(_rows(specs)), as_json)
+
+
+@command.command("verify")
+@_methods
+@options.json_option
+def verify(specs: tuple[str, ...], as_json: bool) -> None:
+    """Read the files that are here through; a damaged one, or a missing one that was named, fails.
+
+    The hash of a file is what was published; where only its beginning was, what it was when the
+    file came.
+    """
+    rows = list(_rows(specs, read=True))
+    _present(rows, as_json)
+    bad = {"damaged", "missing"} if specs else {"damaged"}
+    if any(row["state"] in bad for row in rows):
+        click.get_current_context().exit(1)
+
+
+@command.command("path")
+@_methods
+@options.json_option
+def path(specs: tuple[str, ...], as_json: bool) -> None:
+    """Print where the weight files of methods lie or belong; without a METHOD, the cache folder."""
+    from sepbench import pretrained
+    from sepbench.cli.console import show_json
+
+    found = [row["path"] for row in _rows(specs)] if specs else [str(pretrained.folder())]
+    if as_json:
+        show_json(found)
+    else:
+        click.echo("\n".join(found))
+
+
+@command.command("fetch")
+@click.argument("specs", nargs=-1, required=True, metavar="METHOD[opt=value,...]...")
+@options.json_option
+def fetch(specs: tuple[str, ...], as_json: bool) -> None:
+    """Download the weights of methods into the cache, each file whole or not at all.
+
+    A download that broke off goes on where it was.
+    """
+    from sepbench import registry
+    from sepbench.cli.console import fail, say, show_json
+
+    done: list[dict[str, Any]] = []
+    failures = 0
+    methods = registry.resolve_all(specs)
+    for method in methods:
+        try:
+            if not any(part.create().weight_files for part in _parts(method)):
+                raise SepbenchError(f"method {method.label} has no weights to fetch")
+            came = bring(method, read=True)
+        except SepbenchError as error:
+            if len(methods) == 1:
+                raise
+            failures += 1
+            fail(str(error))
+            done.append({"method": method.label, "error": str(error)})
+        else:
+            say(
+                f"{method.label}: {len(came)} files fetched" if came else f"{method.label}: is here"
+            )
+            done.append({"method": method.label, "fetched": [str(file) for file in came]})
+    if as_json:
+        show_json(done)
+    if failures:
+        click.get_current_context().exit(1)
+
+
+def bring(method: Method, *, read: bool = False) -> list[Path]:
+    """Fetch what a method, or one of its members, lacks of its weights, and say so.
+
+    What is damaged comes anew only if what is here is ``read``. Returns the files that came. Raises
+    `SepbenchError` for what cannot be fetched.
+    """
+    from sepbench import pretrained
+    from sepbench.cli.console import fraction, say
+
+    came = []
+    for part in _parts(method):
+        separator = part.create()
+        files = [file for file in separator.weight_files if file.url is not None]
+        if all(_state(part.name, file, read) == "here" for file in files):
+            continue
+        size = sum(file.size or 0 for file in files)
+        terms = ", ".join(sorted({file.terms for file in files}))
+        about = f"{len(files)} files, {_megabytes(size)}, {terms}"
+        say(f"fetching the weights of {part.label} ({about}) into {pretrained.folder()}")
+        with fraction() as bar:
+            task = bar.add_task(f"fetching {part.label}", total=None)
+
+            def advance(done: int, total: int | None, task: Any = task, bar: Any = bar) -> None:
+                bar.update(task, completed=done, total=total)
+
+            came += pretrained.bring(separator, on_progress=advance)
+    return came
 
 
 @command.command("import")
@@ -52,3 +174,115 @@ def export(name: str, source: Path, out: Path, as_json: bool) -> None:
         show_json({"format": name, "source": str(source), "out": str(out)})
     else:
         say(f"{out}: made of {source} for {name}")
+
+
+def _parts(method: Method) -> Iterator[Method]:
+    """Yield a method and all its members."""
+    yield method
+    for member in method.members:
+        yield from _parts(member)
+
+
+def _rows(specs: Sequence[str], *, read: bool = False) -> Iterator[dict[str, Any]]:
+    """Yield what is known of each weight file of some methods, or of all there are.
+
+    The state of those that are here is that of their content only if it is ``read``.
+    """
+    from sepbench import pretrained, registry
+
+    for method in registry.resolve_all(specs) if specs else _all_methods():
+        separator = method.create()
+        yield from _shipped(method.label, separator, read)
+        for file in separator.weight_files:
+            place = pretrained.place(method.name, file)
+            yield {
+                "method": method.label,
+                "file": Path(file.file).name,
+                "from": file.url or f"package {file.package}",
+                "path": str(place),
+                "size": place.stat().st_size if place.is_file() else file.size,
+                "terms": file.terms,
+                "sha256": pretrained.expected(method.name, file),
+                "state": _state(method.name, file, read),
+            }
+
+
+def _state(method: str, file: WeightFile, read: bool) -> pretrained.State:
+    """Return the state of a file's content, or only whether it is here."""
+    from sepbench import pretrained
+
+    if read:
+        return pretrained.state(method, file)
+    return "here" if pretrained.is_here(method, file) else "missing"
+
+
+def _shipped(label: str, separator: Separator, read: bool) -> Iterator[dict[str, Any]]:
+    """Yield the file that comes with the plugin itself, if there is one."""
+    import inspect
+
+    from sepbench.fetching import sha256
+
+    with suppress(SepbenchError):
+        weights = separator.weights
+        if weights is None:
+            return
+        place = Path(inspect.getfile(type(separator))).parent / weights.file
+        state = "here" if place.is_file() else "missing"
+        if read and state == "here" and sha256(place) != weights.sha256:
+            state = "damaged"
+        yield {
+            "method": label,
+            "file": place.name,
+            "from": "shipped",
+            "path": str(place),
+            "size": place.stat().st_size if place.is_file() else None,
+            "terms": separator.licence.rpartition("weights ")[2],
+            "sha256": weights.sha256,
+            "state": state,
+        }
+
+
+def _all_methods() -> Iterable[Method]:
+    """Yield every method by its default options, and again for each choice that has other files."""
+    from dataclasses import fields
+
+    from sepbench import registry
+
+    for entry in registry.entries():
+        if entry.separator is None:
+            continue
+        options_type = entry.separator.Options
+        chosen: list[dict[str, Any]] = [
+            {},
+            *(
+                {field.name: choice}
+                for field in fields(options_type)
+                for choice in field.metadata.get("choices") or ()
+            ),
+        ]
+        seen = []
+        for values in chosen:
+            method = registry.variant(entry.separator, values, entry.distribution)
+            files = method.create().weight_files
+            if files not in seen:
+                seen.append(files)
+                yield method
+
+
+def _present(rows: list[dict[str, Any]], as_json: bool) -> None:
+    from rich.table import Table
+
+    from sepbench.cli.console import show, show_json
+
+    if as_json:
+        show_json(rows)
+        return
+    table = Table("method", "file", "size", "terms", "state", "from", box=None)
+    for row in rows:
+        size = _megabytes(row["size"])
+        table.add_row(row["method"], row["file"], size, row["terms"], row["state"], row["from"])
+    show(table)
+
+
+def _megabytes(size: int | None) -> str:
+    return f"{size / 1e6:.1f} MB" if size else "size unknown"

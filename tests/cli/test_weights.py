@@ -1,19 +1,143 @@
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
+import torch
 from click.testing import CliRunner, Result
+from fakes import Calm
 
+from sepbench import pretrained, registry
 from sepbench.cli.main import main
+from sepbench.separator import WeightFile, option
 from sepbench.training import exchange
 
 
+def sepbench(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, ["weights", *(str(argument) for argument in arguments)])
+    return sepbench("weights", *arguments)
+
+
+class Learned(Calm):
+    """The gain of its stem is what its weight file says."""
+
+    name = "learned"
+    licence = "MIT; weights CC0-1.0"
+
+    @dataclass(frozen=True)
+    class Options:
+        size: str = option("small", "which weights", choices=("small", "large"))
+
+    source: Path
+
+    @property
+    def weight_files(self) -> tuple[WeightFile, ...]:  # type: ignore[override]
+        file = self.source / f"{self.options.size}.txt"
+        sha256 = hashlib.sha256(b"0.25" if self.options.size == "small" else b"0.75").hexdigest()
+        return (WeightFile(file.name, sha256, file.as_uri(), size=4, terms="CC0-1.0"),)
+
+    def load(self, device: torch.device) -> None:
+        (file,) = pretrained.checked(self)
+        self.gain = float(file.read_text())
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        return {"vocals": mixture * self.gain}
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, two methods, and a folder from which one of them gets its weights."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "small.txt").write_text("0.25")
+    (source / "large.txt").write_text("0.75")
+    monkeypatch.setattr(Learned, "source", source, raising=False)
+    points = {
+        name: [EntryPoint(name, value, registry.GROUP)]
+        for name, value in {"calm": "fakes:Calm", "learned": f"{__name__}:Learned"}.items()
+    }
+    monkeypatch.setattr(registry, "_points", lambda: points)
+    monkeypatch.setenv("SEPBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("song.wav", np.full((8000, 2), 0.5), 8000, "FLOAT")
+    return tmp_path / "cache" / "weights" / "learned"
+
+
+def states(*words: str) -> dict[str, str]:
+    listed = json.loads(run(*words, "--json").stdout)
+    return {row["method"]: row["state"] for row in listed}
+
+
+def test_every_choice_of_weights_is_listed_fetched_and_verified(cache: Path) -> None:
+    small, large = "learned", "learned[size=large]"
+    assert states("list") == {small: "missing", large: "missing"}
+    assert run("path", small).output == f"{cache / 'small.txt'}\n"
+    fetched = run("fetch", large, "--json")
+    assert fetched.exit_code == 0, fetched.output
+    assert json.loads(fetched.stdout) == [
+        {"method": large, "fetched": [str(cache / "large.txt")]},
+    ]
+    assert states("list") == {small: "missing", large: "here"}
+    assert run("verify").exit_code == 0
+    assert run("verify", small).exit_code == 1
+    (cache / "large.txt").write_text("0.5")
+    assert states("list") == {small: "missing", large: "here"}
+    assert states("verify") == {small: "missing", large: "damaged"}
+    assert run("verify").exit_code == 1
+    assert run("fetch", large).exit_code == 0
+    assert states("verify")[large] == "here"
+    assert "CC0-1.0" in run("list").output
+
+
+def test_without_its_weights_a_method_is_a_row_with_the_cure(cache: Path) -> None:
+    assert "sepbench weights fetch learned" in sepbench("methods").output
+    result = sepbench("evaluate", "--all", "--duration", "1", "--out", "run", "--no-isolate")
+    assert result.exit_code == 0, result.output
+    assert "learned is left out: its weights are not here" in result.output
+    assert not cache.exists()
+
+
+def test_a_method_called_by_name_brings_its_weights(cache: Path) -> None:
+    result = sepbench("separate", "-m", "learned", "song.wav", "--bit-depth", "32f")
+    assert result.exit_code == 0, result.output
+    assert "fetching the weights of learned (1 files, 0.0 MB, CC0-1.0)" in result.output
+    stem, _ = soundfile.read("separated/learned/song/vocals.wav")
+    np.testing.assert_allclose(stem, 0.125)
+    again = sepbench("separate", "-m", "learned", "song.wav", "--overwrite")
+    assert "fetching" not in again.output
+
+
+def test_weights_that_cannot_be_had_are_one_line_or_one_row(cache: Path) -> None:
+    (Learned.source / "small.txt").write_text("0.99")
+    alone = sepbench("separate", "-m", "learned", "song.wav")
+    assert alone.exit_code == 2
+    assert "not the file that was meant" in alone.output
+    (Learned.source / "small.txt").unlink()
+    assert "cannot be fetched" in run("fetch", "learned").output
+    words = ("--duration", "1", "--out", "run", "--no-isolate", "--json")
+    both = sepbench("evaluate", "-m", "learned", "-m", "calm", *words)
+    assert both.exit_code == 1
+    assert "missing weights of learned" in both.output
+    assert (Path("run") / "scores.csv").read_text().count("calm") > 1
+
+
+def test_a_method_without_weights_has_none_to_fetch(cache: Path) -> None:
+    assert "has no weights to fetch" in run("fetch", "calm").output
+    mixed = run("fetch", "calm", "learned", "--json")
+    assert mixed.exit_code == 1
+    assert (cache / "small.txt").is_file()
+    assert run("path").output.strip() == str(cache.parent)
 
 
 class Reversed:
