@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 import string
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from sepbench import audio, host
+import sepbench
+from sepbench import audio, host, origins
 from sepbench.errors import SepbenchError
+from sepbench.fetching import sha256
 from sepbench.registry import Method
 from sepbench.separator import Separator
 from sepbench.stems import with_sums
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from sepbench.blocks import Samples
 
 _CHUNK = 1 << 19
+_BEFORE: dict[origins.Origin, str] = {
+    "same": "kept {}, made of this song in this way before",
+    "unknown": "kept {}, whatever made them; --overwrite makes them anew",
+    "other": "{} had been made of another song or with other settings",
+}
 _FIELDS = {"method", "track", "stem"}
 
 
@@ -82,15 +87,24 @@ class Job:
 
 @dataclass(frozen=True)
 class Written:
-    """What came of one song and method."""
+    """What came of one song and method.
+
+    ``origins`` are those of the files that were there before; all are kept but those of ``other``
+    songs or settings.
+    """
 
     song: Path
     method: str
     files: dict[str, Path]
-    kept: tuple[Path, ...]
-    seconds: float
-    audio_seconds: float
-    warnings: tuple[str, ...]
+    origins: dict[Path, origins.Origin]
+    seconds: float = 0.0
+    audio_seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> list[Path]:
+        """The files that are as they were."""
+        return [path for path, origin in self.origins.items() if origin != "other"]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the same, ready for JSON."""
@@ -99,6 +113,7 @@ class Written:
             "method": self.method,
             "files": {name: str(path) for name, path in self.files.items()},
             "kept": [str(path) for path in self.kept],
+            "renewed": [str(path) for path in self.origins if path not in self.kept],
             "seconds": self.seconds,
             "audio_seconds": self.audio_seconds,
             "warnings": list(self.warnings),
@@ -108,13 +123,14 @@ class Written:
         """Return one line for a person."""
         folder = next(iter(self.files.values())).parent
         made = " ".join(path.name for path in self.files.values() if path not in self.kept)
-        kept = " ".join(path.name for path in self.kept)
         parts = []
         if made:
             speed = self.audio_seconds / self.seconds
             parts.append(f"{made} ({self.seconds:.1f} s, {speed:.3g} times real time)")
-        if kept:
-            parts.append(f"kept {kept}, whatever made them; --overwrite makes them anew")
+        for origin, words in _BEFORE.items():
+            names = " ".join(path.name for path, is_ in self.origins.items() if is_ == origin)
+            if names:
+                parts.append(words.format(names))
         return f"{folder}: {'; '.join(parts)}"
 
 
@@ -147,7 +163,7 @@ def plan(songs: Sequence[Path], methods: Sequence[Method], job: Job) -> list[Ord
             {stem: job.path(method, track, stem) for stem in job.wanted(method)},
             job.path(method, track, "spectrogram").with_suffix(".png"),
         )
-        for song, track in zip(songs, track_names(songs), strict=True)
+        for song, track in zip(songs, audio.track_names(songs), strict=True)
         for method in methods
     ]
     sources = {song.resolve() for song in songs}
@@ -167,32 +183,6 @@ def plan(songs: Sequence[Path], methods: Sequence[Method], job: Job) -> list[Ord
     return orders
 
 
-def track_names(songs: Sequence[Path]) -> list[str]:
-    """Return what to call each song: its file's name, and more of it where two would be alike.
-
-    >>> track_names([Path("a/one.wav"), Path("a/two.stem.mp4")])
-    ['one', 'two']
-    >>> track_names([Path("a/one.wav"), Path("b/one.wav"), Path("b/one.mp3")])
-    ['a - one.wav', 'b - one.wav', 'one.mp3']
-    """
-    choices = [
-        [
-            re.sub(r"\.stem\.mp4$|\.[^.]+$", "", song.name, flags=re.IGNORECASE) or song.name,
-            song.name,
-            f"{song.absolute().parent.name} - {song.name}",
-            str(song),
-        ]
-        for song in songs
-    ]
-    counts = [Counter(names) for names in zip(*choices, strict=True)]
-
-    def unique(names: Sequence[str]) -> str:
-        alone = (name for name, count in zip(names, counts, strict=True) if count[name] == 1)
-        return next(alone, names[-1])
-
-    return [unique(names) for names in choices]
-
-
 class Session:
     """Separates songs one after another; a method stays loaded from song to song."""
 
@@ -200,6 +190,7 @@ class Session:
         self._job = job
         self._device = host.choose_device(job.device)
         self._loaded: dict[str, Separator] = {}
+        self._digests: dict[Path, str] = {}
 
     def separate(
         self,
@@ -209,19 +200,23 @@ class Session:
     ) -> Written:
         """Separate a song and write its stems.
 
-        Stems that exist are kept unless the job says otherwise. ``on_progress`` is called with
-        the seconds done and the seconds there are. Raises `SepbenchError` naming the song.
+        Stems that exist are kept unless the job says otherwise or they are known to be made of
+        another song or in another way. ``on_progress`` is called with the seconds done and the
+        seconds there are. Raises `SepbenchError` naming the song.
         """
         files, job = order.files, self._job
-        kept = tuple(path for path in files.values() if path.is_file() and not job.overwrite)
-        missing = {stem: path for stem, path in files.items() if path not in kept}
-        if not missing:
-            return Written(order.song, order.method.label, files, kept, 0.0, 0.0, ())
-        separator = self._separator(order.method)
-        started = time.perf_counter()
         done = 0
         with ExitStack() as stack:
             reader = stack.enter_context(audio.Reader(order.song))
+            made_of = self._made_of(order)
+            there = [path for path in files.values() if path.is_file() and not job.overwrite]
+            before = {path: origins.origin(path, made_of) for path in there}
+            written = Written(order.song, order.method.label, files, before)
+            missing = {stem: path for stem, path in files.items() if path not in written.kept}
+            if not missing:
+                return written
+            separator = self._separator(order.method)
+            started = time.perf_counter()
             rate, channels = reader.info.rate, reader.info.channels
             total = min(job.duration or math.inf, reader.info.seconds - job.start)
             writers = {
@@ -237,11 +232,30 @@ class Session:
                     writer.write(stems[stem])
                 done += next(iter(part.values())).shape[1]
                 on_progress(done / rate, total)
+        origins.remember(missing.values(), made_of)
         warnings = [f"{order.song}: {note}" for note in reader.notes]
         warnings += [_clipping(writer) for writer in writers.values() if writer.clipped]
-        seconds = time.perf_counter() - started
-        label = order.method.label
-        return Written(order.song, label, files, kept, seconds, done / rate, tuple(warnings))
+        return replace(
+            written,
+            seconds=time.perf_counter() - started,
+            audio_seconds=done / rate,
+            warnings=tuple(warnings),
+        )
+
+    def _made_of(self, order: Order) -> dict[str, Any]:
+        """Return all that decides what is in the files of an order."""
+        song, job = order.song, self._job
+        if song not in self._digests:
+            self._digests[song] = sha256(song)
+        return {
+            "song": song.name,
+            "sha256": self._digests[song],
+            "start": job.start,
+            "duration": job.duration,
+            "bit_depth": job.bit_depth,
+            "sepbench": sepbench.__version__,
+            **order.method.identity(),
+        }
 
     def _separator(self, method: Method) -> Separator:
         if method.label not in self._loaded:

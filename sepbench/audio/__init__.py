@@ -3,7 +3,7 @@
 Samples are float32 ``(channels, samples)`` everywhere, full scale is 1.
 """
 
-from sepbench.audio.paths import SUFFIXES, expand, safe_name
+from sepbench.audio.paths import SUFFIXES, expand, safe_name, track_names
 from sepbench.audio.reading import Audio, AudioInfo, Reader, blocks, info, read
 from sepbench.audio.resampling import StreamResampler, resample, resampled_length
 from sepbench.audio.writing import BIT_DEPTHS, Writer, check_format
@@ -24,4 +24,5 @@ __all__ = [
     "resample",
     "resampled_length",
     "safe_name",
+    "track_names",
 ]

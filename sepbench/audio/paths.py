@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sepbench.errors import SepbenchError
@@ -71,6 +72,32 @@ def natural_order(path: Path) -> list[list[tuple[int, int, str]]]:
         ]
         for part in path.parts
     ]
+
+
+def track_names(songs: Sequence[Path]) -> list[str]:
+    """Return what to call each song: its file's name, and more of it where two would be alike.
+
+    >>> track_names([Path("a/one.wav"), Path("a/two.stem.mp4")])
+    ['one', 'two']
+    >>> track_names([Path("a/one.wav"), Path("b/one.wav"), Path("b/one.mp3")])
+    ['a - one.wav', 'b - one.wav', 'one.mp3']
+    """
+    choices = [
+        [
+            re.sub(r"\.stem\.mp4$|\.[^.]+$", "", song.name, flags=re.IGNORECASE) or song.name,
+            song.name,
+            f"{song.absolute().parent.name} - {song.name}",
+            str(song),
+        ]
+        for song in songs
+    ]
+    counts = [Counter(names) for names in zip(*choices, strict=True)]
+
+    def unique(names: Sequence[str]) -> str:
+        alone = (name for name, count in zip(names, counts, strict=True) if count[name] == 1)
+        return next(alone, names[-1])
+
+    return [unique(names) for names in choices]
 
 
 def safe_name(name: str) -> str:

@@ -37,7 +37,7 @@ def test_every_stem_has_the_song_s_rate_length_channels_and_level() -> None:
     result = run("separate", "-m", "mixture", "song.wav")
     assert result.exit_code == 0, result.output
     original, _ = soundfile.read("song.wav")
-    written = sorted(Path("separated/mixture/song").iterdir())
+    written = sorted(Path("separated/mixture/song").glob("*.wav"))
     assert len(written) == 7
     for path in written:
         stem, rate = soundfile.read(path)
@@ -57,6 +57,45 @@ def test_what_exists_is_kept_until_it_is_to_be_overwritten() -> None:
     assert stem.read_bytes() == b"mine"
     assert run(*words, "--overwrite").exit_code == 0
     assert stem.read_bytes() != b"mine"
+
+
+def test_what_another_song_or_other_settings_made_is_made_anew() -> None:
+    tone(Path("song.wav"))
+    words = ("separate", "-m", "mixture", "song.wav", "--stem", "vocals", "--stem", "bass")
+    stems = [Path("separated/mixture/song", name) for name in ("vocals.wav", "bass.wav")]
+    assert run(*words).exit_code == 0
+    made = json.loads(stems[0].with_name("separated.json").read_text())
+    assert list(made) == ["bass.wav", "vocals.wav"]
+    assert made["bass.wav"]["song"] == "song.wav"
+
+    def changed(*more: object) -> bool:
+        before = [stem.stat().st_mtime_ns for stem in stems]
+        result = run(*words, *more)
+        assert result.exit_code == 0, result.output
+        after = [stem.stat().st_mtime_ns for stem in stems]
+        renewed = [one != other for one, other in zip(before, after, strict=True)]
+        assert len(set(renewed)) == 1
+        assert ("made of another song or with other settings" in result.output) == renewed[0]
+        return renewed[0]
+
+    assert not changed()
+    assert changed("--bit-depth", 16)
+    assert changed("--duration", 0.5)
+    assert not changed("--duration", 0.5)
+    tone(Path("song.wav"), gain=0.3)
+    assert changed("--duration", 0.5)
+
+
+def test_files_of_which_nothing_is_known_are_never_lost() -> None:
+    tone(Path("song.wav"))
+    stem = Path("separated/mixture/song/vocals.wav")
+    stem.parent.mkdir(parents=True)
+    stem.write_bytes(b"mine")
+    stem.with_name("separated.json").write_text("no JSON")
+    result = run("separate", "-m", "mixture", "song.wav", "--stem", "vocals")
+    assert result.exit_code == 0
+    assert "kept vocals.wav, whatever made them" in result.output
+    assert stem.read_bytes() == b"mine"
 
 
 def test_one_bad_song_costs_no_other() -> None:
