@@ -17,9 +17,10 @@ from sepbench.errors import SepbenchError
 
 _WIDTHS = (16, 32, 64, 128, 256, 512)
 
+_RECONSTRUCT = np.empty(0).__reduce__()[0]
 _ARRAYS: list[Any] = [
-    # The module that numpy 1 pickled arrays by has another name in numpy 2.
-    (np.empty(0).__reduce__()[0], "numpy.core.multiarray._reconstruct"),
+    _RECONSTRUCT,
+    (_RECONSTRUCT, "numpy.core.multiarray._reconstruct"),  # As numpy 1 called it.
     (codecs.encode, "_codecs.encode"),
     np.ndarray,
     np.dtype,
@@ -84,9 +85,8 @@ def read_network(path: Path) -> StemNetwork:
         network.load_state_dict(
             _renamed({name: torch.from_numpy(array) for name, array in arrays.items()})
         )
-    except (UnpicklingError, RuntimeError, TypeError, AttributeError, EOFError) as error:
-        reason = str(error).partition("\n")[0]
-        raise SepbenchError(f"{path}: not a network of Spleeter ({reason})") from None
+    except (UnpicklingError, RuntimeError, TypeError, AttributeError, EOFError):
+        raise SepbenchError(f"{path}: not the weights of a network of Spleeter") from None
     return network.eval()
 
 

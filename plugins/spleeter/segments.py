@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sepbench.dsp.masks import soft_mask
+
 FRAMES, BINS = 512, 1024
 """What the networks see at once."""
 
@@ -28,8 +30,7 @@ def mask(voice: nn.Module, rest: nn.Module, magnitudes: torch.Tensor, *, step: i
         seen = magnitudes[:, :BINS, start : start + FRAMES]
         length = seen.shape[-1]
         segment = functional.pad(seen, (0, FRAMES - length)).mT[None].contiguous()
-        loud, other = voice(segment).square(), rest(segment).square()
-        share = (loud + 5e-11) / (loud + other + 1e-10)
+        share = soft_mask(voice(segment), rest(segment))
         weight = _weight(FRAMES - step, start == 0, start == starts[-1]).to(magnitudes)[:length]
         total[..., start : start + length] += share[0].mT[..., :length] * weight
         weights[start : start + length] += weight

