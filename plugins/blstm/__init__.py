@@ -74,4 +74,5 @@ class BLSTM(LearnedMask):
         filled = functional.pad(mixture, (0, -samples % stft.hop))
         spectrum = stft.forward(filled)
         mask = model.song_mask(self._network, spectrum[..., : model.bins, :] / factor)
-        return {"vocals": stft.inverse(spectrum * extend(mask, stft.bins), samples)}
+        voice = stft.inverse(spectrum * extend(mask, stft.bins), filled.shape[-1])
+        return {"vocals": voice[..., :samples]}

@@ -69,7 +69,8 @@ class MaskInference(nn.Module):
 
     def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
         """Return the masks of ``magnitudes``."""
-        decibels = 20 * torch.log10(magnitudes.clamp_min(self.floor))
+        # Squared first, as nussl: bins that hardly vary in training amplify every rounding.
+        decibels = 10 * torch.log10(magnitudes.square().clamp_min(self.floor**2))
         x = self.input_normalization(decibels).flatten(2)
         if self._has_projection:
             projected = self.projection(x)
