@@ -77,13 +77,17 @@ def save(
 
 
 def load_into(network: torch.nn.Module, path: Path) -> None:
-    """Give a network the weights of a file; raise `SepbenchError` where they do not fit."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    """Give a network the weights of a file; raise `SepbenchError` where they do not fit.
 
+    Of a file with more parts than the network has, only the tensors of these parts are read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    wanted = {name.split(".")[0] for name in network.state_dict()}
     try:
-        tensors = load_file(path)
-        network.load_state_dict(tensors)
+        with safe_open(path, "pt") as file:
+            names = [name for name in file.keys() if name.split(".")[0] in wanted]  # noqa: SIM118
+            network.load_state_dict({name: file.get_tensor(name) for name in names})
     except SafetensorError as error:
         raise SepbenchError(f"{path}: damaged weight file ({error})") from None
     except RuntimeError:

@@ -1,0 +1,127 @@
+"""Autoencoders on a nonstationary Gabor transform, after MiXiN (Hanssian 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sepbench.separator import option
+from sepbench.training.learned import Learned, extend
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from .model import CdaeTrainable
+
+_STEMS = ("vocals", "percussive", "harmonic")
+
+
+class Cdae(Learned):
+    """Three networks that hear voice, drums and the rest, and share the mixture out among them."""
+
+    name = "cdae"
+    summary = (
+        "Three autoencoders on bands as wide as the ear's: voice, drums, and what has a pitch."
+    )
+    licence = "MIT; weights CC-BY-NC-SA-4.0"
+    citation = (
+        "Grais, Plumbley: Single Channel Audio Source Separation using Convolutional Denoising "
+        "Autoencoders. GlobalSIP 2017; Hanssian: MiXiN. Music Demixing Workshop 2021"
+    )
+    folder = Path(__file__).parent
+    trainable = "sepbench_plugins.cdae.model:CdaeTrainable"
+    shipped = MappingProxyType({})
+
+    @dataclass(frozen=True)
+    class Options:
+        """What can be tuned."""
+
+        weights: str = option("default", "name of shipped weights, or path of a .safetensors file")
+        full_band: bool = option(
+            True, "continue the masks above the trained band; false: nothing above it"
+        )
+        power: float = option(
+            2.0, "exponent of the Wiener filter that shares out the mixture", minimum=0.1
+        )
+        single_model: bool = option(
+            False, "each network's own magnitudes with the mixture's phase, not shared out"
+        )
+        instrumental: bool = option(
+            False, "no voice in the song: the voice's network is not even loaded"
+        )
+        overlap: float = option(
+            0.25, "share of a chunk that fades into the next; 0: chunks side by side",
+            minimum=0.0, maximum=0.5,
+        )  # fmt: skip
+        batch: int = option(4, "chunks that are worked on at once", minimum=1)
+
+    options: Options
+    _model: CdaeTrainable
+
+    @property
+    def stems(self) -> tuple[str, ...]:  # type: ignore[override]
+        """All three, or two where there is no voice."""
+        return _STEMS[1:] if self.options.instrumental else _STEMS
+
+    @property
+    def grid(self) -> int:  # type: ignore[override]
+        """Samples from one chunk to the next."""
+        size = self._size
+        return size - int(self.options.overlap * size)
+
+    @property
+    def context(self) -> float:  # type: ignore[override]
+        """Seconds of a chunk: none depends on what lies beyond it."""
+        model = self.header["model"]
+        return float(model["samples"]) / float(model["rate"])
+
+    @property
+    def _size(self) -> int:
+        """Samples of a chunk."""
+        return int(self.header["model"]["samples"]) * self._widening
+
+    def build(self) -> nn.Module:
+        """Build the networks of the stems that are wanted."""
+        return self._model.network(self.stems)
+
+    def load(self, device: torch.device) -> None:
+        """Read the weights, and lay out the transform for the band that is wanted."""
+        super().load(device)
+        self._nsgt = self._model.widened(self._widening)
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return the stems, each ``(channels, samples)``; channels are worked on one by one."""
+        from .chunks import in_chunks
+
+        made = in_chunks(
+            mixture,
+            self._stems_of,
+            size=self._size,
+            overlap=self._size - self.grid,
+            batch=self.options.batch,
+        )
+        return dict(zip(self.stems, made, strict=True))
+
+    def _stems_of(self, chunks: torch.Tensor) -> torch.Tensor:
+        """Separate chunks ``(chunks, samples)`` into ``(chunks, stems, samples)``."""
+        import torch
+
+        from .masking import wiener
+
+        bands = self._nsgt.forward(chunks)
+        levels = bands.abs()
+        # A transform over more samples of the same signal is that much larger.
+        magnitudes = self._network(levels[:, : self._model.bands] / self._widening)
+        if not self.options.single_model:
+            masks = extend(wiener(magnitudes, power=self.options.power), self._nsgt.bands)
+            return self._nsgt.inverse(bands[:, None] * masks)
+        heard = magnitudes * self._widening
+        if self._nsgt.bands > self._model.bands:
+            shares = heard / levels[:, None, : self._model.bands].clamp_min(1e-9)
+            above = extend(shares, self._nsgt.bands)[:, :, self._model.bands :]
+            heard = torch.cat([heard, above * levels[:, None, self._model.bands :]], dim=-2)
+        return self._nsgt.inverse(torch.polar(heard, bands.angle()[:, None]))

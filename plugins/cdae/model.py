@@ -1,0 +1,158 @@
+"""How the autoencoders hear, and how they are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from sepbench.dsp.nsgt import Nsgt, bark
+from sepbench.errors import SepbenchError
+from sepbench.training.trainable import Batch, Trainable
+
+from .chunks import in_chunks
+from .masking import bels, segments, wiener
+from .network import PublishedNet, StridedNet
+
+STEMS = ("vocals", "percussive", "harmonic")
+_ARCHITECTURES = ("published", "strided")
+_OBJECTIVES = ("energy", "magnitude")
+
+
+class Autoencoders(nn.ModuleDict):
+    """A network for each stem, none of which knows of the others.
+
+    Shape:
+        input: magnitudes ``(batch, bands, frames)`` of the mixture.
+        output: magnitudes ``(batch, stems, bands, frames)``.
+    """
+
+    def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        """Return the magnitudes of every stem there is a network for."""
+        return torch.stack([network(magnitudes) for network in self.values()], dim=1)
+
+
+class CdaeTrainable(Trainable):
+    """One autoencoder a stem, by the section ``model`` of a config.
+
+    ``architecture`` is ``published`` or ``strided``; ``rate``, ``bands``, ``samples`` and
+    ``frames`` are those of the transform, whose bands are equally spaced in Bark. ``objective``:
+
+    - ``energy``: the logarithm of the energy of the error of the stems after the Wiener filter with
+      ``power``, second by second, and a tenth of that before it;
+    - ``magnitude``: the mean absolute error of each network's magnitudes (MiXiN).
+    """
+
+    method = "cdae"
+    stems = STEMS
+    context = None
+
+    def __init__(self, model: Mapping[str, Any]) -> None:
+        super().__init__(model)
+        rest = dict(model)
+        self.rate = int(rest.pop("rate"))
+        self.bands, self.samples = int(rest.pop("bands")), int(rest.pop("samples"))
+        self.frames = rest.pop("frames", None)
+        self.objective, self.power = rest.pop("objective", "energy"), rest.pop("power", 2.0)
+        self.architecture = rest.pop("architecture")
+        if self.architecture not in _ARCHITECTURES or self.objective not in _OBJECTIVES:
+            raise SepbenchError(
+                f"cdae: architecture is one of {', '.join(_ARCHITECTURES)}, "
+                f"objective one of {', '.join(_OBJECTIVES)}"
+            )
+        self._sizes: dict[str, Any] = rest
+        # The transform has bands at zero and at half the rate of its own.
+        self._scale = bark(0, self.rate / 2, self.bands)[1:-1]
+        self.nsgt = Nsgt(
+            self._scale,
+            rate=self.rate,
+            samples=self.samples,
+            frames=self.frames,
+        )
+
+    def widened(self, factor: int) -> Nsgt:
+        """Return the transform for ``factor`` times the rate.
+
+        Up to half the trained rate its bands are the trained ones; above, they go on at equal
+        distances, the highest that the same frames allow.
+        """
+        if factor == 1:
+            return self.nsgt
+        widest = self.nsgt.frames * self.rate / self.samples
+        count = int(np.ceil((factor - 1) * self.rate / 2 / (0.49 * widest)))
+        above = np.linspace(self.rate / 2, factor * self.rate / 2, count, endpoint=False)
+        return Nsgt(
+            np.concatenate([self._scale, above]),
+            rate=factor * self.rate,
+            samples=factor * self.samples,
+            frames=self.nsgt.frames,
+        )
+
+    def network(self, stems: Iterable[str] = STEMS) -> Autoencoders:
+        """Build the networks of ``stems``."""
+        kind = (
+            partial(PublishedNet, **self._sizes)
+            if self.architecture == "published"
+            else partial(StridedNet, self.bands, **self._sizes)
+        )
+        return Autoencoders({stem: kind() for stem in stems})
+
+    def features(self, mixture: torch.Tensor) -> torch.Tensor:
+        """Return magnitudes ``(batch x chunks, bands, frames)``."""
+        return self._transform(mixture).abs()
+
+    def targets(self, stems: Batch) -> Batch:
+        """Return what the loss compares with, and which stems are known."""
+        bands = torch.stack([self._transform(stems[name]) for name in STEMS], dim=1)
+        chunks = len(bands) // len(stems["known"])
+        known = stems["known"].float().repeat_interleave(chunks, 0)[..., None]
+        if self.objective == "magnitude":
+            return {"magnitudes": bands.abs(), "known": known[..., None]}
+        mixture = bands.sum(1, keepdim=True)
+        return {
+            "mixture": mixture.abs().square(),
+            "stems": segments(bands.abs().square(), self._second),
+            "inner": mixture.real * bands.real + mixture.imag * bands.imag,
+            "known": known,
+        }
+
+    def loss(self, output: torch.Tensor, targets: Batch) -> torch.Tensor:
+        """Return the loss by `objective`, over the stems that are known."""
+        known = targets["known"]
+        if self.objective == "magnitude":
+            return _mean((output - targets["magnitudes"]).abs(), known)
+        given = targets["mixture"], targets["stems"], targets["inner"], self._second
+        together = _mean(bels(wiener(output, power=self.power), *given), known)
+        alone = output / (targets["mixture"].sqrt() + 1e-6)
+        return together + 0.1 * _mean(bels(alone, *given), known)
+
+    def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
+        """Return the stems ``(batch, samples)``, chunks cross-faded over a sixth."""
+
+        def work(chunks: torch.Tensor) -> torch.Tensor:
+            bands = self.nsgt.forward(chunks)
+            masks = wiener(network(bands.abs()), power=self.power)
+            return self.nsgt.inverse(bands[:, None] * masks)
+
+        made = in_chunks(mixture, work, size=self.samples, overlap=self.samples // 6)
+        return dict(zip(STEMS, made, strict=True))
+
+    @property
+    def _second(self) -> int:
+        """Frames in a second."""
+        return max(1, self.nsgt.frames * self.rate // self.samples)
+
+    def _transform(self, signal: torch.Tensor) -> torch.Tensor:
+        """Return the coefficients of signals ``(batch, samples)``, cut into chunks if longer."""
+        padded = functional.pad(signal, (0, -signal.shape[-1] % self.samples))
+        return self.nsgt.forward(padded.view(-1, self.samples))
+
+
+def _mean(values: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    share = known.expand_as(values)
+    return (values * share).sum() / share.sum().clamp_min(1)

@@ -1,0 +1,173 @@
+"""Networks from the magnitudes of a mixture to those of a stem: the published, and a deeper."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class PublishedNet(nn.Module):
+    """A convolutional denoising autoencoder (Grais and Plumbley 2017), as MiXiN has it.
+
+    Shape:
+        input: magnitudes ``(batch, bands, frames)``, bands a multiple of three.
+        output: magnitudes of the stem, not negative, of the same shape.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (1, 12, 20, 30, 40, 30, 20, 12)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(ins, outs, 3, padding=1) for ins, outs in itertools.pairwise(widths)
+        )
+        self.last = nn.Conv2d(widths[-1], 1, 1)
+
+    def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        """Return the stem's magnitudes.
+
+        Rectifying comes after pooling, and the last layer before repeating: the same values, made
+        of fewer.
+        """
+        frames = magnitudes.shape[-1]
+        x = magnitudes[:, None]
+        for depth, conv in enumerate(self.convs):
+            if depth == 6:
+                x = functional.interpolate(x, scale_factor=(1.0, 5.0))
+            x = conv(x)
+            if depth < 2:
+                x = _pool(x, 3 if depth == 0 else 1)
+            x = functional.relu(x)
+        x = functional.relu(self.last(x))
+        return functional.interpolate(x, scale_factor=(3.0, 5.0))[:, 0, :, :frames]
+
+
+def _pool(x: torch.Tensor, rows: int) -> torch.Tensor:
+    """Take the highest of ``rows`` by 5; both ends share a rest of columns, as in Keras."""
+    missing = -x.shape[-1] % 5
+    padded = functional.pad(x, (missing // 2, missing - missing // 2), value=float("-inf"))
+    return functional.max_pool2d(padded, (rows, 5))
+
+
+class StridedNet(nn.Module):
+    """A denoising autoencoder with skips, its finest level a quarter of bands, an eighth of frames.
+
+    Each level has residual 3x3 convolutions and a bottleneck across all its rows; below the
+    deepest, dilated convolutions along time see several seconds. The last layer returns to the
+    transform's own resolution: an offset and a slope of each coefficient's own level.
+
+    Shape:
+        input: magnitudes ``(batch, bands, frames)``, bands a multiple of ``4 * 2^(levels - 1)``;
+        silence fills the frames up to a multiple of `multiple`.
+        output: magnitudes of the stem, between 0 and the input, of the same shape.
+    """
+
+    def __init__(
+        self,
+        bands: int = 256,
+        widths: Sequence[int] = (20, 32, 48),
+        bottleneck: int = 192,
+        dilations: Sequence[int] = (1, 2, 4, 1, 2, 4),
+        squeeze: int = 4,
+    ) -> None:
+        super().__init__()
+        self.multiple = 8 * 2 ** (len(widths) - 1)
+        """Frames come in steps of this many."""
+        rows = [bands // 4 // 2**level for level in range(len(widths))]
+        self.scale = nn.BatchNorm1d(bands)
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, widths[0], (8, 16), stride=(4, 8), padding=(2, 4), bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(),
+        )
+        self.encoder = nn.ModuleList(
+            _Level(width, row, squeeze) for width, row in zip(widths[:-1], rows, strict=False)
+        )
+        pairs = list(itertools.pairwise(widths))
+        self.down = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(i, o, 2, stride=2, bias=False), nn.BatchNorm2d(o), nn.ReLU())
+            for i, o in pairs
+        )
+        self.deepest = _Level(widths[-1], rows[-1], squeeze)
+        self.along_time = _AlongTime(widths[-1] * rows[-1], bottleneck, dilations)
+        self.up = nn.ModuleList(
+            nn.Sequential(
+                nn.ConvTranspose2d(o, i, 2, stride=2, bias=False), nn.BatchNorm2d(i), nn.ReLU()
+            )
+            for i, o in reversed(pairs)
+        )
+        self.decoder = nn.ModuleList(
+            _Level(width, row, squeeze)
+            for width, row in zip(widths[-2::-1], rows[-2::-1], strict=True)
+        )
+        self.head = nn.ConvTranspose2d(widths[0], 2, (8, 16), stride=(4, 8), padding=(2, 4))
+
+    def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        """Return the stem's magnitudes."""
+        frames = magnitudes.shape[-1]
+        padded = functional.pad(magnitudes, (0, -frames % self.multiple))
+        levels = self.scale(torch.log10(padded + 1e-3))
+        x = self.stem(levels[:, None])
+        skips = []
+        for level, down in zip(self.encoder, self.down, strict=True):
+            skips.append(level(x))
+            x = down(skips[-1])
+        x = self.along_time(self.deepest(x))
+        for up, level in zip(self.up, self.decoder, strict=True):
+            x = level(up(x) + skips.pop())
+        offset, slope = self.head(x).unbind(1)
+        share = torch.sigmoid(offset + slope * levels)
+        return magnitudes * share[..., :frames]
+
+
+class _Level(nn.Module):
+    """Two 3x3 convolutions and a squeeze across rows, each added to what came in."""
+
+    def __init__(self, width: int, rows: int, squeeze: int) -> None:
+        super().__init__()
+        self.local = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+        )
+        self.squeeze = nn.Linear(rows, rows // squeeze, bias=False)
+        self.squeeze_norm = nn.BatchNorm2d(width)
+        self.expand = nn.Linear(rows // squeeze, rows, bias=False)
+        self.expand_norm = nn.BatchNorm2d(width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.relu(x + self.local(x))
+        across = functional.relu(self.squeeze_norm(self.squeeze(x.mT).mT))
+        out: torch.Tensor = x + functional.relu(self.expand_norm(self.expand(across.mT).mT))
+        return out
+
+
+class _AlongTime(nn.Module):
+    """Residual dilated convolutions along time over all rows and channels at once."""
+
+    def __init__(self, features: int, width: int, dilations: Sequence[int]) -> None:
+        super().__init__()
+        self.enter = nn.Sequential(
+            nn.Conv1d(features, width, 1, bias=False), nn.BatchNorm1d(width), nn.ReLU()
+        )
+        self.steps = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv1d(width, width, 3, padding=d, dilation=d, bias=False),
+                nn.BatchNorm1d(width),
+                nn.ReLU(),
+            )
+            for d in dilations
+        )
+        self.leave = nn.Conv1d(width, features, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.enter(x.flatten(1, 2))
+        for step in self.steps:
+            y = y + step(y)
+        out: torch.Tensor = x + self.leave(y).view_as(x)
+        return out

@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from numpy.typing import NDArray
+
+from sepbench import host
+from sepbench.errors import SepbenchError
+from sepbench.training import weights
+from sepbench_plugins.cdae import Cdae
+from sepbench_plugins.cdae.chunks import in_chunks
+from sepbench_plugins.cdae.exchange import MODEL, MixinExchange
+from sepbench_plugins.cdae.masking import wiener
+from sepbench_plugins.cdae.model import STEMS, CdaeTrainable
+
+from .songs import noise
+
+CPU = torch.device("cpu")
+CONFIGS = Path(__file__).parents[2] / "configs" / "cdae"
+SMALL = {
+    "architecture": "strided", "rate": 8000, "bands": 64, "samples": 8192, "frames": 512,
+    "widths": [2, 3], "bottleneck": 4, "dilations": [1],
+}  # fmt: skip
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+def weight_file(path: Path, model: Mapping[str, Any], *, but: str = "none") -> Path:
+    """Write first weights of a model to a file, one stem's left out."""
+    torch.manual_seed(0)
+    tensors = CdaeTrainable(model).network().state_dict()
+    for name, tensor in tensors.items():
+        if "last" in name:  # something is heard everywhere
+            tensor.abs_()
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(but)}
+    header = {"method": "cdae", "model": dict(model), "context": None, "trained_on": ["nothing"]}
+    weights.save(path, kept, header, half=False)
+    return path
+
+
+def loaded(file: Path, **options: Any) -> Cdae:
+    separator = Cdae(Cdae.Options(weights=str(file), **options))
+    separator.load(CPU)
+    return separator
+
+
+@torch.inference_mode()
+def separate(separator: Cdae, mixture: torch.Tensor) -> Tensors:
+    return separator.separate(mixture)
+
+
+def snr(expected: NDArray[Any], got: NDArray[Any]) -> float:
+    return float(10 * np.log10((expected**2).sum() / ((expected - got) ** 2).sum()))
+
+
+class Slow:
+    """MiXiN read once more, in numpy, window by window and tap by tap."""
+
+    LENGTH, RATE = 44032, 44100
+
+    def __init__(self) -> None:
+        top = 6 * np.arcsinh(self.RATE / 2 / 600)
+        centres = list(600 * np.sinh(np.linspace(0, top, 96)[1:-1] / 6))
+        mirrored = [self.RATE - f for f in reversed(centres)]
+        p = np.array([0, *centres, self.RATE / 2, *mirrored]) * self.LENGTH / self.RATE
+        sizes = [2 * p[1], *(p[2:] - p[:-2]), self.LENGTH - p[-2]]
+        self.sizes = [max(4, round(size)) for size in sizes]
+        p[94] = (p[93] + p[95]) / 2
+        p[96] = self.LENGTH - p[94]
+        self.centres = [round(place) for place in p]
+        self.frames = max(self.sizes)
+        self.windows = [0.5 + 0.5 * np.cos(2 * np.pi * np.arange(m) / m) for m in self.sizes]
+        self.energy = np.zeros(self.LENGTH)
+        for band, window in enumerate(self.windows):
+            self.energy[self._bins(band)] += self.frames * window**2
+
+    def _bins(self, band: int) -> NDArray[np.int64]:
+        """Bins of a window that is stored with its peak first."""
+        size = self.sizes[band]
+        offset = np.arange(size)
+        offset[(size + 1) // 2 :] -= size
+        return (self.centres[band] + offset) % self.LENGTH
+
+    def _places(self, band: int) -> NDArray[np.int64]:
+        size = self.sizes[band]
+        return np.r_[0 : (size + 1) // 2, self.frames - size // 2 : self.frames]
+
+    def forward(self, chunk: NDArray[Any]) -> NDArray[Any]:
+        spectrum = np.fft.fft(chunk)
+        rows = np.zeros((96, self.frames), complex)
+        for band in range(96):
+            rows[band, self._places(band)] = spectrum[self._bins(band)] * self.windows[band]
+        return np.fft.ifft(rows)
+
+    def inverse(self, bands: NDArray[Any]) -> NDArray[Any]:
+        rows = np.fft.fft(np.concatenate([bands, bands[94:0:-1].conj()]))
+        spectrum = np.zeros(self.LENGTH, complex)
+        for band, row in enumerate(rows):
+            bins = self._bins(band)
+            dual = self.windows[band] / self.energy[bins]
+            spectrum[bins] += row[self._places(band)] * dual * self.frames
+        return np.fft.irfft(spectrum[: self.LENGTH // 2 + 1], self.LENGTH)
+
+    @staticmethod
+    def network(tensors: Mapping[str, NDArray[Any]], image: NDArray[Any]) -> NDArray[Any]:
+        def conv(x: NDArray[Any], name: str) -> NDArray[Any]:
+            kernel, reach = tensors[f"{name}.weight"], tensors[f"{name}.weight"].shape[-1] // 2
+            padded = np.pad(x, ((0, 0), (reach, reach), (reach, reach)))
+            out = np.zeros((len(kernel), *x.shape[1:])) + tensors[f"{name}.bias"][:, None, None]
+            for row in range(kernel.shape[2]):
+                for column in range(kernel.shape[3]):
+                    part = padded[:, row : row + x.shape[1], column : column + x.shape[2]]
+                    out += np.tensordot(kernel[:, :, row, column], part, 1)
+            return np.maximum(out, 0)
+
+        def pool(x: NDArray[Any], rows: int) -> NDArray[Any]:
+            missing = -x.shape[2] % 5
+            x = np.pad(x, ((0, 0), (0, 0), (missing // 2, missing - missing // 2)))
+            return x.reshape(len(x), x.shape[1] // rows, rows, x.shape[2] // 5, 5).max((2, 4))
+
+        x = pool(conv(image[None], "convs.0"), 3)
+        x = pool(conv(x, "convs.1"), 1)
+        for depth in range(2, 6):
+            x = conv(x, f"convs.{depth}")
+        x = conv(x.repeat(5, 2), "convs.6").repeat(3, 1).repeat(5, 2)
+        return conv(x, "last")[0, :, : image.shape[1]]
+
+    def separate(
+        self, tensors: Tensors, song: NDArray[Any], stems: tuple[str, ...], single: bool
+    ) -> dict[str, NDArray[Any]]:
+        count = -(-len(song) // self.LENGTH)
+        padded = np.pad(song.astype(float), (0, count * self.LENGTH - len(song)))
+        made: dict[str, list[NDArray[Any]]] = {stem: [] for stem in stems}
+        for chunk in padded.reshape(count, -1):
+            bands = self.forward(chunk)
+            heard = {}
+            for stem in stems:
+                prefix = f"{stem}."
+                own = {
+                    name.removeprefix(prefix): tensor.double().numpy()
+                    for name, tensor in tensors.items()
+                    if name.startswith(prefix)
+                }
+                heard[stem] = self.network(own, abs(bands))
+            total = sum(e**2 for e in heard.values()) + 1e-7
+            for stem, e in heard.items():
+                kept = e * np.exp(1j * np.angle(bands)) if single else bands * e**2 / total
+                made[stem].append(self.inverse(kept))
+        return {stem: np.concatenate(parts)[: len(song)] for stem, parts in made.items()}
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return weight_file(tmp_path_factory.mktemp("published") / "first.safetensors", MODEL)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"single_model": True}, {"instrumental": True}], ids=["shared", "single", "two"]
+)
+def test_the_published_system_is_as_written_down(published: Path, options: dict[str, bool]) -> None:
+    separator = loaded(published, overlap=0.0, **options)
+    song = 0.3 * noise(1, 50_000)
+    ours = separate(separator, song)
+    tensors = separator._network.state_dict()
+    slow = Slow().separate(
+        tensors, song[0].numpy(), separator.stems, options.get("single_model", False)
+    )
+    assert set(ours) == set(slow)
+    for stem, expected in slow.items():
+        assert snr(expected, ours[stem][0].numpy()) > 80, stem
+
+
+def test_the_published_networks_have_their_parameters() -> None:
+    config = yaml.safe_load((CONFIGS / "published.yaml").read_text())
+    assert config["model"] == MODEL
+    trainable = CdaeTrainable(config["model"])
+    networks = trainable.network()
+    counts = [sum(p.numel() for p in network.parameters()) for network in networks.values()]
+    assert counts == [37_005] * 3
+    samples = int(config["examples"]["seconds"] * 44100)
+    assert trainable.features(torch.zeros(1, samples)).shape == (1, 96, 1948)
+
+
+def test_chunks_side_by_side_or_cross_faded_are_the_song_again() -> None:
+    for samples, overlap in ((1, 0), (64, 16), (65, 16), (1000, 16), (1000, 0), (999, 32)):
+        song = noise(2, samples)
+        whole = in_chunks(song, lambda c: c[:, None].clone(), size=64, overlap=overlap, batch=3)
+        assert torch.allclose(whole[0], song, atol=1e-6)
+
+
+def test_how_many_chunks_are_worked_on_at_once_changes_nothing(published: Path) -> None:
+    song = 0.3 * noise(2, 100_000)
+    one, many = (separate(loaded(published, batch=size), song) for size in (1, 5))
+    for stem in STEMS:
+        assert torch.allclose(one[stem], many[stem], atol=1e-5)
+
+
+def test_blocks_are_the_whole_song(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    separator = loaded(weight_file(tmp_path / "w.safetensors", SMALL), full_band=False)
+    song = 0.3 * noise(1, 40_000)
+    whole = separate(separator, song)
+    monkeypatch.setattr("sepbench.blocks.BLOCK_SECONDS", 1.0)
+    made = host.separate(separator, song.numpy(), rate=8000, device=CPU).stems
+    for stem in STEMS:
+        assert np.abs(made[stem] - whole[stem].numpy()).max() < 1e-5
+
+
+@pytest.mark.parametrize("full_band", [True, False])
+@pytest.mark.parametrize("samples", [100, 5000, 30_001])
+def test_the_stems_are_the_mixture(tmp_path: Path, samples: int, full_band: bool) -> None:
+    file = weight_file(tmp_path / "w.safetensors", SMALL)
+    song = 0.3 * noise(2, samples)
+    stems = separate(loaded(file, full_band=full_band), song)
+    assert torch.allclose(torch.stack(list(stems.values())).sum(0), song, atol=1e-3)
+
+
+def test_in_full_band_the_networks_hear_what_they_heard_in_training(tmp_path: Path) -> None:
+    separator = loaded(weight_file(tmp_path / "w.safetensors", SMALL))
+    assert separator.sample_rate == 48_000
+    time = torch.arange(8192 * 6) / 48_000
+    once = 48_000 / len(time)  # a chunk is one period of what is transformed
+    tone = sum(torch.sin(2 * torch.pi * n * once * time) for n in (300, 900, 2500))
+    own = CdaeTrainable(SMALL)
+    narrow = own.nsgt.forward(tone[::6]).abs()
+    wide = separator._nsgt.forward(tone).abs() / 6
+    assert torch.allclose(wide[: own.bands - 2], narrow[:-2], atol=2e-3 * float(narrow.max()))
+
+
+def test_the_voice_of_an_instrumental_is_not_even_read(tmp_path: Path) -> None:
+    file = weight_file(tmp_path / "w.safetensors", SMALL, but="vocals")
+    assert set(loaded(file, instrumental=True)._network) == {"percussive", "harmonic"}
+    with pytest.raises(SepbenchError, match="do not fit"):
+        loaded(file)
+
+
+def test_a_higher_power_shares_out_harder() -> None:
+    magnitudes = torch.tensor([3.0, 1.0, 0.0]).view(3, 1, 1)
+    assert wiener(magnitudes).flatten().tolist() == pytest.approx([0.9, 0.1, 0.0], abs=1e-6)
+    assert wiener(magnitudes, power=1.0).flatten().tolist() == pytest.approx([0.75, 0.25, 0.0])
+
+
+@pytest.mark.parametrize("objective", ["energy", "magnitude"])
+def test_the_loss_knows_what_is_known(objective: str) -> None:
+    trainable = CdaeTrainable({**SMALL, "objective": objective})
+    stems = {name: noise(2, 8192, seed=seed) for seed, name in enumerate(STEMS)}
+    known = torch.tensor([[True, True, True], [True, False, False]])
+    targets = trainable.targets({**stems, "known": known})
+    truth = torch.stack([trainable.features(stems[name]) for name in STEMS], dim=1)
+    mixture = trainable.features(trainable.mixture(stems))[:, None].expand_as(truth)
+    assert trainable.loss(truth, targets) < trainable.loss(mixture, targets)
+    wrong = truth.clone()
+    wrong[1, 1] = 0.5
+    if objective == "magnitude":
+        assert trainable.loss(wrong, targets) == trainable.loss(truth, targets) == 0
+    wrong[0, 1] = 0
+    assert trainable.loss(wrong, targets) > trainable.loss(truth, targets)
+
+
+def test_keras_models_become_a_weight_file(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    rng = np.random.default_rng(0)
+    shapes = [(1, 12), (12, 20), (20, 30), (30, 40), (40, 30), (30, 20), (20, 12)]
+    kernels = [(3, 3, ins, outs) for ins, outs in shapes] + [(1, 1, 12, 1)]
+    written = {}
+    for number, stem in enumerate(("harmonic", "percussive", "vocal")):
+        with h5py.File(tmp_path / f"{stem}.h5", "w") as file:
+            group = file.create_group("model_weights")
+            names = []
+            for depth, shape in enumerate(kernels):
+                # Keras counts layers of all models on; sorted as text they are out of order.
+                layer = f"conv2d_{8 * number + depth}"
+                kernel = rng.standard_normal(shape).astype(np.float32)
+                written[stem, depth] = kernel
+                own = group.create_group(layer)
+                own.attrs["weight_names"] = [f"{layer}/{name}:0" for name in ("kernel", "bias")]
+                own[f"{layer}/kernel:0"] = kernel
+                own[f"{layer}/bias:0"] = np.zeros(shape[-1], np.float32)
+                names += [layer.encode(), f"pool_{depth}".encode()]
+                group.create_group(f"pool_{depth}").attrs["weight_names"] = np.zeros(0)
+            group.attrs["layer_names"] = names
+    out = tmp_path / "mixin.safetensors"
+    header = MixinExchange().read(tmp_path, out)
+    assert header == weights.read_header(out)
+    network = loaded(out)._network
+    for name, depth, ours in (("vocals", 0, "convs.0"), ("harmonic", 7, "last")):
+        kernel = network[name].get_parameter(f"{ours}.weight").detach().numpy()
+        stem = "vocal" if name == "vocals" else name
+        assert np.array_equal(kernel, written[stem, depth].transpose(3, 2, 0, 1))
+
+    with h5py.File(tmp_path / "vocal.h5", "a") as file:
+        del file["model_weights/conv2d_16"]
+        file["model_weights"].attrs["layer_names"] = names[2:]
+    with pytest.raises(SepbenchError, match="eight convolutions"):
+        MixinExchange().read(tmp_path, out)
+    (tmp_path / "vocal.h5").write_bytes(b"not HDF5")
+    with pytest.raises(SepbenchError, match="not a Keras model"):
+        MixinExchange().read(tmp_path, out)
+    (tmp_path / "vocal.h5").unlink()
+    with pytest.raises(SepbenchError, match="no such file"):
+        MixinExchange().read(tmp_path, out)
+
+
+def test_a_wrong_config_is_one_line() -> None:
+    with pytest.raises(SepbenchError, match="architecture is one of"):
+        CdaeTrainable({**SMALL, "architecture": "vast"})
+    with pytest.raises(SepbenchError, match="objective one of"):
+        CdaeTrainable({**SMALL, "objective": "beauty"})
