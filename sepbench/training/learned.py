@@ -103,9 +103,10 @@ class Learned(Separator):
                 f"{self.weights_file}: damaged, its sha256 is not {self.weights.sha256}"
             )
         module, _, name = self.trainable.partition(":")
-        self._model = getattr(importlib.import_module(module), name)(self.header["model"])
-        # Its first weights are drawn and then replaced: nobody else's random numbers shall change.
+        kind = getattr(importlib.import_module(module), name)
+        # First weights are drawn and then replaced: nobody else's random numbers shall change.
         with torch.random.fork_rng(devices=[]):
+            self._model = kind(self.header["model"])
             network = self.build()
         weights.load_into(network, self.weights_file)
         self._network: nn.Module = network.to(device).eval()

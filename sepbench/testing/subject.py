@@ -1,0 +1,189 @@
+"""A separator under examination: how it is loaded, fed and listened to."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import tempfile
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sepbench import host, registry
+from sepbench.errors import SepbenchError
+from sepbench.registry import Method
+from sepbench.separator import EnsembleSeparator, OracleSeparator, Separator
+from sepbench.stems import with_sums
+from sepbench.testing.sounds import Sound, song
+from sepbench.testing.traces import Traces
+from sepbench.training import weights
+from sepbench.training.config import read_config
+
+ANY_RATE = 44_100
+"""Hz at which a separator that takes any rate is fed."""
+
+
+class Subject:
+    """A method, the device it is examined on, and the longest song it is given, in seconds.
+
+    ``name`` is that under which it is registered, if it is looked at by its name.
+    """
+
+    def __init__(
+        self, method: Method, *, device: str = "cpu", seconds: float = 60.0, name: str = ""
+    ) -> None:
+        self.method = method
+        self.device_name = device
+        self.seconds = seconds
+        self.name = name
+        self.traces: list[str] = []
+        """What of the process the first separation has changed."""
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where it is examined."""
+        return host.choose_device(self.device_name)
+
+    @property
+    def kind(self) -> type[Separator]:
+        """The class."""
+        return self.method.separator
+
+    def declared(self) -> Separator:
+        """Return a separator, not loaded, for what it says about itself."""
+        return self._with_weights.create()
+
+    def fresh(self) -> Separator:
+        """Return a separator that has just been loaded."""
+        separator = self.declared()
+        host.load(separator, self.device)
+        return separator
+
+    def fresh_with(self, **changes: Any) -> Separator:
+        """Return the same with other options, loaded."""
+        chosen = {**vars(self._with_weights.options), **changes}
+        separator = registry.variant(self.kind, chosen).create()
+        host.load(separator, self.device)
+        return separator
+
+    @cached_property
+    def separator(self) -> Separator:
+        """The separator that most facts are about."""
+        return self.fresh()
+
+    @cached_property
+    def is_untrained(self) -> bool:
+        """Whether it is a network that comes without weights and is examined with random ones."""
+        return self._with_weights is not self.method
+
+    @property
+    def rate(self) -> int:
+        """The rate in Hz at which it is fed."""
+        return self.separator.sample_rate or ANY_RATE
+
+    def song(
+        self,
+        seconds: float = 3.0,
+        *,
+        samples: int | None = None,
+        channels: int | None = None,
+        rate: int | None = None,
+        seed: int = 0,
+    ) -> Sound:
+        """Return a song; by default with the rate and as many channels as the separator takes."""
+        rate = rate or self.rate
+        count = round(seconds * rate) if samples is None else samples
+        channels = channels or self.separator.channels or 2
+        return song(samples=count, rate=rate, channels=channels, seed=seed)
+
+    def hear(self, sound: Sound, separator: Separator | None = None) -> dict[str, torch.Tensor]:
+        """Call ``separate`` as the host does and return what it gave, as it is."""
+        sound = sound.to(self.device)
+        return self.call(separator or self.separator, sound.mixture.clone(), sound)
+
+    def call(
+        self, separator: Separator, mixture: torch.Tensor, sound: Sound
+    ) -> dict[str, torch.Tensor]:
+        """Separate this very tensor, which is the mixture of a sound."""
+        if isinstance(separator, EnsembleSeparator):
+            made = self.through_host(sound, separator)
+            return {name: stem for name, stem in made.items() if name != separator.remainder}
+        with torch.inference_mode():
+            if isinstance(separator, OracleSeparator):
+                stems = separator.separate_knowing(mixture, _known(sound))
+            else:
+                stems = separator.separate(mixture)
+        return dict(stems)
+
+    def through_host(
+        self, sound: Sound, separator: Separator | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Return all stems, the remainder among them, as every verb of sepbench gets them."""
+        separated = self.measured(sound, separator)
+        return {name: torch.from_numpy(stem) for name, stem in separated.stems.items()}
+
+    def measured(self, sound: Sound, separator: Separator | None = None) -> host.Separation:
+        """Return the stems and what they cost."""
+        separator = separator or self.separator
+        oracle = isinstance(separator, OracleSeparator)
+        return host.separate(
+            separator,
+            sound.mixture.cpu().numpy(),
+            rate=sound.rate,
+            device=self.device,
+            references={n: s.cpu().numpy() for n, s in _known(sound).items()} if oracle else None,
+        )
+
+    @cached_property
+    def first(self) -> tuple[Sound, dict[str, torch.Tensor]]:
+        """The first song, and what the separator made of it."""
+        traces = Traces()
+        sound = self.song()
+        stems = self.hear(sound)
+        self.traces = traces.left()
+        return sound, stems
+
+    @cached_property
+    def _with_weights(self) -> Method:
+        """The method, with random weights where it is a network that has none yet."""
+        try:
+            _ = self.method.create().sample_rate
+        except SepbenchError:
+            if not hasattr(self.kind, "trainable"):
+                raise
+            self._folder = tempfile.TemporaryDirectory(prefix="sepbench-")
+            file = untrained_weights(self.kind, Path(self._folder.name))
+            options = dataclasses.replace(self.method.options, weights=str(file))
+            return dataclasses.replace(self.method, options=options)
+        return self.method
+
+
+def untrained_weights(separator: Any, folder: Path) -> Path:
+    """Write weights of a network as it is before training, by its default config, and say where.
+
+    They are the same each time. ``separator`` is a class that `sepbench train` could train.
+    """
+    config = read_config(separator.name, "default", folder=separator.folder)
+    module, _, name = separator.trainable.partition(":")
+    trainable = getattr(importlib.import_module(module), name)(config.model)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = trainable.network()
+    header = {
+        "method": separator.name,
+        "model": trainable.model,
+        "context": trainable.context,
+        "trained_on": [],
+        "licence": config.licence,
+    }
+    file = folder / f"{separator.name}.safetensors"
+    weights.save(file, network.state_dict(), header)
+    return file
+
+
+def _known(sound: Sound) -> Mapping[str, torch.Tensor]:
+    """Return the stems of a song and the sums that a data set has of them."""
+    return with_sums(sound.stems)

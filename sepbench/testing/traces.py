@@ -1,0 +1,80 @@
+"""What a separator may leave behind in its process, and must not."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+
+class Traces:
+    """The settings of the process at one moment."""
+
+    def __init__(self) -> None:
+        self._before = _settings()
+
+    def left(self) -> list[str]:
+        """Return what has changed since, each as ``what: before -> now``."""
+        now = _settings()
+        return [f"{k}: {v} -> {now[k]}" for k, v in self._before.items() if now[k] != v]
+
+
+@contextmanager
+def guarded_generators() -> Iterator[list[str]]:
+    """Give a list that holds, afterwards, the global generators that were used or seeded.
+
+    They start in states that nobody seeds by chance, and get their own states back.
+    """
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    cuda = _cuda_generators()
+    used: list[str] = []
+    try:
+        random.seed(982_451_653)
+        np.random.seed(982_451_653)  # noqa: NPY002
+        torch.manual_seed(982_451_653)
+        start = _generators()
+        yield used
+        end = _generators()
+        used += [name for name in end if name not in start or start[name] != end[name]]
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        torch.set_rng_state(before[2])
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)
+
+
+def _generators() -> dict[str, Any]:
+    states = {
+        "random": random.getstate(),
+        "numpy.random": str(np.random.get_state(legacy=False)),  # noqa: NPY002
+        "torch": torch.get_rng_state().tolist(),
+    }
+    if cuda := _cuda_generators():
+        states["torch.cuda"] = [state.tolist() for state in cuda]
+    return states
+
+
+def _cuda_generators() -> list[torch.Tensor]:
+    in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return torch.cuda.get_rng_state_all() if in_use else []
+
+
+def _settings() -> dict[str, Any]:
+    return {
+        "threads of torch": torch.get_num_threads(),
+        "default dtype of torch": torch.get_default_dtype(),
+        "gradients": torch.is_grad_enabled(),
+        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        "precision of matrix products": torch.get_float32_matmul_precision(),
+        "cudnn.benchmark": torch.backends.cudnn.benchmark,
+        "cudnn.deterministic": torch.backends.cudnn.deterministic,
+        "errors of numpy": np.geterr(),
+        "working folder": os.getcwd(),
+        "environment": dict(os.environ),
+    }
