@@ -135,12 +135,14 @@ class _Frame:
         """Return bins, places, window and dual on the device and in the precision of ``like``."""
         key = (like.device, like.dtype)
         if key not in self._copies:
-            self._copies[key] = (
-                self._bins.to(like.device),
-                self._places.to(like.device),
-                self._window.to(like),
-                self._dual.to(like),
-            )
+            # What is made in inference mode could not be used where gradients are wanted later.
+            with torch.inference_mode(False):
+                self._copies[key] = (
+                    self._bins.to(like.device),
+                    self._places.to(like.device),
+                    self._window.to(*key),
+                    self._dual.to(*key),
+                )
         return self._copies[key]
 
 

@@ -70,7 +70,8 @@ class Slices:
         last = self.count(signal.shape[-1]) if last is None else last
         start, stop = first * self.hop - self.overlap, last * self.hop
         pieces = surround(signal, start, stop).unfold(-1, self.length, self.hop)
-        return pieces if self.taper == "synthesis" else pieces * self._window(signal)
+        faded = self.overlap and self.taper != "synthesis"
+        return pieces * self._window(signal) if faded else pieces
 
     def join(self, pieces: torch.Tensor, samples: int) -> torch.Tensor:
         """Return the signal ``(..., samples)`` of all its slices ``(..., slices, length)``."""
@@ -87,7 +88,7 @@ class Slices:
             signal: ``(..., samples)``.
             pieces: ``(..., slices, length)``.
         """
-        if self.taper != "analysis":
+        if self.overlap and self.taper != "analysis":
             pieces = pieces * self._window(pieces)
         count, start = pieces.shape[-2], first * self.hop - self.overlap
         total = pieces.new_zeros(*pieces.shape[:-2], count + 1, self.hop)
@@ -98,7 +99,7 @@ class Slices:
 
     def _window(self, like: torch.Tensor) -> torch.Tensor:
         """Return the window of a slice, or its root."""
-        phase = (torch.arange(self.overlap, dtype=torch.float64) + 0.5) / max(self.overlap, 1)
+        phase = (torch.arange(self.overlap, dtype=torch.float64) + 0.5) / self.overlap
         slope = (0.5 * torch.pi * phase).sin()
         if self.taper != "both":
             slope = slope.square()

@@ -205,6 +205,16 @@ def test_gradients_are_those_of_finite_differences(form):
     assert torch.autograd.gradcheck(masked, (signal, gain))
 
 
+def test_a_transform_used_for_inference_can_be_trained_through():
+    nsgt = Nsgt([3000], samples=100)
+    signal = noise(100, dtype=torch.float32)
+    with torch.inference_mode():
+        nsgt.inverse(nsgt.forward(signal))
+    gain = torch.ones(1, requires_grad=True)
+    nsgt.inverse(gain * nsgt.forward(gain * signal)).square().sum().backward()
+    torch.testing.assert_close(gain.grad, 4 * signal.square().sum(0, keepdim=True))
+
+
 def test_a_mask_leaves_no_trace_of_the_slices():
     """Keep the lower bands: of a low tone, nothing else may be heard where slices meet."""
     nsgt = Nsgt(bark(0, 22050, 24), samples=4096)
