@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,11 +19,12 @@ import numpy as np
 import psutil
 import torch
 from measure import Clock, in_own_process, share_of_peak, table
-from old_nsgt import library_frame
 from threadpoolctl import threadpool_limits
 
 from sepbench.dsp.nsgt import Nsgt, RaggedNsgt, bark
 from sepbench.dsp.slices import Slices
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # where old_nsgt.py is
 
 CHUNK = 44032
 SCALE = bark(0, 22050, 96)
@@ -34,6 +36,8 @@ Method = Callable[[torch.Tensor], torch.Tensor]
 
 def library(form: str) -> Method:
     """Return the library's loop."""
+    from old_nsgt import library_frame
+
     frame = library_frame(SCALE, contest.RATE, CHUNK, matrix=form == "matrix")
 
     def there_and_back(song: torch.Tensor) -> torch.Tensor:
