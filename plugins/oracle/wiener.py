@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import torch
 
+from sepbench.dsp.linear import solve
 from sepbench.dsp.stft import Stft
 
 _FRAMES = 128
@@ -41,7 +42,7 @@ def multichannel(
         ]
         covariance = _mixed(energies, spatial)
         covariance.diagonal(dim1=0, dim2=1).add_(_EPSILON**0.5)
-        whitened = _solve(covariance, spectrum)
+        whitened = solve(covariance, spectrum)
         for estimate, energy, matrix in zip(estimates.values(), energies, spatial, strict=True):
             stem = energy * torch.einsum("abf,bft->aft", matrix, whitened)
             stft.add(estimate, stem.to(torch.complex64), first)
@@ -76,25 +77,3 @@ def _mixed(energies: list[torch.Tensor], spatial: list[torch.Tensor]) -> torch.T
     for energy, matrix in zip(energies[1:], spatial[1:], strict=True):
         total += energy * matrix[..., None]
     return total
-
-
-def _solve(matrix: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
-    """Return ``matrix^-1 vector`` in each bin, for positive definite matrices.
-
-    Elimination needs no pivoting there, and each of its steps runs over all bins at once.
-
-    Shape:
-        matrix: ``(channels, channels, bins, frames)``; vector: ``(channels, bins, frames)``. Both
-            are overwritten.
-    """
-    channels = len(vector)
-    for pivot in range(channels):
-        for row in range(pivot + 1, channels):
-            factor = matrix[row, pivot] / matrix[pivot, pivot]
-            matrix[row, pivot:] -= factor * matrix[pivot, pivot:]
-            vector[row] -= factor * vector[pivot]
-    for pivot in reversed(range(channels)):
-        for column in range(pivot + 1, channels):
-            vector[pivot] -= matrix[pivot, column] * vector[column]
-        vector[pivot] /= matrix[pivot, pivot]
-    return vector

@@ -77,7 +77,8 @@ def path(specs: tuple[str, ...], as_json: bool) -> None:
 def fetch(specs: tuple[str, ...], as_json: bool) -> None:
     """Download the weights of methods into the cache, each file whole or not at all.
 
-    A download that broke off goes on where it was.
+    A download that broke off goes on where it was. Files brought here in another way count too, once
+    they lie where 'sepbench weights path METHOD' says.
     """
     from sepbench import registry
     from sepbench.cli.console import fail, say, show_json
@@ -122,7 +123,8 @@ def bring(method: Method, *, read: bool = False) -> list[Path]:
         files = [file for file in separator.weight_files if file.url is not None]
         if all(_state(part.name, file, read) == "here" for file in files):
             continue
-        size = sum(file.size or 0 for file in files)
+        sizes = [file.size for file in files]
+        size = None if None in sizes else sum(filter(None, sizes))
         terms = ", ".join(sorted({file.terms for file in files}))
         about = f"{len(files)} files, {_megabytes(size)}, {terms}"
         say(f"fetching the weights of {part.label} ({about}) into {pretrained.folder()}")
@@ -270,6 +272,7 @@ def _all_methods() -> Iterable[Method]:
 
 
 def _present(rows: list[dict[str, Any]], as_json: bool) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from sepbench.cli.console import show, show_json
@@ -280,7 +283,9 @@ def _present(rows: list[dict[str, Any]], as_json: bool) -> None:
     table = Table("method", "file", "size", "terms", "state", "from", box=None)
     for row in rows:
         size = _megabytes(row["size"])
-        table.add_row(row["method"], row["file"], size, row["terms"], row["state"], row["from"])
+        table.add_row(
+            escape(row["method"]), row["file"], size, row["terms"], row["state"], row["from"]
+        )
     show(table)
 
 

@@ -97,7 +97,7 @@ def test_every_choice_of_weights_is_listed_fetched_and_verified(cache: Path) -> 
     assert run("verify").exit_code == 1
     assert run("fetch", large).exit_code == 0
     assert states("verify")[large] == "here"
-    assert "CC0-1.0" in run("list").output
+    assert f"{large}  large.txt  0.0 MB  CC0-1.0  here" in run("list").output
 
 
 def test_without_its_weights_a_method_is_a_row_with_the_cure(cache: Path) -> None:

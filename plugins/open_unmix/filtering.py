@@ -1,0 +1,77 @@
+"""From the magnitudes of all stems to their signals, stretch by stretch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from sepbench.dsp.linear import solve
+from sepbench.dsp.stft import Stft
+
+from .network import StemNetwork
+
+_FRAMES = 300
+"""Frames that are filtered on their own, with spatial covariances of their own."""
+
+_LOUDEST = 10.0
+"""Greatest magnitude in a stretch that is filtered as it is; louder ones are scaled down to it."""
+
+_EPSILON = 1e-10
+
+
+def separate(
+    mixture: torch.Tensor, networks: Mapping[str, StemNetwork], *, stft: Stft, iterations: int
+) -> dict[str, torch.Tensor]:
+    """Return the stems of a mixture, each ``(channels, samples)`` as it is.
+
+    The networks follow the whole song; its spectrum is never there as a whole.
+    """
+    blocks = list(stft.blocks(mixture.shape[-1], _FRAMES))
+    followed = {}
+    for stem, network in networks.items():
+        features = [network.encode(stft.forward(mixture, *block).abs()) for block in blocks]
+        followed[stem] = network.follow(torch.cat(features))
+    stems = {stem: torch.zeros_like(mixture) for stem in networks}
+    for first, last in blocks:
+        spectrum = stft.forward(mixture, first, last)
+        gains = [network.decode(followed[stem][first:last]) for stem, network in networks.items()]
+        estimates = refine([gain * spectrum for gain in gains], spectrum, iterations)
+        for signal, estimate in zip(stems.values(), estimates, strict=True):
+            stft.add(signal, estimate, first)
+    return stems
+
+
+def refine(
+    estimates: list[torch.Tensor], mixture: torch.Tensor, iterations: int
+) -> list[torch.Tensor]:
+    """Refine spectra by the multichannel Wiener filter that they imply, again and again.
+
+    Each iteration takes from the estimates the energy ``v`` of a stem in each bin, the mean over
+    channels, and its spatial covariance ``R`` at each frequency; the filtered mixture
+    ``v R (sum_k v_k R_k)^-1 x`` is the next estimate (Uhlich et al., ICASSP 2017).
+
+    Shape:
+        estimates, mixture and results: ``(channels, bins, frames)``, complex.
+    """
+    if iterations == 0:
+        return estimates
+    scale = max(1.0, float(mixture.abs().max()) / _LOUDEST)
+    mixture = mixture / scale
+    estimates = [estimate / scale for estimate in estimates]
+    for _ in range(iterations):
+        energies = [estimate.abs().square().mean(0) for estimate in estimates]
+        spatial = [
+            torch.einsum("abf,cbf->acb", estimate, estimate.conj()) / (energy.sum(-1) + _EPSILON)
+            for estimate, energy in zip(estimates, energies, strict=True)
+        ]
+        covariance = energies[0] * spatial[0][..., None]
+        for energy, matrix in zip(energies[1:], spatial[1:], strict=True):
+            covariance += energy * matrix[..., None]
+        covariance.diagonal(dim1=0, dim2=1).add_(_EPSILON**0.5)
+        whitened = solve(covariance, mixture.clone())
+        estimates = [
+            energy * torch.einsum("acb,cbf->abf", matrix, whitened)
+            for energy, matrix in zip(energies, spatial, strict=True)
+        ]
+    return [estimate * scale for estimate in estimates]
