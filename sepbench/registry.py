@@ -6,7 +6,7 @@ import difflib
 import inspect
 import re
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -67,6 +67,12 @@ class Method:
         if issubclass(self.separator, EnsembleSeparator):
             return self.separator(self.options, [member.create() for member in self.members])
         return self.separator(self.options)
+
+    def parts(self) -> Iterator[Method]:
+        """Yield this method, and its members and theirs."""
+        yield self
+        for member in self.members:
+            yield from member.parts()
 
     def identity(self) -> dict[str, Any]:
         """Return all that decides what it makes of a song, ready for JSON."""
