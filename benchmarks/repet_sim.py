@@ -21,9 +21,9 @@ def sepbench(mixture: torch.Tensor) -> contest.Stems:
 
 def nussl(mixture: torch.Tensor) -> contest.Stems:
     """Separate with nussl at its defaults."""
-    from old_nussl import import_nussl
+    from sepbench_plugins.nussl_bridge import door
 
-    old = import_nussl()
+    old = door.nussl()
     signal = old.AudioSignal(audio_data_array=mixture.numpy(), sample_rate=contest.RATE)
     return {"accompaniment": old.separation.primitive.RepetSim(signal)()[0].audio_data}
 

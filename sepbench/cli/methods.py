@@ -47,6 +47,7 @@ def _describe(entry: Entry) -> dict[str, Any]:
 
 
 def _show_all(described: list[dict[str, Any]]) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from sepbench.cli.console import show
@@ -62,7 +63,8 @@ def _show_all(described: list[dict[str, Any]]) -> None:
                 facts["summary"],
             )
         else:
-            table.add_row(facts["name"], "", "", "", f"not available: {facts['reason']}")
+            reason = escape(f"not available: {facts['reason']}")  # extras stand in brackets
+            table.add_row(facts["name"], "", "", "", reason)
     show(table)
 
 

