@@ -1,4 +1,4 @@
-"""Draws validation SDR over training time for runs of 'sepbench train'.
+"""Draws validation SDR over training time for runs of 'sepbench train', side by side.
 
 python benchmarks/learning_curves.py runs/unet runs/mask-cnn --out docs/learning-curves.png
 """
@@ -6,37 +6,22 @@ python benchmarks/learning_curves.py runs/unet runs/mask-cnn --out docs/learning
 from __future__ import annotations
 
 import argparse
-from itertools import accumulate
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import torch
 
 from sepbench.training import checkpoint
+from sepbench.training.curves import draw_curves
 
 
 def main() -> None:
-    """Draw one panel a run."""
+    """Draw one column a run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    figure, panels = plt.subplots(
-        1, len(given.runs), figsize=(5 * len(given.runs), 3.4), sharey=True, squeeze=False
-    )
-    for panel, run in zip(panels[0], given.runs, strict=True):
-        state = checkpoint.load(run / "last.pt", torch.device("cpu"))
-        history = state["history"]
-        minutes = list(accumulate(epoch["seconds"] / 60 for epoch in history))
-        for source in sorted(set(history[0]) - {"epoch", "loss", "seconds"}):
-            values = [epoch[source] for epoch in history]
-            panel.plot(minutes, values, marker=".", lw=2 if source == "mean" else 1, label=source)
-        panel.set_title(state["method"])
-        panel.set_xlabel("minutes on the clock")
-        panel.grid(alpha=0.3)
-    panels[0][0].set_ylabel("vocals SDR on validation songs, dB")
-    panels[0][0].legend()
-    figure.savefig(given.out, dpi=110, bbox_inches="tight")
+    states = [checkpoint.load(run / "last.pt", torch.device("cpu")) for run in given.runs]
+    draw_curves({state["method"]: state["history"] for state in states}, given.out)
 
 
 if __name__ == "__main__":

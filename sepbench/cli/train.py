@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,8 @@ import click
 
 if TYPE_CHECKING:
     from sepbench.separator import Separator
-    from sepbench.training.loop import Epoch
+    from sepbench.training.cache import Cache
+    from sepbench.training.loop import Epoch, Run
     from sepbench.training.trainable import Trainable
 
 _PLAN = ("epochs", "examples", "batch_size", "learning_rate", "schedule", "seed", "workers")
@@ -62,7 +65,8 @@ def command(
 
     Options that are given replace those of the config. After every epoch the run is scored on songs
     of the split 'val' and saved; stopped at any moment, --resume goes on as if it had never been
-    stopped. Logs for TensorBoard are in OUT/logs.
+    stopped. In the end OUT holds the learning curves as a picture (curves.png) and the scores on
+    songs of all three splits (scores.json). Logs for TensorBoard are in OUT/logs.
     """
     import torch
 
@@ -70,10 +74,11 @@ def command(
     from sepbench.cli.training_data import cache_of
     from sepbench.host import choose_device
     from sepbench.training.config import read_config
-    from sepbench.training.examples import Examples
+    from sepbench.training.curves import draw_curves
     from sepbench.training.export import describe, export
     from sepbench.training.finder import find_learning_rate
     from sepbench.training.loop import Run
+    from sepbench.training.stem_examples import examples_of
     from sepbench.training.validation import passages
 
     if threads:
@@ -86,8 +91,9 @@ def command(
     folder = out or Path("runs") / method
     cache = cache_of(data, folder / "data", trainable.rate)
     plan = config.plan
-    examples = Examples(
-        cache.split("train"), config.recipe, seed=plan.seed, count=plan.epochs * plan.examples
+    count = plan.epochs * plan.examples
+    examples = examples_of(
+        trainable.stems, cache.split("train"), config.recipe, seed=plan.seed, count=count
     )
     run = Run(trainable, plan, folder, choose_device(device), describe(config, cache))
     if find_rate:
@@ -106,7 +112,7 @@ def command(
         def on_step(step: int, loss: float) -> None:
             bar.update(task, completed=step + 1, description=f"{method}  loss {loss:.3f}")
 
-        chosen = passages(cache)
+        chosen = passages(cache, stems=trainable.stems)
         run.train(
             examples,
             chosen,
@@ -117,6 +123,29 @@ def command(
     file = folder / "weights.safetensors"
     export(folder, trainable, file)
     say(f"best: epoch {run.best_epoch}, {best:.2f} dB; weights in {file}")
+    draw_curves({method: run.history}, folder / "curves.png")
+    scores = _split_scores(run, cache)
+    (folder / "scores.json").write_text(json.dumps(scores, indent=1), encoding="utf-8")
+    for split, values in scores.items():
+        say(f"{split:5}  SDR {_decibels(values)}")
+    say(f"curves in {folder / 'curves.png'}, scores in {folder / 'scores.json'}")
+
+
+def _split_scores(run: Run, cache: Cache) -> dict[str, dict[str, float]]:
+    """Return the scores of the best weights on songs of every split that has any with vocals.
+
+    Of the songs that were trained on some will do.
+    """
+    from sepbench.errors import SepbenchError
+    from sepbench.training.validation import passages, validate
+
+    network, scores = run.best_network(), {}
+    for split in ("train", "val", "test"):
+        some = 12 if split == "train" else None
+        with suppress(SepbenchError):  # a split may have no such songs
+            chosen = passages(cache, stems=run.trainable.stems, split=split, songs=some)
+            scores[split] = validate(run.trainable, network, chosen, device=run.device)
+    return scores
 
 
 def _learned(method: str) -> type[Separator]:
@@ -151,10 +180,13 @@ def _builder(separator: Any) -> Callable[[dict[str, Any]], Trainable]:
     return build
 
 
+def _decibels(scores: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.2f}" for name, value in scores.items()) + " dB"
+
+
 def _line(epoch: Epoch, epochs: int) -> str:
-    scores = "  ".join(f"{name} {value:.2f}" for name, value in epoch.scores.items())
     minutes = epoch.seconds * (epochs - epoch.number) / 60
     return (
-        f"epoch {epoch.number}/{epochs}  loss {epoch.loss:.4f}  SDR {scores} dB"
+        f"epoch {epoch.number}/{epochs}  loss {epoch.loss:.4f}  SDR {_decibels(epoch.scores)}"
         f"{'  best' if epoch.is_best else ''}  waited {epoch.waiting:.0%}  {minutes:.0f} min left"
     )

@@ -181,8 +181,7 @@ class Run:
         """
         path = self.folder / "best.pt"
         state = checkpoint.load(path, self.device)
-        network = self.trainable.network().to(self.device)
-        network.load_state_dict(state["weights"])
+        network = self.best_network()
         count = min(batches * self.plan.batch_size, len(examples))
         loader = DataLoader(Subset(examples, range(count)), batch_size=self.plan.batch_size)
         settle(
@@ -196,6 +195,13 @@ class Run:
             state["history"][-1].update(scores)
             checkpoint.save(path, state)
         return float(state["best"])
+
+    def best_network(self) -> nn.Module:
+        """Return a network with the best weights so far, which are in ``best.pt``."""
+        network = self.trainable.network().to(self.device)
+        state = checkpoint.load(self.folder / "best.pt", self.device)
+        network.load_state_dict(state["weights"])
+        return network.eval()
 
     def step(self, stems: Batch, rate: float) -> float:
         """Take one step at a learning rate, and return the loss before it."""

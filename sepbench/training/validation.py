@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -38,15 +39,21 @@ def passages(
     seed: int = 0,
     stems: tuple[str, ...] = ("vocals", "accompaniment"),
     split: str = "val",
+    songs: int | None = None,
 ) -> list[Passage]:
     """Cut passages with voice out of the songs of a split, at most ``each`` from a source.
 
     Songs with single instruments are mixed with the voice at -3 dB over the rest, and their parts
-    summed to ``stems``; those with one accompaniment are taken as they are.
+    summed to ``stems``; those with one accompaniment are taken as they are. ``songs`` limits how
+    many of a source are read.
     """
     samples = int(seconds * cache.rate)
     found: dict[str, list[Passage]] = {}
+    read: Counter[str] = Counter()
     for track in cache.split(split).holding("vocals"):
+        read[track.source] += len(track.parts) > 1
+        if len(track.parts) == 1 or (songs is not None and read[track.source] > songs):
+            continue
         found.setdefault(track.source, []).extend(_cut(track, samples, stems))
     chosen = []
     for source in sorted(found):

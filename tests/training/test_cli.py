@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import soundfile
@@ -14,6 +15,13 @@ model: {architecture: compact, rate: 8000, n_fft: 128, hop: 64, widths: [2, 2], 
 examples: {seconds: 0.512}
 training: {epochs: 1, examples: 4, batch_size: 2, workers: 0}
 licence: CC0-1.0
+"""
+
+CDAE = """
+model: {architecture: strided, rate: 8000, bands: 64, samples: 8192, frames: 512, widths: [2, 3],
+        bottleneck: 4, dilations: [1]}
+examples: {seconds: 1.024}
+training: {epochs: 1, examples: 4, batch_size: 2, workers: 0}
 """
 
 
@@ -38,12 +46,34 @@ def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert "epoch 2/2" in longer.output
     assert "epoch 1/2" not in longer.output
+    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    scores = json.loads((out / "scores.json").read_text())
+    assert set(scores) == {"train", "val", "test"}
+    assert set(scores["test"]) == {"mir1k", "songs", "mean"}
     song = corpus / "songs" / "First" / "vocals.wav"
     method = f"unet[weights={out / 'weights.safetensors'}]"
     separated = run("separate", "-m", method, song, "-o", tmp_path / "stems", "--stem", "vocals")
     assert separated.exit_code == 0, separated.output
     stem = next((tmp_path / "stems").rglob("vocals.wav"))
     assert soundfile.info(stem).frames == soundfile.info(song).frames
+
+
+def test_three_stems_from_folders_named_by_stem(corpus: Path, tmp_path: Path) -> None:
+    config, out = tmp_path / "tiny.yaml", tmp_path / "run"
+    config.write_text(CDAE)
+    trained = run("train", "cdae", "-d", corpus, "-c", config, "-o", out)
+    assert trained.exit_code == 0, trained.output
+    scores = json.loads((out / "scores.json").read_text())
+    assert {"songs vocals", "songs percussive", "songs harmonic", "mir1k vocals"} < set(
+        scores["test"]
+    )
+    song = corpus / "songs" / "First" / "drums.wav"
+    method = f"cdae[weights={out / 'weights.safetensors'}]"
+    separated = run("separate", "-m", method, song, "-o", tmp_path / "stems")
+    assert separated.exit_code == 0, separated.output
+    assert {path.stem for path in (tmp_path / "stems").rglob("*.wav")} == {
+        "vocals", "percussive", "harmonic",
+    }  # fmt: skip
 
 
 def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:

@@ -1,0 +1,37 @@
+"""Learning curves as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+_NO_SCORES = {"epoch", "loss", "seconds"}
+
+
+def draw_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], file: Path) -> None:
+    """Draw validation SDR and training loss over time, a column for each run, into a picture.
+
+    ``histories`` are those of checkpoints: a row an epoch, by the name of the run.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5 * len(histories), 5))
+    panels = figure.subplots(
+        2, len(histories), sharex="col", sharey="row", squeeze=False, height_ratios=(2, 1)
+    )
+    for (name, history), (upper, lower) in zip(histories.items(), panels.T, strict=True):
+        minutes = list(accumulate(epoch["seconds"] / 60 for epoch in history))
+        for key in sorted(set(history[0]) - _NO_SCORES):
+            values = [epoch[key] for epoch in history]
+            upper.plot(minutes, values, marker=".", lw=2 if key == "mean" else 1, label=key)
+        lower.plot(minutes, [epoch["loss"] for epoch in history], marker=".", color="black")
+        upper.set_title(name)
+        upper.legend(fontsize="small")
+        lower.set_xlabel("minutes on the clock")
+        upper.grid(alpha=0.3)
+        lower.grid(alpha=0.3)
+    panels[0, 0].set_ylabel("SDR on validation songs, dB")
+    panels[1, 0].set_ylabel("training loss")
+    figure.savefig(file, dpi=110, bbox_inches="tight")
