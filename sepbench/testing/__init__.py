@@ -21,7 +21,7 @@ from typing import Any
 
 from sepbench import registry
 from sepbench.separator import Separator
-from sepbench.testing.fact import FAILED, NOT_APPLICABLE, Fact, Outcome
+from sepbench.testing.fact import FAILED, NOT_APPLICABLE, NOT_SEEN, Fact, Outcome
 from sepbench.testing.inspection import FACTS, Examination
 from sepbench.testing.subject import Subject
 
@@ -45,7 +45,7 @@ class Check:
                 f"{outcome.fact}\nexpected: {outcome.expected}\ngot: {outcome.got}\n"
                 f"mend: {outcome.cure}"
             )
-        if outcome.status == NOT_APPLICABLE:
+        if outcome.status in (NOT_APPLICABLE, NOT_SEEN):
             raise unittest.SkipTest(outcome.got)
 
 

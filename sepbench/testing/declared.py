@@ -42,7 +42,7 @@ _TRAINED_ON = re.compile(r"[\w.-]+(/[\w.-]+)*")
 _PLACEHOLDERS = {"", "none", "todo", "unknown", "n/a", "-"}
 
 
-@fact(mend="give the plugin a name that no other has", gate=True)
+@fact(mend="give the plugin a name that no other has")
 def registered(subject: Subject) -> str:
     """One entry point of its name."""
     if not subject.name:

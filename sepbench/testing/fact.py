@@ -11,9 +11,10 @@ from sepbench.errors import SepbenchError
 if TYPE_CHECKING:
     from sepbench.testing.subject import Subject
 
-PASSED, FAILED, NOTE, NOT_APPLICABLE = "passed", "failed", "note", "not applicable"
+PASSED, FAILED, NOTE = "passed", "failed", "note"
+NOT_APPLICABLE, NOT_SEEN = "not applicable", "not looked at"
 
-_SHOWN = {PASSED: "ok", FAILED: "FAILED", NOTE: "note", NOT_APPLICABLE: "n/a"}
+_SHOWN = {PASSED: "ok", FAILED: "FAILED", NOTE: "note", NOT_APPLICABLE: "n/a", NOT_SEEN: "-"}
 
 _LONGEST = 60
 """Letters of what is told of a fact that holds."""
@@ -37,7 +38,11 @@ class Note(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one fact: ``passed``, ``failed``, ``note`` or ``not applicable``."""
+    """What came of one fact.
+
+    ``status`` is ``passed``, ``failed``, ``note``, ``not applicable``, or ``not looked at`` where
+    another fact stands in the way.
+    """
 
     fact: str
     status: str
@@ -52,7 +57,7 @@ class Outcome:
     def line(self) -> str:
         """Return one line for a person."""
         shown = f"{_SHOWN[self.status]:6}  {self.fact:14}  "
-        if self.status == NOT_APPLICABLE:
+        if self.status in (NOT_APPLICABLE, NOT_SEEN):
             return f"{shown}{self.got}"
         if self.status == FAILED:
             return f"{shown}expected: {self.expected}; got: {self.got}; mend: {self.cure}"

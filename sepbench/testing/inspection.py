@@ -14,7 +14,7 @@ from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.lane import Died, Lane
 from sepbench.testing import declared, manners, sounding
-from sepbench.testing.fact import FAILED, NOT_APPLICABLE, NOTE, PASSED, Fact, Fault, Outcome
+from sepbench.testing.fact import FAILED, NOT_SEEN, NOTE, PASSED, Fact, Fault, Outcome
 from sepbench.testing.subject import Subject
 
 FACTS: Mapping[str, Fact] = {
@@ -41,7 +41,7 @@ class Examination:
             self._known[fact.name] = (
                 self._look(fact)
                 if shut is None
-                else fact.outcome(NOT_APPLICABLE, f"not looked at, because of {shut.fact}")
+                else fact.outcome(NOT_SEEN, f"because of {shut.fact}: {shut.got}")
             )
         return self._known[fact.name]
 

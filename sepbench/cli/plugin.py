@@ -1,0 +1,110 @@
+"""``sepbench plugin``: makes a new separator for others to use, and checks any."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from sepbench.cli import options
+from sepbench.scaffold import KINDS, LICENCES
+
+
+@click.group("plugin")
+def command() -> None:
+    """Write a separator of your own, and find out whether it keeps to the contract."""
+
+
+@command.command("new")
+@click.argument("name")
+@click.option(
+    "--kind",
+    type=click.Choice(KINDS),
+    default="dsp",
+    show_default=True,
+    help="Signal processing in one module, or a network that 'sepbench train' trains.",
+)
+@click.option("--out", type=options.FOLDER, help="Folder to make.  [default: ./NAME]")
+@click.option(
+    "--licence", type=click.Choice(LICENCES), default="MIT", show_default=True, help="Of the code."
+)
+@click.option("--author", default="", metavar="NAME", help="Who holds the copyright.")
+def new(name: str, kind: str, out: Path | None, licence: str, author: str) -> None:
+    """Make a plugin that separates at once: a package with its test, ready to be installed.
+
+    \b
+    sepbench plugin new centre-cut
+    pip install -e ./centre-cut
+    sepbench evaluate -m centre-cut
+    """
+    from sepbench.cli.console import say
+    from sepbench.scaffold import create
+
+    folder = out or Path(name)
+    for path in create(name, folder, kind=kind, licence=licence, authors=author):
+        click.echo(str(path))
+    where = folder if folder.is_absolute() else f"./{folder}"
+    say(f"next: pip install -e {where} && sepbench plugin check {name}")
+
+
+@command.command("check")
+@click.argument("method", metavar="NAME|MODULE:CLASS")
+@options.device_option
+@click.option(
+    "--timeout",
+    type=options.SECONDS,
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Give up on a fact that takes longer.",
+)
+@click.option(
+    "--seconds",
+    type=options.SECONDS,
+    default=60.0,
+    show_default=True,
+    help="Length of the longest song that is tried.",
+)
+@options.json_option
+def check(method: str, device: str, timeout: float, seconds: float, as_json: bool) -> None:
+    """Look at a separator fact by fact: what was expected, what came, how to mend it.
+
+    \b
+    sepbench plugin check hpss
+    sepbench plugin check 'hpss[margin=2]'
+    sepbench plugin check my_module:MySeparator
+
+    It runs in a process of its own, so a crash or a hang is a failed fact. Exit status 1 where any
+    fact fails.
+    """
+    from sepbench.cli.console import show_json
+    from sepbench.host import choose_device
+    from sepbench.lane import Lane
+    from sepbench.testing.fact import FAILED, NOT_SEEN, PASSED
+    from sepbench.testing.inspection import find, in_a_lane, judge
+
+    sys.path.insert(0, os.getcwd())  # As python -m would find MODULE.
+    target = find(method, device=str(choose_device(device)), seconds=seconds)
+    lane = Lane(judge, timeout=timeout)
+    outcomes = []
+    try:
+        for outcome in in_a_lane(target, lane):
+            outcomes.append(outcome)
+            if not as_json and outcome.status != NOT_SEEN:
+                click.echo(outcome.line())
+    finally:
+        lane.stop()
+    failed = [outcome.fact for outcome in outcomes if outcome.status == FAILED]
+    passed = sum(outcome.status == PASSED for outcome in outcomes)
+    unseen = [outcome for outcome in outcomes if outcome.status == NOT_SEEN]
+    if as_json:
+        facts = [outcome.as_dict() for outcome in outcomes]
+        show_json({"method": method, "passed": passed, "failed": failed, "facts": facts})
+    else:
+        verdict = f"fails {len(failed)}: {', '.join(failed)}" if failed else "fails none"
+        rest = f"; {len(unseen)} were not looked at {unseen[0].got}" if unseen else ""
+        click.echo(f"{method} passes {passed} facts and {verdict}{rest}")
+    if failed:
+        click.get_current_context().exit(1)
