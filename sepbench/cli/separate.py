@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sepbench.cli import options
+from sepbench.presets import PRESETS
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from sepbench.presets import Chosen
     from sepbench.separation import Job, Order
 
 
 @click.command("separate")
 @click.argument("songs", nargs=-1, required=True, metavar="SONG...")
 @options.method_option
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    help="Instead of --method and --stem: the best method here for a purpose, and its stem.",
+)
 @click.option(
     "-o",
     "--out",
@@ -54,11 +61,18 @@ if TYPE_CHECKING:
 @click.option("--spectrogram", is_flag=True, help="Draw mixture, stems and masks beside the stems.")
 @click.option("--overwrite", is_flag=True, help="Make stems anew that exist already.")
 @options.json_option
-def command(songs: tuple[str, ...], specs: tuple[str, ...], as_json: bool, **how: Any) -> None:
+def command(
+    songs: tuple[str, ...],
+    specs: tuple[str, ...],
+    preset: str | None,
+    as_json: bool,
+    **how: Any,
+) -> None:
     """Separate SONGs (files, globs or folders) into stems.
 
     \b
     sepbench separate -m hpss song.wav
+    sepbench separate --preset karaoke song.wav
     sepbench separate -m hpss -m 'repet-sim[recipe=librosa]' album/ -o stems --format flac
 
     A stem that exists is kept. The level is that of the song; what clips is reported. Weights that
@@ -69,10 +83,22 @@ def command(songs: tuple[str, ...], specs: tuple[str, ...], as_json: bool, **how
     from sepbench.cli.console import fail, fraction, say, show_json, warn
     from sepbench.cli.weights import bring
     from sepbench.errors import SepbenchError
+    from sepbench.presets import choose
     from sepbench.separation import Job, Session, plan
 
-    if not specs:
-        raise click.UsageError("choose a method: -m METHOD; 'sepbench methods' lists them")
+    if not specs and preset is None:
+        raise click.UsageError(
+            "choose a method: -m METHOD, or --preset; 'sepbench methods' lists them"
+        )
+    about: dict[str, Any] = {}
+    if preset is not None:
+        if specs or how["stems"]:
+            raise click.UsageError(
+                "--preset chooses method and stem; leave --method and --stem out"
+            )
+        chosen = choose(preset)
+        specs, how["stems"] = (chosen.choice.spec,), (chosen.choice.stem,)
+        about = _about(preset, chosen)
     job = Job(**how)
     methods = registry.resolve_all(specs)
     orders = plan(expand(songs), methods, job)
@@ -97,9 +123,9 @@ def command(songs: tuple[str, ...], specs: tuple[str, ...], as_json: bool, **how
                 failures += 1
                 fail(str(error))
                 facts = {"song": str(order.song), "method": order.method.label}
-                results.append({**facts, "error": str(error)})
+                results.append({**facts, **about, "error": str(error)})
             else:
-                results.append(written.as_dict())
+                results.append({**written.as_dict(), **about})
                 for line in written.warnings:
                     warn(line)
                 say(written.line())
@@ -112,6 +138,17 @@ def command(songs: tuple[str, ...], specs: tuple[str, ...], as_json: bool, **how
         show_json(results)
     if failures:
         click.get_current_context().exit(1 if failures < len(orders) else 2)
+
+
+def _about(preset: str, chosen: Chosen) -> dict[str, Any]:
+    """Say which method a preset comes down to and why; return the same for programs."""
+    from sepbench.cli.console import say
+
+    say(f"{preset}: {chosen.choice.stem} by {chosen.method.label}; {chosen.choice.why}")
+    for spec, reason in chosen.passed_over.items():
+        say(f"  {spec} would come before: {reason}")
+    passed_over = chosen.passed_over
+    return {"preset": preset, "why": chosen.choice.why, "passed_over": passed_over}
 
 
 def _draw(order: Order, job: Job) -> Path:

@@ -29,6 +29,7 @@ def run(*words: object) -> Result:
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEPBENCH_CACHE", str(tmp_path / "cache"))
     return tmp_path
 
 
@@ -224,6 +225,25 @@ def test_songs_of_which_none_can_be_read_are_status_2() -> None:
     for name in ("one.wav", "two.wav"):
         Path("songs", name).write_text("this is no audio")
     assert run("separate", "-m", "mixture", "songs").exit_code == 2
+
+
+def test_a_preset_writes_its_one_stem_and_says_why() -> None:
+    tone(Path("song.wav"))
+    result = run("separate", "--preset", "drums", "song.wav", "--json")
+    assert result.exit_code == 0, result.output
+    (facts,) = json.loads(result.stdout)
+    (stem,) = facts["files"]
+    assert (facts["preset"], stem) == ("drums", "percussive")
+    assert facts["why"] in result.stderr
+    assert f"drums: percussive by {facts['method']}" in result.stderr
+    assert [path.name for path in Path("separated").rglob("*.wav")] == ["percussive.wav"]
+
+
+@pytest.mark.parametrize("more", [["-m", "hpss"], ["--stem", "drums"]])
+def test_a_preset_leaves_nothing_to_choose(more: list[str]) -> None:
+    result = run("separate", "--preset", "karaoke", *more, "song.wav")
+    assert result.exit_code == 2
+    assert "leave --method and --stem out" in result.output
 
 
 def test_a_picture_is_drawn_beside_the_stems() -> None:
