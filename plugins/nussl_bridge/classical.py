@@ -155,7 +155,7 @@ class FT2D(NusslSeparator):
 class RPCA(NusslSeparator):
     """Robust principal components: the background has low rank, the voice is sparse.
 
-    Time grows with the length times the square of the bins: half a minute for six seconds.
+    Slow: its time grows with the length times the square of the bins.
     """
 
     name = "nussl-rpca"

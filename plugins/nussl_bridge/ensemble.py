@@ -12,15 +12,15 @@ from .base import NusslSeparator
 
 
 class Ensemble(NusslSeparator):
-    """Primitive clustering: bins on which 2DFT, REPET-SIM and HPSS agree go together.
+    """Primitive clustering: bins of which 2DFT and REPET-SIM say alike go together.
 
-    Each bin is a point: what the foreground masks of 2DFT and REPET-SIM and the harmonic mask of
-    HPSS are there. K-means begins at all zeros, the background, and all ones, the foreground, so
-    that its clusters bear names and come out the same each time.
+    Each bin is a point: what the foreground masks of both are there. K-means begins at all zeros,
+    the background, and all ones, the foreground, so that its clusters bear names and come out the
+    same each time.
     """
 
     name = "nussl-ensemble"
-    summary = "nussl's clustering of what 2DFT, REPET-SIM and HPSS say of each bin."
+    summary = "nussl's clustering of what 2DFT and REPET-SIM say of each bin."
     citation = (
         "Seetharaman: Bootstrapping the Learning Process for Computer Audition. "
         "Northwestern University 2019"
@@ -43,18 +43,16 @@ class Ensemble(NusslSeparator):
     def build(self, nussl: ModuleType, signal: Any) -> Any:
         """Return nussl's ``EnsembleClustering``."""
         primitive = nussl.separation.primitive
-        members = [primitive.FT2D(signal), primitive.RepetSim(signal), primitive.HPSS(signal)]
-        weights, foregrounds = [3, 3, 1], [[1], [1], [0]]
+        members = [primitive.FT2D(signal), primitive.RepetSim(signal)]
         return nussl.separation.composite.EnsembleClustering(
             signal,
             2,
             members,
-            weights=weights,
-            returns=foregrounds,
+            returns=[[1] for _ in members],
             percentile=self.options.percentile,
             beta=self.options.beta,
             mask_type=self.options.mask_type,
-            init=[[0.0] * sum(weights), [1.0] * sum(weights)],
+            init=[[0.0 for _ in members], [1.0 for _ in members]],
             n_init=1,
             random_state=0,
         )
