@@ -77,8 +77,8 @@ def path(specs: tuple[str, ...], as_json: bool) -> None:
 def fetch(specs: tuple[str, ...], as_json: bool) -> None:
     """Download the weights of methods into the cache, each file whole or not at all.
 
-    A download that broke off goes on where it was. Files brought here in another way count too, once
-    they lie where 'sepbench weights path METHOD' says.
+    A download that broke off goes on where it was. Files that came here in another way count too,
+    once they lie where 'sepbench weights path METHOD' says.
     """
     from sepbench import registry
     from sepbench.cli.console import fail, say, show_json
@@ -88,7 +88,7 @@ def fetch(specs: tuple[str, ...], as_json: bool) -> None:
     methods = registry.resolve_all(specs)
     for method in methods:
         try:
-            if not any(part.create().weight_files for part in _parts(method)):
+            if not any(part.create().weight_files for part in method.parts()):
                 raise SepbenchError(f"method {method.label} has no weights to fetch")
             came = bring(method, read=True)
         except SepbenchError as error:
@@ -118,7 +118,7 @@ def bring(method: Method, *, read: bool = False) -> list[Path]:
     from sepbench.cli.console import fraction, say
 
     came = []
-    for part in _parts(method):
+    for part in method.parts():
         separator = part.create()
         files = [file for file in separator.weight_files if file.url is not None]
         if all(_state(part.name, file, read) == "here" for file in files):
@@ -176,13 +176,6 @@ def export(name: str, source: Path, out: Path, as_json: bool) -> None:
         show_json({"format": name, "source": str(source), "out": str(out)})
     else:
         say(f"{out}: made of {source} for {name}")
-
-
-def _parts(method: Method) -> Iterator[Method]:
-    """Yield a method and all its members."""
-    yield method
-    for member in method.members:
-        yield from _parts(member)
 
 
 def _rows(specs: Sequence[str], *, read: bool = False) -> Iterator[dict[str, Any]]:

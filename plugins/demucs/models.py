@@ -1,0 +1,112 @@
+"""Models of the package demucs: read from tensors alone, applied without chance."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import random
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from demucs.apply import BagOfModels, apply_model
+from demucs.demucs import Demucs
+from demucs.hdemucs import HDemucs
+from demucs.htdemucs import HTDemucs
+from safetensors import SafetensorError, safe_open
+
+from sepbench.errors import SepbenchError
+
+_CLASSES: dict[str, type[torch.nn.Module]] = {
+    f"{kind.__module__}.{kind.__name__}": kind for kind in (Demucs, HDemucs, HTDemucs)
+}
+_SCALAR = np.float64(0).__reduce__()[0]
+_PLAIN: list[Any] = [
+    *_CLASSES.values(),
+    Fraction,
+    _SCALAR,
+    (_SCALAR, "numpy.core.multiarray.scalar"),  # As numpy 1 called it.
+    np.dtype,
+    type(np.dtype(np.float64)),
+]
+"""All that a packaged model may hold beside tensors: its class, and numbers."""
+
+
+def read_bag(
+    paths: Sequence[Path], weights: Sequence[Sequence[float]] | None, segment: float | None
+) -> BagOfModels:
+    """Return the models of some files as one; raise `SepbenchError` where one is none."""
+    models = [read_model(path) for path in paths]
+    return BagOfModels(models, [list(row) for row in weights] if weights else None, segment).eval()
+
+
+def read_model(path: Path) -> Any:
+    """Return the model of a ``.safetensors`` file, or of a packaged one, of which no code is run.
+
+    Raises `SepbenchError` where the file holds anything but a model of demucs.
+    """
+    try:
+        kind, arguments, options, state = (
+            _from_tensors(path) if path.suffix == ".safetensors" else _from_package(path)
+        )
+        known = inspect.signature(kind).parameters
+        model = kind(*arguments, **{k: v for k, v in options.items() if k in known})
+        model.load_state_dict(state)
+    except (
+        SafetensorError, UnpicklingError, RuntimeError, KeyError, TypeError, ValueError, EOFError,
+    ):  # fmt: skip
+        raise SepbenchError(f"{path}: not a model of demucs that can be read") from None
+    return model.eval()
+
+
+def apply(
+    models: BagOfModels, mixture: torch.Tensor, *, overlap: float, shifts: int
+) -> dict[str, torch.Tensor]:
+    """Return the stems of a mixture, each ``(2, samples)`` as it is.
+
+    The models get the song with its mean taken off and its deviation made one, as in training.
+    """
+    middle = mixture.mean(0)
+    mean, deviation = middle.mean(), middle.std(correction=int(len(middle) > 1)) + 1e-8
+    # The package draws its shifts from the random numbers of the whole program.
+    before = random.getstate()
+    random.seed(0)
+    try:
+        made = apply_model(
+            models, ((mixture - mean) / deviation)[None], shifts=shifts, overlap=overlap
+        )[0]
+    finally:
+        random.setstate(before)
+    return dict(zip(models.sources, made * deviation + mean, strict=True))
+
+
+def _from_tensors(path: Path) -> tuple[Any, list[Any], dict[str, Any], Mapping[str, Any]]:
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata()
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    kind = _CLASSES[header["klass"]]
+    return kind, _decoded(header["args"]), _decoded(header["kwargs"]), state
+
+
+def _from_package(path: Path) -> tuple[Any, list[Any], dict[str, Any], Mapping[str, Any]]:
+    with torch.serialization.safe_globals(_PLAIN):
+        package = torch.load(path, map_location="cpu", weights_only=True)
+    kind = package["klass"]
+    if kind not in _CLASSES.values():
+        raise TypeError(kind)
+    return kind, package["args"], package["kwargs"], package["state"]
+
+
+def _decoded(text: str) -> Any:
+    """Return what JSON says, and fractions where it has them in parts."""
+
+    def whole(value: dict[str, Any]) -> Any:
+        if value.get("_type") == "fraction":
+            return Fraction(value["numerator"], value["denominator"])
+        return value
+
+    return json.loads(text, object_hook=whole)
