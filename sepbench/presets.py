@@ -24,7 +24,7 @@ class Choice:
     @property
     def why(self) -> str:
         """The reason with the score, for a person."""
-        measured = f"{self.stem} {self.score or 0:.2f} dB SDR on the built-in excerpt"
+        measured = f"{self.score or 0:.2f} dB SDR on the built-in excerpt"
         return ", ".join(filter(None, [self.reason, measured if self.score is not None else ""]))
 
 

@@ -55,7 +55,6 @@ def boxplot(
         )
     flags = ("oracle", "trained_on_this", "published")
     scores = scores.assign(**{flag: scores[flag].eq(True) for flag in flags})
-    failures = scores[scores["error"].notna() & scores["error"].ne("")]
     drawn = scores[
         scores["protocol"].eq(protocol)
         & scores["metric"].eq(metric)
@@ -70,7 +69,7 @@ def boxplot(
     panels = [panel(stem, rows, rules) for stem, rows in by_stem.items()]
     boxes = max(shown.most for shown in panels) >= BOX_FROM
     words = [
-        *caption(pd.concat(by_stem.values()), failures, protocol=rules, metric=metric, boxes=boxes),
+        *caption(pd.concat(by_stem.values()), scores, protocol=rules, metric=metric, boxes=boxes),
         *remarks,
     ]
     title = f"{metric} by stem and method, protocol {protocol}"

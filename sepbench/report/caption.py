@@ -14,15 +14,18 @@ DAGGER = "†"
 
 
 def caption(
-    scores: pd.DataFrame, failures: pd.DataFrame, *, protocol: Protocol, metric: str, boxes: bool
+    scores: pd.DataFrame, run: pd.DataFrame, *, protocol: Protocol, metric: str, boxes: bool
 ) -> Iterator[str]:
     """Yield the sentences below a boxplot.
 
-    ``scores`` are the rows that are drawn and ``failures`` those of the same run that have an
-    error; ``boxes`` is false where so few tracks are drawn that each is a point.
+    ``scores`` are the rows that are drawn, ``run`` all rows of the same run, failures and tracks
+    without a score among them; ``boxes`` is false where so few tracks are drawn that each is a
+    point.
     """
     own = scores[~scores["published"]]
-    tracks = _tracks(own, failures, scores)
+    failures = run[run["error"].notna() & run["error"].ne("")]
+    ours = run[~run["published"]]
+    tracks = sorted(set((ours if len(ours) else run)["track"]))
     yield f"{metric} in dB, protocol {protocol.id}: {protocol.caption}."
     yield f"Data set {_data_set(own, scores)}: {_counted(len(tracks))}{_named(tracks)}."
     yield _marks(boxes, scores["track"].nunique(), protocol)
@@ -41,11 +44,6 @@ def caption(
         yield f"{DAGGER} trained on tracks of this very set: not comparable."
     if scores["published"].any():
         yield published.caption(*own["dataset"].unique())
-
-
-def _tracks(own: pd.DataFrame, failures: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
-    names = pd.concat([own["track"], failures["track"]])
-    return sorted(set(names if len(names) else scores["track"]))
 
 
 def _data_set(own: pd.DataFrame, scores: pd.DataFrame) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ SUMMARY_COLUMNS = (
     "label method options oracle trained_on_this published stem set metric protocol statistic "
     "value improvement tracks failed frames_used seconds_per_second peak_memory_mb error"
 ).split()
-"""Columns of ``summary.csv``; ``seconds_per_second`` is processing time over length of audio."""
+"""Columns of ``summary.csv``; ``tracks`` counts those with a score, ``seconds_per_second`` is
+processing time over length of audio."""
 
 
 def scores(records: Iterable[Record]) -> pd.DataFrame:
@@ -161,7 +163,7 @@ def _summary_rows(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
                     "statistic": statistic,
                     "value": value,
                     "improvement": _improvement(pairs, protocol, value, statistic),
-                    "tracks": len(pairs),
+                    "tracks": sum(isfinite(protocol.of_track(scores)) for scores, _ in pairs),
                     "frames_used": used([score for pair in pairs for score in pair[0]]),
                 }
 

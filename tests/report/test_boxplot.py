@@ -99,6 +99,15 @@ def test_caption_names_protocol_data_and_tracks_and_what_is_missing(run):
     assert written.count("49") == 1
 
 
+def test_a_track_that_is_silent_to_all_is_counted_and_has_no_score(run):
+    scores = run({"unet": 4.0, "hpss": 2.0}, TRACKS[:6], ("vocals", "drums"))
+    scores.loc[scores["track"] == TRACKS[0], "value"] = np.nan
+    scores.loc[(scores["track"] == TRACKS[1]) & (scores["stem"] == "drums"), "value"] = np.nan
+    text = caption(boxplot(scores))
+    assert "musdb18, subset test: 6 tracks" in text
+    assert "silent stem: vocals 1 (hpss, unet); drums 2 (hpss, unet)" in text
+
+
 def test_scores_in_other_sets_of_stems_are_named(run):
     four = run({"unet": 4.0}, TRACKS[:6], FOUR)
     two = run({"hpss": 1.0, "repet-sim": 2.0}, TRACKS[:6], ("vocals", "accompaniment"))

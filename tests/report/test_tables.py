@@ -74,6 +74,13 @@ def test_each_protocol_aggregates_in_its_own_way() -> None:
     assert value(summary, "sisec18", "peak_memory_mb") == 3.0
 
 
+def test_a_silent_track_runs_and_is_scored_on_the_others() -> None:
+    silent = record("d", [NAN, NAN], [NAN, NAN], NAN)
+    summary = tables.summary([*RECORDS, silent])
+    assert set(summary["tracks"]) == {3}
+    assert value(summary, "sisec18") == value(tables.summary(RECORDS), "sisec18")
+
+
 def test_a_failure_is_one_row_and_counts_as_no_track() -> None:
     failed = Record("some", "test", "d", "method[power=2]", "method", {}, "", {}, error="why")
     scores = tables.scores([*RECORDS, failed])
