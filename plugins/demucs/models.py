@@ -54,7 +54,8 @@ def read_model(path: Path) -> Any:
             _from_tensors(path) if path.suffix == ".safetensors" else _from_package(path)
         )
         known = inspect.signature(kind).parameters
-        model = kind(*arguments, **{k: v for k, v in options.items() if k in known})
+        with torch.random.fork_rng(devices=[]):
+            model = kind(*arguments, **{k: v for k, v in options.items() if k in known})
         model.load_state_dict(state)
     except (
         SafetensorError, UnpicklingError, RuntimeError, KeyError, TypeError, ValueError, EOFError,

@@ -64,13 +64,14 @@ def read_network(path: Path) -> StemNetwork:
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
         seen, hidden = len(tensors["input_mean"]), len(tensors["fc1.weight"])
-        network = StemNetwork(
-            bins=len(tensors["output_mean"]),
-            seen=seen,
-            channels=tensors["fc1.weight"].shape[1] // seen,
-            hidden=hidden,
-            layers=sum(name.startswith("lstm.weight_hh") for name in tensors) // 2,
-        )
+        with torch.random.fork_rng(devices=[]):
+            network = StemNetwork(
+                bins=len(tensors["output_mean"]),
+                seen=seen,
+                channels=tensors["fc1.weight"].shape[1] // seen,
+                hidden=hidden,
+                layers=sum(name.startswith("lstm.weight_hh") for name in tensors) // 2,
+            )
         network.load_state_dict({k: v for k, v in tensors.items() if k not in _NOT_OURS})
     except (
         UnpicklingError,

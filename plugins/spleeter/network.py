@@ -78,7 +78,8 @@ def read_network(path: Path) -> StemNetwork:
 
     Raises `SepbenchError` where the file holds anything else.
     """
-    network = StemNetwork()
+    with torch.random.fork_rng(devices=[]):
+        network = StemNetwork()
     try:
         with torch.serialization.safe_globals(_ARRAYS):
             arrays = torch.load(path, weights_only=True)

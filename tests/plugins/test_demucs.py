@@ -85,11 +85,13 @@ def test_each_model_of_a_bag_counts_as_its_weights_say(files: list[Path]) -> Non
 
 
 def test_chance_has_no_part_in_it(files: list[Path]) -> None:
-    song, models = noise(2, 30_000), read_bag(files[:1], None, None)
-    before = random.getstate()
+    song = noise(2, 30_000)
+    before, chance = random.getstate(), torch.get_rng_state()
+    models = read_bag(files[:1], None, None)
     with torch.inference_mode():
         first = apply(models, song, overlap=0.25, shifts=2)
         assert random.getstate() == before
+        assert torch.equal(torch.get_rng_state(), chance)
         again = apply(models, song, overlap=0.25, shifts=2)
         still = apply(models, song, overlap=0.25, shifts=0)
     assert torch.equal(first["vocals"], again["vocals"])

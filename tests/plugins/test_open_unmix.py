@@ -71,7 +71,9 @@ def test_stems_are_those_of_the_package(
         network.load_state_dict({k: v for k, v in tensors.items() if k != "stft.window"})
         theirs[path.stem] = network
     separator = openunmix.model.Separator(theirs, niter=iterations, n_fft=128, n_hop=32).eval()
+    chance = torch.get_rng_state()
     ours = {path.stem: read_network(path) for path in files}
+    assert torch.equal(torch.get_rng_state(), chance)
     # Silence at both ends: the package mirrors the song there, and others have zeros.
     song = torch.nn.functional.pad(5 * noise(2, 25_000), (200, 200))
     with torch.inference_mode():

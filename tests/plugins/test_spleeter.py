@@ -104,7 +104,9 @@ def test_an_estimate_is_a_part_of_the_mixture_in_place(network: StemNetwork) -> 
 
 def test_weights_are_read_as_arrays_and_nothing_else(network: StemNetwork, tmp_path: Path) -> None:
     magnitudes = noise(1, 2, 64, 64).abs()
+    chance = torch.get_rng_state()
     read = read_network(published(network, tmp_path / "weights.ckpt"))
+    assert torch.equal(torch.get_rng_state(), chance)
     with torch.inference_mode():
         assert torch.equal(read(magnitudes), network(magnitudes))
 
