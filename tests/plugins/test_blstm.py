@@ -18,13 +18,14 @@ from torch.nn import functional
 
 from sepbench.errors import SepbenchError
 from sepbench.training import weights
+from sepbench.training.config import read_config
 from sepbench_plugins.blstm import BLSTM
 from sepbench_plugins.blstm.exchange import NusslExchange
 from sepbench_plugins.blstm.model import BLSTMTrainable
 from sepbench_plugins.blstm.network import MaskInference
 from sepbench_plugins.blstm.pickled import read_checkpoint
 
-from .songs import noise
+from .songs import noise, sdr
 
 CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[2] / "configs" / "blstm"
@@ -196,6 +197,52 @@ def test_two_masks_that_share_the_mixture_cost_what_one_does() -> None:
     mask = torch.rand(2, one.stft.frames(4000), 33, 1, 1)
     both = torch.cat([1 - mask, mask], dim=-1)
     assert float(two.loss(both, targets)) == pytest.approx(float(one.loss(mask, targets)), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dropout": 0.0},
+        {"objective": "magnitude", "num_sources": 2, "activation": "softmax"},
+        {"num_audio_channels": 2, "num_layers": 1, "bidirectional": False},
+        {"projection": 8, "head": 8},
+    ],
+)
+def test_every_kind_learns_a_tone_from_noise(changes: dict[str, Any]) -> None:
+    tone = 0.3 * torch.sin(torch.arange(8000) * 0.5)[None]
+    stems = {"vocals": tone, "accompaniment": 0.1 * noise(1, 8000)}
+    trainable = small(**changes)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made = trainable.network()
+        optimiser = torch.optim.Adam(made.parameters(), lr=0.02)
+        inputs, targets = trainable.features(sum(stems.values())), trainable.targets(stems)
+        losses = []
+        for _ in range(30):
+            loss = trainable.loss(made(inputs), targets)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses.append(float(loss.detach()))
+    found = trainable.vocals(made.eval(), sum(stems.values())).detach()
+    assert losses[-1] < losses[0]
+    assert sdr(tone, found) > sdr(tone, sum(stems.values())) + 3
+
+
+@pytest.mark.parametrize("name", ["default", "published"])
+def test_the_configs_that_come_along_are_whole(name: str) -> None:
+    config = read_config("blstm", name)
+    assert BLSTMTrainable(config.model).rate * config.recipe.seconds > 40_000
+    assert config.plan.steps_per_epoch in (32, 40)
+
+
+def test_three_sources_separate_but_cannot_be_trained() -> None:
+    trainable = small(num_sources=3)
+    stems = {"vocals": noise(1, 2000), "accompaniment": noise(1, 2000)}
+    with pytest.raises(SepbenchError, match="num_sources is 1 or 2"):
+        trainable.loss(
+            network(trainable)(trainable.features(noise(1, 2000))), trainable.targets(stems)
+        )
 
 
 @pytest.mark.parametrize("samples", [1, 15, 64, 3001])
