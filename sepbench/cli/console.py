@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,7 +20,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 _WIDE = 200
 
@@ -44,8 +46,58 @@ def say(text: str) -> None:
 
 
 def show(table: Table) -> None:
-    """Print a table to standard output, never cut where the output is a file or a pipe."""
-    Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(table)
+    """Print a table to standard output, never cut where the output is a file or a pipe.
+
+    In a terminal that is too narrow its columns come in several tables, each with the first.
+    """
+    console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
+    for part in _fitting(table, console):
+        console.print(part)
+
+
+def _fitting(table: Table, console: Console) -> Iterator[Table]:
+    """Yield the table whole where its words fit the width, else some of its columns at a time."""
+    _, right, _, left = table.padding
+    needed = [left + right + _width(column, console) for column in table.columns]
+    if sum(needed) <= console.width:
+        yield table
+        return
+    first, *others = table.columns
+    room = console.width - min(needed[0], console.width // 2)
+    part: list[Column] = []
+    taken = 0
+    for column, width in zip(others, needed[1:], strict=True):
+        if part and taken + width > room:
+            yield _of([first, *part], table)
+            part, taken = [], 0
+        part.append(column)
+        taken += width
+    yield _of([first, *part], table)
+
+
+def _width(column: Column, console: Console) -> int:
+    """Return the width in which no word of a column, or no cell that may not wrap, is cut."""
+    cells = [
+        Measurement.get(console, console.options, cell) for cell in (column.header, *column.cells)
+    ]
+    return max(cell.maximum if column.no_wrap else cell.minimum for cell in cells)
+
+
+def _of(columns: Sequence[Column], table: Table) -> Table:
+    """Return a table of the cells of ``columns``; the first folds where it is too long."""
+    part = Table(box=table.box, padding=table.padding)
+    for column in columns:
+        part.add_column(
+            column.header,
+            justify=column.justify,
+            vertical=column.vertical,
+            no_wrap=column.no_wrap,
+            overflow="fold",
+        )
+    for cells in zip(*(column.cells for column in columns), strict=True):
+        if any(cells[1:]):
+            part.add_row(*cells)
+    return part
 
 
 def show_json(value: Any) -> None:
