@@ -125,7 +125,10 @@ def stems(subject: Subject) -> str:
     return ", ".join(f"{name} (remainder)" if name == remainder else name for name in names)
 
 
-@fact(mend="set sample_rate, channels and context; none: any rate, any channels, the whole song")
+@fact(
+    mend="set sample_rate, channels and context; none: any rate, any channels, the whole song",
+    gate=True,
+)
 def host_facts(subject: Subject) -> str:
     """A rate from 1000 to 384000 Hz or none, 1 or 2 channels or none, a context of seconds or
     none."""

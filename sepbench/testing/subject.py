@@ -131,7 +131,7 @@ class Subject:
         oracle = isinstance(separator, OracleSeparator)
         return host.separate(
             separator,
-            sound.mixture.cpu().numpy(),
+            sound.mixture.cpu().numpy().copy(),
             rate=sound.rate,
             device=self.device,
             references={n: s.cpu().numpy() for n, s in _known(sound).items()} if oracle else None,

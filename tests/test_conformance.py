@@ -1,0 +1,28 @@
+"""Every method that sepbench brings passes the kit that it asks others to pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from sepbench import registry
+from sepbench.testing import examine
+from sepbench.testing.fact import FAILED
+
+SECONDS = 4.0
+"""Of the longest song. What depends on the length is looked at with more by 'plugin check'."""
+
+BUNDLED = [entry for entry in registry.entries() if entry.distribution.startswith("sepbench ")]
+
+
+@pytest.mark.parametrize("entry", BUNDLED, ids=lambda entry: entry.name)
+def test_every_bundled_method_conforms(entry: registry.Entry) -> None:
+    if entry.separator is None:
+        assert not entry.broken, entry.reason
+        pytest.skip(str(entry.reason))
+    failed = [o.line() for o in examine(entry.separator, seconds=SECONDS) if o.status == FAILED]
+    assert not failed, "\n".join(failed)
+
+
+def test_the_bundled_methods_are_all_here() -> None:
+    names = {entry.name for entry in BUNDLED}
+    assert {"hpss", "repet-sim", "mask-cnn", "unet", "mixture", "oracle-mwf"} <= names
