@@ -81,6 +81,7 @@ def command(
     from sepbench.training.stem_examples import examples_of
     from sepbench.training.validation import passages
 
+    chosen_device = choose_device(device)
     if threads:
         torch.set_num_threads(threads)
     changes = {name: given[name] for name in _PLAN if given[name] is not None}
@@ -95,7 +96,7 @@ def command(
     examples = examples_of(
         trainable.stems, cache.split("train"), config.recipe, seed=plan.seed, count=count
     )
-    run = Run(trainable, plan, folder, choose_device(device), describe(config, cache))
+    run = Run(trainable, plan, folder, chosen_device, describe(config, cache))
     if find_rate:
         for rate, loss in find_learning_rate(run, examples):
             click.echo(f"{rate:.2e}  {loss:.4f}")

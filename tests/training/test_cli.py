@@ -94,3 +94,10 @@ def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
     assert prepared.exit_code == 0
     wrong = run("train", "unet", "-d", tmp_path / "prepared", "-c", config)
     assert "prepared at 16000 Hz" in wrong.output
+
+
+def test_a_device_that_is_not_there_is_told_before_songs_are_prepared(tmp_path: Path) -> None:
+    refused = run("train", "unet", "-d", "simulated", "--device", "gpu", "-o", tmp_path / "run")
+    assert refused.exit_code == 2
+    assert "--device auto" in refused.output
+    assert not (tmp_path / "run").exists()
