@@ -227,6 +227,21 @@ def test_songs_of_which_none_can_be_read_are_status_2() -> None:
     assert run("separate", "-m", "mixture", "songs").exit_code == 2
 
 
+def test_an_ensemble_is_a_method_like_any_other() -> None:
+    tone(Path("song.wav"))
+    method = "ensemble[2*hpss+hpss[margin=2]]"
+    result = run("separate", "-m", method, "song.wav", "--stem", "harmonic", "--json")
+    assert result.exit_code == 0, result.output
+    (facts,) = json.loads(result.stdout)
+    assert facts["method"] == method
+    path = Path(facts["files"]["harmonic"])
+    assert path == Path("separated/ensemble[2_hpss+hpss[margin=2]]/song/harmonic.wav")
+    assert soundfile.info(path).frames == RATE
+    result = run("separate", "-m", "ensemble[hpss+nothing]", "song.wav")
+    assert result.exit_code == 2
+    assert result.output.count("\n") == 1
+
+
 def test_a_preset_writes_its_one_stem_and_says_why() -> None:
     tone(Path("song.wav"))
     result = run("separate", "--preset", "drums", "song.wav", "--json")

@@ -62,7 +62,7 @@ def test_weights_weigh(song):
 def test_order_does_not_matter_to_the_bit(song, of):
     members = ("hpss", "0.7*hpss[margin=3]", "mixture[gain=0.3]")
     results = [
-        run(f"ensemble[{'+'.join(order)},of={of}]", song)["percussive"]
+        run(f"ensemble[{'+'.join(order)},of={of}]", song[:, :20000])["percussive"]
         for order in permutations(members)
     ]
     assert all(torch.equal(results[0], other) for other in results[1:])
@@ -162,6 +162,25 @@ def test_each_member_is_run_at_its_own_rate_on_its_own_channels_in_its_own_block
         # The ends ring where the tone is cut off.
         inside = slice(rate // 10, -rate // 10)
         np.testing.assert_allclose(made[:, inside], share * mixture[:, inside], atol=2e-3)
+
+
+def test_no_more_of_a_song_is_held_than_some_blocks(monkeypatch):
+    monkeypatch.setattr(blocks, "BLOCK_SECONDS", 2.0)
+    rate, seconds, read, written, most = 8000, 60, 0, 0, 0
+    ensemble = Ensemble(Ensemble.Options(of="masks", n_fft=512), [Halving(), Stereo()])
+    host.load(ensemble, CPU)
+
+    def chunks():
+        nonlocal read
+        for _ in range(2 * seconds):
+            read += rate // 2
+            yield np.zeros((1, rate // 2), np.float32)
+
+    for part in host.stream(ensemble, chunks(), rate=rate, device=CPU):
+        most = max(most, read - written)
+        written += part["vocals"].shape[1]
+    assert written == seconds * rate
+    assert most < 16 * rate
 
 
 def test_facts_are_the_union_of_the_members():

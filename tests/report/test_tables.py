@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -60,6 +61,14 @@ def test_a_track_s_score_and_improvement_use_the_windows_both_have() -> None:
     assert first["frames_used"] == 0.75
     assert first["options"] == "power=2"
     assert first["set"] == "vocals+accompaniment"
+
+
+def test_options_are_all_that_stands_in_a_label_s_brackets() -> None:
+    label = "ensemble[unet+hpss[margin=2]]"
+    scores = tables.scores([replace(RECORDS[0], label=label, method="ensemble")])
+    assert set(scores["options"]) == {"unet+hpss[margin=2]"}
+    plain = tables.scores([replace(RECORDS[0], label="unet", method="unet")])
+    assert set(plain["options"]) == {""}
 
 
 def test_each_protocol_aggregates_in_its_own_way() -> None:
