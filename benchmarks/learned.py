@@ -1,26 +1,29 @@
-"""Vocals SDR of learned separators on the test songs of a training corpus.
+"""SDR of learned separators, stem by stem, on the test songs of a training corpus.
 
-    python benchmarks/learned.py CORPUS -m unet -m mask-cnn [--json FILE]
+    python benchmarks/learned.py CORPUS -m unet -m mask-cnn [--source medleydb] [--json FILE]
 
-Each source with songs of split ``test`` gives a row a method: the median, over clips, of the SDR of
-the whole clip (protocol ``mdx``), and that of the mixture itself. MIR-1K's voice and backing stand
-at 0 dB as recorded; of songs with single instruments, which are raw tracks, the voice is set to
--3 dB over the sum of the others, both measured where they sound.
+Each source with songs of split ``test`` gives a row for each method and stem that its songs have:
+the median, over clips, of the SDR of the whole clip (protocol ``mdx``), and that of the mixture
+itself. MIR-1K's voice and backing stand at 0 dB as recorded; of songs with single instruments,
+which are raw tracks, the voice is set to -3 dB over the sum of the others, both measured where they
+sound.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from sepbench import host, registry
+from sepbench.blocks import Samples
 from sepbench.metrics import energy
+from sepbench.separator import Separator
+from sepbench.stems import STEMS, with_sums
 from sepbench.training.material import Track, find_tracks
 from sepbench.training.treatment import active_rms
 
@@ -33,48 +36,62 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("-m", "--method", action="append", required=True)
     parser.add_argument("--rate", type=int, default=RATE, help="Hz at which songs are read.")
+    parser.add_argument("--source", action="append", help="Only songs of this source.")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="Write the score of every clip here.")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     methods = registry.resolve_all(given.method)
-    scores: dict[str, dict[str, list[float]]] = {}
     separators = {method.label: method.create() for method in methods}
     for separator in separators.values():
         separator.load(torch.device("cpu"))
-    tracks = [track for track in find_tracks(given.corpus) if track.split == "test"]
-    for track in tracks:
-        for voice, backing in clips(track, given.rate):
-            mixture = voice + backing
-            rows = scores.setdefault(track.source, {})
-            rows.setdefault("mixture", []).append(sdr(voice, mixture))
-            for label, separator in separators.items():
-                made = host.separate(
-                    separator, mixture, rate=given.rate, device=torch.device("cpu")
-                ).stems["vocals"]
-                rows.setdefault(label, []).append(sdr(voice, made))
+    scores: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for track in find_tracks(given.corpus):
+        if track.split == "test" and (not given.source or track.source in given.source):
+            for references in clips(track, given.rate):
+                rows = scores.setdefault(track.source, {})
+                for label, values in score(references, separators, given.rate).items():
+                    for stem, value in values.items():
+                        rows.setdefault(label, {}).setdefault(stem, []).append(value)
     for source, rows in scores.items():
-        for label, values in rows.items():
-            print(
-                f"{source:10} {label:20} median {np.median(values):6.2f} dB  "
-                f"mean {np.mean(values):6.2f} dB  {len(values)} clips"
-            )
+        for label, by_stem in rows.items():
+            for stem, values in by_stem.items():
+                print(
+                    f"{source:10} {label:20} {stem:13} median {np.median(values):6.2f} dB  "
+                    f"mean {np.mean(values):6.2f} dB  {len(values)} clips"
+                )
     if given.json:
         given.json.write_text(json.dumps(scores, indent=1))
 
 
-def clips(track: Track, rate: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Yield voice and backing of each clip, ``(1, samples)``."""
+def score(
+    references: Mapping[str, Samples], separators: Mapping[str, Separator], rate: int
+) -> dict[str, dict[str, float]]:
+    """Return the SDR of each stem by method, and that of the mixture for all of these stems."""
+    mixture = np.sum(list(references.values()), axis=0)
+    truth = with_sums(references)
+    scores: dict[str, dict[str, float]] = {"mixture": {}}
+    for label, separator in separators.items():
+        stems = host.separate(separator, mixture, rate=rate, device=torch.device("cpu")).stems
+        known = [name for name in STEMS if name in stems and name in truth]
+        scores[label] = {name: sdr(truth[name], stems[name]) for name in known}
+        scores["mixture"] |= {name: sdr(truth[name], mixture) for name in known}
+    return scores
+
+
+def clips(track: Track, rate: int) -> Iterator[dict[str, Samples]]:
+    """Yield the stems of each clip, ``(1, samples)``."""
     parts = track.decode(rate)
     voices = parts.pop("vocals", [])
     for number, voice in enumerate(voices):
-        backing = np.sum([clips[number] for clips in parts.values()], axis=0)
+        others = {name: stems[number][None] for name, stems in parts.items()}
         if "accompaniment" not in parts:
+            backing = np.sum(list(others.values()), axis=0)[0]
             voice = voice * np.float32(10 ** (-3 / 20) * active_rms(backing) / active_rms(voice))
-        yield voice[None], backing[None]
+        yield {"vocals": voice[None], **others}
 
 
-def sdr(reference: NDArray[np.float32], estimate: NDArray[np.float32]) -> float:
+def sdr(reference: Samples, estimate: Samples) -> float:
     """Return the SDR of a whole clip in dB."""
     true, made = torch.from_numpy(reference), torch.from_numpy(estimate)
     windows = energy.Windows.of_signal(true.shape[-1], RATE)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from .model import CdaeTrainable
 
+_AT_ONCE = {"cpu": 2}
+"""Chunks at once: on processors more would fall out of the cache; elsewhere many keep it busy."""
+
 _STEMS = ("vocals", "percussive", "harmonic")
 
 
@@ -57,7 +60,9 @@ class Cdae(Learned):
             0.25, "share of a chunk that fades into the next; 0: chunks side by side",
             minimum=0.0, maximum=0.5,
         )  # fmt: skip
-        batch: int = option(4, "chunks that are worked on at once", minimum=1)
+        batch: int = option(
+            0, "chunks that are worked on at once; 0: as many as suit the device", minimum=0
+        )
 
     options: Options
     _model: CdaeTrainable
@@ -90,7 +95,10 @@ class Cdae(Learned):
 
     def load(self, device: torch.device) -> None:
         """Read the weights, and lay out the transform for the band that is wanted."""
+        import torch
+
         super().load(device)
+        self._network = self._network.to(memory_format=torch.channels_last)
         self._nsgt = self._model.widened(self._widening)
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
@@ -102,7 +110,7 @@ class Cdae(Learned):
             self._stems_of,
             size=self._size,
             overlap=self._size - self.grid,
-            batch=self.options.batch,
+            batch=self.options.batch or _AT_ONCE.get(mixture.device.type, 32),
         )
         return dict(zip(self.stems, made, strict=True))
 

@@ -48,8 +48,7 @@ class PublishedNet(nn.Module):
 def _pool(x: torch.Tensor, rows: int) -> torch.Tensor:
     """Take the highest of ``rows`` by 5; both ends share a rest of columns, as in Keras."""
     missing = -x.shape[-1] % 5
-    padded = functional.pad(x, (missing // 2, missing - missing // 2), value=float("-inf"))
-    return functional.max_pool2d(padded, (rows, 5))
+    return functional.max_pool2d(x, (rows, 5), padding=(0, missing // 2), ceil_mode=True)
 
 
 class StridedNet(nn.Module):
