@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-from sepbench import blocks
+from sepbench import blocks, pretrained, registry
 from sepbench import options as opts
 from sepbench.separator import OracleSeparator
 from sepbench.stems import STEMS
@@ -202,16 +202,19 @@ def sums(subject: Subject) -> str:
 
 @fact(mend="try each in a song of a second; refuse by SepbenchError what does not go together")
 def choices(subject: Subject) -> str:
-    """It separates with every choice of its options."""
+    """It separates with every choice of its options whose weights are here."""
     tried = []
-    kind = subject.kind.Options
-    for described in opts.describe(kind):
+    kind = subject.kind
+    for described in opts.describe(kind.Options):
         offered = (True, False) if described["type"] == "bool" else described["choices"] or ()
         for value in offered:
             shown = f"{described['name']}={value}"
             if value == described["default"]:
                 continue
             with _named(shown):
+                other = registry.variant(kind, {described["name"]: value}).create()
+                if pretrained.lack(other) is not None:
+                    continue
                 separator = subject.fresh_with(**{described["name"]: value})
                 sound = subject.song(1.0)
                 made = subject.through_host(sound, separator)
