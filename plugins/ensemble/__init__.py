@@ -39,7 +39,9 @@ class Ensemble(EnsembleSeparator):
         """What can be tuned."""
 
         methods: str = option(
-            "unet+mask-cnn", "methods joined by +, as in 2*unet+hpss[margin=2]", unnamed=True
+            "unet+mask-cnn",
+            "methods joined by +, as in 2*unet+repet-sim[recipe=librosa]",
+            unnamed=True,
         )
         of: str = option("stems", "what is averaged", choices=("stems", "masks"))
         n_fft: int = option(

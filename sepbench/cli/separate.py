@@ -75,7 +75,8 @@ def command(
     sepbench separate --preset karaoke song.wav
     sepbench separate -m hpss -m 'repet-sim[recipe=librosa]' album/ -o stems --format flac
 
-    A stem that exists is kept. The level is that of the song; what clips is reported. Weights that
+    A stem that exists is kept, unless separated.json beside it says that it was made of another
+    song or with other settings. The level is that of the song; what clips is reported. Weights that
     are not here are fetched.
     """
     from sepbench import registry
