@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from sepbench.metrics.correlation import Correlations
+from sepbench.metrics.correlation import Correlations, correlate
 from sepbench.metrics.energy import Energies, Windows, decibels
 from sepbench.metrics.normal_equations import Factor
 
@@ -38,6 +38,8 @@ _NAMES = ("ISR", "SIR", "SAR")
 
 class Projections:
     """The references of a track as BSSEval needs them: correlated and factorised, once.
+
+    That happens in one walk with the estimates that are scored first.
 
     Channels that are silent or copies of another (mono as stereo, a source given twice) span
     nothing of their own and are left out of the fit, which is then as well conditioned as the
@@ -55,22 +57,16 @@ class Projections:
         *,
         taps: int = TAPS,
     ) -> None:
-        self._references = references
+        self._mixture = mixture
         self._windows = windows
         self._taps = taps
         self._basis, self._mixing = _independent(references)
         self._rank = len(self._basis)
         self._own = [mixing.any(1).nonzero()[:, 0] for mixing in self._mixing]
         self.condition = float("nan")
-        """How badly the normal equations are conditioned, at least; NaN if all is silent."""
-        if not self._rank:
-            return
-        # The mixture rides along: its correlations with the references cost little here.
-        self._known = self._correlate([*self._basis, *mixture])
-        total = self._known.total[:, : self._rank]
-        self._all = Factor(total)
-        self._alone = [Factor(total[own][:, own]) if len(own) else None for own in self._own]
-        self.condition = self._all.condition
+        """How badly the normal equations are conditioned, at least; NaN until something is scored,
+        and if all references are silent."""
+        self._known: Correlations | None = None
 
     def score(
         self, estimates: Sequence[torch.Tensor], energies: Sequence[Energies]
@@ -86,43 +82,54 @@ class Projections:
         """
         if not self._rank:
             return self._nothing(energies)
-        channels = [channel for estimate in estimates for channel in estimate]
-        made = self._correlate(channels)
-        parts = zip(self._known.of_windows(), made.of_windows(), strict=True)
-        return self._scores(made.total, parts, energies)
+        distinct, places = _distinct(estimates)
+        known, made = self._correlate([channel for estimate in distinct for channel in estimate])
+        parts = zip(known.of_windows(), made.of_windows(), strict=True)
+        return self._scores(made.total, parts, places, energies)
 
     def score_mixture(self, energies: Sequence[Energies]) -> dict[str, torch.Tensor]:
         """Return the scores of the mixture, taken as the estimate of every stem; see `score`."""
         if not self._rank:
             return self._nothing(energies)
-        parts = ((lags, lags[:, :, self._rank :]) for lags in self._known.of_windows())
-        return self._scores(self._known.total[:, self._rank :], parts, energies)
+        known = self._known or self._correlate()[0]
+        parts = ((lags, lags[:, :, self._rank :]) for lags in known.of_windows())
+        return self._scores(known.total[:, self._rank :], parts, [0] * len(energies), energies)
 
     def _nothing(self, energies: Sequence[Energies]) -> dict[str, torch.Tensor]:
         shape = (len(energies), self._windows.count)
         return {name: torch.full(shape, torch.nan, dtype=torch.float64) for name in _NAMES}
 
-    def _correlate(self, signals: Sequence[torch.Tensor]) -> Correlations:
-        return Correlations(self._basis, signals, self._windows, self._taps)
+    def _correlate(self, *group: Sequence[torch.Tensor]) -> list[Correlations]:
+        """Correlate the references with themselves and the mixture, and with channels, if any."""
+        if self._known is not None:
+            return [self._known, *correlate(self._basis, group, self._windows, self._taps)]
+        groups = [[*self._basis, *self._mixture], *group]
+        found = correlate(self._basis, groups, self._windows, self._taps)
+        self._known = found[0]
+        total = self._known.total[:, : self._rank]
+        self._all = Factor(total)
+        self._alone = [Factor(total[own][:, own]) if len(own) else None for own in self._own]
+        self.condition = self._all.condition
+        return found
 
     def _scores(
         self,
         total: torch.Tensor,
         parts: Iterable[tuple[torch.Tensor, torch.Tensor]],
+        places: Sequence[int],
         energies: Sequence[Energies],
     ) -> dict[str, torch.Tensor]:
         """Fit filters to estimates over the whole track, and see what they do in each window.
 
         Shape:
-            total: ``(basis, channels, taps)``: the channels of all stems, or those of one estimate
-            that is every stem's.
+            total: ``(basis, channels, taps)``: the channels of all estimates that differ.
+            places: for each stem, which of those is its estimate.
             parts: ``(windows, basis, basis or more, taps)`` of the references, and of the estimates
             as in ``total``.
         """
         channels = self._mixing[0].shape[1]
-        by_stem = _by_stem(total, channels).movedim(1, 0).expand(len(energies), -1, -1, -1)
-        projected = _by_stem(self._all.solve(total.mT).mT, channels).movedim(1, 0)
-        projected = projected.expand_as(by_stem)
+        by_stem = _by_stem(total, channels)[:, places].movedim(1, 0)
+        projected = _by_stem(self._all.solve(total.mT).mT, channels)[:, places].movedim(1, 0)
         kernels = torch.cat(
             [
                 _kernels(self._fit_alone(stem, of_stem), projected[stem], self._mixing[stem])
@@ -132,7 +139,7 @@ class Projections:
         sums, inner = [], []
         for of_references, of_estimates in parts:
             sums.append(of_references[:, :, : self._rank].flatten(1) @ kernels.flatten(1).mT)
-            explained = _by_stem(of_estimates, channels)
+            explained = _by_stem(of_estimates, channels)[:, :, places]
             inner.append(torch.einsum("wajcl,jacl->jw", explained, projected))
         by_kind = torch.cat(sums).view(-1, len(energies), 4).permute(2, 1, 0)
         return _ratios(by_kind.cpu(), torch.cat(inner, dim=1).cpu(), energies)
@@ -204,7 +211,7 @@ def _independent(
     basis: list[torch.Tensor] = []
     mixing = torch.zeros(len(channels), len(channels), dtype=torch.float64)
     for column, channel in enumerate(channels):
-        if not channel.any():
+        if _equal(channel, channel, sign=-1):
             continue
         signs = [_copy_of(known, channel) for known in basis]
         if not any(signs):
@@ -215,11 +222,25 @@ def _independent(
     return basis, list(torch.split(mixing, [len(reference) for reference in references], dim=1))
 
 
+def _distinct(estimates: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], list[int]]:
+    """Return the estimates that differ, and for each of all which of those it is."""
+    distinct: list[torch.Tensor] = []
+    places = []
+    for estimate in estimates:
+        known = [place for place, other in enumerate(distinct) if _equal(other, estimate)]
+        if not known:
+            distinct.append(estimate)
+        places.append(known[0] if known else len(distinct) - 1)
+    return distinct, places
+
+
 def _copy_of(known: torch.Tensor, channel: torch.Tensor) -> int:
     """Return 1 if a channel equals a known one, -1 if it does upside down, 0 if neither."""
-    few = slice(None, None, max(1, len(channel) // 1000))
-    for sign in (1, -1):
-        # A look at few samples spares the walk over all, which nearly always ends the same way.
-        if torch.equal(known[few], sign * channel[few]) and torch.equal(known, sign * channel):
-            return sign
-    return 0
+    return next((sign for sign in (1, -1) if _equal(known, channel, sign=sign)), 0)
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor, *, sign: int = 1) -> bool:
+    """Tell whether a signal is another, times a sign."""
+    # A look at few samples spares the walk over all, which nearly always ends the same way.
+    few = slice(None, None, max(1, one.shape[-1] // 1000))
+    return all(torch.equal(one[..., part], sign * other[..., part]) for part in (few, slice(None)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from sepbench.metrics import toeplitz
+
 _EPS = torch.finfo(torch.float64).eps
 _PIVOT = 64 * _EPS
 """Share of its diagonal element below which a pivot is rounding."""
@@ -12,6 +14,10 @@ _RIDGE = 1e-12
 and where `numpy.linalg.lstsq` would cut off at a thousand taps or more."""
 _REFINEMENTS = 3
 """Steps after which a ridge has left all but directions that are rounding themselves."""
+_ERROR = 1e-4
+"""Error of solutions by the structure of the matrix that one refinement is sure to make vanish."""
+_FEW = 2
+"""Signals of which elimination is as fast as the structure."""
 _TAPER = 16.0
 """Shape of the Kaiser window by which conditions are told; its side lobes lie below -150 dB."""
 
@@ -24,7 +30,7 @@ def gram(correlations: torch.Tensor) -> torch.Tensor:
         returns: ``(signals * taps, signals * taps)``: symmetric, of Toeplitz blocks.
     """
     signals, _, taps = correlations.shape
-    falling = _both_sides(correlations).flip(-1)
+    falling = toeplitz.both_sides(correlations).flip(-1)
     matrix = correlations.new_empty(signals, taps, signals, taps)
     for delay in range(taps):
         matrix[:, delay] = falling[..., taps - 1 - delay : 2 * taps - 1 - delay]
@@ -44,7 +50,7 @@ def condition(correlations: torch.Tensor) -> float:
     taper = torch.kaiser_window(taps, False, beta=_TAPER, dtype=torch.float64, device=device)
     spread = torch.fft.irfft(torch.fft.rfft(taper, n=2 * taps).abs().square(), n=2 * taps)
     # Lag 0 goes to the front and negative lags to the end, where the transform looks for them.
-    lags = torch.nn.functional.pad(_both_sides(correlations), (1, 0)).roll(-taps, -1)
+    lags = torch.nn.functional.pad(toeplitz.both_sides(correlations), (1, 0)).roll(-taps, -1)
     lags /= (level[:, None] * level)[..., None]
     spectra = torch.fft.rfft(lags * (spread / spread[0]))
     eigenvalues = torch.linalg.eigvalsh(spectra.permute(2, 0, 1))
@@ -62,19 +68,25 @@ class Factor:
     """
 
     def __init__(self, correlations: torch.Tensor) -> None:
-        self._singular: torch.Tensor | None = None
-        ridge = torch.full_like(correlations[:, 0, 0], _EPS)
-        self._lower, sound = _cholesky(correlations, ridge)
+        self._correlations = _ridged(correlations, _EPS)
+        sound = self._by_delay = len(correlations) > _FEW and correlations.device.type == "cpu"
+        self._refinements = 1
+        if self._by_delay:
+            self._upper = toeplitz.cholesky(self._correlations)
+            sound = self._by_delay = self._error() < _ERROR
+        if not sound:
+            self._refinements = 0
+            self._upper, sound = _eliminated(self._correlations)
         self.condition = condition(correlations) if sound else float("inf")
         """A lower bound of the condition of the matrix, mostly close; infinite if singular."""
         if not sound:
+            self._refinements = _REFINEMENTS
             energies = correlations[..., 0].diagonal()
             norm = 2 * (correlations.diagonal().abs().sum(0) / energies).sum()
             ridge = _RIDGE * norm * energies
             while not sound:
-                self._lower, sound = _cholesky(correlations, ridge)
+                self._upper, sound = _eliminated(_ridged(correlations, ridge))
                 ridge = 8 * ridge
-            self._singular = gram(correlations)
 
     def solve(self, right: torch.Tensor) -> torch.Tensor:
         """Return the filters that best give signals with these correlations.
@@ -83,32 +95,43 @@ class Factor:
             right: float64 ``(signals, taps, targets)``: correlations with the references.
             returns: as ``right``.
         """
-        column = right.reshape(-1, right.shape[-1])
-        solved = self._solve(column)
-        if self._singular is not None:
-            for _ in range(_REFINEMENTS):
-                solved += self._solve(column - self._singular @ solved)
-        return solved.view(right.shape)
-
-    def _solve(self, column: torch.Tensor) -> torch.Tensor:
-        half = torch.linalg.solve_triangular(self._lower, column, upper=False)
-        solved: torch.Tensor = torch.linalg.solve_triangular(self._lower.mT, half, upper=True)
+        solved = self._solve(right)
+        for _ in range(self._refinements):
+            solved += self._solve(right - toeplitz.product(self._correlations, solved))
         return solved
 
+    def _solve(self, right: torch.Tensor) -> torch.Tensor:
+        ordered = right.transpose(0, 1) if self._by_delay else right
+        column = ordered.reshape(-1, right.shape[-1])
+        half = torch.linalg.solve_triangular(self._upper.mT, column, upper=False)
+        solved: torch.Tensor = torch.linalg.solve_triangular(self._upper, half, upper=True)
+        solved = solved.view(ordered.shape)
+        return solved.transpose(0, 1) if self._by_delay else solved
 
-def _cholesky(correlations: torch.Tensor, ridge: torch.Tensor) -> tuple[torch.Tensor, bool]:
-    """Factorise a Gram matrix, a ``ridge`` for each signal added; tell whether it is sound."""
+    def _error(self) -> float:
+        """Return how far filters of noise, signals at equal level, come back wrong."""
+        level = self._correlations[..., 0].diagonal().sqrt()[:, None, None]
+        signals, _, taps = self._correlations.shape
+        noise = torch.randn(signals, taps, 1, generator=torch.Generator().manual_seed(0)).to(level)
+        found = level * self._solve(toeplitz.product(self._correlations, noise / level))
+        return float((found - noise).norm() / noise.norm())
+
+
+def _ridged(correlations: torch.Tensor, ridge: torch.Tensor | float) -> torch.Tensor:
+    """Add to the diagonal of the Gram matrix, for each signal."""
+    ridged = correlations.clone()
+    ridged[..., 0].diagonal().add_(ridge)
+    return ridged
+
+
+def _eliminated(correlations: torch.Tensor) -> tuple[torch.Tensor, bool]:
+    """Return the upper Cholesky factor of the Gram matrix, and whether it is sound."""
     matrix = gram(correlations)
-    matrix.diagonal().add_(ridge.repeat_interleave(correlations.shape[-1]))
     diagonal = matrix.diagonal().clone()
     # In place, and of the transpose because LAPACK counts columns first: the matrix of a track of
     # four stereo stems takes 134 MB.
     lower = matrix.mT
     failed = torch.zeros((), dtype=torch.int32, device=matrix.device)
     torch.linalg.cholesky_ex(lower, out=(lower, failed))
-    return lower, not failed and bool((lower.diagonal().square() > _PIVOT * diagonal).all())
-
-
-def _both_sides(correlations: torch.Tensor) -> torch.Tensor:
-    """Return lags from ``1 - taps`` to ``taps - 1``: negative ones are of the exchanged pair."""
-    return torch.cat([correlations.transpose(0, 1).flip(-1)[..., :-1], correlations], dim=-1)
+    sound = not failed and bool((lower.diagonal().square() > _PIVOT * diagonal).all())
+    return lower.mT, sound

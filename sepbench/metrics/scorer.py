@@ -86,12 +86,12 @@ class TrackScorer:
                 raise SepbenchError(f"stem {stem}: the method made no estimate of it")
             _check_shape(f"estimate {stem}", estimates[stem], self._mixture)
         made = {stem: estimates[stem].to(self.device) for stem in scenario}
+        energies = self._measure(made)
+        frames, totals = self._score(made, energies, mixture=False)
         if scenario not in self._of_mixture:
             mixture = dict.fromkeys(scenario, self._mixture)
             self._of_mixture[scenario] = self._score(mixture, self._measure(mixture), mixture=True)
         mixture_frames, mixture_totals = self._of_mixture[scenario]
-        energies = self._measure(made)
-        frames, totals = self._score(made, energies, mixture=False)
         return {
             stem: StemScores(
                 frames=frames[stem],

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sepbench.metrics import correlation
-from sepbench.metrics.correlation import Correlations
+from sepbench.metrics.correlation import correlate
 from sepbench.metrics.energy import Windows
 from sepbench.metrics.normal_equations import Factor, condition, gram
 
@@ -34,7 +34,7 @@ def test_correlations_follow_their_definition(monkeypatch, samples, rate, lags, 
     monkeypatch.setattr(correlation, "_CHUNK", {"cpu": chunk})
     x, y = noise(3, samples, seed=1), noise(4, samples, seed=2)
     windows = Windows.of_signal(samples, rate)
-    found = Correlations(list(x), list(y), windows, lags)
+    found = correlate(list(x), [list(y)], windows, lags)[0]
     torch.testing.assert_close(found.total, direct(x, y, lags), rtol=0, atol=1e-12)
     cuts = [slice(k * windows.length, (k + 1) * windows.length) for k in range(windows.count)]
     torch.testing.assert_close(
@@ -45,8 +45,18 @@ def test_correlations_follow_their_definition(monkeypatch, samples, rate, lags, 
     )
 
 
+def test_a_group_is_correlated_alike_whatever_is_correlated_beside_it():
+    x, y, z = (list(noise(size, 90000, seed=size)) for size in (4, 2, 6))
+    windows = Windows.of_signal(90000, 30000)
+    alone = correlate(x, [z], windows, 512)[0]
+    beside = correlate(x, [[*x, *y], z], windows, 512)[1]
+    assert torch.equal(beside.total, alone.total)
+    for one, other in zip(beside.of_windows(), alone.of_windows(), strict=True):
+        assert torch.equal(one, other)
+
+
 def correlations(x, lags):
-    return Correlations(list(x), list(x), Windows.of_signal(x.shape[-1], 200), lags).total
+    return correlate(list(x), [list(x)], Windows.of_signal(x.shape[-1], 200), lags)[0].total
 
 
 def test_gram_holds_the_inner_products_of_delayed_signals():
