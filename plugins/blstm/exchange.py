@@ -74,7 +74,6 @@ class NusslExchange:
         It is made of nussl's own modules; no class has to be registered first.
         """
         import torch
-        from safetensors.torch import load_file
 
         from .model import BLSTMTrainable
 
@@ -85,10 +84,9 @@ class NusslExchange:
             )
         model = BLSTMTrainable(header["model"])
         config = nussl_config(model.arguments)
-        state = {
-            nussl_name(name): tensor.float() if tensor.is_floating_point() else tensor
-            for name, tensor in load_file(source).items()
-        }
+        network = model.network()
+        weights.load_into(network, source)
+        state = {nussl_name(name): tensor for name, tensor in network.state_dict().items()}
         metadata = {
             "config": config,
             "nussl_version": _NUSSL,
@@ -127,10 +125,16 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _check(source: Path, model: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+    import torch
+
     from .model import BLSTMTrainable
 
     try:
-        BLSTMTrainable(model).network().load_state_dict(tensors)
+        with torch.device("meta"):  # the sizes are a stranger's: no memory is taken for them
+            network = BLSTMTrainable(model).network()
+        network.load_state_dict(tensors, assign=True)
+    except SepbenchError as error:
+        raise SepbenchError(f"{source}: {error}") from None
     except (RuntimeError, TypeError, ValueError):
         raise SepbenchError(
             f"{source}: its tensors do not fit the network that its config names"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -14,6 +14,12 @@ from sepbench.training.masking import MaskTrainable
 from sepbench.training.trainable import Batch
 
 from .network import ACTIVATIONS, MaskInference
+
+_WINDOWS: dict[str, Callable[..., torch.Tensor]] = {
+    "hann": torch.hann_window,
+    "hamming": torch.hamming_window,
+    "sqrt_hann": torch.hann_window,
+}
 
 
 class BLSTMTrainable(MaskTrainable):
@@ -57,6 +63,10 @@ class BLSTMTrainable(MaskTrainable):
         super().check()
         if self.objective == "labels":
             raise SepbenchError("blstm: objective is 'energy' or 'magnitude'")
+        if self.stft.window not in _WINDOWS:
+            raise SepbenchError(
+                f"blstm: window {self.stft.window!r}: choose one of {', '.join(_WINDOWS)}"
+            )
         if self.bins != self.stft.bins:
             raise SepbenchError(
                 f"blstm: num_features={self.bins}, but n_fft={self.stft.n_fft} has "
@@ -78,7 +88,7 @@ class BLSTMTrainable(MaskTrainable):
     @property
     def scale(self) -> float:
         """What makes a sine of amplitude 1 have the magnitude 1/2: scipy's scaling 'spectrum'."""
-        shape = torch.hann_window(self.stft.width, dtype=torch.float64)
+        shape = _WINDOWS[self.stft.window](self.stft.width, dtype=torch.float64)
         return 1 / float((shape.sqrt() if self.stft.window == "sqrt_hann" else shape).sum())
 
     def inputs(self, spectrum: torch.Tensor) -> torch.Tensor:

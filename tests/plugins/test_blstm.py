@@ -327,6 +327,16 @@ def test_damaged_checkpoints_are_one_line(tmp_path: Path) -> None:
         NusslExchange().read(tmp_path / "none.pth", tmp_path / "w.safetensors")
 
 
+def test_sizes_that_nobody_has_memory_for_are_refused(tmp_path: Path) -> None:
+    content, _ = as_published(small(), None)
+    whole = torch.load(io.BytesIO(content))
+    config = json.loads(whole["config"])
+    config["modules"]["model"]["args"]["hidden_size"] = 10**6
+    torch.save({**whole, "config": json.dumps(config)}, tmp_path / "vast.pth")
+    with pytest.raises(SepbenchError, match="do not fit the network"):
+        NusslExchange().read(tmp_path / "vast.pth", tmp_path / "w.safetensors")
+
+
 def test_a_tensor_beyond_its_storage_is_refused(tmp_path: Path) -> None:
     content, _ = as_published(small(), None)
     inside, outside = zipfile.ZipFile(io.BytesIO(content)), io.BytesIO()
@@ -400,6 +410,7 @@ def test_what_nussl_builds_is_read(nussl: ModuleType, tmp_path: Path) -> None:
 def test_a_wrong_config_is_one_line() -> None:
     for changes, words in (
         ({"objective": "labels"}, "objective is"),
+        ({"window": "blackman"}, "choose one of hann"),
         ({"num_features": 100}, "has 33 bins"),
         ({"num_audio_channels": 5}, "1 or 2"),
         ({"activation": "swish"}, "choose of"),
