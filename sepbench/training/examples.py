@@ -53,8 +53,8 @@ class Recipe:
     """How often a source is drawn, next to the others that have the wanted part; 1 if not said."""
     known: float = 0.8
     """Backings whose percussive and harmonic parts are known, for methods that learn these."""
-    percussive: tuple[float, float, float] = (-18.0, 4.0, -6.0)
-    """Lowest, highest and likeliest level of the drums over the harmonic part of other songs."""
+    percussive: tuple[float, float, float] = (-14.0, 6.0, -3.0)
+    """Lowest, highest and likeliest level of the drums over the harmonic part."""
     no_percussive: float = 0.04
     no_harmonic: float = 0.03
     harmonic: Mapping[str, str] = field(default_factory=dict)

@@ -68,9 +68,9 @@ class StemExamples(Examples):
         else:
             voice, drums = self._voice(rng), self._draw(self._drums, rng)
             pitched = self._draw(self._pitched, rng)
-            low, high, mode = recipe.percussive
-            level = 10 ** (rng.triangular(low, mode, high) / 20)
-            drums = drums * np.float32(level * ratio_of(pitched, drums))
+        low, high, mode = recipe.percussive
+        level = 10 ** (rng.triangular(low, mode, high) / 20)
+        drums = drums * np.float32(level * ratio_of(pitched, drums))
         if rng.random() < recipe.layer:
             pool = self._drums if rng.random() < 0.5 else self._pitched
             other = self._draw(pool, rng)
@@ -100,8 +100,7 @@ class StemExamples(Examples):
         track, parts = self._bands.draw(rng)
         speed = self._speed(rng)
         start = self._start(track, speed, rng)
-        level = np.float32(10 ** (rng.uniform(-5, 5) / 20))
-        drums = level * self._read(track, "drums", start, speed)
+        drums = self._read(track, "drums", start, speed)
         pitched = self._sum(track, parts, start, speed, rng)
         voice = (
             self._read(track, "vocals", start, speed)
