@@ -17,6 +17,8 @@ from safetensors.torch import save_file
 from sepbench import host, pretrained
 from sepbench.errors import SepbenchError
 from sepbench.separator import WeightFile
+from sepbench.testing import examine
+from sepbench.testing.fact import FAILED
 from sepbench_plugins.demucs import Demucs
 
 from .songs import noise, sdr
@@ -168,15 +170,23 @@ def test_tensors_of_another_class_are_refused(files: list[Path], tmp_path: Path)
         read_model(file)
 
 
-def test_a_method_with_small_models_separates_a_song(
-    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def installed(files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Demucs]:
+    """The method with a small model to be fetched in place of its default one."""
     monkeypatch.setenv("SEPBENCH_CACHE", str(tmp_path))
-    source = WeightFile(
-        "one.safetensors", hashlib.sha256(files[0].read_bytes()).hexdigest(), files[0].as_uri()
-    )
-    monkeypatch.setattr(Demucs, "weight_files", (source,))
-    separator = Demucs()
+    others = Demucs.weight_files.fget  # type: ignore[attr-defined]
+    sha256 = hashlib.sha256(files[0].read_bytes()).hexdigest()
+    small = (WeightFile("one.safetensors", sha256, files[0].as_uri()),)
+
+    def weight_files(self: Demucs) -> tuple[WeightFile, ...]:
+        return small if self.options.model == "htdemucs" else others(self)
+
+    monkeypatch.setattr(Demucs, "weight_files", property(weight_files))
+    return Demucs
+
+
+def test_a_method_with_small_models_separates_a_song(installed: type[Demucs]) -> None:
+    separator = installed()
     with pytest.raises(SepbenchError, match="'sepbench weights fetch demucs' brings them"):
         separator.load(CPU)
     pretrained.bring(separator)
@@ -184,6 +194,12 @@ def test_a_method_with_small_models_separates_a_song(
     made = host.separate(separator, noise(1, 9_001).numpy(), rate=22_050, device=CPU).stems
     assert set(made) == set(SOURCES)
     assert {stem.shape for stem in made.values()} == {(1, 9_001)}
+
+
+def test_it_keeps_to_the_contract(installed: type[Demucs]) -> None:
+    pretrained.bring(installed())
+    failed = [fact.line() for fact in examine(installed, seconds=2.0) if fact.status == FAILED]
+    assert not failed, "\n".join(failed)
 
 
 @pytest.mark.parametrize("model", ["htdemucs", "htdemucs_ft", "mdx"])
