@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _INTERVAL = 0.01
 
 
-def _give_back_freed_memory() -> None:
+def give_back_freed_memory() -> None:
     """Let the C library return what is free, so that work does not run on an earlier one's."""
     with suppress(OSError, AttributeError):  # Only the GNU C library can.
         ctypes.CDLL(None).malloc_trim(0)
@@ -39,7 +39,7 @@ class Usage:
         self._sampler = threading.Thread(target=self._sample, daemon=True)
 
     def __enter__(self) -> Usage:
-        _give_back_freed_memory()
+        give_back_freed_memory()
         self._before = self._process.memory_info().rss
         if self._device.type == "cuda":
             import torch

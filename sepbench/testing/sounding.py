@@ -16,7 +16,7 @@ from sepbench.testing.fact import Fault, NotApplicable, Note, fact
 from sepbench.testing.sounds import Sound, decibels, silence
 from sepbench.testing.subject import Subject
 
-LENGTHS = (1, 2, 255, 1025, 4097, 44_101)
+LENGTHS = (1, 255, 4097, 44_101)
 """Samples of the songs that are tried."""
 
 RATES = (8000, 48_000)
@@ -117,20 +117,20 @@ def lengths(subject: Subject) -> str:
 
 @fact(mend="declare channels=1 to be fed one by one, 2 for stereo, none if it takes any number")
 def channels(subject: Subject) -> str:
-    """Mono, stereo and three channels come back as they are."""
-    for count in (1, 2, 3):
-        sound = subject.song(1.0, channels=count)
+    """Mono and three channels come back as they are, as stereo does."""
+    for count in (1, 3):
+        sound = subject.song(channels=count)
         with _named(f"{count} channels"):
             _like(sound, subject.through_host(sound))
     fed = {None: "any, together", 1: "one by one", 2: "stereo"}[subject.separator.channels]
-    return f"1, 2, 3; fed {fed}"
+    return f"fed {fed}"
 
 
 @fact(mend="declare sample_rate and the host resamples, or choose windows by seconds")
 def rates(subject: Subject) -> str:
     """Songs at other rates come back as they are."""
     for rate in RATES:
-        sound = subject.song(1.0, rate=rate)
+        sound = subject.song(rate=rate, channels=2)
         with _named(f"{rate} Hz"):
             _like(sound, subject.through_host(sound))
     return f"{', '.join(map(str, RATES))} Hz"
@@ -146,7 +146,7 @@ def silent_song(subject: Subject) -> str:
     loudest = max(float(stem.abs().max()) for stem in made.values())
     if loudest > _SILENT:
         raise Fault(f"a peak of {20 * torch.tensor(loudest).log10():.0f} dBFS")
-    half = subject.song(1.0, channels=2)
+    half = subject.song(channels=2)
     for stem in half.stems.values():
         stem[0] = 0
     _finite(subject.through_host(half))
@@ -192,9 +192,8 @@ def sums(subject: Subject) -> str:
     separator = subject.separator
     if separator.remainder is None:
         raise NotApplicable("it declares no remainder")
-    sound, _ = subject.first
-    total = torch.stack(list(subject.through_host(sound).values())).sum(0)
-    error = float((total - sound.mixture).abs().max())
+    sound, made = subject.long
+    error = float(abs(sum(made.stems.values()) - sound.mixture.numpy()).max())
     if error > _ROUNDING:
         raise Fault(f"they differ by up to {error:.2g}")
     return f"they differ by up to {error:.1g}"
@@ -216,7 +215,7 @@ def choices(subject: Subject) -> str:
                 if pretrained.lack(other) is not None:
                     continue
                 separator = subject.fresh_with(**{described["name"]: value})
-                sound = subject.song(1.0)
+                sound = subject.song()
                 made = subject.through_host(sound, separator)
                 _like(sound, made)
             tried.append(shown)

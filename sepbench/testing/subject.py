@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import io
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,12 +23,21 @@ from sepbench.registry import Method
 from sepbench.separator import EnsembleSeparator, OracleSeparator, Separator
 from sepbench.stems import with_sums
 from sepbench.testing.sounds import Sound, song
-from sepbench.testing.traces import Traces
+from sepbench.testing.traces import Traces, guarded_generators
 from sepbench.training import weights
 from sepbench.training.config import read_config
 
 ANY_RATE = 44_100
 """Hz at which a separator that takes any rate is fed."""
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """The stems of a song, whether the mixture was left as it was, and what was printed."""
+
+    stems: dict[str, torch.Tensor]
+    is_mixture_kept: bool
+    printed: str
 
 
 class Subject:
@@ -86,7 +100,7 @@ class Subject:
 
     def song(
         self,
-        seconds: float = 3.0,
+        seconds: float = 1.0,
         *,
         samples: int | None = None,
         channels: int | None = None,
@@ -141,10 +155,33 @@ class Subject:
     def first(self) -> tuple[Sound, dict[str, torch.Tensor]]:
         """The first song, and what the separator made of it."""
         traces = Traces()
-        sound = self.song()
+        sound = self.song(min(3.0, self.seconds))
         stems = self.hear(sound)
         self.traces = traces.left()
         return sound, stems
+
+    @cached_property
+    def second(self) -> Repeated:
+        """What came when the first song was given once more."""
+        sound = self.first[0].to(self.device)
+        mixture = sound.mixture.clone()
+        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+            stems = self.call(self.separator, mixture, sound)
+        kept = torch.equal(mixture, sound.mixture)
+        return Repeated(stems, kept, (out.getvalue() + err.getvalue()).strip())
+
+    @cached_property
+    def anew(self) -> tuple[dict[str, torch.Tensor], list[str]]:
+        """What came of the first song after loading anew, and which generators were used."""
+        with guarded_generators() as used:
+            stems = self.hear(self.first[0], self.fresh())
+        return stems, used
+
+    @cached_property
+    def long(self) -> tuple[Sound, host.Separation]:
+        """The longest song, in stereo, and what the host made of it."""
+        sound = self.song(self.seconds, channels=2)
+        return sound, self.measured(sound)
 
     @cached_property
     def _with_weights(self) -> Method:
@@ -154,8 +191,9 @@ class Subject:
         except SepbenchError:
             if not hasattr(self.kind, "trainable"):
                 raise
-            self._folder = tempfile.TemporaryDirectory(prefix="sepbench-")
-            file = untrained_weights(self.kind, Path(self._folder.name))
+            folder = tempfile.mkdtemp(prefix="sepbench-")
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            file = untrained_weights(self.kind, Path(folder))
             options = dataclasses.replace(self.method.options, weights=str(file))
             return dataclasses.replace(self.method, options=options)
         return self.method
