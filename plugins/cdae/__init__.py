@@ -127,7 +127,8 @@ class Cdae(Learned):
         if not self.options.single_model:
             masks = extend(wiener(magnitudes, power=self.options.power), self._nsgt.bands)
             return self._nsgt.inverse(bands[:, None] * masks)
-        heard = magnitudes * self._widening
+        # Where nothing sounds there is no phase, whatever a network hears.
+        heard = magnitudes * self._widening * (levels[:, None, : self._model.bands] > 0)
         if self._nsgt.bands > self._model.bands:
             shares = heard / levels[:, None, : self._model.bands].clamp_min(1e-9)
             above = extend(shares, self._nsgt.bands)[:, :, self._model.bands :]

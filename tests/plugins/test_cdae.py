@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sepbench import host
 from sepbench.errors import SepbenchError
 from sepbench.training import weights
+from sepbench.training.config import read_config
 from sepbench_plugins.cdae import Cdae
 from sepbench_plugins.cdae.chunks import in_chunks
 from sepbench_plugins.cdae.exchange import MODEL, MixinExchange
@@ -185,6 +186,19 @@ def test_the_published_networks_have_their_parameters() -> None:
     assert counts == [37_005] * 3
     samples = int(config["examples"]["seconds"] * 44100)
     assert trainable.features(torch.zeros(1, samples)).shape == (1, 96, 1948)
+
+
+@pytest.mark.parametrize("name", ["default", "published"])
+def test_an_example_of_a_config_is_a_chunk(name: str) -> None:
+    config = read_config("cdae", name)
+    trainable = CdaeTrainable(config.model)
+    assert int(config.recipe.seconds * trainable.rate) == trainable.samples
+
+
+def test_silence_stays_silence(published: Path) -> None:
+    for single_model in (False, True):
+        stems = separate(loaded(published, single_model=single_model), torch.zeros(1, 50_000))
+        assert not any(stem.any() for stem in stems.values())
 
 
 def test_chunks_side_by_side_or_cross_faded_are_the_song_again() -> None:

@@ -24,6 +24,13 @@ examples: {seconds: 1.024}
 training: {epochs: 1, examples: 4, batch_size: 2, workers: 0}
 """
 
+SIMULATED = """
+model: {architecture: strided, rate: 8000, bands: 64, samples: 16384, frames: 768, widths: [6, 8],
+        bottleneck: 16, dilations: [1]}
+examples: {seconds: 2.048, known: 1.0}
+training: {epochs: 1, examples: 60, batch_size: 2, learning_rate: 0.003, average: 0.8, workers: 0}
+"""
+
 
 def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
@@ -74,6 +81,18 @@ def test_three_stems_from_folders_named_by_stem(corpus: Path, tmp_path: Path) ->
     assert {path.stem for path in (tmp_path / "stems").rglob("*.wav")} == {
         "vocals", "percussive", "harmonic",
     }  # fmt: skip
+
+
+def test_from_simulated_songs_to_stems_that_are_apart(tmp_path: Path) -> None:
+    config, out = tmp_path / "tiny.yaml", tmp_path / "run"
+    config.write_text(SIMULATED)
+    trained = run("train", "cdae", "-d", "simulated", "-c", config, "-o", out)
+    assert trained.exit_code == 0, trained.output
+    scores = json.loads((out / "scores.json").read_text())
+    assert set(scores) == {"train", "val"}  # test songs of data sets stay out of it
+    for split in scores.values():
+        assert split["simulated percussive"] > 1
+        assert split["simulated harmonic"] > 1
 
 
 def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
