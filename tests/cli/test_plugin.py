@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sepbench.cli.main import main
+from sepbench.scaffold import LICENCES, create
+
+TESTS = Path(__file__).parent.parent
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return tmp_path
+
+
+def test_a_new_plugin_is_a_whole_distribution() -> None:
+    result = run("plugin", "new", "centre-cut", "--licence", "ISC", "--author", "A. Nobody")
+    assert result.exit_code == 0, result.output
+    folder = Path("centre-cut")
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert files == {
+        "pyproject.toml", "README.md", "LICENSE", ".gitignore", ".github/workflows/test.yml",
+        "sepbench_centre_cut/__init__.py", "tests/test_conformance.py",
+    }  # fmt: skip
+    assert 'centre-cut = "sepbench_centre_cut:CentreCut"' in (folder / "pyproject.toml").read_text()
+    assert "A. Nobody" in (folder / "LICENSE").read_text()
+    assert "${{ matrix.python }}" in (folder / ".github/workflows/test.yml").read_text()
+    code = (folder / "sepbench_centre_cut/__init__.py").read_text()
+    assert _lines_of_code(code) <= 30
+
+
+def test_every_licence_has_its_text() -> None:
+    for licence in LICENCES:
+        create("x", Path(licence), licence=licence)
+        assert "Copyright" in Path(licence, "LICENSE").read_text()
+        assert f'license = "{licence}"' in Path(licence, "pyproject.toml").read_text()
+
+
+def test_the_new_separator_keeps_the_middle_and_leaves_the_sides(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torch
+
+    run("plugin", "new", "middle", "--out", "here")
+    monkeypatch.syspath_prepend("here")
+    from sepbench_middle import Middle  # type: ignore[import-not-found]
+
+    time = torch.arange(44100) / 44100
+    middle, side = torch.sin(2 * torch.pi * 440 * time), torch.sin(2 * torch.pi * 700 * time)
+    separate = Middle().separate
+    centred = separate(torch.stack([middle, middle]))["vocals"]
+    assert (centred[0] - middle)[4096:-4096].abs().max() < 1e-3
+    wide = separate(torch.stack([side, -side]))["vocals"]
+    assert wide[:, 4096:-4096].abs().max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["Centre"], "lower case letters"),
+        (["centre_cut"], "lower case letters"),
+        (["2-stems"], "a letter first"),
+        (["../up"], "lower case letters"),
+        (["hpss"], "sepbench has a method of it"),
+        (["fresh", "--out", "."], "is there already"),
+    ],
+)
+def test_a_plugin_that_cannot_be_is_refused_in_one_line(words: list[str], message: str) -> None:
+    result = run("plugin", "new", *words)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert not list(Path().iterdir())
+
+
+def test_a_check_tells_crash_and_hang_with_their_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TESTS))
+    crash = run("plugin", "check", "fakes:Crashing", "--json", "--seconds", 1)
+    assert crash.exit_code == 1
+    facts = {fact["fact"]: fact for fact in json.loads(crash.stdout)["facts"]}
+    assert facts["separates"]["status"] == "failed"
+    assert "SIGKILL" in facts["separates"]["got"]
+    assert facts["shapes"]["status"] == "not looked at"
+    hang = run("plugin", "check", "fakes:Endless", "--timeout", 30, "--seconds", 1)
+    assert hang.exit_code == 1
+    assert "got: took longer than --timeout 30 seconds; mend: " in hang.output
+
+
+def test_what_is_no_separator_is_a_failed_fact_and_what_is_not_there_an_error() -> None:
+    Path("mine.py").write_text("class Mine: pass\nraise_later = 1\n")
+    result = run("plugin", "check", "mine:Mine")
+    assert result.exit_code == 1
+    assert "mine:Mine is no subclass of sepbench.separator.Separator" in result.output
+    assert run("plugin", "check", "hpsss").exit_code == 2
+    assert "did you mean 'hpss'" in run("plugin", "check", "hpsss").output
+    assert "one value" in run("plugin", "check", "hpss[margin=1,2]").output
+
+
+def _lines_of_code(text: str) -> int:
+    """Count lines that hold code: no docstrings, comments or blank lines."""
+    tree = ast.parse(text)
+    told = {
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    lines = enumerate(text.splitlines(), 1)
+    return sum(
+        bool(line.strip()) and not line.strip().startswith("#") and number not in told
+        for number, line in lines
+    )
