@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -41,7 +41,8 @@ class Lane(Generic[Task, Result]):
             self._start()
         process = self._process
         assert process is not None  # noqa: S101 - for the type checker
-        self._connection.send(task)
+        with suppress(OSError):  # One that is dead by now is told by its sentinel.
+            self._connection.send(task)
         ready = wait([self._connection, process.sentinel], self._timeout)
         if self._stopped:
             raise CancelledError
@@ -77,6 +78,11 @@ class Lane(Generic[Task, Result]):
         with _deaf_to_interrupts():
             self._process.start()
         theirs.close()
+        # No task is charged for the imports of its process.
+        with suppress(EOFError, OSError):
+            self._connection.recv()
+        if self._stopped:
+            raise CancelledError
 
     def _end(self) -> None:
         process, self._process = self._process, None
@@ -109,6 +115,7 @@ def _serve(connection: Connection, function: Callable[[Task], Result]) -> None:
     """Do tasks until the other side is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
+        connection.send("ready")
         while True:
             connection.send(function(connection.recv()))
     except (EOFError, BrokenPipeError):

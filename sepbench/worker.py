@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch  # noqa: F401 - now, so that no method's time is spent on it
+
 from sepbench import host
 from sepbench.audio import Writer
 from sepbench.datasets.base import Track, TrackAudio

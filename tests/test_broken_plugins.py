@@ -123,8 +123,9 @@ def test_an_evaluation_of_all_gives_each_its_row(
     assert result.returncode == 1
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     for name, (_, reason) in {**AT_IMPORT, **AT_WORK}.items():
-        (line,) = [line for line in errors if line.startswith(f"error: {name} ")]
-        assert reason in line
+        lines = [line for line in errors if line.startswith(f"error: {name} ")]
+        assert len(lines) == 1, result.stderr
+        assert reason in lines[0]
     assert len(errors) == len(AT_IMPORT) + len(AT_WORK)
     scores = (tmp_path / "run/scores.csv").read_text().splitlines()
     assert any(",good," in row for row in scores)
