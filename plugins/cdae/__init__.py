@@ -57,7 +57,7 @@ class Cdae(Learned):
             False, "no voice in the song: the voice's network is not even loaded"
         )
         overlap: float = option(
-            0.25, "share of a chunk that fades into the next; 0: chunks side by side",
+            0.125, "share of a chunk that fades into the next; 0: chunks side by side",
             minimum=0.0, maximum=0.5,
         )  # fmt: skip
         batch: int = option(

@@ -132,14 +132,14 @@ class CdaeTrainable(Trainable):
         return together + 0.1 * _mean(bels(alone, *given), known)
 
     def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
-        """Return the stems ``(batch, samples)``, chunks cross-faded over a sixth."""
+        """Return the stems ``(batch, samples)``, chunks cross-faded over an eighth."""
 
         def work(chunks: torch.Tensor) -> torch.Tensor:
             bands = self.nsgt.forward(chunks)
             masks = wiener(network(bands.abs()), power=self.power)
             return self.nsgt.inverse(bands[:, None] * masks)
 
-        made = in_chunks(mixture, work, size=self.samples, overlap=self.samples // 6)
+        made = in_chunks(mixture, work, size=self.samples, overlap=self.samples // 8)
         return dict(zip(STEMS, made, strict=True))
 
     @property
