@@ -98,7 +98,7 @@ class Cdae(Learned):
         import torch
 
         super().load(device)
-        self._network = self._network.to(memory_format=torch.channels_last)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._nsgt = self._model.widened(self._widening)
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
