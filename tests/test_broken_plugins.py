@@ -118,7 +118,7 @@ def test_an_evaluation_of_all_gives_each_its_row(
 ) -> None:
     result = sepbench_says(
         environment, tmp_path, "evaluate", "--all", "--dataset", "simulated", "--track", "*-000",
-        "--duration", "2", "--timeout", "20", "--out", "run",
+        "--duration", "2", "--timeout", "10", "--out", "run",
     )  # fmt: skip
     assert result.returncode == 1
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]

@@ -93,9 +93,9 @@ def test_a_check_tells_crash_and_hang_with_their_reasons(monkeypatch: pytest.Mon
     assert facts["separates"]["status"] == "failed"
     assert "SIGKILL" in facts["separates"]["got"]
     assert facts["shapes"]["status"] == "not looked at"
-    hang = run("plugin", "check", "fakes:Endless", "--timeout", 30, "--seconds", 1)
+    hang = run("plugin", "check", "fakes:Endless", "--timeout", 8, "--seconds", 1)
     assert hang.exit_code == 1
-    assert "got: took longer than --timeout 30 seconds; mend: " in hang.output
+    assert "got: took longer than --timeout 8 seconds; mend: " in hang.output
 
 
 def test_what_is_no_separator_is_a_failed_fact_and_what_is_not_there_an_error() -> None:
