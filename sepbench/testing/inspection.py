@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -121,4 +123,5 @@ def in_a_lane(target: Target, lane: Lane[tuple[Target, str], Outcome]) -> Examin
 def judge(task: tuple[Target, str]) -> Outcome:
     """Look at one fact of a target."""
     target, name = task
-    return FACTS[name].look_at(target.subject)
+    with redirect_stdout(sys.stderr):  # What a separator prints is no part of the report.
+        return FACTS[name].look_at(target.subject)
