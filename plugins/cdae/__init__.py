@@ -37,7 +37,9 @@ class Cdae(Learned):
     )
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.cdae.model:CdaeTrainable"
-    shipped = MappingProxyType({})
+    shipped = MappingProxyType(
+        {"default": "51ea1ca7cb1227366a7091d8c59accbe81fc596dbded09c2f3cdfd7ebb6deb66"}
+    )
 
     @dataclass(frozen=True)
     class Options:
@@ -100,6 +102,7 @@ class Cdae(Learned):
         super().load(device)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._nsgt = self._model.widened(self._widening)
+        self._slope = self._model.slope().to(device) if self._widening > 1 else 1.0
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the stems, each ``(channels, samples)``; channels are worked on one by one."""
@@ -123,7 +126,8 @@ class Cdae(Learned):
         bands = self._nsgt.forward(chunks)
         levels = bands.abs()
         # A transform over more samples of the same signal is that much larger.
-        magnitudes = self._network(levels[:, : self._model.bands] / self._widening)
+        seen = levels[:, : self._model.bands] / self._widening
+        magnitudes = self._network(seen * self._slope) / self._slope
         if not self.options.single_model:
             masks = extend(wiener(magnitudes, power=self.options.power), self._nsgt.bands)
             return self._nsgt.inverse(bands[:, None] * masks)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sepbench import host
 from sepbench.errors import SepbenchError
+from sepbench.stems import with_sums
 from sepbench.training import weights
 from sepbench.training.config import read_config
 from sepbench_plugins.cdae import Cdae
@@ -20,7 +21,7 @@ from sepbench_plugins.cdae.exchange import MODEL, MixinExchange
 from sepbench_plugins.cdae.masking import wiener
 from sepbench_plugins.cdae.model import STEMS, CdaeTrainable
 
-from .songs import noise
+from .songs import noise, repeating_song, sdr
 
 CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[2] / "configs" / "cdae"
@@ -318,6 +319,31 @@ def test_keras_models_become_a_weight_file(tmp_path: Path) -> None:
     (tmp_path / "vocal.h5").unlink()
     with pytest.raises(SepbenchError, match="no such file"):
         MixinExchange().read(tmp_path, out)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Cdae:
+    separator = Cdae()
+    separator.load(CPU)
+    return separator
+
+
+def test_the_shipped_weights_say_what_they_are(shipped: Cdae) -> None:
+    assert shipped.weights_file.stat().st_size < 25e6
+    assert weights.digest(shipped.header["config"]) == shipped.header["config_sha256"]
+    assert shipped.header["model"] == read_config("cdae", "default").model
+    assert {"medleydb/train", "rendered/train", "mir1k/train"} <= set(shipped.trained_on)
+    assert not any(name.endswith(("/val", "/test")) for name in shipped.trained_on)
+    assert "CC-BY-NC-SA" in shipped.header["licence"]
+
+
+def test_drums_and_chords_come_apart(shipped: Cdae) -> None:
+    song = {name: stem[:1] for name, stem in repeating_song(6).items() if name != "vocals"}
+    truth = with_sums(song)
+    mixture = sum(song.values())
+    stems = separate(shipped, mixture)
+    for name in ("percussive", "harmonic"):
+        assert sdr(truth[name], stems[name]) > sdr(truth[name], mixture) + 3
 
 
 def test_a_wrong_config_is_one_line() -> None:
