@@ -24,7 +24,7 @@ class UNet(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.unet.model:UNetTrainable"
     shipped = MappingProxyType(
-        {"default": "314d15f73457fedea2fad1a0cd40ba34306e4ee47e81198fe458a5cb7aff8d94"}
+        {"default": "49bf2dceb927a42c3e9d0b89eb0bd9b0a37f78a31a2f67bf520d9c7db936442f"}
     )
 
     @dataclass(frozen=True)
