@@ -30,7 +30,9 @@ class BLSTM(LearnedMask):
     )
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.blstm.model:BLSTMTrainable"
-    shipped = MappingProxyType({})
+    shipped = MappingProxyType(
+        {"default": "9bbfa892e8f28b14ac39e1864eb7976c878bcf98c4578f6deb20f11e619f6307"}
+    )
 
     @dataclass(frozen=True)
     class Options:
