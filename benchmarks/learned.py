@@ -6,7 +6,7 @@ Each source with songs of split ``test`` gives a row for each method and stem th
 the median, over clips, of the SDR of the whole clip (protocol ``mdx``), and that of the mixture
 itself. MIR-1K's voice and backing stand at 0 dB as recorded; of songs with single instruments,
 which are raw tracks, the voice is set to -3 dB over the sum of the others, both measured where they
-sound.
+sound; with ``--equal`` all are brought to the same RMS instead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sepbench.metrics import energy
 from sepbench.separator import Separator
 from sepbench.stems import STEMS, with_sums
 from sepbench.training.material import Track, find_tracks
-from sepbench.training.treatment import active_rms
+from sepbench.training.treatment import active_rms, rms
 
 RATE = 16_000
 
@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("-m", "--method", action="append", required=True)
     parser.add_argument("--rate", type=int, default=RATE, help="Hz at which songs are read.")
     parser.add_argument("--source", action="append", help="Only songs of this source.")
+    parser.add_argument("--equal", action="store_true", help="Single instruments equally loud.")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="Write the score of every clip here.")
     given = parser.parse_args()
@@ -48,7 +49,7 @@ def main() -> None:
     scores: dict[str, dict[str, dict[str, list[float]]]] = {}
     for track in find_tracks(given.corpus):
         if track.split == "test" and (not given.source or track.source in given.source):
-            for references in clips(track, given.rate):
+            for references in clips(track, given.rate, equal=given.equal):
                 rows = scores.setdefault(track.source, {})
                 for label, values in score(references, separators, given.rate).items():
                     for stem, value in values.items():
@@ -79,16 +80,18 @@ def score(
     return scores
 
 
-def clips(track: Track, rate: int) -> Iterator[dict[str, Samples]]:
+def clips(track: Track, rate: int, *, equal: bool = False) -> Iterator[dict[str, Samples]]:
     """Yield the stems of each clip, ``(1, samples)``."""
     parts = track.decode(rate)
-    voices = parts.pop("vocals", [])
-    for number, voice in enumerate(voices):
-        others = {name: stems[number][None] for name, stems in parts.items()}
-        if "accompaniment" not in parts:
-            backing = np.sum(list(others.values()), axis=0)[0]
-            voice = voice * np.float32(10 ** (-3 / 20) * active_rms(backing) / active_rms(voice))
-        yield {"vocals": voice[None], **others}
+    for number in range(len(parts.get("vocals", []))):
+        stems = {name: clips[number][None] for name, clips in parts.items()}
+        if equal and "accompaniment" not in parts:
+            stems = {name: stem * np.float32(0.1 / rms(stem[0])) for name, stem in stems.items()}
+        elif "accompaniment" not in parts:
+            backing = np.sum([stem for name, stem in stems.items() if name != "vocals"], axis=0)
+            level = active_rms(backing[0]) / active_rms(stems["vocals"][0])
+            stems["vocals"] = stems["vocals"] * np.float32(10 ** (-3 / 20) * level)
+        yield stems
 
 
 def sdr(reference: Samples, estimate: Samples) -> float:

@@ -28,7 +28,7 @@ def draw_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], file: Path
             upper.plot(minutes, values, marker=".", lw=2 if key == "mean" else 1, label=key)
         lower.plot(minutes, [epoch["loss"] for epoch in history], marker=".", color="black")
         upper.set_title(name)
-        upper.legend(fontsize="small")
+        upper.legend(fontsize="small", framealpha=0.5)
         lower.set_xlabel("minutes on the clock")
         upper.grid(alpha=0.3)
         lower.grid(alpha=0.3)
