@@ -46,19 +46,20 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
         Choice("demucs[model=htdemucs_ft]", "vocals", _DEMUCS),
         Choice("open-unmix[model=umxl]", "vocals", _UMXL),
         Choice("spleeter", "vocals", score=3.63),
-        Choice("mask-cnn", "vocals", score=2.26),
+        Choice("unet", "vocals", score=3.00),
         Choice("repet-sim", "vocals", score=2.11),
     ),
     "karaoke": (
         Choice("demucs[model=htdemucs_ft]", "accompaniment", _DEMUCS),
         Choice("open-unmix[model=umxl]", "accompaniment", _UMXL),
         Choice("spleeter", "accompaniment", score=11.75),
-        Choice("ensemble[unet+mask-cnn]", "accompaniment", score=9.74),
+        Choice("unet", "accompaniment", score=10.69),
         Choice("repet-sim", "accompaniment", score=8.23),
     ),
     "drums": (
         Choice("demucs[model=htdemucs_ft]", "drums", _DEMUCS),
         Choice("open-unmix[model=umxl]", "drums", _UMXL),
+        Choice("cdae", "percussive", score=7.21),
         Choice("hpss", "percussive", score=2.36),
     ),
     # Measured by benchmarks/denoise.py, in noise of four kinds.
