@@ -31,6 +31,7 @@ class DeepMask(Separator):
     licence = "MIT; weights CC-BY-NC-SA-4.0"
     citation = CITATION
     needs = (*NEEDS, Requirement("safetensors", "pip install safetensors"))
+    folder = BLSTM.folder
 
     @dataclass(frozen=True)
     class Options:

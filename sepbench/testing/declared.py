@@ -262,7 +262,8 @@ def weights(subject: Subject) -> str:
         raise NotApplicable("it has no weights")
     if subject.is_untrained:
         raise Note(f"none yet: looked at with random ones; sepbench train {subject.kind.name}")
-    file = Path(inspect.getfile(subject.kind)).parent / declared.file
+    beside = Path(inspect.getfile(subject.kind)).parent
+    file = getattr(subject.kind, "folder", beside) / declared.file
     if not file.is_file():
         raise Fault(f"no file {declared.file}")
     found = hashlib.sha256(file.read_bytes()).hexdigest()
