@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sepbench.training.layers import AlongTime, Level
+
 
 class PublishedUNet(nn.Module):
     """Six strided convolutions down, six up, skips between them (Jansson et al., ISMIR 2017).
@@ -84,15 +86,15 @@ class CompactUNet(nn.Module):
         self.scale = nn.BatchNorm1d(bins)
         self.stem = nn.Conv2d(1, widths[0], (8, 4), stride=(4, 2), padding=(2, 1))
         self.encoder = nn.ModuleList(
-            _Level(width, row, squeeze) for width, row in zip(widths[:-1], rows, strict=False)
+            Level(width, row, squeeze) for width, row in zip(widths[:-1], rows, strict=False)
         )
         pairs = list(itertools.pairwise(widths))
         self.down = nn.ModuleList(
             nn.Sequential(nn.Conv2d(i, o, 2, stride=2, bias=False), nn.BatchNorm2d(o), nn.ReLU())
             for i, o in pairs
         )
-        self.deepest = _Level(widths[-1], rows[-1], squeeze)
-        self.along_time = _AlongTime(widths[-1] * rows[-1], bottleneck, dilations)
+        self.deepest = Level(widths[-1], rows[-1], squeeze)
+        self.along_time = AlongTime(widths[-1] * rows[-1], bottleneck, dilations)
         self.up = nn.ModuleList(
             nn.Sequential(
                 nn.ConvTranspose2d(o, i, 2, stride=2, bias=False), nn.BatchNorm2d(i), nn.ReLU()
@@ -100,7 +102,7 @@ class CompactUNet(nn.Module):
             for i, o in reversed(pairs)
         )
         self.decoder = nn.ModuleList(
-            _Level(width, row, squeeze)
+            Level(width, row, squeeze)
             for width, row in zip(widths[-2::-1], rows[-2::-1], strict=True)
         )
         self.head = nn.ConvTranspose2d(widths[0], 8, (8, 4), stride=(4, 2), padding=(2, 1))
@@ -121,56 +123,6 @@ class CompactUNet(nn.Module):
             x = level(up(x) + skips.pop())
         fine = torch.cat([functional.relu(self.head(x)), levels], dim=1)
         return torch.sigmoid(self.refine(fine))[:, 0, :, :frames]
-
-
-class _Level(nn.Module):
-    """Two 3x3 convolutions and a squeeze across rows, each added to what came in."""
-
-    def __init__(self, width: int, rows: int, squeeze: int) -> None:
-        super().__init__()
-        self.local = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
-        )
-        self.squeeze = nn.Linear(rows, rows // squeeze, bias=False)
-        self.squeeze_norm = nn.BatchNorm2d(width)
-        self.expand = nn.Linear(rows // squeeze, rows, bias=False)
-        self.expand_norm = nn.BatchNorm2d(width)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = functional.relu(x + self.local(x))
-        across = functional.relu(self.squeeze_norm(self.squeeze(x.mT).mT))
-        out: torch.Tensor = x + functional.relu(self.expand_norm(self.expand(across.mT).mT))
-        return out
-
-
-class _AlongTime(nn.Module):
-    """Residual dilated convolutions along time over all rows and channels at once."""
-
-    def __init__(self, features: int, width: int, dilations: Sequence[int]) -> None:
-        super().__init__()
-        self.enter = nn.Sequential(
-            nn.Conv1d(features, width, 1, bias=False), nn.BatchNorm1d(width), nn.ReLU()
-        )
-        self.steps = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv1d(width, width, 3, padding=d, dilation=d, bias=False),
-                nn.BatchNorm1d(width),
-                nn.ReLU(),
-            )
-            for d in dilations
-        )
-        self.leave = nn.Conv1d(width, features, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.enter(x.flatten(1, 2))
-        for step in self.steps:
-            y = y + step(y)
-        out: torch.Tensor = x + self.leave(y).view_as(x)
-        return out
 
 
 def _keras_norm(width: int) -> nn.BatchNorm2d:
