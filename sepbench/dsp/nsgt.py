@@ -55,7 +55,10 @@ def _warped(
     back: Callable[[Frequencies], Frequencies],
 ) -> Frequencies:
     first, last = there(np.array([low, high]))
-    return back(np.linspace(first, last, bands))
+    scale = back(np.linspace(first, last, bands))
+    # Rounding must not leave a sliver of a band between the scale and half the rate.
+    scale[0], scale[-1] = low, high
+    return scale
 
 
 class _Frame:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import golden_nsgt
 import numpy as np
@@ -246,3 +247,16 @@ def test_gaps_too_few_frames_and_long_signals_are_refused():
         Nsgt(bark(0, 22050, 96), frames=1947)
     with pytest.raises(ValueError, match="at most 100 samples, not 101"):
         Nsgt([3000], samples=100).forward(torch.zeros(101))
+
+
+@pytest.mark.parametrize("scale", [bark, mel])
+def test_scales_end_where_they_are_said_to(
+    scale: Callable[[float, float, int], np.ndarray],
+) -> None:
+    # 64 Bark bands up to 4 kHz ended a rounding below it, with a band of no width above.
+    for rate in (8000, 16000, 22050, 44100):
+        for bands in range(8, 128, 7):
+            frequencies = scale(0, rate / 2, bands)
+            assert (frequencies[0], frequencies[-1]) == (0, rate / 2)
+            assert len(frequencies) == bands
+    assert Nsgt(scale(0, 4000, 64), rate=8000, samples=8192).bands == 64
