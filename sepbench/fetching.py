@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
@@ -55,6 +56,11 @@ def fetch(url: str, place: Path, *, sha256: str = "", on_progress: Progress = no
         raise SepbenchError(f"{url}: broke off ({error}); try again to go on") from error
     except OSError as error:
         raise SepbenchError(f"{place}: cannot write: {error.strerror or error}") from error
+    finally:
+        # Nothing came: no file waits for a next try.
+        with suppress(OSError):
+            if part.stat().st_size == 0:
+                part.unlink()
     return found
 
 
