@@ -60,6 +60,9 @@ def _fitting(table: Table, console: Console) -> Iterator[Table]:
     _, right, _, left = table.padding
     needed = [left + right + _width(column, console) for column in table.columns]
     if sum(needed) <= console.width:
+        for column, width in zip(table.columns, needed, strict=True):
+            # Rich would cut the longest word of the table rather than wrap another column.
+            column.no_wrap = width == left + right + _longest(column, console)
         yield table
         return
     first, *others = table.columns
@@ -81,6 +84,12 @@ def _width(column: Column, console: Console) -> int:
         Measurement.get(console, console.options, cell) for cell in (column.header, *column.cells)
     ]
     return max(cell.maximum if column.no_wrap else cell.minimum for cell in cells)
+
+
+def _longest(column: Column, console: Console) -> int:
+    """Return the width of a column's longest cell on one line."""
+    cells = (column.header, *column.cells)
+    return max(Measurement.get(console, console.options, cell).maximum for cell in cells)
 
 
 def _of(columns: Sequence[Column], table: Table) -> Table:

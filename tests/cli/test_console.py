@@ -55,3 +55,14 @@ def test_rows_that_are_empty_in_a_part_are_left_out_of_it(
 
 def test_a_table_that_fits_is_whole(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(shown(table, 80, monkeypatch).splitlines()) == 3
+
+
+def test_other_columns_wrap_before_a_long_word_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = Table("method", "size", "from", box=None)
+    address = "https://example.org/" + "x" * 40
+    made.add_row("learned", "size not known", address)
+    text = shown(made, 80, monkeypatch)
+    assert address in text.split()
+    assert "…" not in text
