@@ -68,7 +68,8 @@ def path(specs: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         show_json(found)
     else:
-        click.echo("\n".join(found))
+        for place in found:
+            click.echo(place)
 
 
 @command.command("fetch")
@@ -98,9 +99,8 @@ def fetch(specs: tuple[str, ...], as_json: bool) -> None:
             fail(str(error))
             done.append({"method": method.label, "error": str(error)})
         else:
-            say(
-                f"{method.label}: {len(came)} files fetched" if came else f"{method.label}: is here"
-            )
+            what = f"{_files(len(came))} fetched" if came else "is here"
+            say(f"{method.label}: {what}")
             done.append({"method": method.label, "fetched": [str(file) for file in came]})
     if as_json:
         show_json(done)
@@ -126,7 +126,7 @@ def bring(method: Method, *, read: bool = False) -> list[Path]:
         sizes = [file.size for file in files]
         size = None if None in sizes else sum(filter(None, sizes))
         terms = ", ".join(sorted({file.terms for file in files}))
-        about = f"{len(files)} files, {_megabytes(size)}, {terms}"
+        about = f"{_files(len(files))}, {_megabytes(size)}, {terms}"
         say(f"fetching the weights of {part.label} ({about}) into {pretrained.folder()}")
         with fraction() as bar:
             task = bar.add_task(f"fetching {part.label}", total=None)
@@ -280,6 +280,10 @@ def _present(rows: list[dict[str, Any]], as_json: bool) -> None:
             escape(row["method"]), row["file"], size, row["terms"], row["state"], row["from"]
         )
     show(table)
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
 
 
 def _megabytes(size: int | None) -> str:

@@ -111,7 +111,7 @@ def test_without_its_weights_a_method_is_a_row_with_the_cure(cache: Path) -> Non
 def test_a_method_called_by_name_brings_its_weights(cache: Path) -> None:
     result = sepbench("separate", "-m", "learned", "song.wav", "--bit-depth", "32f")
     assert result.exit_code == 0, result.output
-    assert "fetching the weights of learned (1 files, 0.0 MB, CC0-1.0)" in result.output
+    assert "fetching the weights of learned (1 file, 0.0 MB, CC0-1.0)" in result.output
     stem, _ = soundfile.read("separated/learned/song/vocals.wav")
     np.testing.assert_allclose(stem, 0.125)
     again = sepbench("separate", "-m", "learned", "song.wav", "--overwrite")
@@ -138,6 +138,7 @@ def test_a_method_without_weights_has_none_to_fetch(cache: Path) -> None:
     assert mixed.exit_code == 1
     assert (cache / "small.txt").is_file()
     assert run("path").output.strip() == str(cache.parent)
+    assert run("path", "calm").output == ""
 
 
 class Reversed:
