@@ -161,9 +161,11 @@ def _members(separator: type[Separator], options: Any) -> tuple[Method, ...]:
             variants = resolve(spec)
         except SepbenchError as error:
             raise SepbenchError(f"method {separator.name}: cannot have {spec}: {error}") from None
-        if len(variants) > 1 or variants[0].is_oracle:
-            reason = "is an oracle" if variants[0].is_oracle else f"means {len(variants)} methods"
-            raise SepbenchError(f"method {separator.name}: {spec} {reason}; give one that is none")
+        if len(variants) > 1:
+            reason = f"means {len(variants)} methods; give each option one value"
+            raise SepbenchError(f"method {separator.name}: {spec} {reason}")
+        if variants[0].is_oracle:
+            raise SepbenchError(f"method {separator.name}: {spec} is an oracle; give none of these")
         members.append(variants[0])
     return tuple(members)
 

@@ -235,7 +235,7 @@ def test_whatever_changes_a_member_changes_the_ensemble(monkeypatch):
         ("ensemble[unet+nothing]", "cannot have nothing: no method 'nothing'"),
         ("ensemble[unet+hpss[margin=0]]", "margin=0: must be at least 1"),
         ("ensemble[unet+oracle-irm]", "oracle-irm is an oracle"),
-        ("ensemble[hpss[margin=1,2]+hpss]", "hpss[margin=1,2] means 2 methods"),
+        ("ensemble[hpss[margin=1,2]+hpss]", "margin=1,2] means 2 methods; give each option one"),
         ("ensemble[unet+]", "write it as METHOD+METHOD"),
         ("ensemble[0*unet+hpss]", "with a weight above zero"),
         ("ensemble[x*unet]", "with a weight above zero"),
