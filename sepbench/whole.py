@@ -1,4 +1,4 @@
-"""Writes files whole or not at all."""
+"""Writes files whole or not at all, and makes folders for them."""
 
 from __future__ import annotations
 
@@ -36,3 +36,12 @@ def write_whole(path: Path, content: str | bytes) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise SepbenchError(f"{path}: cannot write: {reason}; choose another --out") from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; raise `SepbenchError` where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SepbenchError(f"{path}: no folder can be here: {reason}; choose another") from error

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sepbench.errors import SepbenchError
 from sepbench.training.material import Track
+from sepbench.whole import make_folder
 
 _INDEX = "index.json"
 _LAYOUT = 1
@@ -89,7 +90,7 @@ def prepare(
     at all.
     """
     entries, skipped = [], []
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     known = {entry["file"]: entry for entry in _read_index(folder).get("tracks", [])}
     for track in tracks:
         file = f"{track.source}/{track.name}.npy"

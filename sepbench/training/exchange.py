@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
@@ -54,7 +56,9 @@ def open_format(name: str) -> WeightFormat:
 def read_weights(name: str, source: Path, out: Path) -> dict[str, Any]:
     """Turn another tool's weights into ours; return the header of the new file."""
     _check_place(source, out)
-    return open_format(name).read(source, out)
+    form = open_format(name)
+    with _in_one_line(out):
+        return form.read(source, out)
 
 
 def write_weights(name: str, source: Path, out: Path) -> None:
@@ -63,7 +67,20 @@ def write_weights(name: str, source: Path, out: Path) -> None:
     write = getattr(open_format(name), "write", None)
     if write is None:
         raise SepbenchError(f"weight format {name} can be imported only, not exported")
-    write(source, out)
+    with _in_one_line(out):
+        write(source, out)
+
+
+@contextmanager
+def _in_one_line(out: Path) -> Iterator[None]:
+    """Make one line of what the file system refuses."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise SepbenchError(
+            f"{out}: cannot write: {error.filename or out}: {reason}; choose another --out"
+        ) from error
 
 
 def _check_place(source: Path, out: Path) -> None:

@@ -22,6 +22,7 @@ from sepbench.training.schedules import schedule
 from sepbench.training.settling import settle
 from sepbench.training.trainable import Batch, Trainable
 from sepbench.training.validation import Passage, validate
+from sepbench.whole import make_folder
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Run:
 
         Stopped at any moment, the run goes on from the last whole epoch.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         with SummaryWriter(str(self.folder / "logs"), purge_step=self.epoch) as log:
             while self.epoch < self.plan.epochs and not self._is_stale():
                 began = time.monotonic()

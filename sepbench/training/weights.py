@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sepbench.errors import SepbenchError
 from sepbench.fetching import sha256 as sha256
+from sepbench.whole import make_folder
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +73,7 @@ def save(
     overflown = [name for name, tensor in kept.items() if not torch.isfinite(tensor).all()]
     if overflown:
         raise SepbenchError(f"{path}: {overflown[0]} does not fit float16")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     save_file(kept, path, metadata={_KEY: json.dumps(header, sort_keys=True)})
 
 

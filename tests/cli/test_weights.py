@@ -205,3 +205,8 @@ def test_mistakes_in_an_exchange_are_one_line(tmp_path: Path) -> None:
     assert "is broken" in run("import", "broken", source, "--out", out).output
     assert "imported only" in run("export", "read-only", source, "--out", out).output
     assert "path of a new file" in run("import", "reversed", source, "--out", source).output
+    for verb in ("import", "export"):
+        nowhere = run(verb, "reversed", source, "--out", source / "b")
+        assert nowhere.exit_code == 2
+        assert "cannot write: " in nowhere.output
+        assert "choose another --out" in nowhere.output

@@ -113,6 +113,15 @@ def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
     assert prepared.exit_code == 0
     wrong = run("train", "unet", "-d", tmp_path / "prepared", "-c", config)
     assert "prepared at 16000 Hz" in wrong.output
+    data = ("-d", tmp_path / "prepared")
+    config.write_text(CONFIG.replace("rate: 8000", "rate: 16000"))
+    for command in (
+        ("prepare", corpus, "-o", config),
+        ("train", "unet", *data, "-c", config, "-o", config / "run"),
+    ):
+        blocked = run(*command)
+        assert blocked.exit_code == 2
+        assert "no folder can be here" in blocked.output
 
 
 def test_a_device_that_is_not_there_is_told_before_songs_are_prepared(tmp_path: Path) -> None:
