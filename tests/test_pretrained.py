@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fakes import Calm
 
-from sepbench import pretrained
+from sepbench import pretrained, registry
 from sepbench.errors import SepbenchError
 from sepbench.separator import Separator, WeightFile
 
@@ -88,3 +88,10 @@ def test_a_file_of_a_package_lies_in_the_package() -> None:
     assert pretrained.place("any", file).is_file()
     missing = WeightFile("weights.bin", "", package="no_such_package_anywhere")
     assert not pretrained.is_here("any", missing)
+
+
+def test_the_cure_can_be_pasted_into_a_shell() -> None:
+    (large,) = registry.resolve("open-unmix[model=umxl]")
+    assert "\"sepbench weights fetch 'open-unmix[model=umxl]'\" brings" in (
+        pretrained.lack(large.create()) or ""
+    )
