@@ -1,0 +1,1 @@
+"""A package of this name, for nussl installs one, too."""
