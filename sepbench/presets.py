@@ -46,7 +46,7 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
         Choice("demucs[model=htdemucs_ft]", "vocals", _DEMUCS),
         Choice("open-unmix[model=umxl]", "vocals", _UMXL),
         Choice("spleeter", "vocals", score=3.63),
-        Choice("unet", "vocals", score=3.00),
+        Choice("unet", "vocals", "the best of the included on test clips", score=3.00),
         Choice("repet-sim", "vocals", score=2.11),
     ),
     "karaoke": (

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sepbench.errors import SepbenchError
+
 if TYPE_CHECKING:
     from sepbench.separator import Separator
     from sepbench.training.cache import Cache
@@ -90,6 +92,10 @@ def command(
     config = read_config(method, where, changes, folder=getattr(separator, "folder", None))
     trainable = build(config.model)
     folder = out or Path("runs") / method
+    if (folder / "last.pt").exists() and not (resume or find_rate):
+        raise SepbenchError(
+            f"{folder}: holds a run already; go on with it by --resume, or give another --out"
+        )
     cache = cache_of(data, folder / "data", trainable.rate)
     plan = config.plan
     count = plan.epochs * plan.examples
@@ -137,7 +143,6 @@ def _split_scores(run: Run, cache: Cache) -> dict[str, dict[str, float]]:
 
     Of the songs that were trained on some will do.
     """
-    from sepbench.errors import SepbenchError
     from sepbench.training.validation import passages, validate
 
     network, scores = run.best_network(), {}
@@ -152,7 +157,6 @@ def _split_scores(run: Run, cache: Cache) -> dict[str, dict[str, float]]:
 def _learned(method: str) -> type[Separator]:
     """Return a separator that can be trained, with weights or without; raise for any other."""
     from sepbench import registry
-    from sepbench.errors import SepbenchError
 
     separator = registry.resolve(method)[0].separator
     if not hasattr(separator, "trainable"):
@@ -164,7 +168,6 @@ def _builder(separator: Any) -> Callable[[dict[str, Any]], Trainable]:
     """Return what makes a separator's model of a config."""
     from importlib import import_module
 
-    from sepbench.errors import SepbenchError
 
     method = separator.name
     module, _, name = separator.trainable.partition(":")

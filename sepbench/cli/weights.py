@@ -152,6 +152,8 @@ def import_(name: str, source: Path, out: Path, as_json: bool) -> None:
     from sepbench.cli.console import say, show_json
     from sepbench.training.exchange import read_weights
 
+    if out.suffix != ".safetensors":
+        raise SepbenchError(f"{out}: weight files are called NAME.safetensors; give such an --out")
     header = read_weights(name, source, out)
     if as_json:
         show_json({"format": name, "source": str(source), "out": str(out), "header": header})

@@ -183,7 +183,7 @@ def formats(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("formats")
 def test_weights_go_to_another_tool_and_back(tmp_path: Path) -> None:
-    source, theirs, ours = tmp_path / "a", tmp_path / "b", tmp_path / "c"
+    source, theirs, ours = tmp_path / "a", tmp_path / "b", tmp_path / "c.safetensors"
     source.write_bytes(b"weights")
     assert run("export", "reversed", source, "--out", theirs).exit_code == 0
     assert theirs.read_bytes() == b"sthgiew"
@@ -195,7 +195,7 @@ def test_weights_go_to_another_tool_and_back(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("formats")
 def test_mistakes_in_an_exchange_are_one_line(tmp_path: Path) -> None:
-    source, out = tmp_path / "a", tmp_path / "b"
+    source, out = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     missing = run("import", "reversed", source, "--out", out)
     assert missing.exit_code == 2
     assert "no such file" in missing.output
@@ -205,8 +205,12 @@ def test_mistakes_in_an_exchange_are_one_line(tmp_path: Path) -> None:
     assert "is broken" in run("import", "broken", source, "--out", out).output
     assert "imported only" in run("export", "read-only", source, "--out", out).output
     assert "path of a new file" in run("import", "reversed", source, "--out", source).output
+    song = tmp_path / "song.wav"
+    song.write_bytes(b"song")
+    assert "NAME.safetensors" in run("import", "reversed", source, "--out", song).output
+    assert song.read_bytes() == b"song"
     for verb in ("import", "export"):
-        nowhere = run(verb, "reversed", source, "--out", source / "b")
+        nowhere = run(verb, "reversed", source, "--out", source / "b.safetensors")
         assert nowhere.exit_code == 2
         assert "cannot write: " in nowhere.output
         assert "choose another --out" in nowhere.output

@@ -47,6 +47,11 @@ def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
     assert header["steps"] == 2
     assert header["licence"] == "CC0-1.0"
     assert "songs/train" in header["trained_on"]
+    before = (out / "last.pt").read_bytes()
+    again = run("train", "unet", "-d", tmp_path / "prepared", "-c", config, "-o", out)
+    assert again.exit_code == 2
+    assert "--resume" in again.output
+    assert (out / "last.pt").read_bytes() == before
     longer = run(
         "train", "unet", "-d", tmp_path / "prepared", "-c", config, "-o", out,
         "--resume", "--epochs", "2",
