@@ -168,7 +168,6 @@ def _builder(separator: Any) -> Callable[[dict[str, Any]], Trainable]:
     """Return what makes a separator's model of a config."""
     from importlib import import_module
 
-
     method = separator.name
     module, _, name = separator.trainable.partition(":")
 
