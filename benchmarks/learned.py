@@ -73,7 +73,10 @@ def score(
     truth = with_sums(references)
     scores: dict[str, dict[str, float]] = {"mixture": {}}
     for label, separator in separators.items():
-        stems = host.separate(separator, mixture, rate=rate, device=torch.device("cpu")).stems
+        made = host.separate(
+            separator, mixture, rate=rate, device=torch.device("cpu"), references=references
+        )
+        stems = with_sums(made.stems)
         known = [name for name in STEMS if name in stems and name in truth]
         scores[label] = {name: sdr(truth[name], stems[name]) for name in known}
         scores["mixture"] |= {name: sdr(truth[name], mixture) for name in known}
