@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import json
+import re
+import struct
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from sepbench.errors import SepbenchError
 from sepbench.training import weights
@@ -28,12 +32,69 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert again.read_bytes() == file.read_bytes()
 
 
+def test_no_bit_of_a_file_turns_unnoticed(tmp_path: Path) -> None:
+    file = written(tmp_path)
+    whole = file.read_bytes()
+    # Without its name the digest is one more word of the header, and all else as it was.
+    name = whole.index(b"sha256")
+    for place in {*range(len(whole))} - {*range(name, name + 6)}:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        file.write_bytes(damaged)
+        with pytest.raises(SepbenchError, match=str(file)) as caught:
+            weights.load_into(torch.nn.Linear(4, 2), file)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_former_times_that_knows_no_digest_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "old.safetensors"
+    state = torch.nn.Linear(4, 2).half().state_dict()
+    save_file(state, file, metadata={"sepbench": json.dumps(HEADER)})
+    assert weights.read_header(file) == HEADER
+    network = torch.nn.Linear(4, 2).half()
+    weights.load_into(network, file)
+    assert torch.equal(network.weight, state["weight"])
+
+
 @pytest.mark.parametrize("kept", [0, 5, 60, -1])
 def test_a_cut_file_is_one_line(tmp_path: Path, kept: int) -> None:
     file = written(tmp_path)
     file.write_bytes(file.read_bytes()[:kept])
-    with pytest.raises(SepbenchError, match="not a weight file"):
+    with pytest.raises(SepbenchError, match=r"empty|cut short|nothing in it"):
         weights.read_header(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"These are no weights, they are words.", "not a weight file"),
+        (struct.pack("<Q", 2) + b"{}", "not a weight file of sepbench"),
+        (struct.pack("<Q", 2) + b"[]", "not a weight file"),
+        (struct.pack("<Q", 5) + b"{{{{{", "damaged weights, or other"),
+        (b"\x80\x02}q\x00.PK\x03\x04" * 9, "not a weight file"),
+    ],
+)
+def test_other_files_are_told_by_what_they_are_not(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
+    file = tmp_path / "other.safetensors"
+    file.write_bytes(content)
+    with pytest.raises(SepbenchError, match=reason) as caught:
+        weights.read_header(file)
+    assert not re.search("unpack|codec|Expecting|KeyError|metadata", str(caught.value))
+
+
+def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
+    with pytest.raises(SepbenchError, match="a folder; give the weight file"):
+        weights.read_header(tmp_path)
+
+
+def test_weights_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("no folder")
+    with pytest.raises(SepbenchError, match=r"cannot write: .*; choose another --out"):
+        written(tmp_path / "a")
+    file = written(tmp_path)
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "a", file]
 
 
 def test_other_tensors_are_one_line(tmp_path: Path) -> None:
