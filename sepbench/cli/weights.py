@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from sepbench.errors import SepbenchError
 if TYPE_CHECKING:
     from sepbench import pretrained
     from sepbench.registry import Method
-    from sepbench.separator import Separator, WeightFile
+    from sepbench.separator import WeightFile
 
 _methods = click.argument("specs", nargs=-1, metavar="[METHOD[opt=value,...]...]")
 
@@ -47,7 +47,7 @@ def verify(specs: tuple[str, ...], as_json: bool) -> None:
     """Read the files that are here through; a damaged one, or a missing one that was named, fails.
 
     The hash of a file is what was published; where only its beginning was, what it was when the
-    file came.
+    file came. Weights of your own, METHOD[weights=FILE], are held against what was saved.
     """
     rows = list(_rows(specs, read=True))
     _present(rows, as_json)
@@ -89,8 +89,7 @@ def fetch(specs: tuple[str, ...], as_json: bool) -> None:
     methods = registry.resolve_all(specs)
     for method in methods:
         try:
-            if not any(part.create().weight_files for part in method.parts()):
-                raise SepbenchError(f"method {method.label} has no weights to fetch")
+            _check_what_came_along(method)
             came = bring(method, read=True)
         except SepbenchError as error:
             if len(methods) == 1:
@@ -99,13 +98,34 @@ def fetch(specs: tuple[str, ...], as_json: bool) -> None:
             fail(str(error))
             done.append({"method": method.label, "error": str(error)})
         else:
-            what = f"{_files(len(came))} fetched" if came else "is here"
-            say(f"{method.label}: {what}")
+            say(f"{method.label}: {_files(len(came))} fetched" if came else _here(method))
             done.append({"method": method.label, "fetched": [str(file) for file in came]})
     if as_json:
         show_json(done)
     if failures:
         click.get_current_context().exit(1)
+
+
+def _check_what_came_along(method: Method) -> None:
+    """Raise `SepbenchError` for a method without weights, or with shipped ones that are damaged."""
+    rows = [row for part in method.parts() for row in _along(part, read=True)]
+    for row in rows:
+        if row["state"] != "here":
+            raise SepbenchError(
+                f"{row['path']}: {row['state']} weights of {row['method']}, which come with it and "
+                "cannot be fetched; install its package anew"
+            )
+    if not rows and not any(part.create().weight_files for part in method.parts()):
+        raise SepbenchError(f"method {method.label} has no weights to fetch")
+
+
+def _here(method: Method) -> str:
+    """Say that nothing had to be fetched, and why."""
+    if any(part.create().weight_files for part in method.parts()):
+        return f"{method.label}: is here"
+    rows = [row for part in method.parts() for row in _along(part)]
+    sources = "; ".join(dict.fromkeys(f"{row['path']} ({row['from']})" for row in rows))
+    return f"{method.label}: is here, nothing to fetch: {sources}"
 
 
 def bring(method: Method, *, read: bool = False) -> list[Path]:
@@ -183,13 +203,16 @@ def export(name: str, source: Path, out: Path, as_json: bool) -> None:
 def _rows(specs: Sequence[str], *, read: bool = False) -> Iterator[dict[str, Any]]:
     """Yield what is known of each weight file of some methods, or of all there are.
 
-    The state of those that are here is that of their content only if it is ``read``.
+    The state of those that are here is that of their content only if it is ``read``. Raises
+    `SepbenchError` for named methods whose weights cannot be told.
     """
     from sepbench import pretrained, registry
 
-    for method in registry.resolve_all(specs) if specs else _all_methods():
+    named = (part for method in registry.resolve_all(specs) for part in method.parts())
+    for method in named if specs else _all_methods():
         separator = method.create()
-        yield from _shipped(method.label, separator, read)
+        with nullcontext() if specs else suppress(SepbenchError):
+            yield from _along(method, read=read)
         for file in separator.weight_files:
             place = pretrained.place(method.name, file)
             yield {
@@ -213,30 +236,44 @@ def _state(method: str, file: WeightFile, read: bool) -> pretrained.State:
     return "here" if pretrained.is_here(method, file) else "missing"
 
 
-def _shipped(label: str, separator: Separator, read: bool) -> Iterator[dict[str, Any]]:
-    """Yield the file that comes with the plugin itself, if there is one."""
+def _along(method: Method, *, read: bool = False) -> Iterator[dict[str, Any]]:
+    """Yield the weight file that comes with the plugin, or the user's in its place, if any."""
     import inspect
 
-    from sepbench.fetching import sha256
+    separator = method.create()
+    weights = separator.weights
+    if weights is None:
+        return
+    folder = Path(inspect.getfile(type(separator))).parent
+    place = folder / weights.file
+    shipped = place.is_relative_to(folder)
+    state = "here" if place.is_file() else "missing"
+    if read and state == "here" and not _is_whole(place, weights.sha256, shipped=shipped):
+        state = "damaged"
+    yield {
+        "method": method.label,
+        "file": place.name,
+        "from": "shipped" if shipped else "a file of yours",
+        "path": str(place),
+        "size": place.stat().st_size if place.is_file() else None,
+        "terms": separator.licence.rpartition("weights ")[2] if shipped else "",
+        "sha256": weights.sha256,
+        "state": state,
+    }
 
-    with suppress(SepbenchError):
-        weights = separator.weights
-        if weights is None:
-            return
-        place = Path(inspect.getfile(type(separator))).parent / weights.file
-        state = "here" if place.is_file() else "missing"
-        if read and state == "here" and sha256(place) != weights.sha256:
-            state = "damaged"
-        yield {
-            "method": label,
-            "file": place.name,
-            "from": "shipped",
-            "path": str(place),
-            "size": place.stat().st_size if place.is_file() else None,
-            "terms": separator.licence.rpartition("weights ")[2],
-            "sha256": weights.sha256,
-            "state": state,
-        }
+
+def _is_whole(place: Path, sha256: str, *, shipped: bool) -> bool:
+    """Read a file through: the hash of a shipped one is known, others may know their own."""
+    from sepbench import fetching
+    from sepbench.training.weights import verify
+
+    if shipped:
+        return fetching.sha256(place) == sha256
+    try:
+        verify(place)
+    except SepbenchError:
+        return False
+    return True
 
 
 def _all_methods() -> Iterable[Method]:

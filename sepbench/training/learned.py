@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -58,10 +59,17 @@ class Learned(Separator):
     @cached_property
     def header(self) -> dict[str, Any]:
         """What the weight file says about itself."""
-        header = weights.read_header(self.weights_file)
+        file = self.weights_file
+        try:
+            header = weights.read_header(file)
+        except SepbenchError as error:
+            raise SepbenchError(f"method {self.name}: {error}") from None
         if header.get("method") != self.name:
+            raise SepbenchError(f"{file}: weights of {header.get('method')}, not of {self.name}")
+        if not _is_complete(header):
             raise SepbenchError(
-                f"{self.weights_file}: weights of {header.get('method')}, not of {self.name}"
+                f"{file}: says too little of its network to be used as {self.name}; "
+                "take one that 'sepbench train' or 'sepbench weights import' has made"
             )
         return header
 
@@ -71,7 +79,9 @@ class Learned(Separator):
         chosen = str(self.options.weights)
         if chosen in self.shipped:
             return Weights(f"weights/{chosen}.safetensors", self.shipped[chosen])
-        return Weights(str(self.weights_file), weights.sha256(self.weights_file))
+        _ = self.header  # Says better what is wrong with a file than its hash would.
+        file = self.weights_file.absolute()
+        return Weights(str(file), weights.sha256(file))
 
     @property
     def trained_on(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -105,16 +115,39 @@ class Learned(Separator):
         module, _, name = self.trainable.partition(":")
         kind = getattr(importlib.import_module(module), name)
         # First weights are drawn and then replaced: nobody else's random numbers shall change.
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), self._understood():
             self._model = kind(self.header["model"])
             network = self.build()
         weights.load_into(network, self.weights_file)
         self._network: nn.Module = network.to(device).eval()
 
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Make one line of a network that cannot be built as the file describes it."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError) as error:
+            what = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise SepbenchError(
+                f"{self.weights_file}: describes no network of {self.name} ({what}); "
+                "take one that 'sepbench train' has made"
+            ) from error
+
     def build(self) -> nn.Module:
         """Build the network that `load` gives the file's tensors of the same names."""
         network: nn.Module = self._model.network()
         return network
+
+
+def _is_complete(header: Mapping[str, Any]) -> bool:
+    """Tell whether a header says all that a separator is asked before its network is built."""
+    model, context = header.get("model"), header.get("context", "")
+    return (
+        isinstance(model, dict)
+        and isinstance(model.get("rate"), (int, float))
+        and (context is None or isinstance(context, (int, float)))
+        and isinstance(header.get("trained_on"), list)
+    )
 
 
 class LearnedMask(Learned):

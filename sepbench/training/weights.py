@@ -123,7 +123,7 @@ def load_into(network: torch.nn.Module, path: Path) -> None:
     """
     from safetensors import SafetensorError, safe_open
 
-    _verify(path)
+    verify(path)
     wanted = {name.split(".")[0] for name in network.state_dict()}
     try:
         with safe_open(path, "pt") as file:
@@ -137,8 +137,8 @@ def load_into(network: torch.nn.Module, path: Path) -> None:
         ) from None
 
 
-def _verify(path: Path) -> None:
-    """Raise `SepbenchError` where a file is not what `save` wrote, if it says what that was."""
+def verify(path: Path) -> None:
+    """Raise `SepbenchError` for a file that is not what `save` wrote, if it says what that was."""
     head, header = _head(path)
     recorded = header.get(_DIGEST)
     if recorded is None:

@@ -18,7 +18,7 @@ from fakes import Calm
 from sepbench import pretrained, registry
 from sepbench.cli.main import main
 from sepbench.separator import WeightFile, option
-from sepbench.training import exchange
+from sepbench.training import exchange, weights
 
 
 def sepbench(*arguments: str | Path) -> Result:
@@ -139,6 +139,46 @@ def test_a_method_without_weights_has_none_to_fetch(cache: Path) -> None:
     assert (cache / "small.txt").is_file()
     assert run("path").output.strip() == str(cache.parent)
     assert run("path", "calm").output == ""
+
+
+def test_of_shipped_weights_it_is_said_that_they_are_here() -> None:
+    fetched = run("fetch", "mask-cnn")
+    assert fetched.exit_code == 0, fetched.output
+    assert "mask-cnn: is here, nothing to fetch" in fetched.output
+    assert "default.safetensors (shipped)" in fetched.output
+
+
+def test_shipped_weights_that_are_damaged_cannot_be_fetched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    separator = registry.resolve("mask-cnn")[0].separator
+    monkeypatch.setattr(separator, "shipped", {"default": "0" * 64})
+    fetched = run("fetch", "mask-cnn")
+    assert fetched.exit_code == 2
+    assert "damaged weights of mask-cnn, which come with it" in fetched.output
+    assert "install its package anew" in fetched.output
+
+
+def test_weights_of_one_s_own_are_listed_where_they_lie_and_read_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path("own.safetensors")
+    header = {"method": "unet", "model": {"rate": 8000}, "context": 1.0, "trained_on": []}
+    weights.save(file, {"a": torch.arange(9.0)}, header)
+    method = f"unet[weights={file}]"
+    (row,) = json.loads(run("list", method, "--json").stdout)
+    assert row["path"] == str(tmp_path / file)
+    assert (row["state"], row["from"]) == ("here", "a file of yours")
+    assert run("verify", method).exit_code == 0
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    assert states("verify", method) == {method: "damaged"}
+    file.unlink()
+    missing = run("list", method)
+    assert missing.exit_code == 2
+    assert "own.safetensors: no such weight file" in missing.output
 
 
 class Reversed:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.training import weights
 from sepbench.training.learned import extend
@@ -124,3 +125,25 @@ def test_a_mask_goes_on_above_its_rows_as_its_top() -> None:
     assert wide.shape == (1, 100, 5)
     assert torch.equal(wide[:, :32], mask)
     assert wide[:, 32:].eq(0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"method": "mask-cnn"}, "weights of mask-cnn, not of unet"),
+        ({"method": "unet"}, "says too little of its network"),
+        ({"model": {}, "method": "unet", "context": 0, "trained_on": []}, "says too little"),
+        (
+            {"method": "unet", "model": {"rate": 8000}, "context": 0, "trained_on": []},
+            "describes no network of unet",
+        ),
+    ],
+)
+def test_a_header_that_says_too_little_is_one_line(
+    tmp_path: Path, said: dict[str, object], reason: str
+) -> None:
+    file = tmp_path / "some.safetensors"
+    weights.save(file, {"a": torch.zeros(1)}, said)
+    (method,) = registry.resolve(f"unet[weights={file}]")
+    with pytest.raises(SepbenchError, match=f"{file}: {reason}"):
+        method.create().load(torch.device("cpu"))
