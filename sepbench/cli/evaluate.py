@@ -107,6 +107,8 @@ def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], lis
         raise click.UsageError("choose the methods: either --all or -m METHOD")
     if specs:
         methods = registry.resolve_all(specs)
+        for method in methods:
+            method.identity()  # Raises for one that cannot even begin, before anything is left.
         _bring(methods)
         return methods, [], False
     entries = registry.entries()
