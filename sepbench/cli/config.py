@@ -8,21 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from sepbench.errors import SepbenchError
+from sepbench.yamls import read_yaml
 
 
 def read(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     """Take defaults of the verb's options from a file; the command line wins over them."""
     if value is None:
         return
-    path, text = _text(value)
-    try:
-        keys = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise SepbenchError(f"{path}: not YAML: {reason}") from None
+    path, keys = _read(value)
     if not isinstance(keys, dict):
         raise SepbenchError(f"{path}: write it as 'option: value' lines")
     known = {
@@ -34,22 +29,18 @@ def read(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     ctx.default_map = {**(ctx.default_map or {}), **_defaults(path, keys, known)}
 
 
-def _text(value: str) -> tuple[str, str]:
-    path = Path(value)
-    shipped = files("sepbench_configs") / "benchmark" / f"{value}.yaml"
-    try:
-        if not path.is_file() and shipped.is_file():
-            return f"configuration {value}", shipped.read_text(encoding="utf-8")
-        return value, path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise SepbenchError(f"{value}: not a text file; give a file of YAML") from None
-    except OSError as error:
-        names = (files("sepbench_configs") / "benchmark").iterdir()
-        shipped_names = ", ".join(sorted(Path(item.name).stem for item in names))
-        raise SepbenchError(
-            f"{value}: cannot read: {error.strerror or error}; "
-            f"give a file or one of: {shipped_names}"
-        ) from None
+def _read(value: str) -> tuple[str, Any]:
+    """Return what to call a configuration, and what is in it."""
+    path, folder = Path(value), files("sepbench_configs") / "benchmark"
+    shipped = folder / f"{value}.yaml"
+    if not path.is_file() and shipped.is_file():
+        name = f"configuration {value}"
+        return name, read_yaml(shipped, name) or {}
+    if not value or path.is_dir() or not path.exists():
+        names = ", ".join(sorted(Path(item.name).stem for item in folder.iterdir()))
+        what = "a folder" if value and path.is_dir() else "no such file"
+        raise SepbenchError(f"{value or repr(value)}: {what}; give a file or one of: {names}")
+    return value, read_yaml(path, value) or {}
 
 
 def _defaults(path: str, keys: dict[Any, Any], known: dict[str, click.Parameter]) -> dict[str, Any]:
@@ -64,6 +55,8 @@ def _defaults(path: str, keys: dict[Any, Any], known: dict[str, click.Parameter]
         items = value if isinstance(value, list) else [value]
         if not all(isinstance(item, (str, int, float, bool)) for item in items):
             raise SepbenchError(f"{path}: {key}: give a word or number, or a list of them")
+        if isinstance(value, list) and not parameter.multiple:
+            raise SepbenchError(f"{path}: {key}: give one value, not a list")
         if isinstance(parameter.type, (click.types.StringParamType, click.Path)):
             items = [str(item) for item in items]
             value = items if isinstance(value, list) else items[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,9 +87,8 @@ def command(
         torch.set_num_threads(threads)
     changes = {name: given[name] for name in _PLAN if given[name] is not None}
     separator = _learned(method)
-    build = _builder(separator)
     config = read_config(method, where, changes, folder=getattr(separator, "folder", None))
-    trainable = build(config.model)
+    trainable = _build(separator, config.model, where)
     folder = out or Path("runs") / method
     if (folder / "last.pt").exists() and not (resume or find_rate):
         raise SepbenchError(
@@ -164,23 +162,29 @@ def _learned(method: str) -> type[Separator]:
     return separator
 
 
-def _builder(separator: Any) -> Callable[[dict[str, Any]], Trainable]:
-    """Return what makes a separator's model of a config."""
+def _build(separator: Any, model: dict[str, Any], where: str) -> Trainable:
+    """Make a separator's model of a config's section; raise `SepbenchError` for one of no network.
+
+    ``where`` is the config.
+    """
     from importlib import import_module
 
-    method = separator.name
+    import torch
+
+    from sepbench.training.trainable import BADLY_DESCRIBED, wrong_field
+
     module, _, name = separator.trainable.partition(":")
-
-    def build(model: dict[str, Any]) -> Trainable:
-        try:
-            trainable: Trainable = getattr(import_module(module), name)(model)
-        except KeyError as error:
-            raise SepbenchError(f"method {method}: the config's model has no {error}") from None
-        except TypeError as error:
-            raise SepbenchError(f"method {method}: the config's model: {error}") from None
-        return trainable
-
-    return build
+    kind = getattr(import_module(module), name)
+    try:
+        trainable: Trainable = kind(model)
+        with torch.device("meta"):  # No memory is taken to try it.
+            trainable.network()
+    except BADLY_DESCRIBED as error:
+        raise SepbenchError(
+            f"config {where!r}: its model is no network of {separator.name}, {wrong_field(error)}; "
+            f"see the config 'default' of {separator.name}"
+        ) from error
+    return trainable
 
 
 def _decibels(scores: dict[str, float]) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from sepbench.errors import SepbenchError
+from sepbench.training.schedules import schedule
+from sepbench.yamls import read_yaml
 
 if TYPE_CHECKING:
     from sepbench.training.examples import Recipe
@@ -61,27 +62,51 @@ def read_config(
     if folder is not None:
         named.append(folder / "configs" / f"{where}.yaml")
     source = next((file for file in named if file.is_file()), Path(where))
-    try:
-        sections = yaml.safe_load(source.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SepbenchError(f"config {where!r}: neither a file nor a config of {method}") from None
-    except (OSError, yaml.YAMLError) as error:
-        raise SepbenchError(f"{where}: {' '.join(str(error).split())}") from None
+    if isinstance(source, Path) and not source.exists():
+        raise SepbenchError(
+            f"config {where!r}: neither a file nor a config of {method}; 'default' is one"
+        )
+    sections = read_yaml(source, where)
     if not isinstance(sections, dict) or not set(sections) <= _SECTIONS or "model" not in sections:
         wanted = ", ".join(sorted(_SECTIONS))
         raise SepbenchError(f"{where}: expected the sections {wanted}, model at least")
+    for name in sorted(_SECTIONS - {"licence"}):
+        if not isinstance(sections.get(name) or {}, dict):
+            raise SepbenchError(f"{where}: {name}: write it as 'field: value' lines")
     training = {**(sections.get("training") or {}), **(changes or {})}
-    return Config(
-        dict(sections["model"]),
+    config = Config(
+        dict(sections["model"] or {}),
         _fill(Recipe, sections.get("examples") or {}, where),
         _fill(Plan, training, where),
         str(sections.get("licence", "as the training data's")),
     )
+    _check(config, where)
+    return config
+
+
+def _check(config: Config, where: str) -> None:
+    """Raise `SepbenchError` for a plan by which nothing can be trained."""
+    plan, recipe = config.plan, config.recipe
+    schedule(plan.schedule)
+    for name, value, low in (
+        ("epochs", plan.epochs, 1),
+        ("batch_size", plan.batch_size, 1),
+        ("workers", plan.workers, 0),
+    ):
+        if value < low:
+            raise SepbenchError(f"{where}: {name}={value}: must be at least {low}")
+    if plan.examples < plan.batch_size:
+        raise SepbenchError(
+            f"{where}: examples={plan.examples}: fewer than one batch, which is {plan.batch_size}"
+        )
+    for name, number in (("learning_rate", plan.learning_rate), ("seconds", recipe.seconds)):
+        if not 0 < number < math.inf:
+            raise SepbenchError(f"{where}: {name}={number:g}: must be a number above 0")
 
 
 def _fill(kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    unknown = sorted(set(values) - set(fields))
+    unknown = [name for name in values if name not in fields]
     if unknown:
         raise SepbenchError(f"{where}: no field {unknown[0]!r}; there are {', '.join(fields)}")
     filled = {}

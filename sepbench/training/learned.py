@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -112,25 +111,25 @@ class Learned(Separator):
             raise SepbenchError(
                 f"{self.weights_file}: damaged, its sha256 is not {self.weights.sha256}"
             )
-        module, _, name = self.trainable.partition(":")
-        kind = getattr(importlib.import_module(module), name)
         # First weights are drawn and then replaced: nobody else's random numbers shall change.
-        with torch.random.fork_rng(devices=[]), self._understood():
-            self._model = kind(self.header["model"])
-            network = self.build()
+        with torch.random.fork_rng(devices=[]):
+            network = self._build()
         weights.load_into(network, self.weights_file)
         self._network: nn.Module = network.to(device).eval()
 
-    @contextmanager
-    def _understood(self) -> Iterator[None]:
-        """Make one line of a network that cannot be built as the file describes it."""
+    def _build(self) -> nn.Module:
+        """Build the network that the weight file describes; raise where it describes none."""
+        from sepbench.training.trainable import BADLY_DESCRIBED, wrong_field
+
+        module, _, name = self.trainable.partition(":")
+        kind = getattr(importlib.import_module(module), name)
         try:
-            yield
-        except (KeyError, TypeError, ValueError) as error:
-            what = f"no {error}" if isinstance(error, KeyError) else str(error)
+            self._model = kind(self.header["model"])
+            return self.build()
+        except BADLY_DESCRIBED as error:
             raise SepbenchError(
-                f"{self.weights_file}: describes no network of {self.name} ({what}); "
-                "take one that 'sepbench train' has made"
+                f"{self.weights_file}: describes no network of {self.name}, "
+                f"{wrong_field(error)}; take one that 'sepbench train' has made"
             ) from error
 
     def build(self) -> nn.Module:

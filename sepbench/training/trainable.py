@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -59,3 +60,26 @@ class Trainable(ABC):
     def mixture(self, stems: Batch) -> torch.Tensor:
         """Return the sum of the stems of an example."""
         return torch.stack([stems[name] for name in self.stems]).sum(0)
+
+
+BADLY_DESCRIBED = (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError, IndexError)
+"""What a model raises that is made of a section ``model`` with wrong or missing fields."""
+
+
+def wrong_field(error: Exception) -> str:
+    """Say what is wrong with a section ``model``, given one of `BADLY_DESCRIBED`.
+
+    >>> wrong_field(KeyError("rate")), wrong_field(ValueError("need 0 < hop <= n_fft"))
+    ("no field 'rate'", 'need 0 < hop <= n_fft')
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, KeyError):
+        return f"no field {text}"
+    if unknown := re.search(r"unexpected keyword argument ('\w+')", text):
+        return f"unknown field {unknown[1]}"
+    if missing := re.search(r"missing \d+ required .*: (.*)", text):
+        return f"no field {missing[1]}"
+    if number := re.search(r"(?:invalid literal for int.*|could not convert.*): ('.*')", text):
+        return f"{number[1]} is no number"
+    # Of the others only those that a model itself raises are written for its user.
+    return text if type(error) is ValueError else "a value of the wrong kind or size"

@@ -88,7 +88,9 @@ def test_a_configuration_gives_defaults_and_the_command_line_wins() -> None:
         ("method:", "method: give a word or number"),
         ("method: {name: mixture}", "method: give a word or number"),
         ("- mixture", "write it as 'option: value' lines"),
-        ("method: [mixture", "not YAML"),
+        ("method: [mixture", "not YAML: line 1: "),
+        ("method: " + "[" * 3000, "brackets within brackets"),
+        ("start: [1, 2]", "start: give one value, not a list"),
         ("duration: long", "'long' is not a valid float"),
     ],
 )
@@ -97,6 +99,13 @@ def test_a_wrong_configuration_is_refused_by_name(text: str, message: str) -> No
     result = run("evaluate", "--config", "run.yaml")
     assert result.exit_code == 2
     assert message in result.output
+
+
+@pytest.mark.parametrize("name", ["", "none.yaml", "."])
+def test_a_configuration_that_is_not_there_is_met_with_those_that_are(name: str) -> None:
+    result = run("evaluate", "--config", name)
+    assert result.exit_code == 2
+    assert "give a file or one of: excerpt, musdb18" in result.output
 
 
 def test_every_shipped_configuration_is_understood() -> None:

@@ -110,7 +110,17 @@ def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
     assert "no field 'epoches'" in run("train", "unet", "-d", corpus, "-c", config).output
     config.write_text(CONFIG.replace("rate: 8000, ", ""))
     missing = run("train", "unet", "-d", corpus, "-c", config)
-    assert "model has no 'rate'" in missing.output
+    assert "its model is no network of unet, no field 'rate'" in missing.output
+    for before, after, reason in (
+        ("rate: 8000", "rate: high", "'high' is no number"),
+        ("rate: 8000", "rate: 8000, colour: red", "unknown field 'colour'"),
+        ("widths: [2, 2]", "widths: 7", "a value of the wrong kind"),
+    ):
+        config.write_text(CONFIG.replace(before, after))
+        wrong = run("train", "unet", "-d", corpus, "-c", config, "-o", tmp_path / "run")
+        assert wrong.exit_code == 2
+        assert f"its model is no network of unet, {reason}" in wrong.output
+        assert not (tmp_path / "run").exists()
     config.write_text(CONFIG)
     nothing = run("train", "unet", "-d", tmp_path / "nowhere", "-c", config)
     assert nothing.exit_code == 2

@@ -1,0 +1,34 @@
+"""Reads YAML, and says in one line what is wrong with a file of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from sepbench.errors import SepbenchError
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+
+def read_yaml(file: Path | Traversable, name: str) -> Any:
+    """Return what is in a file of YAML: plain values alone, whatever its tags say.
+
+    Raises `SepbenchError`, with the file as ``name`` and the line, for one that cannot be read.
+    """
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        reason = "not a text file"
+    except OSError as error:
+        reason = f"cannot read: {(error.strerror or str(error)).lower()}"
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        reason = f"not YAML: {line}{' '.join((error.problem or '').split())}"
+    except RecursionError:
+        reason = "not YAML: brackets within brackets without end"
+    except (yaml.YAMLError, ValueError):
+        reason = "not YAML: it holds what cannot be, such as control letters or a 13th month"
+    raise SepbenchError(f"{name}: {reason}; give a file of YAML")
