@@ -22,6 +22,9 @@ _AT_ONCE = {"cpu": 2}
 
 _STEMS = ("vocals", "percussive", "harmonic")
 
+OVERLAP = 0.125
+"""Share of a chunk that fades into the next, if the weights say nothing else."""
+
 
 class Cdae(Learned):
     """Three networks that hear voice, drums and the rest, and share the mixture out among them."""
@@ -59,9 +62,12 @@ class Cdae(Learned):
             False, "no voice in the song: the voice's network is not even loaded"
         )
         overlap: float = option(
-            0.125, "share of a chunk that fades into the next; 0: chunks side by side",
-            minimum=0.0, maximum=0.5,
-        )  # fmt: skip
+            -1.0,
+            "share of a chunk that fades into the next; 0: chunks side by side; "
+            "below: as the weights have it, an eighth, or 0 for MiXiN's",
+            minimum=-1.0,
+            maximum=0.5,
+        )
         batch: int = option(
             0, "chunks that are worked on at once; 0: as many as suit the device", minimum=0
         )
@@ -77,8 +83,10 @@ class Cdae(Learned):
     @property
     def grid(self) -> int:  # type: ignore[override]
         """Samples from one chunk to the next."""
-        size = self._size
-        return size - int(self.options.overlap * size)
+        overlap = self.options.overlap
+        if overlap < 0:
+            overlap = float(self.header["model"].get("overlap", OVERLAP))
+        return self._size - int(overlap * self._size)
 
     @property
     def context(self) -> float:  # type: ignore[override]
@@ -123,8 +131,8 @@ class Cdae(Learned):
 
         from .masking import wiener
 
-        bands = self._nsgt.forward(chunks)
-        levels = bands.abs()
+        bands = self._nsgt.forward(self._exactly(chunks))
+        levels = bands.abs().to(chunks.dtype)
         # A transform over more samples of the same signal is that much larger.
         seen = levels[:, : self._model.bands] / self._widening
         magnitudes = self._network(seen * self._slope) / self._slope
@@ -137,4 +145,13 @@ class Cdae(Learned):
             shares = heard / levels[:, None, : self._model.bands].clamp_min(1e-9)
             above = extend(shares, self._nsgt.bands)[:, :, self._model.bands :]
             heard = torch.cat([heard, above * levels[:, None, self._model.bands :]], dim=-2)
-        return self._nsgt.inverse(torch.polar(heard, bands.angle()[:, None]))
+        return self._nsgt.inverse(torch.polar(heard, bands.angle()[:, None].to(heard.dtype)))
+
+    def _exactly(self, chunks: torch.Tensor) -> torch.Tensor:
+        """Return chunks in double precision where phases alone are taken from the mixture.
+
+        Networks hear something in bands where the mixture has next to nothing; what rounding leaves
+        of its phase there would be heard.
+        """
+        exact = self.options.single_model and chunks.device.type != "mps"  # which has no doubles
+        return chunks.double() if exact else chunks

@@ -15,6 +15,7 @@ MODEL = {
     "rate": 44100,
     "bands": 96,
     "samples": 44032,
+    "overlap": 0.0,
     "objective": "magnitude",
 }
 """The section ``model`` of a config that these weights are for."""

@@ -15,6 +15,7 @@ from sepbench.dsp.nsgt import Nsgt, bark
 from sepbench.errors import SepbenchError
 from sepbench.training.trainable import Batch, Trainable
 
+from . import OVERLAP
 from .chunks import in_chunks
 from .masking import bels, segments, wiener
 from .network import PublishedNet, StridedNet
@@ -41,7 +42,8 @@ class CdaeTrainable(Trainable):
     """One autoencoder a stem, by the section ``model`` of a config.
 
     ``architecture`` is ``published`` or ``strided``; ``rate``, ``bands``, ``samples`` and
-    ``frames`` are those of the transform, whose bands are equally spaced in Bark. ``objective``:
+    ``frames`` are those of the transform, whose bands are equally spaced in Bark, ``overlap`` the
+    share of a chunk that fades into the next. ``objective``:
 
     - ``energy``: the logarithm of the energy of the error of the stems after the Wiener filter with
       ``power``, second by second, and a tenth of that before it;
@@ -59,6 +61,7 @@ class CdaeTrainable(Trainable):
         self.bands, self.samples = int(rest.pop("bands")), int(rest.pop("samples"))
         self.frames = rest.pop("frames", None)
         self.objective, self.power = rest.pop("objective", "energy"), rest.pop("power", 2.0)
+        self.overlap = float(rest.pop("overlap", OVERLAP))
         self.architecture = rest.pop("architecture")
         if self.architecture not in _ARCHITECTURES or self.objective not in _OBJECTIVES:
             raise SepbenchError(
@@ -141,14 +144,15 @@ class CdaeTrainable(Trainable):
         return together + 0.1 * _mean(bels(alone, *given), known)
 
     def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
-        """Return the stems ``(batch, samples)``, chunks cross-faded over an eighth."""
+        """Return the stems ``(batch, samples)``, chunks cross-faded."""
 
         def work(chunks: torch.Tensor) -> torch.Tensor:
             bands = self.nsgt.forward(chunks)
             masks = wiener(network(bands.abs()), power=self.power)
             return self.nsgt.inverse(bands[:, None] * masks)
 
-        made = in_chunks(mixture, work, size=self.samples, overlap=self.samples // 8)
+        overlap = int(self.overlap * self.samples)
+        made = in_chunks(mixture, work, size=self.samples, overlap=overlap)
         return dict(zip(STEMS, made, strict=True))
 
     @property
