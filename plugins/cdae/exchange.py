@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sepbench.errors import SepbenchError
 from sepbench.training import weights
+
+if TYPE_CHECKING:
+    import torch
 
 _FILES = {"vocals": "vocal.h5", "percussive": "percussive.h5", "harmonic": "harmonic.h5"}
 
@@ -33,15 +41,11 @@ class MixinExchange:
         """
         from .model import CdaeTrainable
 
-        network = CdaeTrainable(MODEL).network()
-        tensors = {
-            f"{stem}.{name}": tensor
-            for stem, file in _FILES.items()
-            for name, tensor in _tensors(source / file).items()
-        }
-        wanted = {name: tensor.shape for name, tensor in network.state_dict().items()}
-        if {name: tensor.shape for name, tensor in tensors.items()} != wanted:
-            raise SepbenchError(f"{source}: its models are not MiXiN's eight convolutions")
+        tensors: dict[str, torch.Tensor] = {}
+        for stem, network in CdaeTrainable(MODEL).network().items():
+            wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+            found = _tensors(source / _FILES[stem], wanted)
+            tensors |= {f"{stem}.{name}": tensor for name, tensor in found.items()}
         header = {
             "method": "cdae",
             "model": MODEL,
@@ -59,8 +63,11 @@ class MixinExchange:
         return header
 
 
-def _tensors(path: Path) -> dict[str, Any]:
-    """Return kernels ``(out, in, height, width)`` and biases by our names, in order of layers."""
+def _tensors(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """Return a model's tensors by the names and in the shapes ``wanted``, layer by layer.
+
+    Nothing is read before its shape is known to be right.
+    """
     import torch
 
     try:
@@ -69,25 +76,56 @@ def _tensors(path: Path) -> dict[str, Any]:
         raise SepbenchError(
             "reading MiXiN's models needs h5py: pip install 'sepbench[mixin]'"
         ) from None
-    tensors: dict[str, Any] = {}
+    if not path.is_file():
+        raise SepbenchError(f"{path}: no such file; MiXiN has {', '.join(_FILES.values())}")
     try:
         with h5py.File(path, "r") as file:
-            group = file.get("model_weights", file)
-            layers = [name for name in _names(group, "layer_names") if len(group[name])]
-            for depth, layer in enumerate(layers):
-                ours = "last" if depth == len(layers) - 1 else f"convs.{depth}"
-                own = group[layer]
-                kernel, bias = (own[name][()] for name in _names(own, "weight_names"))
-                tensors[f"{ours}.weight"] = torch.from_numpy(kernel).permute(3, 2, 0, 1)
-                tensors[f"{ours}.bias"] = torch.from_numpy(bias)
-    except FileNotFoundError:
-        raise SepbenchError(
-            f"{path}: no such file; MiXiN has {', '.join(_FILES.values())}"
-        ) from None
+            found = list(_in_order(file))
+            if [_order(own.shape) for own in found] != list(wanted.values()):
+                raise ValueError("its layers have other shapes")
+            arrays = [_array(own, file) for own in found]
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise SepbenchError(f"{path}: not a Keras model of MiXiN ({reason})") from None
-    return tensors
+        raise SepbenchError(
+            f"{path}: not a Keras model of MiXiN's eight convolutions ({reason})"
+        ) from None
+
+    tensors = [torch.from_numpy(array).permute(_order(range(array.ndim))) for array in arrays]
+    return dict(zip(wanted, tensors, strict=True))
+
+
+def _in_order(file: Any) -> Iterator[Any]:
+    """Yield the kernel and the bias of each layer that has any, in the order of the layers."""
+    group = file.get("model_weights", file)
+    if "layer_names" in group.attrs:
+        layers = [group[name] for name in _names(group, "layer_names")]
+        tensors = [[layer[name] for name in _names(layer, "weight_names")] for layer in layers]
+    else:  # weights alone, as Keras 3 has them, whose layers are numbered from the second on
+        layers = sorted(group["layers"].items(), key=lambda layer: _number(layer[0]))
+        tensors = [list(layer["vars"].values()) for _, layer in layers if "vars" in layer]
+    for own in filter(None, tensors):
+        yield from sorted(own, key=lambda dataset: -dataset.ndim)
+
+
+def _array(dataset: Any, file: Any) -> NDArray[np.float32]:
+    """Return what a dataset holds, if that is here and not in some other file of this machine."""
+    outside = dataset.external or dataset.is_virtual or dataset.file.filename != file.filename
+    if outside or dataset.dtype.kind != "f":
+        raise ValueError(f"{dataset.name} holds no numbers of its own")
+    array = np.asarray(dataset[()], np.float32)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{dataset.name} has values that are not finite")
+    return array
+
+
+def _order(axes: Sequence[int]) -> tuple[int, ...]:
+    """Put what Keras has as height, width, in, out in the order out, in, height, width."""
+    return (*axes[:1:-1], *axes[:2]) if len(axes) == 4 else tuple(axes)
+
+
+def _number(layer: str) -> int:
+    """Return what a name such as ``conv2d_3`` ends with, 0 if with no number."""
+    return int((re.search(r"_(\d+)$", layer) or [0, 0])[1])
 
 
 def _names(group: Any, attribute: str) -> list[str]:

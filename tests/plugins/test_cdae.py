@@ -1,16 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 import yaml
+from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from sepbench import host
+from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
 from sepbench.stems import with_sums
 from sepbench.training import weights
@@ -293,48 +296,100 @@ def test_the_loss_knows_what_is_known(objective: str) -> None:
     assert trainable.loss(wrong, targets) > trainable.loss(truth, targets)
 
 
-def test_keras_models_become_a_weight_file(tmp_path: Path) -> None:
+def keras_models(folder: Path, tensors: Tensors, layout: str = "model") -> Path:
+    """Write a network's tensors as Keras has them, whole models, their weights, or Keras 3's."""
     h5py = pytest.importorskip("h5py")
-    rng = np.random.default_rng(0)
-    shapes = [(1, 12), (12, 20), (20, 30), (30, 40), (40, 30), (30, 20), (20, 12)]
-    kernels = [(3, 3, ins, outs) for ins, outs in shapes] + [(1, 1, 12, 1)]
-    written = {}
     for number, stem in enumerate(("harmonic", "percussive", "vocal")):
-        with h5py.File(tmp_path / f"{stem}.h5", "w") as file:
-            group = file.create_group("model_weights")
+        ours = {"vocal": "vocals"}.get(stem, stem)
+        with h5py.File(folder / f"{stem}.h5", "w") as file:
+            group = file.create_group("model_weights") if layout == "model" else file
             names = []
-            for depth, shape in enumerate(kernels):
+            for depth, part in enumerate([*(f"convs.{n}" for n in range(7)), "last"]):
+                kernel = tensors[f"{ours}.{part}.weight"].permute(2, 3, 1, 0).numpy()
+                bias = tensors[f"{ours}.{part}.bias"].numpy()
+                if layout == "keras 3":
+                    layer = file.create_group(
+                        f"layers/conv2d_{depth}" if depth else "layers/conv2d"
+                    )
+                    layer["vars/0"], layer["vars/1"] = kernel, bias
+                    continue
                 # Keras counts layers of all models on; sorted as text they are out of order.
                 layer = f"conv2d_{8 * number + depth}"
-                kernel = rng.standard_normal(shape).astype(np.float32)
-                written[stem, depth] = kernel
                 own = group.create_group(layer)
                 own.attrs["weight_names"] = [f"{layer}/{name}:0" for name in ("kernel", "bias")]
-                own[f"{layer}/kernel:0"] = kernel
-                own[f"{layer}/bias:0"] = np.zeros(shape[-1], np.float32)
-                names += [layer.encode(), f"pool_{depth}".encode()]
+                own[f"{layer}/kernel:0"], own[f"{layer}/bias:0"] = kernel, bias
                 group.create_group(f"pool_{depth}").attrs["weight_names"] = np.zeros(0)
-            group.attrs["layer_names"] = names
-    out = tmp_path / "mixin.safetensors"
-    header = MixinExchange().read(tmp_path, out)
-    assert header == weights.read_header(out)
-    network = loaded(out)._network
-    for name, depth, ours in (("vocals", 0, "convs.0"), ("harmonic", 7, "last")):
-        kernel = network[name].get_parameter(f"{ours}.weight").detach().numpy()
-        stem = "vocal" if name == "vocals" else name
-        assert np.array_equal(kernel, written[stem, depth].transpose(3, 2, 0, 1))
+                names += [layer.encode(), f"pool_{depth}".encode()]
+            if names:
+                group.attrs["layer_names"] = names
+    return folder
 
-    with h5py.File(tmp_path / "vocal.h5", "a") as file:
-        del file["model_weights/conv2d_16"]
-        file["model_weights"].attrs["layer_names"] = names[2:]
-    with pytest.raises(SepbenchError, match="eight convolutions"):
-        MixinExchange().read(tmp_path, out)
+
+@pytest.mark.parametrize("layout", ["model", "weights", "keras 3"])
+def test_keras_models_become_a_weight_file(published: Path, tmp_path: Path, layout: str) -> None:
+    tensors = loaded(published)._network.state_dict()
+    out = tmp_path / "mixin.safetensors"
+    header = MixinExchange().read(keras_models(tmp_path, tensors, layout), out)
+    assert header == weights.read_header(out)
+    found = loaded(out)._network.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+
+
+def test_what_is_no_model_of_mixin_is_one_line(published: Path, tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    tensors = loaded(published)._network.state_dict()
+    (tmp_path / "secret").write_bytes(bytes(48))
+
+    def refused(damage: Callable[[Any], None], words: str) -> None:
+        with h5py.File(keras_models(tmp_path, tensors) / "vocal.h5", "a") as file:
+            damage(file["model_weights"])
+        refused_now(words)
+
+    def refused_now(words: str) -> None:
+        with pytest.raises(SepbenchError, match=f"vocal.h5: .*{words}") as caught:
+            MixinExchange().read(tmp_path, tmp_path / "mixin.safetensors")
+        assert "\n" not in str(caught.value)
+
+    def fewer(models: Any) -> None:
+        models.attrs["layer_names"] = models.attrs["layer_names"][2:]
+
+    def replaced(**dataset: Any) -> Callable[[Any], None]:
+        def replace(models: Any) -> None:
+            del models["conv2d_16/conv2d_16/bias:0"]
+            models["conv2d_16"].create_dataset("conv2d_16/bias:0", **dataset)
+
+        return replace
+
+    refused(fewer, "other shapes")
+    refused(replaced(shape=(10**7, 10**7), dtype="f4", chunks=(100, 100)), "other shapes")
+    refused(replaced(data=np.zeros(12, "i4")), "no numbers of its own")
+    refused(replaced(data=np.full(12, np.nan, "f4")), "not finite")
+    foreign = [(str(tmp_path / "secret"), 0, 48)]
+    refused(replaced(shape=12, dtype="f4", external=foreign), "no numbers of its own")
     (tmp_path / "vocal.h5").write_bytes(b"not HDF5")
-    with pytest.raises(SepbenchError, match="not a Keras model"):
-        MixinExchange().read(tmp_path, out)
+    refused_now("not a Keras model")
     (tmp_path / "vocal.h5").unlink()
-    with pytest.raises(SepbenchError, match="no such file"):
-        MixinExchange().read(tmp_path, out)
+    refused_now("no such file")
+
+
+def test_from_keras_models_to_published_stems_on_disk(published: Path, tmp_path: Path) -> None:
+    tensors = loaded(published)._network.state_dict()
+    song = 0.2 * noise(1, 50_000)
+    soundfile.write(tmp_path / "song.wav", song[0].numpy(), 44_100, subtype="FLOAT")
+    file = str(tmp_path / "mixin.safetensors")
+    models = str(keras_models(tmp_path, tensors))
+    run = CliRunner().invoke
+    assert run(main, ["weights", "import", "mixin", models, "--out", file]).exit_code == 0
+    arguments = ["-o", str(tmp_path), "--name", "{track}_{stem}", "--bit-depth", "32f"]
+    done = run(
+        main,
+        ["separate", "-m", f"cdae[weights={file}]", str(tmp_path / "song.wav"), *arguments],
+    )
+    assert done.exit_code == 0, done.output
+    for stem, expected in Slow().separate(tensors, song[0].numpy(), STEMS, False).items():
+        made, rate = soundfile.read(tmp_path / f"song_{stem}.wav", dtype="float32")
+        assert rate == 44_100
+        assert snr(expected[:44_032], made[:44_032]) > 100, stem
 
 
 @pytest.fixture(scope="module")
