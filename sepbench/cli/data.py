@@ -12,7 +12,7 @@ from sepbench.cli import options
 
 @click.command("data")
 @click.argument("name", required=False)
-@click.option("--root", type=options.FOLDER, help="Look for the data set here.")
+@click.option("--root", type=options.PATH, help="Look for the data set here.")
 @click.option("--download", is_flag=True, help="Fetch the data set, where that is allowed.")
 @options.json_option
 def command(name: str | None, root: Path | None, download: bool, as_json: bool) -> None:

@@ -23,6 +23,7 @@ _MOST_NOTES = 5
 
 @click.command("evaluate")
 @click.option(
+    "-c",
     "--config",
     expose_value=False,
     is_eager=True,

@@ -13,7 +13,27 @@ from sepbench.metrics.protocols import METRIC_SETS, PROTOCOLS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FOLDER = click.Path(path_type=Path)
+
+class _Path(click.Path):
+    """A path that has a name: an empty one would be the folder one is in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value).strip():
+            self.fail("the name is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class _Name(click.types.StringParamType):
+    """A word; an empty one is most often a variable of the shell that was never set."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value).strip():
+            self.fail("the name is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _Path(path_type=Path)
+NAME = _Name()
 
 
 class _Seconds(click.FloatRange):
@@ -74,13 +94,14 @@ metric_option = click.option(
     help="Set of scores; may be given several times.",
 )
 out_option = click.option(
+    "-o",
     "--out",
-    type=FOLDER,
+    type=PATH,
     help="Folder of the run.  [default: results/DATASET, with subset and span]",
 )
 
 _TRACKS = (
-    click.option("--root", type=FOLDER, help="Where the data set lies."),
+    click.option("--root", type=PATH, help="Where the data set lies."),
     click.option("--subset", default="test", show_default=True, help="train, valid, test or all."),
     click.option("--track", "patterns", multiple=True, metavar="GLOB", help="Only these tracks."),
     start_option,

@@ -26,7 +26,7 @@ def command() -> None:
     show_default=True,
     help="Signal processing in one module, or a network that 'sepbench train' trains.",
 )
-@click.option("--out", type=options.FOLDER, help="Folder to make.  [default: ./NAME]")
+@click.option("-o", "--out", type=options.PATH, help="Folder to make.  [default: ./NAME]")
 @click.option(
     "--licence", type=click.Choice(LICENCES), default="MIT", show_default=True, help="Of the code."
 )

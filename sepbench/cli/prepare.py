@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
+from sepbench.cli import options
+
 
 @click.command("prepare")
-@click.argument("data", nargs=-1, required=True, metavar="DIR|NAME...")
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder to prepare into."
-)
+@click.argument("data", nargs=-1, required=True, type=options.NAME, metavar="DIR|NAME...")
+@click.option("-o", "--out", type=options.PATH, required=True, help="Folder to prepare into.")
 @click.option(
     "--rate",
     type=click.IntRange(1000, 192000),

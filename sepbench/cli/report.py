@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("report")
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.argument("run", type=options.PATH, metavar="RUN")
 @options.protocol_option
 @options.reference_option
 @click.option(
@@ -38,8 +38,8 @@ def command(
 
     store = Store.open(run)
     for text in imports:
-        name, equals, path = text.partition("=")
-        if not equals:
+        name, _, path = text.partition("=")
+        if not (name.strip() and path.strip()):
             raise click.UsageError(f"--import {text}: write it as NAME=PATH")
         import_museval(Path(path), store, name=name)
     present(store, protocol, references, as_json=as_json)

@@ -10,11 +10,12 @@ from sepbench.cli import options
 
 
 @click.command("score")
-@click.argument("estimates", type=click.Path(path_type=Path), metavar="ESTIMATES_DIR")
+@click.argument("estimates", type=options.PATH, metavar="ESTIMATES_DIR")
 @click.option(
     "--references",
     "dataset",
     required=True,
+    type=options.NAME,
     metavar="DATASET|DIR",
     help="The true stems: a data set's name, or a folder with one folder a song.",
 )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("separate")
-@click.argument("songs", nargs=-1, required=True, metavar="SONG...")
+@click.argument("songs", nargs=-1, required=True, type=options.NAME, metavar="SONG...")
 @options.method_option
 @click.option(
     "--preset",
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     default=Path("separated"),
     show_default=True,
     help="Folder for the stems.",

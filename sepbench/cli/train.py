@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sepbench.cli import options
 from sepbench.errors import SepbenchError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _PLAN = ("epochs", "examples", "batch_size", "learning_rate", "schedule", "seed"
 @click.command("train")
 @click.argument("method", metavar="METHOD")
 @click.option(
-    "-d", "--data", multiple=True, required=True, metavar="DIR|NAME",
+    "-d", "--data", multiple=True, required=True, type=options.NAME, metavar="DIR|NAME",
     help="Folder prepared by 'sepbench prepare', or what that takes; may be repeated.",
 )  # fmt: skip
 @click.option(
@@ -31,12 +32,12 @@ _PLAN = ("epochs", "examples", "batch_size", "learning_rate", "schedule", "seed"
     help="A config of the method, or a YAML file.",
 )  # fmt: skip
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path),
+    "-o", "--out", type=options.PATH,
     help="Folder of the run; runs/METHOD if not given.",
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from the last whole epoch of the run.")
 @click.option("--find-rate", is_flag=True, help="Only print the loss by learning rate, and stop.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@options.device_option
 @click.option("--threads", type=click.IntRange(min=1), help="Processor threads; all if not given.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs in all.")
 @click.option("--examples", type=click.IntRange(min=1), help="Examples in an epoch.")
@@ -90,6 +91,8 @@ def command(
     config = read_config(method, where, changes, folder=getattr(separator, "folder", None))
     trainable = _build(separator, config.model, where)
     folder = out or Path("runs") / method
+    if resume and not (folder / "last.pt").is_file():
+        raise SepbenchError(f"{folder}: no run to go on with; leave out --resume to begin one")
     if (folder / "last.pt").exists() and not (resume or find_rate):
         raise SepbenchError(
             f"{folder}: holds a run already; go on with it by --resume, or give another --out"

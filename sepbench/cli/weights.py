@@ -160,8 +160,8 @@ def bring(method: Method, *, read: bool = False) -> list[Path]:
 
 @command.command("import")
 @click.argument("name", metavar="FORMAT")
-@click.argument("source", type=options.FOLDER)
-@click.option("-o", "--out", type=options.FOLDER, required=True, help="The weight file to write.")
+@click.argument("source", type=options.PATH)
+@click.option("-o", "--out", type=options.PATH, required=True, help="The weight file to write.")
 @options.json_option
 def import_(name: str, source: Path, out: Path, as_json: bool) -> None:
     """Turn weights of another tool (file or folder SOURCE) into a weight file of sepbench.
@@ -185,8 +185,8 @@ def import_(name: str, source: Path, out: Path, as_json: bool) -> None:
 
 @command.command("export")
 @click.argument("name", metavar="FORMAT")
-@click.argument("source", type=options.FOLDER)
-@click.option("-o", "--out", type=options.FOLDER, required=True, help="The file to write.")
+@click.argument("source", type=options.PATH)
+@click.option("-o", "--out", type=options.PATH, required=True, help="The file to write.")
 @options.json_option
 def export(name: str, source: Path, out: Path, as_json: bool) -> None:
     """Turn a weight file SOURCE of sepbench into what another tool reads."""

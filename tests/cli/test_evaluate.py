@@ -141,6 +141,40 @@ def test_what_cannot_be_done_says_what_can(words: list[str], message: str) -> No
     assert message in result.output
 
 
+def test_the_folder_has_the_same_short_name_in_every_verb() -> None:
+    _song("songs/a/vocals.wav")
+    _song("est/a/vocals.wav")
+    assert run("evaluate", "-m", "mixture", *QUICK, "-o", "one").exit_code == 0
+    assert Path("one/scores.csv").is_file()
+    assert run("score", "est", "--references", "songs", "-o", "two").exit_code == 0
+    assert Path("two/scores.csv").is_file()
+    assert run("plugin", "new", "fresh", "-o", "three").exit_code == 0
+    assert Path("three/pyproject.toml").is_file()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["separate", "-m", "mixture", ""],
+        ["separate", "-m", "mixture", "song.wav", "-o", ""],
+        ["evaluate", "-m", "mixture", "-o", ""],
+        ["evaluate", "-m", "mixture", "--root", " "],
+        ["score", "", "--references", "excerpt"],
+        ["score", "est", "--references", ""],
+        ["report", ""],
+        ["prepare", "", "-o", "out"],
+        ["train", "unet", "-d", ""],
+        ["weights", "import", "nussl", "", "-o", "w.safetensors"],
+    ],
+)
+def test_an_empty_name_is_never_the_folder_one_is_in(words: list[str]) -> None:
+    _song("song.wav")
+    result = run(*words)
+    assert result.exit_code == 2
+    assert "the name is empty" in result.output
+    assert [path.name for path in Path().iterdir()] == ["song.wav"]
+
+
 def test_scores_of_other_settings_are_not_mixed_in() -> None:
     run("evaluate", "-m", "mixture", *QUICK, "--out", "here")
     result = run("evaluate", "-m", "mixture", "--out", "here")
@@ -286,6 +320,14 @@ def test_scores_that_museval_wrote_stand_in_the_same_table() -> None:
     ]
     assert float(row["value"]) == 6.0
     assert row["improvement"]
+
+
+@pytest.mark.parametrize("text", ["theirs", "=theirs", "theirs=", " =theirs"])
+def test_imported_scores_need_a_name_and_a_place(text: str) -> None:
+    run("evaluate", "-m", "mixture", *QUICK)
+    result = run("report", RUN, "--import", text)
+    assert result.exit_code == 2
+    assert "write it as NAME=PATH" in result.output
 
 
 def test_stems_of_others_cannot_take_the_name_of_a_method_of_the_run() -> None:

@@ -139,6 +139,13 @@ def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
         assert "no folder can be here" in blocked.output
 
 
+def test_a_run_that_is_not_there_cannot_go_on_and_is_not_begun(tmp_path: Path) -> None:
+    refused = run("train", "unet", "-d", "simulated", "--resume", "-o", tmp_path / "run")
+    assert refused.exit_code == 2
+    assert "leave out --resume" in refused.output
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_device_that_is_not_there_is_told_before_songs_are_prepared(tmp_path: Path) -> None:
     refused = run("train", "unet", "-d", "simulated", "--device", "gpu", "-o", tmp_path / "run")
     assert refused.exit_code == 2
