@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import sepbench
 from sepbench import audio
 from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
+from sepbench.fetching import sha256
 from sepbench.results import Record, Store, fingerprint
 from sepbench.scoring import new_scorer, score_stems
 from sepbench.stems import STEMS, canonical, with_sums
@@ -104,7 +104,7 @@ def _named(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
     for path in sorted(folder.iterdir()):
         stem = canonical(path.stem.removeprefix(prefix))
         fits = path.stem.startswith(prefix) and stem in STEMS and stem != "residual"
-        if fits and path.suffix.lower() in audio.SUFFIXES:
+        if fits and path.suffix.lower() in audio.SUFFIXES and path.is_file():
             yield stem, path
 
 
@@ -114,7 +114,7 @@ def _record(
     settings, track = store.settings, estimates.track
     identity: dict[str, Any] = {
         "sepbench": sepbench.__version__,
-        "estimates": {stem: _digest(path) for stem, path in estimates.files.items()},
+        "estimates": {stem: sha256(path) for stem, path in estimates.files.items()},
         "audio": track.digest(start=settings.start, duration=settings.duration),
         "metrics": sorted(metrics),
     }
@@ -176,7 +176,3 @@ def _fitted(
         notes.append(f"{-excess} samples of silence added" if excess < 0 else f"{excess} cut off")
         samples = np.pad(samples[:, :length], ((0, 0), (0, max(0, -excess))))
     return np.ascontiguousarray(samples), notes
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -24,6 +24,10 @@ def import_museval(path: Path, store: Store, *, name: str) -> list[Record]:
     files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
     if not files:
         raise SepbenchError(f"{path}: no JSON files of museval in this folder")
+    if name in {record.label for record in store.records() if "method" in record.identity}:
+        raise SepbenchError(
+            f"{store.folder} has scores of its own method {name!r}; import them by another NAME"
+        )
     known = _mixtures(store)
     records = [_record(file, store, name, known) for file in files]
     for record in records:
@@ -38,7 +42,7 @@ def _record(file: Path, store: Store, name: str, known: Mapping[Any, StemResult]
         frames = {stem: _scores(rows) for stem, rows in targets.items() if stem in STEMS}
     except OSError as error:
         raise SepbenchError(f"{file}: cannot read: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise SepbenchError(f"{file}: not a JSON file that museval has written") from None
     if not frames:
         raise SepbenchError(f"{file}: no stem that sepbench knows among {', '.join(targets)}")

@@ -106,6 +106,8 @@ class Store:
     @classmethod
     def open(cls, folder: Path) -> Store:
         """Open a run that exists; raises `SepbenchError` where there is none."""
+        if folder.is_file():
+            raise SepbenchError(f"{folder}: a file; give the folder of a run")
         if not (folder / "run.json").is_file():
             raise SepbenchError(
                 f"{folder}: no run here; 'sepbench evaluate --out {folder}' makes one"
@@ -229,7 +231,8 @@ def _read(path: Path) -> Record | None:
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))["sepbench"]
         stems = {name: _stem_result(result) for name, result in plain.pop("stems").items()}
-        return Record(**{**plain, "stems": stems, "notes": tuple(plain["notes"])})
+        costs = {key: _number(plain[key]) for key in ("seconds", "audio_seconds", "peak_bytes")}
+        return Record(**{**plain, **costs, "stems": stems, "notes": tuple(plain["notes"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # Not ours, of another version, or damaged: as good as absent, so it is made again.
         return None
@@ -237,4 +240,20 @@ def _read(path: Path) -> Record | None:
 
 def _stem_result(plain: Mapping[str, Any]) -> StemResult:
     tuples = {key: tuple(plain[key]) for key in ("scenario", "notes")}
-    return StemResult(**{**plain, **tuples})
+    frames = {key: _frame_scores(plain[key]) for key in ("frames", "mixture_frames")}
+    totals = {key: _scores(plain[key]) for key in ("totals", "mixture_totals")}
+    return StemResult(**{**plain, **tuples, **frames, **totals})
+
+
+def _frame_scores(plain: Mapping[str, Sequence[Any]]) -> dict[str, list[float]]:
+    return {metric: [float(value) for value in values] for metric, values in plain.items()}
+
+
+def _scores(plain: Mapping[str, Any]) -> dict[str, float]:
+    return {metric: float(value) for metric, value in plain.items()}
+
+
+def _number(value: Any) -> Any:
+    if not (value is None or isinstance(value, (int, float))):
+        raise ValueError(value)
+    return value

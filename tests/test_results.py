@@ -73,6 +73,19 @@ def test_a_damaged_record_is_as_good_as_absent(store: Store, damage: str) -> Non
     assert store.contents()[1] == [path]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [('"frames": {', '"frames": {"XYZ": ["high"],'), ('"seconds": ', '"seconds": "long", "x": ')],
+)
+def test_scores_that_are_no_numbers_are_damage(store: Store, before: str, after: str) -> None:
+    store.save(record())
+    (path,) = store.folder.glob("scores/*/*/*.json")
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+    assert store.load("hpss", "test", "A song") is None
+
+
 def test_scores_without_their_settings_are_not_joined_by_others(store: Store) -> None:
     store.save(record())
     (store.folder / "run.json").unlink()

@@ -44,7 +44,9 @@ class NusslExchange:
                 "objective": "magnitude",
             }
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            reason = f"{type(error).__name__}: {error}"
+            lacking = isinstance(error, KeyError)
+            reason = f"it has no {error}" if lacking else "its parts are of the wrong kind"
+            reason = str(error) if type(error) is ValueError else reason
             raise SepbenchError(
                 f"{source}: not a mask inference network of nussl ({reason})"
             ) from None

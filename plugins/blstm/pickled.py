@@ -106,8 +106,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise SepbenchError(f"{path}: no such checkpoint") from None
     except Exception as error:  # a pickle can fail in every way
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise SepbenchError(f"{path}: not a checkpoint of torch, or damaged ({reason})") from None
+        if path.is_dir():
+            raise SepbenchError(f"{path}: a folder; give the checkpoint in it") from None
+        # Only what is raised here says more to a user than that.
+        reason = f" ({error})" if type(error) is ValueError else ""
+        raise SepbenchError(
+            f"{path}: not a checkpoint of torch, or damaged{reason}; get it anew"
+        ) from None
 
 
 class _Reader(pickle.Unpickler):

@@ -85,7 +85,9 @@ def _tensors(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, tor
                 raise ValueError("its layers have other shapes")
             arrays = [_array(own, file) for own in found]
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+        # Only what is raised here says more to a user than that.
+        own = type(error) is ValueError
+        reason = " ".join(str(error).split()) if own else "damaged, or a file of another kind"
         raise SepbenchError(
             f"{path}: not a Keras model of MiXiN's eight convolutions ({reason})"
         ) from None

@@ -30,6 +30,8 @@ def write(store: Store, *, protocol: str, references: tuple[str, ...] = ()) -> R
     left out, and the remarks of the report say why.
     """
     records, damaged = store.contents()
+    if damaged and not records:
+        raise SepbenchError(f"{damaged[0]}: damaged; 'sepbench evaluate' makes it again")
     if not records:
         raise SepbenchError(f"{store.folder}: no scores yet; 'sepbench evaluate' makes them")
     settings = store.settings

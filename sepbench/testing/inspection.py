@@ -9,6 +9,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Any
 
 from sepbench import options as opts
@@ -23,6 +24,8 @@ FACTS: Mapping[str, Fact] = {
     fact.name: fact for fact in (*declared.FACTS, *sounding.FACTS, *manners.FACTS)
 }
 """Every fact by name, in the order in which they are looked at."""
+
+_FORM = "write it as NAME, or as MODULE:CLASS such as my_module:MySeparator"
 
 
 class Examination:
@@ -82,7 +85,10 @@ class Target:
         fault = registry.fault_of(EntryPoint(name, self.where, registry.GROUP), kind)
         if fault:
             raise Fault(fault)
-        method = registry.variant(kind, dict(self.values))
+        try:
+            method = registry.variant(kind, dict(self.values))
+        except SepbenchError as error:
+            raise Fault(str(error), "leave the option out, or write it another way") from None
         return Subject(method, device=self.device, seconds=self.seconds, name=self.name)
 
 
@@ -97,11 +103,26 @@ def find(spec: str, *, device: str = "cpu", seconds: float = 60.0) -> Target:
         raise SepbenchError(f"method {spec!r}: give {several[0]} one value; one variant is checked")
     chosen = tuple((key, given[0]) for key, given in values.items())
     if ":" in name:
+        _check_place(name)
         return Target(name, chosen, "", device, seconds)
     points = entry_points(group=registry.GROUP, name=name)
+    if name.endswith(".py"):
+        raise SepbenchError(f"{name}: {_FORM}, in the folder where the file lies")
     if not points:
         registry.resolve(name)  # Raises with the name that was probably meant.
     return Target(next(iter(points)).value, chosen, name, device, seconds)
+
+
+def _check_place(where: str) -> None:
+    """Raise `SepbenchError` for what is no ``module:class`` of a module that is here."""
+    module, _, path = where.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), *path.split("."))):
+        raise SepbenchError(f"{where!r}: {_FORM}")
+    top = module.partition(".")[0]
+    if top not in sys.modules and find_spec(top) is None:
+        raise SepbenchError(
+            f"{where}: no module {top!r} here; install it, or go to the folder in which it lies"
+        )
 
 
 def in_a_lane(target: Target, lane: Lane[tuple[Target, str], Outcome]) -> Examination:

@@ -135,6 +135,15 @@ def open_cache(folder: Path, *, verify: bool = False) -> Cache:
     index = _read_index(folder)
     if index.get("layout") != _LAYOUT:
         raise SepbenchError(f"{folder}: not prepared training data; run 'sepbench prepare' first")
+    try:
+        return _listed(folder, index, verify)
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise SepbenchError(
+            f"{folder / _INDEX}: damaged; delete the folder and run 'sepbench prepare' again"
+        ) from None
+
+
+def _listed(folder: Path, index: dict[str, Any], verify: bool) -> Cache:
     tracks = []
     for entry in index["tracks"]:
         file = folder / entry["file"]
@@ -180,7 +189,7 @@ def _read_index(folder: Path) -> dict[str, Any]:
         index: dict[str, Any] = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return index
+    return index if isinstance(index, dict) else {}
 
 
 def _write_index(folder: Path, rate: int, entries: list[dict[str, Any]]) -> None:

@@ -10,6 +10,8 @@ import torch
 
 from sepbench.errors import SepbenchError
 
+_CURE = "begin anew in another --out"
+
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint whole or not at all."""
@@ -26,10 +28,12 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
 
     Raises `SepbenchError` where there is none or it is damaged.
     """
-    if not path.exists():
+    if not path.is_file():
         raise SepbenchError(f"{path}: no checkpoint to resume from; leave out --resume")
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:
-        raise SepbenchError(f"{path}: not a checkpoint of sepbench ({error})") from error
+    except Exception as error:  # torch fails in many ways, and tells of none in plain words.
+        raise SepbenchError(f"{path}: not a checkpoint of sepbench, or damaged; {_CURE}") from error
+    if not (isinstance(state, dict) and {"method", "model", "weights"} <= state.keys()):
+        raise SepbenchError(f"{path}: a file of torch, but not a checkpoint of sepbench; {_CURE}")
     return state

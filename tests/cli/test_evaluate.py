@@ -322,6 +322,34 @@ def test_scores_that_museval_wrote_stand_in_the_same_table() -> None:
     assert row["improvement"]
 
 
+def test_imported_scores_never_take_the_place_of_a_method_s_own() -> None:
+    run("evaluate", "-m", "mixture", *QUICK)
+    (own,) = RUN.glob("scores/mixture/*/*.json")
+    before = own.read_bytes()
+    result = run("report", RUN, "--import", f"mixture={own}")
+    assert result.exit_code == 2
+    assert "its own method 'mixture'; import them by another NAME" in result.output
+    assert own.read_bytes() == before
+    (RUN / "theirs.json").write_text('{"targets": [{"name": 5, "frames": []}]}')
+    assert "museval has written" in run("report", RUN, "--import", f"x={RUN}/theirs.json").output
+
+
+def test_a_report_of_no_run_says_what_is_there_instead() -> None:
+    run("evaluate", "-m", "mixture", *QUICK)
+    assert "a file; give the folder of a run" in run("report", RUN / "run.json").output
+    (own,) = RUN.glob("scores/mixture/*/*.json")
+    own.write_text("")
+    assert f"{own}: damaged" in run("report", RUN).output
+
+
+def test_a_folder_called_as_a_stem_is_no_estimate() -> None:
+    _song("songs/a/vocals.wav")
+    Path("est/a/vocals.wav").mkdir(parents=True)
+    result = run("score", "est", "--references", "songs")
+    assert result.exit_code == 2
+    assert "no stems of any of 1 tracks" in result.output
+
+
 @pytest.mark.parametrize("text", ["theirs", "=theirs", "theirs=", " =theirs"])
 def test_imported_scores_need_a_name_and_a_place(text: str) -> None:
     run("evaluate", "-m", "mixture", *QUICK)

@@ -105,6 +105,14 @@ def test_what_is_no_separator_is_a_failed_fact_and_what_is_not_there_an_error() 
     assert "mine:Mine is no subclass of sepbench.separator.Separator" in result.output
     assert run("plugin", "check", "hpsss").exit_code == 2
     assert "did you mean 'hpss'" in run("plugin", "check", "hpsss").output
+    wrong = run("plugin", "check", "hpss[colour=red]").output
+    assert "no option 'colour'" in wrong
+    assert "mend: leave the option out" in wrong
+    for malformed in (":", "mine:", ":Mine", "..:Mine", "my module:Mine", "mine.py"):
+        result = run("plugin", "check", malformed)
+        assert result.exit_code == 2
+        assert "write it as NAME, or as MODULE:CLASS" in result.output
+    assert "no module 'nowhere' here; install it" in run("plugin", "check", "nowhere.a:B").output
     assert "one value" in run("plugin", "check", "hpss[margin=1,2]").output
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import re
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -323,6 +324,9 @@ def test_damaged_checkpoints_are_one_line(tmp_path: Path) -> None:
         with pytest.raises(SepbenchError, match=f"{number}.pth: not a ") as caught:
             NusslExchange().read(file, tmp_path / "w.safetensors")
         assert "\n" not in str(caught.value)
+        assert not re.search("Error|zip|Errno", str(caught.value).removeprefix(str(tmp_path)))
+    with pytest.raises(SepbenchError, match="a folder; give the checkpoint in it"):
+        NusslExchange().read(tmp_path, tmp_path / "w.safetensors")
     with pytest.raises(SepbenchError, match="no such checkpoint"):
         NusslExchange().read(tmp_path / "none.pth", tmp_path / "w.safetensors")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -349,6 +350,7 @@ def test_what_is_no_model_of_mixin_is_one_line(published: Path, tmp_path: Path) 
         with pytest.raises(SepbenchError, match=f"vocal.h5: .*{words}") as caught:
             MixinExchange().read(tmp_path, tmp_path / "mixin.safetensors")
         assert "\n" not in str(caught.value)
+        assert not re.search("synchronous|object|signature", str(caught.value))
 
     def fewer(models: Any) -> None:
         models.attrs["layer_names"] = models.attrs["layer_names"][2:]

@@ -111,7 +111,10 @@ def test_resuming_needs_the_same_network(cache: Cache, tmp_path: Path) -> None:
     with pytest.raises(SepbenchError, match="another"):
         other.resume()
     (tmp_path / "last.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
-    with pytest.raises(SepbenchError, match="not a checkpoint"):
+    with pytest.raises(SepbenchError, match="or damaged; begin anew in another --out"):
+        run(tmp_path).resume()
+    torch.save({"epoch": 1}, tmp_path / "last.pt")
+    with pytest.raises(SepbenchError, match="not a checkpoint of sepbench"):
         run(tmp_path).resume()
 
 

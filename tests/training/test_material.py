@@ -72,3 +72,7 @@ def test_damage_is_noticed(corpus: Path, tmp_path: Path) -> None:
         open_cache(tmp_path, verify=True)
     with pytest.raises(SepbenchError, match="prepare"):
         open_cache(tmp_path / "nowhere")
+    for damage in ("[]", '{"layout": 1}', '{"layout": 1, "tracks": [{}], "rate": 8000}'):
+        (tmp_path / "index.json").write_text(damage)
+        with pytest.raises(SepbenchError, match="run 'sepbench prepare'"):
+            open_cache(tmp_path)
