@@ -11,6 +11,8 @@ from sepbench.cli import options
 from sepbench.presets import PRESETS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.progress import TaskID
 
     from sepbench.presets import Chosen
@@ -80,7 +82,6 @@ def command(
     are not here are fetched.
     """
     from sepbench import registry
-    from sepbench.audio import expand
     from sepbench.cli.console import fail, fraction, say, show_json, warn
     from sepbench.cli.weights import bring
     from sepbench.errors import SepbenchError
@@ -102,12 +103,13 @@ def command(
         about = _about(preset, chosen)
     job = Job(**how)
     methods = registry.resolve_all(specs)
-    orders = plan(expand(songs), methods, job)
+    found, lost = _found(songs)
+    orders = plan(found, methods, job)
     for method in methods:
         bring(method)
     session = Session(job)
-    results: list[dict[str, Any]] = []
-    failures = 0
+    results: list[dict[str, Any]] = [{**facts, **about} for facts in lost]
+    failures, alone = len(lost), len(orders) + len(lost) == 1
     with fraction() as bar:
         for order in orders:
             name = f"{order.method.label}  {order.song.name}"
@@ -119,7 +121,7 @@ def command(
             try:
                 written = session.separate(order, on_progress=advance)
             except SepbenchError as error:
-                if len(orders) == 1:
+                if alone:
                     raise
                 failures += 1
                 fail(str(error))
@@ -138,7 +140,31 @@ def command(
     if as_json:
         show_json(results)
     if failures:
-        click.get_current_context().exit(1 if failures < len(orders) else 2)
+        click.get_current_context().exit(1 if failures < len(orders) + len(lost) else 2)
+
+
+def _found(songs: Sequence[str]) -> tuple[list[Path], list[dict[str, Any]]]:
+    """Return the files that names stand for, each once, and what stands for none and why.
+
+    Raises `SepbenchError` where there is no file at all.
+    """
+    from sepbench.audio import expand
+    from sepbench.cli.console import fail
+    from sepbench.errors import SepbenchError
+
+    usable, lost = [], []
+    for song in songs:
+        try:
+            expand([song])
+        except SepbenchError as error:
+            lost.append({"song": song, "error": str(error)})
+        else:
+            usable.append(song)
+    if not usable:
+        raise SepbenchError("; ".join(facts["error"] for facts in lost))
+    for facts in lost:
+        fail(facts["error"])
+    return expand(usable), lost
 
 
 def _about(preset: str, chosen: Chosen) -> dict[str, Any]:

@@ -108,6 +108,24 @@ def test_one_bad_song_costs_no_other() -> None:
     assert Path("separated/mixture/good/drums.wav").exists()
 
 
+def test_a_folder_without_audio_costs_no_song() -> None:
+    tone(Path("good.wav"))
+    Path("empty").mkdir()
+    words = ("separate", "-m", "mixture", "empty", "good.wav", "*.flac", "--stem", "drums")
+    result = run(*words, "--json")
+    assert result.exit_code == 1
+    assert "error: empty: no audio file in this folder" in result.stderr
+    assert "error: *.flac: no file matches" in result.stderr
+    assert Path("separated/mixture/good/drums.wav").exists()
+    facts = {Path(song["song"]).name: song.get("error", "") for song in json.loads(result.stdout)}
+    assert list(facts) == ["empty", "*.flac", "good.wav"]
+    assert "no audio" in facts["empty"]
+    assert not facts["good.wav"]
+    nothing = run("separate", "-m", "mixture", "empty", "*.flac")
+    assert nothing.exit_code == 2
+    assert nothing.output.count("\n") == 1
+
+
 def test_songs_of_one_name_do_not_overwrite_each_other() -> None:
     tone(Path("a/song.wav"), gain=0.5)
     tone(Path("b/song.wav"), gain=0.25)
