@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
@@ -14,6 +15,11 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from sepbench.errors import SepbenchError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -39,16 +45,18 @@ def fetch(url: str, place: Path, *, sha256: str = "", on_progress: Progress = no
     """
     if urlsplit(url).scheme not in ("https", "http", "file"):
         raise SepbenchError(f"{url}: not an address of the web; begin it with https://")
-    part = place.with_name(f"{place.name}.part")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        found = _fetch(url, part, on_progress)
-        if not found.startswith(sha256):
-            part.unlink()
-            raise SepbenchError(
-                f"{url}: not the file that was meant: its sha256 is {found}, not {sha256}"
-            )
-        os.replace(part, place)
+        with _part(place) as file:
+            found = _fetch(url, file, on_progress)
+            if not found.startswith(sha256):
+                file.truncate(0)
+                raise SepbenchError(
+                    f"{url}: not the file that was meant: its sha256 is {found}, not {sha256}"
+                )
+            if fcntl is None:
+                file.close()  # Windows moves no open file.
+            os.replace(file.name, place)
     except URLError as error:
         reason = error.reason if isinstance(error.reason, str) else str(error.reason)
         raise SepbenchError(f"{url}: cannot be fetched: {reason}; try again later") from error
@@ -56,43 +64,81 @@ def fetch(url: str, place: Path, *, sha256: str = "", on_progress: Progress = no
         raise SepbenchError(f"{url}: broke off ({error}); try again to go on") from error
     except OSError as error:
         raise SepbenchError(f"{place}: cannot write: {error.strerror or error}") from error
-    finally:
-        # Nothing came: no file waits for a next try.
-        with suppress(OSError):
-            if part.stat().st_size == 0:
-                part.unlink()
     return found
 
 
-def _fetch(url: str, part: Path, on_progress: Progress) -> str:
-    """Bring ``part`` to its whole length; return its sha256."""
-    digest = hashlib.sha256()
-    with part.open("a+b") as file:
-        done = _add(file, digest)
+@contextmanager
+def _part(place: Path) -> Iterator[BinaryIO]:
+    """Open what waits beside ``place`` for its rest, or a file of one's own if another is at that.
+
+    What has come of the first is left there for a next try.
+    """
+    first = place.with_name(f"{place.name}.part")
+    file = first.open("a+b")
+    if not _is_ours(file):
+        file.close()
+        file = place.with_name(f"{place.name}.{uuid.uuid4().hex}.part").open("a+b")
+    path = Path(file.name)
+    with file:
         try:
-            response = _open(url, done)
-        except HTTPError as error:
-            if error.code != _NOTHING_LEFT:
-                raise
-            # The server has no bytes beyond what is here: a file that only waited for its check.
-            return digest.hexdigest()
-        with response:
-            if done and response.status != 206:
-                file.truncate(0)
-                done, digest = 0, hashlib.sha256()
-            length = response.headers.get("Content-Length")
-            total = done + int(length) if length else None
-            while piece := response.read(_CHUNK):
-                file.write(piece)
-                digest.update(piece)
-                done += len(piece)
-                on_progress(done, total)
-        if total is not None and done != total:
-            raise SepbenchError(
-                f"{url}: broke off after {done} of {total} bytes; try again to go on"
-            )
-        file.flush()
-        os.fsync(file.fileno())
+            yield file
+        finally:
+            useless = _is_there(file) and (path != first or path.stat().st_size == 0)
+            if fcntl is None:
+                file.close()
+            if useless:
+                with suppress(OSError):
+                    path.unlink()
+
+
+def _is_ours(file: BinaryIO) -> bool:
+    """Tell whether no other process is at a file, and keep others from it until it is closed."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return _is_there(file)  # Another may have moved it to its place since it was opened.
+
+
+def _is_there(file: BinaryIO) -> bool:
+    """Tell whether an open file still bears its name."""
+    if file.closed:
+        return False
+    file.flush()
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(file.name))
+    except OSError:
+        return False
+
+
+def _fetch(url: str, file: BinaryIO, on_progress: Progress) -> str:
+    """Bring a file to its whole length; return its sha256."""
+    digest = hashlib.sha256()
+    done = _add(file, digest)
+    try:
+        response = _open(url, done)
+    except HTTPError as error:
+        if error.code != _NOTHING_LEFT:
+            raise
+        # The server has no bytes beyond what is here: a file that only waited for its check.
+        return digest.hexdigest()
+    with response:
+        if done and response.status != 206:
+            file.truncate(0)
+            done, digest = 0, hashlib.sha256()
+        length = response.headers.get("Content-Length")
+        total = done + int(length) if length else None
+        while piece := response.read(_CHUNK):
+            file.write(piece)
+            digest.update(piece)
+            done += len(piece)
+            on_progress(done, total)
+    if total is not None and done != total:
+        raise SepbenchError(f"{url}: broke off after {done} of {total} bytes; try again to go on")
+    file.flush()
+    os.fsync(file.fileno())
     return digest.hexdigest()
 
 

@@ -14,6 +14,7 @@ class Serving:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.breaks_after: int | None = None
+        self.meets: threading.Barrier | None = None
         self.knows_ranges = True
         self.asked: list[tuple[str, str | None]] = []
         self.address = ""
@@ -41,6 +42,12 @@ def serving() -> Iterator[Serving]:
             self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
+            if state.meets is not None:  # All come half way before one comes to the end.
+                half = (start + len(content)) // 2
+                self.wfile.write(content[start:half])
+                self.wfile.flush()
+                state.meets.wait(10)
+                start = half
             stop = len(content) if state.breaks_after is None else start + state.breaks_after
             self.wfile.write(content[start:stop])
 

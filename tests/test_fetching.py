@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -81,3 +83,35 @@ def test_what_cannot_be_reached_is_one_line(server: Serving, tmp_path: Path) -> 
             fetch(address, tmp_path / "file")
         assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_that_fetch_one_file_at_once_both_have_it(server: Serving, tmp_path: Path) -> None:
+    server.meets = threading.Barrier(2)
+    place = tmp_path / "file"
+
+    def one(_: int) -> str:
+        return fetch(f"{server.address}/file", place, sha256=SHA256)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(one, range(2))) == [SHA256, SHA256]
+    assert place.read_bytes() == CONTENT
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_what_another_fetches_is_not_spoilt_by_one_that_breaks_off(
+    server: Serving, tmp_path: Path
+) -> None:
+    part = tmp_path / "file.part"
+    with part.open("ab") as other:
+        fcntl = pytest.importorskip("fcntl")
+        fcntl.flock(other, fcntl.LOCK_EX)
+        other.write(CONTENT[:1000])
+        other.flush()
+        server.breaks_after = 10
+        with pytest.raises(SepbenchError, match="broke off"):
+            fetch(f"{server.address}/file", tmp_path / "file", sha256=SHA256)
+        assert list(tmp_path.iterdir()) == [part]
+        assert part.read_bytes() == CONTENT[:1000]
+    server.breaks_after = None
+    assert fetch(f"{server.address}/file", tmp_path / "file", sha256=SHA256) == SHA256
+    assert server.asked[-1] == ("/file", "bytes=1000-")
