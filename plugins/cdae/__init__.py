@@ -105,12 +105,12 @@ class Cdae(Learned):
 
     def load(self, device: torch.device) -> None:
         """Read the weights, and lay out the transform for the band that is wanted."""
-        import torch
+        from .arranged import arrange
 
         super().load(device)
-        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._hear = arrange(self._network)
         self._nsgt = self._model.widened(self._widening)
-        self._slope = self._model.slope().to(device) if self._widening > 1 else 1.0
+        self._slope = self._model.slope().to(device)
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the stems, each ``(channels, samples)``; channels are worked on one by one."""
@@ -129,23 +129,42 @@ class Cdae(Learned):
         """Separate chunks ``(chunks, samples)`` into ``(chunks, stems, samples)``."""
         import torch
 
-        from .masking import wiener
+        from .masking import magnitude
 
         bands = self._nsgt.forward(self._exactly(chunks))
-        levels = bands.abs().to(chunks.dtype)
-        # A transform over more samples of the same signal is that much larger.
-        seen = levels[:, : self._model.bands] / self._widening
-        magnitudes = self._network(seen * self._slope) / self._slope
+        shares = self._shares(magnitude(bands))
+        # One stem at a time stays in the cache.
+        stems = [self._nsgt.inverse(bands * share) for share in shares.unbind(1)]
+        return torch.stack(stems, dim=1).to(chunks.dtype)
+
+    def _shares(self, levels: torch.Tensor) -> torch.Tensor:
+        """Return what each stem gets of the bands, whose magnitudes are ``levels``.
+
+        Shape:
+            levels: ``(chunks, bands, frames)``.
+            result: ``(chunks, stems, bands, frames)``.
+        """
+        import torch
+
+        from .masking import wiener
+
+        seen = levels[:, : self._model.bands]
+        magnitudes = self._heard(seen.float())
         if not self.options.single_model:
-            masks = extend(wiener(magnitudes, power=self.options.power), self._nsgt.bands)
-            return self._nsgt.inverse(bands[:, None] * masks)
+            return extend(wiener(magnitudes, power=self.options.power), self._nsgt.bands)
+        heard = magnitudes * self._widening
         # Where nothing sounds there is no phase, whatever a network hears.
-        heard = magnitudes * self._widening * (levels[:, None, : self._model.bands] > 0)
-        if self._nsgt.bands > self._model.bands:
-            shares = heard / levels[:, None, : self._model.bands].clamp_min(1e-9)
-            above = extend(shares, self._nsgt.bands)[:, :, self._model.bands :]
-            heard = torch.cat([heard, above * levels[:, None, self._model.bands :]], dim=-2)
-        return self._nsgt.inverse(torch.polar(heard, bands.angle()[:, None].to(heard.dtype)))
+        shares = (heard / seen[:, None]).where(seen[:, None] > 0, 0)
+        above = extend(heard / seen[:, None].clamp_min(1e-9), self._nsgt.bands)
+        return torch.cat([shares, above[:, :, self._model.bands :]], dim=-2)
+
+    def _heard(self, levels: torch.Tensor) -> torch.Tensor:
+        """Return the magnitudes that the networks hear, at the scale of the trained rate."""
+        if self._widening > 1:
+            # A transform over more samples of the same signal is that much larger.
+            levels = levels * (self._slope / self._widening)
+        heard: torch.Tensor = self._hear(levels)
+        return heard / self._slope if self._widening > 1 else heard
 
     def _exactly(self, chunks: torch.Tensor) -> torch.Tensor:
         """Return chunks in double precision where phases alone are taken from the mixture.

@@ -17,6 +17,11 @@ def wiener(magnitudes: torch.Tensor, *, power: float = 2.0) -> torch.Tensor:
     return powers / (powers.sum(-3, keepdim=True) + _SILENCE)
 
 
+def magnitude(bands: torch.Tensor) -> torch.Tensor:
+    """Return ``|bands|``, faster than `torch.abs`, which takes care of numbers below 1e-19."""
+    return torch.addcmul(bands.real.square(), bands.imag, bands.imag).sqrt_()
+
+
 def bels(
     masks: torch.Tensor,
     mixture: torch.Tensor,

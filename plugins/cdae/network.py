@@ -41,13 +41,13 @@ class PublishedNet(nn.Module):
                 x = functional.interpolate(x, scale_factor=(1.0, 5.0))
             x = conv(x)
             if depth < 2:
-                x = _pool(x, 3 if depth == 0 else 1)
+                x = pool(x, 3 if depth == 0 else 1)
             x = functional.relu(x)
         x = functional.relu(self.last(x))
         return functional.interpolate(x, scale_factor=(3.0, 5.0))[:, 0, :, :frames]
 
 
-def _pool(x: torch.Tensor, rows: int) -> torch.Tensor:
+def pool(x: torch.Tensor, rows: int) -> torch.Tensor:
     """Take the highest of ``rows`` by 5; both ends share a rest of columns, as in Keras."""
     missing = -x.shape[-1] % 5
     return functional.max_pool2d(x, (rows, 5), padding=(0, missing // 2), ceil_mode=True)
