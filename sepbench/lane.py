@@ -61,7 +61,7 @@ class Lane(Generic[Task, Result]):
         self._end()
         if self._stopped:
             raise CancelledError
-        raise Died(f"its process died ({_how(code)})")
+        raise Died(f"its process died ({how(code)})")
 
     def stop(self) -> None:
         """End the process, whatever it is doing; `run` raises ``CancelledError`` from now on."""
@@ -122,7 +122,8 @@ def _serve(connection: Connection, function: Callable[[Task], Result]) -> None:
         return
 
 
-def _how(code: int | None) -> str:
+def how(code: int | None) -> str:
+    """Say how a process ended."""
     if code is None or code >= 0:
         return f"exit status {code}"
     hint = "; out of memory?" if code == -signal.SIGKILL else ""

@@ -6,7 +6,7 @@ import difflib
 import inspect
 import re
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -16,6 +16,7 @@ from typing import Any
 from sepbench import options as opts
 from sepbench import pretrained
 from sepbench.errors import SepbenchError
+from sepbench.probing import fatal
 from sepbench.separator import EnsembleSeparator, OracleSeparator, Separator
 from sepbench.stems import STEMS
 
@@ -93,7 +94,22 @@ class Method:
 
 def entries() -> list[Entry]:
     """Return every registered separator, sorted by name."""
-    return [_entry(points) for _, points in sorted(_points().items())]
+    found = _points()
+    fates = _fates(point for points in found.values() for point in points)
+    return [_entry(points, fates) for _, points in sorted(found.items())]
+
+
+def entry(name: str) -> Entry:
+    """Return the registered separator ``name``, and import no other.
+
+    Raises `SepbenchError` where there is none.
+    """
+    found = _points()
+    if name not in found:
+        close = difflib.get_close_matches(name, found, n=1)
+        cure = f"did you mean {close[0]!r}?" if close else "'sepbench methods' lists them"
+        raise SepbenchError(f"no method {name!r}; {cure}")
+    return _entry(found[name], _fates(found[name]))
 
 
 def resolve(spec: str) -> list[Method]:
@@ -102,15 +118,10 @@ def resolve(spec: str) -> list[Method]:
     Raises `SepbenchError` for an unknown or unusable separator and for a wrong option.
     """
     name, values = opts.parse_spec(spec)
-    found = _points()
-    if name not in found:
-        close = difflib.get_close_matches(name, found, n=1)
-        cure = f"did you mean {close[0]!r}?" if close else "'sepbench methods' lists them"
-        raise SepbenchError(f"no method {name!r}; {cure}")
-    entry = _entry(found[name])
-    if entry.separator is None:
-        raise SepbenchError(f"method {name}: {entry.reason}")
-    return [variant(entry.separator, chosen, entry.distribution) for chosen in opts.expand(values)]
+    known = entry(name)
+    if known.separator is None:
+        raise SepbenchError(f"method {name}: {known.reason}")
+    return [variant(known.separator, chosen, known.distribution) for chosen in opts.expand(values)]
 
 
 def resolve_all(specs: Sequence[str]) -> list[Method]:
@@ -178,12 +189,25 @@ def _points() -> dict[str, list[EntryPoint]]:
     return found
 
 
-def _entry(points: list[EntryPoint]) -> Entry:
+def _fates(points: Iterable[EntryPoint]) -> dict[str, str]:
+    """Return the modules that no process survives importing, and why.
+
+    Those that sepbench brings itself are known to do no harm; to try them too would double the time
+    that ``sepbench methods`` takes.
+    """
+    strange = (point for point in points if point.dist is None or point.dist.name != "sepbench")
+    return fatal(point.module for point in strange)
+
+
+def _entry(points: list[EntryPoint], fates: Mapping[str, str]) -> Entry:
     name = points[0].name
     if len({point.value for point in points}) > 1:
         owners = " and ".join(sorted(map(_owner, points)))
         return Entry(name, owners, None, f"two plugins bear this name: {owners}", broken=True)
     owner = _owner(points[0])
+    if points[0].module in fates:
+        reason = f"its import {fates[points[0].module]}; 'sepbench plugin check {name}' tells where"
+        return Entry(name, owner, None, reason, broken=True)
     try:
         separator = points[0].load()
         fault = fault_of(points[0], separator)

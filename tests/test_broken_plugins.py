@@ -32,6 +32,10 @@ AT_IMPORT = {
     "explodes": ("raise RuntimeError('no luck')", "RuntimeError: no luck"),
     "exits": ("import sys; sys.exit(3)", "SystemExit: 3"),
     "lacks": ("import a_module_that_is_not_here", "No module named 'a_module_that_is_not_here'"),
+    "kills": (
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+        "its import ends the process it happens in (signal SIGKILL",
+    ),
     "strange": ("Separator = object", "no subclass of sepbench.separator.Separator"),
     "twice": ("", "two plugins bear this name"),
 }
@@ -74,6 +78,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         wheel(root, f"plugin-{name}", name, SEPARATOR.format(top="", name=name, body=body))
         for name, (body, _) in {**AT_WORK, "good": ("pass", "")}.items()
     ]
+    chat = "import os; print('hello'); os.write(1, b'hello again')"
+    talker = SEPARATOR.format(top=chat, name="talks", body=chat)
+    wheels.append(wheel(root, "plugin-talks", "talks", talker))
     again = SEPARATOR.format(top="", name="twice", body="pass")
     wheels.append(wheel(root, "another-twice", "twice", again))
     site = root / "site"
@@ -106,11 +113,25 @@ def test_methods_lists_each_with_its_reason(environment: dict[str, str], tmp_pat
     result = sepbench_says(environment, tmp_path, "methods", "--json")
     assert result.returncode == 0, result.stderr
     listed = {method["name"]: method for method in json.loads(result.stdout)}
-    assert set(listed) == {*AT_IMPORT, *AT_WORK, "good"}
+    assert set(listed) == {*AT_IMPORT, *AT_WORK, "good", "talks"}
     for name, (_, reason) in AT_IMPORT.items():
         assert not listed[name]["available"]
         assert reason in listed[name]["reason"]
-    assert all(listed[name]["available"] for name in (*AT_WORK, "good"))
+    assert all(listed[name]["available"] for name in (*AT_WORK, "good", "talks"))
+    assert "hello" in result.stderr
+
+
+@pytest.mark.parametrize("isolate", ["--isolate", "--no-isolate"])
+def test_what_a_plugin_prints_is_no_part_of_the_json(
+    environment: dict[str, str], tmp_path: Path, isolate: str
+) -> None:
+    result = sepbench_says(
+        environment, tmp_path, "evaluate", "-m", "talks", "--dataset", "simulated", "--track",
+        "*-000", "--duration", "1", "--out", "run", "--json", isolate,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["run"] == "run"
+    assert result.stderr.count("hello again") >= 2
 
 
 def test_an_evaluation_of_all_gives_each_its_row(
@@ -129,3 +150,4 @@ def test_an_evaluation_of_all_gives_each_its_row(
     assert len(errors) == len(AT_IMPORT) + len(AT_WORK)
     scores = (tmp_path / "run/scores.csv").read_text().splitlines()
     assert any(",good," in row for row in scores)
+    assert any(",talks," in row for row in scores)

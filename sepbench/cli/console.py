@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from typing import Any, TextIO
 
 import click
 from rich.console import Console
@@ -109,9 +111,37 @@ def _of(columns: Sequence[Column], table: Table) -> Table:
     return part
 
 
+_for_json: TextIO | None = None
+"""Standard output while `json_alone` keeps everyone else from it."""
+
+
 def show_json(value: Any) -> None:
     """Print ``value`` as JSON to standard output; NaN becomes null."""
-    click.echo(json.dumps(_finite(value), indent=1, ensure_ascii=False))
+    click.echo(json.dumps(_finite(value), indent=1, ensure_ascii=False), file=_for_json)
+
+
+@contextmanager
+def json_alone() -> Iterator[None]:
+    """Send to standard error whatever anyone prints, but for `show_json`.
+
+    Plugins print while they are imported and while they separate, in processes of their own too,
+    and libraries in C do so past Python.
+    """
+    global _for_json
+    with ExitStack() as stack:
+        _for_json = sys.stdout
+        # Where tests have put something else in its place there is no number.
+        with suppress(OSError, ValueError, AttributeError):
+            number, others = sys.stdout.fileno(), sys.stderr.fileno()
+            kept = os.dup(number)
+            _for_json = stack.enter_context(os.fdopen(kept, "w", encoding=sys.stdout.encoding))
+            stack.callback(os.dup2, kept, number)
+            os.dup2(others, number)
+        stack.enter_context(redirect_stdout(sys.stderr))
+        try:
+            yield
+        finally:
+            _for_json = None
 
 
 def counting() -> Progress:

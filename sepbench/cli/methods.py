@@ -9,6 +9,7 @@ import click
 from sepbench import registry
 from sepbench.cli import options
 from sepbench.errors import SepbenchError
+from sepbench.options import parse_spec
 from sepbench.registry import Entry
 
 
@@ -17,9 +18,7 @@ from sepbench.registry import Entry
 @options.json_option
 def command(name: str | None, as_json: bool) -> None:
     """List the separators that are installed, or say all about one of them."""
-    entries = registry.entries()
-    if name is not None:
-        entries = [_one(name, entries)]
+    entries = registry.entries() if name is None else [_one(name)]
     described = [_describe(entry) for entry in entries]
     if as_json:
         from sepbench.cli.console import show_json
@@ -31,12 +30,11 @@ def command(name: str | None, as_json: bool) -> None:
         _show_one(described[0])
 
 
-def _one(name: str, entries: list[Entry]) -> Entry:
-    for entry in entries:
-        if entry.name == name:
-            return entry
-    registry.resolve(name)  # Raises with the name that was probably meant.
-    raise SepbenchError(f"{name!r}: give the method's name without options")
+def _one(name: str) -> Entry:
+    bare, _ = parse_spec(name)
+    if bare != name:
+        raise SepbenchError(f"{name!r}: give the method's name without options, {bare!r}")
+    return registry.entry(name)
 
 
 def _describe(entry: Entry) -> dict[str, Any]:

@@ -46,6 +46,15 @@ class _Seconds(click.FloatRange):
         return seconds
 
 
+def _json_alone(ctx: click.Context, param: click.Parameter, as_json: bool) -> bool:
+    """Keep standard output for the JSON from now on."""
+    if as_json:
+        from sepbench.cli.console import json_alone
+
+        ctx.with_resource(json_alone())
+    return as_json
+
+
 SECONDS = _Seconds(min=0, min_open=True)
 
 method_option = click.option(
@@ -69,7 +78,9 @@ duration_option = click.option(
 device_option = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=_json_alone, help="Print for programs."
+)
 protocol_option = click.option(
     "--protocol",
     type=click.Choice(list(PROTOCOLS)),
