@@ -30,6 +30,9 @@ SUMS = {
 }
 """Stems that are sums of others, with their terms."""
 
+APART_FROM_VOCALS = ("percussive", "harmonic")
+"""The terms of ``accompaniment`` where the voice was taken out first; otherwise it is in them."""
+
 SCENARIOS = (
     ("vocals", "drums", "bass", "other"),
     ("vocals", "accompaniment"),
@@ -48,14 +51,19 @@ A = TypeVar("A", bound=_Addable)
 def with_sums(stems: Mapping[str, A]) -> dict[str, A]:
     """Add every stem of `SUMS` whose terms are all present and that is not there itself.
 
-    Works on numpy arrays and torch tensors alike; terms are added in the order of `SUMS`, so the
+    Beside ``vocals``, ``percussive`` and ``harmonic`` make up the ``accompaniment`` too. Works on numpy arrays and torch tensors alike; terms are added in the order of `SUMS`, so the
     result is the same to the bit whatever the order of ``stems``.
 
     >>> with_sums({"drums": 1.0, "bass": 2.0, "other": 4.0})["accompaniment"]
     7.0
+    >>> with_sums({"vocals": 1.0, "percussive": 2.0, "harmonic": 4.0})["accompaniment"]
+    6.0
     """
     complete = dict(stems)
-    for name, terms in SUMS.items():
+    sums = [*SUMS.items()]
+    if "vocals" in stems:
+        sums.append(("accompaniment", APART_FROM_VOCALS))
+    for name, terms in sums:
         if name not in complete and all(term in stems for term in terms):
             total = stems[terms[0]]
             for term in terms[1:]:
