@@ -51,8 +51,9 @@ A = TypeVar("A", bound=_Addable)
 def with_sums(stems: Mapping[str, A]) -> dict[str, A]:
     """Add every stem of `SUMS` whose terms are all present and that is not there itself.
 
-    Beside ``vocals``, ``percussive`` and ``harmonic`` make up the ``accompaniment`` too. Works on numpy arrays and torch tensors alike; terms are added in the order of `SUMS`, so the
-    result is the same to the bit whatever the order of ``stems``.
+    Beside ``vocals``, ``percussive`` and ``harmonic`` make up the ``accompaniment`` too. Works on
+    numpy arrays and torch tensors alike; terms are added in the order of `SUMS`, so the result is
+    the same to the bit whatever the order of ``stems``.
 
     >>> with_sums({"drums": 1.0, "bass": 2.0, "other": 4.0})["accompaniment"]
     7.0
