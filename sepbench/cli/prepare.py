@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from sepbench.cli import options
+from sepbench.errors import SepbenchError
 
 
 @click.command("prepare")
@@ -43,4 +44,6 @@ def command(data: tuple[str, ...], out: Path, rate: int) -> None:
         )
     for line in skipped:
         warn(f"skipped {line}")
+    if not cache.tracks:
+        raise SepbenchError(f"{out}: none of {len(tracks)} tracks could be prepared")
     say(f"{out}: {len(cache.tracks)} tracks, {cache.hours:.1f} hours at {rate} Hz")

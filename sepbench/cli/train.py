@@ -11,6 +11,7 @@ import click
 
 from sepbench.cli import options
 from sepbench.errors import SepbenchError
+from sepbench.options import parse_spec
 
 if TYPE_CHECKING:
     from sepbench.separator import Separator
@@ -159,9 +160,18 @@ def _learned(method: str) -> type[Separator]:
     """Return a separator that can be trained, with weights or without; raise for any other."""
     from sepbench import registry
 
-    separator = registry.resolve(method)[0].separator
+    name, values = parse_spec(method)
+    if values:
+        raise SepbenchError(
+            f"method {method}: give its name without options, {name!r}; what decides on training "
+            "stands in the config"
+        )
+    separator = registry.resolve(name)[0].separator
     if not hasattr(separator, "trainable"):
-        raise SepbenchError(f"method {method} learns nothing; 'sepbench train' is for networks")
+        known = [
+            entry.name for entry in registry.entries() if hasattr(entry.separator, "trainable")
+        ]
+        raise SepbenchError(f"method {name} is not trained here; choose one of {', '.join(known)}")
     return separator
 
 

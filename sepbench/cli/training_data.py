@@ -34,7 +34,13 @@ def cache_of(data: Sequence[str], folder: Path, rate: int) -> Cache:
 
     Raises `SepbenchError` where prepared data has another rate.
     """
-    if len(data) == 1 and is_cache(Path(data[0])):
+    prepared = [where for where in data if is_cache(Path(where))]
+    if prepared and len(data) > 1:
+        raise SepbenchError(
+            f"{prepared[0]}: prepared already, so it stands alone; "
+            "give all data to one 'sepbench prepare', or none of it prepared"
+        )
+    if prepared:
         cache = open_cache(Path(data[0]), verify=True)
     else:
         cache, _ = prepare(tracks_of(data), folder, rate=rate)

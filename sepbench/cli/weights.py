@@ -166,6 +166,8 @@ def bring(method: Method, *, read: bool = False) -> list[Path]:
 def import_(name: str, source: Path, out: Path, as_json: bool) -> None:
     """Turn weights of another tool (file or folder SOURCE) into a weight file of sepbench.
 
+    FORMAT is 'mixin', 'nussl', or what a plugin adds.
+
     \b
     sepbench weights import mixin pretrained-models/ --out mixin.safetensors
     """
@@ -189,7 +191,11 @@ def import_(name: str, source: Path, out: Path, as_json: bool) -> None:
 @click.option("-o", "--out", type=options.PATH, required=True, help="The file to write.")
 @options.json_option
 def export(name: str, source: Path, out: Path, as_json: bool) -> None:
-    """Turn a weight file SOURCE of sepbench into what another tool reads."""
+    """Turn a weight file SOURCE of sepbench into what another tool reads: FORMAT 'nussl'.
+
+    \b
+    sepbench weights export nussl runs/blstm/weights.safetensors --out best.model.pth
+    """
     from sepbench.cli.console import say, show_json
     from sepbench.training.exchange import write_weights
 

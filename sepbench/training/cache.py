@@ -87,11 +87,30 @@ def prepare(
     """Decode ``tracks`` into ``folder`` and return them with a line for each one skipped.
 
     What is there already is kept, so a run that was stopped goes on. Files are written whole or not
-    at all.
+    at all. Raises `SepbenchError` where that cannot be, or the folder has another rate.
     """
-    entries, skipped = [], []
     make_folder(folder)
-    known = {entry["file"]: entry for entry in _read_index(folder).get("tracks", [])}
+    index = _read_index(folder)
+    if index.get("rate", rate) != rate:
+        raise SepbenchError(
+            f"{folder}: prepared at {index['rate']} Hz before, not at {rate} Hz; choose another"
+        )
+    try:
+        return _prepare(tracks, folder, rate, index.get("tracks", []), on_track)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SepbenchError(f"{folder}: cannot write: {reason}; choose another --out") from error
+
+
+def _prepare(
+    tracks: Iterable[Track],
+    folder: Path,
+    rate: int,
+    before: Iterable[dict[str, Any]],
+    on_track: Callable[[str], None],
+) -> tuple[Cache, list[str]]:
+    entries, skipped = [], []
+    known = {entry["file"]: entry for entry in before}
     for track in tracks:
         file = f"{track.source}/{track.name}.npy"
         on_track(file)

@@ -101,7 +101,9 @@ def test_from_simulated_songs_to_stems_that_are_apart(tmp_path: Path) -> None:
 
 
 def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
-    assert "learns nothing" in run("train", "hpss", "-d", corpus).output
+    assert "choose one of blstm, cdae, mask-cnn, unet" in run("train", "hpss", "-d", corpus).output
+    varied = run("train", "unet[full_band=false]", "-d", corpus).output
+    assert "give its name without options, 'unet'" in varied
     assert "neither a file nor" in run("train", "unet", "-d", corpus, "-c", "none").output
     config = tmp_path / "odd.yaml"
     config.write_text(CONFIG + "colour: red\n")
@@ -129,6 +131,15 @@ def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
     wrong = run("train", "unet", "-d", tmp_path / "prepared", "-c", config)
     assert "prepared at 16000 Hz" in wrong.output
     data = ("-d", tmp_path / "prepared")
+    assert "stands alone" in run("train", "unet", *data, "-d", corpus, "-c", config).output
+    again = run("prepare", corpus, "-o", tmp_path / "prepared", "--rate", "8000")
+    assert again.exit_code == 2
+    assert "prepared at 16000 Hz before, not at 8000 Hz" in again.output
+    (tmp_path / "voices").mkdir()
+    (tmp_path / "voices" / "one.wav").write_text("no audio")
+    none = run("prepare", tmp_path / "voices", "-o", tmp_path / "none")
+    assert none.exit_code == 2
+    assert "none of 1 tracks could be prepared" in none.output
     config.write_text(CONFIG.replace("rate: 8000", "rate: 16000"))
     for command in (
         ("prepare", corpus, "-o", config),
