@@ -134,7 +134,11 @@ class Cdae(Learned):
         bands = self._nsgt.forward(self._exactly(chunks))
         shares = self._shares(magnitude(bands))
         # One stem at a time stays in the cache.
-        stems = [self._nsgt.inverse(bands * share) for share in shares.unbind(1)]
+        rows = bands.view(len(bands), shares.shape[2], -1, bands.shape[2])
+        stems = [
+            self._nsgt.inverse((rows * share[:, :, None]).flatten(1, 2))
+            for share in shares.unbind(1)
+        ]
         return torch.stack(stems, dim=1).to(chunks.dtype)
 
     def _shares(self, levels: torch.Tensor) -> torch.Tensor:
@@ -142,7 +146,7 @@ class Cdae(Learned):
 
         Shape:
             levels: ``(chunks, bands, frames)``.
-            result: ``(chunks, stems, bands, frames)``.
+            result: ``(chunks, stems, rows, frames)``, each row for equally many bands.
         """
         import torch
 
@@ -151,7 +155,8 @@ class Cdae(Learned):
         seen = levels[:, : self._model.bands]
         magnitudes = self._heard(seen.float())
         if not self.options.single_model:
-            return extend(wiener(magnitudes, power=self.options.power), self._nsgt.bands)
+            masks = wiener(magnitudes, power=self.options.power)
+            return masks if self._widening == 1 else extend(masks, self._nsgt.bands)
         heard = magnitudes * self._widening
         # Where nothing sounds there is no phase, whatever a network hears.
         shares = (heard / seen[:, None]).where(seen[:, None] > 0, 0)
@@ -159,11 +164,16 @@ class Cdae(Learned):
         return torch.cat([shares, above[:, :, self._model.bands :]], dim=-2)
 
     def _heard(self, levels: torch.Tensor) -> torch.Tensor:
-        """Return the magnitudes that the networks hear, at the scale of the trained rate."""
+        """Return the magnitudes that the networks hear, at the scale of the trained rate.
+
+        Where nothing but their ratio is asked for, there may be fewer rows than bands.
+        """
         if self._widening > 1:
             # A transform over more samples of the same signal is that much larger.
             levels = levels * (self._slope / self._widening)
         heard: torch.Tensor = self._hear(levels)
+        if self._widening > 1 or self.options.single_model:
+            heard = heard.repeat_interleave(levels.shape[1] // heard.shape[2], dim=2)
         return heard / self._slope if self._widening > 1 else heard
 
     def _exactly(self, chunks: torch.Tensor) -> torch.Tensor:

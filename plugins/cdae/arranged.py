@@ -11,6 +11,8 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from sepbench.training.layers import Level
+
 from .network import PublishedNet, StridedNet, pool
 
 _NEVER = -1e30
@@ -22,7 +24,7 @@ def arrange(networks: nn.Module) -> nn.Module:
 
     Shape:
         input: magnitudes ``(batch, bands, frames)`` of the mixture.
-        output: magnitudes ``(batch, stems, bands, frames)``.
+        output: magnitudes ``(batch, stems, rows, frames)``; a row may stand for three bands.
     """
     networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if next(networks.parameters()).device.type != "cpu":
@@ -49,11 +51,10 @@ class _Published(nn.Module):
         self.rest = nn.ModuleList(_Rest(network) for network in networks)
 
     def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
-        """Return the stems' magnitudes."""
+        """Return the stems' magnitudes, one row for three bands."""
         heard = torch.split(self._first(magnitudes), self.widths, dim=1)
         coarse = [rest(x) for rest, x in zip(self.rest, heard, strict=True)]
-        rows = torch.stack(coarse, dim=1)[..., : magnitudes.shape[-1]]
-        return rows.repeat_interleave(3, dim=-2)
+        return torch.stack(coarse, dim=1)[..., : magnitudes.shape[-1]]
 
     def _first(self, magnitudes: torch.Tensor) -> torch.Tensor:
         """Return what all first layers make of magnitudes, pooled, ``(batch, 36, rows, columns)``.
@@ -130,9 +131,34 @@ def _without_norms(networks: nn.Module) -> nn.Module:
                     turned = isinstance(conv, nn.ConvTranspose2d)
                     steps[place] = fuse_conv_bn_eval(conv, norm, turned)  # type: ignore[type-var]
                     steps[place + 1] = nn.Identity()
+        if isinstance(steps, nn.ReLU):
+            steps.inplace = True  # what comes from a convolution is nobody else's
         if isinstance(steps, StridedNet):
             steps.add_module("head", _Patches(steps.head))
+    for network in arranged.modules():
+        for name, level in network.named_children():
+            if isinstance(level, Level):
+                network.add_module(name, _Level(level))
     return arranged
+
+
+class _Level(nn.Module):
+    """A `Level` on channels that lie side by side, where what goes across rows needs no copy."""
+
+    def __init__(self, level: Level) -> None:
+        super().__init__()
+        self.local = level.local
+        self.squeeze, self.expand = level.squeeze.weight, level.expand.weight
+        self.squeezed, self.expanded = _affine(level.squeeze_norm), _affine(level.expand_norm)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return ``x`` with what the layer adds to it."""
+        rows = self.local(x).add_(x).relu_().permute(0, 2, 3, 1)
+        (slope, offset), (last_slope, last_offset) = self.squeezed, self.expanded
+        across = torch.matmul(self.squeeze, rows.flatten(2)).view(len(x), -1, *rows.shape[2:])
+        across = torch.addcmul(offset, across, slope).relu_().mul_(last_slope)
+        out = torch.matmul(self.expand, across.flatten(2)).view(rows.shape)
+        return out.add_(last_offset).relu_().add_(rows).permute(0, 3, 1, 2)
 
 
 class _Patches(nn.Module):
@@ -158,6 +184,13 @@ class _Patches(nn.Module):
         x = x.reshape(batch, -1, rows * self.high, columns * self.wide)
         high, wide = self.high // 2, self.wide // 2
         return x[..., high:-high, wide:-wide]
+
+
+def _affine(norm: nn.BatchNorm2d) -> nn.Parameter:
+    """Return slope and offset of a normalisation, ``(2, channels)``."""
+    past = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
+    slope = norm.weight / (past[1] + norm.eps).sqrt()
+    return nn.Parameter(torch.stack([slope, norm.bias - past[0] * slope]))
 
 
 def _conv(weight: torch.Tensor, bias: torch.Tensor) -> nn.Conv2d:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
 from sepbench_plugins.cdae.arranged import arrange
+from sepbench_plugins.cdae.exchange import MODEL
 from sepbench_plugins.cdae.masking import magnitude
 from sepbench_plugins.cdae.network import PublishedNet, StridedNet
 
 from .songs import noise
+from .test_cdae import SMALL, loaded, separate, weight_file
 
 
 def heard(network: torch.nn.Module, bands: int, frames: int) -> torch.Tensor:
@@ -36,8 +41,9 @@ def test_published_networks_arranged_hear_the_same(bands: int, frames: int) -> N
         networks[1].get_parameter("convs.0.weight").neg_()
     plain = torch.stack([heard(network, bands, frames) for network in networks], dim=1)
     assert plain.any()
-    together = arrange(torch.nn.ModuleList(networks))
-    assert torch.allclose(heard(together, bands, frames), plain, atol=1e-6 * float(plain.max()))
+    rows = heard(arrange(torch.nn.ModuleList(networks)), bands, frames)
+    together = rows.repeat_interleave(3, dim=2)
+    assert torch.allclose(together, plain, atol=1e-6 * float(plain.max()))
 
 
 @pytest.mark.parametrize("frames", [64, 100])
@@ -50,6 +56,19 @@ def test_strided_networks_arranged_hear_the_same(frames: int) -> None:
     assert torch.allclose(heard(alone, 64, frames), plain, atol=1e-5)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in alone.get_submodule("stem"))
     assert torch.allclose(heard(network, 64, frames), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"single_model": True}, {"full_band": False}])
+@pytest.mark.parametrize("model", [SMALL, {**MODEL, "rate": 22050, "samples": 11008}])
+def test_arranged_networks_make_the_same_stems(
+    model: dict[str, Any], options: dict[str, bool], tmp_path: Path
+) -> None:
+    separator = loaded(weight_file(tmp_path / "w.safetensors", model), **options)
+    song = 0.3 * noise(1, 30_000)
+    arranged = separate(separator, song)
+    separator._hear = separator._network
+    for stem, plain in separate(separator, song).items():
+        assert torch.allclose(arranged[stem], plain, atol=1e-5)
 
 
 def test_arranging_draws_no_random_numbers() -> None:
