@@ -1,25 +1,31 @@
-"""Chunks and networks in batches against one by one: how much faster, and how far apart.
+"""Chunks and networks at once against one by one: how much faster, and how far apart.
 
     python benchmarks/cdae.py --seconds 60 --threads 1
 
 A stereo song goes through the published system with first weights, which change nothing about
-time. Three ways, in one run, each on as many chunks as fit ``--patience`` seconds of processor
-time, which is what is measured:
+time. Four ways, in one run, each on as many chunks as fit ``--patience`` seconds:
 
-- ``batched``: as the method ``cdae`` runs it, chunks side by side;
+- ``cdae``: as the method runs it;
 - ``one by one``: the same transform and networks, a chunk, a channel and a network at a time;
-- ``as published``: the transform of the nsgt library if it is there (a loop over its windows), and
-  the networks layer by layer as they are written down, one at a time.
+- ``layers as written``: the transform of the nsgt library (a loop over its windows), and the
+  networks layer by layer as they are written down, in torch, one at a time;
+- ``keras``: as the published program does it, the nsgt library and ``predict`` of a Keras model
+  for each chunk and network.
+
+The last two are left out where the nsgt library or TensorFlow are not installed. ``--threads 0``
+leaves the number of threads to the libraries, as users do.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,38 +52,53 @@ def main() -> None:
     parser.add_argument("--patience", type=float, default=15.0)
     parser.add_argument("--batch", type=int, default=Cdae.Options.batch)
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    measure(given.seconds, given.batch, given.patience)
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    measure(given.seconds, given.batch, given.patience, given.threads)
 
 
 @torch.inference_mode()
-def measure(seconds: float, batch: int, patience: float) -> None:
-    """Time the three ways on one song."""
+def measure(seconds: float, batch: int, patience: float, threads: int) -> None:
+    """Time the ways on one song."""
     mixture = torch.stack(list(song(seconds).values())).sum(0)
     separator = _first_weights(batch)
-    separator.separate(mixture[:, : 2 * MODEL["samples"]])
+    separator.separate(mixture[:, : 4 * MODEL["samples"]])
     with Clock() as clock:
         stems = separator.separate(mixture)
-    batched = clock.spent["cpu"]
-    print(f"{seconds:g} s of stereo song, batched: {batched:.2f} s")
+    ours = clock.spent
+    print(
+        f"{seconds:g} s of stereo song, cdae: {ours['cpu']:.2f} s, {ours['wall']:.2f} on the wall"
+    )
     made = torch.stack([stems[name] for name in separator.stems])
-    ways = {"one by one": _one_by_one(separator), "as published": _as_published(separator)}
-    for name, separate in ways.items():
-        spent, count, apart = 0.0, 0, 0.0
+    ways: dict[str, Callable[[], Separate]] = {
+        "one by one": lambda: _one_by_one(separator),
+        "layers as written": lambda: _as_written(separator),
+        "keras": lambda: _in_keras(separator, threads),
+    }
+    for name, prepare in ways.items():
+        try:
+            separate = prepare()
+        except ImportError as error:
+            print(f"{name}: left out ({error})")
+            continue
+        spent, count, apart = {"wall": 0.0, "cpu": 0.0}, 0, 0.0
+        separate(torch.zeros(MODEL["samples"]))
         for channel, start in _places(mixture):
             chunk = mixture[channel, start : start + MODEL["samples"]]
             whole = functional.pad(chunk, (0, MODEL["samples"] - len(chunk)))
             with Clock() as clock:
                 alone = separate(whole)
-            spent += clock.spent["cpu"]
+            spent = {kind: spent[kind] + clock.spent[kind] for kind in spent}
             count += 1
             together = made[:, channel, start : start + len(chunk)]
             apart = max(apart, float((alone[:, : len(chunk)] - together).abs().max()))
-            if spent > patience:
+            if spent["wall"] > patience:
                 break
-        total = spent / count * len(list(_places(mixture)))
+        share = count / len(list(_places(mixture)))
         print(
-            f"{name}: {total:.1f} s ({count} chunks timed), {total / batched:.1f} times as long; "
+            f"{name}: {spent['cpu'] / share:.1f} s, {spent['cpu'] / share / ours['cpu']:.1f} times "
+            f"as long; {spent['wall'] / share:.1f} on the wall, "
+            f"{spent['wall'] / share / ours['wall']:.1f} times ({count} chunks timed); "
             f"apart by {apart:.1e}"
         )
 
@@ -117,20 +138,67 @@ def _one_by_one(separator: Cdae) -> Separate:
     return separate
 
 
-def _as_published(separator: Cdae) -> Separate:
+def _as_written(separator: Cdae) -> Separate:
     """Return the same by the library's transform and the networks' own layers."""
+    networks = copy.deepcopy(separator._network).to(memory_format=torch.contiguous_format)
+
+    def hear(levels: torch.Tensor) -> torch.Tensor:
+        return torch.stack([_layers(network, levels) for network in networks.values()])
+
+    return _by_library(hear)
+
+
+def _in_keras(separator: Cdae, threads: int) -> Separate:
+    """Return the same by the library's transform and a Keras model for each network."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+    import tensorflow
+
+    if threads:
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
+    models = [_keras_model(keras, network) for network in separator._network.values()]
+
+    def hear(levels: torch.Tensor) -> torch.Tensor:
+        given = levels[None, ..., None].numpy()
+        heard = [model.predict(given, verbose=0)[0, ..., 0] for model in models]
+        return torch.from_numpy(np.stack(heard))
+
+    return _by_library(hear)
+
+
+def _keras_model(keras: Any, network: nn.Module) -> Any:
+    layers = keras.layers
+    around = {
+        1: [layers.MaxPooling2D((3, 5), padding="same")],
+        2: [layers.MaxPooling2D((1, 5), padding="same")],
+        6: [layers.UpSampling2D((1, 5))],
+        7: [layers.UpSampling2D((3, 5))],
+    }
+    model = keras.Sequential([keras.Input((96, 1948, 1))])
+    for depth, conv in enumerate([*network.convs, network.last]):
+        for layer in around.get(depth, []):
+            model.add(layer)
+        size = conv.kernel_size[0]
+        layer = layers.Conv2D(conv.out_channels, size, padding="same", activation="relu")
+        model.add(layer)
+        layer.set_weights([conv.weight.permute(2, 3, 1, 0).numpy(), conv.bias.numpy()])
+    model.add(layers.Cropping2D(((0, 0), (0, 2))))
+    return model
+
+
+def _by_library(hear: Callable[[torch.Tensor], torch.Tensor]) -> Separate:
+    """Return what separates a chunk by the library's transform, given what networks hear."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # where old_nsgt.py is
     from old_nsgt import library_frame
 
-    networks = copy.deepcopy(separator._network).to(memory_format=torch.contiguous_format)
     scale = bark(0, MODEL["rate"] / 2, MODEL["bands"])
     frame = library_frame(scale, MODEL["rate"], MODEL["samples"], matrix=True)
 
     def separate(chunk: torch.Tensor) -> torch.Tensor:
         bands = torch.from_numpy(np.array(list(frame.forward(chunk.double().numpy()))))
-        levels = bands.abs().float()
-        heard = torch.stack([_layers(network, levels) for network in networks.values()])
-        stems = [frame.backward((bands * mask).numpy()) for mask in wiener(heard)]
+        shares = wiener(hear(bands.abs().float()))
+        stems = [frame.backward((bands * share).numpy()) for share in shares]
         return torch.from_numpy(np.stack(stems)).float()
 
     return separate
