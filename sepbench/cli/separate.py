@@ -124,9 +124,11 @@ def command(
                 if alone:
                     raise
                 failures += 1
-                fail(str(error))
-                facts = {"song": str(order.song), "method": order.method.label}
-                results.append({**facts, **about, "error": str(error)})
+                # Of what goes wrong in a method it knows not in which song.
+                song, told = str(order.song), str(error)
+                fail(told if song in told else f"{song}: {told}")
+                facts = {"song": song, "method": order.method.label}
+                results.append({**facts, **about, "error": told})
             else:
                 results.append({**written.as_dict(), **about})
                 for line in written.warnings:

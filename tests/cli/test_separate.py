@@ -108,6 +108,14 @@ def test_one_bad_song_costs_no_other() -> None:
     assert Path("separated/mixture/good/drums.wav").exists()
 
 
+def test_a_song_that_a_method_fails_on_is_named() -> None:
+    tone(Path("good.wav"))
+    tone(Path("loud.wav"), gain=1e38)
+    result = run("separate", "-m", "unet", "good.wav", "loud.wav", "--stem", "vocals")
+    assert result.exit_code == 1
+    assert "error: loud.wav: method unet returned NaN or infinity" in result.output
+
+
 def test_a_folder_without_audio_costs_no_song() -> None:
     tone(Path("good.wav"))
     Path("empty").mkdir()
