@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sepbench.separator import option
-from sepbench.training.learned import LearnedMask, extend
+from sepbench.training.learned import LearnedMask
 
 if TYPE_CHECKING:
     import torch
@@ -65,16 +65,12 @@ class BLSTM(LearnedMask):
         """Return the voice ``(channels, samples)``."""
         from torch.nn import functional
 
-        from sepbench.dsp.stft import Stft
-
-        model: BLSTMTrainable = self._model  # type: ignore[assignment]
-        factor = self._widening
-        own = model.stft
-        stft = Stft(n_fft=own.n_fft * factor, hop=own.hop * factor, window=own.window)
         # Silence up to a whole number of hops, as scipy has it: backwards it is heard first.
         samples = mixture.shape[-1]
-        filled = functional.pad(mixture, (0, -samples % stft.hop))
-        spectrum = stft.forward(filled)
-        mask = model.song_mask(self._network, spectrum[..., : model.bins, :] / factor)
-        voice = stft.inverse(spectrum * extend(mask, stft.bins), filled.shape[-1])
-        return {"vocals": voice[..., :samples]}
+        filled = functional.pad(mixture, (0, -samples % self._stft().hop))
+        return {stem: made[..., :samples] for stem, made in super().separate(filled).items()}
+
+    def heard(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """Return the mask for the bins and the rate of training."""
+        model: BLSTMTrainable = self._model  # type: ignore[assignment]
+        return model.song_mask(self._network, spectrum)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from sepbench.dsp.stft import Stft
     from sepbench.training.masking import MaskTrainable
 
 _FULL_BAND = 44_100
@@ -153,50 +155,65 @@ class LearnedMask(Learned):
     """A separator whose network gives a mask for the voice; the rest is the accompaniment.
 
     In full band the transform has the same bins and frames as in training, and more bins above
-    them, on which the mask goes on as the mean of its top sixteenth.
+    them, on which the mask goes on as `full_band.extend` has it.
     """
 
     stems = ("vocals", "accompaniment")
     _model: MaskTrainable
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Return the stems, each ``(channels, samples)``.
-
-        Channels are masked one by one; in stereo each mask is averaged with that of the middle, in
-        which most voices stand clearer.
-        """
-        from sepbench.dsp.stft import Stft
-
-        own, factor = self._model.stft, self._widening
-        stft = Stft(n_fft=own.n_fft * factor, hop=own.hop * factor)
+        """Return the stems, each ``(channels, samples)``."""
+        stft = self._stft()
         spectrum = stft.forward(mixture)
-        seen = spectrum[..., : self._model.bins, :] / factor
-        mask = self._mask(seen)
-        if len(mixture) == 2:
-            mask = (mask + self._mask(seen.mean(0, keepdim=True))) / 2
-        mask = extend(mask, stft.bins)
         return {
             stem: stft.inverse(spectrum * share, mixture.shape[-1])
-            for stem, share in self.shares(mask).items()
+            for stem, share in self.shares(self._mask(spectrum)).items()
         }
-
-    def _mask(self, spectrum: torch.Tensor) -> torch.Tensor:
-        return self._model.mask(self._network, self._model.inputs(spectrum))
 
     def shares(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return each stem's mask, given that of the voice."""
         return {"vocals": mask}
 
+    def heard(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """Return the mask for the bins and the rate of training.
+
+        Channels are masked one by one; in stereo each mask is averaged with that of the middle, in
+        which most voices stand clearer.
+        """
+
+        def mask(of: torch.Tensor) -> torch.Tensor:
+            return self._model.mask(self._network, self._model.inputs(of))
+
+        if len(spectrum) != 2:
+            return mask(spectrum)
+        return (mask(spectrum) + mask(spectrum.mean(0, keepdim=True))) / 2
+
+    def _stft(self) -> Stft:
+        """Return the transform of training, as many times longer as the rate is higher."""
+        own = self._model.stft
+        factor = self._widening
+        return replace(own, n_fft=own.n_fft * factor, hop=own.hop * factor)
+
+    def _mask(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """Return the mask for all bins of `_stft`."""
+        import torch
+        from torch.nn import functional
+
+        from sepbench.training.full_band import extend, slope
+
+        own, bins = self._model.stft, self._model.bins
+        seen = spectrum[..., :bins, :] / self._widening
+        if self._widening == 1:
+            return functional.pad(self.heard(seen), (0, 0, 0, own.bins - bins))
+        places = 2 * torch.arange(bins) / own.n_fft
+        seen = seen * slope(places)[:, None].to(seen.device)
+        return extend(self.heard(seen), seen.abs(), places, spectrum.shape[-2])
+
 
 def extend(mask: torch.Tensor, bins: int) -> torch.Tensor:
     """Continue a mask ``(..., rows, frames)`` to ``bins`` rows by the mean of its top ones."""
-    rows = mask.shape[-2]
-    top = mask[..., -max(1, rows // 16) :, :].mean(-2, keepdim=True)
-    parts = [mask, top.expand(*mask.shape[:-2], bins - rows, -1)]
-    return parts[0] if bins == rows else _cat(parts)
-
-
-def _cat(parts: list[torch.Tensor]) -> torch.Tensor:
     import torch
 
-    return torch.cat(parts, dim=-2)
+    rows = mask.shape[-2]
+    top = mask[..., -max(1, rows // 16) :, :].mean(-2, keepdim=True)
+    return torch.cat([mask, top.expand(*mask.shape[:-2], bins - rows, -1)], dim=-2)
