@@ -10,7 +10,7 @@ from pathlib import Path
 from sepbench.errors import SepbenchError
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_whole(path: Path, content: str | bytes | memoryview) -> None:
     """Write ``content`` so that ``path`` holds all of it or is untouched, even if power fails.
 
     Parent folders are made. Raises `SepbenchError` where that cannot be.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,8 +102,11 @@ class NusslExchange:
                 "middle": model.middle,
             },
         }
+        content = io.BytesIO()
+        checkpoint = {"state_dict": state, "config": json.dumps(config), "metadata": metadata}
+        torch.save(checkpoint, content)
         out.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"state_dict": state, "config": json.dumps(config), "metadata": metadata}, out)
+        out.write_bytes(content.getbuffer())
 
 
 def _transform(metadata: Mapping[str, Any], bins: int) -> dict[str, Any]:

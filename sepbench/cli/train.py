@@ -12,6 +12,7 @@ import click
 from sepbench.cli import options
 from sepbench.errors import SepbenchError
 from sepbench.options import parse_spec
+from sepbench.whole import write_whole
 
 if TYPE_CHECKING:
     from sepbench.separator import Separator
@@ -134,7 +135,7 @@ def command(
     say(f"best: epoch {run.best_epoch}, {best:.2f} dB; weights in {file}")
     draw_curves({method: run.history}, folder / "curves.png")
     scores = _split_scores(run, cache)
-    (folder / "scores.json").write_text(json.dumps(scores, indent=1), encoding="utf-8")
+    write_whole(folder / "scores.json", json.dumps(scores, indent=1))
     for split, values in scores.items():
         say(f"{split:5}  SDR {_decibels(values)}")
     say(f"curves in {folder / 'curves.png'}, scores in {folder / 'scores.json'}")

@@ -98,7 +98,7 @@ def prepare(
     try:
         return _prepare(tracks, folder, rate, index.get("tracks", []), on_track)
     except OSError as error:
-        reason = error.strerror or error
+        reason = error.strerror or "the disk is full"  # NumPy counts bytes instead.
         raise SepbenchError(f"{folder}: cannot write: {reason}; choose another --out") from error
 
 
@@ -190,9 +190,12 @@ def _decode(track: Track, rate: int) -> tuple[NDArray[np.int16], list[int]]:
 def _save(path: Path, array: NDArray[np.int16]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.save(file, array)
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            np.save(file, array)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _sha256(path: Path) -> str:

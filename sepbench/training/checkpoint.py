@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from sepbench.errors import SepbenchError
+from sepbench.whole import write_whole
 
 _CURE = "begin anew in another --out"
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint whole or not at all."""
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    """Write a checkpoint whole or not at all; raise `SepbenchError` where that cannot be."""
+    content = io.BytesIO()
+    torch.save(state, content)
+    write_whole(path, content.getbuffer())
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any]:

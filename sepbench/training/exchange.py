@@ -67,8 +67,13 @@ def write_weights(name: str, source: Path, out: Path) -> None:
     write = getattr(open_format(name), "write", None)
     if write is None:
         raise SepbenchError(f"weight format {name} can be imported only, not exported")
+    part = out.with_name(f".{out.stem}.part{out.suffix}")  # Some tools go by the suffix.
     with _in_one_line(out):
-        write(source, out)
+        try:
+            write(source, part)
+            part.replace(out)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -78,9 +83,7 @@ def _in_one_line(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or error
-        raise SepbenchError(
-            f"{out}: cannot write: {error.filename or out}: {reason}; choose another --out"
-        ) from error
+        raise SepbenchError(f"{out}: cannot write: {reason}; choose another --out") from error
 
 
 def _check_place(source: Path, out: Path) -> None:

@@ -194,6 +194,19 @@ class Reversed:
         out.write_bytes(source.read_bytes()[::-1])
 
 
+class Halfway:
+    """Comes to the end of the disk."""
+
+    summary = "Half a file."
+
+    def read(self, source: Path, out: Path) -> dict[str, Any]:
+        return {}
+
+    def write(self, source: Path, out: Path) -> None:
+        out.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+
 class ReadOnly:
     """Weights that can be read alone."""
 
@@ -210,6 +223,7 @@ def formats(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in {
             "reversed": f"{__name__}:Reversed",
             "read-only": f"{__name__}:ReadOnly",
+            "halfway": f"{__name__}:Halfway",
             "broken": "no_such_module_anywhere:Format",
         }.items()
     ]
@@ -241,10 +255,14 @@ def test_mistakes_in_an_exchange_are_one_line(tmp_path: Path) -> None:
     assert "no such file" in missing.output
     source.write_bytes(b"weights")
     assert "did you mean 'reversed'" in run("import", "reverse", source, "--out", out).output
-    assert "broken, read-only" in run("import", "torch", source, "--out", out).output
+    assert "broken, halfway, read-only" in run("import", "torch", source, "--out", out).output
     assert "is broken" in run("import", "broken", source, "--out", out).output
     assert "imported only" in run("export", "read-only", source, "--out", out).output
     assert "path of a new file" in run("import", "reversed", source, "--out", source).output
+    full = run("export", "halfway", source, "--out", tmp_path / "half.pth")
+    assert full.exit_code == 2
+    assert "half.pth: cannot write: No space left on device" in full.output
+    assert list(tmp_path.iterdir()) == [source]
     song = tmp_path / "song.wav"
     song.write_bytes(b"song")
     assert "NAME.safetensors" in run("import", "reversed", source, "--out", song).output

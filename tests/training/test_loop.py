@@ -10,6 +10,7 @@ from torch import nn
 
 from sepbench.dsp.stft import Stft
 from sepbench.errors import SepbenchError
+from sepbench.training import checkpoint
 from sepbench.training.cache import Cache
 from sepbench.training.examples import Examples, Recipe
 from sepbench.training.finder import find_learning_rate
@@ -116,6 +117,23 @@ def test_resuming_needs_the_same_network(cache: Cache, tmp_path: Path) -> None:
     torch.save({"epoch": 1}, tmp_path / "last.pt")
     with pytest.raises(SepbenchError, match="not a checkpoint of sepbench"):
         run(tmp_path).resume()
+
+
+def test_a_checkpoint_that_cannot_be_written_is_one_line_and_leaves_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "last.pt"
+    checkpoint.save(file, {"epoch": 1})
+    before = file.read_bytes()
+
+    def full(number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(SepbenchError, match="No space left on device; choose"):
+        checkpoint.save(file, {"epoch": 2})
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_global_random_state_is_left_alone(cache: Cache, tmp_path: Path) -> None:
