@@ -63,7 +63,10 @@ def fetch(url: str, place: Path, *, sha256: str = "", on_progress: Progress = no
     except (TimeoutError, ConnectionError, HTTPException) as error:
         raise SepbenchError(f"{url}: broke off ({error}); try again to go on") from error
     except OSError as error:
-        raise SepbenchError(f"{place}: cannot write: {error.strerror or error}") from error
+        reason = error.strerror or error
+        raise SepbenchError(
+            f"{place}: cannot write: {reason}; make room there, or choose another folder"
+        ) from error
     return found
 
 
@@ -106,8 +109,8 @@ def _is_there(file: BinaryIO) -> bool:
     """Tell whether an open file still bears its name."""
     if file.closed:
         return False
-    file.flush()
     try:
+        file.flush()
         return os.path.samestat(os.fstat(file.fileno()), os.stat(file.name))
     except OSError:
         return False
