@@ -146,7 +146,9 @@ class Store:
                 float(plain["start"]),
                 None if duration is None else float(duration),
             )
-        except (OSError, ValueError, TypeError, KeyError):
+        except OSError as error:
+            raise SepbenchError(f"{path}: cannot be read: {error.strerror or error}") from None
+        except (ValueError, TypeError, KeyError):
             cure = "choose another --out"
             raise SepbenchError(f"{path}: damaged, or not sepbench's; {cure}") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from errno import EACCES, EIO, ELOOP, ENAMETOOLONG, ENOSPC, EPERM, EROFS
 from typing import Any
 
 import click
@@ -24,6 +25,11 @@ _VERBS = (
     "plugin",
 )
 
+
+_REFUSALS = {EACCES, EPERM, EROFS, ENAMETOOLONG, ELOOP, ENOSPC, EIO}
+"""What the system says of files where nothing is wrong with the program."""
+
+_CURE = "see to that file or folder, or choose another"
 
 # Threads that spin while they wait for work are several times slower on a machine that is busy with
 # anything else, and no faster on one that is not. Read by OpenMP when torch is first imported.
@@ -56,6 +62,11 @@ class _Verbs(click.Group):
             if ctx.params["debug"]:
                 raise
             raise _OneLineError(str(error)) from error
+        except OSError as error:
+            if ctx.params["debug"] or error.errno not in _REFUSALS or not error.filename:
+                raise
+            reason = (error.strerror or "").lower()
+            raise _OneLineError(f"{error.filename}: {reason}; {_CURE}") from error
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})

@@ -228,6 +228,21 @@ def test_what_cannot_be_done_is_one_line_and_status_2(words: list[str], message:
     assert sorted(Path().rglob("*")) == before
 
 
+def test_what_the_system_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = run("separate", "-m", "mixture", "a" * 5000)
+    assert long.exit_code == 2
+    assert "file name too long; see to that file or folder" in long.output
+
+    def refused(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    closed = run("separate", "-m", "mixture", "closed/song.wav")
+    assert closed.exit_code == 2
+    assert closed.output.startswith("error: closed/song.wav: permission denied; see to")
+    assert isinstance(run("--debug", "separate", "-m", "mixture", "a").exception, PermissionError)
+
+
 def test_a_song_is_never_written_over() -> None:
     song = tone(Path("vocals.wav"))
     before = song.read_bytes()
