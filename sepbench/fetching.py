@@ -63,7 +63,7 @@ def fetch(url: str, place: Path, *, sha256: str = "", on_progress: Progress = no
     except (TimeoutError, ConnectionError, HTTPException) as error:
         raise SepbenchError(f"{url}: broke off ({error}); try again to go on") from error
     except OSError as error:
-        reason = error.strerror or error
+        reason = error.strerror or str(error)
         raise SepbenchError(
             f"{place}: cannot write: {reason}; make room there, or choose another folder"
         ) from error

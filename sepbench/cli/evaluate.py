@@ -150,9 +150,8 @@ def _run(tracks: Sequence[Track], methods: Sequence[Method], store: Store, plan:
 
         try:
             records = benchmark.run(tracks, methods, store, plan, on_done=on_done)
-        except (KeyboardInterrupt, CancelledError):
-            say("stopped; the same command goes on where it was")
-            click.get_current_context().exit(130)
+        except CancelledError:
+            raise KeyboardInterrupt from None
     if kept:
         say(f"{kept} of {len(records)} scores were there already")
     for line in _notes(records):

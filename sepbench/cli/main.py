@@ -31,6 +31,16 @@ _REFUSALS = {EACCES, EPERM, EROFS, ENAMETOOLONG, ELOOP, ENOSPC, EIO}
 
 _CURE = "see to that file or folder, or choose another"
 
+_INTERRUPTED = 130
+_SAME = "the same command goes on where it was"
+_GOES_ON = {
+    "separate": _SAME,
+    "evaluate": _SAME,
+    "prepare": _SAME,
+    "weights": _SAME,
+    "train": "once an epoch is whole, --resume goes on after the last",
+}
+
 # Threads that spin while they wait for work are several times slower on a machine that is busy with
 # anything else, and no faster on one that is not. Read by OpenMP when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -67,6 +77,10 @@ class _Verbs(click.Group):
                 raise
             reason = (error.strerror or "").lower()
             raise _OneLineError(f"{error.filename}: {reason}; {_CURE}") from error
+        except KeyboardInterrupt:
+            goes_on = _GOES_ON.get(ctx.invoked_subcommand or "")
+            click.echo(f"stopped; {goes_on}" if goes_on else "stopped", err=True)
+            ctx.exit(_INTERRUPTED)
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
