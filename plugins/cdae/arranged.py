@@ -52,7 +52,10 @@ class _Published(nn.Module):
 
     def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
         """Return the stems' magnitudes, one row for three bands."""
-        heard = torch.split(self._first(magnitudes), self.widths, dim=1)
+        # Each thread has a chunk of its own.
+        parts = torch.split(magnitudes, torch.get_num_threads())
+        first = torch.cat([self._first(part) for part in parts])
+        heard = torch.split(first, self.widths, dim=1)
         coarse = [rest(x) for rest, x in zip(self.rest, heard, strict=True)]
         return torch.stack(coarse, dim=1)[..., : magnitudes.shape[-1]]
 
@@ -67,17 +70,18 @@ class _Published(nn.Module):
         left, right = missing // 2, missing - missing // 2
         padded = functional.pad(magnitudes, (1 + left, 1 + right, 1, 1))
         fifths = padded.unfold(2, 7, 5).mT.contiguous()
-        taps = magnitudes.new_zeros(10, 3, 5, columns)
+        taps = magnitudes.new_zeros(batch, 10, 3, 5, columns)
         # The last tap marks places beyond the ends, which must not be the highest.
-        taps[9, :, :left, 0] = taps[9, :, 5 - right :, -1] = 1
-        fine = magnitudes.new_empty(len(self.kernels), 15 * columns)
-        pooled = magnitudes.new_empty(batch, len(self.kernels), bands // 3, columns)
-        for chunk, rows in zip(fifths, pooled, strict=True):
-            for row in range(bands // 3):
-                places = chunk[3 * row : 3 * row + 5].unfold(0, 3, 1).unfold(1, 3, 1)
-                taps[:9].view(3, 3, 3, 5, columns).copy_(places.permute(3, 4, 0, 1, 2))
-                torch.mm(self.kernels, taps.flatten(1), out=fine)
-                torch.amax(fine.view(-1, 15, columns), 1, out=rows[:, row])
+        taps[:, 9, :, :left, 0] = taps[:, 9, :, 5 - right :, -1] = 1
+        inner = taps[:, :9].view(batch, 3, 3, 3, 5, columns)
+        kernels = self.kernels.expand(batch, -1, -1)
+        fine = magnitudes.new_empty(batch, len(self.bias), 15, columns)
+        pooled = magnitudes.new_empty(batch, len(self.bias), bands // 3, columns)
+        for row in range(bands // 3):
+            places = fifths[:, 3 * row : 3 * row + 5].unfold(1, 3, 1).unfold(2, 3, 1)
+            inner.copy_(places.permute(0, 4, 5, 1, 2, 3))
+            torch.bmm(kernels, taps.flatten(2), out=fine.flatten(2))
+            torch.amax(fine, 2, out=pooled[:, :, row])
         return pooled.add_(self.bias[:, None, None]).relu_()
 
 
