@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
-from sepbench.dsp.linear import solve
+from sepbench.dsp.linear import wiener
 from sepbench.dsp.stft import Stft
 
 from .network import StemNetwork
@@ -62,16 +62,9 @@ def refine(
     for _ in range(iterations):
         energies = [estimate.abs().square().mean(0) for estimate in estimates]
         spatial = [
-            torch.einsum("abf,cbf->acb", estimate, estimate.conj()) / (energy.sum(-1) + _EPSILON)
+            torch.einsum("abf,cbf->acb", estimate, estimate.conj())[..., None]
+            / (energy.sum(-1, keepdim=True) + _EPSILON)
             for estimate, energy in zip(estimates, energies, strict=True)
         ]
-        covariance = energies[0] * spatial[0][..., None]
-        for energy, matrix in zip(energies[1:], spatial[1:], strict=True):
-            covariance += energy * matrix[..., None]
-        covariance.diagonal(dim1=0, dim2=1).add_(_EPSILON**0.5)
-        whitened = solve(covariance, mixture.clone())
-        estimates = [
-            energy * torch.einsum("acb,cbf->abf", matrix, whitened)
-            for energy, matrix in zip(energies, spatial, strict=True)
-        ]
+        estimates = wiener(mixture, energies, spatial, floor=_EPSILON**0.5)
     return [estimate * scale for estimate in estimates]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import torch
 
-from sepbench.dsp.linear import solve
+from sepbench.dsp.linear import wiener
 from sepbench.dsp.stft import Stft
 
 _FRAMES = 128
@@ -40,11 +40,8 @@ def multichannel(
             (stft.forward(stem, first, last) / scale).abs().double().square().mean(0)
             for stem in stems
         ]
-        covariance = _mixed(energies, spatial)
-        covariance.diagonal(dim1=0, dim2=1).add_(_EPSILON**0.5)
-        whitened = solve(covariance, spectrum)
-        for estimate, energy, matrix in zip(estimates.values(), energies, spatial, strict=True):
-            stem = energy * torch.einsum("abf,bft->aft", matrix, whitened)
+        stems_there = wiener(spectrum, energies, spatial, floor=_EPSILON**0.5)
+        for estimate, stem in zip(estimates.values(), stems_there, strict=True):
             stft.add(estimate, stem.to(torch.complex64), first)
     return estimates
 
@@ -60,7 +57,7 @@ def _spatial_covariance(stem: torch.Tensor, stft: Stft, scale: float) -> torch.T
     """Return the covariance of the channels over the song, over their mean energy.
 
     Shape:
-        result: ``(channels, channels, bins)``.
+        result: ``(channels, channels, bins, 1)``.
     """
     channels = stem.shape[0]
     total = torch.zeros(channels, channels, stft.bins, dtype=torch.complex128, device=stem.device)
@@ -68,12 +65,4 @@ def _spatial_covariance(stem: torch.Tensor, stft: Stft, scale: float) -> torch.T
         spectrum = (stft.forward(stem, first, last) / scale).to(total.dtype)
         total += torch.einsum("aft,bft->abf", spectrum, spectrum.conj())
     energy = total.diagonal(dim1=0, dim2=1).real.mean(-1)
-    return total / (energy + _EPSILON)
-
-
-def _mixed(energies: list[torch.Tensor], spatial: list[torch.Tensor]) -> torch.Tensor:
-    """Return the covariance of the sum of all stems, ``(channels, channels, bins, frames)``."""
-    total = energies[0] * spatial[0][..., None]
-    for energy, matrix in zip(energies[1:], spatial[1:], strict=True):
-        total += energy * matrix[..., None]
-    return total
+    return (total / (energy + _EPSILON))[..., None]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
+
 import torch
 
 
@@ -28,3 +31,31 @@ def solve(matrix: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
             vector[pivot] -= matrix[pivot, column] * vector[column]
         vector[pivot] /= matrix[pivot, pivot]
     return vector
+
+
+def wiener(
+    mixture: torch.Tensor,
+    energies: Sequence[torch.Tensor],
+    spatial: Sequence[torch.Tensor],
+    *,
+    floor: float = 0.0,
+) -> list[torch.Tensor]:
+    """Return what the multichannel Wiener filter gives to each of several Gaussian stems.
+
+    Stem ``j`` has the covariance ``v_j R_j`` in a bin; its estimate is ``v_j R_j C^-1 x`` with
+    ``C`` the sum of all covariances and ``floor`` on the diagonal (Duong et al., IEEE TASLP 2010).
+
+    Shape:
+        mixture and results: ``(channels, bins, frames)``, complex.
+        energies: ``(bins, frames)`` each, real.
+        spatial: ``(channels, channels, bins, frames)`` each; one frame stands for all.
+    """
+    covariance = energies[0] * spatial[0]
+    for energy, matrix in zip(energies[1:], spatial[1:], strict=True):
+        covariance += energy * matrix
+    covariance.diagonal(dim1=0, dim2=1).add_(floor)
+    whitened = solve(covariance, mixture.clone())
+    return [
+        energy * reduce(torch.add, (matrix[:, k] * channel for k, channel in enumerate(whitened)))
+        for energy, matrix in zip(energies, spatial, strict=True)
+    ]
