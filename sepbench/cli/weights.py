@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sepbench.cli import options
+from sepbench.cli import options, weight_rows
 from sepbench.errors import SepbenchError
 
 if TYPE_CHECKING:
-    from sepbench import pretrained
     from sepbench.registry import Method
-    from sepbench.separator import WeightFile
 
 _methods = click.argument("specs", nargs=-1, metavar="[METHOD[opt=value,...]...]")
 
@@ -37,7 +33,7 @@ def command() -> None:
 @options.json_option
 def list_(specs: tuple[str, ...], as_json: bool) -> None:
     """List the weight files of all methods, or of some: size, terms, and whether they are here."""
-    _present(list(_rows(specs)), as_json)
+    _present(list(weight_rows.rows(specs)), as_json)
 
 
 @command.command("verify")
@@ -49,7 +45,7 @@ def verify(specs: tuple[str, ...], as_json: bool) -> None:
     The hash of a file is what was published; where only its beginning was, what it was when the
     file came. Weights of your own, METHOD[weights=FILE], are held against what was saved.
     """
-    rows = list(_rows(specs, read=True))
+    rows = list(weight_rows.rows(specs, read=True))
     _present(rows, as_json)
     bad = {"damaged", "missing"} if specs else {"damaged"}
     if any(row["state"] in bad for row in rows):
@@ -64,7 +60,9 @@ def path(specs: tuple[str, ...], as_json: bool) -> None:
     from sepbench import pretrained
     from sepbench.cli.console import show_json
 
-    found = [row["path"] for row in _rows(specs)] if specs else [str(pretrained.folder())]
+    found = [str(pretrained.folder())]
+    if specs:
+        found = [row["path"] for row in weight_rows.rows(specs)]
     if as_json:
         show_json(found)
     else:
@@ -108,7 +106,7 @@ def fetch(specs: tuple[str, ...], as_json: bool) -> None:
 
 def _check_what_came_along(method: Method) -> None:
     """Raise `SepbenchError` for a method without weights, or with shipped ones that are damaged."""
-    rows = [row for part in method.parts() for row in _along(part, read=True)]
+    rows = [row for part in method.parts() for row in weight_rows.along(part, read=True)]
     for row in rows:
         if row["state"] != "here":
             raise SepbenchError(
@@ -123,7 +121,7 @@ def _here(method: Method) -> str:
     """Say that nothing had to be fetched, and why."""
     if any(part.create().weight_files for part in method.parts()):
         return f"{method.label}: is here"
-    rows = [row for part in method.parts() for row in _along(part)]
+    rows = [row for part in method.parts() for row in weight_rows.along(part)]
     sources = "; ".join(dict.fromkeys(f"{row['path']} ({row['from']})" for row in rows))
     return f"{method.label}: is here, nothing to fetch: {sources}"
 
@@ -141,7 +139,7 @@ def bring(method: Method, *, read: bool = False) -> list[Path]:
     for part in method.parts():
         separator = part.create()
         files = [file for file in separator.weight_files if file.url is not None]
-        if all(_state(part.name, file, read) == "here" for file in files):
+        if all(weight_rows.state(part.name, file, read) == "here" for file in files):
             continue
         sizes = [file.size for file in files]
         size = None if None in sizes else sum(filter(None, sizes))
@@ -204,109 +202,6 @@ def export(name: str, source: Path, out: Path, as_json: bool) -> None:
         show_json({"format": name, "source": str(source), "out": str(out)})
     else:
         say(f"{out}: made of {source} for {name}")
-
-
-def _rows(specs: Sequence[str], *, read: bool = False) -> Iterator[dict[str, Any]]:
-    """Yield what is known of each weight file of some methods, or of all there are.
-
-    The state of those that are here is that of their content only if it is ``read``. Raises
-    `SepbenchError` for named methods whose weights cannot be told.
-    """
-    from sepbench import pretrained, registry
-
-    named = (part for method in registry.resolve_all(specs) for part in method.parts())
-    for method in named if specs else _all_methods():
-        separator = method.create()
-        with nullcontext() if specs else suppress(SepbenchError):
-            yield from _along(method, read=read)
-        for file in separator.weight_files:
-            place = pretrained.place(method.name, file)
-            yield {
-                "method": method.label,
-                "file": Path(file.file).name,
-                "from": file.url or f"package {file.package}",
-                "path": str(place),
-                "size": place.stat().st_size if place.is_file() else file.size,
-                "terms": file.terms,
-                "sha256": pretrained.expected(method.name, file),
-                "state": _state(method.name, file, read),
-            }
-
-
-def _state(method: str, file: WeightFile, read: bool) -> pretrained.State:
-    """Return the state of a file's content, or only whether it is here."""
-    from sepbench import pretrained
-
-    if read:
-        return pretrained.state(method, file)
-    return "here" if pretrained.is_here(method, file) else "missing"
-
-
-def _along(method: Method, *, read: bool = False) -> Iterator[dict[str, Any]]:
-    """Yield the weight file that comes with the plugin, or the user's in its place, if any."""
-    import inspect
-
-    separator = method.create()
-    weights = separator.weights
-    if weights is None:
-        return
-    folder = Path(inspect.getfile(type(separator))).parent
-    place = folder / weights.file
-    shipped = place.is_relative_to(folder)
-    state = "here" if place.is_file() else "missing"
-    if read and state == "here" and not _is_whole(place, weights.sha256, shipped=shipped):
-        state = "damaged"
-    yield {
-        "method": method.label,
-        "file": place.name,
-        "from": "shipped" if shipped else "a file of yours",
-        "path": str(place),
-        "size": place.stat().st_size if place.is_file() else None,
-        "terms": separator.licence.rpartition("weights ")[2] if shipped else "",
-        "sha256": weights.sha256,
-        "state": state,
-    }
-
-
-def _is_whole(place: Path, sha256: str, *, shipped: bool) -> bool:
-    """Read a file through: the hash of a shipped one is known, others may know their own."""
-    from sepbench import fetching
-    from sepbench.training.weights import verify
-
-    if shipped:
-        return fetching.sha256(place) == sha256
-    try:
-        verify(place)
-    except SepbenchError:
-        return False
-    return True
-
-
-def _all_methods() -> Iterable[Method]:
-    """Yield every method by its default options, and again for each choice that has other files."""
-    from dataclasses import fields
-
-    from sepbench import registry
-
-    for entry in registry.entries():
-        if entry.separator is None:
-            continue
-        options_type = entry.separator.Options
-        chosen: list[dict[str, Any]] = [
-            {},
-            *(
-                {field.name: choice}
-                for field in fields(options_type)
-                for choice in field.metadata.get("choices") or ()
-            ),
-        ]
-        seen = []
-        for values in chosen:
-            method = registry.variant(entry.separator, values, entry.distribution)
-            files = method.create().weight_files
-            if files not in seen:
-                seen.append(files)
-                yield method
 
 
 def _present(rows: list[dict[str, Any]], as_json: bool) -> None:
