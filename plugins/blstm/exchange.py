@@ -40,9 +40,9 @@ class NusslExchange:
                 json.loads(config) if isinstance(config, str) else config, content["state_dict"]
             )
             model = {
+                "objective": "magnitude",
                 **_transform(metadata, int(arguments["num_features"])),
                 **arguments,
-                "objective": "magnitude",
             }
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             lacking = isinstance(error, KeyError)
@@ -100,6 +100,7 @@ class NusslExchange:
                 "hop": model.stft.hop,
                 "window": model.stft.window,
                 "middle": model.middle,
+                "objective": model.objective,
             },
         }
         content = io.BytesIO()
