@@ -96,7 +96,9 @@ class BLSTMTrainable(MaskTrainable):
 
         A network for stereo hears the same in both channels.
         """
-        magnitudes = spectrum.abs().mT * self.scale
+        # A bin's frames stand side by side in memory, as in nussl: torch normalises other orders by
+        # another path, and bins that had nothing in training amplify the last bit.
+        magnitudes = spectrum.abs().contiguous().mT * self.scale
         return magnitudes[..., None].expand(-1, -1, -1, self.channels)
 
     def mask(self, network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
@@ -122,7 +124,7 @@ class BLSTMTrainable(MaskTrainable):
     def song_mask(self, network: nn.Module, spectrum: torch.Tensor) -> torch.Tensor:
         """Return the voice's mask for each channel of a song ``(channels, bins, frames)``."""
         if self.channels == 2:
-            together = spectrum.abs().permute(2, 1, 0)[None] * self.scale
+            together = spectrum.abs().contiguous().permute(2, 1, 0)[None] * self.scale
             masks: torch.Tensor = network(together)[0, ..., -1].permute(2, 1, 0)
             return masks
         mask = self.mask(network, self.inputs(spectrum))

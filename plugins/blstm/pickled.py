@@ -27,8 +27,8 @@ _STORAGES = {
     "ByteStorage": "<u1",
     "BoolStorage": "<?",
 }
-_LARGEST = 2**32
-"""Bytes of one storage; none of these networks comes near."""
+_LARGEST = 2**30
+"""Bytes of all tensors together; none of these networks comes near."""
 
 
 class Foreign:
@@ -102,7 +102,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             order = names[0].removesuffix("data.pkl") + "byteorder"
             if order in archive.namelist() and archive.read(order) != b"little":
                 raise ValueError("its bytes stand in big-endian order")
-            return {key: _filled(value, archive, folder) for key, value in content.items()}
+            tensors = _Tensors(archive, folder)
+            return {key: tensors.filled(value) for key, value in content.items()}
     except FileNotFoundError:
         raise SepbenchError(f"{path}: no such checkpoint") from None
     except Exception as error:  # a pickle can fail in every way
@@ -148,29 +149,39 @@ class _Rebuild:
         return _Tensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
 
 
-def _filled(value: Any, archive: zipfile.ZipFile, folder: str) -> Any:
-    """Replace the descriptions of tensors in nested dictionaries by their arrays."""
-    if isinstance(value, _Tensor):
-        return _array(value, archive, folder)
-    if isinstance(value, Mapping):
-        return {key: _filled(item, archive, folder) for key, item in value.items()}
-    return value
+class _Tensors:
+    """The tensors in an archive, of which no more than `_LARGEST` bytes are read."""
 
+    def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
+        self._archive, self._folder = archive, folder
+        self._left = _LARGEST
 
-def _array(tensor: _Tensor, archive: zipfile.ZipFile, folder: str) -> NDArray[Any]:
-    storage = tensor.storage
-    if not isinstance(storage.kind, str):
-        raise ValueError("a storage of unknown type")
-    kind = np.dtype(storage.kind)
-    entry = archive.getinfo(folder + storage.key)
-    if entry.file_size != storage.length * kind.itemsize or entry.file_size > _LARGEST:
-        raise ValueError(f"storage {storage.key} has another size than said")
-    lowest = min((tensor.offset, *tensor.shape, *tensor.strides))
-    reach = sum((n - 1) * step for n, step in zip(tensor.shape, tensor.strides, strict=True))
-    if math.prod(tensor.shape) > storage.length:
-        raise ValueError("a tensor larger than its storage")
-    if lowest < 0 or (0 not in tensor.shape and tensor.offset + reach >= storage.length):
-        raise ValueError(f"a tensor beyond its storage {storage.key}")
-    flat = np.frombuffer(archive.read(entry), kind)[tensor.offset :]
-    strides = tuple(step * kind.itemsize for step in tensor.strides)
-    return np.lib.stride_tricks.as_strided(flat, tensor.shape, strides, writeable=False).copy()
+    def filled(self, value: Any) -> Any:
+        """Replace the descriptions of tensors in nested dictionaries by their arrays."""
+        if isinstance(value, _Tensor):
+            return self._array(value)
+        if isinstance(value, Mapping):
+            return {key: self.filled(item) for key, item in value.items()}
+        return value
+
+    def _array(self, tensor: _Tensor) -> NDArray[Any]:
+        storage = tensor.storage
+        if not isinstance(storage.kind, str):
+            raise ValueError("a storage of unknown type")
+        kind = np.dtype(storage.kind)
+        entry = self._archive.getinfo(self._folder + storage.key)
+        if entry.file_size != storage.length * kind.itemsize:
+            raise ValueError(f"storage {storage.key} has another size than said")
+        # Many tensors may share one storage: each is read and copied.
+        self._left -= entry.file_size
+        if self._left < 0:
+            raise ValueError("it is larger than any network of its kind")
+        lowest = min((tensor.offset, *tensor.shape, *tensor.strides))
+        reach = sum((n - 1) * step for n, step in zip(tensor.shape, tensor.strides, strict=True))
+        if math.prod(tensor.shape) > storage.length:
+            raise ValueError("a tensor larger than its storage")
+        if lowest < 0 or (0 not in tensor.shape and tensor.offset + reach >= storage.length):
+            raise ValueError(f"a tensor beyond its storage {storage.key}")
+        flat = np.frombuffer(self._archive.read(entry), kind)[tensor.offset :]
+        strides = tuple(step * kind.itemsize for step in tensor.strides)
+        return np.lib.stride_tricks.as_strided(flat, tensor.shape, strides, writeable=False).copy()

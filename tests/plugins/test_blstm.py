@@ -143,6 +143,21 @@ def test_the_published_magnitudes_are_those_of_scipy(samples: int) -> None:
     assert np.abs(ours.numpy() - np.abs(theirs)).max() < 1e-7
 
 
+def test_bins_that_had_nothing_in_training_are_masked_as_in_nussl() -> None:
+    trainable = model("published")
+    made = network(trainable)
+    made.input_normalization.batch_norm.running_mean[128:] = -80.0
+    made.input_normalization.batch_norm.running_var[128:] = 1e-40
+    falling = torch.fft.rfft(noise(1, 51_200)) * torch.logspace(0, -2.5, 25_601)
+    spectrum = trainable.stft.forward(torch.fft.irfft(falling))
+    # nussl has the frames of a bin side by side in memory; another order rounds in another way.
+    theirs = (spectrum.abs() * trainable.scale).contiguous().mT[..., None]
+    ours = trainable.inputs(spectrum)
+    assert torch.equal(ours, theirs)
+    assert torch.equal(made(ours), made(theirs))
+    assert not torch.equal(made(ours.contiguous()), made(theirs))
+
+
 def test_silence_counts_as_80_decibels_below_full() -> None:
     made = network(small())
     quiet, silent = torch.full((1, 3, 33, 1), 1e-4), torch.zeros(1, 3, 33, 1)
@@ -339,6 +354,18 @@ def test_sizes_that_nobody_has_memory_for_are_refused(tmp_path: Path) -> None:
     torch.save({**whole, "config": json.dumps(config)}, tmp_path / "vast.pth")
     with pytest.raises(SepbenchError, match="do not fit the network"):
         NusslExchange().read(tmp_path / "vast.pth", tmp_path / "w.safetensors")
+
+
+def test_one_storage_cannot_be_made_many_tensors_of_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sepbench_plugins.blstm.pickled._LARGEST", 10_000)
+    one = torch.zeros(1000)
+    torch.save({"state_dict": dict.fromkeys("ab", one)}, tmp_path / "two.pth")
+    assert len(read_checkpoint(tmp_path / "two.pth")["state_dict"]) == 2
+    torch.save({"state_dict": dict.fromkeys("abc", one)}, tmp_path / "three.pth")
+    with pytest.raises(SepbenchError, match="larger than any network"):
+        read_checkpoint(tmp_path / "three.pth")
 
 
 def test_a_tensor_beyond_its_storage_is_refused(tmp_path: Path) -> None:
