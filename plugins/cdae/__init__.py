@@ -41,7 +41,7 @@ class Cdae(Learned):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.cdae.model:CdaeTrainable"
     shipped = MappingProxyType(
-        {"default": "51ea1ca7cb1227366a7091d8c59accbe81fc596dbded09c2f3cdfd7ebb6deb66"}
+        {"default": "073e57586f91e82245ce1ac261791aec4214323bb95944c3fd2bc39595ff36be"}
     )
 
     @dataclass(frozen=True)
