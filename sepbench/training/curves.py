@@ -17,7 +17,7 @@ def draw_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], file: Path
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5 * len(histories), 5))
+    figure = Figure(figsize=(6 * len(histories), 5), layout="constrained")
     panels = figure.subplots(
         2, len(histories), sharex="col", sharey="row", squeeze=False, height_ratios=(2, 1)
     )
@@ -28,10 +28,10 @@ def draw_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], file: Path
             upper.plot(minutes, values, marker=".", lw=2 if key == "mean" else 1, label=key)
         lower.plot(minutes, [epoch["loss"] for epoch in history], marker=".", color="black")
         upper.set_title(name)
-        upper.legend(fontsize="small", framealpha=0.5)
+        upper.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
         lower.set_xlabel("minutes on the clock")
         upper.grid(alpha=0.3)
         lower.grid(alpha=0.3)
     panels[0, 0].set_ylabel("SDR on validation songs, dB")
     panels[1, 0].set_ylabel("training loss")
-    figure.savefig(file, dpi=110, bbox_inches="tight")
+    figure.savefig(file, dpi=110)
