@@ -42,6 +42,13 @@ class BLSTM(LearnedMask):
         full_band: bool = option(
             True, "continue the mask above the trained band; false: nothing above it"
         )
+        wiener: int = option(
+            -1,
+            "iterations of a filter that parts stems of stereo songs by where they sound from; "
+            "below 0: one, or none after weights that were not trained for the least error",
+            minimum=-1,
+            maximum=5,
+        )
         per_clip_norm: bool = option(
             False, "normalise by the statistics of the song, not by those of the training"
         )
@@ -61,14 +68,14 @@ class BLSTM(LearnedMask):
             norm.batch_norm.train()
             norm.batch_norm.momentum = 0.0  # what was learned stays as it is
 
-    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+    def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the voice ``(channels, samples)``."""
         from torch.nn import functional
 
         # Silence up to a whole number of hops, as scipy has it: backwards it is heard first.
         samples = mixture.shape[-1]
         filled = functional.pad(mixture, (0, -samples % self._stft().hop))
-        return {stem: made[..., :samples] for stem, made in super().separate(filled).items()}
+        return {stem: made[..., :samples] for stem, made in super().estimates(filled).items()}
 
     def heard(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Return the mask for the bins and the rate of training."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sepbench.separator import option
+from sepbench.separator import BLOCK_GRID, option
 from sepbench.training.learned import Learned, extend
 
 if TYPE_CHECKING:
@@ -52,6 +53,13 @@ class Cdae(Learned):
         full_band: bool = option(
             True, "continue the masks above the trained band; false: nothing above it"
         )
+        wiener: int = option(
+            -1,
+            "iterations of a filter that parts stems of stereo songs by where they sound from; "
+            "below 0: one, or none with single_model or weights not trained for the least error",
+            minimum=-1,
+            maximum=5,
+        )
         power: float = option(
             2.0, "exponent of the Wiener filter that shares out the mixture", minimum=0.1
         )
@@ -80,8 +88,20 @@ class Cdae(Learned):
         """All three, or two where there is no voice."""
         return _STEMS[1:] if self.options.instrumental else _STEMS
 
+    leaves_rest = False
+
+    @property
+    def least_error(self) -> bool:
+        """Whether the mixture is shared out for the least error."""
+        return super().least_error and not self.options.single_model
+
     @property
     def grid(self) -> int:  # type: ignore[override]
+        """Samples from one chunk to the next, or as many as the filter's steps go into as well."""
+        return math.lcm(self._hop, BLOCK_GRID) if self.filter.iterations else self._hop
+
+    @property
+    def _hop(self) -> int:
         """Samples from one chunk to the next."""
         overlap = self.options.overlap
         if overlap < 0:
@@ -90,9 +110,9 @@ class Cdae(Learned):
 
     @property
     def context(self) -> float:  # type: ignore[override]
-        """Seconds of a chunk: none depends on what lies beyond it."""
+        """Seconds of a chunk, none of which depends on what lies beyond it, and the filter's."""
         model = self.header["model"]
-        return float(model["samples"]) / float(model["rate"])
+        return float(model["samples"]) / float(model["rate"]) + self.filter.reach
 
     @property
     def _size(self) -> int:
@@ -112,7 +132,7 @@ class Cdae(Learned):
         self._nsgt = self._model.widened(self._widening)
         self._slope = self._model.slope().to(device)
 
-    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+    def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the stems, each ``(channels, samples)``; channels are worked on one by one."""
         from .chunks import in_chunks
 
@@ -120,7 +140,7 @@ class Cdae(Learned):
             mixture,
             self._stems_of,
             size=self._size,
-            overlap=self._size - self.grid,
+            overlap=self._size - self._hop,
             batch=self.options.batch or _AT_ONCE.get(mixture.device.type, 32),
         )
         return dict(zip(self.stems, made, strict=True))

@@ -38,6 +38,13 @@ class MaskCnn(LearnedMask):
         full_band: bool = option(
             True, "continue the mask above the trained band; false: nothing above it"
         )
+        wiener: int = option(
+            -1,
+            "iterations of a filter that parts stems of stereo songs by where they sound from; "
+            "below 0: one, or none after hard masks, a gate or weights not for the least error",
+            minimum=-1,
+            maximum=5,
+        )
         mask: str = option("soft", "soft: shares; hard: all or nothing", choices=("soft", "hard"))
         threshold: float = option(
             0.5, "share above which a hard mask gives a bin to the voice", minimum=0.0, maximum=1.0
@@ -52,6 +59,11 @@ class MaskCnn(LearnedMask):
     def remainder(self) -> str | None:  # type: ignore[override]
         """The accompaniment, unless a gate takes something from both."""
         return None if self.options.gate and self.options.mask == "soft" else "accompaniment"
+
+    @property
+    def least_error(self) -> bool:
+        """Whether shares are left as the network has them, too."""
+        return super().least_error and self.options.mask == "soft" and not self.options.gate
 
     def shares(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return each stem's mask, given that of the voice."""

@@ -35,5 +35,12 @@ class UNet(LearnedMask):
         full_band: bool = option(
             True, "continue the mask above the trained band; false: nothing above it"
         )
+        wiener: int = option(
+            -1,
+            "iterations of a filter that parts stems of stereo songs by where they sound from; "
+            "below 0: one, or none after weights that were not trained for the least error",
+            minimum=-1,
+            maximum=5,
+        )
 
     options: Options

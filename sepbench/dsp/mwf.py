@@ -51,6 +51,9 @@ _PRIOR = 1e-6
 _DIFFUSE = 0.1
 """Energy from everywhere, over that from a stem's place: no filter gets steeper than that."""
 
+_ONE_PLACE = 1e-5
+"""Energy from other places than the loudest, over all of it, up to which there is but one."""
+
 _SILENCE = 1e-30
 
 
@@ -59,7 +62,7 @@ class MultichannelWiener:
     """Refines the stems of a song at ``rate`` Hz, each iteration by the estimates of the last.
 
     No sample depends on what is farther than `reach` seconds away, and songs cut at multiples of
-    the host's grid come out as in one piece.
+    the host's grid come out as in one piece. Where all sounds from one place, nothing changes.
     """
 
     rate: int
@@ -97,8 +100,9 @@ class MultichannelWiener:
     def refine(
         self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor], *, rest: bool
     ) -> dict[str, torch.Tensor]:
-        """Return the refined stems; with one channel or no iterations the estimates as they are.
+        """Return the refined stems; the estimates as they are where there is nothing to tell.
 
+        That is so without iterations, with one channel and with channels that are the same.
         With ``rest``, what the estimates leave of the mixture is a stem too, that is not returned.
 
         Shape:
@@ -108,7 +112,7 @@ class MultichannelWiener:
 
         from sepbench.dsp.stft import Stft
 
-        if len(mixture) == 1 or not self.iterations:
+        if not self.iterations or torch.equal(mixture, mixture[:1].expand_as(mixture)):
             return dict(estimates)
         stft = Stft(n_fft=self.n_fft, hop=self._hop)
         signals = torch.stack([mixture, *estimates.values()])
@@ -141,15 +145,30 @@ class MultichannelWiener:
         # As loud frames say no more than quiet ones about a place, amplitudes count, not energies.
         seen = mixture * energy.pow(-0.25)
         covariance = seen[:, None] * seen.conj()
+        refined = estimates
         if rest:
-            estimates = torch.cat([estimates, (mixture - estimates.sum(0))[None]])
+            refined = torch.cat([refined, (mixture - refined.sum(0))[None]])
         for _ in range(self.iterations):
-            inner = (mixture.real * estimates.real + mixture.imag * estimates.imag).sum(1)
+            inner = (mixture.real * refined.real + mixture.imag * refined.imag).sum(1)
             shares = inner.clamp_min_(_SILENCE)  # In silence the same for all.
             shares /= shares.sum(0)
             places = [self._place(covariance * (share**_ALONE + _PRIOR)) for share in shares]
-            estimates = torch.stack(wiener(mixture, list(shares), places))
-        return estimates[: len(estimates) - rest]
+            refined = torch.stack(wiener(mixture, list(shares), places))
+        return torch.where(self._apart(covariance), refined[: len(estimates)], estimates)
+
+    def _apart(self, covariance: torch.Tensor) -> torch.Tensor:
+        """Tell in which bins sounds come from several places in the seconds around.
+
+        Elsewhere there is nothing to gain, and the estimates are as good as they were. The square
+        of the trace, less that of the norm, is twice the sum of all products of two eigenvalues.
+
+        Shape:
+            covariance: ``(channels, channels, bins, frames)``; result: ``(bins, frames)``.
+        """
+        total = self._sum_around(covariance)
+        norm = total.abs().square().sum((0, 1))
+        whole = total.diagonal(dim1=0, dim2=1).real.sum(-1).square()
+        return whole - norm > 2 * _ONE_PLACE * whole
 
     def _place(self, covariance: torch.Tensor) -> torch.Tensor:
         """Return the mean around each frame, of mean energy 1, with something from everywhere."""

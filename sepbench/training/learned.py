@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from sepbench.dsp.mwf import MultichannelWiener
     from sepbench.dsp.stft import Stft
     from sepbench.training.masking import MaskTrainable
 
@@ -28,7 +30,8 @@ class Learned(Separator):
     """A separator with trained weights.
 
     Its ``Options`` have ``weights`` (name of a file in the plugin's folder ``weights``, or a path)
-    and ``full_band``.
+    and ``full_band``. With ``wiener``, a number of iterations, a multichannel Wiener filter refines
+    the estimates of stereo songs; below 0 it is one where `least_error` holds.
     """
 
     needs = (Requirement("safetensors", "pip install safetensors"),)
@@ -41,6 +44,9 @@ class Learned(Separator):
 
     shipped: ClassVar[Mapping[str, str]] = {}
     """Names of weights in the package, with their sha256."""
+
+    leaves_rest: ClassVar[bool] = True
+    """Whether the estimates leave something of the mixture."""
 
     @cached_property
     def weights_file(self) -> Path:
@@ -96,14 +102,37 @@ class Learned(Separator):
 
     @property
     def context(self) -> float | None:  # type: ignore[override]
-        """Seconds that a frame of the mask depends on, to each side."""
+        """Seconds to each side that the estimates depend on, and what the filter needs besides."""
         seconds = self.header["context"]
-        return None if seconds is None else float(seconds)
+        return None if seconds is None else float(seconds) + self.filter.reach
+
+    @property
+    def filter(self) -> MultichannelWiener:
+        """The multichannel Wiener filter that refines the estimates of stereo songs."""
+        from sepbench.dsp.mwf import MultichannelWiener
+
+        chosen = int(getattr(self.options, "wiener", 0))
+        return MultichannelWiener(
+            int(self.sample_rate or 0), int(self.least_error) if chosen < 0 else chosen
+        )
+
+    @property
+    def least_error(self) -> bool:
+        """Whether the estimates are those of least error, as the filter takes them to be."""
+        return bool(self.header["model"].get("objective", "energy") == "energy")
 
     @property
     def _widening(self) -> int:
         rate = int(self.header["model"]["rate"])
         return -(-_FULL_BAND // rate) if self.options.full_band else 1
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return the stems, each ``(channels, samples)``."""
+        return self.filter.refine(mixture, self.estimates(mixture), rest=self.leaves_rest)
+
+    @abstractmethod
+    def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return the stems as the network has them, each ``(channels, samples)``."""
 
     def load(self, device: torch.device) -> None:
         """Read the weights and build the network on ``device``."""
@@ -161,8 +190,8 @@ class LearnedMask(Learned):
     stems = ("vocals", "accompaniment")
     _model: MaskTrainable
 
-    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Return the stems, each ``(channels, samples)``."""
+    def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return the masked mixture for each stem, ``(channels, samples)``."""
         stft = self._stft()
         spectrum = stft.forward(mixture)
         return {

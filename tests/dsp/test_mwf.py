@@ -50,10 +50,30 @@ def test_stems_sum_to_the_mixture_and_the_rest_is_a_stem(
     assert torch.allclose(one["vocals"], both["vocals"], atol=1e-4)
 
 
-def test_stems_of_one_place_stay_as_they_are(stems: torch.Tensor) -> None:
-    mixture = stems[:1, 0].expand(2, -1)
-    refined = MultichannelWiener(RATE).refine(mixture, {"vocals": 0.3 * mixture}, rest=True)
-    assert torch.allclose(refined["vocals"], 0.3 * mixture, atol=1e-4)
+@pytest.mark.parametrize("gains", [(1.0, 0.5), (1.0, 0.0), (0.0, 1.0), (1.0, -1.0)])
+def test_stems_of_one_place_stay_as_they_are(
+    stems: torch.Tensor, gains: tuple[float, float]
+) -> None:
+    mixture = torch.tensor(gains)[:, None] * stems[1, :1]
+    shares = torch.rand(mixture.shape[-1], generator=torch.Generator().manual_seed(1))
+    refined = MultichannelWiener(RATE, 2).refine(mixture, {"vocals": shares * mixture}, rest=True)
+    assert sdr(shares * mixture, refined["vocals"]) > 100
+    for channel, gain in zip(refined["vocals"], gains, strict=True):
+        assert channel.any() == (gain != 0)
+
+
+def test_channels_that_are_the_same_stay_so_to_the_bit(stems: torch.Tensor) -> None:
+    mixture = stems[1, :1].expand(2, -1)
+    given = {"vocals": 0.3 * mixture}
+    assert MultichannelWiener(RATE, 2).refine(mixture, given, rest=True) == given
+
+
+@pytest.mark.parametrize("level", [1e-6, 1e3])
+def test_the_level_does_not_matter(stems: torch.Tensor, rough: torch.Tensor, level: float) -> None:
+    wiener, mixture = MultichannelWiener(RATE, 2), stems.sum(0)
+    usual = wiener.refine(mixture, {"vocals": rough[0]}, rest=True)["vocals"]
+    other = wiener.refine(level * mixture, {"vocals": level * rough[0]}, rest=True)["vocals"]
+    assert sdr(usual, other / level) > 100
 
 
 def test_one_channel_or_no_iteration_changes_nothing(

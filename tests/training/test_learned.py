@@ -1,0 +1,123 @@
+"""What the multichannel Wiener filter does behind each learned method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sepbench import host
+from sepbench.stems import with_sums
+from sepbench.training import weights
+from sepbench.training.learned import Learned
+from sepbench_plugins.blstm import BLSTM
+from sepbench_plugins.cdae import Cdae
+from sepbench_plugins.mask_cnn import MaskCnn
+from sepbench_plugins.unet import UNet
+from sepbench_plugins.unet.model import UNetTrainable
+
+CPU = torch.device("cpu")
+RATE = 8000
+METHODS = [BLSTM, Cdae, MaskCnn, UNet]
+MODEL = {"architecture": "compact", "rate": RATE, "n_fft": 64, "hop": 32, "widths": [2, 2],
+         "bottleneck": 4, "dilations": [1, 2]}  # fmt: skip
+
+each_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+
+
+def made(separator: Learned, mixture: np.ndarray, rate: int = RATE) -> dict[str, np.ndarray]:
+    return host.separate(separator, mixture, rate=rate, device=CPU).stems
+
+
+def loaded(method: type[Learned], **options: object) -> Learned:
+    separator = method(method.Options(**options))
+    separator.load(CPU)
+    return separator
+
+
+def noise(*shape: int) -> np.ndarray:
+    values = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    return 0.1 * values.numpy()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of small size that was drawn, not trained."""
+    return small_network(tmp_path_factory.mktemp("weights") / "small.safetensors", {})
+
+
+def small_network(file: Path, changes: dict[str, object]) -> Path:
+    model: dict[str, Any] = {**MODEL, **changes}
+    header = {"method": "unet", "model": model, "context": 0.5, "trained_on": ["nothing"]}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        weights.save(file, UNetTrainable(model).network().state_dict(), header)
+    return file
+
+
+@each_method
+def test_songs_in_stereo_are_filtered_and_mono_ones_stay_to_the_bit(method: type[Learned]) -> None:
+    usual, plain = loaded(method), loaded(method, wiener=0)
+    assert usual.filter.iterations == 1
+    stereo = noise(2, 16_000)
+    after, before = made(usual, stereo, 16_000), made(plain, stereo, 16_000)
+    assert all(np.abs(after[stem] - before[stem]).max() > 1e-4 for stem in before)
+    for mono in (stereo[:1], stereo[[0, 0]]):
+        after, before = made(usual, mono, 16_000), made(plain, mono, 16_000)
+        assert all(np.array_equal(after[stem], before[stem]) for stem in before)
+
+
+@each_method
+@pytest.mark.parametrize("iterations", [0, 1, 3])
+def test_the_stems_sum_to_the_mixture(method: type[Learned], iterations: int) -> None:
+    separator, mixture = loaded(method, wiener=iterations), noise(2, 48_000)
+    stems = with_sums(made(separator, mixture, separator.sample_rate or 0))
+    assert np.abs(stems["vocals"] + stems["accompaniment"] - mixture).max() < 1e-3
+
+
+@each_method
+def test_silence_stays_silence_and_a_silent_channel_too(method: type[Learned]) -> None:
+    separator = loaded(method)
+    mixture = np.zeros((2, 16_000), np.float32)
+    assert not any(stem.any() for stem in made(separator, mixture, 16_000).values())
+    mixture[1] = noise(16_000)
+    for stem in made(separator, mixture, 16_000).values():
+        assert np.abs(stem[0]).max() < 1e-6
+        assert np.abs(stem[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("iterations", [1, 2])
+def test_blocks_are_the_whole_song(
+    small: Path, iterations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sepbench.dsp.mwf._AROUND", 1.5)
+    separator = loaded(UNet, weights=str(small), full_band=False, wiener=iterations)
+    song = noise(2, 30 * RATE)
+    whole = made(separator, song)["vocals"]
+    monkeypatch.setattr("sepbench.blocks.BLOCK_SECONDS", 1.0)
+    assert np.abs(made(separator, song)["vocals"] - whole).max() < 1e-6
+
+
+def test_the_same_song_gives_the_same_stems(small: Path) -> None:
+    song = noise(2, 2 * RATE)
+    once, again = (made(loaded(UNet, weights=str(small)), song) for _ in range(2))
+    assert all(np.array_equal(once[stem], again[stem]) for stem in once)
+
+
+def test_only_masks_of_least_error_are_filtered_unasked(tmp_path: Path) -> None:
+    for objective, iterations in (("energy", 1), ("magnitude", 0), ("labels", 0)):
+        file = small_network(tmp_path / f"{objective}.safetensors", {"objective": objective})
+        assert UNet(UNet.Options(weights=str(file))).filter.iterations == iterations
+        assert UNet(UNet.Options(weights=str(file), wiener=2)).filter.iterations == 2
+    assert MaskCnn(MaskCnn.Options(mask="hard")).filter.iterations == 0
+    assert MaskCnn(MaskCnn.Options(gate=0.1)).filter.iterations == 0
+    assert Cdae(Cdae.Options(single_model=True)).filter.iterations == 0
+
+
+def test_without_the_filter_no_more_surround_is_asked_for(small: Path) -> None:
+    plain, filtered = (UNet(UNet.Options(weights=str(small), wiener=n)) for n in (0, 1))
+    assert plain.context == 0.5
+    assert filtered.context == pytest.approx(0.5 + filtered.filter.reach)
