@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # where old_nsgt.p
 
 CHUNK = 44032
 SCALE = bark(0, 22050, 96)
-AT_ONCE = 2  # slices; more fall out of the processor's cache
+AT_ONCE = {Nsgt: 1, RaggedNsgt: 4}  # slices; more fall out of the processor's cache
 MINUTES = 20
 
 Method = Callable[[torch.Tensor], torch.Tensor]
@@ -59,7 +59,7 @@ def sepbench(transform: Nsgt | RaggedNsgt, overlap: int = 0) -> Method:
 
     def there_and_back(song: torch.Tensor) -> torch.Tensor:
         back = torch.zeros_like(song)
-        for first, last in slices.blocks(song.shape[1], AT_ONCE):
+        for first, last in slices.blocks(song.shape[1], AT_ONCE[type(transform)]):
             coefficients = transform.forward(slices.cut(song, first, last))
             slices.add(back, transform.inverse(coefficients), first)
         return back

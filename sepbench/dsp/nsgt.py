@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
 from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
+
+from sepbench.dsp.bands import Layout, Plan, Weights, analyse, synthesise
+from sepbench.dsp.fourier import Integers
 
 Frequencies: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
-_Tables: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 _SHORTEST = 4  # bins
 _LEAST_COVER = 1e-4  # of squared windows in any bin: below, the inverse would magnify rounding
@@ -62,12 +63,7 @@ def _warped(
 
 
 class _Frame:
-    """The bands of a scale, and which bin of a signal's half spectrum goes where in them.
-
-    Bands that reach below zero or beyond half the rate take mirrored bins, conjugated. All tables
-    have one entry for each bin of each band; the weights have two columns, what the real and what
-    the imaginary part is multiplied with.
-    """
+    """The bands of a scale; those below zero or beyond half the rate take mirrored bins."""
 
     def __init__(
         self,
@@ -76,77 +72,61 @@ class _Frame:
         samples: int,
         lengthen: Callable[[Integers], Integers],
     ) -> None:
-        centres, widths = _layout(np.asarray(scale, dtype=np.float64), rate, samples)
+        centres, widths = _centres(np.asarray(scale, dtype=np.float64), rate, samples)
         lengths = lengthen(widths)
         self.samples = samples
         self.widths = widths
         self.bands = len(widths)
         self.frequencies = centres * float(rate / samples)
-        self.shapes = [(len(list(group)), int(length)) for length, group in groupby(lengths)]
 
         band = np.repeat(np.arange(self.bands), widths)
         from_centre = np.concatenate([np.arange(width) - width // 2 for width in widths])
         window = 0.5 + 0.5 * np.cos(2 * np.pi * from_centre / widths[band])
-        places = (np.cumsum(lengths) - lengths)[band] + from_centre % lengths[band]
         bins = (centres[band] + from_centre) % samples
         mirrored = bins > samples // 2
         bins = np.where(mirrored, samples - bins, bins)
         # Inner bands stand at negative frequencies too, and so twice in a bin that is its own
         # mirror; the outer two stand once, and their mirrored half says nothing new.
         outer = (band == 0) | (band == self.bands - 1)
-        times = np.where(outer, ~mirrored, 1 + ((bins == 0) | (2 * bins == samples)))
+        own_mirror = (bins == 0) | (2 * bins == samples)
+        times = np.where(outer, ~mirrored, 1 + own_mirror)
         cover = np.bincount(bins, times * window**2, samples // 2 + 1)
         if cover.min() < _LEAST_COVER:
             raise ValueError("the scale leaves frequencies between its bands uncovered")
         dual = times * window * lengths[band]
         dual /= np.bincount(bins, dual * window)[bins]
-        sign = np.where(mirrored, -1.0, 1.0)
-        self._bins, self._places = torch.from_numpy(bins), torch.from_numpy(places)
-        self._window = torch.from_numpy(np.stack([window, window * sign], axis=-1))
-        self._dual = torch.from_numpy(np.stack([dual, dual * sign], axis=-1))
-        self._copies: dict[tuple[torch.device, torch.dtype], _Tables] = {}
+        # No transform below divides by its length, and of two mirrored bins they know but one.
+        weights: dict[Weights, Frequencies] = {
+            "window": window / lengths[band],
+            "dual": dual * (2 - own_mirror) / samples,
+        }
+        self._layout = Layout(samples, widths, lengths, from_centre, bins, mirrored, weights)
+        self.shapes = self._layout.shapes
+        self._plans: dict[tuple[torch.device, torch.dtype], Plan] = {}
 
     def _forward(self, signal: torch.Tensor) -> list[torch.Tensor]:
         """Return the coefficients ``(..., bands, length)`` of neighbours of the same length."""
-        if signal.shape[-1] > self.samples:
+        missing = self.samples - signal.shape[-1]
+        if missing < 0:
             raise ValueError(f"need at most {self.samples} samples, not {signal.shape[-1]}")
-        lead = signal.shape[:-1]
-        bins, places, window, _ = self._tables(signal)
-        half = torch.fft.rfft(signal, n=self.samples)
-        picked = _times(half.gather(-1, bins.expand(*lead, -1)), window)
-        sizes = [bands * length for bands, length in self.shapes]
-        rows = picked.new_zeros(*lead, sum(sizes))
-        rows.scatter_(-1, places.expand(*lead, -1), picked)
-        return [
-            torch.fft.ifft(group.view(*lead, *shape))
-            for group, shape in zip(torch.split(rows, sizes, dim=-1), self.shapes, strict=True)
-        ]
+        whole = functional.pad(signal, (0, missing)) if missing else signal
+        made = analyse(self._plan(signal), "window", whole.reshape(-1, self.samples))
+        return [group.view(*signal.shape[:-1], *group.shape[-2:]) for group in made]
 
     def _inverse(self, groups: Sequence[torch.Tensor], samples: int | None) -> torch.Tensor:
         """Return the signal ``(..., samples)`` of the coefficients."""
-        lead = groups[0].shape[:-2]
-        bins, places, _, dual = self._tables(groups[0].real)
-        rows = [torch.fft.fft(group).flatten(-2) for group in groups]
-        joined = rows[0] if len(rows) == 1 else torch.cat(rows, dim=-1)
-        picked = _times(joined.gather(-1, places.expand(*lead, -1)), dual)
-        half = picked.new_zeros(*lead, self.samples // 2 + 1)
-        half.scatter_add_(-1, bins.expand(*lead, -1), picked)
-        signal: torch.Tensor = torch.fft.irfft(half, n=self.samples)
-        return signal[..., :samples]
+        rows = [group.reshape(-1, *group.shape[-2:]) for group in groups]
+        signal = synthesise(self._plan(groups[0].real), "dual", *rows)
+        return signal.view(*groups[0].shape[:-2], self.samples)[..., :samples]
 
-    def _tables(self, like: torch.Tensor) -> _Tables:
-        """Return bins, places, window and dual on the device and in the precision of ``like``."""
+    def _plan(self, like: torch.Tensor) -> Plan:
+        """Return the plan for the device and the precision of ``like``."""
         key = (like.device, like.dtype)
-        if key not in self._copies:
+        if key not in self._plans:
             # What is made in inference mode could not be used where gradients are wanted later.
             with torch.inference_mode(False):
-                self._copies[key] = (
-                    self._bins.to(like.device),
-                    self._places.to(like.device),
-                    self._window.to(*key),
-                    self._dual.to(*key),
-                )
-        return self._copies[key]
+                self._plans[key] = Plan(self._layout, *key)
+        return self._plans[key]
 
 
 class Nsgt(_Frame):
@@ -256,7 +236,7 @@ class RaggedNsgt(_Frame):
         return self._inverse(coefficients, samples)
 
 
-def _layout(scale: Frequencies, rate: float, samples: int) -> tuple[Integers, Integers]:
+def _centres(scale: Frequencies, rate: float, samples: int) -> tuple[Integers, Integers]:
     """Return the centres and widths of all bands, in bins."""
     inner = scale[(scale > 0) & (scale < rate / 2)]
     if not inner.size or (np.diff(scale) <= 0).any():
@@ -273,8 +253,3 @@ def _round_up(widths: Integers) -> Integers:
     """Return the next powers of two, or one and a half times one."""
     power = 2 ** np.ceil(np.log2(widths)).astype(np.int64)
     return np.where(4 * widths <= 3 * power, 3 * power // 4, power)
-
-
-def _times(spectrum: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Multiply real and imaginary parts with the two columns of ``weights``."""
-    return torch.view_as_complex(torch.view_as_real(spectrum) * weights)

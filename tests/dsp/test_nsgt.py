@@ -22,6 +22,7 @@ SCALES = {
     "uneven": [50, 120, 300, 450, 1000, 1700, 4000, 9000],
     "one": [3000],
 }
+MIXIN = SCALES["bark"]
 GOLDEN = json.loads(golden_nsgt.FILE.read_text())
 PRECISIONS = [(torch.float32, 1e-5), (torch.float64, 1e-12)]
 
@@ -96,8 +97,11 @@ def test_coefficients_and_inverse_are_those_of_the_nsgt_library(name):
 
 
 @pytest.mark.parametrize("form", ["matrix", "ragged"])
-@pytest.mark.parametrize("samples", [4096, 4411, 1023])
-@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+@pytest.mark.parametrize(
+    ("scale", "samples"),
+    [(scale, samples) for scale in SCALES.values() for samples in (4096, 4411, 1023)]
+    + [(MIXIN, 44032)],
+)
 def test_every_coefficient_is_that_of_the_nsgt_library(scale, samples, form):
     try:
         library = library_frame(scale, 44100, samples, matrix=form == "matrix")
@@ -176,6 +180,25 @@ def test_the_transform_is_linear_and_a_batch_is_its_signals(form):
     torch.testing.assert_close(back, signals[..., :900])
 
 
+@pytest.mark.parametrize("form", [Nsgt, RaggedNsgt])
+def test_many_signals_at_once_are_each_on_its_own(form):
+    """They do not fit into a processor's cache, and are worked on in turn."""
+    nsgt = form(MIXIN)
+    signals = noise(24, 44032, dtype=torch.float32)
+    back = nsgt.inverse(nsgt.forward(signals))
+    torch.testing.assert_close(back, signals, atol=1e-5, rtol=0)
+    alone = nsgt.inverse(nsgt.forward(signals[20]))
+    torch.testing.assert_close(back[20], alone, atol=1e-6, rtol=0)
+
+
+def test_lower_precision_for_networks_is_not_for_the_transform():
+    nsgt = Nsgt(MIXIN)
+    signal = noise(44032, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = nsgt.inverse(nsgt.forward(signal))
+    assert torch.equal(inside, nsgt.inverse(nsgt.forward(signal)))
+
+
 def test_a_short_signal_goes_on_with_zeros():
     nsgt = Nsgt(bark(0, 22050, 24), samples=1500)
     signal = noise(700)
@@ -204,6 +227,47 @@ def test_gradients_are_those_of_finite_differences(form):
 
     gain = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(masked, (signal, gain))
+
+
+@pytest.mark.parametrize("form", [Nsgt, RaggedNsgt])
+def test_second_gradients_are_those_of_finite_differences(form):
+    nsgt = form([2000, 5000, 9000, 15000], samples=30)
+
+    def energies(signal):
+        coefficients = nsgt.forward(signal)
+        return [
+            group.abs().square() for group in ([coefficients] if form is Nsgt else coefficients)
+        ]
+
+    assert torch.autograd.gradgradcheck(energies, noise(30).requires_grad_())
+
+
+@pytest.mark.parametrize("form", [Nsgt, RaggedNsgt])
+def test_gradients_through_the_frame_of_mixin_are_its_adjoint(form):
+    """As the transform is linear, <T x, y> is <x, T* y>; the gradient of the left side is T* y."""
+    nsgt = form(MIXIN)
+    signal = noise(44032).requires_grad_()
+
+    def groups(coefficients):
+        return [coefficients] if form is Nsgt else coefficients
+
+    def inner(ones, others):
+        return sum(
+            torch.vdot(one.flatten(), other.flatten()).real
+            for one, other in zip(ones, others, strict=True)
+        )
+
+    made = groups(nsgt.forward(signal))
+    others = [torch.randn_like(group).requires_grad_() for group in made]
+    product = inner(made, others)
+    product.backward()
+    torch.testing.assert_close(torch.dot(signal.grad, signal), product)
+    for group, other in zip(made, others, strict=True):
+        torch.testing.assert_close(other.grad, group)
+    back = nsgt.inverse(others[0] if form is Nsgt else others)
+    direction = noise(44032)
+    gradients = torch.autograd.grad(torch.dot(back, direction), others)
+    torch.testing.assert_close(inner(gradients, others), torch.dot(back, direction))
 
 
 def test_a_transform_used_for_inference_can_be_trained_through():
