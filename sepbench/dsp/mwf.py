@@ -27,6 +27,8 @@ from sepbench.separator import BLOCK_GRID
 if TYPE_CHECKING:
     import torch
 
+    from sepbench.dsp.stft import Stft
+
 _WINDOW = 0.35
 """Seconds of a window, of which the nearest power of two in samples is taken."""
 
@@ -38,6 +40,9 @@ _AROUND = 5.0
 
 _STRETCH = 60.0
 """Seconds that are filtered at once, their surround apart."""
+
+_AT_ONCE = 24
+"""Frames that are transformed at once: what is made of them stays small."""
 
 _BAND = 128
 """Bins that are filtered at once: what is made of them stays in the cache."""
@@ -121,13 +126,30 @@ class MultichannelWiener:
         stretch = self._step * round(_STRETCH * self.rate / BLOCK_GRID)
         for first in range(0, frames, stretch):
             begin, end = max(first - self._margin, 0), min(first + stretch + self._margin, frames)
-            spectra = stft.forward(signals, begin, end)
-            for low in range(0, stft.bins, _BAND):
-                band = spectra[..., low : low + _BAND, :]
+            spectra = self._spectra(stft, signals, begin, end)
+            steps = spectra.view(*spectra.shape[:2], -1, self._step, stft.bins)
+            for band in steps.split(_BAND, dim=-1):
                 band[1:] = self._refined(band[0], band[1:], rest=rest)
-            wanted = spectra[1:, ..., first - begin : first - begin + stretch]
-            stft.add(refined, wanted, first)
+            for start in range(first, min(first + stretch, frames), _AT_ONCE):
+                stop = min(start + _AT_ONCE, first + stretch, frames)
+                stft.add(refined, spectra[1:, ..., start - begin : stop - begin, :].mT, start)
         return dict(zip(estimates, refined, strict=True))
+
+    def _spectra(self, stft: Stft, signals: torch.Tensor, begin: int, end: int) -> torch.Tensor:
+        """Return frames ``begin`` to ``end``, and as many of silence as complete a step.
+
+        Shape:
+            result: ``(signals, channels, frames, bins)``.
+        """
+        import torch
+
+        frames = end - begin + (begin - end) % self._step
+        shape = (*signals.shape[:-1], frames, stft.bins)
+        spectra = torch.zeros(shape, dtype=torch.complex64, device=signals.device)
+        for start in range(begin, end, _AT_ONCE):
+            stop = min(start + _AT_ONCE, end)
+            spectra[..., start - begin : stop - begin, :] = stft.forward(signals, start, stop).mT
+        return spectra
 
     def _refined(
         self, mixture: torch.Tensor, estimates: torch.Tensor, *, rest: bool
@@ -135,16 +157,16 @@ class MultichannelWiener:
         """Return the estimates of a band refined.
 
         Shape:
-            mixture: ``(channels, bins, frames)``; estimates and result: ``(stems, ...)`` of such.
+            mixture: ``(channels, steps, frames, bins)``; estimates and result: ``(stems, ...)`` of
+                such.
         """
         import torch
 
         from sepbench.dsp.linear import wiener
 
-        energy = mixture.abs().square().sum(0).clamp_min(_SILENCE)
+        energy = _energy(mixture).sum(0).clamp_min_(_SILENCE)
         # As loud frames say no more than quiet ones about a place, amplitudes count, not energies.
-        seen = mixture * energy.pow(-0.25)
-        covariance = seen[:, None] * seen.conj()
+        covariance = mixture[:, None] * (mixture.conj() * energy.rsqrt())
         refined = estimates
         if rest:
             refined = torch.cat([refined, (mixture - refined.sum(0))[None]])
@@ -154,7 +176,8 @@ class MultichannelWiener:
             shares /= shares.sum(0)
             places = [self._place(covariance * (share**_ALONE + _PRIOR)) for share in shares]
             refined = torch.stack(wiener(mixture, list(shares), places))
-        return torch.where(self._apart(covariance), refined[: len(estimates)], estimates)
+        refined, apart = refined[: len(estimates)], self._apart(covariance)
+        return refined if bool(apart.all()) else torch.where(apart, refined, estimates)
 
     def _apart(self, covariance: torch.Tensor) -> torch.Tensor:
         """Tell in which bins sounds come from several places in the seconds around.
@@ -163,23 +186,23 @@ class MultichannelWiener:
         of the trace, less that of the norm, is twice the sum of all products of two eigenvalues.
 
         Shape:
-            covariance: ``(channels, channels, bins, frames)``; result: ``(bins, frames)``.
+            covariance: ``(channels, channels, steps, frames, bins)``; result: ``(steps, 1, bins)``.
         """
         total = self._sum_around(covariance)
-        norm = total.abs().square().sum((0, 1))
+        norm = _energy(total).sum((0, 1))
         whole = total.diagonal(dim1=0, dim2=1).real.sum(-1).square()
         return whole - norm > 2 * _ONE_PLACE * whole
 
     def _place(self, covariance: torch.Tensor) -> torch.Tensor:
-        """Return the mean around each frame, of mean energy 1, with something from everywhere."""
+        """Return the mean around each step, of mean energy 1, with something from everywhere."""
         total = self._sum_around(covariance)
         energy = total.diagonal(dim1=0, dim2=1).real.mean(-1)
-        total /= energy.clamp_min(_SILENCE)
+        total *= energy.clamp_min_(_SILENCE).reciprocal_()
         total.diagonal(dim1=0, dim2=1).add_(_DIFFUSE)
         return total.div_(1 + _DIFFUSE)
 
     def _sum_around(self, values: torch.Tensor) -> torch.Tensor:
-        """Sum ``(..., frames)`` over the steps around, the same sum for all frames of a step.
+        """Sum ``(..., steps, frames, bins)`` over the steps around to ``(..., steps, 1, bins)``.
 
         Sums of twice as many steps are made of two; unlike differences of running sums they lose
         nothing beside what was loud before.
@@ -187,17 +210,19 @@ class MultichannelWiener:
         import torch
         from torch.nn import functional
 
-        frames, width = values.shape[-1], 2 * self._around + 1
-        padded = functional.pad(values, (0, -frames % self._step))
-        steps = padded.unfold(-1, self._step, self._step)
-        count = steps.shape[-2]
-        sums = reduce(torch.add, steps.unbind(-1))
-        sums = functional.pad(sums, (self._around, self._around))
-        total, covered, size = torch.zeros_like(sums[..., :count]), 0, 1
+        sums = reduce(torch.add, values.unbind(-2))
+        count, width = sums.shape[-2], 2 * self._around + 1
+        sums = functional.pad(sums, (0, 0, self._around, self._around))
+        total, covered, size = torch.zeros_like(sums[..., :count, :]), 0, 1
         while covered < width:
             if width & size:
-                total += sums[..., covered : covered + count]
+                total += sums[..., covered : covered + count, :]
                 covered += size
-            sums = sums[..., :-size] + sums[..., size:]
+            sums = sums[..., :-size, :] + sums[..., size:, :]
             size *= 2
-        return total.repeat_interleave(self._step, -1)[..., :frames]
+        return total.unsqueeze(-2)
+
+
+def _energy(values: torch.Tensor) -> torch.Tensor:
+    """Return ``|values|^2``, faster than by `torch.abs`, which minds numbers below 1e-19."""
+    return values.real.square() + values.imag.square()
