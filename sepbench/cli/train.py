@@ -113,7 +113,8 @@ def command(
     if resume:
         run.resume()
     parameters = sum(parameter.numel() for parameter in run.network.parameters())
-    say(f"{method}: {parameters:,} parameters, {cache.hours:.1f} hours of data")
+    tracks = ", ".join(f"{len(cache.split(s).tracks)} {s}" for s in ("train", "val", "test"))
+    say(f"{method}: {parameters:,} parameters, {cache.hours:.1f} hours of data ({tracks})")
     with counting() as bar:
         steps = plan.epochs * plan.steps_per_epoch
         done = run.epoch * plan.steps_per_epoch

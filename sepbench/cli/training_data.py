@@ -10,23 +10,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sepbench.cli.console import warn
 from sepbench.errors import SepbenchError
 from sepbench.training.cache import Cache, is_cache, open_cache, prepare
-from sepbench.training.material import Track, find_tracks, from_references
+from sepbench.training.material import Track, find_tracks, from_references, share_out
 
 if TYPE_CHECKING:
+    from sepbench.datasets import Dataset
     from sepbench.datasets import Track as DatasetTrack
+
+_LAYOUTS = ("musdb18-hq", "dsd100")
+"""Data sets that a folder is known to be, and so which of their songs are for what."""
 
 
 def tracks_of(data: Sequence[str]) -> list[Track]:
-    """Return the tracks of folders, and those of data sets but for their test songs."""
+    """Return the tracks of folders and data sets, some of which are kept from training."""
+    from sepbench.datasets import open_dataset
+
     tracks: list[Track] = []
     for where in data:
-        if Path(where).is_dir():
-            tracks += find_tracks(Path(where))
-        else:
-            tracks += _dataset_tracks(where)
-    return tracks
+        if not Path(where).is_dir():
+            tracks += _dataset_tracks(open_dataset(where))
+            continue
+        known = [open_dataset(name, Path(where)) for name in _LAYOUTS]
+        found = next((dataset for dataset in known if dataset.find_root()), None)
+        tracks += _dataset_tracks(found) if found else find_tracks(Path(where))
+    return share_out(tracks)
 
 
 def cache_of(data: Sequence[str], folder: Path, rate: int) -> Cache:
@@ -43,7 +52,9 @@ def cache_of(data: Sequence[str], folder: Path, rate: int) -> Cache:
     if prepared:
         cache = open_cache(Path(data[0]), verify=True)
     else:
-        cache, _ = prepare(tracks_of(data), folder, rate=rate)
+        cache, skipped = prepare(tracks_of(data), folder, rate=rate)
+        for line in skipped:
+            warn(f"skipped {line}")
     if cache.rate != rate:
         raise SepbenchError(
             f"{data[0]}: prepared at {cache.rate} Hz, but the config wants {rate} Hz; "
@@ -52,13 +63,9 @@ def cache_of(data: Sequence[str], folder: Path, rate: int) -> Cache:
     return cache
 
 
-def _dataset_tracks(name: str) -> list[Track]:
-    from sepbench.datasets import open_dataset
-
-    dataset = open_dataset(name)
-    found = [track for subset in ("train", "valid") for track in dataset.tracks(subset)]
-    if not found:
-        raise SepbenchError(f"data set {name} has no songs to train on")
+def _dataset_tracks(dataset: Dataset) -> list[Track]:
+    if not dataset.tracks("train"):
+        raise SepbenchError(f"data set {dataset.name} has no songs to train on")
 
     def load(track: DatasetTrack) -> tuple[dict[str, NDArray[np.float32]], int]:
         audio = track.load()
@@ -67,10 +74,10 @@ def _dataset_tracks(name: str) -> list[Track]:
     return [
         from_references(
             partial(load, track),
-            source=name,
+            source=dataset.name,
             name=track.name,
             stems=track.stems,
-            split="val" if track.subset == "valid" else "train",
+            split="val" if track.subset == "valid" else track.subset,
         )
-        for track in found
+        for track in dataset.tracks("all")
     ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -23,6 +24,20 @@ PARTS = ("vocals", "drums", "bass", "other", "accompaniment")
 Decoded = dict[str, list[NDArray[np.float32]]]
 """Mono clips by part, each ``(samples,)``, to be played one after the other."""
 _BACKING_FOLDERS = {"backings", "backgrounds", "accompaniments"}
+
+_SPLITS = {"train": "train", "valid": "val", "val": "val", "validation": "val", "test": "test"}
+"""Folders that say on which side what lies below them is."""
+
+_ALIASES = {
+    "vocal": "vocals",
+    "voice": "vocals",
+    "drum": "drums",
+    "percussion": "drums",
+    "percussive": "drums",
+    "harmonic": "other",
+    "others": "other",
+}
+"""What stems are called besides, in data made for other tools."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +92,13 @@ def find_tracks(root: Path) -> list[Track]:
     ========================================  ================================================
     ``split.csv`` with a column ``clip``      MIR-1K: backing left, voice right
     folders that hold stem files              songs (``split.csv`` may name song and split)
+    folders named by stem, two or more        songs, whose files have the same name in each
     the name ``voices``, or below it          voices alone
     ``backings`` or ``backgrounds``           backings without voice
     none of these                             a collection: its folders are read one by one
     ========================================  ================================================
 
+    Folders called ``train``, ``valid`` and ``test`` on the way say the split of what they hold.
     Raises `SepbenchError` where nothing is found.
     """
     if not root.is_dir():
@@ -95,22 +112,51 @@ def find_tracks(root: Path) -> list[Track]:
     return tracks
 
 
+def share_out(tracks: list[Track]) -> list[Track]:
+    """Return tracks of which some songs are kept from training, if none of them were.
+
+    Where no song is of split ``val``, a tenth of those with voice and accompaniment becomes so, one
+    at least; another tenth becomes ``test`` if there are none of that split either. The names of
+    songs decide which, not their order.
+    """
+    songs = [track for track in tracks if "vocals" in track.parts and len(track.parts) > 1]
+    told = {song.split for song in songs}
+    free = sorted((song for song in songs if song.split == "train"), key=_lot)
+    each = max(1, len(free) // 10)
+    kept: dict[Track, str] = {}
+    for split in ("val", "test"):
+        if told & {"val", split} or len(free) <= each:
+            continue
+        kept |= dict.fromkeys(free[:each], split)
+        del free[:each]
+    return [replace(track, split=kept.get(track, track.split)) for track in tracks]
+
+
+def _lot(track: Track) -> bytes:
+    return hashlib.sha256(track.name.encode()).digest()
+
+
 def _walk(folder: Path, root: Path) -> Iterator[Track]:
     source = str(folder.relative_to(root)) if folder != root else folder.name
     rows = _split_table(folder)
-    names = {part.lower() for part in (root.name, *folder.relative_to(root).parts)}
+    below = [part.lower() for part in folder.relative_to(root).parts]
+    names = {root.name.lower(), *below}
+    split = next((_SPLITS[part] for part in below if part in _SPLITS), "train")
+    is_alone = bool(names & {"voices", *_BACKING_FOLDERS})
     children = sorted(path for path in folder.iterdir() if path.is_dir())
     if rows and "clip" in rows[0]:
         yield from _mir1k(folder, source, rows)
     elif any(_stem_files(child) for child in children):
-        yield from _songs(children, source, rows)
+        yield from _songs(children, source, rows, split)
+    elif not is_alone and len(stems := _stem_folders(children)) > 1:
+        yield from _by_stem(stems, source, rows, split)
     elif children:
         for child in children:
             yield from _walk(child, root)
     elif "voices" in names:
-        yield from _alone(folder, source, "vocals")
+        yield from _alone(folder, source, "vocals", split)
     elif names & _BACKING_FOLDERS:
-        yield from _alone(folder, source, "accompaniment")
+        yield from _alone(folder, source, "accompaniment", split)
 
 
 def _mir1k(folder: Path, source: str, rows: list[dict[str, str]]) -> Iterator[Track]:
@@ -131,19 +177,36 @@ def _mir1k(folder: Path, source: str, rows: list[dict[str, str]]) -> Iterator[Tr
         )
 
 
-def _songs(folders: list[Path], source: str, rows: list[dict[str, str]]) -> Iterator[Track]:
-    splits = {row["song"]: row["split"] for row in rows if "song" in row}
+def _songs(
+    folders: list[Path], source: str, rows: list[dict[str, str]], split: str
+) -> Iterator[Track]:
+    splits = _told(rows)
     for folder in folders:
         files = _stem_files(folder)
         if files:
             parts = {name: [Clip(path)] for name, path in files.items()}
-            yield _track(source, folder.name, parts, splits.get(folder.name, "train"))
+            yield _track(source, folder.name, parts, splits.get(folder.name, split))
 
 
-def _alone(folder: Path, source: str, part: str) -> Iterator[Track]:
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in _AUDIO:
-            yield _track(source, path.stem, {part: [Clip(path)]})
+def _by_stem(
+    folders: dict[str, Path], source: str, rows: list[dict[str, str]], split: str
+) -> Iterator[Track]:
+    splits = _told(rows)
+    songs: dict[str, dict[str, list[Clip]]] = {}
+    for stem, folder in folders.items():
+        for path in _audio_files(folder):
+            songs.setdefault(path.stem, {})[stem] = [Clip(path)]
+    for name, parts in sorted(songs.items()):
+        yield _track(source, name, parts, splits.get(name, split))
+
+
+def _told(rows: list[dict[str, str]]) -> dict[str, str]:
+    return {row["song"]: row["split"] for row in rows if "song" in row}
+
+
+def _alone(folder: Path, source: str, part: str, split: str) -> Iterator[Track]:
+    for path in _audio_files(folder):
+        yield _track(source, path.stem, {part: [Clip(path)]}, split)
 
 
 def _track(source: str, name: str, clips: dict[str, list[Clip]], split: str = "train") -> Track:
@@ -163,12 +226,25 @@ def _mono(clip: Clip, rate: int) -> NDArray[np.float32]:
 
 
 def _stem_files(folder: Path) -> dict[str, Path]:
-    files = {
-        canonical(path.stem): path
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in _AUDIO
-    }
-    return {name: files[name] for name in STEMS if name in files and name in PARTS}
+    return _named({_part(path.stem): path for path in _audio_files(folder)})
+
+
+def _stem_folders(children: list[Path]) -> dict[str, Path]:
+    """Return those of the folders that are named by stem and hold audio."""
+    return _named({_part(child.name): child for child in children if any(_audio_files(child))})
+
+
+def _named(paths: Mapping[str, Path]) -> dict[str, Path]:
+    """Return the paths of known parts alone, in the order of `STEMS`."""
+    return {name: paths[name] for name in STEMS if name in paths and name in PARTS}
+
+
+def _part(name: str) -> str:
+    return _ALIASES.get(name.lower()) or canonical(name)
+
+
+def _audio_files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.iterdir()) if path.suffix.lower() in _AUDIO)
 
 
 def _split_table(folder: Path) -> list[dict[str, str]]:

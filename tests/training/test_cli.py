@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
 from sepbench.cli.main import main
+from sepbench.datasets.simulated import simulate
 from sepbench.training.weights import read_header
 
 CONFIG = """
@@ -21,6 +24,12 @@ CDAE = """
 model: {architecture: strided, rate: 8000, bands: 64, samples: 8192, frames: 512, widths: [2, 3],
         bottleneck: 4, dilations: [1]}
 examples: {seconds: 1.024}
+training: {epochs: 1, examples: 4, batch_size: 2, workers: 0}
+"""
+
+BLSTM = """
+model: {rate: 8000, n_fft: 128, hop: 32, hidden_size: 4, num_layers: 1}
+examples: {seconds: 1.0}
 training: {epochs: 1, examples: 4, batch_size: 2, workers: 0}
 """
 
@@ -94,10 +103,55 @@ def test_from_simulated_songs_to_stems_that_are_apart(tmp_path: Path) -> None:
     trained = run("train", "cdae", "-d", "simulated", "-c", config, "-o", out)
     assert trained.exit_code == 0, trained.output
     scores = json.loads((out / "scores.json").read_text())
-    assert set(scores) == {"train", "val"}  # test songs of data sets stay out of it
+    assert set(scores) == {"train", "val", "test"}
     for split in scores.values():
         assert split["simulated percussive"] > 1
         assert split["simulated harmonic"] > 1
+
+
+@pytest.mark.parametrize("layout", ["train/{song}/{stem}", "{song}/{stem}", "{stem}/{song}"])
+def test_songs_as_people_have_them_need_no_table_of_splits(layout: str, tmp_path: Path) -> None:
+    songs = tmp_path / "musdb"
+    names = [*(f"Song {number}" for number in range(3)), "Tested"]
+    for seed, name in enumerate(names):
+        stems = simulate((seed,), 4.0, rate=8000)
+        mixture = {"mixture": sum(stems.values())} if layout.startswith("train") else {}
+        for stem, samples in {**stems, **mixture}.items():
+            place = layout.replace("train", "test") if name == "Tested" else layout
+            file = songs / f"{place.format(song=name, stem=stem)}.wav"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(file, samples.T, 8000)
+    if layout.startswith("train"):  # a song without its drums is told of
+        (songs / "train" / "Lacking").mkdir()
+        shutil.copy(file, songs / "train" / "Lacking" / "vocals.wav")
+    config, out = tmp_path / "tiny.yaml", tmp_path / "run"
+    config.write_text(BLSTM)
+    trained = run("train", "blstm", "-d", songs, "-c", config, "-o", out)
+    assert trained.exit_code == 0, trained.output
+    assert "(2 train, 1 val, 1 test)" in trained.output
+    assert set(json.loads((out / "scores.json").read_text())) == {"train", "val", "test"}
+    assert (out / "curves.png").exists()
+    if layout.startswith("train"):
+        assert "Lacking" in trained.output
+        assert read_header(out / "weights.safetensors")["trained_on"] == ["musdb18-hq/train"]
+        assert _prepared(out, "test") == {"Tested"}
+
+
+def test_one_song_is_too_few(tmp_path: Path) -> None:
+    song = tmp_path / "songs" / "One"
+    song.mkdir(parents=True)
+    for stem, samples in simulate((1,), 2.0, rate=8000).items():
+        soundfile.write(song / f"{stem}.wav", samples.T, 8000)
+    config = tmp_path / "tiny.yaml"
+    config.write_text(BLSTM)
+    refused = run("train", "blstm", "-d", song.parent, "-c", config, "-o", tmp_path / "run")
+    assert refused.exit_code == 2
+    assert "needs two songs at least" in " ".join(refused.output.split())
+
+
+def _prepared(folder: Path, split: str) -> set[str]:
+    index = json.loads((folder / "data" / "index.json").read_text())
+    return {track["name"] for track in index["tracks"] if track["split"] == split}
 
 
 def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:

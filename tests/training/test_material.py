@@ -7,7 +7,7 @@ import pytest
 
 from sepbench.errors import SepbenchError
 from sepbench.training.cache import Cache, open_cache, prepare
-from sepbench.training.material import find_tracks
+from sepbench.training.material import Track, find_tracks, share_out
 
 
 def test_every_layout_of_a_collection_is_found(corpus: Path) -> None:
@@ -18,6 +18,56 @@ def test_every_layout_of_a_collection_is_found(corpus: Path) -> None:
     assert found["songs", "Third"][1] == "test"
     assert found["voices/soprano", "one"] == ({"vocals"}, "train")
     assert found["backgrounds/band", "one"] == ({"accompaniment"}, "train")
+
+
+def test_folders_named_by_stem_hold_the_parts_of_songs(tmp_path: Path) -> None:
+    for stem, songs in {"vocals": "ab", "drum": "ab", "Other": "a", "bass": "b"}.items():
+        for song in songs:
+            _write(tmp_path / "set" / stem / f"{song}.wav")
+    _write(tmp_path / "set" / "mix" / "a.wav")
+    found = {track.name: set(track.parts) for track in find_tracks(tmp_path)}
+    assert found == {"a": {"vocals", "drums", "other"}, "b": {"vocals", "drums", "bass"}}
+
+
+def test_voices_called_bass_stay_voices(tmp_path: Path) -> None:
+    for part in ("soprano", "bass", "other"):
+        _write(tmp_path / "voices" / part / "one.wav")
+    assert {track.parts for track in find_tracks(tmp_path)} == {("vocals",)}
+
+
+def test_folders_say_the_split_of_what_they_hold(tmp_path: Path) -> None:
+    for split in ("train", "valid", "test"):
+        _write(tmp_path / split / "foreground" / "vocals" / "song.wav")
+        _write(tmp_path / split / "foreground" / "drums" / "song.wav")
+        _write(tmp_path / "hq" / split / f"Song {split}" / "vocals.wav")
+        _write(tmp_path / "more" / split / "voices" / "one.wav")
+    splits = {track.source: track.split for track in find_tracks(tmp_path)}
+    assert splits["train/foreground"] == splits["hq/train"] == "train"
+    assert splits["valid/foreground"] == splits["hq/valid"] == "val"
+    assert splits["test/foreground"] == splits["hq/test"] == "test"
+    assert splits["more/test/voices"] == "test"
+
+
+def test_songs_of_no_split_are_shared_out_by_their_names() -> None:
+    songs = [_song(f"song {number}") for number in range(30)]
+    voices = [_song(f"voice {number}", "vocals") for number in range(30)]
+    shared = share_out([*songs, *voices])
+    assert [track.name for track in shared] == [track.name for track in [*songs, *voices]]
+    kept = {split: _names(shared, split) for split in ("val", "test")}
+    assert len(kept["val"]) == len(kept["test"]) == 3
+    assert not kept["val"] & kept["test"]
+    assert all(name.startswith("song") for name in kept["val"] | kept["test"])
+    assert _names(share_out([*voices, *reversed(songs)]), "val") == kept["val"]
+
+
+def test_splits_that_were_told_stay_as_they_are() -> None:
+    told = [_song("a"), _song("b"), _song("c"), _song("d", split="val")]
+    assert share_out(told) == told
+    tested = share_out([_song("a"), _song("b"), _song("c"), _song("d", split="test")])
+    assert _names(tested, "test") == {"d"}
+    assert len(_names(tested, "val")) == 1
+    assert _names(share_out([_song("a")]), "train") == {"a"}
+    assert {track.split for track in share_out([_song("a"), _song("b")])} == {"train", "val"}
 
 
 def test_a_folder_of_something_else_is_an_error(tmp_path: Path) -> None:
@@ -76,3 +126,16 @@ def test_damage_is_noticed(corpus: Path, tmp_path: Path) -> None:
         (tmp_path / "index.json").write_text(damage)
         with pytest.raises(SepbenchError, match="run 'sepbench prepare'"):
             open_cache(tmp_path)
+
+
+def _song(name: str, *parts: str, split: str = "train") -> Track:
+    return Track("songs", name, parts or ("vocals", "drums"), lambda rate: {}, split)
+
+
+def _names(tracks: list[Track], split: str) -> set[str]:
+    return {track.name for track in tracks if track.split == split}
+
+
+def _write(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
