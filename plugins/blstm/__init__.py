@@ -45,7 +45,7 @@ class BLSTM(LearnedMask):
         wiener: int = option(
             -1,
             "iterations of a filter that parts stems of stereo songs by where they sound from; "
-            "below 0: one, or none after weights that were not trained for the least error",
+            "0: none; below: one, or none after weights that were not trained for the least error",
             minimum=-1,
             maximum=5,
         )

@@ -128,7 +128,8 @@ class MultichannelWiener:
             begin, end = max(first - self._margin, 0), min(first + stretch + self._margin, frames)
             spectra = self._spectra(stft, signals, begin, end)
             steps = spectra.view(*spectra.shape[:2], -1, self._step, stft.bins)
-            for band in steps.split(_BAND, dim=-1):
+            for low in range(0, stft.bins, _BAND):
+                band = steps[..., low : low + _BAND]
                 band[1:] = self._refined(band[0], band[1:], rest=rest)
             for start in range(first, min(first + stretch, frames), _AT_ONCE):
                 stop = min(start + _AT_ONCE, first + stretch, frames)

@@ -153,6 +153,18 @@ def test_blocks_give_what_the_whole_song_gives() -> None:
     np.testing.assert_allclose(blocks, whole, atol=1e-6)
 
 
+def test_the_filter_is_off_unless_it_is_asked_for() -> None:
+    plain, filtered = (with_networks(Somewhere(), Share(0.5), **o) for o in ({}, {"wiener": 1}))
+    assert plain.context * 44_100 == plain.grid
+    assert filtered.context > plain.context + 5
+    song = noise(2, 44_100)
+    with torch.inference_mode():
+        before, after = (of.separate(song)["vocals"] for of in (plain, filtered))
+        same = filtered.separate(song[[0, 0]])["vocals"]
+        assert torch.equal(same, plain.separate(song[[0, 0]])["vocals"])
+    assert 1e-3 < (after - before).abs().max() < 1
+
+
 @pytest.mark.parametrize("samples", [1, 4097, 30_001])
 def test_any_length_comes_back_with_its_share(samples: int) -> None:
     song = noise(2, samples)
