@@ -61,8 +61,8 @@ def passages(
         chosen += [found[source][i] for i in sorted(order[:each])]
     if not chosen:
         raise SepbenchError(
-            f"no songs of split {split!r} with vocals and what accompanies them; training needs two "
-            "songs at least, of which one is kept to validate"
+            f"no songs of split {split!r} with vocals and what accompanies them; training needs "
+            "two songs at least, of which one is kept to validate"
         )
     return chosen
 
