@@ -49,7 +49,8 @@ class NusslExchange:
             reason = f"it has no {error}" if lacking else "its parts are of the wrong kind"
             reason = str(error) if type(error) is ValueError else reason
             raise SepbenchError(
-                f"{source}: not a mask inference network of nussl ({reason})"
+                f"{source}: not a mask inference network of nussl ({reason}); "
+                "give what its SeparationModel.save wrote"
             ) from None
         trained = _mapping(metadata.get("trainer.state_dict"))
         epochs = int(trained.get("epoch") or 0)

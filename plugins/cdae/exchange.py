@@ -37,10 +37,11 @@ class MixinExchange:
     def read(self, source: Path, out: Path) -> dict[str, Any]:
         """Write the tensors of a folder with the three models to the weight file ``out``.
 
-        Raises `SepbenchError` where a file is missing or holds another network.
+        Raises `SepbenchError` where there is no folder, a file is missing or holds another network.
         """
         from .model import CdaeTrainable
 
+        _check_folder(source)
         tensors: dict[str, torch.Tensor] = {}
         for stem, network in CdaeTrainable(MODEL).network().items():
             wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
@@ -63,6 +64,13 @@ class MixinExchange:
         return header
 
 
+def _check_folder(source: Path) -> None:
+    lacking = [name for name in _FILES.values() if not (source / name).is_file()]
+    if lacking:
+        what = f"no {lacking[0]} in it" if source.is_dir() else "no folder"
+        raise SepbenchError(f"{source}: {what}; give the folder with {', '.join(_FILES.values())}")
+
+
 def _tensors(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     """Return a model's tensors by the names and in the shapes ``wanted``, layer by layer.
 
@@ -76,8 +84,6 @@ def _tensors(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, tor
         raise SepbenchError(
             "reading MiXiN's models needs h5py: pip install 'sepbench[mixin]'"
         ) from None
-    if not path.is_file():
-        raise SepbenchError(f"{path}: no such file; MiXiN has {', '.join(_FILES.values())}")
     try:
         with h5py.File(path, "r") as file:
             found = list(_in_order(file))
@@ -89,7 +95,7 @@ def _tensors(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, tor
         own = type(error) is ValueError
         reason = " ".join(str(error).split()) if own else "damaged, or a file of another kind"
         raise SepbenchError(
-            f"{path}: not a Keras model of MiXiN's eight convolutions ({reason})"
+            f"{path}: not a Keras model of MiXiN's eight convolutions ({reason}); get it anew"
         ) from None
 
     tensors = [torch.from_numpy(array).permute(_order(range(array.ndim))) for array in arrays]

@@ -371,9 +371,11 @@ def test_what_is_no_model_of_mixin_is_one_line(published: Path, tmp_path: Path) 
     foreign = [(str(tmp_path / "secret"), 0, 48)]
     refused(replaced(shape=12, dtype="f4", external=foreign), "no numbers of its own")
     (tmp_path / "vocal.h5").write_bytes(b"not HDF5")
-    refused_now("not a Keras model")
+    refused_now("not a Keras model.*get it anew")
     (tmp_path / "vocal.h5").unlink()
-    refused_now("no such file")
+    for source, what in ((tmp_path, "no vocal.h5 in it"), (tmp_path / "harmonic.h5", "no folder")):
+        with pytest.raises(SepbenchError, match=f"{source}: {what}; give the folder"):
+            MixinExchange().read(source, tmp_path / "mixin.safetensors")
 
 
 def test_from_keras_models_to_published_stems_on_disk(published: Path, tmp_path: Path) -> None:
