@@ -56,7 +56,7 @@ class Cdae(Learned):
         wiener: int = option(
             -1,
             "iterations of a filter that parts stems of stereo songs by where they sound from; "
-            "0: none; below: one, or none with single_model or weights not trained for the least error",
+            "0: none; below: one, or none with single_model or weights not for the least error",
             minimum=-1,
             maximum=5,
         )

@@ -41,7 +41,7 @@ class MaskCnn(LearnedMask):
         wiener: int = option(
             -1,
             "iterations of a filter that parts stems of stereo songs by where they sound from; "
-            "0: none; below: one, or none after hard masks, a gate or weights not for the least error",
+            "0: none; below: one, or none after hard masks, a gate or weights for something else",
             minimum=-1,
             maximum=5,
         )
