@@ -4,9 +4,9 @@
 
 The 30 s of each song in which the voice is loudest are placed in three ways, at 44.1 kHz:
 ``narrow`` (all near the middle, in small rooms), ``panned`` (drums and others to the sides) and
-``wide`` (the others doubled, one to each side). The voice stands in the middle of a room, as loud as
-``benchmarks/learned.py`` makes it. Each way gives a row for each method and stem: the mean over
-songs of the SDR of the whole passage.
+``wide`` (the others doubled, one to each side). The voice stands in the middle of a room, as
+loud as ``benchmarks/learned.py`` makes it. Each way gives a row for each method and stem: the mean
+over songs of the SDR of the whole passage.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def pan(dry: Samples, place: float) -> Samples:
 
 
 def room(dry: Samples, seed: int, *, seconds: float, level: float) -> Samples:
-    """Return what a room adds that decays by 60 dB in so many seconds, at ``level`` dB over the stem."""
+    """Return what a room adds, ``level`` dB over the stem; it decays by 60 dB in ``seconds``."""
     time = np.arange(int(1.2 * seconds * RATE)) / RATE
     noise = np.random.default_rng(seed).standard_normal((2, len(time)))
     band = signal.butter(1, (200, 5000), "bandpass", fs=RATE)
