@@ -74,6 +74,8 @@ class BLSTMTrainable(MaskTrainable):
             )
         if self.channels not in (1, 2) or self.sources < 1:
             raise SepbenchError("blstm: num_audio_channels is 1 or 2, num_sources at least 1")
+        if not 0 <= float(self.arguments["dropout"]) < 1:
+            raise SepbenchError("blstm: dropout is at least 0 and less than 1")
         activation = self.arguments["activation"]
         wanted = [activation] if isinstance(activation, str) else list(activation)
         if not set(wanted) <= set(ACTIVATIONS):

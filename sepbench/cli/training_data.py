@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from sepbench.datasets import Dataset
     from sepbench.datasets import Track as DatasetTrack
 
-_LAYOUTS = ("musdb18-hq", "dsd100")
+_LAYOUTS = ("musdb18-hq", "musdb18", "musdb18-7s", "dsd100")
 """Data sets that a folder is known to be, and so which of their songs are for what."""
 
 
@@ -29,13 +30,22 @@ def tracks_of(data: Sequence[str]) -> list[Track]:
 
     tracks: list[Track] = []
     for where in data:
-        if not Path(where).is_dir():
-            tracks += _dataset_tracks(open_dataset(where))
-            continue
-        known = [open_dataset(name, Path(where)) for name in _LAYOUTS]
-        found = next((dataset for dataset in known if dataset.find_root()), None)
-        tracks += _dataset_tracks(found) if found else find_tracks(Path(where))
+        folder = Path(where)
+        dataset = _known(folder) if folder.is_dir() else open_dataset(where)
+        tracks += find_tracks(folder) if dataset is None else _dataset_tracks(dataset)
     return share_out(tracks)
+
+
+def _known(folder: Path) -> Dataset | None:
+    """Return the data set that a folder holds, none if it is no known one."""
+    from sepbench.datasets import open_dataset
+
+    for name in _LAYOUTS:
+        dataset = open_dataset(name, folder)
+        with suppress(SepbenchError):
+            if dataset.tracks("all"):  # of two that look alike one raises
+                return dataset
+    return None
 
 
 def cache_of(data: Sequence[str], folder: Path, rate: int) -> Cache:

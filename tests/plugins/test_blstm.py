@@ -445,6 +445,7 @@ def test_a_wrong_config_is_one_line() -> None:
         ({"num_features": 100}, "has 33 bins"),
         ({"num_audio_channels": 5}, "1 or 2"),
         ({"activation": "swish"}, "choose of"),
+        ({"dropout": 1.5}, "dropout is at least 0"),
     ):
         with pytest.raises(SepbenchError, match=words):
             small(**changes)
