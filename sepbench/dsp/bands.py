@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,6 +16,7 @@ from sepbench.dsp.fourier import Integers, Rows, Spectrum, ways, weigh
 Weights: TypeAlias = Literal["window", "dual"]
 
 _CACHE = 4_000_000  # bytes of coefficients that stay in a processor's cache, beside as much again
+_MANY = 1 << 30  # signals
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Plan:
             for name, w in layout.weights.items()
         }
         in_cache = max(1, _CACHE // (2 * dtype.itemsize * int(layout.lengths.sum())))
-        self._at_once = in_cache if device.type == "cpu" else sys.maxsize
+        self._at_once = in_cache if device.type == "cpu" else _MANY
 
     def analyse(self, signals: torch.Tensor, weights: Weights) -> tuple[torch.Tensor, ...]:
         """Return the coefficients ``(signals, bands, length)`` of ``(signals, samples)``."""

@@ -191,6 +191,18 @@ def test_many_signals_at_once_are_each_on_its_own(form):
     torch.testing.assert_close(back[20], alone, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("form", [Nsgt, RaggedNsgt])
+def test_other_devices_than_processors_make_the_same_shapes(form):
+    """Where nothing computes, what only processors can would fail."""
+    nsgt = form(MIXIN)
+    signals = torch.zeros(2, 3, 44032)
+    here, there = nsgt.forward(signals), nsgt.forward(signals.to("meta"))
+    for ours, theirs in zip(here, there, strict=True):
+        assert theirs.is_meta
+        assert theirs.shape == ours.shape
+    assert nsgt.inverse(there, 1000).shape == (2, 3, 1000)
+
+
 def test_lower_precision_for_networks_is_not_for_the_transform():
     nsgt = Nsgt(MIXIN)
     signal = noise(44032, dtype=torch.float32)
