@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sepbench.separator import BLOCK_GRID, option
-from sepbench.training.learned import Learned, extend
+from sepbench.training.learned import Learned
 
 if TYPE_CHECKING:
     import torch
@@ -125,12 +125,15 @@ class Cdae(Learned):
 
     def load(self, device: torch.device) -> None:
         """Read the weights, and lay out the transform for the band that is wanted."""
+        from sepbench.training.full_band import slope
+
         from .arranged import arrange
 
         super().load(device)
         self._hear = arrange(self._network)
         self._nsgt = self._model.widened(self._widening)
-        self._slope = self._model.slope().to(device)
+        self._places = self._model.places().to(device)
+        self._slope = slope(self._places)[:, None]
 
     def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the stems, each ``(channels, samples)``; channels are worked on one by one."""
@@ -176,12 +179,18 @@ class Cdae(Learned):
         magnitudes = self._heard(seen.float())
         if not self.options.single_model:
             masks = wiener(magnitudes, power=self.options.power)
-            return masks if self._widening == 1 else extend(masks, self._nsgt.bands)
+            return masks if self._widening == 1 else self._extended(masks, seen)
+        if self._widening == 1:
+            # Where nothing sounds there is no phase, whatever a network hears.
+            return (magnitudes / seen[:, None]).where(seen[:, None] > 0, 0)
         heard = magnitudes * self._widening
-        # Where nothing sounds there is no phase, whatever a network hears.
-        shares = (heard / seen[:, None]).where(seen[:, None] > 0, 0)
-        above = extend(heard / seen[:, None].clamp_min(1e-9), self._nsgt.bands)
-        return torch.cat([shares, above[:, :, self._model.bands :]], dim=-2)
+        return self._extended(heard / seen[:, None].clamp_min(1e-9), seen)
+
+    def _extended(self, shares: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        """Continue shares above the trained band, given what the mixture has in it."""
+        from sepbench.training.full_band import extend
+
+        return extend(shares, seen[:, None], self._places, self._nsgt.bands)
 
     def _heard(self, levels: torch.Tensor) -> torch.Tensor:
         """Return the magnitudes that the networks hear, at the scale of the trained rate.
@@ -194,7 +203,7 @@ class Cdae(Learned):
         heard: torch.Tensor = self._hear(levels)
         if self._widening > 1 or self.options.single_model:
             heard = heard.repeat_interleave(levels.shape[1] // heard.shape[2], dim=2)
-        return heard / self._slope if self._widening > 1 else heard
+        return heard
 
     def _exactly(self, chunks: torch.Tensor) -> torch.Tensor:
         """Return chunks in double precision where phases alone are taken from the mixture.

@@ -96,14 +96,9 @@ class CdaeTrainable(Trainable):
             frames=self.nsgt.frames,
         )
 
-    def slope(self) -> torch.Tensor:
-        """Return what resampling to the trained rate leaves of each band, ``(bands, 1)``.
-
-        Networks have never heard the highest bands at their full level: above 0.93 of half the rate
-        the resampler's filter falls off. This is its slope, by eye.
-        """
-        place = torch.from_numpy(self.nsgt.frequencies / (self.rate / 2))
-        return torch.exp(-(((place - 0.93).clamp_min(0) / 0.028) ** 2)).float()[:, None]
+    def places(self) -> torch.Tensor:
+        """Return the frequency of each band, ``(bands,)``; 1 is half the trained rate."""
+        return torch.from_numpy(self.nsgt.frequencies / (self.rate / 2)).float()
 
     def network(self, stems: Iterable[str] = STEMS) -> Autoencoders:
         """Build the networks of ``stems``."""

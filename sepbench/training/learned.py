@@ -237,12 +237,3 @@ class LearnedMask(Learned):
         places = 2 * torch.arange(bins) / own.n_fft
         seen = seen * slope(places)[:, None].to(seen.device)
         return extend(self.heard(seen), seen.abs(), places, spectrum.shape[-2])
-
-
-def extend(mask: torch.Tensor, bins: int) -> torch.Tensor:
-    """Continue a mask ``(..., rows, frames)`` to ``bins`` rows by the mean of its top ones."""
-    import torch
-
-    rows = mask.shape[-2]
-    top = mask[..., -max(1, rows // 16) :, :].mean(-2, keepdim=True)
-    return torch.cat([mask, top.expand(*mask.shape[:-2], bins - rows, -1)], dim=-2)

@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.training import weights
-from sepbench.training.learned import extend
 
 HEADER = {"method": "tiny", "model": {"rate": 8000}, "steps": 3}
 
@@ -116,15 +115,6 @@ def test_what_overflows_half_precision_is_not_written(tmp_path: Path) -> None:
 def test_the_digest_ignores_the_order_of_keys() -> None:
     assert weights.digest({"a": 1, "b": 2}) == weights.digest({"b": 2, "a": 1})
     assert weights.digest({"a": 1}) != weights.digest({"a": 2})
-
-
-def test_a_mask_goes_on_above_its_rows_as_its_top() -> None:
-    mask = torch.zeros(1, 32, 5)
-    mask[:, 30:] = torch.tensor([0.4, 0.6])[:, None]
-    wide = extend(mask, 100)
-    assert wide.shape == (1, 100, 5)
-    assert torch.equal(wide[:, :32], mask)
-    assert wide[:, 32:].eq(0.5).all()
 
 
 @pytest.mark.parametrize(
