@@ -171,8 +171,6 @@ class Cdae(Learned):
             levels: ``(chunks, bands, frames)``.
             result: ``(chunks, stems, rows, frames)``, each row for equally many bands.
         """
-        import torch
-
         from .masking import wiener
 
         seen = levels[:, : self._model.bands]

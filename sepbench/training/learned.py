@@ -57,6 +57,11 @@ class Learned(Separator):
         file = self.folder / "weights" / f"{chosen}.safetensors"
         if chosen not in self.shipped or not file.exists():
             names = ", ".join(sorted(self.shipped)) or "none"
+            if Path(chosen).suffix:
+                raise SepbenchError(
+                    f"method {self.name}: {chosen}: not a .safetensors file; "
+                    "'sepbench weights import' reads those of other programs"
+                )
             raise SepbenchError(
                 f"method {self.name}: no weights {chosen!r} are shipped, only {names}; "
                 f"train some with 'sepbench train {self.name}' and give the path of the file"
