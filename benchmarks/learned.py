@@ -45,7 +45,7 @@ def main() -> None:
     methods = registry.resolve_all(given.method)
     separators = {method.label: method.create() for method in methods}
     for separator in separators.values():
-        separator.load(torch.device("cpu"))
+        host.load(separator, torch.device("cpu"))
     scores: dict[str, dict[str, dict[str, list[float]]]] = {}
     for track in find_tracks(given.corpus):
         if track.split == "test" and (not given.source or track.source in given.source):

@@ -20,7 +20,7 @@ import torch
 from learned import clips, score
 from scipy import signal
 
-from sepbench import registry
+from sepbench import host, registry
 from sepbench.blocks import Samples
 from sepbench.training.material import find_tracks
 
@@ -39,7 +39,7 @@ def main() -> None:
     torch.set_num_threads(1)
     separators = {of.label: of.create() for of in registry.resolve_all(given.method)}
     for separator in separators.values():
-        separator.load(torch.device("cpu"))
+        host.load(separator, torch.device("cpu"))
     scores: dict[tuple[str, str, str], list[float]] = {}
     for track in find_tracks(given.corpus):
         if track.source != given.source or track.split not in (given.split or ("train", "val")):
