@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -111,11 +112,13 @@ def _prepare(
 ) -> tuple[Cache, list[str]]:
     entries, skipped = [], []
     known = {entry["file"]: entry for entry in before}
+    taken: set[str] = set()
     for track in tracks:
-        file = f"{track.source}/{track.name}.npy"
+        file = _free(f"{track.source}/{track.name}", taken)
+        taken.add(file)
         on_track(file)
-        entry = known.get(file)
-        if entry is None or not (folder / file).exists():
+        entry = known.get(file, {})
+        if entry.get("parts") != list(track.parts) or not (folder / file).exists():
             try:
                 array, cuts = _decode(track, rate)
             except SepbenchError as error:
@@ -139,6 +142,12 @@ def _prepare(
             _write_index(folder, rate, entries)
     _write_index(folder, rate, entries)
     return open_cache(folder), skipped
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return the file for a track, numbered where another of the same name came before."""
+    names = chain([name], (f"{name} ({number})" for number in count(2)))
+    return next(file for file in map("{}.npy".format, names) if file not in taken)
 
 
 def is_cache(folder: Path) -> bool:

@@ -24,6 +24,7 @@ PARTS = ("vocals", "drums", "bass", "other", "accompaniment")
 Decoded = dict[str, list[NDArray[np.float32]]]
 """Mono clips by part, each ``(samples,)``, to be played one after the other."""
 _BACKING_FOLDERS = {"backings", "backgrounds", "accompaniments"}
+_ALONE = {"voices", *_BACKING_FOLDERS}
 
 _SPLITS = {"train": "train", "valid": "val", "val": "val", "validation": "val", "test": "test"}
 """Folders that say on which side what lies below them is."""
@@ -95,14 +96,17 @@ def find_tracks(root: Path) -> list[Track]:
     folders named by stem, two or more        songs, whose files have the same name in each
     the name ``voices``, or below it          voices alone
     ``backings`` or ``backgrounds``           backings without voice
-    none of these                             a collection: its folders are read one by one
+    none of these                             a collection
     ========================================  ================================================
 
-    Folders called ``train``, ``valid`` and ``test`` on the way say the split of what they hold.
+    Folders beside songs and in collections are read one by one, in the same way. Those called
+    ``train``, ``valid`` and ``test`` on the way say the split of what they hold.
     Raises `SepbenchError` where nothing is found.
     """
     if not root.is_dir():
         raise SepbenchError(f"{root}: no such folder of training data")
+    if root.name in ("", ".."):  # What is found is called by the folder's name.
+        root = root.resolve()
     tracks = list(_walk(root, root))
     if not tracks:
         raise SepbenchError(
@@ -142,21 +146,22 @@ def _walk(folder: Path, root: Path) -> Iterator[Track]:
     below = [part.lower() for part in folder.relative_to(root).parts]
     names = {root.name.lower(), *below}
     split = next((_SPLITS[part] for part in below if part in _SPLITS), "train")
-    is_alone = bool(names & {"voices", *_BACKING_FOLDERS})
     children = sorted(path for path in folder.iterdir() if path.is_dir())
     if rows and "clip" in rows[0]:
         yield from _mir1k(folder, source, rows)
-    elif any(_stem_files(child) for child in children):
-        yield from _songs(children, source, rows, split)
-    elif not is_alone and len(stems := _stem_folders(children)) > 1:
+        return
+    read = [child for child in children if child.name.lower() not in _ALONE and _stem_files(child)]
+    yield from _songs(read, source, rows, split)
+    is_alone = bool(names & _ALONE)
+    if not read and not is_alone and len(stems := _stem_folders(children)) > 1:
         yield from _by_stem(stems, source, rows, split)
-    elif children:
-        for child in children:
+        read = list(stems.values())
+    for child in children:
+        if child not in read:
             yield from _walk(child, root)
-    elif "voices" in names:
-        yield from _alone(folder, source, "vocals", split)
-    elif names & _BACKING_FOLDERS:
-        yield from _alone(folder, source, "accompaniment", split)
+    if is_alone:
+        part = "vocals" if "voices" in names else "accompaniment"
+        yield from _alone(folder, source, part, split)
 
 
 def _mir1k(folder: Path, source: str, rows: list[dict[str, str]]) -> Iterator[Track]:
@@ -182,10 +187,8 @@ def _songs(
 ) -> Iterator[Track]:
     splits = _told(rows)
     for folder in folders:
-        files = _stem_files(folder)
-        if files:
-            parts = {name: [Clip(path)] for name, path in files.items()}
-            yield _track(source, folder.name, parts, splits.get(folder.name, split))
+        parts = {name: [Clip(path)] for name, path in _stem_files(folder).items()}
+        yield _track(source, folder.name, parts, splits.get(folder.name, split))
 
 
 def _by_stem(

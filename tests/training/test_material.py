@@ -35,6 +35,31 @@ def test_voices_called_bass_stay_voices(tmp_path: Path) -> None:
     assert {track.parts for track in find_tracks(tmp_path)} == {("vocals",)}
 
 
+def test_what_lies_beside_songs_is_found_too(tmp_path: Path) -> None:
+    for file in ("Song/vocals.wav", "Song/drums.wav", "voices/bass.wav", "voices/deep/two.wav"):
+        _write(tmp_path / file)
+    for file in ("backings/band.wav", "more/vocals/a.wav", "more/bass/a.wav", "more/voices/b.wav"):
+        _write(tmp_path / file)
+    assert {(track.name, track.parts) for track in find_tracks(tmp_path)} == {
+        ("Song", ("vocals", "drums")),
+        ("bass", ("vocals",)),
+        ("two", ("vocals",)),
+        ("band", ("accompaniment",)),
+        ("a", ("vocals", "bass")),
+        ("b", ("vocals",)),
+    }
+
+
+def test_a_folder_given_as_here_or_above_has_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in ("voices/one.wav", "voices/deep/two.wav"):
+        _write(tmp_path / file)
+    for place, way in (("voices", "."), ("voices/deep", "..")):
+        monkeypatch.chdir(tmp_path / place)
+        assert [track.source for track in find_tracks(Path(way))] == ["deep", "voices"]
+
+
 def test_folders_say_the_split_of_what_they_hold(tmp_path: Path) -> None:
     for split in ("train", "valid", "test"):
         _write(tmp_path / split / "foreground" / "vocals" / "song.wav")
@@ -98,6 +123,22 @@ def test_a_second_run_decodes_nothing(corpus: Path, tmp_path: Path) -> None:
     assert first.digest == second.digest
 
 
+def test_tracks_of_one_name_have_an_array_each(tmp_path: Path) -> None:
+    levels = [0.25, 0.5, 0.75]
+    tracks = [_even(level, "vocals") for level in levels]
+    for _ in range(2):
+        cache, _skipped = prepare(tracks, tmp_path, rate=8000)
+        read = [float(track.read("vocals", 0, 1)[0]) for track in cache.tracks]
+        assert read == pytest.approx(levels, abs=1e-3)
+    open_cache(tmp_path, verify=True)
+
+
+def test_a_song_with_other_parts_than_before_is_decoded_anew(tmp_path: Path) -> None:
+    prepare([_even(0.25, "vocals", "bass")], tmp_path, rate=8000)
+    cache, _ = prepare([_even(0.5, "vocals", "drums")], tmp_path, rate=8000)
+    assert cache.tracks[0].read("drums", 0, 1)[0] == pytest.approx(0.5, abs=1e-3)
+
+
 def test_what_cannot_be_decoded_is_skipped_with_its_reason(corpus: Path, tmp_path: Path) -> None:
     voices = tmp_path / "voices"
     voices.mkdir()
@@ -130,6 +171,11 @@ def test_damage_is_noticed(corpus: Path, tmp_path: Path) -> None:
 
 def _song(name: str, *parts: str, split: str = "train") -> Track:
     return Track("songs", name, parts or ("vocals", "drums"), lambda rate: {}, split)
+
+
+def _even(level: float, *parts: str) -> Track:
+    clip = np.full(800, level, np.float32)
+    return Track("songs", "one", parts, lambda rate: {part: [clip] for part in parts})
 
 
 def _names(tracks: list[Track], split: str) -> set[str]:
