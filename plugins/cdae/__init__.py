@@ -23,6 +23,9 @@ _AT_ONCE = {"cpu": 2}
 
 _STEMS = ("vocals", "percussive", "harmonic")
 
+_LONGEST = 15.0
+"""Seconds that blocks are multiples of at most, if that is not one chunk."""
+
 OVERLAP = 0.125
 """Share of a chunk that fades into the next, if the weights say nothing else."""
 
@@ -98,7 +101,10 @@ class Cdae(Learned):
     @property
     def grid(self) -> int:  # type: ignore[override]
         """Samples from one chunk to the next, or as many as the filter's steps go into as well."""
-        return math.lcm(self._hop, BLOCK_GRID) if self.filter.iterations else self._hop
+        both = math.lcm(self._hop, BLOCK_GRID) if self.filter.iterations else self._hop
+        # An overlap that no such number suits could make blocks of hours. The filter's steps then
+        # stand elsewhere in blocks than in the whole song, an error of some -40 dB.
+        return both if both <= _LONGEST * (self.sample_rate or 0) else self._hop
 
     @property
     def _hop(self) -> int:

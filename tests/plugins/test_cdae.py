@@ -218,6 +218,13 @@ def test_chunks_fade_unless_the_weights_or_the_user_say_otherwise(
         assert Cdae(Cdae.Options(weights=str(file), **options)).grid == step
 
 
+@pytest.mark.parametrize("overlap", [0.0, 0.1, 0.125, 0.3, 0.33, 0.5])
+def test_blocks_stay_blocks_whatever_the_overlap(overlap: float) -> None:
+    separator = Cdae(Cdae.Options(overlap=overlap))
+    assert separator.grid < 16 * separator.sample_rate
+    assert separator.grid % separator._hop == 0
+
+
 def test_silence_stays_silence(published: Path) -> None:
     for single_model in (False, True):
         stems = separate(loaded(published, single_model=single_model), torch.zeros(1, 50_000))
