@@ -24,7 +24,7 @@ _AT_ONCE = {"cpu": 2}
 _STEMS = ("vocals", "percussive", "harmonic")
 
 _LONGEST = 15.0
-"""Seconds that blocks are multiples of at most, if that is not one chunk."""
+"""Seconds that blocks are multiples of at most, if not of one chunk."""
 
 OVERLAP = 0.125
 """Share of a chunk that fades into the next, if the weights say nothing else."""
@@ -74,7 +74,7 @@ class Cdae(Learned):
         )
         overlap: float = option(
             -1.0,
-            "share of a chunk that fades into the next; 0: chunks side by side; "
+            "share of a chunk that fades into the next, or near it; 0: chunks side by side; "
             "below: as the weights have it, an eighth, or 0 for MiXiN's",
             minimum=-1.0,
             maximum=0.5,
@@ -101,10 +101,10 @@ class Cdae(Learned):
     @property
     def grid(self) -> int:  # type: ignore[override]
         """Samples from one chunk to the next, or as many as the filter's steps go into as well."""
-        both = math.lcm(self._hop, BLOCK_GRID) if self.filter.iterations else self._hop
-        # An overlap that no such number suits could make blocks of hours. The filter's steps then
-        # stand elsewhere in blocks than in the whole song, an error of some -40 dB.
-        return both if both <= _LONGEST * (self.sample_rate or 0) else self._hop
+        # Weights may have chunks of a size that nothing suits. In blocks the filter's steps then
+        # stand elsewhere than in the whole song: better than no blocks at all.
+        both = math.lcm(self._hop, BLOCK_GRID)
+        return both if self.filter.iterations and self._suits(self._hop) else self._hop
 
     @property
     def _hop(self) -> int:
@@ -112,7 +112,16 @@ class Cdae(Learned):
         overlap = self.options.overlap
         if overlap < 0:
             overlap = float(self.header["model"].get("overlap", OVERLAP))
-        return self._size - int(overlap * self._size)
+        hop = self._size - int(overlap * self._size)
+        if self._suits(hop):
+            return hop
+        # A few samples more or less in each overlap, or there would be blocks of hours.
+        step = math.gcd(self._size, BLOCK_GRID // 2)
+        return step * max(1, round(hop / step))
+
+    def _suits(self, hop: int) -> bool:
+        """Tell whether blocks that the filter's steps go into as well stay short."""
+        return math.lcm(hop, BLOCK_GRID) <= _LONGEST * (self.sample_rate or 0)
 
     @property
     def context(self) -> float:  # type: ignore[override]

@@ -66,6 +66,30 @@ def test_the_new_separator_keeps_the_middle_and_leaves_the_sides(
     assert wide[:, 4096:-4096].abs().max() < 1e-3
 
 
+def test_a_new_network_parts_stereo_songs_by_place_unless_told_not_to(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from sepbench import host, registry
+    from sepbench.testing.sounds import song
+    from sepbench.testing.subject import untrained_weights
+
+    run("plugin", "new", "placed", "--kind", "network", "--out", "here")
+    monkeypatch.syspath_prepend("here")
+    from sepbench_placed import Placed  # type: ignore[import-not-found]
+
+    file, cpu = str(untrained_weights(Placed, empty_folder)), torch.device("cpu")
+    made = []
+    for wiener in (-1, 0, 1):
+        separator = registry.variant(Placed, {"weights": file, "wiener": wiener}).create()
+        host.load(separator, cpu)
+        mixture = song(samples=48_000, rate=48_000, channels=2, seed=0).mixture
+        made.append(separator.separate(mixture)["vocals"])
+    assert torch.equal(made[0], made[2])
+    assert not torch.allclose(made[0], made[1], atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -220,9 +220,11 @@ def test_chunks_fade_unless_the_weights_or_the_user_say_otherwise(
 
 @pytest.mark.parametrize("overlap", [0.0, 0.1, 0.125, 0.3, 0.33, 0.5])
 def test_blocks_stay_blocks_whatever_the_overlap(overlap: float) -> None:
-    separator = Cdae(Cdae.Options(overlap=overlap))
-    assert separator.grid < 16 * separator.sample_rate
-    assert separator.grid % separator._hop == 0
+    for full_band in (True, False):
+        separator = Cdae(Cdae.Options(overlap=overlap, full_band=full_band))
+        assert separator.grid < 16 * separator.sample_rate
+        assert separator.grid % BLOCK_GRID == 0
+        assert 1 - separator._hop / separator._size == pytest.approx(overlap, abs=1 / 32)
 
 
 def test_silence_stays_silence(published: Path) -> None:
