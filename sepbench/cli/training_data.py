@@ -26,14 +26,24 @@ _LAYOUTS = ("musdb18-hq", "musdb18", "musdb18-7s", "dsd100")
 
 def tracks_of(data: Sequence[str]) -> list[Track]:
     """Return the tracks of folders and data sets, some of which are kept from training."""
-    from sepbench.datasets import open_dataset
-
     tracks: list[Track] = []
     for where in data:
         folder = Path(where)
-        dataset = _known(folder) if folder.is_dir() else open_dataset(where)
+        dataset = _known(folder) if folder.is_dir() else _named(where)
         tracks += find_tracks(folder) if dataset is None else _dataset_tracks(dataset)
     return share_out(tracks)
+
+
+def _named(name: str) -> Dataset:
+    """Return the data set of a name; raise for one that is for tests alone."""
+    from sepbench.datasets import open_dataset
+
+    dataset = open_dataset(name)
+    if not dataset.tracks("train"):
+        raise SepbenchError(
+            f"data set {dataset.name} has no songs to train on; see 'sepbench data' for others"
+        )
+    return dataset
 
 
 def _known(folder: Path) -> Dataset | None:
@@ -74,9 +84,6 @@ def cache_of(data: Sequence[str], folder: Path, rate: int) -> Cache:
 
 
 def _dataset_tracks(dataset: Dataset) -> list[Track]:
-    if not dataset.tracks("train"):
-        raise SepbenchError(f"data set {dataset.name} has no songs to train on")
-
     def load(track: DatasetTrack) -> tuple[dict[str, NDArray[np.float32]], int]:
         audio = track.load()
         return audio.references, audio.rate

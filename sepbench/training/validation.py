@@ -113,7 +113,7 @@ def _cut(track: Prepared, samples: int, stems: tuple[str, ...]) -> Iterator[Pass
     for start in range(0, track.samples - samples + 1, samples):
         passage = {name: stem[start : start + samples].copy() for name, stem in whole.items()}
         tenths = np.square(passage["vocals"][: samples // 1600 * 1600].reshape(-1, 1600)).mean(1)
-        if (tenths > 0.01 * loud**2).mean() >= _ACTIVE:
+        if tenths.size and (tenths > 0.01 * loud**2).mean() >= _ACTIVE:
             yield Passage(
                 track.source, {name: torch.from_numpy(stem) for name, stem in passage.items()}
             )

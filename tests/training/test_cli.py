@@ -41,7 +41,7 @@ training: {epochs: 1, examples: 60, batch_size: 2, learning_rate: 0.003, average
 """
 
 
-def run(*arguments: str | Path) -> Result:
+def run(*arguments: str | Path | int) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
@@ -135,6 +135,23 @@ def test_songs_as_people_have_them_need_no_table_of_splits(layout: str, tmp_path
         assert "Lacking" in trained.output
         assert read_header(out / "weights.safetensors")["trained_on"] == ["musdb18-hq/train"]
         assert _prepared(out, "test") == {"Tested"}
+
+
+def test_songs_for_tests_alone_may_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    for side, names in {"train": ("One", "Two"), "test": ("Three",)}.items():
+        for seed, name in enumerate(names):
+            stems = simulate((seed,), 1.0, rate=8000)
+            song = tmp_path / side / side / name
+            song.mkdir(parents=True)
+            for stem, samples in {**stems, "mixture": sum(stems.values())}.items():
+                soundfile.write(song / f"{stem}.wav", samples.T, 8000)
+    out = tmp_path / "prepared"
+    prepared = run("prepare", tmp_path / "train", tmp_path / "test", "-o", out, "--rate", 8000)
+    assert prepared.exit_code == 0, prepared.output
+    index = json.loads((out / "index.json").read_text())
+    assert sorted(track["split"] for track in index["tracks"]) == ["test", "train", "val"]
+    named = run("prepare", "excerpt", "-o", tmp_path / "none")
+    assert "data set excerpt has no songs to train on" in named.output
 
 
 def test_one_song_is_too_few(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import torch
 
 from sepbench.errors import SepbenchError
 from sepbench.training import treatment
-from sepbench.training.cache import Cache
+from sepbench.training.cache import Cache, prepare
 from sepbench.training.examples import Examples, Recipe
+from sepbench.training.material import Track
 from sepbench.training.stem_examples import STEMS, StemExamples, examples_of
 from sepbench.training.validation import passages
 
@@ -91,3 +93,12 @@ def test_passages_hold_the_stems_that_are_known(cache: Cache) -> None:
     assert stems == {"mir1k": {"vocals", "accompaniment"}, "songs": set(STEMS)}
     trained = passages(cache, stems=STEMS, split="train", seconds=1.0, songs=1)
     assert {passage.source for passage in trained} == {"mir1k", "songs"}
+
+
+def test_a_song_of_a_moment_makes_no_passage(tmp_path: Path) -> None:
+    clip = np.full(400, 0.25, np.float32)
+    parts = {"vocals": [clip], "drums": [clip]}
+    song = Track("songs", "short", tuple(parts), lambda rate: parts, "val")
+    short, _ = prepare([song], tmp_path, rate=8000)
+    with pytest.raises(SepbenchError, match="no songs of split 'val'"):
+        passages(short)
