@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sepbench.errors import SepbenchError
-from sepbench.separator import Requirement, Separator, Weights
+from sepbench.separator import BLOCK_GRID, Requirement, Separator, Weights
 from sepbench.training import weights
 
 if TYPE_CHECKING:
@@ -194,6 +195,13 @@ class LearnedMask(Learned):
 
     stems = ("vocals", "accompaniment")
     _model: MaskTrainable
+
+    @property
+    def grid(self) -> int:  # type: ignore[override]
+        """Multiples of the host's own that whole hops go into, where the weights say ``hop``."""
+        hop = self.header["model"].get("hop")  # Asked for before there is a network.
+        is_told = isinstance(hop, int) and hop > 0
+        return math.lcm(BLOCK_GRID, hop * self._widening) if is_told else BLOCK_GRID
 
     def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the masked mixture for each stem, ``(channels, samples)``."""

@@ -101,6 +101,18 @@ def test_blocks_are_the_whole_song(
     assert np.abs(made(separator, song)["vocals"] - whole).max() < 1e-6
 
 
+def test_blocks_are_the_whole_song_where_hops_do_not_divide_the_grid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = small_network(tmp_path / "odd.safetensors", {"hop": 20})
+    separator = loaded(UNet, weights=str(file), full_band=False)
+    assert UNet(separator.options).grid == separator.grid
+    song = noise(2, 40 * RATE)
+    whole = made(separator, song)["vocals"]
+    monkeypatch.setattr("sepbench.blocks.BLOCK_SECONDS", 1.0)
+    assert np.abs(made(separator, song)["vocals"] - whole).max() < 1e-6
+
+
 def test_the_same_song_gives_the_same_stems(small: Path) -> None:
     song = noise(2, 2 * RATE)
     once, again = (made(loaded(UNet, weights=str(small)), song) for _ in range(2))
