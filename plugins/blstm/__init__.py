@@ -31,7 +31,7 @@ class BLSTM(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.blstm.model:BLSTMTrainable"
     shipped = MappingProxyType(
-        {"default": "9bbfa892e8f28b14ac39e1864eb7976c878bcf98c4578f6deb20f11e619f6307"}
+        {"default": "35da216f44f3d4a888513dcf3ed3b7c1271609ee34ec6dcb27ee0845b83f9b21"}
     )
 
     @dataclass(frozen=True)
