@@ -27,7 +27,7 @@ class MaskCnn(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.mask_cnn.model:MaskCnnTrainable"
     shipped = MappingProxyType(
-        {"default": "e80b0c6958d8607ccd25e8e6610b2256dbfa2a1245201ba7a85c2c7e08be5675"}
+        {"default": "ffd98ae8556959d5143c344bb2ed64d6b4e3e2236c4b058979cf7f60edb3c58d"}
     )
 
     @dataclass(frozen=True)
