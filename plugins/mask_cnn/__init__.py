@@ -27,7 +27,7 @@ class MaskCnn(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.mask_cnn.model:MaskCnnTrainable"
     shipped = MappingProxyType(
-        {"default": "ffd98ae8556959d5143c344bb2ed64d6b4e3e2236c4b058979cf7f60edb3c58d"}
+        {"default": "096fecb9e96666764725efdc2af89dc56f1b63dc07fdc6eb9eaf692d18658215"}
     )
 
     @dataclass(frozen=True)
