@@ -39,27 +39,30 @@ class Chosen:
 
 _DEMUCS = "published at 9.00 dB SDR over all stems of MUSDB18-HQ"
 _UMXL = "Open-Unmix with the most training, on songs of its authors"
+_INCLUDED = "the best of the included on test clips"
 _IN_NOISE = "a voice in noise as loud comes out at {} dB SDR"
 
 PRESETS: dict[str, tuple[Choice, ...]] = {
     "acapella": (
         Choice("demucs[model=htdemucs_ft]", "vocals", _DEMUCS),
         Choice("open-unmix[model=umxl]", "vocals", _UMXL),
+        Choice("ensemble[unet+cdae]", "vocals", _INCLUDED, score=3.92),
         Choice("spleeter", "vocals", score=3.63),
-        Choice("unet", "vocals", "the best of the included on test clips", score=3.00),
+        Choice("unet", "vocals", score=3.06),
         Choice("repet-sim", "vocals", score=2.11),
     ),
     "karaoke": (
         Choice("demucs[model=htdemucs_ft]", "accompaniment", _DEMUCS),
         Choice("open-unmix[model=umxl]", "accompaniment", _UMXL),
         Choice("spleeter", "accompaniment", score=11.75),
-        Choice("unet", "accompaniment", score=10.69),
+        Choice("ensemble[unet+cdae]", "accompaniment", _INCLUDED, score=11.02),
+        Choice("unet", "accompaniment", score=10.79),
         Choice("repet-sim", "accompaniment", score=8.23),
     ),
     "drums": (
         Choice("demucs[model=htdemucs_ft]", "drums", _DEMUCS),
         Choice("open-unmix[model=umxl]", "drums", _UMXL),
-        Choice("cdae", "percussive", score=7.21),
+        Choice("cdae", "percussive", score=7.48),
         Choice("hpss", "percussive", score=2.36),
     ),
     # Measured by benchmarks/denoise.py, in noise of four kinds.

@@ -39,7 +39,7 @@ class Ensemble(EnsembleSeparator):
         """What can be tuned."""
 
         methods: str = option(
-            "unet+mask-cnn",
+            "unet+cdae",
             "methods joined by +, as in 2*unet+repet-sim[recipe=librosa]",
             unnamed=True,
         )
