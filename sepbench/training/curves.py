@@ -22,11 +22,12 @@ def draw_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], file: Path
         2, len(histories), sharex="col", sharey="row", squeeze=False, height_ratios=(2, 1)
     )
     for (name, history), (upper, lower) in zip(histories.items(), panels.T, strict=True):
+        marker = "." if len(history) < 100 else ""
         minutes = list(accumulate(epoch["seconds"] / 60 for epoch in history))
         for key in sorted(set(history[0]) - _NO_SCORES):
             values = [epoch[key] for epoch in history]
-            upper.plot(minutes, values, marker=".", lw=2 if key == "mean" else 1, label=key)
-        lower.plot(minutes, [epoch["loss"] for epoch in history], marker=".", color="black")
+            upper.plot(minutes, values, marker=marker, lw=2 if key == "mean" else 1, label=key)
+        lower.plot(minutes, [epoch["loss"] for epoch in history], marker=marker, color="black")
         upper.set_title(name)
         upper.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
         lower.set_xlabel("minutes on the clock")
