@@ -27,6 +27,10 @@ _FULL_BAND = 44_100
 """Hz; a separator in full band works at the first multiple of its trained rate from here on."""
 
 
+_AT_ONCE = 256
+"""Frames of a full-band spectrum at one time."""
+
+
 class Learned(Separator):
     """A separator with trained weights.
 
@@ -204,13 +208,24 @@ class LearnedMask(Learned):
         return math.lcm(BLOCK_GRID, hop * self._widening) if is_told else BLOCK_GRID
 
     def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Return the masked mixture for each stem, ``(channels, samples)``."""
-        stft = self._stft()
-        spectrum = stft.forward(mixture)
-        return {
-            stem: stft.inverse(spectrum * share, mixture.shape[-1])
-            for stem, share in self.shares(self._mask(spectrum)).items()
-        }
+        """Return the masked mixture for each stem, ``(channels, samples)``.
+
+        Only what the network hears and says of it is there for the whole song at one time; the
+        wider spectrum is made, masked and taken back some seconds at a time.
+        """
+        import torch
+
+        stft, samples = self._stft(), mixture.shape[-1]
+        seen = self._seen(stft, mixture)
+        mask = self.heard(seen)
+        made: dict[str, torch.Tensor] = {}
+        for first, last in stft.blocks(samples, _AT_ONCE):
+            spectrum = stft.forward(mixture, first, last)
+            part = self._extended(mask[..., first:last], seen[..., first:last], stft.bins)
+            for stem, share in self.shares(part).items():
+                signal = made.setdefault(stem, torch.zeros_like(mixture))
+                stft.add(signal, spectrum * share, first)
+        return made
 
     def shares(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return each stem's mask, given that of the voice."""
@@ -236,17 +251,34 @@ class LearnedMask(Learned):
         factor = self._widening
         return replace(own, n_fft=own.n_fft * factor, hop=own.hop * factor)
 
-    def _mask(self, spectrum: torch.Tensor) -> torch.Tensor:
-        """Return the mask for all bins of `_stft`."""
+    def _seen(self, stft: Stft, mixture: torch.Tensor) -> torch.Tensor:
+        """Return the bins and the scale of training, ``(channels, bins, frames)``."""
         import torch
+
+        from sepbench.training.full_band import slope
+
+        samples, bins = mixture.shape[-1], self._model.bins
+        shape = (*mixture.shape[:-1], stft.frames(samples), bins)
+        seen = torch.empty(shape, dtype=mixture.dtype.to_complex(), device=mixture.device)
+        for first, last in stft.blocks(samples, _AT_ONCE):
+            spectrum = stft.forward(mixture, first, last)[..., :bins, :]
+            seen[..., first:last, :] = spectrum.mT / self._widening
+        if self._widening > 1:
+            seen *= slope(self._places()).to(seen.device)
+        return seen.mT
+
+    def _places(self) -> torch.Tensor:
+        """Return the frequency of each bin that is seen; 1 is half the trained rate."""
+        import torch
+
+        return 2 * torch.arange(self._model.bins) / self._model.stft.n_fft
+
+    def _extended(self, mask: torch.Tensor, seen: torch.Tensor, rows: int) -> torch.Tensor:
+        """Return a mask for all ``rows`` bins, given that of those that are seen."""
         from torch.nn import functional
 
-        from sepbench.training.full_band import extend, slope
+        from sepbench.training.full_band import extend
 
-        own, bins = self._model.stft, self._model.bins
-        seen = spectrum[..., :bins, :] / self._widening
         if self._widening == 1:
-            return functional.pad(self.heard(seen), (0, 0, 0, own.bins - bins))
-        places = 2 * torch.arange(bins) / own.n_fft
-        seen = seen * slope(places)[:, None].to(seen.device)
-        return extend(self.heard(seen), seen.abs(), places, spectrum.shape[-2])
+            return functional.pad(mask, (0, 0, 0, rows - self._model.bins))
+        return extend(mask, seen.abs(), self._places(), rows)
