@@ -11,7 +11,7 @@ import torch
 
 from sepbench import host
 from sepbench.stems import with_sums
-from sepbench.training import weights
+from sepbench.training import learned, weights
 from sepbench.training.learned import Learned
 from sepbench_plugins.blstm import BLSTM
 from sepbench_plugins.cdae import Cdae
@@ -133,3 +133,16 @@ def test_without_the_filter_no_more_surround_is_asked_for(small: Path) -> None:
     plain, filtered = (UNet(UNet.Options(weights=str(small), wiener=n)) for n in (0, 1))
     assert plain.context == 0.5
     assert filtered.context == pytest.approx(0.5 + filtered.filter.reach)
+
+
+@pytest.mark.parametrize("full_band", [True, False], ids=["full band", "trained band"])
+def test_a_song_masked_a_few_frames_at_a_time_is_that_masked_whole(
+    small: Path, full_band: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    separator = loaded(UNet, weights=str(small), full_band=full_band, wiener=0)
+    mixture = torch.from_numpy(noise(2, 5000))
+    whole = separator.estimates(mixture)["vocals"]
+    monkeypatch.setattr(learned, "_AT_ONCE", 7)
+    parts = separator.estimates(mixture)["vocals"]
+    torch.testing.assert_close(parts, whole, rtol=0, atol=1e-6)
+    assert whole.square().mean() > 1e-5
