@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -107,7 +108,8 @@ class Run:
     ) -> None:
         """Train from where the run stands to the last epoch of the plan.
 
-        Stopped at any moment, the run goes on from the last whole epoch.
+        Stopped at any moment, the run goes on from the last whole epoch. Raises `SepbenchError` as
+        soon as the loss is no number.
         """
         make_folder(self.folder)
         with SummaryWriter(str(self.folder / "logs"), purge_step=self.epoch) as log:
@@ -134,13 +136,19 @@ class Run:
                 on_epoch(Epoch(self.epoch, loss, scores, seconds, waiting, is_best))
 
     def resume(self) -> None:
-        """Take up the run where ``last.pt`` left it."""
+        """Take up the run where ``last.pt`` left it.
+
+        Raises `SepbenchError` where its network or its songs are others.
+        """
         path = self.folder / "last.pt"
         state = checkpoint.load(path, self.device)
         if state["model"] != self.trainable.model:
             raise SepbenchError(
                 f"{path}: its network is another than the config's; use a new --out"
             )
+        before, now = (config.get("data_sha256") for config in (state["config"], self.config))
+        if before != now:
+            raise SepbenchError(f"{path}: its songs are others; give the same data or a new --out")
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -169,7 +177,13 @@ class Run:
         with _seeded(hash((plan.seed, self.epoch)) & 0xFFFFFFFF):
             for step, stems in enumerate(loader, first):
                 waited += time.monotonic() - asked
-                loss = self.step(stems, plan.learning_rate * factor(step, steps))
+                rate = plan.learning_rate * factor(step, steps)
+                loss = self.step(stems, rate)
+                if not math.isfinite(loss):
+                    raise SepbenchError(
+                        f"{self.folder}: the loss is no number from step {step + 1} on; "
+                        "take a lower --learning-rate"
+                    )
                 total += loss
                 on_step(step, loss)
                 asked = time.monotonic()

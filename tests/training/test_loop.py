@@ -60,6 +60,23 @@ def examples(cache: Cache) -> Examples:
     return Examples(cache.split("train"), Recipe(seconds=0.5), seed=0, count=1000)
 
 
+def test_a_run_goes_on_with_its_own_songs_alone(cache: Cache, tmp_path: Path) -> None:
+    ours = Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "ours"})
+    ours.train(examples(cache), passages(cache, seconds=1.0, each=1))
+    Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "ours"}).resume()
+    with pytest.raises(SepbenchError, match="songs are others; give the same data"):
+        Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "theirs"}).resume()
+
+
+def test_a_run_that_diverges_stops_at_once(cache: Cache, tmp_path: Path) -> None:
+    diverging = run(tmp_path, Plan(epochs=3, examples=8, batch_size=4, workers=0))
+    with torch.no_grad():
+        next(diverging.network.parameters()).fill_(float("nan"))
+    with pytest.raises(SepbenchError, match="no number from step 1 on; take a lower"):
+        diverging.train(examples(cache), passages(cache, seconds=1.0, each=1))
+    assert not (tmp_path / "last.pt").exists()
+
+
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(cache: Cache, tmp_path: Path) -> None:
     chosen = passages(cache, seconds=1.0, each=1)
     whole = run(tmp_path / "whole")
