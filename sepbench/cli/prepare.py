@@ -27,11 +27,12 @@ def command(data: tuple[str, ...], out: Path, rate: int) -> None:
     sepbench prepare corpus/ -o prepared/
     sepbench prepare musdb18 voices/ backings/ -o prepared/ --rate 22050
 
-    A folder holds stems of songs in one folder a song or one a stem, or a collection; in folders
-    called 'voices' and 'backings' every file is a voice or a backing. A NAME is that of a data set
-    in 'sepbench data'. Folders called 'train', 'valid' and 'test' say what songs are for; if
-    nothing says so, a tenth is kept to validate and a tenth to test. What is there already is kept,
-    so a run that was stopped goes on. About 110 MB an hour and part at 16 kHz.
+    A folder holds stems of songs in one folder a song or one a stem, a data set, or a collection;
+    in folders called 'voices' and 'backings' every file is a voice or a backing. A NAME is that of
+    a data set in 'sepbench data'. Folders called 'train', 'valid' and 'test' say what songs are
+    for; if nothing says so, a tenth is kept to validate and a tenth to test. Folders in it that
+    sepbench wrote (separated stems, runs, prepared data) are passed by. What is there already is
+    kept, so a run that was stopped goes on. About 110 MB an hour and part at 16 kHz.
     """
     from sepbench.cli.console import counting, say, warn
     from sepbench.cli.training_data import tracks_of

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sepbench import origins
 from sepbench.cli.console import warn
 from sepbench.errors import SepbenchError
 from sepbench.training.cache import Cache, is_cache, open_cache, prepare
@@ -23,22 +24,57 @@ if TYPE_CHECKING:
 _LAYOUTS = ("musdb18-hq", "musdb18", "musdb18-7s", "dsd100")
 """Data sets that a folder is known to be, and so which of their songs are for what."""
 
+_OF_RUNS = ("last.pt", "run.json")
+"""Files in the folders that 'sepbench train' and 'sepbench evaluate' write."""
+
 
 def tracks_of(data: Sequence[str]) -> list[Track]:
     """Return the tracks of folders and data sets, some of which are kept from training."""
-    tracks: list[Track] = []
-    for where in data:
-        folder = Path(where)
-        dataset = _known(folder) if folder.is_dir() else _named(where)
-        tracks += find_tracks(folder) if dataset is None else _dataset_tracks(dataset)
-    return share_out(tracks)
+    return share_out([track for where in data for track in _tracks(where)])
+
+
+def _tracks(where: str) -> list[Track]:
+    folder = Path(where)
+    if not folder.is_dir():
+        return _dataset_tracks(_named(where))
+    if _is_separated(folder):
+        raise SepbenchError(
+            f"{folder}: holds stems that 'sepbench separate' made, which are no truth to train on; "
+            "give another folder, or move them"
+        )
+    known = _known(folder)
+    return find_tracks(folder, read=_read) if known is None else _dataset_tracks(known)
+
+
+def _read(folder: Path) -> list[Track] | None:
+    """Return the tracks of a data set's folder, ``[]`` for what sepbench made, else none."""
+    is_run = any((folder / file).is_file() for file in _OF_RUNS)
+    if is_run or _is_separated(folder) or is_cache(folder):
+        return []
+    known = _known(folder)
+    return None if known is None else _dataset_tracks(known)
+
+
+def _is_separated(folder: Path) -> bool:
+    return (folder / origins.NAME).is_file()
 
 
 def _named(name: str) -> Dataset:
-    """Return the data set of a name; raise for one that is for tests alone."""
+    """Return the data set of a name; raise for one that is not here or for tests alone."""
     from sepbench.datasets import open_dataset
 
-    dataset = open_dataset(name)
+    try:
+        dataset = open_dataset(name)
+    except SepbenchError as error:
+        what = "a file, not a folder" if Path(name).is_file() else "no such folder"
+        raise SepbenchError(f"{name}: {what}, and {error}") from None
+    if not dataset.is_available:
+        own = getattr(dataset, "variable", None)
+        variables = " or ".join(filter(None, (own, "SEPBENCH_DATA")))
+        raise SepbenchError(
+            f"data set {dataset.name} not found in {', '.join(map(str, dataset.places()))}; "
+            f"give its folder instead of its name, or set {variables}. {dataset.how_to_get}"
+        )
     if not dataset.tracks("train"):
         raise SepbenchError(
             f"data set {dataset.name} has no songs to train on; see 'sepbench data' for others"
@@ -52,8 +88,9 @@ def _known(folder: Path) -> Dataset | None:
 
     for name in _LAYOUTS:
         dataset = open_dataset(name, folder)
-        with suppress(SepbenchError):
-            if dataset.tracks("all"):  # of two that look alike one raises
+        with suppress(SepbenchError):  # of two that look alike one raises
+            # Songs that all lack a stem are somebody's own, laid out alike.
+            if any(getattr(track, "problem", None) is None for track in dataset.tracks("all")):
                 return dataset
     return None
 

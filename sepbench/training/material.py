@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -85,7 +85,15 @@ def from_references(
     return Track(source, name, parts, decode, split)
 
 
-def find_tracks(root: Path) -> list[Track]:
+Reader = Callable[[Path], Sequence["Track"] | None]
+"""Gives the tracks of a folder of some other kind, ``()`` for one to pass by, else none."""
+
+
+def _nothing(folder: Path) -> None:
+    return None
+
+
+def find_tracks(root: Path, *, read: Reader = _nothing) -> list[Track]:
     """Return the tracks in a folder, whose layout decides how it is read.
 
     ========================================  ================================================
@@ -100,14 +108,14 @@ def find_tracks(root: Path) -> list[Track]:
     ========================================  ================================================
 
     Folders beside songs and in collections are read one by one, in the same way. Those called
-    ``train``, ``valid`` and ``test`` on the way say the split of what they hold.
-    Raises `SepbenchError` where nothing is found.
+    ``train``, ``valid`` and ``test`` on the way say the split of what they hold. ``read`` is asked
+    first about every folder but ``root``. Raises `SepbenchError` where nothing is found.
     """
     if not root.is_dir():
         raise SepbenchError(f"{root}: no such folder of training data")
     if root.name in ("", ".."):  # What is found is called by the folder's name.
         root = root.resolve()
-    tracks = list(_walk(root, root))
+    tracks = list(_walk(root, root, read))
     if not tracks:
         raise SepbenchError(
             f"{root}: no training data; expected folders with stem files (vocals.wav...), "
@@ -140,28 +148,42 @@ def _lot(track: Track) -> bytes:
     return hashlib.sha256(track.name.encode()).digest()
 
 
-def _walk(folder: Path, root: Path) -> Iterator[Track]:
+def _walk(folder: Path, root: Path, read: Reader) -> Iterator[Track]:
     source = str(folder.relative_to(root)) if folder != root else folder.name
     rows = _split_table(folder)
     below = [part.lower() for part in folder.relative_to(root).parts]
     names = {root.name.lower(), *below}
-    split = next((_SPLITS[part] for part in below if part in _SPLITS), "train")
-    children = sorted(path for path in folder.iterdir() if path.is_dir())
+    split = _split(below)
     if rows and "clip" in rows[0]:
         yield from _mir1k(folder, source, rows)
         return
-    read = [child for child in children if child.name.lower() not in _ALONE and _stem_files(child)]
-    yield from _songs(read, source, rows, split)
+    children = []
+    for child in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if (own := read(child)) is None:
+            children.append(child)
+        else:
+            yield from _held_back(own, _split([*below, child.name.lower()]))
+    songs = [child for child in children if child.name.lower() not in _ALONE and _stem_files(child)]
+    yield from _songs(songs, source, rows, split)
     is_alone = bool(names & _ALONE)
-    if not read and not is_alone and len(stems := _stem_folders(children)) > 1:
+    if not songs and not is_alone and len(stems := _stem_folders(children)) > 1:
         yield from _by_stem(stems, source, rows, split)
-        read = list(stems.values())
+        songs = list(stems.values())
     for child in children:
-        if child not in read:
-            yield from _walk(child, root)
+        if child not in songs:
+            yield from _walk(child, root, read)
     if is_alone:
         part = "vocals" if "voices" in names else "accompaniment"
         yield from _alone(folder, source, part, split)
+
+
+def _split(below: list[str]) -> str:
+    return next((_SPLITS[part] for part in below if part in _SPLITS), "train")
+
+
+def _held_back(tracks: Sequence[Track], split: str) -> Iterator[Track]:
+    """Yield tracks with splits of their own, of which a folder may only keep more from training."""
+    return (track if split == "train" else replace(track, split=split) for track in tracks)
 
 
 def _mir1k(folder: Path, source: str, rows: list[dict[str, str]]) -> Iterator[Track]:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from sepbench.cli.training_data import tracks_of
 from sepbench.errors import SepbenchError
+from sepbench.origins import remember
 from sepbench.training.cache import Cache, open_cache, prepare
 from sepbench.training.material import Track, find_tracks, share_out
 
@@ -71,6 +74,95 @@ def test_folders_say_the_split_of_what_they_hold(tmp_path: Path) -> None:
     assert splits["valid/foreground"] == splits["hq/valid"] == "val"
     assert splits["test/foreground"] == splits["hq/test"] == "test"
     assert splits["more/test/voices"] == "test"
+
+
+@pytest.mark.parametrize(
+    ("source", "place", "sides", "file"),
+    [
+        ("musdb18", "musdb", ("train", "test"), "{}/{}.stem.mp4"),
+        ("musdb18-7s", "musdb", ("train", "test"), "{}/{}.stem.mp4"),
+        ("musdb18-hq", "deep/hq", ("train", "test"), "{}/{}/{}.wav"),
+        ("dsd100", "deep/dsd", ("Mixtures/Dev", "Mixtures/Test"), "{}/{}/{}.wav"),
+    ],
+)
+def test_data_sets_are_known_in_collections_and_beside_songs(
+    source: str,
+    place: str,
+    sides: tuple[str, str],
+    file: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    length = SimpleNamespace(seconds=7.0 if source == "musdb18-7s" else 200.0)
+    monkeypatch.setattr("sepbench.audio.info", lambda path: length)
+    kept = "Actions - One Minute Smile"  # One that MUSDB18 keeps to validate.
+    for side, song in ((sides[0], "One"), (sides[0], kept), (sides[1], "Two")):
+        for stem in ("mixture", "vocals", "drums", "bass", "other"):
+            _write(tmp_path / place / file.format(side, song, stem))
+            _write(tmp_path / place / file.format(side.replace("Mixtures", "Sources"), song, stem))
+    for stem in ("vocals", "drums"):
+        _write(tmp_path / "Mine" / f"{stem}.wav")
+        _write(tmp_path / "deep" / "bystem" / stem / "Ours.wav")
+    found = {(t.source, t.name): t.split for t in tracks_of([str(tmp_path)]) if t.source == source}
+    if source != "dsd100":
+        assert found.pop((source, kept)) == "val"
+        assert found == {(source, "One"): "train", (source, "Two"): "test"}
+    assert found[source, "Two"] == "test"
+    names = sorted(track.name for track in tracks_of([str(tmp_path)]))
+    assert names == sorted(["Mine", "Ours", "One", "Two", kept])
+
+
+def test_songs_laid_out_as_a_data_set_but_with_other_stems_are_read_as_songs(
+    tmp_path: Path,
+) -> None:
+    for stem in ("mixture", "vocals", "accompaniment"):
+        _write(tmp_path / "own" / "train" / "One" / f"{stem}.wav")
+        _write(tmp_path / "own" / "test" / "Two" / f"{stem}.wav")
+    for data in (tmp_path, tmp_path / "own"):
+        found = {track.name: (track.parts, track.split) for track in tracks_of([str(data)])}
+        assert set(found) == {"One", "Two"}
+        assert found["Two"] == (("vocals", "accompaniment"), "test")
+
+
+def test_a_data_set_in_a_folder_for_tests_is_not_trained_on(tmp_path: Path) -> None:
+    for side in ("train", "test"):
+        for stem in ("mixture", "vocals", "drums", "bass", "other"):
+            _write(tmp_path / "test" / "hq" / side / f"Song {side}" / f"{stem}.wav")
+            _write(tmp_path / "train" / "hq" / side / f"Song {side}" / f"{stem}.wav")
+    splits = [(track.name, track.split) for track in tracks_of([str(tmp_path)])]
+    assert splits.count(("Song train", "test")) == 1
+    assert splits.count(("Song test", "test")) == 2
+
+
+def test_what_sepbench_made_itself_is_no_training_data(tmp_path: Path) -> None:
+    for file in ("Song/vocals.wav", "Song/drums.wav", "Other/vocals.wav", "Other/bass.wav"):
+        _write(tmp_path / file)
+    made = {"stems/Song/hpss", "by/vocals", "by/drums", "run/data", "prepared", "scored/stems"}
+    for folder in made:
+        for file in ("vocals.wav", "drums.wav", "below/vocals.wav", "below/drums.wav"):
+            _write(tmp_path / folder / file)
+    for folder in ("stems/Song/hpss", "by/vocals", "by/drums"):
+        remember([tmp_path / folder / "vocals.wav"], {"method": "hpss"})
+    _write(tmp_path / "run" / "last.pt")
+    _write(tmp_path / "scored" / "run.json")
+    prepare([_even(0.5, "vocals")], tmp_path / "prepared", rate=8000)
+    assert {track.name for track in tracks_of([str(tmp_path)])} == {"Song", "Other"}
+    assert len(tracks_of([str(tmp_path)])) == 2
+    with pytest.raises(SepbenchError, match="no truth to train on"):
+        tracks_of([str(tmp_path / "by" / "vocals")])
+
+
+def test_what_is_no_folder_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write(tmp_path / "song.wav")
+    with pytest.raises(SepbenchError, match=r"song\.wav: a file, not a folder, and no data set"):
+        tracks_of([str(tmp_path / "song.wav")])
+    with pytest.raises(SepbenchError, match="nothere: no such folder, and no data set"):
+        tracks_of([str(tmp_path / "nothere")])
+    monkeypatch.setenv("MUSDB_PATH", str(tmp_path / "gone"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(SepbenchError, match=r"not found in .*gone.*set MUSDB_PATH") as told:
+        tracks_of(["musdb18"])
+    assert "--root" not in str(told.value)
 
 
 def test_songs_of_no_split_are_shared_out_by_their_names() -> None:
