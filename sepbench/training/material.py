@@ -85,7 +85,7 @@ def from_references(
     return Track(source, name, parts, decode, split)
 
 
-Reader = Callable[[Path], Sequence["Track"] | None]
+Reader = Callable[[Path], Sequence[Track] | None]
 """Gives the tracks of a folder of some other kind, ``()`` for one to pass by, else none."""
 
 
@@ -118,8 +118,8 @@ def find_tracks(root: Path, *, read: Reader = _nothing) -> list[Track]:
     tracks = list(_walk(root, root, read))
     if not tracks:
         raise SepbenchError(
-            f"{root}: no training data; expected folders with stem files (vocals.wav...), "
-            "or folders called 'voices' and 'backings'"
+            f"{root}: no training data; expected folders with stem files (vocals.wav...) that "
+            "sepbench did not make, or folders called 'voices' and 'backings'"
         )
     return tracks
 
