@@ -86,7 +86,7 @@ def judge(
     mixture = sung + stft.forward(backing)
     rows = mixture.shape[-2]
     seen = mixture[:, : model.bins] * model.stft.n_fft / stft.n_fft
-    places = 2 * torch.arange(model.bins) / model.stft.n_fft
+    places = separator._places()
     mask = separator.heard(seen * slope(places)[:, None])
     full = separator.heard(seen)
     own, octave = mask[:, places < EDGE], extend(mask, seen.abs(), places, rows)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sepbench.separator import option
-from sepbench.training.learned import LearnedMask
+from sepbench.training.learned import LearnedMask, wiener_option
 
 if TYPE_CHECKING:
     import torch
@@ -42,13 +42,7 @@ class BLSTM(LearnedMask):
         full_band: bool = option(
             True, "continue the mask above the trained band; false: nothing above it"
         )
-        wiener: int = option(
-            -1,
-            "iterations of a filter that parts stems of stereo songs by where they sound from; "
-            "0: none; below: one, or none after weights that were not trained for the least error",
-            minimum=-1,
-            maximum=5,
-        )
+        wiener: int = wiener_option()
         per_clip_norm: bool = option(
             False, "normalise by the statistics of the song, not by those of the training"
         )

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sepbench.separator import BLOCK_GRID, option
-from sepbench.training.learned import Learned
+from sepbench.training.learned import Learned, wiener_option
 
 if TYPE_CHECKING:
     import torch
@@ -56,13 +56,7 @@ class Cdae(Learned):
         full_band: bool = option(
             True, "continue the masks above the trained band; false: nothing above it"
         )
-        wiener: int = option(
-            -1,
-            "iterations of a filter that parts stems of stereo songs by where they sound from; "
-            "0: none; below: one, or none with single_model or weights not for the least error",
-            minimum=-1,
-            maximum=5,
-        )
+        wiener: int = wiener_option("with single_model or weights not for the least error")
         power: float = option(
             2.0, "exponent of the Wiener filter that shares out the mixture", minimum=0.1
         )
@@ -147,8 +141,8 @@ class Cdae(Learned):
         super().load(device)
         self._hear = arrange(self._network)
         self._nsgt = self._model.widened(self._widening)
-        self._places = self._model.places().to(device)
-        self._slope = slope(self._places)[:, None]
+        self._places = self._model.places()
+        self._slope = slope(self._places)[:, None].to(device)
 
     def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the stems, each ``(channels, samples)``; channels are worked on one by one."""

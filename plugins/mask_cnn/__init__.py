@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sepbench.separator import option
-from sepbench.training.learned import LearnedMask
+from sepbench.training.learned import LearnedMask, wiener_option
 
 if TYPE_CHECKING:
     import torch
@@ -38,13 +38,7 @@ class MaskCnn(LearnedMask):
         full_band: bool = option(
             True, "continue the mask above the trained band; false: nothing above it"
         )
-        wiener: int = option(
-            -1,
-            "iterations of a filter that parts stems of stereo songs by where they sound from; "
-            "0: none; below: one, or none after hard masks, a gate or weights for something else",
-            minimum=-1,
-            maximum=5,
-        )
+        wiener: int = wiener_option("after hard masks, a gate or weights for something else")
         mask: str = option("soft", "soft: shares; hard: all or nothing", choices=("soft", "hard"))
         threshold: float = option(
             0.5, "share above which a hard mask gives a bin to the voice", minimum=0.0, maximum=1.0

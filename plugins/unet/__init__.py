@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from sepbench.separator import option
-from sepbench.training.learned import LearnedMask
+from sepbench.training.learned import LearnedMask, wiener_option
 
 
 class UNet(LearnedMask):
@@ -35,12 +35,6 @@ class UNet(LearnedMask):
         full_band: bool = option(
             True, "continue the mask above the trained band; false: nothing above it"
         )
-        wiener: int = option(
-            -1,
-            "iterations of a filter that parts stems of stereo songs by where they sound from; "
-            "0: none; below: one, or none after weights that were not trained for the least error",
-            minimum=-1,
-            maximum=5,
-        )
+        wiener: int = wiener_option()
 
     options: Options

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sepbench.errors import SepbenchError
-from sepbench.separator import BLOCK_GRID, Requirement, Separator, Weights
+from sepbench.separator import BLOCK_GRID, Requirement, Separator, Weights, option
 from sepbench.training import weights
 
 if TYPE_CHECKING:
@@ -26,9 +26,24 @@ if TYPE_CHECKING:
 _FULL_BAND = 44_100
 """Hz; a separator in full band works at the first multiple of its trained rate from here on."""
 
-
 _AT_ONCE = 256
 """Frames of a full-band spectrum at one time."""
+
+
+def wiener_option(
+    unless: str = "after weights that were not trained for the least error",
+) -> Any:
+    """Declare the option ``wiener`` of a `Learned`.
+
+    ``unless`` says where a class's `Learned.least_error` does not hold.
+    """
+    return option(
+        -1,
+        "iterations of a filter that parts stems of stereo songs by where they sound from; "
+        f"0: none; below: one, or none {unless}",
+        minimum=-1,
+        maximum=5,
+    )
 
 
 class Learned(Separator):
