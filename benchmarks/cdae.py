@@ -35,9 +35,9 @@ from torch import nn
 from torch.nn import functional
 
 from sepbench.dsp.nsgt import bark
-from sepbench.training import weights
+from sepbench.weights import container
 from sepbench_plugins.cdae import Cdae
-from sepbench_plugins.cdae.exchange import MODEL
+from sepbench_plugins.cdae.convert import MODEL
 from sepbench_plugins.cdae.masking import wiener
 from sepbench_plugins.cdae.model import CdaeTrainable
 
@@ -118,7 +118,7 @@ def _first_weights(batch: int) -> Cdae:
     header = {"method": "cdae", "model": MODEL, "context": None, "trained_on": []}
     with TemporaryDirectory() as folder:
         file = Path(folder) / "first.safetensors"
-        weights.save(
+        container.save(
             file, {n: t.abs() if "last" in n else t for n, t in tensors.items()}, header, half=False
         )
         separator = Cdae(Cdae.Options(weights=str(file), overlap=0.0, batch=batch))

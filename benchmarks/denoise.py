@@ -3,7 +3,7 @@
     python benchmarks/denoise.py spleeter mask-cnn repet-sim
 
 The voice is that of the built-in excerpt; the noises are made from a seed. All are at 0 dB, so
-that figures are what a method gains. These are the figures in `sepbench.presets`.
+that figures are what a method gains. These are the figures in `sepbench.inference.presets`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from songs import RATE, song
 
-from sepbench import host, registry
+from sepbench import registry
 from sepbench.datasets import open_dataset
+from sepbench.inference import runner
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def main() -> None:
     print(f"{'method':32}" + "".join(f"{name:>10}" for name in noises))
     for method in registry.resolve_all(specs):
         separator = method.create()
-        host.load(separator, torch.device("cpu"))
+        runner.load(separator, torch.device("cpu"))
         gains = [denoised(separator, voice, noise) for noise in noises.values()]
         print(f"{method.label:32}" + "".join(f"{gain:10.2f}" for gain in gains))
 
@@ -51,7 +52,7 @@ def made(voice: torch.Tensor) -> dict[str, torch.Tensor]:
 def denoised(separator: object, voice: torch.Tensor, noise: torch.Tensor) -> float:
     """Return the SDR in dB of the voice that a separator finds in the noise."""
     mixture = (voice + noise).numpy()
-    made = host.separate(separator, mixture, rate=RATE, device=torch.device("cpu")).stems
+    made = runner.separate(separator, mixture, rate=RATE, device=torch.device("cpu")).stems
     error = np.square(made["vocals"] - voice.numpy()).sum(dtype=np.float64)
     return float(10 * np.log10(np.square(voice.numpy()).sum(dtype=np.float64) / error))
 

@@ -25,9 +25,9 @@ def librosa(mixture: torch.Tensor) -> contest.Stems:
 
 def nussl(mixture: torch.Tensor) -> contest.Stems:
     """Separate with nussl on librosa's frames."""
-    from sepbench_plugins.nussl_bridge import door
+    from sepbench_plugins.nussl_bridge import import_nussl
 
-    old = door.nussl()
+    old = import_nussl.nussl()
     signal = old.AudioSignal(audio_data_array=mixture.numpy(), sample_rate=contest.RATE)
     signal.stft_params = old.STFTParams(2048, 512, "hann")
     parts = old.separation.primitive.HPSS(signal)()

@@ -19,13 +19,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sepbench import host, registry
-from sepbench.blocks import Samples
-from sepbench.metrics import energy
+from sepbench import registry
+from sepbench.inference import runner
+from sepbench.inference.overlap_add import Samples
+from sepbench.metrics.sdr import Windows, measure, usdr
 from sepbench.separator import Separator
 from sepbench.stems import STEMS, with_sums
-from sepbench.training.material import Track, find_tracks
-from sepbench.training.treatment import active_rms, rms
+from sepbench.training.augment import active_rms, rms
+from sepbench.training.data.discover import Recording, find_tracks
 
 RATE = 16_000
 
@@ -45,7 +46,7 @@ def main() -> None:
     methods = registry.resolve_all(given.method)
     separators = {method.label: method.create() for method in methods}
     for separator in separators.values():
-        host.load(separator, torch.device("cpu"))
+        runner.load(separator, torch.device("cpu"))
     scores: dict[str, dict[str, dict[str, list[float]]]] = {}
     for track in find_tracks(given.corpus):
         if track.split == "test" and (not given.source or track.source in given.source):
@@ -73,7 +74,7 @@ def score(
     truth = with_sums(references)
     scores: dict[str, dict[str, float]] = {"mixture": {}}
     for label, separator in separators.items():
-        made = host.separate(
+        made = runner.separate(
             separator, mixture, rate=rate, device=torch.device("cpu"), references=references
         )
         stems = with_sums(made.stems)
@@ -83,7 +84,7 @@ def score(
     return scores
 
 
-def clips(track: Track, rate: int, *, equal: bool = False) -> Iterator[dict[str, Samples]]:
+def clips(track: Recording, rate: int, *, equal: bool = False) -> Iterator[dict[str, Samples]]:
     """Yield the stems of each clip, ``(1, samples)``."""
     parts = track.decode(rate)
     for number in range(len(parts.get("vocals", []))):
@@ -100,8 +101,8 @@ def clips(track: Track, rate: int, *, equal: bool = False) -> Iterator[dict[str,
 def sdr(reference: Samples, estimate: Samples) -> float:
     """Return the SDR of a whole clip in dB."""
     true, made = torch.from_numpy(reference), torch.from_numpy(estimate)
-    windows = energy.Windows.of_signal(true.shape[-1], RATE)
-    return energy.usdr(energy.measure(true, made, windows))
+    windows = Windows.of_signal(true.shape[-1], RATE)
+    return usdr(measure(true, made, windows))
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ from torch import nn
 
 from sepbench.datasets.excerpt import Excerpt
 from sepbench_plugins.blstm import BLSTM
-from sepbench_plugins.blstm.exchange import NusslExchange
-from sepbench_plugins.nussl_bridge import door
+from sepbench_plugins.blstm.convert import NusslExchange
+from sepbench_plugins.nussl_bridge import import_nussl
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     checkpoint = parser.parse_args().checkpoint
-    nussl = door.nussl()
+    nussl = import_nussl.nussl()
     song = Excerpt().tracks()[0].load().mixture.astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
         weights, exported = Path(folder) / "w.safetensors", Path(folder) / "w.pth"

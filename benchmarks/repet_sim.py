@@ -21,9 +21,9 @@ def sepbench(mixture: torch.Tensor) -> contest.Stems:
 
 def nussl(mixture: torch.Tensor) -> contest.Stems:
     """Separate with nussl at its defaults."""
-    from sepbench_plugins.nussl_bridge import door
+    from sepbench_plugins.nussl_bridge import import_nussl
 
-    old = door.nussl()
+    old = import_nussl.nussl()
     signal = old.AudioSignal(audio_data_array=mixture.numpy(), sample_rate=contest.RATE)
     return {"accompaniment": old.separation.primitive.RepetSim(signal)()[0].audio_data}
 

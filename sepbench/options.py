@@ -133,7 +133,7 @@ def describe(options_type: type[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def label(method: str, options: Any) -> str:
+def variant_name(method: str, options: Any) -> str:
     """Return the one way to write a method variant: ``name`` or ``name[opt=value,...]``.
 
     It names the options that differ from their defaults, in the order they are declared.

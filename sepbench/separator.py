@@ -110,7 +110,7 @@ class Separator(ABC):
     version: ClassVar[str] = "1"
     """Changes whenever the same input and options would give other numbers."""
 
-    licence: str
+    license: str
     """SPDX identifier of the code, and of the weights where they differ."""
 
     citation: str
@@ -123,7 +123,7 @@ class Separator(ABC):
     """The file that `load` reads, none for methods without weights."""
 
     weight_files: tuple[WeightFile, ...] = ()
-    """Files from elsewhere that `load` reads, by `sepbench.pretrained`."""
+    """Files from elsewhere that `load` reads, by `sepbench.weights.files`."""
 
     grid: int = BLOCK_GRID
     """Blocks begin at multiples of this many samples; their length and surround are such too."""
@@ -238,10 +238,10 @@ class EnsembleSeparator(Separator):
         return _each_once(data for member in self.members for data in member.trained_on)
 
     @property
-    def licence(self) -> str:  # type: ignore[override]
-        """The licences of all members."""
-        licences = (member.licence.split("; ") for member in self.members)
-        return "; ".join(_each_once(part for parts in licences for part in parts))
+    def license(self) -> str:  # type: ignore[override]
+        """The licenses of all members."""
+        licenses = (member.license.split("; ") for member in self.members)
+        return "; ".join(_each_once(part for parts in licenses for part in parts))
 
 
 def _each_once(texts: Iterable[str]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ class Calm(Separator):
     summary = "For tests."
     stems: tuple[str, ...] = ("vocals", "accompaniment")
     remainder = "accompaniment"
-    licence = "MIT"
+    license = "MIT"
     citation = "none"
     context = 0.0
 

@@ -64,7 +64,7 @@ def test_the_guide_to_plugins_leads_from_nothing_to_a_score(
 
 
 def test_the_test_in_the_guide_is_the_one_that_comes_with_a_plugin(tmp_path: Path) -> None:
-    from sepbench.scaffold import create
+    from sepbench.registry.scaffold import create
 
     create("centre-cut", tmp_path / "new")
     written = (tmp_path / "new/tests/test_conformance.py").read_text()

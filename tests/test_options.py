@@ -42,16 +42,16 @@ def test_texts_become_values_of_the_declared_types() -> None:
 
 def test_a_label_names_only_what_differs_and_reads_back_as_the_same_options() -> None:
     chosen = Some(margin=2.5, fast=True)
-    text = options.label("x", chosen)
+    text = options.variant_name("x", chosen)
     assert text == "x[margin=2.5,fast=true]"
     assert made(text) == chosen
-    assert options.label("x", Some()) == "x"
+    assert options.variant_name("x", Some()) == "x"
 
 
 @given(st.floats(1, 10), st.integers(1, 10**6), st.sampled_from(["soft", "hard"]), st.booleans())
 def test_every_label_reads_back(margin: float, frames: int, kind: str, fast: bool) -> None:
     chosen = Some(margin, frames, kind, fast)
-    assert made(options.label("x", chosen)) == chosen
+    assert made(options.variant_name("x", chosen)) == chosen
 
 
 def test_a_value_without_a_name_is_that_of_the_option_that_may_go_unnamed() -> None:
@@ -59,7 +59,7 @@ def test_a_value_without_a_name_is_that_of_the_option_that_may_go_unnamed() -> N
     first, second = (options.build(Bare, c, method=name) for c in options.expand(values))
     assert first == Bare(2.0, "a+b[c=1,d]")
     assert second == Bare(2.0, "e")
-    text = options.label("x", first)
+    text = options.variant_name("x", first)
     assert text == "x[a+b[c=1,d],margin=2]"
     assert options.parse_spec(text) == ("x", {"": ["a+b[c=1,d]"], "margin": ["2"]})
 

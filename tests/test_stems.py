@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from sepbench import registry
-from sepbench.scoring import scenarios
+from sepbench.evaluation.scoring import scenarios
 from sepbench.stems import with_sums
 
 REFERENCES = ("vocals", "drums", "bass", "other", "accompaniment", "harmonic", "percussive")

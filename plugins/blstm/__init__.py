@@ -23,7 +23,7 @@ class BLSTM(LearnedMask):
     name = "blstm"
     summary = "A bidirectional LSTM reads the spectrogram frame by frame and masks the voice."
     remainder = "accompaniment"
-    licence = "MIT; weights CC-BY-NC-SA-4.0"
+    license = "MIT; weights CC-BY-NC-SA-4.0"
     citation = (
         "Manilow, Seetharaman, Pardo: The Northwestern University Source Separation Library. "
         "ISMIR 2018"

@@ -11,7 +11,7 @@ from torch import nn
 from sepbench.dsp.stft import Stft
 from sepbench.errors import SepbenchError
 from sepbench.training.masking import MaskTrainable
-from sepbench.training.trainable import Batch
+from sepbench.training.model import Batch
 
 from .network import ACTIVATIONS, MaskInference
 

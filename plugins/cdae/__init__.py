@@ -37,7 +37,7 @@ class Cdae(Learned):
     summary = (
         "Three autoencoders on bands as wide as the ear's: voice, drums, and what has a pitch."
     )
-    licence = "MIT; weights CC-BY-NC-SA-4.0"
+    license = "MIT; weights CC-BY-NC-SA-4.0"
     citation = (
         "Grais, Plumbley: Single Channel Audio Source Separation using Convolutional Denoising "
         "Autoencoders. GlobalSIP 2017; Hanssian: MiXiN. Music Demixing Workshop 2021"
@@ -134,9 +134,9 @@ class Cdae(Learned):
 
     def load(self, device: torch.device) -> None:
         """Read the weights, and lay out the transform for the band that is wanted."""
-        from sepbench.training.full_band import slope
+        from sepbench.training.bandwidth import slope
 
-        from .arranged import arrange
+        from .fused import arrange
 
         super().load(device)
         self._hear = arrange(self._network)
@@ -195,7 +195,7 @@ class Cdae(Learned):
 
     def _extended(self, shares: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         """Continue shares above the trained band, given what the mixture has in it."""
-        from sepbench.training.full_band import extend
+        from sepbench.training.bandwidth import extend
 
         return extend(shares, seen[:, None], self._places, self._nsgt.bands)
 

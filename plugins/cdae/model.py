@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from sepbench.dsp.nsgt import Nsgt, bark
 from sepbench.errors import SepbenchError
-from sepbench.training.trainable import Batch, Trainable
+from sepbench.training.model import Batch, Trainable
 
 from . import OVERLAP
 from .chunks import in_chunks

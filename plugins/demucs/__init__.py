@@ -144,7 +144,7 @@ class Demucs(Separator):
         return self._bag.citation
 
     @property
-    def licence(self) -> str:  # type: ignore[override]
+    def license(self) -> str:  # type: ignore[override]
         """Of the code, and of the weights."""
         return f"MIT; weights {self._bag.files[0].terms}"
 
@@ -164,7 +164,7 @@ class Demucs(Separator):
 
     def load(self, device: torch.device) -> None:
         """Read all models."""
-        from sepbench.pretrained import checked
+        from sepbench.weights.files import checked
 
         from .models import read_bag
 

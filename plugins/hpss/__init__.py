@@ -28,7 +28,7 @@ class Hpss(Separator):
     summary = "Harmonic and percussive parts by running medians along time and frequency."
     stems = ("harmonic", "percussive", "residual")
     remainder = "residual"
-    licence = "MIT"
+    license = "MIT"
     citation = (
         "FitzGerald: Harmonic/Percussive Separation Using Median Filtering. DAFx 2010; "
         "Driedger, Müller, Disch: Extending Harmonic-Percussive Separation of Audio Signals. "

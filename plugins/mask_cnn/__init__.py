@@ -19,7 +19,7 @@ class MaskCnn(LearnedMask):
 
     name = "mask-cnn"
     summary = "A convolutional network that masks the voice in each column of a spectrogram."
-    licence = "MIT; weights CC-BY-NC-SA-4.0"
+    license = "MIT; weights CC-BY-NC-SA-4.0"
     citation = (
         "Lin et al.: Singing voice separation using a deep convolutional neural network trained "
         "by ideal binary mask and cross entropy. Neural Computing and Applications, 2018"

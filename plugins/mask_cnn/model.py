@@ -11,7 +11,7 @@ import torch
 from sepbench.dsp.stft import Stft
 from sepbench.errors import SepbenchError
 from sepbench.training.masking import MaskTrainable
-from sepbench.training.trainable import Batch
+from sepbench.training.model import Batch
 
 from .features import a_weighting, mel_spaced, pre_emphasis, weighted_levels
 from .network import DilatedNet, WindowNet

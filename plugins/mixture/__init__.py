@@ -23,7 +23,7 @@ class Mixture(Separator):
     summary = "The mixture itself as every stem: the score of doing nothing."
     stems = ("vocals", "drums", "bass", "other", "accompaniment", "harmonic", "percussive")
     context = 0.0
-    licence = "MIT"
+    license = "MIT"
     citation = "Stöter, Liutkus, Ito: The 2018 Signal Separation Evaluation Campaign. LVA/ICA 2018"
 
     @dataclass(frozen=True)

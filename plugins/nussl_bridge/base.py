@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sepbench.separator import Requirement, Separator, option
 
-from . import door
+from . import import_nussl
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +37,7 @@ _IMPORTS = (
 )
 """What it takes to import nussl, apart from what sepbench itself brings."""
 
-NEEDS = tuple(Requirement(module, door.CURE) for module in _IMPORTS)
+NEEDS = tuple(Requirement(module, import_nussl.CURE) for module in _IMPORTS)
 
 CITATION = (
     "Manilow, Seetharaman, Pardo: The Northwestern University Source Separation Library. ISMIR 2018"
@@ -53,7 +53,7 @@ class NusslSeparator(Separator):
 
     stems = ("vocals", "accompaniment")
     sample_rate = 44100
-    licence = "MIT"
+    license = "MIT"
     needs = NEEDS
 
     estimates: ClassVar[tuple[str, ...]] = ("accompaniment", "vocals")
@@ -79,7 +79,7 @@ class NusslSeparator(Separator):
 
     def load(self, device: torch.device) -> None:
         """Import nussl, which takes seconds."""
-        door.nussl()
+        import_nussl.nussl()
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return nussl's estimates, each ``(channels, samples)``."""

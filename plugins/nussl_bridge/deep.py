@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from sepbench.training import weights
+from sepbench.weights import container
 
 from ..blstm.layout import nussl_config, nussl_name
 from ..blstm.model import BLSTMTrainable
-from . import door, running
+from . import import_nussl, running
 
 
 class DeepMaskNetwork:
@@ -28,12 +28,12 @@ class DeepMaskNetwork:
     """
 
     def __init__(self, header: Mapping[str, Any], file: Path, device: torch.device) -> None:
-        self._nussl = door.nussl()
+        self._nussl = import_nussl.nussl()
         self._device = device
         self._heard = BLSTMTrainable(header)
-        with door.undisturbed():
+        with import_nussl.undisturbed():
             ours = self._heard.network()
-            weights.load_into(ours, file)
+            container.load_into(ours, file)
             model = self._nussl.ml.SeparationModel(nussl_config(self._heard.arguments))
             model.load_state_dict({nussl_name(k): v for k, v in ours.state_dict().items()})
         self._model = model.to(device).eval()

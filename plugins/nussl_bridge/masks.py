@@ -28,7 +28,7 @@ class DeepMask(Separator):
     summary = "nussl's deep mask estimation: a network of its modules with weights of blstm."
     stems = ("vocals", "accompaniment")
     remainder = "accompaniment"
-    licence = "MIT; weights CC-BY-NC-SA-4.0"
+    license = "MIT; weights CC-BY-NC-SA-4.0"
     citation = CITATION
     needs = (*NEEDS, Requirement("safetensors", "pip install safetensors"))
     folder = BLSTM.folder

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from . import door
+from . import import_nussl
 
 Build = Callable[[ModuleType, Any], Any]
 """From nussl and an ``AudioSignal`` to a separation object."""
@@ -37,8 +37,8 @@ def estimates(
         return [torch.zeros_like(mixture) for _ in range(number)]
     samples = mixture.shape[-1]
     filled = functional.pad(mixture, (0, max(0, least - samples)))
-    nussl = door.nussl()
-    with door.undisturbed():
+    nussl = import_nussl.nussl()
+    with import_nussl.undisturbed():
         signal = nussl.AudioSignal(
             audio_data_array=filled.cpu().numpy(),
             sample_rate=rate,

@@ -109,7 +109,7 @@ class OpenUnmix(Separator):
         return self._model.channels
 
     @property
-    def licence(self) -> str:  # type: ignore[override]
+    def license(self) -> str:  # type: ignore[override]
         """Of the code, and of the weights."""
         return f"MIT; weights {self._model.terms}"
 
@@ -135,7 +135,7 @@ class OpenUnmix(Separator):
     def load(self, device: torch.device) -> None:
         """Read the network of each stem."""
         from sepbench.dsp.stft import Stft
-        from sepbench.pretrained import checked
+        from sepbench.weights.files import checked
 
         from .network import read_network
 

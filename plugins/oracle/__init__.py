@@ -22,7 +22,7 @@ class _Oracle(OracleSeparator):
     """Separates into vocals, drums, bass and other, or the two or more stems the track has."""
 
     stems = ("vocals", "drums", "bass", "other")
-    licence = "MIT"
+    license = "MIT"
 
     def _known(self, references: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the references that make up the mixture, of the first scenario that is whole."""

@@ -28,7 +28,7 @@ class RepetSim(Separator):
     stems = ("vocals", "accompaniment")
     remainder: str | None = "vocals"
     sample_rate = 44100
-    licence = "MIT"
+    license = "MIT"
     citation = "Rafii, Pardo: Music/Voice Separation Using the Similarity Matrix. ISMIR 2012"
 
     @dataclass(frozen=True)

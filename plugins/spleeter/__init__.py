@@ -11,7 +11,7 @@ from sepbench.separator import Requirement, Separator, WeightFile, option
 if TYPE_CHECKING:
     import torch
 
-    from sepbench.dsp.mwf import MultichannelWiener
+    from sepbench.dsp.wiener import MultichannelWiener
 
 _HOP = 1024
 _STEP = 384 * _HOP
@@ -34,7 +34,7 @@ class Spleeter(Separator):
     sample_rate = 44_100
     channels = 2
     grid = _STEP
-    licence = "MIT"
+    license = "MIT"
     citation = (
         "Hennequin et al.: Spleeter: a fast and efficient music source separation tool with "
         "pre-trained models. Journal of Open Source Software 5(50), 2020"
@@ -74,13 +74,13 @@ class Spleeter(Separator):
 
     @property
     def _filter(self) -> MultichannelWiener:
-        from sepbench.dsp.mwf import MultichannelWiener
+        from sepbench.dsp.wiener import MultichannelWiener
 
         return MultichannelWiener(44_100, self.options.wiener)
 
     def load(self, device: torch.device) -> None:
         """Read both networks."""
-        from sepbench.pretrained import checked
+        from sepbench.weights.files import checked
 
         from .network import read_network
 

@@ -16,7 +16,7 @@ class UNet(LearnedMask):
     name = "unet"
     summary = "A U-Net that looks at several seconds of spectrogram and masks the voice."
     remainder = "accompaniment"
-    licence = "MIT; weights CC-BY-NC-SA-4.0"
+    license = "MIT; weights CC-BY-NC-SA-4.0"
     citation = (
         "Jansson et al.: Singing Voice Separation with Deep U-Net Convolutional Networks. "
         "ISMIR 2017"

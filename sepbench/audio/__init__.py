@@ -3,10 +3,10 @@
 Samples are float32 ``(channels, samples)`` everywhere, full scale is 1.
 """
 
-from sepbench.audio.paths import SUFFIXES, expand, safe_name, track_names
-from sepbench.audio.reading import Audio, AudioInfo, Reader, blocks, info, read
+from sepbench.audio.encode import BIT_DEPTHS, Writer, check_format
+from sepbench.audio.names import SUFFIXES, expand, safe_name, track_names
+from sepbench.audio.reader import Audio, AudioInfo, Reader, blocks, info, read
 from sepbench.audio.resampling import StreamResampler, resample, resampled_length
-from sepbench.audio.writing import BIT_DEPTHS, Writer, check_format
 
 __all__ = [
     "BIT_DEPTHS",

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
+from sepbench._util.yaml_file import read_yaml
 from sepbench.errors import SepbenchError
-from sepbench.yamls import read_yaml
 
 
 def read(ctx: click.Context, param: click.Parameter, value: str | None) -> None:

@@ -54,7 +54,7 @@ def _describe(name: str, root: Path | None) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "summary": dataset.summary,
-        "licence": dataset.licence,
+        "license": dataset.license,
         "how_to_get": dataset.how_to_get,
         "available": dataset.is_available,
         "root": None if found is None else str(found),
@@ -83,10 +83,10 @@ def _show_all(listed: list[dict[str, Any]]) -> None:
 
     from sepbench.cli.console import show
 
-    table = Table("data set", "here", "what", "licence", box=None)
+    table = Table("data set", "here", "what", "license", box=None)
     for facts in listed:
         table.add_row(
-            facts["name"], "yes" if facts["available"] else "no", facts["summary"], facts["licence"]
+            facts["name"], "yes" if facts["available"] else "no", facts["summary"], facts["license"]
         )
     show(table)
 
@@ -94,7 +94,7 @@ def _show_all(listed: list[dict[str, Any]]) -> None:
 def _show_one(facts: dict[str, Any]) -> None:
     lines = {
         "": facts["summary"],
-        "licence": facts["licence"],
+        "license": facts["license"],
         "get it": facts["how_to_get"],
         "found": facts["root"] or ("built in" if facts["available"] else "no"),
         "looked": ", ".join(facts["searched"]),

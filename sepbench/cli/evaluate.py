@@ -13,10 +13,10 @@ from sepbench.cli import config, options
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sepbench.benchmark import Done, Plan
     from sepbench.datasets.base import Track
+    from sepbench.evaluation.run import Done, RunConfig
+    from sepbench.evaluation.store import Record, Store
     from sepbench.registry import Method
-    from sepbench.results import Record, Store
 
 _MOST_NOTES = 5
 
@@ -79,19 +79,19 @@ def command(
     Leaves the scores of every track, scores.csv, summary.csv and boxplots in the run's folder.
     Stopped at any point, the same command goes on where it was.
     """
-    from sepbench import host
-    from sepbench.benchmark import Plan
     from sepbench.cli.console import fail, say
     from sepbench.cli.report import present
     from sepbench.datasets import open_dataset
     from sepbench.datasets.selection import select
-    from sepbench.results import Settings, Store
+    from sepbench.evaluation.run import RunConfig
+    from sepbench.evaluation.store import Settings, Store
+    from sepbench.inference import runner
 
     methods, unavailable, broken = _methods(all_methods, specs)
     for line in unavailable:
         (fail if broken else say)(line)
     tracks = select(open_dataset(dataset, root), subset, patterns)
-    plan = Plan(**{**how, "device": str(host.choose_device(how["device"]))})
+    plan = RunConfig(**{**how, "device": str(runner.choose_device(how["device"]))})
     settings = Settings(dataset, subset, start, duration)
     store = Store.create(out or Path("results") / settings.default_name, settings)
     failures = _run(tracks, methods, store, plan)
@@ -112,7 +112,7 @@ def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], lis
             method.identity()  # Raises for one that cannot even begin, before anything is left.
         _bring(methods)
         return methods, [], False
-    entries = registry.entries()
+    entries = registry.plugins()
     usable = [entry.name for entry in entries if entry.reason is None]
     missing = [entry for entry in entries if entry.reason is not None]
     lines = [f"{entry.name} is left out: {entry.reason}" for entry in missing]
@@ -132,10 +132,10 @@ def _bring(methods: Sequence[Method]) -> None:
             fail(str(error))
 
 
-def _run(tracks: Sequence[Track], methods: Sequence[Method], store: Store, plan: Plan) -> int:
+def _run(tracks: Sequence[Track], methods: Sequence[Method], store: Store, plan: RunConfig) -> int:
     """Run the matrix with a progress bar; return how many cells failed."""
-    from sepbench import benchmark
     from sepbench.cli.console import counting, fail, say, warn
+    from sepbench.evaluation import run
 
     kept = 0
     with counting() as bar:
@@ -149,7 +149,7 @@ def _run(tracks: Sequence[Track], methods: Sequence[Method], store: Store, plan:
                 fail(f"{done.record.label} on {done.record.track}: {done.record.error}")
 
         try:
-            records = benchmark.run(tracks, methods, store, plan, on_done=on_done)
+            records = run.run(tracks, methods, store, plan, on_done=on_done)
         except CancelledError:
             raise KeyboardInterrupt from None
     if kept:

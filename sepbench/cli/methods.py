@@ -10,7 +10,7 @@ from sepbench import registry
 from sepbench.cli import options
 from sepbench.errors import SepbenchError
 from sepbench.options import parse_spec
-from sepbench.registry import Entry
+from sepbench.registry import PluginInfo
 
 
 @click.command("methods")
@@ -18,7 +18,7 @@ from sepbench.registry import Entry
 @options.json_option
 def command(name: str | None, as_json: bool) -> None:
     """List the separators that are installed, or say all about one of them."""
-    entries = registry.entries() if name is None else [_one(name)]
+    entries = registry.plugins() if name is None else [_one(name)]
     described = [_describe(entry) for entry in entries]
     if as_json:
         from sepbench.cli.console import show_json
@@ -30,17 +30,17 @@ def command(name: str | None, as_json: bool) -> None:
         _show_one(described[0])
 
 
-def _one(name: str) -> Entry:
+def _one(name: str) -> PluginInfo:
     bare, _ = parse_spec(name)
     if bare != name:
         raise SepbenchError(f"{name!r}: give the method's name without options, {bare!r}")
-    return registry.entry(name)
+    return registry.plugin(name)
 
 
-def _describe(entry: Entry) -> dict[str, Any]:
+def _describe(entry: PluginInfo) -> dict[str, Any]:
     if entry.separator is None or entry.reason is not None:
         return {"name": entry.name, "available": False, "reason": entry.reason}
-    facts = registry.facts(entry.separator, entry.distribution)
+    facts = registry.metadata(entry.separator, entry.distribution)
     return {**facts, "available": True, "reason": None}
 
 
@@ -81,7 +81,7 @@ def _show_one(facts: dict[str, Any]) -> None:
         "memory": "needs the whole song" if context is None else "bounded, whatever the length",
         "runs in": "evaluate only (it is shown the true stems)" if facts["oracle"] else "all verbs",
         "trained on": ", ".join(facts["trained_on"]) or "nothing: no training",
-        "licence": facts["licence"],
+        "license": facts["license"],
         "source": facts["citation"],
         "from": facts["distribution"],
     }

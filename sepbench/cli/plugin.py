@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from sepbench.cli import options
-from sepbench.scaffold import KINDS, LICENCES
+from sepbench.registry.scaffold import KINDS, LICENSES
 
 
 @click.group("plugin")
@@ -28,10 +28,10 @@ def command() -> None:
 )
 @click.option("-o", "--out", type=options.PATH, help="Folder to make.  [default: ./NAME]")
 @click.option(
-    "--licence", type=click.Choice(LICENCES), default="MIT", show_default=True, help="Of the code."
+    "--license", type=click.Choice(LICENSES), default="MIT", show_default=True, help="Of the code."
 )
 @click.option("--author", default="", metavar="NAME", help="Who holds the copyright.")
-def new(name: str, kind: str, out: Path | None, licence: str, author: str) -> None:
+def new(name: str, kind: str, out: Path | None, license: str, author: str) -> None:
     """Make a plugin that separates at once: a package with its test, ready to be installed.
 
     \b
@@ -40,10 +40,10 @@ def new(name: str, kind: str, out: Path | None, licence: str, author: str) -> No
     sepbench evaluate -m centre-cut
     """
     from sepbench.cli.console import say
-    from sepbench.scaffold import create
+    from sepbench.registry.scaffold import create
 
     folder = out or Path(name)
-    for path in create(name, folder, kind=kind, licence=licence, authors=author):
+    for path in create(name, folder, kind=kind, license=license, authors=author):
         click.echo(str(path))
     where = folder if folder.is_absolute() else f"./{folder}"
     say(f"next: pip install -e {where} && sepbench plugin check {name}")
@@ -79,15 +79,15 @@ def check(method: str, device: str, timeout: float, seconds: float, as_json: boo
     It runs in a process of its own, so a crash or a hang is a failed fact. Exit status 1 where any
     fact fails.
     """
+    from sepbench._util.process import WorkerProcess
     from sepbench.cli.console import show_json
-    from sepbench.host import choose_device
-    from sepbench.lane import Lane
-    from sepbench.testing.fact import FAILED, NOT_SEEN, PASSED
-    from sepbench.testing.inspection import find, in_a_lane, judge
+    from sepbench.inference.runner import choose_device
+    from sepbench.testing.check import FAILED, NOT_SEEN, PASSED
+    from sepbench.testing.examination import find, in_a_lane, judge
 
     sys.path.insert(0, os.getcwd())  # As python -m would find MODULE.
     target = find(method, device=str(choose_device(device)), seconds=seconds)
-    lane = Lane(judge, timeout=timeout)
+    lane = WorkerProcess(judge, timeout=timeout)
     outcomes = []
     try:
         for outcome in in_a_lane(target, lane):

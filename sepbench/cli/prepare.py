@@ -35,8 +35,8 @@ def command(data: tuple[str, ...], out: Path, rate: int) -> None:
     kept, so a run that was stopped goes on. About 110 MB an hour and part at 16 kHz.
     """
     from sepbench.cli.console import counting, say, warn
-    from sepbench.cli.training_data import tracks_of
-    from sepbench.training.cache import prepare
+    from sepbench.training.data.prepare import prepare
+    from sepbench.training.data.sources import tracks_of
 
     tracks = tracks_of(data)
     with counting() as bar:

@@ -10,7 +10,7 @@ import click
 from sepbench.cli import options
 
 if TYPE_CHECKING:
-    from sepbench.results import Store
+    from sepbench.evaluation.store import Store
 
 
 @click.command("report")
@@ -33,8 +33,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Make the tables and plots of RUN, the folder of an evaluation, from its stored scores."""
-    from sepbench.importing import import_museval
-    from sepbench.results import Store
+    from sepbench.evaluation.museval_json import import_museval
+    from sepbench.evaluation.store import Store
 
     store = Store.open(run)
     for text in imports:
@@ -49,7 +49,7 @@ def present(store: Store, protocol: str, references: tuple[str, ...], *, as_json
     """Write the tables and plots of a run beside its scores, and print the summary."""
     from sepbench.cli.console import say, show, show_json, warn
     from sepbench.report import terminal
-    from sepbench.report.run import write
+    from sepbench.report.build import write
 
     report = write(store, protocol=protocol, references=references)
     for remark in report.remarks:

@@ -53,25 +53,27 @@ def command(
     <track>_vocals.wav, or, for a single track, as vocals.wav. Another rate is resampled, up to 1024
     samples are filled up or cut off, mono is copied to both channels; each is said.
     """
-    from sepbench import external, host
     from sepbench.cli.console import counting, fail, warn
     from sepbench.cli.report import present
     from sepbench.datasets import open_dataset
     from sepbench.datasets.selection import select
-    from sepbench.results import Record, Settings, Store
+    from sepbench.evaluation.estimates import find, incomplete
+    from sepbench.evaluation.estimates import score as score_estimates
+    from sepbench.evaluation.store import Record, Settings, Store
+    from sepbench.inference import runner
 
     if Path(dataset).is_dir() and root is None:
         dataset, root = "folder", Path(dataset)
         subset = "all"
     tracks = select(open_dataset(dataset, root), subset, patterns)
-    found = external.find(estimates, tracks)
+    found = find(estimates, tracks)
     if len(found) < len(tracks):
         there = {one.track.name for one in found}
         absent = [track.name for track in tracks if track.name not in there]
         warn(f"no stems of {len(absent)} of {len(tracks)} tracks, {absent[0]!r} the first")
-    for line in external.incomplete(found):
+    for line in incomplete(found):
         warn(line)
-    chosen_device = str(host.choose_device(device))
+    chosen_device = str(runner.choose_device(device))
     settings = Settings(dataset, subset, start, duration)
     store = Store.create(out or Path("results") / settings.default_name, settings)
     with counting() as bar:
@@ -84,7 +86,7 @@ def command(
             for note in record.notes:
                 warn(f"{record.track}: {note}")
 
-        records = external.score(
+        records = score_estimates(
             found,
             store,
             name=name or estimates.resolve().name,

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sepbench.cli import options
-from sepbench.presets import PRESETS
+from sepbench.inference.presets import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.progress import TaskID
 
-    from sepbench.presets import Chosen
-    from sepbench.separation import Job, Order
+    from sepbench.inference.presets import Chosen
+    from sepbench.inference.separate import Job, SeparateOptions
 
 
 @click.command("separate")
@@ -85,8 +85,8 @@ def command(
     from sepbench.cli.console import fail, fraction, say, show_json, warn
     from sepbench.cli.weights import bring
     from sepbench.errors import SepbenchError
-    from sepbench.presets import choose
-    from sepbench.separation import Job, Session, plan
+    from sepbench.inference.presets import choose
+    from sepbench.inference.separate import SeparateOptions, SeparationSession, plan
 
     if not specs and preset is None:
         raise click.UsageError(
@@ -101,13 +101,13 @@ def command(
         chosen = choose(preset)
         specs, how["stems"] = (chosen.choice.spec,), (chosen.choice.stem,)
         about = _about(preset, chosen)
-    job = Job(**how)
+    job = SeparateOptions(**how)
     methods = registry.resolve_all(specs)
     found, lost = _found(songs)
     orders = plan(found, methods, job)
     for method in methods:
         bring(method)
-    session = Session(job)
+    session = SeparationSession(job)
     results: list[dict[str, Any]] = [{**facts, **about} for facts in lost]
     failures, alone = len(lost), len(orders) + len(lost) == 1
     with fraction() as bar:
@@ -180,7 +180,7 @@ def _about(preset: str, chosen: Chosen) -> dict[str, Any]:
     return {"preset": preset, "why": chosen.choice.why, "passed_over": passed_over}
 
 
-def _draw(order: Order, job: Job) -> Path:
+def _draw(order: Job, job: SeparateOptions) -> Path:
     from sepbench.report import song
 
     title = f"{order.song.name}, {order.method.label}"

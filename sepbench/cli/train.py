@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sepbench._util.files import write_atomic
 from sepbench.cli import options
 from sepbench.errors import SepbenchError
 from sepbench.options import parse_spec
-from sepbench.whole import write_whole
 
 if TYPE_CHECKING:
     from sepbench.separator import Separator
-    from sepbench.training.cache import Cache
+    from sepbench.training.data.prepare import PreparedDataset
     from sepbench.training.loop import Epoch, Run
-    from sepbench.training.trainable import Trainable
+    from sepbench.training.model import Trainable
 
 _PLAN = ("epochs", "examples", "batch_size", "learning_rate", "schedule", "seed", "workers")
 
@@ -74,16 +74,16 @@ def command(
     """
     import torch
 
-    from sepbench.cli.console import counting, say
-    from sepbench.cli.training_data import cache_of
-    from sepbench.host import choose_device
+    from sepbench.cli.console import counting, say, warn
+    from sepbench.inference.runner import choose_device
     from sepbench.training.config import read_config
     from sepbench.training.curves import draw_curves
+    from sepbench.training.data.sources import prepared_dataset
     from sepbench.training.export import describe, export
-    from sepbench.training.finder import find_learning_rate
     from sepbench.training.loop import Run
+    from sepbench.training.lr_finder import find_learning_rate
     from sepbench.training.stem_examples import examples_of
-    from sepbench.training.validation import passages
+    from sepbench.training.validate import passages
 
     chosen_device = choose_device(device)
     if threads:
@@ -99,7 +99,9 @@ def command(
         raise SepbenchError(
             f"{folder}: holds a run already; go on with it by --resume, or give another --out"
         )
-    cache = cache_of(data, folder / "data", trainable.rate)
+    cache, skipped = prepared_dataset(data, folder / "data", trainable.rate)
+    for line in skipped:
+        warn(f"skipped {line}")
     plan = config.plan
     count = plan.epochs * plan.examples
     examples = examples_of(
@@ -136,18 +138,18 @@ def command(
     say(f"best: epoch {run.best_epoch}, {best:.2f} dB; weights in {file}")
     draw_curves({method: run.history}, folder / "curves.png")
     scores = _split_scores(run, cache)
-    write_whole(folder / "scores.json", json.dumps(scores, indent=1))
+    write_atomic(folder / "scores.json", json.dumps(scores, indent=1))
     for split, values in scores.items():
         say(f"{split:5}  SDR {_decibels(values)}")
     say(f"curves in {folder / 'curves.png'}, scores in {folder / 'scores.json'}")
 
 
-def _split_scores(run: Run, cache: Cache) -> dict[str, dict[str, float]]:
+def _split_scores(run: Run, cache: PreparedDataset) -> dict[str, dict[str, float]]:
     """Return the scores of the best weights on songs of every split that has any with vocals.
 
     Of the songs that were trained on some will do.
     """
-    from sepbench.training.validation import passages, validate
+    from sepbench.training.validate import passages, validate
 
     network, scores = run.best_network(), {}
     for split in ("train", "val", "test"):
@@ -171,7 +173,7 @@ def _learned(method: str) -> type[Separator]:
     separator = registry.resolve(name)[0].separator
     if not hasattr(separator, "trainable"):
         known = [
-            entry.name for entry in registry.entries() if hasattr(entry.separator, "trainable")
+            entry.name for entry in registry.plugins() if hasattr(entry.separator, "trainable")
         ]
         raise SepbenchError(f"method {name} is not trained here; choose one of {', '.join(known)}")
     return separator
@@ -186,7 +188,7 @@ def _build(separator: Any, model: dict[str, Any], where: str) -> Trainable:
 
     import torch
 
-    from sepbench.training.trainable import BADLY_DESCRIBED, wrong_field
+    from sepbench.training.model import BADLY_DESCRIBED, wrong_field
 
     module, _, name = separator.trainable.partition(":")
     kind = getattr(import_module(module), name)

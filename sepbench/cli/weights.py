@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sepbench.cli import options, weight_rows
+from sepbench.cli import options
 from sepbench.errors import SepbenchError
+from sepbench.registry import weight_status
 
 if TYPE_CHECKING:
     from sepbench.registry import Method
@@ -33,7 +34,7 @@ def command() -> None:
 @options.json_option
 def list_(specs: tuple[str, ...], as_json: bool) -> None:
     """List the weight files of all methods, or of some: size, terms, and whether they are here."""
-    _present(list(weight_rows.rows(specs)), as_json)
+    _present(list(weight_status.rows(specs)), as_json)
 
 
 @command.command("verify")
@@ -45,7 +46,7 @@ def verify(specs: tuple[str, ...], as_json: bool) -> None:
     The hash of a file is what was published; where only its beginning was, what it was when the
     file came. Weights of your own, METHOD[weights=FILE], are held against what was saved.
     """
-    rows = list(weight_rows.rows(specs, read=True))
+    rows = list(weight_status.rows(specs, read=True))
     _present(rows, as_json)
     bad = {"damaged", "missing"} if specs else {"damaged"}
     if any(row["state"] in bad for row in rows):
@@ -57,12 +58,12 @@ def verify(specs: tuple[str, ...], as_json: bool) -> None:
 @options.json_option
 def path(specs: tuple[str, ...], as_json: bool) -> None:
     """Print where the weight files of methods lie or belong; without a METHOD, the cache folder."""
-    from sepbench import pretrained
     from sepbench.cli.console import show_json
+    from sepbench.weights import files
 
-    found = [str(pretrained.folder())]
+    found = [str(files.folder())]
     if specs:
-        found = [row["path"] for row in weight_rows.rows(specs)]
+        found = [row["path"] for row in weight_status.rows(specs)]
     if as_json:
         show_json(found)
     else:
@@ -106,7 +107,7 @@ def fetch(specs: tuple[str, ...], as_json: bool) -> None:
 
 def _check_what_came_along(method: Method) -> None:
     """Raise `SepbenchError` for a method without weights, or with shipped ones that are damaged."""
-    rows = [row for part in method.parts() for row in weight_rows.along(part, read=True)]
+    rows = [row for part in method.parts() for row in weight_status.along(part, read=True)]
     for row in rows:
         if row["state"] != "here":
             raise SepbenchError(
@@ -121,7 +122,7 @@ def _here(method: Method) -> str:
     """Say that nothing had to be fetched, and why."""
     if any(part.create().weight_files for part in method.parts()):
         return f"{method.label}: is here"
-    rows = [row for part in method.parts() for row in weight_rows.along(part)]
+    rows = [row for part in method.parts() for row in weight_status.along(part)]
     sources = "; ".join(dict.fromkeys(f"{row['path']} ({row['from']})" for row in rows))
     return f"{method.label}: is here, nothing to fetch: {sources}"
 
@@ -132,27 +133,27 @@ def bring(method: Method, *, read: bool = False) -> list[Path]:
     What is damaged comes anew only if what is here is ``read``. Returns the files that came. Raises
     `SepbenchError` for what cannot be fetched.
     """
-    from sepbench import pretrained
     from sepbench.cli.console import fraction, say
+    from sepbench.weights import files
 
     came = []
     for part in method.parts():
         separator = part.create()
-        files = [file for file in separator.weight_files if file.url is not None]
-        if all(weight_rows.state(part.name, file, read) == "here" for file in files):
+        wanted = [file for file in separator.weight_files if file.url is not None]
+        if all(weight_status.state(part.name, file, read) == "here" for file in wanted):
             continue
-        sizes = [file.size for file in files]
+        sizes = [file.size for file in wanted]
         size = None if None in sizes else sum(filter(None, sizes))
-        terms = ", ".join(sorted({file.terms for file in files}))
-        about = f"{_files(len(files))}, {_megabytes(size)}, {terms}"
-        say(f"fetching the weights of {part.label} ({about}) into {pretrained.folder()}")
+        terms = ", ".join(sorted({file.terms for file in wanted}))
+        about = f"{_files(len(wanted))}, {_megabytes(size)}, {terms}"
+        say(f"fetching the weights of {part.label} ({about}) into {files.folder()}")
         with fraction() as bar:
             task = bar.add_task(f"fetching {part.label}", total=None)
 
             def advance(done: int, total: int | None, task: Any = task, bar: Any = bar) -> None:
                 bar.update(task, completed=done, total=total)
 
-            came += pretrained.bring(separator, on_progress=advance)
+            came += files.fetch_missing(separator, on_progress=advance)
     return came
 
 
@@ -170,7 +171,7 @@ def import_(name: str, source: Path, out: Path, as_json: bool) -> None:
     sepbench weights import mixin pretrained-models/ --out mixin.safetensors
     """
     from sepbench.cli.console import say, show_json
-    from sepbench.training.exchange import read_weights
+    from sepbench.weights.formats import read_weights
 
     if out.suffix != ".safetensors":
         raise SepbenchError(f"{out}: weight files are called NAME.safetensors; give such an --out")
@@ -195,7 +196,7 @@ def export(name: str, source: Path, out: Path, as_json: bool) -> None:
     sepbench weights export nussl runs/blstm/weights.safetensors --out best.model.pth
     """
     from sepbench.cli.console import say, show_json
-    from sepbench.training.exchange import write_weights
+    from sepbench.weights.formats import write_weights
 
     write_weights(name, source, out)
     if as_json:

@@ -74,7 +74,7 @@ class Dataset(ABC):
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    licence: ClassVar[str]
+    license: ClassVar[str]
     how_to_get: ClassVar[str]
 
     def __init__(self, root: Path | None = None) -> None:

@@ -8,8 +8,8 @@ import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from sepbench._util.download import Progress, fetch, no_progress
 from sepbench.errors import SepbenchError
-from sepbench.fetching import Progress, fetch, no_progress
 
 
 def fetch_zip(url: str, place: Path, *, on_progress: Progress = no_progress) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from sepbench.audio.paths import natural_order
+from sepbench.audio.names import natural_order
 from sepbench.datasets.base import Track
 from sepbench.datasets.files import FileDataset, FileTrack, Source, missing_stems
 
@@ -18,7 +18,7 @@ class Dsd100(FileDataset):
 
     name = "dsd100"
     summary = "100 songs in 16-bit wav: 50 train (Dev), 50 test; vocals, drums, bass, other"
-    licence = "research only, see the data set's list"
+    license = "research only, see the data set's list"
     how_to_get = "Unzip DSD100.zip from https://sigsep.github.io/datasets/dsd100.html."
     variable = "DSD100_PATH"
     usual = ("~/DSD100", "~/dsd100")

@@ -18,7 +18,7 @@ class Excerpt(Dataset):
 
     name = "excerpt"
     summary = "6 s of 'The Easton Ellises - Falcon 69' with four stems, from MUSDB18's test set"
-    licence = "CC BY-NC-SA 3.0"
+    license = "CC BY-NC-SA 3.0"
     how_to_get = "Built in: the package stempeg brings it (pip install stempeg)."
 
     def find_root(self) -> Path | None:

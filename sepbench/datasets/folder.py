@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from sepbench.audio.paths import SUFFIXES, natural_order
+from sepbench.audio.names import SUFFIXES, natural_order
 from sepbench.datasets.base import Track
 from sepbench.datasets.files import FileDataset, FileTrack, Source
 from sepbench.stems import ALIASES, STEMS, with_sums
@@ -36,7 +36,7 @@ class Folder(FileDataset):
 
     name = "folder"
     summary = "your own songs: ROOT/<song>/{vocals,drums,bass,other,...}.wav, mixture optional"
-    licence = "yours to know"
+    license = "yours to know"
     how_to_get = (
         "Make one folder a song and name each file for its stem: vocals.wav, drums.wav, bass.flac; "
         "instrumental.wav, voice.mp3 and 'My song (vocals).wav' are understood too."

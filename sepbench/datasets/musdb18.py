@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import ClassVar
 
 from sepbench import audio
-from sepbench.audio.paths import natural_order
+from sepbench._util.download import Progress, no_progress
+from sepbench.audio.names import natural_order
 from sepbench.datasets.base import Track
 from sepbench.datasets.download import fetch_zip
 from sepbench.datasets.files import FileDataset, FileTrack, Source, missing_stems
 from sepbench.datasets.musdb_facts import musdb_facts
 from sepbench.errors import SepbenchError
-from sepbench.fetching import Progress, no_progress
 
 _SUFFIX = ".stem.mp4"
-_LICENCE = "research only; most songs CC BY-NC-SA 4.0, see the data set's list"
+_LICENSE = "research only; most songs CC BY-NC-SA 4.0, see the data set's list"
 # No song of MUSDB18 is as short, every song of the sample is shorter.
 _SAMPLE_SECONDS = 8.0
 
 
 class _Musdb(FileDataset):
-    licence = _LICENCE
+    license = _LICENSE
 
     def _song(
         self, song: str, folder: str, sources: dict[str, Source], problem: str | None = None

@@ -120,7 +120,7 @@ class Simulated(Dataset):
 
     name = "simulated"
     summary = "simple pop songs made in memory from a seed, with exact stems"
-    licence = "none needed: nobody's music"
+    license = "none needed: nobody's music"
     how_to_get = "Built in: made when it is used."
 
     def __init__(

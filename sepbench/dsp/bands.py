@@ -41,7 +41,7 @@ class Layout:
         return [(len(list(group)), int(length)) for length, group in groupby(self.lengths)]
 
 
-class Plan:
+class BandPlan:
     """How a layout is computed with on a device and in a precision."""
 
     def __init__(self, layout: Layout, device: torch.device, dtype: torch.dtype) -> None:
@@ -109,11 +109,11 @@ class Plan:
 
 
 class Analysis(torch.autograd.Function):
-    """`Plan.analyse`, with `Plan.synthesise` as its gradient."""
+    """`BandPlan.analyse`, with `BandPlan.synthesise` as its gradient."""
 
     @staticmethod
     def forward(
-        ctx: Any, plan: Plan, weights: Weights, signals: torch.Tensor
+        ctx: Any, plan: BandPlan, weights: Weights, signals: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
         """Return the coefficients."""
         ctx.given = plan, weights
@@ -126,11 +126,11 @@ class Analysis(torch.autograd.Function):
 
 
 class Synthesis(torch.autograd.Function):
-    """`Plan.synthesise`, with `Plan.analyse` as its gradient."""
+    """`BandPlan.synthesise`, with `BandPlan.analyse` as its gradient."""
 
     @staticmethod
     def forward(
-        ctx: Any, plan: Plan, weights: Weights, *coefficients: torch.Tensor
+        ctx: Any, plan: BandPlan, weights: Weights, *coefficients: torch.Tensor
     ) -> torch.Tensor:
         """Return the signals."""
         ctx.given = plan, weights
@@ -142,7 +142,7 @@ class Synthesis(torch.autograd.Function):
         return None, None, *analyse(*ctx.given, *gradients)
 
 
-def analyse(plan: Plan, weights: Weights, signals: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def analyse(plan: BandPlan, weights: Weights, signals: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Return the coefficients ``(signals, bands, length)`` of ``(signals, samples)``."""
     made: tuple[torch.Tensor, ...] = Analysis.apply(  # type: ignore[no-untyped-call]
         plan, weights, signals
@@ -150,7 +150,7 @@ def analyse(plan: Plan, weights: Weights, signals: torch.Tensor) -> tuple[torch.
     return made
 
 
-def synthesise(plan: Plan, weights: Weights, *coefficients: torch.Tensor) -> torch.Tensor:
+def synthesise(plan: BandPlan, weights: Weights, *coefficients: torch.Tensor) -> torch.Tensor:
     """Return the signals ``(signals, samples)`` of ``(signals, bands, length)``."""
     made: torch.Tensor = Synthesis.apply(  # type: ignore[no-untyped-call]
         plan, weights, *coefficients

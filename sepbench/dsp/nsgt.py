@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from sepbench.dsp.bands import Layout, Plan, Weights, analyse, synthesise
+from sepbench.dsp.bands import BandPlan, Layout, Weights, analyse, synthesise
 from sepbench.dsp.fourier import Integers
 
 Frequencies: TypeAlias = NDArray[np.float64]
@@ -102,7 +102,7 @@ class _Frame:
         }
         self._layout = Layout(samples, widths, lengths, from_centre, bins, mirrored, weights)
         self.shapes = self._layout.shapes
-        self._plans: dict[tuple[torch.device, torch.dtype], Plan] = {}
+        self._plans: dict[tuple[torch.device, torch.dtype], BandPlan] = {}
 
     def _forward(self, signal: torch.Tensor) -> list[torch.Tensor]:
         """Return the coefficients ``(..., bands, length)`` of neighbours of the same length."""
@@ -119,13 +119,13 @@ class _Frame:
         signal = synthesise(self._plan(groups[0].real), "dual", *rows)
         return signal.view(*groups[0].shape[:-2], self.samples)[..., :samples]
 
-    def _plan(self, like: torch.Tensor) -> Plan:
+    def _plan(self, like: torch.Tensor) -> BandPlan:
         """Return the plan for the device and the precision of ``like``."""
         key = (like.device, like.dtype)
         if key not in self._plans:
             # What is made in inference mode could not be used where gradients are wanted later.
             with torch.inference_mode(False):
-                self._plans[key] = Plan(self._layout, *key)
+                self._plans[key] = BandPlan(self._layout, *key)
         return self._plans[key]
 
 

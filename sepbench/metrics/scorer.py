@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import torch
 
 from sepbench.errors import SepbenchError
-from sepbench.metrics import bsseval, energy, nussl
+from sepbench.metrics import scale_invariant, sdr
+from sepbench.metrics.bsseval import projections
 from sepbench.metrics.protocols import METRIC_SETS
 
 _Frames = dict[str, dict[str, list[float]]]
@@ -65,10 +66,10 @@ class TrackScorer:
         self._references = {name: stem.to(self.device) for name, stem in references.items()}
         for name, stem in self._references.items():
             _check_shape(f"reference {name}", stem, mixture)
-        self._windows = energy.Windows.of_signal(mixture.shape[1], rate)
+        self._windows = sdr.Windows.of_signal(mixture.shape[1], rate)
         self._silence: dict[str, torch.Tensor] = {}
         self._of_mixture: dict[tuple[str, ...], tuple[_Frames, _Totals]] = {}
-        self._projections: dict[tuple[str, ...], bsseval.Projections] = {}
+        self._projections: dict[tuple[str, ...], projections.Projections] = {}
 
     def score(
         self, estimates: Mapping[str, torch.Tensor], *, scenario: tuple[str, ...]
@@ -103,10 +104,10 @@ class TrackScorer:
             for stem in scenario
         }
 
-    def _measure(self, made: Mapping[str, torch.Tensor]) -> dict[str, energy.Energies]:
+    def _measure(self, made: Mapping[str, torch.Tensor]) -> dict[str, sdr.Energies]:
         energies = {}
         for stem, estimate in made.items():
-            energies[stem] = energy.measure(self._references[stem], estimate, self._windows)
+            energies[stem] = sdr.measure(self._references[stem], estimate, self._windows)
             for name in ("reference", "estimate"):
                 if not getattr(energies[stem], name).isfinite().all():
                     raise SepbenchError(f"{name} {stem}: holds samples that are not finite numbers")
@@ -115,30 +116,28 @@ class TrackScorer:
     def _score(
         self,
         made: Mapping[str, torch.Tensor],
-        energies: Mapping[str, energy.Energies],
+        energies: Mapping[str, sdr.Energies],
         *,
         mixture: bool,
     ) -> tuple[_Frames, _Totals]:
         """Return the scores of a set of estimates by window and by track, by stem."""
         sums = list(energies.values())
         totals = {
-            stem: {"uSDR": energy.usdr(of_stem), "SI-SDR": energy.si_sdr(of_stem)}
+            stem: {"uSDR": sdr.usdr(of_stem), "SI-SDR": sdr.si_sdr(of_stem)}
             for stem, of_stem in energies.items()
         }
-        frames = {stem: {"SDR": energy.sdr(of_stem)} for stem, of_stem in energies.items()}
+        frames = {stem: {"SDR": sdr.sdr(of_stem)} for stem, of_stem in energies.items()}
         if "bsseval" in self.metrics:
-            projections = self._projections_of(tuple(made))
+            fitted = self._projections_of(tuple(made))
             scores = (
-                projections.score_mixture(sums)
-                if mixture
-                else projections.score(list(made.values()), sums)
+                fitted.score_mixture(sums) if mixture else fitted.score(list(made.values()), sums)
             )
             for name, by_stem in scores.items():
                 for stem, values in zip(made, by_stem, strict=True):
                     frames[stem][name] = values
         if "nussl" in self.metrics:
             references = [self._references[stem] for stem in made]
-            of_stems = nussl.scores(references, list(made.values()))
+            of_stems = scale_invariant.scores(references, list(made.values()))
             for stem, of_stem in zip(made, of_stems, strict=True):
                 totals[stem] |= {f"nussl {name}": score for name, score in of_stem.items()}
         return self._masked(frames, energies), totals
@@ -146,7 +145,7 @@ class TrackScorer:
     def _masked(
         self,
         frames: Mapping[str, Mapping[str, torch.Tensor]],
-        energies: Mapping[str, energy.Energies],
+        energies: Mapping[str, sdr.Energies],
     ) -> _Frames:
         masked = torch.zeros(self._windows.count, dtype=torch.bool)
         dead = {}
@@ -164,22 +163,20 @@ class TrackScorer:
             for stem, scores in frames.items()
         }
 
-    def _projections_of(self, scenario: tuple[str, ...]) -> bsseval.Projections:
+    def _projections_of(self, scenario: tuple[str, ...]) -> projections.Projections:
         if scenario not in self._projections:
             references = [self._references[stem] for stem in scenario]
-            self._projections[scenario] = bsseval.Projections(
+            self._projections[scenario] = projections.Projections(
                 references, self._mixture, self._windows
             )
         return self._projections[scenario]
 
     def _silent(self, stem: str) -> torch.Tensor:
         if stem not in self._silence:
-            self._silence[stem] = energy.silence(self._references[stem], self._windows)
+            self._silence[stem] = sdr.silence(self._references[stem], self._windows)
         return self._silence[stem]
 
-    def _notes(
-        self, stem: str, sums: energy.Energies, scenario: tuple[str, ...]
-    ) -> tuple[str, ...]:
+    def _notes(self, stem: str, sums: sdr.Energies, scenario: tuple[str, ...]) -> tuple[str, ...]:
         notes = []
         if self._silent(stem).all():
             notes.append("the reference is silent")
@@ -187,7 +184,7 @@ class TrackScorer:
             notes.append("the estimate is silent")
         if scenario in self._projections:
             condition = self._projections[scenario].condition
-            if condition > bsseval.CONDITION_LIMIT:
+            if condition > projections.CONDITION_LIMIT:
                 notes.append(
                     f"the references are ill-conditioned ({condition:.0e}): "
                     "SIR and SAR hang on rounding; give references of 16 bits"

@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
-from sepbench.whole import write_whole
+from sepbench._util.files import write_atomic
 
 FONT = "DejaVu Sans"
 INK = "#222222"
@@ -109,7 +109,7 @@ def save(figure: Figure, path: Path) -> Path:
         # A song's name may hold letters that the font lacks; they are drawn as boxes.
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         figure.savefig(drawn, format=ending, dpi=DOTS_PER_INCH, metadata=metadata)
-    write_whole(path, drawn.getvalue())
+    write_atomic(path, drawn.getvalue())
     return path
 
 

@@ -12,7 +12,7 @@ from sepbench.report import figure, spectrogram
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sepbench.separation import Order
+    from sepbench.inference.separate import Job
 
 _SEEKABLE = {".wav", ".flac"}
 
@@ -33,7 +33,7 @@ class _FileSignal:
         return audio.read(self.path, start=start, duration=count / self.rate).samples[channels]
 
 
-def draw(order: Order, *, start: float = 0.0, title: str = "") -> Path:
+def draw(order: Job, *, start: float = 0.0, title: str = "") -> Path:
     """Draw mixture, stems and masks of a song that has been separated; return the picture's path.
 
     The picture lies beside the stems. ``start`` is where in the song the stems begin, in seconds.

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sepbench._util.files import write_atomic
+from sepbench.evaluation.store import Record, StemResult
 from sepbench.metrics.protocols import PROTOCOLS, Protocol, reduce, used
-from sepbench.results import Record, StemResult
 from sepbench.stems import STEMS
-from sepbench.whole import write_whole
 
 SCORE_COLUMNS = (
     "dataset subset track label method options oracle trained_on_this published stem set metric "
@@ -85,7 +85,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a table with six decimals, whole or not at all."""
     text = io.StringIO()
     frame.to_csv(text, index=False, float_format="%.6f", lineterminator="\n")
-    write_whole(path, text.getvalue())
+    write_atomic(path, text.getvalue())
 
 
 def _options_text(record: Record) -> str:

@@ -9,8 +9,8 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
+from sepbench.evaluation.store import Settings
 from sepbench.metrics.protocols import PROTOCOLS
-from sepbench.results import Settings
 from sepbench.stems import STEMS
 
 _HEADINGS = {"accompaniment": "accom-\npaniment", "percussive": "percus-\nsive"}

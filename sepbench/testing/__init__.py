@@ -21,8 +21,8 @@ from typing import Any
 
 from sepbench import registry
 from sepbench.separator import Separator
-from sepbench.testing.fact import FAILED, NOT_APPLICABLE, NOT_SEEN, Fact, Outcome
-from sepbench.testing.inspection import FACTS, Examination
+from sepbench.testing.check import FAILED, NOT_APPLICABLE, NOT_SEEN, Fact, Outcome
+from sepbench.testing.examination import FACTS, Examination
 from sepbench.testing.subject import Subject
 
 __all__ = ["Check", "checks", "examine"]

@@ -17,15 +17,16 @@ from typing import Any
 
 import torch
 
-from sepbench import host, registry
+from sepbench import registry
 from sepbench.errors import SepbenchError
+from sepbench.inference import runner
 from sepbench.registry import Method
 from sepbench.separator import EnsembleSeparator, OracleSeparator, Separator
 from sepbench.stems import with_sums
-from sepbench.testing.sounds import Sound, song
-from sepbench.testing.traces import Traces, guarded_generators
-from sepbench.training import weights
+from sepbench.testing.process_state import Traces, guarded_generators
+from sepbench.testing.signals import Sound, song
 from sepbench.training.config import read_config
+from sepbench.weights import container
 
 ANY_RATE = 44_100
 """Hz at which a separator that takes any rate is fed."""
@@ -59,7 +60,7 @@ class Subject:
     @cached_property
     def device(self) -> torch.device:
         """Where it is examined."""
-        return host.choose_device(self.device_name)
+        return runner.choose_device(self.device_name)
 
     @property
     def kind(self) -> type[Separator]:
@@ -73,14 +74,14 @@ class Subject:
     def fresh(self) -> Separator:
         """Return a separator that has just been loaded."""
         separator = self.declared()
-        host.load(separator, self.device)
+        runner.load(separator, self.device)
         return separator
 
     def fresh_with(self, **changes: Any) -> Separator:
         """Return the same with other options, loaded."""
         chosen = {**vars(self._with_weights.options), **changes}
         separator = registry.variant(self.kind, chosen).create()
-        host.load(separator, self.device)
+        runner.load(separator, self.device)
         return separator
 
     @cached_property
@@ -139,11 +140,11 @@ class Subject:
         separated = self.measured(sound, separator)
         return {name: torch.from_numpy(stem) for name, stem in separated.stems.items()}
 
-    def measured(self, sound: Sound, separator: Separator | None = None) -> host.Separation:
+    def measured(self, sound: Sound, separator: Separator | None = None) -> runner.Separation:
         """Return the stems and what they cost."""
         separator = separator or self.separator
         oracle = isinstance(separator, OracleSeparator)
-        return host.separate(
+        return runner.separate(
             separator,
             sound.mixture.cpu().numpy().copy(),
             rate=sound.rate,
@@ -178,7 +179,7 @@ class Subject:
         return stems, used
 
     @cached_property
-    def long(self) -> tuple[Sound, host.Separation]:
+    def long(self) -> tuple[Sound, runner.Separation]:
         """The longest song, in stereo, and what the host made of it."""
         sound = self.song(self.seconds, channels=2)
         return sound, self.measured(sound)
@@ -215,10 +216,10 @@ def untrained_weights(separator: Any, folder: Path) -> Path:
         "model": trainable.model,
         "context": trainable.context,
         "trained_on": [],
-        "licence": config.licence,
+        "license": config.license,
     }
     file = folder / f"{separator.name}.safetensors"
-    weights.save(file, network.state_dict(), header)
+    container.save(file, network.state_dict(), header)
     return file
 
 

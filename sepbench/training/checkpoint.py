@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from sepbench._util.files import write_atomic
 from sepbench.errors import SepbenchError
-from sepbench.whole import write_whole
 
 _CURE = "begin anew in another --out"
 
@@ -18,7 +18,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint whole or not at all; raise `SepbenchError` where that cannot be."""
     content = io.BytesIO()
     torch.save(state, content)
-    write_whole(path, content.getbuffer())
+    write_atomic(path, content.getbuffer())
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any]:

@@ -10,15 +10,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sepbench._util.yaml_file import read_yaml
 from sepbench.errors import SepbenchError
 from sepbench.training.schedules import schedule
-from sepbench.yamls import read_yaml
 
 if TYPE_CHECKING:
-    from sepbench.training.examples import Recipe
-    from sepbench.training.loop import Plan
+    from sepbench.training.examples import MixConfig
+    from sepbench.training.loop import TrainingConfig
 
-_SECTIONS = {"model", "examples", "training", "licence"}
+_SECTIONS = {"model", "examples", "training", "license"}
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,14 @@ class Config:
     """The sections of a training config.
 
     ``model`` goes to the method's `Trainable`; ``examples`` and ``training`` are the fields of
-    `Recipe` and `Plan`; ``licence`` says under which terms the weights may be used, given the data.
+    `MixConfig` and `TrainingConfig`; ``license`` says under which terms the weights may be used,
+    given the data.
     """
 
     model: dict[str, Any]
-    recipe: Recipe
-    plan: Plan
-    licence: str
+    recipe: MixConfig
+    plan: TrainingConfig
+    license: str
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -55,8 +56,8 @@ def read_config(
     ``changes`` replace fields of the section ``training``; a plugin's configs are in ``configs`` in
     its ``folder``. Raises `SepbenchError` for a file that is missing or has fields nobody knows.
     """
-    from sepbench.training.examples import Recipe
-    from sepbench.training.loop import Plan
+    from sepbench.training.examples import MixConfig
+    from sepbench.training.loop import TrainingConfig
 
     named = [files("sepbench_configs") / method / f"{where}.yaml"]
     if folder is not None:
@@ -70,15 +71,15 @@ def read_config(
     if not isinstance(sections, dict) or not set(sections) <= _SECTIONS or "model" not in sections:
         wanted = ", ".join(sorted(_SECTIONS))
         raise SepbenchError(f"{where}: expected the sections {wanted}, model at least")
-    for name in sorted(_SECTIONS - {"licence"}):
+    for name in sorted(_SECTIONS - {"license"}):
         if not isinstance(sections.get(name) or {}, dict):
             raise SepbenchError(f"{where}: {name}: write it as 'field: value' lines")
     training = {**(sections.get("training") or {}), **(changes or {})}
     config = Config(
         dict(sections["model"] or {}),
-        _fill(Recipe, sections.get("examples") or {}, where),
-        _fill(Plan, training, where),
-        str(sections.get("licence", "as the training data's")),
+        _fill(MixConfig, sections.get("examples") or {}, where),
+        _fill(TrainingConfig, training, where),
+        str(sections.get("license", "as the training data's")),
     )
     _check(config, where)
     return config

@@ -12,15 +12,15 @@ from numpy.random import Generator
 from torch.utils.data import Dataset
 
 from sepbench.errors import SepbenchError
-from sepbench.training import treatment
-from sepbench.training.cache import Cache, Prepared
-from sepbench.training.treatment import Signal
+from sepbench.training import augment
+from sepbench.training.augment import Signal
+from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
 
 _INSTRUMENTS = ("drums", "bass", "other")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class MixConfig:
     """How examples are mixed; levels in dB, chances from 0 to 1."""
 
     seconds: float = 6.0
@@ -68,7 +68,7 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
     the mixture. It depends on the seed, on ``i``, on the recipe and on the material alone.
     """
 
-    def __init__(self, cache: Cache, recipe: Recipe, *, seed: int, count: int) -> None:
+    def __init__(self, cache: PreparedDataset, recipe: MixConfig, *, seed: int, count: int) -> None:
         self.cache, self.recipe, self.seed, self.count = cache, recipe, seed, count
         self.samples = int(recipe.seconds * cache.rate)
         self._voices = Pool([(track, ("vocals",)) for track in cache.holding("vocals")], recipe)
@@ -117,7 +117,7 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
             voice[:] = 0
         elif kind > 1 - recipe.no_backing:
             backing[:] = 0
-        loudness = treatment.active_rms(voice + backing)
+        loudness = augment.active_rms(voice + backing)
         level = 10 ** ((rng.uniform(*recipe.gain) - 20) / 20) / (loudness + 1e-6)
         gain = np.float32(level * rng.choice([-1, 1]))
         return voice * gain, backing * gain
@@ -134,7 +134,7 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
             track, _ = self._voices.draw(rng)
             speed = self._speed(rng)
             voice = self._read(track, "vocals", self._start(track, speed, rng), speed)
-            if treatment.rms(voice) > 3e-3:
+            if augment.rms(voice) > 3e-3:
                 break
         return voice
 
@@ -143,12 +143,17 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
             track, parts = self._backings.draw(rng)
             speed = self._speed(rng)
             backing = self._sum(track, parts, self._start(track, speed, rng), speed, rng)
-            if treatment.rms(backing) > 1e-3:
+            if augment.rms(backing) > 1e-3:
                 break
         return backing
 
     def _sum(
-        self, track: Prepared, parts: tuple[str, ...], start: int, speed: _Speed, rng: Generator
+        self,
+        track: PreparedTrack,
+        parts: tuple[str, ...],
+        start: int,
+        speed: _Speed,
+        rng: Generator,
     ) -> Signal:
         """Mix instruments at levels of their own, now and then without one of them."""
         total = np.zeros(self.samples, np.float32)
@@ -167,10 +172,10 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
             tempo = float(rng.uniform(0.8, 1.2))
         return _Speed(pitch, tempo)
 
-    def _start(self, track: Prepared, speed: _Speed, rng: Generator) -> int:
+    def _start(self, track: PreparedTrack, speed: _Speed, rng: Generator) -> int:
         return int(rng.integers(0, max(1, track.samples - speed.needs(self.samples))))
 
-    def _read(self, track: Prepared, part: str, start: int, speed: _Speed) -> Signal:
+    def _read(self, track: PreparedTrack, part: str, start: int, speed: _Speed) -> Signal:
         length = speed.needs(self.samples) + 16
         return speed.play(track.read(part, start, start + length), self.samples)
 
@@ -184,13 +189,11 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
         if rng.random() < recipe.doubling:
             voice = voice + self._copies(voice, rng, steps=(0,))
         if rng.random() < recipe.voice_compression:
-            voice = treatment.compress(voice, rng, rate)
+            voice = augment.compress(voice, rng, rate)
         if rng.random() < recipe.voice_saturation:
-            voice = treatment.saturate(voice, rng)
-        voice = treatment.shape(
-            voice, rng, rate, room=recipe.voice_room, colour=recipe.voice_colour
-        )
-        return treatment.fade(voice, rng, rate) if rng.random() < recipe.fade else voice.copy()
+            voice = augment.saturate(voice, rng)
+        voice = augment.shape(voice, rng, rate, room=recipe.voice_room, colour=recipe.voice_colour)
+        return augment.fade(voice, rng, rate) if rng.random() < recipe.fade else voice.copy()
 
     def _copies(self, voice: Signal, rng: Generator, *, steps: tuple[int, ...]) -> Signal:
         """Return one or two copies, shifted by one of ``steps`` and a few cents, a little late."""
@@ -199,20 +202,20 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
             ratio = 2 ** ((rng.choice(steps) + rng.uniform(-0.25, 0.25)) / 12)
             late = int(rng.uniform(0.005, 0.04) * self.cache.rate)
             needed = int(ratio * len(voice)) + 16
-            copy = treatment.varispeed(np.resize(voice, needed), ratio, len(voice))
+            copy = augment.varispeed(np.resize(voice, needed), ratio, len(voice))
             total[late:] += np.float32(rng.uniform(0.3, 0.9)) * copy[: len(voice) - late]
         return total
 
     def _treat_backing(self, backing: Signal, rng: Generator) -> Signal:
         recipe, rate = self.recipe, self.cache.rate
         if rng.random() < recipe.backing_compression:
-            backing = treatment.compress(backing, rng, rate)
+            backing = augment.compress(backing, rng, rate)
         if rng.random() < recipe.backing_saturation:
-            backing = treatment.saturate(backing, rng)
-        backing = treatment.shape(
+            backing = augment.saturate(backing, rng)
+        backing = augment.shape(
             backing, rng, rate, room=recipe.backing_room, colour=recipe.backing_colour
         )
-        return treatment.fade(backing, rng, rate) if rng.random() < recipe.fade else backing.copy()
+        return augment.fade(backing, rng, rate) if rng.random() < recipe.fade else backing.copy()
 
 
 @dataclass(frozen=True)
@@ -229,16 +232,18 @@ class _Speed:
     def play(self, signal: Signal, samples: int) -> Signal:
         """Return ``samples`` samples of a recording played so."""
         if self.tempo == 1.0:
-            return treatment.varispeed(signal, self.pitch, samples)
-        shifted = treatment.varispeed(signal, self.pitch, int(samples * self.tempo) + 8)
-        return treatment.stretch(shifted, self.tempo, samples)
+            return augment.varispeed(signal, self.pitch, samples)
+        shifted = augment.varispeed(signal, self.pitch, int(samples * self.tempo) + 8)
+        return augment.stretch(shifted, self.tempo, samples)
 
 
 class Pool:
     """Tracks to draw from: a source by its weight, then a track by its length."""
 
-    def __init__(self, items: list[tuple[Prepared, tuple[str, ...]]], recipe: Recipe) -> None:
-        self._sources: list[list[tuple[Prepared, tuple[str, ...]]]] = []
+    def __init__(
+        self, items: list[tuple[PreparedTrack, tuple[str, ...]]], recipe: MixConfig
+    ) -> None:
+        self._sources: list[list[tuple[PreparedTrack, tuple[str, ...]]]] = []
         self._lengths = []
         weights = []
         for source in sorted({track.source for track, _ in items}):
@@ -253,7 +258,7 @@ class Pool:
     def __bool__(self) -> bool:
         return bool(self._sources)
 
-    def draw(self, rng: Generator) -> tuple[Prepared, tuple[str, ...]]:
+    def draw(self, rng: Generator) -> tuple[PreparedTrack, tuple[str, ...]]:
         """Return a track and which of its parts are wanted."""
         source = int(np.searchsorted(self._weights, rng.random(), side="right"))
         lengths = self._lengths[source]
@@ -269,7 +274,7 @@ def _cumulative(values: list[Any]) -> Any:
     return total
 
 
-def backing_parts(track: Prepared) -> tuple[str, ...]:
+def backing_parts(track: PreparedTrack) -> tuple[str, ...]:
     """Return the parts whose sum is the track without its voice."""
     if "accompaniment" in track.parts:
         return ("accompaniment",)
@@ -278,5 +283,5 @@ def backing_parts(track: Prepared) -> tuple[str, ...]:
 
 def ratio_of(reference: Signal, other: Signal) -> float:
     """Return the gain that brings ``other`` to the level of ``reference``, 1 for silence."""
-    here, there = treatment.active_rms(reference), treatment.active_rms(other)
+    here, there = augment.active_rms(reference), augment.active_rms(other)
     return here / there if here > 1e-6 and there > 1e-6 else 1.0

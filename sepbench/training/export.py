@@ -7,20 +7,21 @@ from typing import Any
 
 import torch
 
-from sepbench.training import checkpoint, weights
-from sepbench.training.cache import Cache
+from sepbench.training import checkpoint
 from sepbench.training.config import Config
-from sepbench.training.trainable import Trainable
+from sepbench.training.data.prepare import PreparedDataset
+from sepbench.training.model import Trainable
+from sepbench.weights import container
 
 
-def describe(config: Config, cache: Cache) -> dict[str, Any]:
+def describe(config: Config, cache: PreparedDataset) -> dict[str, Any]:
     """Return what the checkpoints of a run say about how they were made."""
     sources = sorted({f"{track.source}/{track.split}" for track in cache.split("train").tracks})
     return {
         "training": config.as_dict(),
         "trained_on": sources,
         "data_sha256": cache.digest,
-        "licence": config.licence,
+        "license": config.license,
     }
 
 
@@ -39,10 +40,11 @@ def export(
         "model": state["model"],
         "context": trainable.context,
         "config": config["training"],
-        "config_sha256": weights.digest(config["training"]),
+        "config_sha256": container.digest(config["training"]),
         "trained_on": config["trained_on"],
         "data_sha256": config["data_sha256"],
-        "licence": config["licence"],
+        # Runs begun before 0.1.0 spell it "licence".
+        "license": config.get("license", config.get("licence", "")),
         "notes": notes,
         "epochs": state["epoch"],
         "steps": state["steps"],
@@ -52,5 +54,5 @@ def export(
             if name not in ("epoch", "loss", "seconds")
         },
     }
-    weights.save(file, state["weights"], header)
+    container.save(file, state["weights"], header)
     return header

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sepbench.errors import SepbenchError
 from sepbench.separator import BLOCK_GRID, Requirement, Separator, Weights, option
-from sepbench.training import weights
+from sepbench.weights import container
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from sepbench.dsp.mwf import MultichannelWiener
     from sepbench.dsp.stft import Stft
+    from sepbench.dsp.wiener import MultichannelWiener
     from sepbench.training.masking import MaskTrainable
 
 _FULL_BAND = 44_100
@@ -93,7 +93,7 @@ class Learned(Separator):
         """What the weight file says about itself."""
         file = self.weights_file
         try:
-            header = weights.read_header(file)
+            header = container.read_header(file)
         except SepbenchError as error:
             raise SepbenchError(f"method {self.name}: {error}") from None
         if header.get("method") != self.name:
@@ -113,7 +113,7 @@ class Learned(Separator):
             return Weights(f"weights/{chosen}.safetensors", self.shipped[chosen])
         _ = self.header  # Says better what is wrong with a file than its hash would.
         file = self.weights_file.absolute()
-        return Weights(str(file), weights.sha256(file))
+        return Weights(str(file), container.sha256(file))
 
     @property
     def trained_on(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -134,7 +134,7 @@ class Learned(Separator):
     @property
     def filter(self) -> MultichannelWiener:
         """The multichannel Wiener filter that refines the estimates of stereo songs."""
-        from sepbench.dsp.mwf import MultichannelWiener
+        from sepbench.dsp.wiener import MultichannelWiener
 
         chosen = int(getattr(self.options, "wiener", 0))
         return MultichannelWiener(
@@ -163,19 +163,19 @@ class Learned(Separator):
         """Read the weights and build the network on ``device``."""
         import torch
 
-        if self.weights and weights.sha256(self.weights_file) != self.weights.sha256:
+        if self.weights and container.sha256(self.weights_file) != self.weights.sha256:
             raise SepbenchError(
                 f"{self.weights_file}: damaged, its sha256 is not {self.weights.sha256}"
             )
         # First weights are drawn and then replaced: nobody else's random numbers shall change.
         with torch.random.fork_rng(devices=[]):
             network = self._build()
-        weights.load_into(network, self.weights_file)
+        container.load_into(network, self.weights_file)
         self._network: nn.Module = network.to(device).eval()
 
     def _build(self) -> nn.Module:
         """Build the network that the weight file describes; raise where it describes none."""
-        from sepbench.training.trainable import BADLY_DESCRIBED, wrong_field
+        from sepbench.training.model import BADLY_DESCRIBED, wrong_field
 
         module, _, name = self.trainable.partition(":")
         kind = getattr(importlib.import_module(module), name)
@@ -270,7 +270,7 @@ class LearnedMask(Learned):
         """Return the bins and the scale of training, ``(channels, bins, frames)``."""
         import torch
 
-        from sepbench.training.full_band import slope
+        from sepbench.training.bandwidth import slope
 
         samples, bins = mixture.shape[-1], self._model.bins
         shape = (*mixture.shape[:-1], stft.frames(samples), bins)
@@ -292,7 +292,7 @@ class LearnedMask(Learned):
         """Return a mask for all ``rows`` bins, given that of those that are seen."""
         from torch.nn import functional
 
-        from sepbench.training.full_band import extend
+        from sepbench.training.bandwidth import extend
 
         if self._widening == 1:
             return functional.pad(mask, (0, 0, 0, rows - self._model.bins))

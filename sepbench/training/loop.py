@@ -16,18 +16,18 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Subset
 from torch.utils.tensorboard import SummaryWriter
 
+from sepbench._util.files import make_folder
 from sepbench.errors import SepbenchError
 from sepbench.training import checkpoint
 from sepbench.training.examples import Examples
+from sepbench.training.model import Batch, Trainable
 from sepbench.training.schedules import schedule
-from sepbench.training.settling import settle
-from sepbench.training.trainable import Batch, Trainable
-from sepbench.training.validation import Passage, validate
-from sepbench.whole import make_folder
+from sepbench.training.update_bn import settle
+from sepbench.training.validate import Passage, validate
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingConfig:
     """How long and how fast to train."""
 
     epochs: int = 40
@@ -71,7 +71,7 @@ class Run:
     """A training run in a folder: ``best.pt``, ``last.pt`` and TensorBoard's logs."""
 
     trainable: Trainable
-    plan: Plan
+    plan: TrainingConfig
     folder: Path
     device: torch.device
     config: dict[str, Any] = field(default_factory=dict)

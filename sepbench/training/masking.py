@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from sepbench.dsp.stft import Stft
 from sepbench.errors import SepbenchError
-from sepbench.training.trainable import Batch, Trainable
+from sepbench.training.model import Batch, Trainable
 
 OBJECTIVES = ("energy", "magnitude", "labels")
 

@@ -9,10 +9,10 @@ import torch
 from numpy.random import Generator
 
 from sepbench.errors import SepbenchError
-from sepbench.training import treatment
-from sepbench.training.cache import Cache, Prepared
-from sepbench.training.examples import Examples, Pool, Recipe, backing_parts, ratio_of
-from sepbench.training.treatment import Signal
+from sepbench.training import augment
+from sepbench.training.augment import Signal
+from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
+from sepbench.training.examples import Examples, MixConfig, Pool, backing_parts, ratio_of
 
 STEMS = ("vocals", "percussive", "harmonic")
 _HARMONIC = ("bass", "other")
@@ -26,7 +26,7 @@ class StemExamples(Examples):
     ``harmonic``, ``percussive`` is silent, and ``known`` is true for the voice alone.
     """
 
-    def __init__(self, cache: Cache, recipe: Recipe, *, seed: int, count: int) -> None:
+    def __init__(self, cache: PreparedDataset, recipe: MixConfig, *, seed: int, count: int) -> None:
         super().__init__(cache, recipe, seed=seed, count=count)
         drummed = list(cache.holding("drums"))
         self._drums = Pool([(track, ("drums",)) for track in drummed], recipe)
@@ -90,7 +90,7 @@ class StemExamples(Examples):
             voice[:] = 0
         elif kind > 1 - recipe.no_backing:
             drums[:], pitched[:] = 0, 0
-        loudness = treatment.active_rms(voice + drums + pitched)
+        loudness = augment.active_rms(voice + drums + pitched)
         level = 10 ** ((rng.uniform(*recipe.gain) - 20) / 20) / (loudness + 1e-6)
         gain = np.float32(level * rng.choice([-1, 1]))
         return voice * gain, drums * gain, pitched * gain
@@ -114,11 +114,11 @@ class StemExamples(Examples):
             track, parts = pool.draw(rng)
             speed = self._speed(rng)
             signal = self._sum(track, parts, self._start(track, speed, rng), speed, rng)
-            if treatment.rms(signal) > 1e-3:
+            if augment.rms(signal) > 1e-3:
                 break
         return signal
 
-    def _harmonic_parts(self, track: Prepared) -> tuple[str, ...]:
+    def _harmonic_parts(self, track: PreparedTrack) -> tuple[str, ...]:
         pattern = self.recipe.harmonic.get(track.source)
         if pattern is not None and fnmatch(track.name, pattern):
             return backing_parts(track)
@@ -126,7 +126,7 @@ class StemExamples(Examples):
 
 
 def examples_of(
-    stems: tuple[str, ...], cache: Cache, recipe: Recipe, *, seed: int, count: int
+    stems: tuple[str, ...], cache: PreparedDataset, recipe: MixConfig, *, seed: int, count: int
 ) -> Examples:
     """Return the examples for a method that learns ``stems``."""
     kind = StemExamples if set(stems) == set(STEMS) else Examples

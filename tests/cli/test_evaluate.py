@@ -235,7 +235,7 @@ def test_a_device_that_is_not_there_leaves_no_folder() -> None:
 def test_a_run_that_cannot_begin_leaves_nothing_and_a_method_that_fails_is_a_row() -> None:
     import torch
 
-    from sepbench.training import weights
+    from sepbench.weights import container
 
     Path("words.safetensors").write_text("words")
     before = list(Path().iterdir())
@@ -245,7 +245,7 @@ def test_a_run_that_cannot_begin_leaves_nothing_and_a_method_that_fails_is_a_row
         assert f"{file}.safetensors: " in result.output
         assert list(Path().iterdir()) == before
     said = {"method": "unet", "model": {"rate": 8000}, "context": 0, "trained_on": []}
-    weights.save(Path("odd.safetensors"), {"a": torch.zeros(1)}, said)
+    container.save(Path("odd.safetensors"), {"a": torch.zeros(1)}, said)
     result = run("evaluate", "-m", "mixture", "-m", "unet[weights=odd.safetensors]", *QUICK)
     assert result.exit_code == 1
     errors = {row["method"]: row["error"] for row in rows(RUN / "scores.csv")}

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sepbench.cli.main import main
-from sepbench.scaffold import LICENCES, create
+from sepbench.registry.scaffold import LICENSES, create
 
 TESTS = Path(__file__).parent.parent
 
@@ -26,7 +26,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_new_plugin_is_a_whole_distribution() -> None:
-    result = run("plugin", "new", "centre-cut", "--licence", "ISC", "--author", "A. Nobody")
+    result = run("plugin", "new", "centre-cut", "--license", "ISC", "--author", "A. Nobody")
     assert result.exit_code == 0, result.output
     folder = Path("centre-cut")
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
@@ -41,11 +41,11 @@ def test_a_new_plugin_is_a_whole_distribution() -> None:
     assert _lines_of_code(code) <= 30
 
 
-def test_every_licence_has_its_text() -> None:
-    for licence in LICENCES:
-        create("x", Path(licence), licence=licence)
-        assert "Copyright" in Path(licence, "LICENSE").read_text()
-        assert f'license = "{licence}"' in Path(licence, "pyproject.toml").read_text()
+def test_every_license_has_its_text() -> None:
+    for name in LICENSES:
+        create("x", Path(name), license=name)
+        assert "Copyright" in Path(name, "LICENSE").read_text()
+        assert f'license = "{name}"' in Path(name, "pyproject.toml").read_text()
 
 
 def test_the_new_separator_keeps_the_middle_and_leaves_the_sides(
@@ -71,8 +71,9 @@ def test_a_new_network_parts_stereo_songs_by_place_unless_told_not_to(
 ) -> None:
     import torch
 
-    from sepbench import host, registry
-    from sepbench.testing.sounds import song
+    from sepbench import registry
+    from sepbench.inference import runner
+    from sepbench.testing.signals import song
     from sepbench.testing.subject import untrained_weights
 
     run("plugin", "new", "placed", "--kind", "network", "--out", "here")
@@ -83,7 +84,7 @@ def test_a_new_network_parts_stereo_songs_by_place_unless_told_not_to(
     made = []
     for wiener in (-1, 0, 1):
         separator = registry.variant(Placed, {"weights": file, "wiener": wiener}).create()
-        host.load(separator, cpu)
+        runner.load(separator, cpu)
         mixture = song(samples=48_000, rate=48_000, channels=2, seed=0).mixture
         made.append(separator.separate(mixture)["vocals"])
     assert torch.equal(made[0], made[2])

@@ -15,10 +15,10 @@ import torch
 from click.testing import CliRunner, Result
 from fakes import Calm
 
-from sepbench import pretrained, registry
+from sepbench import registry
 from sepbench.cli.main import main
 from sepbench.separator import WeightFile, option
-from sepbench.training import exchange, weights
+from sepbench.weights import container, files, formats
 
 
 def sepbench(*arguments: str | Path) -> Result:
@@ -33,7 +33,7 @@ class Learned(Calm):
     """The gain of its stem is what its weight file says."""
 
     name = "learned"
-    licence = "MIT; weights CC0-1.0"
+    license = "MIT; weights CC0-1.0"
 
     @dataclass(frozen=True)
     class Options:
@@ -48,7 +48,7 @@ class Learned(Calm):
         return (WeightFile(file.name, sha256, file.as_uri(), size=4, terms="CC0-1.0"),)
 
     def load(self, device: torch.device) -> None:
-        (file,) = pretrained.checked(self)
+        (file,) = files.checked(self)
         self.gain = float(file.read_text())
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
@@ -67,7 +67,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         name: [EntryPoint(name, value, registry.GROUP)]
         for name, value in {"calm": "fakes:Calm", "learned": f"{__name__}:Learned"}.items()
     }
-    monkeypatch.setattr(registry, "_points", lambda: points)
+    monkeypatch.setattr(registry.methods, "_entry_points", lambda: points)
     monkeypatch.setenv("SEPBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     soundfile.write("song.wav", np.full((8000, 2), 0.5), 8000, "FLOAT")
@@ -165,7 +165,7 @@ def test_weights_of_one_s_own_are_listed_where_they_lie_and_read_through(
     monkeypatch.chdir(tmp_path)
     file = Path("own.safetensors")
     header = {"method": "unet", "model": {"rate": 8000}, "context": 1.0, "trained_on": []}
-    weights.save(file, {"a": torch.arange(9.0)}, header)
+    container.save(file, {"a": torch.arange(9.0)}, header)
     method = f"unet[weights={file}]"
     (row,) = json.loads(run("list", method, "--json").stdout)
     assert row["path"] == str(tmp_path / file)
@@ -188,7 +188,7 @@ class Reversed:
 
     def read(self, source: Path, out: Path) -> dict[str, Any]:
         out.write_bytes(source.read_bytes()[::-1])
-        return {"method": "unet", "licence": "CC0-1.0"}
+        return {"method": "unet", "license": "CC0-1.0"}
 
     def write(self, source: Path, out: Path) -> None:
         out.write_bytes(source.read_bytes()[::-1])
@@ -217,9 +217,9 @@ class ReadOnly:
 
 
 @pytest.fixture
-def formats(monkeypatch: pytest.MonkeyPatch) -> None:
+def two_formats(monkeypatch: pytest.MonkeyPatch) -> None:
     points = [
-        EntryPoint(name, value, exchange.GROUP)
+        EntryPoint(name, value, formats.GROUP)
         for name, value in {
             "reversed": f"{__name__}:Reversed",
             "read-only": f"{__name__}:ReadOnly",
@@ -232,10 +232,10 @@ def formats(monkeypatch: pytest.MonkeyPatch) -> None:
         assert group == "sepbench.weights"
         return [point for point in points if name in (None, point.name)]
 
-    monkeypatch.setattr(exchange, "entry_points", found)
+    monkeypatch.setattr(formats, "entry_points", found)
 
 
-@pytest.mark.usefixtures("formats")
+@pytest.mark.usefixtures("two_formats")
 def test_weights_go_to_another_tool_and_back(tmp_path: Path) -> None:
     source, theirs, ours = tmp_path / "a", tmp_path / "b", tmp_path / "c.safetensors"
     source.write_bytes(b"weights")
@@ -244,10 +244,10 @@ def test_weights_go_to_another_tool_and_back(tmp_path: Path) -> None:
     made = run("import", "reversed", theirs, "--out", ours, "--json")
     assert made.exit_code == 0, made.output
     assert ours.read_bytes() == b"weights"
-    assert json.loads(made.stdout)["header"]["licence"] == "CC0-1.0"
+    assert json.loads(made.stdout)["header"]["license"] == "CC0-1.0"
 
 
-@pytest.mark.usefixtures("formats")
+@pytest.mark.usefixtures("two_formats")
 def test_mistakes_in_an_exchange_are_one_line(tmp_path: Path) -> None:
     source, out = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     missing = run("import", "reversed", source, "--out", out)

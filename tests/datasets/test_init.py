@@ -15,8 +15,8 @@ def test_every_data_set_opens_by_its_name_and_says_what_it_is() -> None:
     for kind in all_datasets():
         dataset = open_dataset(kind.name)
         assert type(dataset) is kind
-        assert all((kind.summary, kind.licence, kind.how_to_get))
-        assert "\n" not in kind.summary + kind.licence + kind.how_to_get
+        assert all((kind.summary, kind.license, kind.how_to_get))
+        assert "\n" not in kind.summary + kind.license + kind.how_to_get
     assert open_dataset("excerpt").is_available
     assert open_dataset("simulated").is_available
 

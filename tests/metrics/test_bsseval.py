@@ -8,9 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sepbench.metrics import correlation, energy
-from sepbench.metrics.bsseval import CONDITION_LIMIT, Projections
-from sepbench.metrics.energy import Windows
+from sepbench.metrics import sdr
+from sepbench.metrics.bsseval import correlation
+from sepbench.metrics.bsseval.projections import CONDITION_LIMIT, Projections
+from sepbench.metrics.sdr import Windows
 
 from .signals import estimates, noise, stems
 
@@ -20,8 +21,8 @@ RATE = 900
 
 def ours(references, made, rate=RATE, taps=64):
     windows = Windows.of_signal(references.shape[-1], rate)
-    sums = [energy.measure(*pair, windows) for pair in zip(references, made, strict=True)]
-    silences = [energy.silence(signal, windows) for signal in (*references, *made)]
+    sums = [sdr.measure(*pair, windows) for pair in zip(references, made, strict=True)]
+    silences = [sdr.silence(signal, windows) for signal in (*references, *made)]
     projections = Projections(list(references), references.sum(0), windows, taps=taps)
     scores = projections.score(list(made), sums)
     silent = torch.stack(silences).any(0)[:-1]
@@ -157,7 +158,7 @@ def test_a_silent_reference_leaves_the_others_as_if_it_were_not_there():
     windows = Windows.of_signal(3 * RATE, RATE)
 
     def scores(chosen):
-        sums = [energy.measure(references[k], made[k], windows) for k in chosen]
+        sums = [sdr.measure(references[k], made[k], windows) for k in chosen]
         projections = Projections(references[chosen].unbind(), references.sum(0), windows, taps=64)
         return projections.score(made[chosen].unbind(), sums)
 
@@ -167,9 +168,7 @@ def test_a_silent_reference_leaves_the_others_as_if_it_were_not_there():
     silence = Projections(
         [torch.zeros(1, RATE)], torch.zeros(1, RATE), Windows.of_signal(RATE, RATE)
     )
-    nothing = energy.measure(
-        torch.zeros(1, RATE), made[0, :1, :RATE], Windows.of_signal(RATE, RATE)
-    )
+    nothing = sdr.measure(torch.zeros(1, RATE), made[0, :1, :RATE], Windows.of_signal(RATE, RATE))
     assert silence.score([made[0, :1, :RATE]], [nothing])["SIR"].isnan().all()
 
 
@@ -177,7 +176,7 @@ def test_the_mixture_scores_as_if_it_were_every_estimate():
     references = stems(3, 2, 3 * RATE, seed=12)
     windows = Windows.of_signal(3 * RATE, RATE)
     mixture = references.sum(0) + noise(2, 3 * RATE, seed=13, level=0.02)
-    sums = [energy.measure(reference, mixture, windows) for reference in references]
+    sums = [sdr.measure(reference, mixture, windows) for reference in references]
     projections = Projections(list(references), mixture, windows, taps=64)
     as_estimates = projections.score([mixture] * 3, sums)
     for name, scores in projections.score_mixture(sums).items():

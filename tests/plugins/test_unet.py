@@ -8,7 +8,7 @@ import yaml
 from torch import nn
 
 from sepbench.errors import SepbenchError
-from sepbench.training import weights
+from sepbench.weights import container
 from sepbench_plugins.unet import UNet
 from sepbench_plugins.unet.model import UNetTrainable
 from sepbench_plugins.unet.network import CompactUNet, PublishedUNet
@@ -94,10 +94,10 @@ def test_what_lies_beyond_the_context_does_not_matter() -> None:
 
 def test_the_shipped_weights_say_what_they_are(loaded: UNet) -> None:
     assert loaded.weights_file.stat().st_size < 25e6
-    assert weights.digest(loaded.header["config"]) == loaded.header["config_sha256"]
+    assert container.digest(loaded.header["config"]) == loaded.header["config_sha256"]
     assert "medleydb/train" in loaded.trained_on
     assert not any(name.endswith(("/val", "/test")) for name in loaded.trained_on)
-    assert "CC-BY-NC-SA" in loaded.header["licence"]
+    assert "CC-BY-NC-SA" in loaded.header["license"]
 
 
 @pytest.mark.parametrize("samples", [1, 100, 1025, 50001])

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sepbench.evaluation.store import Record, StemResult
 from sepbench.report import tables
-from sepbench.results import Record, StemResult
 
 NAN = float("nan")
 

@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from sepbench.evaluation.store import Record, Settings, StemResult
 from sepbench.report import tables, terminal
-from sepbench.results import Record, Settings, StemResult
 
 SETTINGS = Settings("some", "test")
 STEMS = ("vocals", "drums", "bass", "other", "accompaniment", "harmonic", "percussive")

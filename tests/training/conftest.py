@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from sepbench.training.cache import Cache, prepare
-from sepbench.training.material import find_tracks
+from sepbench.training.data.discover import find_tracks
+from sepbench.training.data.prepare import PreparedDataset, prepare
 
 RATE = 8000
 
@@ -50,7 +50,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def cache(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Cache:
+def cache(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     prepared, skipped = prepare(find_tracks(corpus), tmp_path_factory.mktemp("prepared"), rate=RATE)
     assert not skipped
     return prepared

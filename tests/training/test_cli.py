@@ -10,14 +10,14 @@ from click.testing import CliRunner, Result
 
 from sepbench.cli.main import main
 from sepbench.datasets.simulated import simulate
-from sepbench.training.weights import read_header
+from sepbench.weights.container import read_header
 
 CONFIG = """
 model: {architecture: compact, rate: 8000, n_fft: 128, hop: 64, widths: [2, 2], bottleneck: 4,
         dilations: [1]}
 examples: {seconds: 0.512}
 training: {epochs: 1, examples: 4, batch_size: 2, workers: 0}
-licence: CC0-1.0
+license: CC0-1.0
 """
 
 CDAE = """
@@ -54,7 +54,7 @@ def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
     assert trained.exit_code == 0, trained.output
     header = read_header(out / "weights.safetensors")
     assert header["steps"] == 2
-    assert header["licence"] == "CC0-1.0"
+    assert header["license"] == "CC0-1.0"
     assert "songs/train" in header["trained_on"]
     before = (out / "last.pt").read_bytes()
     again = run("train", "unet", "-d", tmp_path / "prepared", "-c", config, "-o", out)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from sepbench import host
+from sepbench.inference import runner
 from sepbench.stems import with_sums
-from sepbench.training import learned, weights
+from sepbench.training import learned
 from sepbench.training.learned import Learned
+from sepbench.weights import container
 from sepbench_plugins.blstm import BLSTM
 from sepbench_plugins.cdae import Cdae
 from sepbench_plugins.mask_cnn import MaskCnn
@@ -29,7 +30,7 @@ each_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: meth
 
 
 def made(separator: Learned, mixture: np.ndarray, rate: int = RATE) -> dict[str, np.ndarray]:
-    return host.separate(separator, mixture, rate=rate, device=CPU).stems
+    return runner.separate(separator, mixture, rate=rate, device=CPU).stems
 
 
 def loaded(method: type[Learned], **options: object) -> Learned:
@@ -54,7 +55,7 @@ def small_network(file: Path, changes: dict[str, object]) -> Path:
     header = {"method": "unet", "model": model, "context": 0.5, "trained_on": ["nothing"]}
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        weights.save(file, UNetTrainable(model).network().state_dict(), header)
+        container.save(file, UNetTrainable(model).network().state_dict(), header)
     return file
 
 
@@ -93,11 +94,11 @@ def test_silence_stays_silence_and_a_silent_channel_too(method: type[Learned]) -
 def test_blocks_are_the_whole_song(
     small: Path, iterations: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sepbench.dsp.mwf._AROUND", 1.5)
+    monkeypatch.setattr("sepbench.dsp.wiener._AROUND", 1.5)
     separator = loaded(UNet, weights=str(small), full_band=False, wiener=iterations)
     song = noise(2, 30 * RATE)
     whole = made(separator, song)["vocals"]
-    monkeypatch.setattr("sepbench.blocks.BLOCK_SECONDS", 1.0)
+    monkeypatch.setattr("sepbench.inference.overlap_add.BLOCK_SECONDS", 1.0)
     assert np.abs(made(separator, song)["vocals"] - whole).max() < 1e-6
 
 
@@ -109,7 +110,7 @@ def test_blocks_are_the_whole_song_where_hops_do_not_divide_the_grid(
     assert UNet(separator.options).grid == separator.grid
     song = noise(2, 40 * RATE)
     whole = made(separator, song)["vocals"]
-    monkeypatch.setattr("sepbench.blocks.BLOCK_SECONDS", 1.0)
+    monkeypatch.setattr("sepbench.inference.overlap_add.BLOCK_SECONDS", 1.0)
     assert np.abs(made(separator, song)["vocals"] - whole).max() < 1e-6
 
 

@@ -11,17 +11,19 @@ from torch import nn
 from sepbench.dsp.stft import Stft
 from sepbench.errors import SepbenchError
 from sepbench.training import checkpoint
-from sepbench.training.cache import Cache
-from sepbench.training.examples import Examples, Recipe
-from sepbench.training.finder import find_learning_rate
-from sepbench.training.loop import Plan, Run
+from sepbench.training.data.prepare import PreparedDataset
+from sepbench.training.examples import Examples, MixConfig
+from sepbench.training.loop import Run, TrainingConfig
+from sepbench.training.lr_finder import find_learning_rate
 from sepbench.training.masking import MaskTrainable, energy_loss
 from sepbench.training.schedules import SCHEDULES, schedule
-from sepbench.training.settling import settle
-from sepbench.training.validation import passages
+from sepbench.training.update_bn import settle
+from sepbench.training.validate import passages
 
 CPU = torch.device("cpu")
-PLAN = Plan(epochs=2, examples=8, batch_size=4, learning_rate=0.01, workers=0, average=0.5)
+PLAN = TrainingConfig(
+    epochs=2, examples=8, batch_size=4, learning_rate=0.01, workers=0, average=0.5
+)
 
 
 class PerBin(nn.Module):
@@ -52,15 +54,15 @@ class Tiny(MaskTrainable):
         return PerBin()
 
 
-def run(folder: Path, plan: Plan = PLAN) -> Run:
+def run(folder: Path, plan: TrainingConfig = PLAN) -> Run:
     return Run(Tiny(), plan, folder, CPU)
 
 
-def examples(cache: Cache) -> Examples:
-    return Examples(cache.split("train"), Recipe(seconds=0.5), seed=0, count=1000)
+def examples(cache: PreparedDataset) -> Examples:
+    return Examples(cache.split("train"), MixConfig(seconds=0.5), seed=0, count=1000)
 
 
-def test_a_run_goes_on_with_its_own_songs_alone(cache: Cache, tmp_path: Path) -> None:
+def test_a_run_goes_on_with_its_own_songs_alone(cache: PreparedDataset, tmp_path: Path) -> None:
     ours = Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "ours"})
     ours.train(examples(cache), passages(cache, seconds=1.0, each=1))
     Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "ours"}).resume()
@@ -68,8 +70,8 @@ def test_a_run_goes_on_with_its_own_songs_alone(cache: Cache, tmp_path: Path) ->
         Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "theirs"}).resume()
 
 
-def test_a_run_that_diverges_stops_at_once(cache: Cache, tmp_path: Path) -> None:
-    diverging = run(tmp_path, Plan(epochs=3, examples=8, batch_size=4, workers=0))
+def test_a_run_that_diverges_stops_at_once(cache: PreparedDataset, tmp_path: Path) -> None:
+    diverging = run(tmp_path, TrainingConfig(epochs=3, examples=8, batch_size=4, workers=0))
     with torch.no_grad():
         next(diverging.network.parameters()).fill_(float("nan"))
     with pytest.raises(SepbenchError, match="no number from step 1 on; take a lower"):
@@ -77,7 +79,9 @@ def test_a_run_that_diverges_stops_at_once(cache: Cache, tmp_path: Path) -> None
     assert not (tmp_path / "last.pt").exists()
 
 
-def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(cache: Cache, tmp_path: Path) -> None:
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
+    cache: PreparedDataset, tmp_path: Path
+) -> None:
     chosen = passages(cache, seconds=1.0, each=1)
     whole = run(tmp_path / "whole")
     whole.train(examples(cache), chosen)
@@ -102,8 +106,10 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(cache: Cache, tmp_pa
     assert [e["loss"] for e in whole.history] == [e["loss"] for e in resumed.history]
 
 
-def test_training_finds_the_voice(cache: Cache, tmp_path: Path) -> None:
-    plan = Plan(epochs=3, examples=80, batch_size=8, learning_rate=0.3, workers=0, average=0.0)
+def test_training_finds_the_voice(cache: PreparedDataset, tmp_path: Path) -> None:
+    plan = TrainingConfig(
+        epochs=3, examples=80, batch_size=8, learning_rate=0.3, workers=0, average=0.0
+    )
     seen = []
     run(tmp_path, plan).train(
         examples(cache), passages(cache, seconds=1.0, each=2), on_epoch=seen.append
@@ -113,17 +119,19 @@ def test_training_finds_the_voice(cache: Cache, tmp_path: Path) -> None:
     assert (tmp_path / "best.pt").exists()
 
 
-def test_it_stops_where_nothing_gets_better(cache: Cache, tmp_path: Path) -> None:
-    plan = Plan(epochs=9, examples=4, batch_size=4, learning_rate=1e-12, workers=0, patience=2)
+def test_it_stops_where_nothing_gets_better(cache: PreparedDataset, tmp_path: Path) -> None:
+    plan = TrainingConfig(
+        epochs=9, examples=4, batch_size=4, learning_rate=1e-12, workers=0, patience=2
+    )
     stale = run(tmp_path, plan)
     stale.train(examples(cache), passages(cache, seconds=1.0, each=1))
     assert stale.epoch < 9
 
 
-def test_resuming_needs_the_same_network(cache: Cache, tmp_path: Path) -> None:
+def test_resuming_needs_the_same_network(cache: PreparedDataset, tmp_path: Path) -> None:
     with pytest.raises(SepbenchError, match="no checkpoint"):
         run(tmp_path).resume()
-    one = run(tmp_path, Plan(epochs=1, examples=4, batch_size=4, workers=0))
+    one = run(tmp_path, TrainingConfig(epochs=1, examples=4, batch_size=4, workers=0))
     one.train(examples(cache), passages(cache, seconds=1.0, each=1))
     other = Run(Tiny({"width": 3}), PLAN, tmp_path, CPU)
     with pytest.raises(SepbenchError, match="another"):
@@ -153,7 +161,7 @@ def test_a_checkpoint_that_cannot_be_written_is_one_line_and_leaves_the_last(
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_global_random_state_is_left_alone(cache: Cache, tmp_path: Path) -> None:
+def test_global_random_state_is_left_alone(cache: PreparedDataset, tmp_path: Path) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -161,7 +169,7 @@ def test_global_random_state_is_left_alone(cache: Cache, tmp_path: Path) -> None
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_settled_statistics_are_those_of_the_data(cache: Cache) -> None:
+def test_settled_statistics_are_those_of_the_data(cache: PreparedDataset) -> None:
     class Normed(PerBin):
         def __init__(self) -> None:
             super().__init__()
@@ -181,7 +189,7 @@ def test_settled_statistics_are_those_of_the_data(cache: Cache) -> None:
     assert not network.training
 
 
-def test_the_finder_raises_the_rate(cache: Cache, tmp_path: Path) -> None:
+def test_the_finder_raises_the_rate(cache: PreparedDataset, tmp_path: Path) -> None:
     found = list(find_learning_rate(run(tmp_path), examples(cache), steps=6))
     rates = [rate for rate, _ in found]
     assert rates == sorted(rates)

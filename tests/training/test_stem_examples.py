@@ -8,22 +8,22 @@ import pytest
 import torch
 
 from sepbench.errors import SepbenchError
-from sepbench.training import treatment
-from sepbench.training.cache import Cache, prepare
-from sepbench.training.examples import Examples, Recipe
-from sepbench.training.material import Track
+from sepbench.training import augment
+from sepbench.training.data.discover import Recording
+from sepbench.training.data.prepare import PreparedDataset, prepare
+from sepbench.training.examples import Examples, MixConfig
 from sepbench.training.stem_examples import STEMS, StemExamples, examples_of
-from sepbench.training.validation import passages
+from sepbench.training.validate import passages
 
 PLAIN = {
     field.name: 0.0
-    for field in dataclasses.fields(Recipe)
+    for field in dataclasses.fields(MixConfig)
     if field.name.startswith(("voice_", "backing_", "no_")) or field.name in ("layer", "fade")
 }
-RECIPE = Recipe(seconds=1.0)
+RECIPE = MixConfig(seconds=1.0)
 
 
-def examples(cache: Cache, recipe: Recipe = RECIPE) -> StemExamples:
+def examples(cache: PreparedDataset, recipe: MixConfig = RECIPE) -> StemExamples:
     return StemExamples(cache.split("train"), recipe, seed=7, count=100)
 
 
@@ -32,7 +32,7 @@ def loudest(signal: torch.Tensor) -> float:
     return float(np.abs(np.fft.rfft(signal.numpy())).argmax() * 8000 / len(signal))
 
 
-def test_an_example_depends_on_seed_and_number_alone(cache: Cache) -> None:
+def test_an_example_depends_on_seed_and_number_alone(cache: PreparedDataset) -> None:
     first, again = examples(cache), examples(cache)
     late = again[40]
     for name in (*STEMS, "known"):
@@ -41,8 +41,8 @@ def test_an_example_depends_on_seed_and_number_alone(cache: Cache) -> None:
     assert not torch.equal(first[3]["percussive"], first[4]["percussive"])
 
 
-def test_each_stem_is_what_it_is_called(cache: Cache) -> None:
-    recipe = Recipe(**{**PLAIN, "seconds": 1.0, "known": 1.0, "semitones": 0.0})
+def test_each_stem_is_what_it_is_called(cache: PreparedDataset) -> None:
+    recipe = MixConfig(**{**PLAIN, "seconds": 1.0, "known": 1.0, "semitones": 0.0})
     for number in range(8):
         example = examples(cache, recipe)[number]
         assert example["known"].all()
@@ -50,7 +50,7 @@ def test_each_stem_is_what_it_is_called(cache: Cache) -> None:
         assert loudest(example["harmonic"]) == pytest.approx(60, abs=2)
 
 
-def test_of_other_backings_the_voice_alone_is_known(cache: Cache) -> None:
+def test_of_other_backings_the_voice_alone_is_known(cache: PreparedDataset) -> None:
     recipe = dataclasses.replace(RECIPE, known=0.0, no_voice=0.0)
     for number in range(8):
         example = examples(cache, recipe)[number]
@@ -58,37 +58,39 @@ def test_of_other_backings_the_voice_alone_is_known(cache: Cache) -> None:
         assert not example["percussive"].any()
 
 
-def test_the_drums_stand_at_the_wanted_level(cache: Cache) -> None:
-    recipe = Recipe(
+def test_the_drums_stand_at_the_wanted_level(cache: PreparedDataset) -> None:
+    recipe = MixConfig(
         **{**PLAIN, "seconds": 1.0, "known": 1.0, "coherent": 0.0},
         percussive=(-6.001, -5.999, -6.0),
     )
     for number in range(8):
         example = examples(cache, recipe)[number]
-        drums = treatment.active_rms(example["percussive"].numpy())
-        pitched = treatment.active_rms(example["harmonic"].numpy())
+        drums = augment.active_rms(example["percussive"].numpy())
+        pitched = augment.active_rms(example["harmonic"].numpy())
         assert 20 * np.log10(drums / pitched) == pytest.approx(-6, abs=0.1)
 
 
-def test_an_accompaniment_without_drums_may_be_named(cache: Cache) -> None:
+def test_an_accompaniment_without_drums_may_be_named(cache: PreparedDataset) -> None:
     sources = {"songs": 0.0, "backgrounds/band": 1.0}
     recipe = dataclasses.replace(RECIPE, known=1.0, coherent=0.0, weights=sources)
     with pytest.raises(SepbenchError, match="one of the two is missing"):
         examples(cache, recipe)
     plain = {**PLAIN, "seconds": 1.0, "known": 1.0, "coherent": 0.0}
-    wild = Recipe(**plain, weights={"backgrounds/band": 1e6}, harmonic={"backgrounds/band": "o*"})
+    wild = MixConfig(
+        **plain, weights={"backgrounds/band": 1e6}, harmonic={"backgrounds/band": "o*"}
+    )
     spectrum = np.abs(np.fft.rfft(examples(cache, wild)[0]["harmonic"].numpy()))
     assert spectrum.max() < 10 * np.median(spectrum)  # the band plays noise, the songs tones
 
 
-def test_what_a_method_learns_decides_its_examples(cache: Cache) -> None:
+def test_what_a_method_learns_decides_its_examples(cache: PreparedDataset) -> None:
     make = {"cache": cache.split("train"), "recipe": RECIPE, "seed": 0, "count": 9}
     assert isinstance(examples_of(("vocals", "percussive", "harmonic"), **make), StemExamples)
     voice_only = examples_of(("vocals", "accompaniment"), **make)
     assert type(voice_only) is Examples
 
 
-def test_passages_hold_the_stems_that_are_known(cache: Cache) -> None:
+def test_passages_hold_the_stems_that_are_known(cache: PreparedDataset) -> None:
     stems = {passage.source: set(passage.stems) for passage in passages(cache, stems=STEMS)}
     assert stems == {"mir1k": {"vocals", "accompaniment"}, "songs": set(STEMS)}
     trained = passages(cache, stems=STEMS, split="train", seconds=1.0, songs=1)
@@ -98,7 +100,7 @@ def test_passages_hold_the_stems_that_are_known(cache: Cache) -> None:
 def test_a_song_of_a_moment_makes_no_passage(tmp_path: Path) -> None:
     clip = np.full(400, 0.25, np.float32)
     parts = {"vocals": [clip], "drums": [clip]}
-    song = Track("songs", "short", tuple(parts), lambda rate: parts, "val")
+    song = Recording("songs", "short", tuple(parts), lambda rate: parts, "val")
     short, _ = prepare([song], tmp_path, rate=8000)
     with pytest.raises(SepbenchError, match="no songs of split 'val'"):
         passages(short)

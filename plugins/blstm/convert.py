@@ -1,0 +1,149 @@
+"""Checkpoints of nussl, read into weight files and written from them."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sepbench.errors import SepbenchError
+from sepbench.weights import container
+
+from .layout import nussl_config, nussl_name, our_parts
+from .safe_unpickle import Foreign, read_checkpoint
+
+_NUSSL = "1.1.9"
+
+
+class NusslExchange:
+    """Mask inference checkpoints of nussl 1.1.9."""
+
+    summary = "nussl's mask inference networks (best.model.pth), for the method blstm"
+
+    def read(self, source: Path, out: Path) -> dict[str, Any]:
+        """Write the tensors of a checkpoint to the weight file ``out``; return its header.
+
+        Nothing in the checkpoint is run. Raises `SepbenchError` for what is no mask inference
+        network of nussl.
+        """
+        import torch
+
+        content = read_checkpoint(source)
+        try:
+            metadata = _mapping(content.get("metadata"))
+            config = content.get("config") or metadata["config"]
+            arguments, tensors = our_parts(
+                json.loads(config) if isinstance(config, str) else config, content["state_dict"]
+            )
+            model = {
+                "objective": "magnitude",
+                **_transform(metadata, int(arguments["num_features"])),
+                **arguments,
+            }
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            lacking = isinstance(error, KeyError)
+            reason = f"it has no {error}" if lacking else "its parts are of the wrong kind"
+            reason = str(error) if type(error) is ValueError else reason
+            raise SepbenchError(
+                f"{source}: not a mask inference network of nussl ({reason}); "
+                "give what its SeparationModel.save wrote"
+            ) from None
+        trained = _mapping(metadata.get("trainer.state_dict"))
+        epochs = int(trained.get("epoch") or 0)
+        header = {
+            "method": "blstm",
+            "model": model,
+            "context": None,
+            "config": {},
+            "config_sha256": container.digest({}),
+            "trained_on": ["unknown"],
+            "license": "as the checkpoint's",
+            "notes": f"read from {source.name}",
+            "epochs": epochs,
+            "steps": epochs * int(trained.get("epoch_length") or 0),
+            "validation": {},
+        }
+        found = {name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()}
+        _check(source, model, found)
+        container.save(out, found, header, half=False)
+        return header
+
+    def write(self, source: Path, out: Path) -> None:
+        """Write a weight file as a checkpoint that ``nussl.ml.SeparationModel.load`` reads.
+
+        It is made of nussl's own modules; no class has to be registered first.
+        """
+        import torch
+
+        from .model import BLSTMTrainable
+
+        header = container.read_header(source)
+        if header.get("method") != "blstm":
+            raise SepbenchError(
+                f"{source}: weights of {header.get('method')}; nussl's format is for blstm"
+            )
+        model = BLSTMTrainable(header["model"])
+        config = nussl_config(model.arguments)
+        network = model.network()
+        container.load_into(network, source)
+        state = {nussl_name(name): tensor for name, tensor in network.state_dict().items()}
+        metadata = {
+            "config": config,
+            "nussl_version": _NUSSL,
+            "sample_rate": model.rate,
+            "num_channels": model.channels,
+            "sepbench": {
+                "n_fft": model.stft.n_fft,
+                "hop": model.stft.hop,
+                "window": model.stft.window,
+                "middle": model.middle,
+                "objective": model.objective,
+            },
+        }
+        content = io.BytesIO()
+        checkpoint = {"state_dict": state, "config": json.dumps(config), "metadata": metadata}
+        torch.save(checkpoint, content)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(content.getbuffer())
+
+
+def _transform(metadata: Mapping[str, Any], bins: int) -> dict[str, Any]:
+    """Return rate and transform; what the checkpoint doesn't say is as published."""
+    rate = int(metadata.get("sample_rate") or 44100)
+    if "sepbench" in metadata:  # from `write`
+        return {"rate": rate, **_mapping(metadata["sepbench"])}
+    params = metadata.get("stft_params")
+    said: tuple[Any, ...] = params.arguments if isinstance(params, Foreign) else ()
+    length, hop, window = (*said, None, None, None)[:3]
+    n_fft = int(length or 2 * (bins - 1))
+    return {
+        "rate": rate,
+        "n_fft": n_fft,
+        "hop": int(hop or n_fft // 4),
+        "window": str(window or "sqrt_hann"),
+    }
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _check(source: Path, model: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+    import torch
+
+    from .model import BLSTMTrainable
+
+    try:
+        with torch.device("meta"):  # the sizes are a stranger's: no memory is taken for them
+            network = BLSTMTrainable(model).network()
+        network.load_state_dict(tensors, assign=True)
+    except SepbenchError as error:
+        raise SepbenchError(f"{source}: {error}") from None
+    except (RuntimeError, TypeError, ValueError):
+        raise SepbenchError(
+            f"{source}: its tensors do not fit the network that its config names"
+        ) from None

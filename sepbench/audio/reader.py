@@ -1,0 +1,213 @@
+"""Reads audio files, whole or in blocks, and says what is wrong with those that cannot be read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepbench.audio.decode import DecodingError, open_decoder
+from sepbench.errors import SepbenchError
+
+_BLOCK = 1 << 18
+# Compressed files pad their last frame and may hold a frame less than their header says.
+_TOLERATED_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file's header says.
+
+    ``samples`` (a channel) is certain where ``exact``; for compressed files it is an estimate that
+    decoding may miss by some frames, 0 where nothing is known. ``streams`` counts the audio
+    streams, 5 in a STEMS file. ``notes`` say what is odd, such as a file cut short.
+    """
+
+    path: Path
+    rate: int
+    channels: int
+    samples: int
+    exact: bool = True
+    streams: int = 1
+    notes: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """The length in seconds."""
+        return self.samples / self.rate
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Samples ``(channels, samples)``, float32 with full scale 1, their rate, and what was odd."""
+
+    samples: NDArray[np.float32]
+    rate: int
+    notes: tuple[str, ...] = ()
+
+
+class Reader:
+    """An open file: tells rate, channels and expected length first, then gives its samples.
+
+    Use it as a context manager. ``notes`` grows while samples are read.
+    """
+
+    def __init__(self, path: Path | str, *, stream: int = 0) -> None:
+        path = Path(path)
+        self._decoder = decoder = open_decoder(path, stream)
+        self.notes = list(decoder.notes)
+        self.info = AudioInfo(
+            path=path,
+            rate=decoder.rate,
+            channels=decoder.channels,
+            samples=decoder.samples,
+            exact=decoder.exact,
+            streams=decoder.streams,
+            notes=decoder.notes,
+        )
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._decoder.close()
+
+    def blocks(
+        self, size: int, *, start: float = 0.0, duration: float | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield ``(channels, size)`` from ``start`` on, the last block shorter, none empty.
+
+        ``start`` and ``duration`` are seconds; the file may end before ``duration`` does. Raises
+        `SepbenchError` for no samples, damage, NaN and infinity.
+        """
+        rate = self.info.rate
+        first, wanted = self._span(start, duration)
+        position = first
+        try:
+            for block in _regular(self._decoder.chunks(first), size, wanted):
+                self._check(block, position)
+                position += block.shape[1]
+                yield block
+        except DecodingError as error:
+            raise SepbenchError(
+                f"{self.info.path}: damaged near {position / rate:.2f} s: {error}; get it anew"
+            ) from error
+        if position == first:
+            raise self._nothing(first)
+        missing = self.info.seconds - position / rate
+        if wanted is None and missing > _TOLERATED_SECONDS:
+            self.notes.append(f"cut short: it ends {missing:.2f} s before its header says")
+
+    def read(self, *, start: float = 0.0, duration: float | None = None) -> Audio:
+        """Return the samples from ``start`` on; errors as in `blocks`."""
+        first, wanted = self._span(start, duration)
+        expected = max(0, self.info.samples - first)
+        capacity = expected if wanted is None else min(expected, wanted)
+        samples = np.empty((self.info.channels, capacity), np.float32)
+        filled = 0
+        for block in self.blocks(_BLOCK, start=start, duration=duration):
+            end = filled + block.shape[1]
+            if end > samples.shape[1]:
+                more = np.empty((self.info.channels, end // 2), np.float32)
+                samples = np.concatenate([samples[:, :filled], block, more], axis=1)
+            samples[:, filled:end] = block
+            filled = end
+        return Audio(np.ascontiguousarray(samples[:, :filled]), self.info.rate, tuple(self.notes))
+
+    def _span(self, start: float, duration: float | None) -> tuple[int, int | None]:
+        """Return the first sample and how many are wanted."""
+        if not (start >= 0 and math.isfinite(start)):
+            raise SepbenchError(
+                f"{self.info.path}: cannot start at {start:g} s; start at 0 or later"
+            )
+        if duration is not None and not (duration > 0 and math.isfinite(duration)):
+            raise SepbenchError(f"{self.info.path}: a duration of {duration:g} s is no audio")
+        rate = self.info.rate
+        return round(start * rate), None if duration is None else max(1, round(duration * rate))
+
+    def _nothing(self, first: int) -> SepbenchError:
+        if first == 0 or self.info.samples == 0:
+            return SepbenchError(f"{self.info.path}: no samples in this file")
+        return SepbenchError(
+            f"{self.info.path}: cannot start at {first / self.info.rate:g} s; "
+            f"it is {self.info.seconds:.2f} s long"
+        )
+
+    def _check(self, block: NDArray[np.float32], position: int) -> None:
+        # Minimum and maximum carry NaN and infinity on, without a mask of the block.
+        if np.isfinite(block.min()) and np.isfinite(block.max()):
+            return
+        index = int(np.argmin(np.isfinite(block).all(axis=0)))
+        channel = int(np.argmin(np.isfinite(block[:, index])))
+        raise SepbenchError(
+            f"{self.info.path}: sample {position + index} of channel {channel} "
+            f"({(position + index) / self.info.rate:.3f} s) is {block[channel, index]:g}; "
+            "mend or re-export the file"
+        )
+
+
+def _regular(
+    chunks: Iterable[NDArray[np.float32]], size: int, wanted: int | None
+) -> Iterator[NDArray[np.float32]]:
+    """Cut chunks of any length into contiguous blocks of ``size``, ``wanted`` samples in all."""
+    held: list[NDArray[np.float32]] = []
+    count = 0
+    left = math.inf if wanted is None else wanted
+    for chunk in chunks:
+        chunk = chunk[:, : int(min(chunk.shape[1], left))]
+        left -= chunk.shape[1]
+        held.append(chunk)
+        count += chunk.shape[1]
+        if count >= size:
+            joined = np.concatenate(held, axis=1)
+            whole = count - count % size
+            for at in range(0, whole, size):
+                yield np.ascontiguousarray(joined[:, at : at + size])
+            held, count = [joined[:, whole:]], count - whole
+        if left == 0:
+            break
+    if count:
+        yield np.ascontiguousarray(np.concatenate(held, axis=1))
+
+
+def info(path: Path | str) -> AudioInfo:
+    """Return what the header of a file says; the length of compressed files is an estimate."""
+    with Reader(path) as reader:
+        return reader.info
+
+
+def read(
+    path: Path | str, *, start: float = 0.0, duration: float | None = None, stream: int = 0
+) -> Audio:
+    """Return the samples of an audio stream, from ``start`` for ``duration`` seconds.
+
+    Raises `SepbenchError` for what is not audio, for no samples, damage, NaN and infinity.
+    """
+    with Reader(path, stream=stream) as reader:
+        return reader.read(start=start, duration=duration)
+
+
+def blocks(
+    path: Path | str,
+    size: int,
+    *,
+    start: float = 0.0,
+    duration: float | None = None,
+    stream: int = 0,
+) -> Iterator[NDArray[np.float32]]:
+    """Yield blocks ``(channels, size)`` of a file of any length in bounded memory.
+
+    The blocks join to what `read` returns, and the errors are its.
+    """
+    with Reader(path, stream=stream) as reader:
+        yield from reader.blocks(size, start=start, duration=duration)

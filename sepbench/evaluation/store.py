@@ -1,0 +1,261 @@
+"""The score store: one JSON file a track and method, in museval's layout, whole or absent.
+
+A run is a folder::
+
+    run.json                                    what the folder holds scores of
+    scores/<method>/<subset>/<track>.json       frame scores as museval writes them, and ours beside
+    failures/<method>/<subset>/<track>.json     why there are none
+
+Tables and plots are made from these files alone and can be made again at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sepbench._util.files import write_atomic
+from sepbench.audio import safe_name
+from sepbench.errors import SepbenchError
+
+MUSEVAL_METRICS = ("SDR", "SIR", "ISR", "SAR")
+"""The scores of one frame in museval's layout; those that were not asked for are NaN."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every score of a run has in common, so that its tables compare like with like."""
+
+    dataset: str
+    subset: str
+    start: float = 0.0
+    duration: float | None = None
+
+    @property
+    def default_name(self) -> str:
+        """A folder name that differs whenever the settings do."""
+        parts = [self.dataset] if self.dataset == "excerpt" else [self.dataset, self.subset]
+        if self.start:
+            parts.append(f"from{self.start:g}s")
+        if self.duration is not None:
+            parts.append(f"{self.duration:g}s")
+        return "-".join(parts)
+
+
+@dataclass(frozen=True)
+class StemResult:
+    """The scores of one stem of one track.
+
+    ``frames`` and ``totals`` are the estimate's scores per window and per track by metric;
+    ``mixture_frames`` and ``mixture_totals`` those of the unprocessed mixture in its place.
+    ``scenario`` names the stems that were scored together with it; ``notes`` says why a score is
+    missing or not to be trusted.
+    """
+
+    scenario: tuple[str, ...]
+    frames: dict[str, list[float]]
+    totals: dict[str, float]
+    mixture_frames: dict[str, list[float]] = field(default_factory=dict)
+    mixture_totals: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Record:
+    """One method on one track: its scores, or the reason why there are none."""
+
+    dataset: str
+    subset: str
+    track: str
+    label: str
+    method: str
+    options: dict[str, Any]
+    fingerprint: str
+    identity: dict[str, Any]
+    stems: dict[str, StemResult] = field(default_factory=dict)
+    seconds: float | None = None
+    audio_seconds: float | None = None
+    peak_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+    oracle: bool = False
+    trained_on_this: bool = False
+
+
+def fingerprint(identity: Mapping[str, Any]) -> str:
+    """Return the sha256 over everything that can change a score, in hex.
+
+    >>> fingerprint({"b": 1, "a": 2}) == fingerprint({"a": 2, "b": 1})
+    True
+    """
+    text = json.dumps(identity, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Store:
+    """The scores of one run on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def open(cls, folder: Path) -> Store:
+        """Open a run that exists; raises `SepbenchError` where there is none."""
+        if folder.is_file():
+            raise SepbenchError(f"{folder}: a file; give the folder of a run")
+        if not (folder / "run.json").is_file():
+            raise SepbenchError(
+                f"{folder}: no run here; 'sepbench evaluate --out {folder}' makes one"
+            )
+        return cls(folder)
+
+    @classmethod
+    def create(cls, folder: Path, settings: Settings) -> Store:
+        """Open a run for these settings, new or begun before.
+
+        Raises `SepbenchError` where the folder holds scores of other settings.
+        """
+        store = cls(folder)
+        if (folder / "run.json").is_file():
+            if store.settings != settings:
+                raise SepbenchError(
+                    f"{folder} holds scores of other settings ({store.settings.default_name}); "
+                    "choose another --out"
+                )
+        elif any((folder / kind).is_dir() for kind in ("scores", "failures")):
+            raise SepbenchError(f"{folder} holds scores but no run.json; choose another --out")
+        else:
+            write_atomic(folder / "run.json", json.dumps(asdict(settings), indent=1) + "\n")
+        return store
+
+    @property
+    def settings(self) -> Settings:
+        """What all scores of this run have in common."""
+        path = self.folder / "run.json"
+        try:
+            plain = json.loads(path.read_text(encoding="utf-8"))
+            duration = plain["duration"]
+            return Settings(
+                str(plain["dataset"]),
+                str(plain["subset"]),
+                float(plain["start"]),
+                None if duration is None else float(duration),
+            )
+        except OSError as error:
+            raise SepbenchError(f"{path}: cannot be read: {error.strerror or error}") from None
+        except (ValueError, TypeError, KeyError):
+            cure = "choose another --out"
+            raise SepbenchError(f"{path}: damaged, or not sepbench's; {cure}") from None
+
+    def load(self, label: str, subset: str, track: str) -> Record | None:
+        """Return the scores of a method on a track, none if absent or unreadable."""
+        return _read(self._path("scores", label, subset, track))
+
+    def save(self, record: Record) -> None:
+        """Keep a record in place of whatever was known of that method on that track."""
+        kinds = ("scores", "failures") if record.error is None else ("failures", "scores")
+        kept, outdated = (
+            self._path(kind, record.label, record.subset, record.track) for kind in kinds
+        )
+        write_atomic(kept, _dumps(record))
+        outdated.unlink(missing_ok=True)
+
+    def stems_folder(self, label: str, subset: str, track: str) -> Path:
+        """Return where the separated audio of a method on a track is kept."""
+        return self._path("stems", label, subset, track).with_suffix("")
+
+    def records(self) -> list[Record]:
+        """Return all records in an order that does not depend on when they were made."""
+        return self.contents()[0]
+
+    def contents(self) -> tuple[list[Record], list[Path]]:
+        """Return all records, ordered as by `records`, and the files that cannot be read."""
+        kinds = ("scores", "failures")
+        paths = [path for kind in kinds for path in self.folder.glob(f"{kind}/*/*/[!.]*.json")]
+        read = {path: _read(path) for path in sorted(paths)}
+        found = [record for record in read.values() if record is not None]
+        found.sort(key=lambda r: (r.subset, r.track, r.label, r.error or ""))
+        return found, [path for path, record in read.items() if record is None]
+
+    def _path(self, kind: str, label: str, subset: str, track: str) -> Path:
+        return self.folder / kind / unique_name(label) / unique_name(subset) / _json_name(track)
+
+
+def unique_name(name: str) -> str:
+    """Return ``name`` as one path component; names that had to be changed stay apart.
+
+    >>> unique_name("hpss[margin=2]")
+    'hpss[margin=2]'
+    """
+    safe = safe_name(name)
+    if safe == name:
+        return safe
+    return f"{safe}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
+def _json_name(track: str) -> str:
+    return f"{unique_name(track)}.json"
+
+
+def _dumps(record: Record) -> str:
+    plain = asdict(record)
+    targets = [
+        {"name": name, "frames": _frames(result.frames)} for name, result in record.stems.items()
+    ]
+    # museval's readers look at "targets" alone.
+    return json.dumps({"targets": targets, "sepbench": plain}, indent=1) + "\n"
+
+
+def _frames(scores: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
+    count = len(scores.get("SDR", ()))
+    missing = [math.nan] * count
+    columns = {metric: scores.get(metric, missing) for metric in MUSEVAL_METRICS}
+    return [
+        {
+            "time": float(index),
+            "duration": 1.0,
+            # As in museval's own files, what is infinite is no number.
+            "metrics": {
+                metric: values[index] if math.isfinite(values[index]) else math.nan
+                for metric, values in columns.items()
+            },
+        }
+        for index in range(count)
+    ]
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))["sepbench"]
+        stems = {name: _stem_result(result) for name, result in plain.pop("stems").items()}
+        costs = {key: _number(plain[key]) for key in ("seconds", "audio_seconds", "peak_bytes")}
+        return Record(**{**plain, **costs, "stems": stems, "notes": tuple(plain["notes"])})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # Not ours, of another version, or damaged: as good as absent, so it is made again.
+        return None
+
+
+def _stem_result(plain: Mapping[str, Any]) -> StemResult:
+    tuples = {key: tuple(plain[key]) for key in ("scenario", "notes")}
+    frames = {key: _frame_scores(plain[key]) for key in ("frames", "mixture_frames")}
+    totals = {key: _scores(plain[key]) for key in ("totals", "mixture_totals")}
+    return StemResult(**{**plain, **tuples, **frames, **totals})
+
+
+def _frame_scores(plain: Mapping[str, Sequence[Any]]) -> dict[str, list[float]]:
+    return {metric: [float(value) for value in values] for metric, values in plain.items()}
+
+
+def _scores(plain: Mapping[str, Any]) -> dict[str, float]:
+    return {metric: float(value) for metric, value in plain.items()}
+
+
+def _number(value: Any) -> Any:
+    if not (value is None or isinstance(value, (int, float))):
+        raise ValueError(value)
+    return value

@@ -1,0 +1,1 @@
+"""Runs a separator on a song: sample rates, channels, blocks, devices, files."""

@@ -1,0 +1,108 @@
+"""What a person wants, and which methods do it, best first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sepbench import registry
+from sepbench.errors import SepbenchError
+from sepbench.registry import Method
+from sepbench.weights import files
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A method for a purpose, the stem that it is about, and why the method is where it is.
+
+    ``score`` is the stem's SDR in dB on the built-in excerpt, as `sepbench evaluate` finds it.
+    """
+
+    spec: str
+    stem: str
+    reason: str = ""
+    score: float | None = None
+
+    @property
+    def why(self) -> str:
+        """The reason with the score, for a person."""
+        measured = f"{self.score or 0:.2f} dB SDR on the built-in excerpt"
+        return ", ".join(filter(None, [self.reason, measured if self.score is not None else ""]))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The method that a preset comes down to here, and why those before it do not count."""
+
+    choice: Choice
+    method: Method
+    passed_over: dict[str, str] = field(default_factory=dict)
+
+
+_DEMUCS = "published at 9.00 dB SDR over all stems of MUSDB18-HQ"
+_UMXL = "Open-Unmix with the most training, on songs of its authors"
+_INCLUDED = "the best of the included on test clips"
+_IN_NOISE = "a voice in noise as loud comes out at {} dB SDR"
+
+PRESETS: dict[str, tuple[Choice, ...]] = {
+    "acapella": (
+        Choice("demucs[model=htdemucs_ft]", "vocals", _DEMUCS),
+        Choice("open-unmix[model=umxl]", "vocals", _UMXL),
+        Choice("ensemble[unet+cdae]", "vocals", _INCLUDED, score=3.92),
+        Choice("spleeter", "vocals", score=3.63),
+        Choice("unet", "vocals", score=3.06),
+        Choice("repet-sim", "vocals", score=2.11),
+    ),
+    "karaoke": (
+        Choice("demucs[model=htdemucs_ft]", "accompaniment", _DEMUCS),
+        Choice("open-unmix[model=umxl]", "accompaniment", _UMXL),
+        Choice("spleeter", "accompaniment", score=11.75),
+        Choice("ensemble[unet+cdae]", "accompaniment", _INCLUDED, score=11.02),
+        Choice("unet", "accompaniment", score=10.79),
+        Choice("repet-sim", "accompaniment", score=8.23),
+    ),
+    "drums": (
+        Choice("demucs[model=htdemucs_ft]", "drums", _DEMUCS),
+        Choice("open-unmix[model=umxl]", "drums", _UMXL),
+        Choice("cdae", "percussive", score=7.48),
+        Choice("hpss", "percussive", score=2.36),
+    ),
+    # Measured by benchmarks/denoise.py, in noise of four kinds.
+    "denoise-voice": (
+        Choice("open-unmix[model=umxse]", "vocals", "trained to take speech out of noise"),
+        Choice("spleeter", "vocals", _IN_NOISE.format("8.7 to 13.5")),
+        Choice("mask-cnn", "vocals", _IN_NOISE.format("6.8 to 9.6")),
+        Choice(
+            "repet-sim[recipe=librosa,margin_vocals=2]", "vocals", _IN_NOISE.format("5.1 to 6.7")
+        ),
+    ),
+    "denoise-respiratory": (
+        Choice("repet-sim", "vocals", "takes what repeats for noise; no network knows breathing"),
+    ),
+}
+"""For each purpose its methods, best first; the last needs nothing that is not always there."""
+
+
+def choose(preset: str) -> Chosen:
+    """Return the first method of a preset that is installed and whose weights are here.
+
+    Raises `SepbenchError` where there is none.
+    """
+    passed_over: dict[str, str] = {}
+    for choice in PRESETS[preset]:
+        try:
+            (method,) = registry.resolve(choice.spec)
+            lack = _lack(method)
+        except SepbenchError as error:
+            lack = str(error)
+        if lack is None:
+            return Chosen(choice, method, passed_over)
+        passed_over[choice.spec] = lack
+    reasons = "; ".join(f"{spec}: {lack}" for spec, lack in passed_over.items())
+    raise SepbenchError(f"preset {preset}: none of its methods can be used: {reasons}")
+
+
+def _lack(method: Method) -> str | None:
+    """Say what of the weights of a method is not here, none if nothing."""
+    method.identity()  # Raises for a network that has no weights at all.
+    lacks = (files.missing(part.create()) for part in method.parts())
+    return next(filter(None, lacks), None)

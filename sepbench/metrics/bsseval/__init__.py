@@ -1,0 +1,1 @@
+"""ISR, SIR and SAR of BSSEval v4."""

@@ -1,0 +1,270 @@
+"""Correlations of many signals at few lags: by window, and over the whole track.
+
+A track of minutes needs its correlations at a few hundred lags only. Blocks of some thousand
+samples, transformed one window at a time, give them within the processor's cache: the blocks of a
+window add up in the frequency domain, as one small matrix product a frequency.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from sepbench.metrics.sdr import Windows
+
+_CHUNK = {"cpu": 2**23, "cuda": 2**28}
+"""Bytes of spectra that are made at a time; on a processor, about what its cache holds."""
+
+_KEPT = 2**27
+"""Bytes that the correlations of all windows may take; where they would take more, beyond some
+seven minutes of four stereo stems, they are computed anew when they are needed again."""
+
+BATCH = 16
+"""Windows whose correlations are handed out at a time."""
+
+
+class Correlations:
+    """Correlations of every signal of one group with every signal of another, at lags 0 to L - 1.
+
+    The correlation of ``x`` and ``y`` at lag ``l`` is the sum of ``x(n) y(n + l)`` over ``n``. A
+    window's own knows nothing of the samples around it; the whole track's also has the products
+    that reach across the edges of windows, and the tail.
+
+    Shape:
+        total: float64 ``(X, Y, L)``.
+    """
+
+    def __init__(self, total: torch.Tensor, kept: torch.Tensor | None, walk: _Walk) -> None:
+        self.total = total
+        self._kept = kept
+        self._walk = walk
+
+    def of_windows(self) -> Iterator[torch.Tensor]:
+        """Yield the correlations ``(windows, X, Y, L)`` of `BATCH` windows after the other.
+
+        Those of long tracks are computed anew each time.
+        """
+        if self._kept is not None:
+            yield from torch.split(self._kept, BATCH)
+            return
+        batch: list[torch.Tensor] = []
+        for _, (found,) in self._walk.windows():
+            batch.extend(found)
+            while len(batch) >= BATCH:
+                yield torch.stack(batch[:BATCH])
+                del batch[:BATCH]
+        if batch:
+            yield torch.stack(batch)
+
+
+def correlate(
+    lefts: Sequence[torch.Tensor],
+    groups: Sequence[Sequence[torch.Tensor]],
+    windows: Windows,
+    lags: int,
+) -> list[Correlations]:
+    """Correlate signals with those of each group, in one walk over the samples.
+
+    What is found for a group does not depend, to the last bit, on the other groups.
+
+    Shape:
+        each of lefts, and of each group: ``(samples,)``, any real type, on one device.
+    """
+    walk = _Walk(lefts, groups, windows, lags)
+    inside = walk.nothing()
+    kept = [
+        total.new_empty(windows.count, *total.shape)
+        if 8 * windows.count * total.numel() <= _KEPT
+        else None
+        for total in inside
+    ]
+    for first, found in walk.windows():
+        for total, store, of_group in zip(inside, kept, found, strict=True):
+            total += of_group.sum(0)
+            if store is not None:
+                store[first : first + len(of_group)] = of_group
+    return [
+        Correlations(total, store, _Walk(lefts, [group], windows, lags))
+        for total, store, group in zip(walk.whole(inside), kept, groups, strict=True)
+    ]
+
+
+class _Walk:
+    """A walk over the samples of signals, and of the groups that they are correlated with.
+
+    Whatever is returned is a list, of one entry a group.
+    """
+
+    def __init__(
+        self,
+        lefts: Sequence[torch.Tensor],
+        groups: Sequence[Sequence[torch.Tensor]],
+        windows: Windows,
+        lags: int,
+    ) -> None:
+        self._lefts, self._groups = lefts, groups
+        self._cut = windows
+        self._lags = lags
+
+    def nothing(self) -> list[torch.Tensor]:
+        """Return correlations ``(X, Y, L)`` of nothing."""
+        return [
+            self._lefts[0].new_zeros(len(self._lefts), len(group), self._lags, dtype=torch.float64)
+            for group in self._groups
+        ]
+
+    def windows(self) -> Iterator[tuple[int, list[torch.Tensor]]]:
+        """Yield correlations ``(windows, X, Y, L)`` of windows, and the number of the first."""
+        cut = self._cut
+        plan = self._plan(cut.length)
+        step = self._at_a_time(plan.fft, plan.frames)
+        for first in range(0, cut.count, step):
+            stop = min(first + step, cut.count)
+            yield first, self._within(plan, first * cut.length, stop * cut.length)
+
+    def whole(self, inside: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the whole track's correlations, given those ``inside`` its windows: their sum."""
+        cut = self._cut
+        if cut.length < self._lags - 1:
+            # Products reach across several edges: the whole track is taken as one window.
+            return [found[0] for found in self._within(self._plan(cut.samples), 0, cut.samples)]
+        totals = [one + other for one, other in zip(inside, self._across_edges(), strict=True)]
+        if cut.scored < cut.samples:
+            rest = self._plan(cut.samples - cut.scored)
+            tails = self._within(rest, cut.scored, cut.samples)
+            totals = [total + tail[0] for total, tail in zip(totals, tails, strict=True)]
+        return totals
+
+    def _plan(self, length: int) -> _Plan:
+        # As if the only group had as many signals again: plans of all walks are the same.
+        signals = len(self._lefts)
+        return _Plan.cheapest(length, self._lags, transforms=2 * signals, pairs=signals**2)
+
+    def _at_a_time(self, fft: int, frames: int) -> int:
+        """Return the number of windows, each of so many blocks, that fill the cache."""
+        signals = len(self._lefts)
+        size = 8 * fft * (2 * frames * signals + signals**2)
+        return max(1, _CHUNK[self._lefts[0].device.type] // size)
+
+    def _within(self, plan: _Plan, start: int, stop: int) -> list[torch.Tensor]:
+        """Correlate windows from ``start`` to ``stop``, as if there were zeros around each."""
+        count = (stop - start) // plan.length
+        padded = self._lefts[0].new_zeros(count, plan.padded, dtype=torch.float64)
+
+        def blocks(signals: Sequence[torch.Tensor], reach: int) -> Iterator[torch.Tensor]:
+            for signal in signals:
+                padded[:, : plan.length] = signal[start:stop].view(count, plan.length)
+                yield padded.unfold(-1, reach, plan.block)[:, : plan.frames]
+
+        # A block of the left meets the same samples of the right and the ``lags - 1`` after them;
+        # the transform is as long as both, so no wanted lag meets an alias.
+        early = blocks(self._lefts, plan.block)
+        late = [blocks(group, plan.fft) for group in self._groups]
+        return [found[..., : self._lags] for found in self._crossed(early, late, plan.fft)]
+
+    def _across_edges(self) -> list[torch.Tensor]:
+        """Correlate the last samples before the edges of windows with the first ones after."""
+        cut, reach = self._cut, self._lags - 1
+        across = self.nothing()
+        if not reach:
+            return across
+        fft = _power(2 * reach)
+        step = self._at_a_time(fft, 1)
+        for first in range(0, cut.count, step):
+            count = min(step, cut.count - first)
+            edge = (first + 1) * cut.length
+            tails = [_every(left, edge - reach, cut.length, count, reach) for left in self._lefts]
+            heads = [
+                [_every(right, edge, cut.length, count, reach) for right in group]
+                for group in self._groups
+            ]
+            for total, found in zip(across, self._crossed(tails, heads, fft), strict=True):
+                # Heads begin `reach` samples after tails do.
+                total[..., 1:] += found[0].roll(reach, -1)[..., 1 : reach + 1]
+        return across
+
+    def _crossed(
+        self,
+        early: Iterable[torch.Tensor],
+        late: Iterable[Iterable[torch.Tensor]],
+        fft: int,
+    ) -> Iterator[torch.Tensor]:
+        """Correlate the blocks of signals, ``(windows, blocks, samples)``, and sum over blocks.
+
+        Shape:
+            yields: ``(windows, X, Y, fft)``, negative lags at the end.
+        """
+        left = _by_bin(early, len(self._lefts), fft, conjugate=True)
+        for blocks, group in zip(late, self._groups, strict=True):
+            right = _by_bin(blocks, len(group), fft, conjugate=False)
+            crossed = torch.bmm(left.flatten(0, 1), right.flatten(0, 1).mT)
+            crossed = crossed.view(*left.shape[:2], *crossed.shape[1:])
+            yield torch.fft.irfft(crossed.permute(0, 2, 3, 1), n=fft)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How a window of ``length`` is transformed: in ``frames`` blocks of ``block`` samples."""
+
+    length: int
+    fft: int
+    block: int
+
+    @property
+    def frames(self) -> int:
+        return math.ceil(self.length / self.block)
+
+    @property
+    def padded(self) -> int:
+        """Samples of a window with the zeros that its last block reads."""
+        return (self.frames - 1) * self.block + self.fft
+
+    @classmethod
+    def cheapest(cls, length: int, lags: int, *, transforms: int, pairs: int) -> _Plan:
+        """Weigh long transforms, which overlap less, against the ``pairs`` to transform back."""
+
+        def cost(plan: _Plan) -> float:
+            back_and_forth = (math.log2(plan.fft) + 6) * (plan.frames * transforms + pairs)
+            return plan.fft * (back_and_forth + 1.3 * plan.frames * pairs)
+
+        fft = _power(2 * lags)
+        plans = [cls(length, fft, fft - lags + 1)]
+        while plans[-1].frames > 1:
+            fft *= 2
+            plans.append(cls(length, fft, fft - lags + 1))
+        return min(plans, key=cost)
+
+
+def _every(signal: torch.Tensor, start: int, hop: int, count: int, length: int) -> torch.Tensor:
+    """Return ``(1, count, length)``: samples from ``start`` on, each hop; zeros after the end."""
+    stop = start + (count - 1) * hop + length
+    samples = signal[start:stop]
+    if len(samples) < stop - start:
+        samples = torch.nn.functional.pad(samples, (0, stop - start - len(samples)))
+    return samples.unfold(-1, length, hop)[None].double()
+
+
+def _by_bin(
+    blocks: Iterable[torch.Tensor], signals: int, fft: int, *, conjugate: bool
+) -> torch.Tensor:
+    """Transform the blocks of signals to ``(windows, bins, signals, blocks)``.
+
+    Signal by signal, so that each is turned while it is in the cache. The conjugate is computed
+    here because matrix products with one that is not yet computed run one by one.
+    """
+    spectra = torch.empty(0)
+    for place, of_signal in enumerate(blocks):
+        spectrum = torch.fft.rfft(of_signal, n=fft)
+        if not place:
+            windows, frames, bins = spectrum.shape
+            spectra = spectrum.new_empty(windows, bins, signals, frames)
+        spectra[:, :, place] = (spectrum.conj() if conjugate else spectrum).mT
+    return spectra
+
+
+def _power(at_least: int) -> int:
+    """Return a power of two: such lengths are transformed fastest by far."""
+    return 1 << (at_least - 1).bit_length()

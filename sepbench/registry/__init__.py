@@ -1,0 +1,27 @@
+"""Finds the installed separators, and reads what they declare."""
+
+from sepbench.registry.methods import (
+    GROUP,
+    Method,
+    PluginInfo,
+    metadata,
+    plugin,
+    plugins,
+    resolve,
+    resolve_all,
+    validate_plugin,
+    variant,
+)
+
+__all__ = [
+    "GROUP",
+    "Method",
+    "PluginInfo",
+    "metadata",
+    "plugin",
+    "plugins",
+    "resolve",
+    "resolve_all",
+    "validate_plugin",
+    "variant",
+]

@@ -1,0 +1,279 @@
+"""Facts about what a separator declares; no sound is made for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import inspect
+import math
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+from sepbench import options as opts
+from sepbench import registry
+from sepbench.errors import SepbenchError
+from sepbench.options import NoOptions
+from sepbench.separator import EnsembleSeparator
+from sepbench.stems import STEMS
+from sepbench.testing.check import CheckFailed, NotApplicable, Note, fact
+from sepbench.testing.subject import Subject
+from sepbench.weights import files
+
+IMPORT_SECONDS = 1.0
+"""Seconds of processor time that reading a separator's facts may take."""
+
+_HEAVY = ("torch", "librosa", "scipy", "pandas", "matplotlib", "tensorflow")
+_PROBE = f"""
+import sys, time, sepbench.training.learned
+start = time.process_time()
+__import__(sys.argv[1])
+print(time.process_time() - start, *sorted(set({_HEAVY}) & set(sys.modules)))
+"""
+_LONGEST_SUMMARY = 100
+_TRAINED_ON = re.compile(r"[\w.-]+(/[\w.-]+)*")
+_PLACEHOLDERS = {"", "none", "todo", "unknown", "n/a", "-"}
+
+
+@fact(mend="give the plugin a name that no other has")
+def registered(subject: Subject) -> str:
+    """One entry point of its name."""
+    if not subject.name:
+        raise NotApplicable("looked at as a class, not by the name under which it is registered")
+    points = entry_points(group=registry.GROUP, name=subject.name)
+    owners = sorted({f"{p.dist.name} {p.dist.version}" if p.dist else "unknown" for p in points})
+    if len({point.value for point in points}) != 1:
+        raise CheckFailed(f"{len(owners)}: {' and '.join(owners) or 'none'}")
+    return owners[0]
+
+
+@fact(
+    mend="derive from it, define separate(self, mixture), set name, summary, stems, license and "
+    "citation, and call the entry point by the same name",
+    gate=True,
+)
+def contract(subject: Subject) -> str:
+    """A subclass of sepbench.separator.Separator with all of its facts."""
+    kind = subject.kind
+    where = f"{kind.__module__}:{kind.__qualname__}"
+    name = subject.name or getattr(kind, "name", "?")
+    fault = registry.validate_plugin(EntryPoint(name, where, registry.GROUP), kind)
+    if fault:
+        raise CheckFailed(fault)
+    return where
+
+
+@fact(mend="import heavy modules inside load or separate, types under TYPE_CHECKING")
+def light_import(subject: Subject) -> str:
+    """Imported in 1 s of processor time, without torch and the like."""
+    # Another process, for this one has long imported everything.
+    module = subject.kind.__module__
+    if find_spec(module) is None or module == "__main__":
+        raise NotApplicable(f"{module} is no module that another process could import")
+    result = subprocess.run(  # noqa: S603 - our own interpreter and text
+        [sys.executable, "-c", _PROBE, module],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    if result.returncode:
+        raise CheckFailed(result.stderr.strip().splitlines()[-1])
+    seconds, *heavy = result.stdout.splitlines()[-1].split()
+    if heavy or float(seconds) > IMPORT_SECONDS:
+        raise CheckFailed(f"{float(seconds):.2f} s, with {', '.join(heavy) or 'none of these'}")
+    return f"{float(seconds):.2f} s"
+
+
+@fact(mend="define both at the top of a module or in a class there, not in a function")
+def importable(subject: Subject) -> str:
+    """Found by other processes under its module and name, and its Options too."""
+    for kind in (subject.kind, subject.kind.Options):
+        found: Any = importlib.import_module(kind.__module__)
+        for part in kind.__qualname__.split("."):
+            found = getattr(found, part, None)
+        if found is not kind:
+            raise CheckFailed(f"{kind.__module__}:{kind.__qualname__} is something else")
+    return f"{subject.kind.__module__}:{subject.kind.__qualname__}"
+
+
+@fact(mend="say what it does and by which method")
+def summary(subject: Subject) -> str:
+    """One sentence of at most 100 letters."""
+    text = subject.kind.summary
+    if not (isinstance(text, str) and 0 < len(text) <= _LONGEST_SUMMARY and "\n" not in text):
+        raise CheckFailed(f"{len(str(text))} letters, {str(text).count(chr(10)) + 1} lines")
+    return text
+
+
+@fact(mend="set stems to a tuple of these names, and remainder to the one that separate leaves out")
+def stems(subject: Subject) -> str:
+    """Stems, each once, among those of sepbench.stems.STEMS; a remainder that is one of them."""
+    separator = subject.declared()
+    names, remainder = separator.stems, separator.remainder
+    strange = [name for name in names if name not in STEMS]
+    if not isinstance(names, tuple) or strange or not names or len(set(names)) < len(names):
+        raise CheckFailed(f"{names!r}")
+    if remainder is not None and (remainder not in names or len(names) == 1):
+        raise CheckFailed(f"remainder {remainder!r} of {', '.join(names)}")
+    return ", ".join(f"{name} (remainder)" if name == remainder else name for name in names)
+
+
+@fact(
+    mend="set sample_rate, channels and context; none: any rate, any channels, the whole song",
+    gate=True,
+)
+def host_facts(subject: Subject) -> str:
+    """A rate from 1000 to 384000 Hz or none, 1 or 2 channels or none, a context of seconds or
+    none."""
+    s = subject.declared()
+    rate, channels, context = s.sample_rate, s.channels, s.context
+    got = f"rate {rate}, channels {channels}, context {context}"
+    fits = (
+        (rate is None or (isinstance(rate, int) and 1000 <= rate <= 384_000))
+        and channels in (None, 1, 2)
+        and (context is None or (math.isfinite(context) and context >= 0))
+    )
+    if not fits:
+        raise CheckFailed(got)
+    return got
+
+
+@fact(mend="see https://spdx.org/licenses; what is on no list is LicenseRef-NAME")
+def license_(subject: Subject) -> str:
+    """An SPDX expression, with another for weights where they differ: MIT; weights CC0-1.0."""
+    text = subject.declared().license
+    for part in text.split(";"):
+        expression = part.strip().removeprefix("weights ")
+        try:
+            canonicalize_license_expression(expression)
+        except InvalidLicenseExpression:
+            raise CheckFailed(f"{expression!r} in {text!r}") from None
+    return text
+
+
+@fact(mend="name authors, title and year, or whose idea")
+def citation(subject: Subject) -> str:
+    """The publication the method comes from."""
+    text = subject.declared().citation
+    if text.strip().lower() in _PLACEHOLDERS or len(text.split()) < 2:
+        raise CheckFailed(repr(text))
+    return text
+
+
+@fact(mend="declare each as NAME: TYPE = option(DEFAULT, HELP, minimum=..., maximum=...)")
+def options(subject: Subject) -> str:
+    """A frozen dataclass whose options have a type, a help, and a default within their range."""
+    kind = subject.kind.Options
+    if kind is NoOptions:
+        raise NotApplicable("it has no options")
+    if not (dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+        raise CheckFailed(f"{kind.__qualname__} is no frozen dataclass")
+    for described in opts.describe(kind):
+        name, default = described["name"], described["default"]
+        if described["type"] not in ("int", "float", "bool", "str"):
+            raise CheckFailed(f"{name} is of type {described['type']}, not int, float, bool or str")
+        if not described["help"]:
+            raise CheckFailed(f"{name} has no help")
+        if getattr(opts.build(kind, {name: default}, method=subject.kind.name), name) != default:
+            raise CheckFailed(f"the default of {name}, {default!r}, is no {described['type']}")
+    return ", ".join(f"{o['name']}={o['default']}" for o in opts.describe(kind))
+
+
+@fact(mend="give minimum or maximum to option(); raise SepbenchError for what does not go together")
+def ranges(subject: Subject) -> str:
+    """Numbers have limits; a value beyond is refused, one at the limit taken or refused in one
+    line."""
+    kind = subject.kind
+    looked_at = []
+    for described in opts.describe(kind.Options):
+        name, choices = described["name"], described["choices"]
+        limits = {key: described[key] for key in ("minimum", "maximum")}
+        if choices is not None or described["type"] not in ("int", "float"):
+            continue
+        if not any(limit is not None for limit in limits.values()):
+            raise CheckFailed(f"{name} has neither minimum nor maximum")
+        for key, limit in limits.items():
+            if limit is not None:
+                beyond = limit - 1 if key == "minimum" else limit + 1
+                if _takes(kind, name, beyond):
+                    raise CheckFailed(f"{name}={beyond:g} is taken, though its {key} is {limit:g}")
+                _takes(kind, name, limit)
+                looked_at.append(f"{name}={limit:g}")
+    if not looked_at:
+        raise NotApplicable("it has no numbers among its options")
+    return f"refused beyond {', '.join(looked_at)}"
+
+
+def _takes(kind: Any, name: str, value: float) -> bool:
+    """Tell whether an option's value is taken; what is refused must be so by `SepbenchError`."""
+    try:
+        chosen = opts.build(kind.Options, {name: value}, method=kind.name)
+        if not issubclass(kind, EnsembleSeparator):
+            kind(chosen)
+    except SepbenchError:
+        return False
+    return True
+
+
+@fact(mend="list in needs what may be missing, each with the command that brings it", gate=True)
+def needs(subject: Subject) -> str:
+    """The modules and the weights from elsewhere that it needs are here."""
+    separator = subject.declared()
+    for need in separator.needs:
+        if not need.install:
+            raise CheckFailed(f"{need.module}, and no command that brings it")
+        if find_spec(need.module) is None:
+            raise NotApplicable(f"needs {need.module}, which is not installed; {need.install}")
+    lack = files.missing(separator)
+    if lack:
+        raise NotApplicable(lack)
+    return ", ".join(need.module for need in separator.needs) or "nothing beyond sepbench"
+
+
+@fact(mend="set trained_on; songs heard in training are marked in every table")
+def trained_on(subject: Subject) -> str:
+    """What weights were trained on, each as data set or data set/subset."""
+    separator = subject.declared()
+    heard = separator.trained_on
+    strange = [name for name in heard if not _TRAINED_ON.fullmatch(name)]
+    if strange:
+        raise CheckFailed(repr(strange[0]))
+    has_weights = bool(separator.weights or separator.weight_files)
+    if has_weights and not heard and not subject.is_untrained:
+        raise CheckFailed("weights, and nothing they were trained on")
+    return ", ".join(heard) or "nothing was trained"
+
+
+@fact(mend="put the file into the package, list it as package data, and declare its sha256")
+def weights(subject: Subject) -> str:
+    """The weights' file is there and has the sha256 that is declared."""
+    separator = subject.declared()
+    declared = separator.weights
+    if separator.weight_files:
+        return ", ".join(path.name for path in files.checked(separator))
+    if declared is None:
+        raise NotApplicable("it has no weights")
+    if subject.is_untrained:
+        raise Note(f"none yet: looked at with random ones; sepbench train {subject.kind.name}")
+    beside = Path(inspect.getfile(subject.kind)).parent
+    file = getattr(subject.kind, "folder", beside) / declared.file
+    if not file.is_file():
+        raise CheckFailed(f"no file {declared.file}")
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    if found != declared.sha256:
+        raise CheckFailed(f"{declared.file} has {found}, declared is {declared.sha256}")
+    return f"{declared.file}, {file.stat().st_size / 1e6:.1f} MB"
+
+
+FACTS = (
+    contract, registered, light_import, importable, summary, stems, host_facts, license_, citation,
+    options, ranges, needs, trained_on, weights,
+)  # fmt: skip

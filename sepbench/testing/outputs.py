@@ -1,0 +1,278 @@
+"""Facts about the stems that come out, whatever goes in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+
+from sepbench import options as opts
+from sepbench import registry
+from sepbench.inference import overlap_add
+from sepbench.separator import OracleSeparator
+from sepbench.stems import STEMS
+from sepbench.testing.check import CheckFailed, NotApplicable, Note, fact
+from sepbench.testing.signals import Sound, decibels, silence
+from sepbench.testing.subject import Subject
+from sepbench.weights import files
+
+LENGTHS = (1, 255, 4097, 44_101)
+"""Samples of the songs that are tried."""
+
+RATES = (8000, 48_000)
+"""Hz of the songs that are tried."""
+
+SEAM = -60.0
+"""dB by which blocks may differ from the whole song, over any tenth of a second."""
+
+_SILENT = 1e-3
+_ROUNDING = 1e-5
+
+Stems = Mapping[str, torch.Tensor]
+
+
+@fact(mend="see the reason; --debug shows where", gate=True)
+def separates(subject: Subject) -> str:
+    """It loads and separates a song."""
+    start = time.perf_counter()
+    sound, _ = subject.first
+    seconds = sound.mixture.shape[1] / sound.rate
+    return f"{seconds:g} s at {sound.rate} Hz in {time.perf_counter() - start:.2f} s"
+
+
+@fact(mend="return just what stems declares; leave the remainder to the host", gate=True)
+def returned_stems(subject: Subject) -> str:
+    """Separate returns a dict of all stems but the remainder."""
+    _, made = subject.first
+    separator = subject.separator
+    wanted = [stem for stem in separator.stems if stem != separator.remainder]
+    if isinstance(separator, OracleSeparator):
+        if not made or not set(made) <= set(STEMS):
+            raise CheckFailed(", ".join(made) or "nothing")
+    elif set(made) != set(wanted):
+        raise CheckFailed(f"{', '.join(made) or 'nothing'}, where {', '.join(wanted)} are declared")
+    return ", ".join(made)
+
+
+@fact(
+    mend="return (channels, samples), cut or padded to the samples that came in",
+    gate=True,
+)
+def shapes(subject: Subject) -> str:
+    """Each stem has the shape of the mixture."""
+    sound, made = subject.first
+    _like(sound, made)
+    return f"{tuple(sound.mixture.shape)}"
+
+
+@fact(mend="return stem.float()")
+def dtype(subject: Subject) -> str:
+    """Each stem is float32."""
+    _, made = subject.first
+    for name, stem in made.items():
+        if stem.dtype != torch.float32:
+            raise CheckFailed(f"{str(stem.dtype).removeprefix('torch.')} in {name}")
+    return "float32"
+
+
+@fact(mend="make new tensors with device=mixture.device")
+def device(subject: Subject) -> str:
+    """Each stem is on the mixture's device."""
+    _, made = subject.first
+    for name, stem in made.items():
+        if stem.device != subject.device:
+            raise CheckFailed(f"{name} is on {stem.device}, the mixture on {subject.device}")
+    return str(subject.device)
+
+
+@fact(mend="look for 0 / 0 and log(0); add a floor to divisors", gate=True)
+def finite(subject: Subject) -> str:
+    """No NaN and no infinity."""
+    _finite(subject.first[1])
+    return "all finite"
+
+
+@fact(mend="look for a gain or a mask that is zero")
+def audible(subject: Subject) -> str:
+    """Something is to be heard of a song."""
+    sound, made = subject.first
+    levels = {name: decibels(stem.cpu(), sound.mixture) for name, stem in made.items()}
+    told = ", ".join(f"{name} {level:.0f} dB" for name, level in levels.items())
+    if max(levels.values()) < -80:
+        raise CheckFailed(f"beside the mixture: {told}")
+    return f"beside the mixture: {told}"
+
+
+@fact(mend="pad a song that is shorter than a frame, and cut what comes of it")
+def lengths(subject: Subject) -> str:
+    """Songs of any length come back as long, one sample alone too."""
+    for samples in LENGTHS:
+        sound = subject.song(samples=samples)
+        with _named(f"{samples} samples"):
+            made = subject.hear(sound)
+            _like(sound, made)
+            _finite(made)
+    return f"{', '.join(map(str, LENGTHS))} samples"
+
+
+@fact(mend="declare channels=1 to be fed one by one, 2 for stereo, none if it takes any number")
+def channels(subject: Subject) -> str:
+    """Mono and three channels come back as they are, as stereo does."""
+    for count in (1, 3):
+        sound = subject.song(channels=count)
+        with _named(f"{count} channels"):
+            _like(sound, subject.through_host(sound))
+    fed = {None: "any, together", 1: "one by one", 2: "stereo"}[subject.separator.channels]
+    return f"fed {fed}"
+
+
+@fact(mend="declare sample_rate and the host resamples, or choose windows by seconds")
+def rates(subject: Subject) -> str:
+    """Songs at other rates come back as they are."""
+    for rate in RATES:
+        sound = subject.song(rate=rate, channels=2)
+        with _named(f"{rate} Hz"):
+            _like(sound, subject.through_host(sound))
+    return f"{', '.join(map(str, RATES))} Hz"
+
+
+@fact(mend="add a floor to divisors; take no level from a song that has none")
+def silent_song(subject: Subject) -> str:
+    """Of silence comes silence, finite and below -60 dBFS; a silent channel does no harm."""
+    count = subject.separator.channels or 2
+    nothing = silence(samples=subject.rate, rate=subject.rate, channels=count)
+    made = subject.hear(nothing)
+    _finite(made)
+    loudest = max(float(stem.abs().max()) for stem in made.values())
+    if loudest > _SILENT:
+        raise CheckFailed(f"a peak of {20 * torch.tensor(loudest).log10():.0f} dBFS")
+    half = subject.song(channels=2)
+    for stem in half.stems.values():
+        stem[0] = 0
+    _finite(subject.through_host(half))
+    return f"peak {loudest:.1g}"
+
+
+@fact(mend="normalise by the song's level")
+def gain(subject: Subject) -> str:
+    """A song at a tenth of the level gives stems at a tenth."""
+    sound, made = subject.first
+    quiet = subject.hear(sound.times(0.1))
+    _finite(quiet)
+    error = max(decibels(10 * quiet[name] - made[name], made[name]) for name in made)
+    if error > -40:
+        raise Note(f"they differ by {error:.0f} dB: what it does depends on how loud a song is")
+    return f"they differ by {error:.0f} dB"
+
+
+@fact(mend="raise context to all that a sample depends on; take hops that divide BLOCK_GRID")
+def blocks_alike(subject: Subject) -> str:
+    """Blocks differ from the whole song by less than -60 dB at any place."""
+    separator = subject.separator
+    if separator.context is None or isinstance(separator, OracleSeparator):
+        raise NotApplicable("it is given the whole song at once")
+    step = max(separator.context / 2, 2.0)
+    length = 2 * step + separator.context + 1.0
+    if length > subject.seconds:
+        raise NotApplicable(f"takes a song of {length:.0f} s; allowed are {subject.seconds:g}")
+    sound = subject.song(length)
+    with _block_seconds(step):
+        cut = subject.through_host(sound)
+    with _block_seconds(2 * length):
+        whole = subject.through_host(sound)
+    worst = max(_worst(cut[name] - whole[name], sound) for name in whole)
+    if worst > SEAM:
+        raise CheckFailed(
+            f"{worst:.0f} dB with blocks of {step:g} s and context {separator.context:g}"
+        )
+    return f"{worst:.0f} dB with blocks of {step:g} s"
+
+
+@fact(mend="leave the remainder out of what separate returns")
+def sums(subject: Subject) -> str:
+    """The stems sum to the mixture where a remainder is declared."""
+    separator = subject.separator
+    if separator.remainder is None:
+        raise NotApplicable("it declares no remainder")
+    sound, made = subject.long
+    error = float(abs(sum(made.stems.values()) - sound.mixture.numpy()).max())
+    if error > _ROUNDING:
+        raise CheckFailed(f"they differ by up to {error:.2g}")
+    return f"they differ by up to {error:.1g}"
+
+
+@fact(mend="try each in a song of a second; refuse by SepbenchError what does not go together")
+def choices(subject: Subject) -> str:
+    """It separates with every choice of its options whose weights are here."""
+    tried = []
+    kind = subject.kind
+    for described in opts.describe(kind.Options):
+        offered = (True, False) if described["type"] == "bool" else described["choices"] or ()
+        for value in offered:
+            shown = f"{described['name']}={value}"
+            if value == described["default"]:
+                continue
+            with _named(shown):
+                other = registry.variant(kind, {described["name"]: value}).create()
+                if files.missing(other) is not None:
+                    continue
+                separator = subject.fresh_with(**{described["name"]: value})
+                sound = subject.song()
+                made = subject.through_host(sound, separator)
+                _like(sound, made)
+            tried.append(shown)
+    if not tried:
+        raise NotApplicable("none of its options is a choice")
+    return ", ".join(tried)
+
+
+def _like(sound: Sound, made: Stems) -> None:
+    for name, stem in made.items():
+        if stem.shape != sound.mixture.shape:
+            raise CheckFailed(
+                f"{name} is {tuple(stem.shape)}, the mixture {tuple(sound.mixture.shape)}"
+            )
+
+
+def _finite(made: Stems) -> None:
+    for name, stem in made.items():
+        if not bool(stem.isfinite().all()):
+            raise CheckFailed(f"NaN or infinity in {name}")
+
+
+def _worst(error: torch.Tensor, sound: Sound) -> float:
+    """Return the error of the worst tenth of a second beside the song's mean level, in dB."""
+    frames = torch.split(error, max(1, sound.rate // 10), dim=1)
+    loudest = max(frames, key=lambda frame: float(frame.square().mean()))
+    scale = (loudest.numel() / sound.mixture.numel()) ** 0.5
+    return decibels(loudest, sound.mixture * scale)
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Say of a fault with which song it came."""
+    try:
+        yield
+    except CheckFailed as fault:
+        raise CheckFailed(f"{what}: {fault}", fault.cure) from None
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise CheckFailed(f"{what}: {said}") from error
+
+
+@contextmanager
+def _block_seconds(seconds: float) -> Iterator[None]:
+    """Have the host cut songs into blocks of another length."""
+    usual, overlap_add.BLOCK_SECONDS = overlap_add.BLOCK_SECONDS, seconds
+    try:
+        yield
+    finally:
+        overlap_add.BLOCK_SECONDS = usual
+
+
+FACTS = (
+    separates, returned_stems, shapes, finite, dtype, device, audible, lengths, channels, rates,
+    silent_song, gain, blocks_alike, sums, choices,
+)  # fmt: skip

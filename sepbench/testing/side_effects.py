@@ -1,0 +1,129 @@
+"""Facts about what a separator does to the process and the memory it runs in."""
+
+from __future__ import annotations
+
+import gc
+
+import psutil
+import torch
+
+from sepbench._util.resources import trim_memory
+from sepbench.testing.check import CheckFailed, fact
+from sepbench.testing.signals import decibels
+from sepbench.testing.subject import Subject
+
+MOST_MEMORY = 4.0
+"""GiB that a song of at most a minute may take, itself apart."""
+
+KEPT = 64
+"""MiB that a process may grow by over some songs of a second once it is warm."""
+
+_SONGS = 4
+
+_SAME_ON_CUDA = -80.0
+"""dB: sums on CUDA come in any order."""
+
+
+@fact(mend="switch networks to eval(), and draw random numbers from a generator of your own")
+def deterministic(subject: Subject) -> str:
+    """The same song gives the same stems."""
+    sound, made = subject.first
+    return _same(subject, made, subject.hear(sound))
+
+
+@fact(mend="keep nothing of a song in self; what is learned on the fly starts anew with each song")
+def forgets(subject: Subject) -> str:
+    """Other songs in between change nothing."""
+    sound, made = subject.first
+    subject.hear(subject.song(0.7, seed=1))
+    return _same(subject, made, subject.hear(sound))
+
+
+@fact(mend="draw first weights and random numbers from a generator with a seed of its own")
+def reloads(subject: Subject) -> str:
+    """Loading it anew gives the same stems."""
+    return _same(subject, subject.first[1], subject.anew[0])
+
+
+@fact(mend="use torch.Generator().manual_seed(...) or numpy.random.default_rng(...) of your own")
+def random_state(subject: Subject) -> str:
+    """Global random generators are neither used nor seeded."""
+    _, used = subject.anew
+    if used:
+        raise CheckFailed(f"used: {', '.join(used)}")
+    return "untouched"
+
+
+@fact(mend="change them nowhere, or put them back before separate returns")
+def process_state(subject: Subject) -> str:
+    """Threads, default dtype, gradients, environment and the like are left alone."""
+    _ = subject.first
+    if subject.traces:
+        raise CheckFailed("; ".join(subject.traces))
+    return "unchanged"
+
+
+@fact(mend="work on mixture.clone(), or not in place")
+def input_kept(subject: Subject) -> str:
+    """It writes nothing into the mixture."""
+    if not subject.second.is_mixture_kept:
+        raise CheckFailed("the mixture has changed")
+    return "unchanged"
+
+
+@fact(mend="remove print; sepbench says what there is to say")
+def quiet(subject: Subject) -> str:
+    """It prints nothing."""
+    said = subject.second.printed
+    if said:
+        raise CheckFailed(repr(said.splitlines()[0][:60]))
+    return "nothing"
+
+
+@fact(mend="declare a context so that the host gives blocks, or work on part after part")
+def memory(subject: Subject) -> str:
+    """A long song takes less than 4 GiB."""
+    sound, cost = subject.long
+    for name, stem in cost.stems.items():
+        if stem.shape != sound.mixture.shape:
+            raise CheckFailed(f"{name} is {stem.shape}, the mixture {tuple(sound.mixture.shape)}")
+    speed = subject.seconds / max(cost.seconds, 1e-9)
+    got = f"{cost.peak_bytes / 2**30:.2f} GiB for {subject.seconds:g} s, {speed:.3g} x real time"
+    if cost.peak_bytes > MOST_MEMORY * 2**30:
+        raise CheckFailed(got)
+    return got
+
+
+@fact(mend="keep no tensors in self or in caches without a limit")
+def leaks(subject: Subject) -> str:
+    """Memory does not grow by more than 64 MiB over songs."""
+    process = psutil.Process()
+
+    def taken() -> float:
+        gc.collect()  # What waits for the collector is not kept, nor what the C library has free.
+        trim_memory()
+        return process.memory_info().rss / 2**20
+
+    subject.hear(subject.song(seed=0))
+    before = taken()
+    for seed in range(1, 1 + _SONGS):
+        subject.hear(subject.song(seed=seed))
+    grown = taken() - before
+    got = f"{max(grown, 0):.0f} MiB over {_SONGS} songs of a second"
+    if grown > KEPT:
+        raise CheckFailed(got)
+    return got
+
+
+def _same(subject: Subject, once: dict[str, torch.Tensor], again: dict[str, torch.Tensor]) -> str:
+    for name, stem in once.items():
+        error = decibels(again[name] - stem, stem)
+        exact = torch.equal(again[name], stem)
+        if not exact and (subject.device.type == "cpu" or error > _SAME_ON_CUDA):
+            raise CheckFailed(f"{name} differs by {error:.0f} dB")
+    return "to the bit" if subject.device.type == "cpu" else "as far as CUDA can tell"
+
+
+FACTS = (
+    deterministic, forgets, reloads, random_state, process_state, input_kept, quiet, memory, leaks,
+)  # fmt: skip

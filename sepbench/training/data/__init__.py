@@ -1,0 +1,1 @@
+"""Training data: finding songs on disk and preparing them."""

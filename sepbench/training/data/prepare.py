@@ -1,0 +1,232 @@
+"""Decoded training material on disk: 16-bit mono arrays that are mapped, never read whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepbench._util.files import make_folder
+from sepbench.errors import SepbenchError
+from sepbench.training.data.discover import Recording
+
+_INDEX = "index.json"
+_LAYOUT = 1
+
+
+@dataclass(frozen=True)
+class PreparedTrack:
+    """A track in the cache: an array ``(parts, samples)`` and where its clips begin and end."""
+
+    source: str
+    name: str
+    split: str
+    parts: tuple[str, ...]
+    cuts: tuple[int, ...]
+    file: Path
+
+    @property
+    def samples(self) -> int:
+        """Length of every part in samples."""
+        return self.cuts[-1]
+
+    @cached_property
+    def _array(self) -> NDArray[np.int16]:
+        array: NDArray[np.int16] = np.load(self.file, mmap_mode="r")
+        return array
+
+    def read(self, part: str, start: int, stop: int) -> NDArray[np.float32]:
+        """Return ``stop - start`` samples of a part, zeros where the track has none."""
+        out = np.zeros(stop - start, np.float32)
+        begin, end = max(start, 0), min(stop, self.samples)
+        if begin < end:
+            row = self._array[self.parts.index(part), begin:end]
+            np.multiply(row, np.float32(1 / 32768), out=out[begin - start : end - start])
+        return out
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """All prepared tracks of a folder, at one sample rate."""
+
+    rate: int
+    tracks: tuple[PreparedTrack, ...]
+    digest: str
+    """sha256 over the index, which holds that of every array."""
+
+    def split(self, name: str) -> PreparedDataset:
+        """Return the tracks of one split alone."""
+        chosen = tuple(track for track in self.tracks if track.split == name)
+        return PreparedDataset(self.rate, chosen, self.digest)
+
+    def holding(self, *parts: str) -> Iterator[PreparedTrack]:
+        """Yield the tracks that have all of ``parts``."""
+        return (track for track in self.tracks if set(parts) <= set(track.parts))
+
+    @property
+    def hours(self) -> float:
+        """Length of all tracks together, each counted once."""
+        return sum(track.samples for track in self.tracks) / self.rate / 3600
+
+
+def prepare(
+    tracks: Iterable[Recording],
+    folder: Path,
+    *,
+    rate: int,
+    on_track: Callable[[str], None] = lambda name: None,
+) -> tuple[PreparedDataset, list[str]]:
+    """Decode ``tracks`` into ``folder`` and return them with a line for each one skipped.
+
+    What is there already is kept, so a run that was stopped goes on. Files are written whole or not
+    at all. Raises `SepbenchError` where that cannot be, or the folder has another rate.
+    """
+    make_folder(folder)
+    index = _read_index(folder)
+    if index.get("rate", rate) != rate:
+        raise SepbenchError(
+            f"{folder}: prepared at {index['rate']} Hz before, not at {rate} Hz; choose another"
+        )
+    try:
+        return _prepare(tracks, folder, rate, index.get("tracks", []), on_track)
+    except OSError as error:
+        reason = error.strerror or "the disk is full"  # NumPy counts bytes instead.
+        raise SepbenchError(f"{folder}: cannot write: {reason}; choose another --out") from error
+
+
+def _prepare(
+    tracks: Iterable[Recording],
+    folder: Path,
+    rate: int,
+    before: Iterable[dict[str, Any]],
+    on_track: Callable[[str], None],
+) -> tuple[PreparedDataset, list[str]]:
+    entries, skipped = [], []
+    known = {entry["file"]: entry for entry in before}
+    taken: set[str] = set()
+    for track in tracks:
+        file = _free(f"{track.source}/{track.name}", taken)
+        taken.add(file)
+        on_track(file)
+        entry = known.get(file, {})
+        if entry.get("parts") != list(track.parts) or not (folder / file).exists():
+            try:
+                array, cuts = _decode(track, rate)
+            except SepbenchError as error:
+                skipped.append(f"{track.source}/{track.name}: {error}")
+                continue
+            if not array.any():
+                skipped.append(f"{track.source}/{track.name}: silent")
+                continue
+            _save(folder / file, array)
+            entry = {"file": file, "cuts": cuts, "sha256": _sha256(folder / file)}
+        entries.append(
+            {
+                **entry,
+                "source": track.source,
+                "name": track.name,
+                "split": track.split,
+                "parts": list(track.parts),
+            }
+        )
+        if len(entries) % 64 == 0:
+            _write_index(folder, rate, entries)
+    _write_index(folder, rate, entries)
+    return open_prepared(folder), skipped
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return the file for a track, numbered where another of the same name came before."""
+    names = chain([name], (f"{name} ({number})" for number in count(2)))
+    return next(file for file in map("{}.npy".format, names) if file not in taken)
+
+
+def is_prepared(folder: Path) -> bool:
+    """Tell whether a folder was made by `prepare`."""
+    return _read_index(folder).get("layout") == _LAYOUT
+
+
+def open_prepared(folder: Path, *, verify: bool = False) -> PreparedDataset:
+    """Return the tracks prepared in ``folder``; ``verify`` reads every file and checks its sha256.
+
+    Raises `SepbenchError` where the folder is no cache, incomplete or damaged.
+    """
+    index = _read_index(folder)
+    if index.get("layout") != _LAYOUT:
+        raise SepbenchError(f"{folder}: not prepared training data; run 'sepbench prepare' first")
+    try:
+        return _listed(folder, index, verify)
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise SepbenchError(
+            f"{folder / _INDEX}: damaged; delete the folder and run 'sepbench prepare' again"
+        ) from None
+
+
+def _listed(folder: Path, index: dict[str, Any], verify: bool) -> PreparedDataset:
+    tracks = []
+    for entry in index["tracks"]:
+        file = folder / entry["file"]
+        parts, cuts = tuple(entry["parts"]), tuple(entry["cuts"])
+        if not file.exists() or file.stat().st_size < 2 * len(parts) * cuts[-1]:
+            raise SepbenchError(f"{file}: missing or cut short; run 'sepbench prepare' again")
+        if verify and _sha256(file) != entry["sha256"]:
+            raise SepbenchError(f"{file}: damaged; delete it and run 'sepbench prepare' again")
+        tracks.append(
+            PreparedTrack(entry["source"], entry["name"], entry["split"], parts, cuts, file)
+        )
+    digest = hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
+    return PreparedDataset(int(index["rate"]), tuple(tracks), digest)
+
+
+def _decode(track: Recording, rate: int) -> tuple[NDArray[np.int16], list[int]]:
+    parts = track.decode(rate)
+    places = zip(*parts.values(), strict=True)
+    cuts = [0, *np.cumsum([max(map(len, clips)) for clips in places]).tolist()]
+    array = np.zeros((len(parts), cuts[-1]), np.int16)
+    for row, clips in zip(array, parts.values(), strict=True):
+        for start, clip in zip(cuts, clips, strict=False):
+            row[start : start + len(clip)] = np.rint(np.clip(clip, -1, 1) * 32767)
+    return array, cuts
+
+
+def _save(path: Path, array: NDArray[np.int16]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            np.save(file, array)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    try:
+        index: dict[str, Any] = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return index if isinstance(index, dict) else {}
+
+
+def _write_index(folder: Path, rate: int, entries: list[dict[str, Any]]) -> None:
+    index = {"layout": _LAYOUT, "rate": rate, "tracks": entries}
+    part = folder / f"{_INDEX}.part"
+    part.write_text(json.dumps(index, indent=1), encoding="utf-8")
+    os.replace(part, folder / _INDEX)

@@ -1,0 +1,138 @@
+"""What the verbs that train are given as data: folders, and data sets by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepbench.errors import SepbenchError
+from sepbench.inference import manifest
+from sepbench.training.data.discover import Recording, find_tracks, from_references, share_out
+from sepbench.training.data.prepare import PreparedDataset, is_prepared, open_prepared, prepare
+
+if TYPE_CHECKING:
+    from sepbench.datasets import Dataset
+    from sepbench.datasets import Track as DatasetTrack
+
+_LAYOUTS = ("musdb18-hq", "musdb18", "musdb18-7s", "dsd100")
+"""Data sets that a folder is known to be, and so which of their songs are for what."""
+
+_OF_RUNS = ("last.pt", "run.json")
+"""Files in the folders that 'sepbench train' and 'sepbench evaluate' write."""
+
+
+def tracks_of(data: Sequence[str]) -> list[Recording]:
+    """Return the tracks of folders and data sets, some of which are kept from training."""
+    return share_out([track for where in data for track in _tracks(where)])
+
+
+def _tracks(where: str) -> list[Recording]:
+    folder = Path(where)
+    if not folder.is_dir():
+        return _dataset_tracks(_named(where))
+    if _is_separated(folder):
+        raise SepbenchError(
+            f"{folder}: holds stems that 'sepbench separate' made, which are no truth to train on; "
+            "give another folder, or move them"
+        )
+    known = _known(folder)
+    return find_tracks(folder, read=_read) if known is None else _dataset_tracks(known)
+
+
+def _read(folder: Path) -> list[Recording] | None:
+    """Return the tracks of a data set's folder, ``[]`` for what sepbench made, else none."""
+    is_run = any((folder / file).is_file() for file in _OF_RUNS)
+    if is_run or _is_separated(folder) or is_prepared(folder):
+        return []
+    known = _known(folder)
+    return None if known is None else _dataset_tracks(known)
+
+
+def _is_separated(folder: Path) -> bool:
+    return (folder / manifest.NAME).is_file()
+
+
+def _named(name: str) -> Dataset:
+    """Return the data set of a name; raise for one that is not here or for tests alone."""
+    from sepbench.datasets import open_dataset
+
+    try:
+        dataset = open_dataset(name)
+    except SepbenchError as error:
+        what = "a file, not a folder" if Path(name).is_file() else "no such folder"
+        raise SepbenchError(f"{name}: {what}, and {error}") from None
+    if not dataset.is_available:
+        own = getattr(dataset, "variable", None)
+        variables = " or ".join(filter(None, (own, "SEPBENCH_DATA")))
+        raise SepbenchError(
+            f"data set {dataset.name} not found in {', '.join(map(str, dataset.places()))}; "
+            f"give its folder instead of its name, or set {variables}. {dataset.how_to_get}"
+        )
+    if not dataset.tracks("train"):
+        raise SepbenchError(
+            f"data set {dataset.name} has no songs to train on; see 'sepbench data' for others"
+        )
+    return dataset
+
+
+def _known(folder: Path) -> Dataset | None:
+    """Return the data set that a folder holds, none if it is no known one."""
+    from sepbench.datasets import open_dataset
+
+    for name in _LAYOUTS:
+        dataset = open_dataset(name, folder)
+        with suppress(SepbenchError):  # of two that look alike one raises
+            # Songs that all lack a stem are somebody's own, laid out alike.
+            if any(getattr(track, "problem", None) is None for track in dataset.tracks("all")):
+                return dataset
+    return None
+
+
+def prepared_dataset(
+    data: Sequence[str], folder: Path, rate: int
+) -> tuple[PreparedDataset, list[str]]:
+    """Return one prepared folder as it is, or prepare other data in ``folder``.
+
+    The second value has a line for each recording that was skipped, with the reason. Raises
+    `SepbenchError` where prepared data has another rate.
+    """
+    skipped: list[str] = []
+    prepared = [where for where in data if is_prepared(Path(where))]
+    if prepared and len(data) > 1:
+        raise SepbenchError(
+            f"{prepared[0]}: prepared already, so it stands alone; "
+            "give all data to one 'sepbench prepare', or none of it prepared"
+        )
+    if prepared:
+        cache = open_prepared(Path(data[0]), verify=True)
+    else:
+        cache, skipped = prepare(tracks_of(data), folder, rate=rate)
+    if cache.rate != rate:
+        raise SepbenchError(
+            f"{data[0]}: prepared at {cache.rate} Hz, but the config wants {rate} Hz; "
+            f"run 'sepbench prepare --rate {rate}'"
+        )
+    return cache, skipped
+
+
+def _dataset_tracks(dataset: Dataset) -> list[Recording]:
+    def load(track: DatasetTrack) -> tuple[dict[str, NDArray[np.float32]], int]:
+        audio = track.load()
+        return audio.references, audio.rate
+
+    return [
+        from_references(
+            partial(load, track),
+            source=dataset.name,
+            name=track.name,
+            stems=track.stems,
+            split="val" if track.subset == "valid" else track.subset,
+        )
+        for track in dataset.tracks("all")
+    ]

@@ -1,0 +1,155 @@
+"""Weights on disk: safetensors with a header that says what they are and where they come from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from sepbench._util.download import sha256 as sha256
+from sepbench._util.files import write_atomic
+from sepbench.errors import SepbenchError
+
+if TYPE_CHECKING:
+    import torch
+
+_KEY = "sepbench"
+_DIGEST = "sha256"
+_BLANK = "0" * 64
+_LONGEST_HEADER = 2**24
+_CHUNK = 2**18
+_CURE = "get it anew, or make it by 'sepbench train' or 'sepbench weights import'"
+
+
+def digest(config: Mapping[str, Any]) -> str:
+    """Return the sha256 of a config, whatever the order of its keys."""
+    text = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Return what a weight file says about itself, without reading its tensors.
+
+    It has ``method``, ``model``, ``config``, ``config_sha256``, ``steps``, ``validation``,
+    ``trained_on`` and ``license``. Raises `SepbenchError` where the file is missing, damaged or not
+    ours. Needs neither torch nor safetensors.
+    """
+    header = {key: value for key, value in _head(path)[1].items() if key != _DIGEST}
+    if "licence" in header:  # Files written before 0.1.0 spell it so.
+        header["license"] = header.pop("licence")
+    return header
+
+
+def _head(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """Return the bytes of a file before its tensors, and what of them is our header."""
+    try:
+        with path.open("rb") as file:
+            return _parsed(file, path.stat().st_size)
+    except FileNotFoundError:
+        raise SepbenchError(f"{path}: no such weight file; {_CURE}") from None
+    except IsADirectoryError:
+        raise SepbenchError(f"{path}: a folder; give the weight file in it") from None
+    except OSError as error:
+        raise SepbenchError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise SepbenchError(f"{path}: {error}; {_CURE}") from None
+
+
+def _parsed(file: BinaryIO, size: int) -> tuple[bytes, dict[str, Any]]:
+    """Read and parse what is before the tensors; raise ``ValueError`` that says what is wrong."""
+    if size == 0:
+        raise ValueError("an empty file, no weights")
+    start = file.read(8)
+    if len(start) < 8:
+        raise ValueError("not a weight file of sepbench, or cut short")
+    (length,) = struct.unpack("<Q", start)
+    text = file.read(min(length, _LONGEST_HEADER))
+    if not text.startswith(b"{"):
+        raise ValueError("not a weight file, nothing in it is safetensors")
+    if len(text) < length:
+        raise ValueError("weights cut short, or damaged")
+    try:
+        table = json.loads(text)
+        metadata = table.get("__metadata__") or {}
+        header = json.loads(metadata[_KEY]) if _KEY in metadata else None
+        ends = [entry["data_offsets"][1] for name, entry in table.items() if name[0] != "_"]
+        excess = size - 8 - length - max(ends, default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        raise ValueError("damaged weights, or other than safetensors") from None
+    if not isinstance(header, dict):
+        raise ValueError("weights, but not a weight file of sepbench: they do not say what of")
+    if excess:
+        raise ValueError("weights cut short" if excess < 0 else "more in it than weights")
+    return start + text, header
+
+
+def save(
+    path: Path,
+    tensors: Mapping[str, torch.Tensor],
+    header: Mapping[str, Any],
+    *,
+    half: bool = True,
+) -> None:
+    """Write tensors with their header; those in floating point in float16, unless not ``half``.
+
+    The header has the sha256 of the whole file beside it, taken with zeros in its own place, by
+    which `load_into` sees damage. Raises `SepbenchError` for what float16 cannot hold, and where
+    the file cannot be written.
+    """
+    import torch
+    from safetensors.torch import save as to_bytes
+
+    kept = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
+        .detach()
+        .cpu()
+        .contiguous()
+        for name, tensor in tensors.items()
+    }
+    overflown = [name for name, tensor in kept.items() if not torch.isfinite(tensor).all()]
+    if overflown:
+        raise SepbenchError(f"{path}: {overflown[0]} does not fit float16")
+    text = json.dumps({**header, _DIGEST: _BLANK}, sort_keys=True)
+    content = to_bytes(kept, metadata={_KEY: text})
+    found = hashlib.sha256(content).hexdigest()
+    write_atomic(path, content.replace(_BLANK.encode(), found.encode(), 1))
+
+
+def load_into(network: torch.nn.Module, path: Path) -> None:
+    """Give a network the weights of a file.
+
+    Of a file with more parts than the network has, only the tensors of these parts are read. Raises
+    `SepbenchError` where they do not fit, or are not what was saved.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    verify(path)
+    wanted = {name.split(".")[0] for name in network.state_dict()}
+    try:
+        with safe_open(path, "pt") as file:
+            names = [name for name in file.keys() if name.split(".")[0] in wanted]  # noqa: SIM118
+            network.load_state_dict({name: file.get_tensor(name) for name in names})
+    except SafetensorError:
+        raise SepbenchError(f"{path}: damaged weights; {_CURE}") from None
+    except RuntimeError:
+        raise SepbenchError(
+            f"{path}: its tensors do not fit the network its header names"
+        ) from None
+
+
+def verify(path: Path) -> None:
+    """Raise `SepbenchError` for a file that is not what `save` wrote, if it says what that was."""
+    head, header = _head(path)
+    recorded = header.get(_DIGEST)
+    if recorded is None:
+        return
+    found = hashlib.sha256(head.replace(str(recorded).encode(), _BLANK.encode(), 1))
+    with path.open("rb") as file:
+        file.seek(len(head))
+        while piece := file.read(_CHUNK):
+            found.update(piece)
+    if found.hexdigest() != recorded:
+        raise SepbenchError(f"{path}: damaged weights, not those that were saved; {_CURE}")

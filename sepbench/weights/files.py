@@ -1,0 +1,128 @@
+"""Weights from elsewhere: where their files lie, whether they are whole, and how they come.
+
+Files with an address are kept in a folder of the user's cache, or where ``SEPBENCH_CACHE`` says.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from shlex import quote
+from typing import Literal
+
+from platformdirs import user_cache_path
+
+from sepbench._util.download import Progress, fetch, no_progress, sha256
+from sepbench._util.files import write_atomic
+from sepbench.errors import SepbenchError
+from sepbench.options import variant_name
+from sepbench.separator import Separator, WeightFile
+
+Status = Literal["here", "missing", "damaged"]
+
+_WHOLE = 64
+"""Digits of a sha256; one with fewer is only its beginning."""
+
+
+def folder() -> Path:
+    """Return the folder in which fetched weights are kept, one folder a method."""
+    moved = os.environ.get("SEPBENCH_CACHE")
+    return (Path(moved).expanduser() if moved else user_cache_path("sepbench")) / "weights"
+
+
+def path_of(method: str, file: WeightFile) -> Path:
+    """Return where a file of a method lies or belongs."""
+    if file.package is None:
+        return folder() / method / file.file
+    found = find_spec(file.package)
+    roots = (found and found.submodule_search_locations) or [""]
+    return Path(roots[0]) / file.file
+
+
+def is_here(method: str, file: WeightFile) -> bool:
+    """Tell whether a file is there, whatever is in it."""
+    return path_of(method, file).is_file()
+
+
+def expected(method: str, file: WeightFile) -> str:
+    """Return the sha256 a file must have: as published, or in full as it was when it came.
+
+    Of some files the first digits alone are published; their whole hash is written beside them
+    when they come, and holds from then on.
+    """
+    if len(file.sha256) < _WHOLE:
+        note = _note(path_of(method, file))
+        recorded = note.read_text()[:_WHOLE] if note.is_file() else ""
+        if recorded.startswith(file.sha256):
+            return recorded
+    return file.sha256
+
+
+def status(method: str, file: WeightFile) -> Status:
+    """Read a file through and say whether it is what it should be."""
+    path = path_of(method, file)
+    if not path.is_file():
+        return "missing"
+    return "here" if sha256(path).startswith(expected(method, file)) else "damaged"
+
+
+def missing(separator: Separator) -> str | None:
+    """Return why a separator cannot be used and the cure, none where all its files are there."""
+    if all(is_here(separator.name, file) for file in separator.weight_files):
+        return None
+    return f"its weights are not here; {_cure(separator)}"
+
+
+def fetch_missing(separator: Separator, *, on_progress: Progress = no_progress) -> list[Path]:
+    """Fetch the files of a separator that are not there, or that are damaged; return those.
+
+    ``on_progress`` is called with the bytes fetched of all and the bytes there are, where known.
+    Raises `SepbenchError` for what cannot be fetched or is not what was published.
+    """
+    name = separator.name
+    wanted = [
+        file
+        for file in separator.weight_files
+        if file.url is not None and status(name, file) != "here"
+    ]
+    total = sum(file.size for file in wanted if file.size) or None
+    came: list[Path] = []
+    done = 0
+    for file in wanted:
+        path, address = path_of(name, file), str(file.url)
+
+        def advance(fetched: int, size: int | None, before: int = done) -> None:
+            on_progress(before + fetched, total or size)
+
+        found = fetch(address, path, sha256=file.sha256, on_progress=advance)
+        write_atomic(_note(path), f"{found}  {path.name}\n")
+        done += path.stat().st_size
+        came.append(path)
+    return came
+
+
+def checked(separator: Separator) -> list[Path]:
+    """Return where the files of a separator lie, read through and found to be what they should be.
+
+    Raises `SepbenchError` for one that is missing or damaged.
+    """
+    for file in separator.weight_files:
+        found = status(separator.name, file)
+        if found != "here":
+            path = path_of(separator.name, file)
+            raise SepbenchError(f"{path}: {found} weights of {separator.name}; {_cure(separator)}")
+    return [path_of(separator.name, file) for file in separator.weight_files]
+
+
+def _cure(separator: Separator) -> str:
+    packages = [file.package for file in separator.weight_files if file.package]
+    if packages:
+        return f"install {packages[0]} anew"
+    # Shells take brackets for patterns.
+    command = f"sepbench weights fetch {quote(variant_name(separator.name, separator.options))}"
+    return f'"{command}" brings them' if "'" in command else f"'{command}' brings them"
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")

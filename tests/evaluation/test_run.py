@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import Calm, Crashing, Empty, Endless, Hungry, Raising, Unloadable
+
+from sepbench.datasets.base import Track, TrackAudio, assemble
+from sepbench.evaluation import run as evaluation
+from sepbench.evaluation.run import Done, RunConfig
+from sepbench.evaluation.store import Record, Settings, Store
+from sepbench.registry import Method
+from sepbench.report import build as report
+from sepbench.separator import NoOptions, Separator
+
+RATE = 8000
+
+
+class Noise(Track):
+    """Three seconds of noise for a voice and for its accompaniment."""
+
+    rate = RATE
+
+    def load(self, *, start: float = 0.0, duration: float | None = None) -> TrackAudio:
+        generator = np.random.default_rng(len(self.name))
+        stems = {
+            name: generator.uniform(-0.3, 0.3, (2, 3 * RATE)).astype(np.float32)
+            for name in ("vocals", "accompaniment")
+        }
+        return assemble(self.name, None, stems, RATE)
+
+    def digest(self, *, start: float = 0.0, duration: float | None = None) -> str:
+        return f"{self.name} {self.part_of}"
+
+
+def track(name: str, content: str = "noise") -> Noise:
+    return Noise(name, "test", "noise", ("vocals", "accompaniment"), (content,))
+
+
+def method(separator: type[Separator]) -> Method:
+    return Method(separator.name, separator, NoOptions(), "tests 1")
+
+
+TRACKS = [track("a"), track("bb")]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.create(tmp_path / "run", Settings("noise", "test"))
+
+
+def run(
+    store: Store,
+    *separators: type[Separator],
+    tracks: list[Noise] = TRACKS,
+    plan: RunConfig = RunConfig(isolate=False),  # noqa: B008 - frozen
+    on_done: Callable[[Done], None] = lambda done: None,
+) -> list[Record]:
+    return evaluation.run(tracks, [method(s) for s in separators], store, plan, on_done=on_done)
+
+
+def csv_of(store: Store) -> bytes:
+    report.write(store, protocol="sisec18")
+    return (store.folder / "scores.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("faulty", "reason"),
+    [
+        (Raising, "raising failed: ValueError: no luck today"),
+        (Empty, "empty returned NaN or infinity in vocals"),
+        (Hungry, "hungry ran out of memory"),
+        (Unloadable, "its weights are not where they were"),
+    ],
+)
+def test_a_method_that_fails_costs_its_own_rows(
+    store: Store, faulty: type[Separator], reason: str
+) -> None:
+    records = run(store, faulty, Calm)
+    errors = [record.error for record in records if record.method == faulty.name]
+    assert len(errors) == len(TRACKS)
+    assert all(reason in (error or "") for error in errors)
+    assert [r.error for r in records if r.method == "calm"] == [None, None]
+
+
+def test_a_process_that_dies_or_never_ends_costs_one_row(store: Store) -> None:
+    plan = RunConfig(isolate=True, timeout=20)
+    records = run(store, Crashing, Calm, tracks=TRACKS[:1], plan=plan)
+    assert "its process died (signal SIGKILL; out of memory?)" in (records[0].error or "")
+    assert records[1].error is None
+    records = run(store, Endless, tracks=TRACKS[:1], plan=replace(plan, timeout=0.5))
+    assert "took longer than --timeout 0.5 seconds" in (records[0].error or "")
+
+
+def test_a_run_that_is_stopped_goes_on_and_ends_in_the_same_table(
+    store: Store, tmp_path: Path
+) -> None:
+    whole = Store.create(tmp_path / "whole", Settings("noise", "test"))
+    run(whole, Calm, Raising)
+
+    def stop(done: Done) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(store, Calm, Raising, on_done=stop)
+    assert len(list(store.records())) == 1
+    fresh = [done.kept for done in _watched(store)]
+    assert sorted(fresh) == [False, False, False, True]
+    assert csv_of(store) == csv_of(whole)
+
+
+def _watched(store: Store) -> list[Done]:
+    seen: list[Done] = []
+    run(store, Calm, Raising, on_done=seen.append)
+    return seen
+
+
+def test_what_is_done_is_not_done_again_and_what_failed_is_tried_again(store: Store) -> None:
+    run(store, Calm, Raising)
+    seen = {(done.record.method, done.kept) for done in _watched(store)}
+    assert seen == {("calm", True), ("raising", False)}
+
+
+@pytest.mark.parametrize("changed", ["audio", "version", "metrics"])
+def test_whatever_can_change_a_score_makes_it_anew(
+    store: Store, changed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(store, Calm)
+    plan, tracks = RunConfig(isolate=False), TRACKS
+    if changed == "audio":
+        tracks = [track("a", "other noise"), track("bb", "other noise")]
+    elif changed == "version":
+        monkeypatch.setattr(Calm, "version", "2")
+    else:
+        plan = replace(plan, metrics=("sdr", "nussl"))
+    seen: list[Done] = []
+    run(store, Calm, tracks=tracks, plan=plan, on_done=seen.append)
+    assert [done.kept for done in seen] == [False, False]
+
+
+def test_scores_of_more_metrics_than_asked_for_are_kept(store: Store) -> None:
+    run(store, Calm, plan=RunConfig(isolate=False, metrics=("sdr", "nussl")))
+    seen: list[Done] = []
+    run(store, Calm, on_done=seen.append)
+    assert [done.kept for done in seen] == [True, True]
+    assert all("nussl SNR" in done.record.stems["vocals"].totals for done in seen)
+
+
+def test_methods_that_ran_on_other_tracks_are_said_not_to_compare(store: Store) -> None:
+    run(store, Calm)
+    run(store, Raising, tracks=TRACKS[:1])
+    (remark,) = report.write(store, protocol="sisec18").remarks
+    assert remark == "not run on all 2 tracks, so not comparable: raising"
+
+
+@pytest.mark.parametrize(
+    ("heard", "part_of", "marked"),
+    [
+        ("musdb18/train", "musdb18/train", True),
+        ("musdb18/train", "musdb18/test", False),
+        ("medleydb/train", "musdb18/train", True),
+        ("", "musdb18/test", False),
+    ],
+)
+def test_a_method_that_was_trained_on_the_songs_is_marked(
+    store: Store, monkeypatch: pytest.MonkeyPatch, heard: str, part_of: str, marked: bool
+) -> None:
+    monkeypatch.setattr(Calm, "trained_on", (heard,))
+    (record,) = run(store, Calm, tracks=[track("a", part_of)])
+    assert record.trained_on_this is marked
+
+
+def test_stems_are_kept_when_asked_for_and_made_anew_when_they_are_gone(store: Store) -> None:
+    plan = RunConfig(isolate=False, save_stems=True)
+    run(store, Calm, plan=plan)
+    stems = sorted(store.folder.glob("stems/calm/test/*/*.wav"))
+    assert len(stems) == 4
+    stems[0].unlink()
+    seen: list[Done] = []
+    run(store, Calm, plan=plan, on_done=seen.append)
+    assert sorted(done.kept for done in seen) == [False, True]
+    assert stems[0].exists()
+
+
+def test_several_jobs_give_the_same_table_as_one(store: Store, tmp_path: Path) -> None:
+    other = Store.create(tmp_path / "other", Settings("noise", "test"))
+    tracks = [track(name) for name in "abcd"]
+    run(store, Calm, tracks=tracks)
+    run(other, Calm, tracks=tracks, plan=RunConfig(isolate=False, jobs=3))
+    assert csv_of(store) == csv_of(other)
+
+
+def test_the_mixture_s_own_score_is_the_floor_of_every_improvement(store: Store) -> None:
+    (first, *_) = run(store, Calm)
+    scores = first.stems["vocals"]
+    # Half the mixture of two equally loud noises is nearer to either than the mixture is.
+    assert scores.totals["uSDR"] > scores.mixture_totals["uSDR"]
+    assert scores.mixture_totals["uSDR"] == pytest.approx(0, abs=0.2)

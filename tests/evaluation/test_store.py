@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from sepbench._util.files import write_atomic
+from sepbench.errors import SepbenchError
+from sepbench.evaluation.store import Record, Settings, StemResult, Store, unique_name
+
+NAN = float("nan")
+
+
+def record(label: str = "hpss", track: str = "A song", **more: object) -> Record:
+    stem = StemResult(
+        scenario=("vocals", "accompaniment"),
+        frames={"SDR": [1.0, NAN, 3.123456789012345]},
+        totals={"uSDR": 2.0},
+        mixture_frames={"SDR": [0.5, 0.5, 0.5]},
+        mixture_totals={"uSDR": -1.0},
+    )
+    plain = {
+        "dataset": "excerpt",
+        "subset": "test",
+        "track": track,
+        "label": label,
+        "method": label.partition("[")[0],
+        "options": {"margin": 1.0},
+        "fingerprint": "f",
+        "identity": {"method": "hpss"},
+        "stems": {"vocals": stem},
+        "seconds": 1.5,
+        "audio_seconds": 3.0,
+        "peak_bytes": 10,
+    }
+    return Record(**{**plain, **more})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.create(tmp_path / "run", Settings("excerpt", "test"))
+
+
+def test_a_record_comes_back_to_the_last_digit(store: Store) -> None:
+    store.save(record())
+    loaded = store.load("hpss", "test", "A song")
+    assert loaded is not None
+    frames = loaded.stems["vocals"].frames["SDR"]
+    assert frames[2] == 3.123456789012345
+    assert math.isnan(frames[1])
+    assert json.dumps(loaded.identity) == json.dumps(record().identity)
+    assert loaded.stems["vocals"].scenario == ("vocals", "accompaniment")
+
+
+def test_a_failure_takes_the_place_of_outdated_scores_and_the_other_way(store: Store) -> None:
+    store.save(record())
+    store.save(record(error="no luck", stems={}))
+    assert [found.error for found in store.records()] == ["no luck"]
+    assert store.load("hpss", "test", "A song") is None
+    store.save(record())
+    assert [found.error for found in store.records()] == [None]
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"targets": []}', '{"sepbench": {"track": 1}}', "[]"])
+def test_a_damaged_record_is_as_good_as_absent(store: Store, damage: str) -> None:
+    store.save(record())
+    (path,) = store.folder.glob("scores/*/*/*.json")
+    path.write_text(damage)
+    assert store.load("hpss", "test", "A song") is None
+    assert list(store.records()) == []
+    assert store.contents()[1] == [path]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [('"frames": {', '"frames": {"XYZ": ["high"],'), ('"seconds": ', '"seconds": "long", "x": ')],
+)
+def test_scores_that_are_no_numbers_are_damage(store: Store, before: str, after: str) -> None:
+    store.save(record())
+    (path,) = store.folder.glob("scores/*/*/*.json")
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+    assert store.load("hpss", "test", "A song") is None
+
+
+def test_scores_without_their_settings_are_not_joined_by_others(store: Store) -> None:
+    store.save(record())
+    (store.folder / "run.json").unlink()
+    with pytest.raises(SepbenchError, match=r"scores but no run\.json"):
+        Store.create(store.folder, Settings("excerpt", "test"))
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{}", '{"dataset": 1, "subset": 2, "start": "x"}'])
+def test_damaged_settings_are_one_line(store: Store, damage: str) -> None:
+    (store.folder / "run.json").write_text(damage)
+    with pytest.raises(SepbenchError, match="damaged"):
+        Store.create(store.folder, Settings("excerpt", "test"))
+
+
+def test_names_that_no_folder_can_bear_stay_apart(store: Store) -> None:
+    names = ["a/b", "a_b", "a\\b", "..", "../..", "é🎵", "x" * 300, "x" * 301, " "]
+    for name in names:
+        store.save(record(track=name))
+    assert sorted(found.track for found in store.records()) == sorted(names)
+    inside = store.folder / "scores" / "hpss" / "test"
+    assert len(list(inside.iterdir())) == len(names)
+
+
+def test_the_order_of_records_is_not_that_of_their_making(store: Store) -> None:
+    for label, track in [("b", "2"), ("a", "2"), ("b", "1"), ("a", "1")]:
+        store.save(record(label, track))
+    assert [(r.track, r.label) for r in store.records()] == [
+        ("1", "a"), ("1", "b"), ("2", "a"), ("2", "b"),
+    ]  # fmt: skip
+
+
+def test_a_folder_holds_scores_of_one_setting(store: Store) -> None:
+    again = Store.create(store.folder, Settings("excerpt", "test"))
+    assert again.settings == store.settings
+    with pytest.raises(SepbenchError, match="other settings"):
+        Store.create(store.folder, Settings("excerpt", "test", duration=3.0))
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_scraps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "kept.json"
+    write_atomic(path, "old")
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(SepbenchError, match=r"kept\.json: cannot write: No space left"):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_museval_reads_the_store(store: Store, museval: object) -> None:
+    store.save(record())
+    store.save(record(track="Another"))
+    read = museval.EvalStore()  # type: ignore[attr-defined]
+    read.add_eval_dir(store.folder / "scores" / unique_name("hpss"))
+    medians = read.agg_frames_scores()
+    assert medians["A song", "vocals", "SDR"] == pytest.approx((1 + 3.123456789012345) / 2)

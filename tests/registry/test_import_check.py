@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sepbench.registry.import_check import failures
+
+MODULES = {
+    "probed_good": "",
+    "probed_raising": "raise SystemExit(3)",
+    "probed_hanging": "import time; time.sleep(3600)",
+    "probed_dying": "import os; os._exit(7)",
+    "probed_talking": "print('probed_good'); import os; os.write(1, b'probed_good')",
+    "probed_staying": "from threading import Timer; Timer(99, print).start()",
+}
+
+
+def test_only_imports_that_no_process_survives_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, source in MODULES.items():
+        (tmp_path / f"{name}.py").write_text(source)
+    found = failures([*MODULES, "probed_nowhere", "sys", "probed_dying"], seconds=3)
+    assert found == {
+        "probed_hanging": "does not come to an end in 3 seconds",
+        "probed_dying": "ends the process it happens in (exit status 7)",
+    }
+
+
+def test_nothing_is_started_for_what_is_imported_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subprocess.Popen", None)
+    assert failures(["sys", "sepbench.registry.import_check"]) == {}

@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from sepbench.errors import SepbenchError
+from sepbench.inference.manifest import remember
+from sepbench.training.data.discover import Recording, find_tracks, share_out
+from sepbench.training.data.prepare import PreparedDataset, open_prepared, prepare
+from sepbench.training.data.sources import tracks_of
+
+
+def test_every_layout_of_a_collection_is_found(corpus: Path) -> None:
+    found = {(t.source, t.name): (set(t.parts), t.split) for t in find_tracks(corpus)}
+    assert found["mir1k", "Ani_1"] == ({"vocals", "accompaniment"}, "train")
+    assert found["mir1k", "Bea_2"][1] == "val"
+    assert found["songs", "First"] == ({"vocals", "drums", "bass"}, "train")
+    assert found["songs", "Third"][1] == "test"
+    assert found["voices/soprano", "one"] == ({"vocals"}, "train")
+    assert found["backgrounds/band", "one"] == ({"accompaniment"}, "train")
+
+
+def test_folders_named_by_stem_hold_the_parts_of_songs(tmp_path: Path) -> None:
+    for stem, songs in {"vocals": "ab", "drum": "ab", "Other": "a", "bass": "b"}.items():
+        for song in songs:
+            _write(tmp_path / "set" / stem / f"{song}.wav")
+    _write(tmp_path / "set" / "mix" / "a.wav")
+    found = {track.name: set(track.parts) for track in find_tracks(tmp_path)}
+    assert found == {"a": {"vocals", "drums", "other"}, "b": {"vocals", "drums", "bass"}}
+
+
+def test_voices_called_bass_stay_voices(tmp_path: Path) -> None:
+    for part in ("soprano", "bass", "other"):
+        _write(tmp_path / "voices" / part / "one.wav")
+    assert {track.parts for track in find_tracks(tmp_path)} == {("vocals",)}
+
+
+def test_what_lies_beside_songs_is_found_too(tmp_path: Path) -> None:
+    for file in ("Song/vocals.wav", "Song/drums.wav", "voices/bass.wav", "voices/deep/two.wav"):
+        _write(tmp_path / file)
+    for file in ("backings/band.wav", "more/vocals/a.wav", "more/bass/a.wav", "more/voices/b.wav"):
+        _write(tmp_path / file)
+    assert {(track.name, track.parts) for track in find_tracks(tmp_path)} == {
+        ("Song", ("vocals", "drums")),
+        ("bass", ("vocals",)),
+        ("two", ("vocals",)),
+        ("band", ("accompaniment",)),
+        ("a", ("vocals", "bass")),
+        ("b", ("vocals",)),
+    }
+
+
+def test_a_folder_given_as_here_or_above_has_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in ("voices/one.wav", "voices/deep/two.wav"):
+        _write(tmp_path / file)
+    for place, way in (("voices", "."), ("voices/deep", "..")):
+        monkeypatch.chdir(tmp_path / place)
+        assert [track.source for track in find_tracks(Path(way))] == ["deep", "voices"]
+
+
+def test_folders_say_the_split_of_what_they_hold(tmp_path: Path) -> None:
+    for split in ("train", "valid", "test"):
+        _write(tmp_path / split / "foreground" / "vocals" / "song.wav")
+        _write(tmp_path / split / "foreground" / "drums" / "song.wav")
+        _write(tmp_path / "hq" / split / f"Song {split}" / "vocals.wav")
+        _write(tmp_path / "more" / split / "voices" / "one.wav")
+    splits = {track.source: track.split for track in find_tracks(tmp_path)}
+    assert splits["train/foreground"] == splits["hq/train"] == "train"
+    assert splits["valid/foreground"] == splits["hq/valid"] == "val"
+    assert splits["test/foreground"] == splits["hq/test"] == "test"
+    assert splits["more/test/voices"] == "test"
+
+
+@pytest.mark.parametrize(
+    ("source", "place", "sides", "file"),
+    [
+        ("musdb18", "musdb", ("train", "test"), "{}/{}.stem.mp4"),
+        ("musdb18-7s", "musdb", ("train", "test"), "{}/{}.stem.mp4"),
+        ("musdb18-hq", "deep/hq", ("train", "test"), "{}/{}/{}.wav"),
+        ("dsd100", "deep/dsd", ("Mixtures/Dev", "Mixtures/Test"), "{}/{}/{}.wav"),
+    ],
+)
+def test_data_sets_are_known_in_collections_and_beside_songs(
+    source: str,
+    place: str,
+    sides: tuple[str, str],
+    file: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    length = SimpleNamespace(seconds=7.0 if source == "musdb18-7s" else 200.0)
+    monkeypatch.setattr("sepbench.audio.info", lambda path: length)
+    kept = "Actions - One Minute Smile"  # One that MUSDB18 keeps to validate.
+    for side, song in ((sides[0], "One"), (sides[0], kept), (sides[1], "Two")):
+        for stem in ("mixture", "vocals", "drums", "bass", "other"):
+            _write(tmp_path / place / file.format(side, song, stem))
+            _write(tmp_path / place / file.format(side.replace("Mixtures", "Sources"), song, stem))
+    for stem in ("vocals", "drums"):
+        _write(tmp_path / "Mine" / f"{stem}.wav")
+        _write(tmp_path / "deep" / "bystem" / stem / "Ours.wav")
+    found = {(t.source, t.name): t.split for t in tracks_of([str(tmp_path)]) if t.source == source}
+    if source != "dsd100":
+        assert found.pop((source, kept)) == "val"
+        assert found == {(source, "One"): "train", (source, "Two"): "test"}
+    assert found[source, "Two"] == "test"
+    names = sorted(track.name for track in tracks_of([str(tmp_path)]))
+    assert names == sorted(["Mine", "Ours", "One", "Two", kept])
+
+
+def test_songs_laid_out_as_a_data_set_but_with_other_stems_are_read_as_songs(
+    tmp_path: Path,
+) -> None:
+    for stem in ("mixture", "vocals", "accompaniment"):
+        _write(tmp_path / "own" / "train" / "One" / f"{stem}.wav")
+        _write(tmp_path / "own" / "test" / "Two" / f"{stem}.wav")
+    for data in (tmp_path, tmp_path / "own"):
+        found = {track.name: (track.parts, track.split) for track in tracks_of([str(data)])}
+        assert set(found) == {"One", "Two"}
+        assert found["Two"] == (("vocals", "accompaniment"), "test")
+
+
+def test_a_data_set_in_a_folder_for_tests_is_not_trained_on(tmp_path: Path) -> None:
+    for side in ("train", "test"):
+        for stem in ("mixture", "vocals", "drums", "bass", "other"):
+            _write(tmp_path / "test" / "hq" / side / f"Song {side}" / f"{stem}.wav")
+            _write(tmp_path / "train" / "hq" / side / f"Song {side}" / f"{stem}.wav")
+    splits = [(track.name, track.split) for track in tracks_of([str(tmp_path)])]
+    assert splits.count(("Song train", "test")) == 1
+    assert splits.count(("Song test", "test")) == 2
+
+
+def test_what_sepbench_made_itself_is_no_training_data(tmp_path: Path) -> None:
+    for file in ("Song/vocals.wav", "Song/drums.wav", "Other/vocals.wav", "Other/bass.wav"):
+        _write(tmp_path / file)
+    made = {"stems/Song/hpss", "by/vocals", "by/drums", "run/data", "prepared", "scored/stems"}
+    for folder in made:
+        for file in ("vocals.wav", "drums.wav", "below/vocals.wav", "below/drums.wav"):
+            _write(tmp_path / folder / file)
+    for folder in ("stems/Song/hpss", "by/vocals", "by/drums"):
+        remember([tmp_path / folder / "vocals.wav"], {"method": "hpss"})
+    _write(tmp_path / "run" / "last.pt")
+    _write(tmp_path / "scored" / "run.json")
+    prepare([_even(0.5, "vocals")], tmp_path / "prepared", rate=8000)
+    assert {track.name for track in tracks_of([str(tmp_path)])} == {"Song", "Other"}
+    assert len(tracks_of([str(tmp_path)])) == 2
+    with pytest.raises(SepbenchError, match="no truth to train on"):
+        tracks_of([str(tmp_path / "by" / "vocals")])
+
+
+def test_what_is_no_folder_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write(tmp_path / "song.wav")
+    with pytest.raises(SepbenchError, match=r"song\.wav: a file, not a folder, and no data set"):
+        tracks_of([str(tmp_path / "song.wav")])
+    with pytest.raises(SepbenchError, match="nothere: no such folder, and no data set"):
+        tracks_of([str(tmp_path / "nothere")])
+    monkeypatch.setenv("MUSDB_PATH", str(tmp_path / "gone"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(SepbenchError, match=r"not found in .*gone.*set MUSDB_PATH") as told:
+        tracks_of(["musdb18"])
+    assert "--root" not in str(told.value)
+
+
+def test_songs_of_no_split_are_shared_out_by_their_names() -> None:
+    songs = [_song(f"song {number}") for number in range(30)]
+    voices = [_song(f"voice {number}", "vocals") for number in range(30)]
+    shared = share_out([*songs, *voices])
+    assert [track.name for track in shared] == [track.name for track in [*songs, *voices]]
+    kept = {split: _names(shared, split) for split in ("val", "test")}
+    assert len(kept["val"]) == len(kept["test"]) == 3
+    assert not kept["val"] & kept["test"]
+    assert all(name.startswith("song") for name in kept["val"] | kept["test"])
+    assert _names(share_out([*voices, *reversed(songs)]), "val") == kept["val"]
+
+
+def test_splits_that_were_told_stay_as_they_are() -> None:
+    told = [_song("a"), _song("b"), _song("c"), _song("d", split="val")]
+    assert share_out(told) == told
+    tested = share_out([_song("a"), _song("b"), _song("c"), _song("d", split="test")])
+    assert _names(tested, "test") == {"d"}
+    assert len(_names(tested, "val")) == 1
+    assert _names(share_out([_song("a")]), "train") == {"a"}
+    assert {track.split for track in share_out([_song("a"), _song("b")])} == {"train", "val"}
+
+
+def test_a_folder_of_something_else_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SepbenchError, match="no training data"):
+        find_tracks(tmp_path)
+
+
+def test_the_right_channel_of_mir1k_is_the_voice(cache: PreparedDataset) -> None:
+    track = next(track for track in cache.tracks if track.name == "Ani_1")
+    voice = track.read("vocals", 0, 8000)
+    spectrum = np.abs(np.fft.rfft(voice))
+    assert spectrum.argmax() == 440
+
+
+def test_reading_beyond_the_ends_gives_silence(cache: PreparedDataset) -> None:
+    track = cache.tracks[0]
+    piece = track.read(track.parts[0], -100, track.samples + 50)
+    assert len(piece) == track.samples + 150
+    assert not piece[:100].any()
+    assert not piece[-50:].any()
+
+
+def test_a_second_run_decodes_nothing(corpus: Path, tmp_path: Path) -> None:
+    first, _ = prepare(find_tracks(corpus), tmp_path, rate=8000)
+    times = {track.file: track.file.stat().st_mtime_ns for track in first.tracks}
+    second, _ = prepare(find_tracks(corpus), tmp_path, rate=8000)
+    assert {track.file: track.file.stat().st_mtime_ns for track in second.tracks} == times
+    assert first.digest == second.digest
+
+
+def test_tracks_of_one_name_have_an_array_each(tmp_path: Path) -> None:
+    levels = [0.25, 0.5, 0.75]
+    tracks = [_even(level, "vocals") for level in levels]
+    for _ in range(2):
+        cache, _skipped = prepare(tracks, tmp_path, rate=8000)
+        read = [float(track.read("vocals", 0, 1)[0]) for track in cache.tracks]
+        assert read == pytest.approx(levels, abs=1e-3)
+    open_prepared(tmp_path, verify=True)
+
+
+def test_a_song_with_other_parts_than_before_is_decoded_anew(tmp_path: Path) -> None:
+    prepare([_even(0.25, "vocals", "bass")], tmp_path, rate=8000)
+    cache, _ = prepare([_even(0.5, "vocals", "drums")], tmp_path, rate=8000)
+    assert cache.tracks[0].read("drums", 0, 1)[0] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_what_cannot_be_decoded_is_skipped_with_its_reason(corpus: Path, tmp_path: Path) -> None:
+    voices = tmp_path / "voices"
+    voices.mkdir()
+    (voices / "broken.wav").write_bytes(b"RIFF")
+    cache, skipped = prepare(
+        [*find_tracks(corpus), *find_tracks(voices)], tmp_path / "out", rate=8000
+    )
+    assert len(cache.tracks) == len(find_tracks(corpus))
+    assert len(skipped) == 1
+    assert "broken" in skipped[0]
+
+
+def test_damage_is_noticed(corpus: Path, tmp_path: Path) -> None:
+    cache, _ = prepare(find_tracks(corpus), tmp_path, rate=8000)
+    file = cache.tracks[0].file
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1000])
+    with pytest.raises(SepbenchError, match="cut short"):
+        open_prepared(tmp_path)
+    file.write_bytes(whole[:-2] + b"\x55\x55")
+    with pytest.raises(SepbenchError, match="damaged"):
+        open_prepared(tmp_path, verify=True)
+    with pytest.raises(SepbenchError, match="prepare"):
+        open_prepared(tmp_path / "nowhere")
+    for damage in ("[]", '{"layout": 1}', '{"layout": 1, "tracks": [{}], "rate": 8000}'):
+        (tmp_path / "index.json").write_text(damage)
+        with pytest.raises(SepbenchError, match="run 'sepbench prepare'"):
+            open_prepared(tmp_path)
+
+
+def _song(name: str, *parts: str, split: str = "train") -> Recording:
+    return Recording("songs", name, parts or ("vocals", "drums"), lambda rate: {}, split)
+
+
+def _even(level: float, *parts: str) -> Recording:
+    clip = np.full(800, level, np.float32)
+    return Recording("songs", "one", parts, lambda rate: {part: [clip] for part in parts})
+
+
+def _names(tracks: list[Recording], split: str) -> set[str]:
+    return {track.name for track in tracks if track.split == split}
+
+
+def _write(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
