@@ -1,6 +1,6 @@
 """What masks are worth above the band that their networks were trained in, by several rules.
 
-    python benchmarks/above.py CORPUS -m unet -m blstm [--level -3] [--treble 0]
+    python benchmarks/bandwidth.py CORPUS -m unet -m blstm [--level -3] [--treble 0]
 
 Songs at 44.1 kHz with single instruments and a voice, those of split ``test`` left out: on these
 the rule in `sepbench.training.bandwidth` was chosen, the last but one of each table. Each row gives

@@ -1,6 +1,6 @@
 """SDR of learned separators on stereo songs, made of songs whose single instruments are known.
 
-    python benchmarks/places.py CORPUS -m unet -m 'unet[wiener=0]' [--split train --split val]
+    python benchmarks/stereo_placement.py CORPUS -m unet -m 'unet[wiener=0]' [--split val]
 
 The 30 s of each song in which the voice is loudest are placed in three ways, at 44.1 kHz:
 ``narrow`` (all near the middle, in small rooms), ``panned`` (drums and others to the sides) and
