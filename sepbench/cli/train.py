@@ -37,6 +37,10 @@ _PLAN = ("epochs", "examples", "batch_size", "learning_rate", "schedule", "seed"
     "-o", "--out", type=options.PATH,
     help="Folder of the run; runs/METHOD if not given.",
 )  # fmt: skip
+@click.option(
+    "--init", type=options.PATH, metavar="FILE|RUN",
+    help="Begin with these weights, or with the best of this run, in place of random ones.",
+)  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from the last whole epoch of the run.")
 @click.option("--find-rate", is_flag=True, help="Only print the loss by learning rate, and stop.")
 @options.device_option
@@ -53,6 +57,7 @@ def command(
     data: tuple[str, ...],
     where: str,
     out: Path | None,
+    init: Path | None,
     resume: bool,
     find_rate: bool,
     device: str,
@@ -65,6 +70,7 @@ def command(
     sepbench prepare corpus/ -o prepared/
     sepbench train unet -d prepared/ -o runs/unet
     sepbench train unet -d prepared/ -o runs/unet --resume --epochs 80
+    sepbench train unet -d prepared/ -o runs/more --init runs/unet --learning-rate 0.0003
     sepbench separate -m 'unet[weights=runs/unet/weights.safetensors]' song.wav
 
     Options that are given replace those of the config. After every epoch the run is scored on songs
@@ -93,6 +99,8 @@ def command(
     config = read_config(method, where, changes, folder=getattr(separator, "folder", None))
     trainable = _build(separator, config.model, where)
     folder = out or Path("runs") / method
+    if resume and init:
+        raise SepbenchError("--resume goes on with a run's own weights; leave out --init")
     if resume and not (folder / "last.pt").is_file():
         raise SepbenchError(f"{folder}: no run to go on with; leave out --resume to begin one")
     if (folder / "last.pt").exists() and not (resume or find_rate):
@@ -108,6 +116,8 @@ def command(
         trainable.stems, cache.split("train"), config.recipe, seed=plan.seed, count=count
     )
     run = Run(trainable, plan, folder, chosen_device, describe(config, cache))
+    if init:
+        run.begin_from(init)
     if find_rate:
         for rate, loss in find_learning_rate(run, examples):
             click.echo(f"{rate:.2e}  {loss:.4f}")

@@ -46,6 +46,8 @@ def export(
         # Runs begun before 0.1.0 spell it "licence".
         "license": config.get("license", config.get("licence", "")),
         "notes": notes,
+        # Weights that the run began with; None: random ones.
+        "init": config.get("init"),
         "epochs": state["epoch"],
         "steps": state["steps"],
         "validation": {

@@ -20,6 +20,7 @@ from sepbench._util.files import make_folder
 from sepbench.errors import SepbenchError
 from sepbench.training import checkpoint
 from sepbench.training.examples import Examples
+from sepbench.training.initial import load_initial
 from sepbench.training.model import Batch, Trainable
 from sepbench.training.schedules import schedule
 from sepbench.training.update_bn import settle
@@ -135,6 +136,20 @@ class Run:
                 log.flush()
                 on_epoch(Epoch(self.epoch, loss, scores, seconds, waiting, is_best))
 
+    def begin_from(self, where: Path) -> None:
+        """Begin with the weights of a file, or with the best of another run's folder.
+
+        What they were trained on counts as what this run was trained on. Raises `SepbenchError`
+        where they are of another method or do not fit the network.
+        """
+        initial = load_initial(self.network, where, method=self.trainable.method)
+        self.averaged.module.load_state_dict(self.network.state_dict())
+        own = self.config.get("trained_on", [])
+        self.config |= {
+            "init": {name: initial[name] for name in ("sha256", "steps")},
+            "trained_on": sorted({*own, *initial["trained_on"]}),
+        }
+
     def resume(self) -> None:
         """Take up the run where ``last.pt`` left it.
 
@@ -149,6 +164,8 @@ class Run:
         before, now = (config.get("data_sha256") for config in (state["config"], self.config))
         if before != now:
             raise SepbenchError(f"{path}: its songs are others; give the same data or a new --out")
+        if "init" in state["config"]:
+            self.config |= {name: state["config"][name] for name in ("init", "trained_on")}
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from sepbench.cli.main import main
 from sepbench.datasets.simulated import simulate
-from sepbench.weights.container import read_header
+from sepbench.weights.container import read_header, sha256
 
 CONFIG = """
 model: {architecture: compact, rate: 8000, n_fft: 128, hop: 64, widths: [2, 2], bottleneck: 4,
@@ -67,6 +67,14 @@ def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert "epoch 2/2" in longer.output
     assert "epoch 1/2" not in longer.output
+    further = run(
+        "train", "unet", "-d", tmp_path / "prepared", "-c", config, "-o", tmp_path / "further",
+        "--init", out / "weights.safetensors",
+    )  # fmt: skip
+    assert further.exit_code == 0, further.output
+    initial, begun = out / "weights.safetensors", tmp_path / "further" / "weights.safetensors"
+    steps = read_header(initial)["steps"]
+    assert read_header(begun)["init"] == {"sha256": sha256(initial), "steps": steps}
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     scores = json.loads((out / "scores.json").read_text())
     assert set(scores) == {"train", "val", "test"}

@@ -13,6 +13,7 @@ from sepbench.errors import SepbenchError
 from sepbench.training import checkpoint
 from sepbench.training.data.prepare import PreparedDataset
 from sepbench.training.examples import Examples, MixConfig
+from sepbench.training.initial import load_initial
 from sepbench.training.loop import Run, TrainingConfig
 from sepbench.training.lr_finder import find_learning_rate
 from sepbench.training.masking import MaskTrainable, energy_loss
@@ -126,6 +127,35 @@ def test_it_stops_where_nothing_gets_better(cache: PreparedDataset, tmp_path: Pa
     stale = run(tmp_path, plan)
     stale.train(examples(cache), passages(cache, seconds=1.0, each=1))
     assert stale.epoch < 9
+
+
+def test_a_run_begins_with_the_weights_of_another(cache: PreparedDataset, tmp_path: Path) -> None:
+    chosen = passages(cache, seconds=1.0, each=1)
+    first = Run(Tiny(), PLAN, tmp_path / "first", CPU, {"data_sha256": "a", "trained_on": ["old"]})
+    first.train(examples(cache), chosen)
+    score = first.best
+    slow = TrainingConfig(epochs=1, examples=4, batch_size=4, learning_rate=1e-9, workers=0)
+    second = Run(Tiny(), slow, tmp_path / "second", CPU, {"data_sha256": "b", "trained_on": []})
+    second.begin_from(tmp_path / "first")
+    assert torch.equal(second.network.level, first.best_network().level)
+    second.train(examples(cache), chosen)
+    assert second.best == pytest.approx(score, abs=1e-3)
+    resumed = Run(Tiny(), slow, tmp_path / "second", CPU, {"data_sha256": "b", "trained_on": []})
+    resumed.resume()
+    assert resumed.config["trained_on"] == ["old"]
+    assert resumed.config["init"]["steps"] == 2 * first.best_epoch
+
+
+def test_weights_to_begin_with_are_of_the_method_and_fit(
+    cache: PreparedDataset, tmp_path: Path
+) -> None:
+    with pytest.raises(SepbenchError, match=r"no best\.pt in it; give the folder of a run"):
+        run(tmp_path / "new").begin_from(tmp_path)
+    run(tmp_path).train(examples(cache), passages(cache, seconds=1.0, each=1))
+    with pytest.raises(SepbenchError, match="weights of tiny, not of other"):
+        load_initial(PerBin(), tmp_path, method="other")
+    with pytest.raises(SepbenchError, match="do not fit the network"):
+        load_initial(nn.Linear(2, 2), tmp_path, method="tiny")
 
 
 def test_resuming_needs_the_same_network(cache: PreparedDataset, tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""Weights that a run begins with in place of random ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sepbench.errors import SepbenchError
+from sepbench.training import checkpoint
+from sepbench.weights import container
+
+
+def load_initial(network: nn.Module, where: Path, *, method: str) -> dict[str, Any]:
+    """Give a network the weights of a file, or the best weights of a run's folder.
+
+    Returns what identifies them, for the header of the weights to come: their ``sha256`` (of a run,
+    that of its checkpoint), the ``steps`` behind them and what they were ``trained_on``. Raises
+    `SepbenchError` where there are none, where they are of another method, and where they do not
+    fit the network.
+    """
+    if where.is_dir():
+        path = where / "best.pt"
+        if not path.is_file():
+            raise SepbenchError(
+                f"{where}: no best.pt in it; give the folder of a run, or a .safetensors file"
+            )
+        state = checkpoint.load(path, torch.device("cpu"))
+        found, steps = state["method"], state.get("steps", 0)
+        trained_on = state.get("config", {}).get("trained_on", [])
+    else:
+        path, header = where, container.read_header(where)
+        found, steps = header.get("method"), header.get("steps", 0)
+        trained_on = header.get("trained_on", [])
+    if found != method:
+        raise SepbenchError(f"{path}: weights of {found}, not of {method}; give some of {method}")
+    if where.is_dir():
+        _load_state(network, state["weights"], path)
+    else:
+        container.load_into(network, path)
+    return {"sha256": container.sha256(path), "steps": steps, "trained_on": list(trained_on)}
+
+
+def _load_state(network: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError:
+        raise SepbenchError(
+            f"{path}: its tensors do not fit the network; "
+            "give the config's section 'model' that they were trained with"
+        ) from None
