@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sepbench.errors import SepbenchError
 from sepbench.options import NoOptions, option
-from sepbench.stems import STEMS, with_sums
+from sepbench.stems import in_order, with_sums
 
 if TYPE_CHECKING:
     import torch
@@ -100,7 +100,7 @@ class Separator(ABC):
     """One sentence: what it does and by which method."""
 
     stems: tuple[str, ...]
-    """What it makes, names from `sepbench.stems.STEMS`."""
+    """What it makes, names of `sepbench.stems.STEMS` or others (`sepbench.stems.is_stem_name`)."""
 
     remainder: str | None = None
     """The stem that `separate` leaves out and the host makes as mixture minus all others.
@@ -241,7 +241,7 @@ class EnsembleSeparator(Separator):
         """The stems that all members make, sums among them where at least one makes the sum."""
         possible = [with_sums(dict.fromkeys(member.stems, 0)) for member in self.members]
         declared = {stem for member in self.members for stem in member.stems}
-        return tuple(s for s in STEMS if s in declared and all(s in made for made in possible))
+        return tuple(s for s in in_order(declared) if all(s in made for made in possible))
 
     @property
     def remainder(self) -> str | None:  # type: ignore[override]

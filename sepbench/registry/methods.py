@@ -16,7 +16,7 @@ from sepbench import options as opts
 from sepbench.errors import SepbenchError
 from sepbench.registry.import_check import failures
 from sepbench.separator import EnsembleSeparator, OracleSeparator, Separator
-from sepbench.stems import STEMS
+from sepbench.stems import is_stem_name
 from sepbench.weights import files
 
 GROUP = "sepbench.separators"
@@ -252,9 +252,11 @@ def _wrong_stems(separator: Separator) -> str | None:
         separator.stems  # noqa: B018
     except SepbenchError:
         return None  # Its stems depend on an option without a default; `_unready` says which.
-    unknown = [stem for stem in separator.stems if stem not in STEMS]
-    if unknown or not separator.stems:
-        return f"unknown stems {unknown}; choose among {', '.join(STEMS)}"
+    wrong = [stem for stem in separator.stems if not is_stem_name(stem)]
+    if wrong:
+        return f"{wrong[0]!r} cannot be a stem; write lower-case letters, digits, '_' and '-'"
+    if not separator.stems:
+        return "it declares no stems"
     if separator.remainder is not None and separator.remainder not in separator.stems:
         return f"its remainder {separator.remainder!r} is none of its stems"
     return None
