@@ -25,18 +25,18 @@ def sepbench_run(seconds: float, threads: int) -> dict[str, object]:
     torch.set_num_threads(threads)
     references, made = _audio(seconds, 4)
     mixture = torch.stack(list(references.values())).sum(0)
-    targets = tuple(references)
+    scenario = tuple(references)
     with share_of_peak() as peak:
         with Clock() as first:
             scorer = TrackScorer(references, mixture, RATE)
-            scores = scorer.score(made, targets=targets)
+            scores = scorer.score(made, scenario=scenario)
         with Clock() as further:
-            scorer.score(made, targets=targets)
+            scorer.score(made, scenario=scenario)
     return {
         "first": first.spent,
         "further": further.spent,
         "peak": peak.bytes,
-        "scores": [scores[stem].frames["SDR"] for stem in targets],
+        "scores": [scores[stem].frames["SDR"] for stem in scenario],
     }
 
 

@@ -75,7 +75,7 @@ class Hpss(Separator):
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the harmonic and the percussive part, each ``(channels, samples)``."""
-        from .median import harmonic_percussive
+        from sepbench.dsp.hpss import harmonic_percussive
 
         tuned = self.options
         harmonic, percussive = harmonic_percussive(

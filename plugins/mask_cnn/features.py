@@ -11,12 +11,6 @@ _REFERENCE = 20.0
 _TOP = 80.0
 
 
-def mel_spaced(count: int, low: float, high: float) -> torch.Tensor:
-    """Return ``count`` frequencies in Hz at equal steps of Slaney's mel scale."""
-    lowest, highest = _to_mel(torch.tensor([low, high], dtype=torch.float64))
-    return _from_mel(torch.linspace(float(lowest), float(highest), count, dtype=torch.float64))
-
-
 def a_weighting(frequencies: torch.Tensor) -> torch.Tensor:
     """Return the A-weighting in dB (IEC 61672-1), no lower than -80 dB."""
     square = frequencies.double().square()
@@ -49,17 +43,3 @@ def weighted_levels(
     levels = 10 * torch.log10(magnitudes.pow(power).clamp_min(_AMIN) / _REFERENCE)
     levels = torch.maximum(levels, levels.amax((-2, -1), keepdim=True) - _TOP)
     return ((levels + weighting.to(levels)[:, None] + 80.0) / 100.0).clamp(0.0, 1.0)
-
-
-_KINK_HZ, _KINK_MEL = 1000.0, 15.0
-
-
-def _to_mel(frequency: torch.Tensor) -> torch.Tensor:
-    """Linear to 1 kHz, logarithmic above (Slaney's Auditory Toolbox)."""
-    above = _KINK_MEL + torch.log(frequency.clamp_min(1e-9) / _KINK_HZ) * 27 / math.log(6.4)
-    return torch.where(frequency < _KINK_HZ, frequency * 3 / 200, above)
-
-
-def _from_mel(mel: torch.Tensor) -> torch.Tensor:
-    above = _KINK_HZ * torch.exp((mel - _KINK_MEL) * math.log(6.4) / 27)
-    return torch.where(mel < _KINK_MEL, mel * 200 / 3, above)

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 
+from sepbench.dsp.mel import mel_spaced
 from sepbench.dsp.stft import Stft
 from sepbench.errors import SepbenchError
 from sepbench.training.masking import MaskTrainable
 from sepbench.training.model import Batch
 
-from .features import a_weighting, mel_spaced, pre_emphasis, weighted_levels
+from .features import a_weighting, pre_emphasis, weighted_levels
 from .network import DilatedNet, WindowNet
 
 _FLOOR = 1e-3

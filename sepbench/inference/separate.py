@@ -234,8 +234,7 @@ class SeparationSession:
                 done += next(iter(part.values())).shape[1]
                 on_progress(done / rate, total)
         manifest.remember(missing.values(), made_of)
-        notes = [*reader.notes, *runner.notes(separator)]
-        warnings = [f"{order.song}: {note}" for note in notes]
+        warnings = [f"{order.song}: {note}" for note in reader.notes]
         warnings += [_clipping(writer) for writer in writers.values() if writer.clipped]
         return replace(
             written,

@@ -264,7 +264,8 @@ class LearnedMask(Learned):
         """Return the transform of training, as many times longer as the rate is higher."""
         own = self._model.stft
         factor = self._widening
-        return replace(own, n_fft=own.n_fft * factor, hop=own.hop * factor)
+        win = None if own.win is None else own.win * factor
+        return replace(own, n_fft=own.n_fft * factor, hop=own.hop * factor, win=win)
 
     def _seen(self, stft: Stft, mixture: torch.Tensor) -> torch.Tensor:
         """Return the bins and the scale of training, ``(channels, bins, frames)``."""

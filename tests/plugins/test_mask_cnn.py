@@ -7,12 +7,12 @@ import pytest
 import torch
 import yaml
 
+from sepbench.dsp.mel import mel_spaced
 from sepbench.errors import SepbenchError
 from sepbench.weights import container
 from sepbench_plugins.mask_cnn import MaskCnn
 from sepbench_plugins.mask_cnn.features import (
     a_weighting,
-    mel_spaced,
     pre_emphasis,
     weighted_levels,
 )

@@ -1,4 +1,4 @@
-"""The competition of two medians for each bin, block by block."""
+"""Harmonic and percussive parts: two medians compete for each bin, block by block."""
 
 from __future__ import annotations
 

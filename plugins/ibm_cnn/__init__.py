@@ -1,0 +1,134 @@
+"""A convolutional network that learns ideal binary masks, and what may follow its mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sepbench.errors import SepbenchError
+from sepbench.separator import option
+from sepbench.training.learned import LearnedMask, wiener_option
+
+if TYPE_CHECKING:
+    import torch
+
+FILTERS = ("hpss", "wiener", "vad")
+"""What the option ``post`` may name."""
+
+
+class IbmCnn(LearnedMask):
+    """Masks the voice column by column, as binary classification of each bin."""
+
+    name = "ibm-cnn"
+    summary = (
+        "A convolutional network for ideal binary masks, with post filters and voice activity."
+    )
+    license = "MIT; weights CC-BY-NC-SA-4.0"
+    citation = (
+        "Lin et al.: Singing voice separation using a deep convolutional neural network trained "
+        "by ideal binary mask and cross entropy. Neural Computing and Applications, 2018"
+    )
+    folder = Path(__file__).parent
+    trainable = "sepbench_plugins.ibm_cnn.model:trainable"
+    shipped = MappingProxyType({})
+
+    @dataclass(frozen=True)
+    class Options:
+        """What can be tuned."""
+
+        weights: str = option("default", "name of shipped weights, or path of a .safetensors file")
+        full_band: bool = option(
+            True, "continue the mask above the trained band; false: nothing above it"
+        )
+        wiener: int = wiener_option("after binary masks, a cut, post filters or other weights")
+        mask: str = option(
+            "soft", "soft: shares; binary: all or nothing", choices=("soft", "binary")
+        )
+        cut: float = option(
+            0.0, "shares up to this are cut to nothing; published: 0.15", minimum=0.0, maximum=1.0
+        )
+        rest: str = option(
+            "remainder",
+            "accompaniment: the remainder of the mixture, or a binary mask of its own as published",
+            choices=("remainder", "binary"),
+        )
+        post: str = option(
+            "none",
+            "filters of the vocals joined by +: hpss (harmonic part), wiener (adaptive smoothing), "
+            "vad (closed where nobody sings)",
+        )
+
+    options: Options
+
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__(options)
+        unknown = [name for name in self.chain if name not in FILTERS]
+        if unknown:
+            raise SepbenchError(
+                f"method ibm-cnn: option post={self.options.post}: no filter {unknown[0]!r}; "
+                f"join some of {', '.join(FILTERS)} by +, as in post=hpss+vad, or write none"
+            )
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """The post filters, in their order."""
+        names = (name.strip() for name in self.options.post.split("+"))
+        return tuple(name for name in names if name != "none")
+
+    @property
+    def remainder(self) -> str | None:  # type: ignore[override]
+        """The accompaniment, unless it has a mask of its own."""
+        return "accompaniment" if self.options.rest == "remainder" else None
+
+    @property
+    def context(self) -> float | None:  # type: ignore[override]
+        """Seconds to each side; None, the whole song, for filters that go by all of it."""
+        seconds = super().context
+        if seconds is None or {"wiener", "vad"} & set(self.chain):
+            return None
+        return seconds + ("hpss" in self.chain)
+
+    @property
+    def least_error(self) -> bool:
+        """Whether shares are left as the network has them, too."""
+        options = self.options
+        plain = options.mask == "soft" and not options.cut and options.rest == "remainder"
+        return super().least_error and plain and not self.chain
+
+    def shares(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return each stem's mask, given that of the voice."""
+        if self.options.mask == "binary":
+            voice = (mask > 0.5).to(mask)
+        else:
+            voice = mask * (mask > self.options.cut)
+        if self.options.rest == "remainder":
+            return {"vocals": voice}
+        return {"vocals": voice, "accompaniment": (mask < 0.5).to(mask)}
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return the stems, each ``(channels, samples)``, the vocals after their filters."""
+        made = dict(super().separate(mixture))
+        if self.chain:
+            from . import filters
+
+            for name in self.chain:
+                post = filters.FILTERS[name]
+                made["vocals"] = post(made["vocals"], mixture, int(self.sample_rate or 0))
+        return made
+
+    def load(self, device: torch.device) -> None:
+        """Read the weights; raise `SepbenchError` for those of something else."""
+        if self.header["model"].get("task") == "autoencode":
+            raise SepbenchError(
+                f"{self.weights_file}: weights of an autoencoder, a start for training; "
+                f"give them to 'sepbench train ibm-cnn --init {self.weights_file}'"
+            )
+        if "activity" in str(self.header["model"].get("architecture")):
+            raise SepbenchError(
+                f"{self.weights_file}: weights of a voice activity detector; "
+                f"give them to 'sepbench activity --weights {self.weights_file}'"
+            )
+        super().load(device)

@@ -1,0 +1,76 @@
+"""How detectors of singing are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from sepbench.activity.model import ActivityModel
+from sepbench.activity.reference import reference_activity
+from sepbench.training.model import Batch, Trainable
+
+
+class ActivityTrainable(Trainable):
+    """A detector of singing by the section ``model`` of its config, see `ActivityModel`.
+
+    ``labels`` says what a frame of the reference is: ``frames``, by the energy rule, or
+    ``excerpts``, as published: every frame of an example in which the voice was mixed in.
+    """
+
+    method = "ibm-cnn"
+
+    def __init__(self, model: Mapping[str, Any]) -> None:
+        super().__init__(model)
+        rest = dict(model)
+        self.labels = str(rest.pop("labels", "frames"))
+        if self.labels not in ("frames", "excerpts"):
+            raise ValueError(f"labels={self.labels}: choose frames or excerpts")
+        self.detector = ActivityModel(rest)
+        self.rate, self.context = self.detector.rate, self.detector.context
+
+    def network(self) -> nn.Module:
+        """Build the network."""
+        return self.detector.network()
+
+    def features(self, mixture: torch.Tensor) -> torch.Tensor:
+        """Return the network's input for mixtures ``(batch, samples)``."""
+        return self.detector.features(mixture)
+
+    def targets(self, stems: Batch) -> Batch:
+        """Return what each row of the output should say, ``(batch, rows, columns)``."""
+        detector = self.detector
+        columns = detector.stft.frames(stems["vocals"].shape[-1])
+        if self.labels == "excerpts":
+            active = stems["vocals"].abs().amax(-1, keepdim=True) > 0
+            rows = active.float().expand(-1, columns)[:, None]
+        else:
+            rows = self._active(stems["vocals"], columns)[:, None]
+        if detector.predicts == "no-voice":
+            rows = 1 - rows
+        shares = detector.shares(stems["vocals"], stems["accompaniment"])
+        if shares is not None:
+            rows = torch.cat([rows, shares], 1)
+        return {"rows": rows[..., detector.margin : columns - detector.margin]}
+
+    def loss(self, output: torch.Tensor, targets: Batch) -> torch.Tensor:
+        """Return the cross-entropy of singing, and that of the voice's share of each band."""
+        columns = output.shape[-1]
+        wanted = targets["rows"][..., :columns]
+        loss = functional.binary_cross_entropy_with_logits(output[:, 0], wanted[:, 0])
+        if output.shape[1] > 1:
+            loss = loss + functional.binary_cross_entropy_with_logits(output[:, 1:], wanted[:, 1:])
+        return loss
+
+    def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
+        """Return the probability of singing at each frame of 10 ms, as ``activity``."""
+        return {"activity": self.detector.probabilities(network, mixture)}
+
+    def _active(self, vocals: torch.Tensor, columns: int) -> torch.Tensor:
+        """Return the reference at the columns of the spectrogram."""
+        active = reference_activity(vocals[:, None], self.rate).float()
+        times = torch.arange(columns, device=vocals.device) * self.detector.stft.hop
+        return active[:, (times * 100 // self.rate).clamp(max=active.shape[-1] - 1)]

@@ -1,0 +1,1 @@
+"""Voice activity: where in a song someone sings."""

@@ -1,0 +1,196 @@
+"""``sepbench activity``: where in songs someone sings."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sepbench.cli import options
+
+if TYPE_CHECKING:
+    from sepbench.activity.detector import VoiceDetector
+    from sepbench.activity.segments import Decision, Segment
+
+
+@click.command("activity")
+@click.argument("songs", nargs=-1, type=options.NAME, metavar="[SONG]...")
+@click.option("--dataset", type=options.NAME, help="Score on the songs of a data set instead.")
+@options.track_options
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True,
+    help="Probability from which on someone sings.",
+)  # fmt: skip
+@click.option("--weights", type=options.PATH, metavar="FILE", help="Another trained detector.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print a row a segment, or a track.")
+@click.option("--labels", is_flag=True, help="Print, or write to --out, a label track of Audacity.")
+@click.option("--picture", is_flag=True, help="Draw each song with what was found, to --out.")
+@click.option("-o", "--out", type=options.PATH, help="Folder for labels and pictures.")
+@options.device_option
+@options.json_option
+def command(
+    songs: tuple[str, ...],
+    dataset: str | None,
+    root: Path | None,
+    subset: str,
+    patterns: tuple[str, ...],
+    start: float,
+    duration: float | None,
+    threshold: float,
+    weights: Path | None,
+    as_csv: bool,
+    labels: bool,
+    picture: bool,
+    out: Path | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Say where in SONGs someone sings.
+
+    \b
+    sepbench activity song.mp3
+    sepbench activity album/*.flac --labels --picture -o activity
+    sepbench activity --dataset musdb18-hq --root ~/musdb18hq
+
+    Times are in seconds. With --dataset, F1, precision, recall and AUC of frames of 10 ms are
+    printed; the reference is where the vocals stem sounds.
+    """
+    import torch
+
+    from sepbench.activity.detector import VoiceDetector
+    from sepbench.activity.segments import Decision
+    from sepbench.inference.runner import choose_device
+
+    if bool(songs) == bool(dataset):
+        raise click.UsageError("give either SONGs or --dataset NAME")
+    if sum((as_csv, labels, as_json)) > 1:
+        raise click.UsageError("choose one of --json, --csv and --labels")
+    if out is None and (picture or (labels and len(songs) > 1)):
+        raise click.UsageError("give --out DIR, the folder for labels and pictures")
+    detector = VoiceDetector(weights, torch.device(choose_device(device)))
+    decision = Decision(threshold=threshold)
+    if dataset:
+        rows = _score(detector, decision, dataset, root, subset, patterns, start, duration)
+        columns = ["track", "f1", "precision", "recall", "auc"]
+    else:
+        rows = _find(detector, decision, songs, start, duration, labels, picture, out)
+        columns = ["song", "start", "end", "confidence"]
+    if not (labels and not dataset):
+        _print(rows, columns, as_json=as_json, as_csv=as_csv)
+
+
+def _find(
+    detector: VoiceDetector,
+    decision: Decision,
+    songs: tuple[str, ...],
+    start: float,
+    duration: float | None,
+    labels: bool,
+    picture: bool,
+    out: Path | None,
+) -> list[dict[str, Any]]:
+    """Return a row for each segment; write labels and pictures of each song."""
+    from sepbench import audio
+    from sepbench._util.files import write_atomic
+    from sepbench.activity.segments import audacity_labels, segments
+    from sepbench.cli.console import counting
+
+    rows: list[dict[str, Any]] = []
+    paths = audio.expand(songs)
+    names = audio.track_names(paths)
+    with counting() as bar:
+        task = bar.add_task("listening", total=len(paths))
+        for path, name in zip(paths, names, strict=True):
+            bar.update(task, description=path.name)
+            song = audio.read(path, start=start, duration=duration)
+            probabilities = detector.probabilities(song.samples, song.rate)
+            found = [_moved(segment, start) for segment in segments(probabilities, decision)]
+            rows += [{"song": str(path), **asdict(segment)} for segment in found]
+            if labels and out is None:
+                click.echo(audacity_labels(found), nl=False)
+            elif labels and out is not None:
+                write_atomic(out / f"{name}.txt", audacity_labels(found))
+            if picture and out is not None:
+                _draw(out / f"{name}.png", song, probabilities, found, start, path.name)
+            bar.update(task, advance=1)
+    return rows
+
+
+def _moved(segment: Segment, start: float) -> Segment:
+    from sepbench.activity.segments import Segment
+
+    return Segment(
+        round(segment.start + start, 3), round(segment.end + start, 3), segment.confidence
+    )
+
+
+def _score(
+    detector: VoiceDetector,
+    decision: Decision,
+    dataset: str,
+    root: Path | None,
+    subset: str,
+    patterns: tuple[str, ...],
+    start: float,
+    duration: float | None,
+) -> list[dict[str, Any]]:
+    """Return a row of scores for each track, and one for all frames."""
+    from sepbench.cli.console import counting
+    from sepbench.datasets import open_dataset
+    from sepbench.datasets.selection import select
+    from sepbench.evaluation.activity import pooled, score_tracks
+
+    if Path(dataset).is_dir() and root is None:
+        dataset, root, subset = "folder", Path(dataset), "all"
+    tracks = select(open_dataset(dataset, root), subset, patterns)
+    with counting() as bar:
+        task = bar.add_task("listening", total=len(tracks))
+
+        def on_track(name: str) -> None:
+            bar.update(task, advance=1, description=name)
+
+        scored = score_tracks(
+            detector, tracks, decision, start=start, duration=duration, on_track=on_track
+        )
+    rows = [{"track": track.name, **asdict(track.scores)} for track in scored]
+    return [*rows, {"track": "all frames", **asdict(pooled(scored))}]
+
+
+def _draw(
+    file: Path, song: Any, probabilities: Any, found: list[Segment], start: float, title: str
+) -> None:
+    from sepbench.report import activity, figure
+
+    shown = [_moved(segment, -start) for segment in found]
+    page = activity.picture(song.samples, song.rate, probabilities, shown, title=title)
+    figure.save(page, file)
+
+
+def _print(rows: list[dict[str, Any]], columns: list[str], *, as_json: bool, as_csv: bool) -> None:
+    from rich.table import Table
+
+    from sepbench.cli.console import say, show, show_json
+
+    if as_json:
+        show_json(rows)
+    elif as_csv:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        click.echo(text.getvalue(), nl=False)
+    elif not rows:
+        say("nobody sings")
+    else:
+        table = Table(box=None)
+        for column in columns:
+            table.add_column(column, justify="left" if column == columns[0] else "right")
+        for row in rows:
+            table.add_row(
+                *(f"{row[c]:.3f}" if isinstance(row[c], float) else str(row[c]) for c in columns)
+            )
+        show(table)
