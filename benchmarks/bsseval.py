@@ -47,23 +47,23 @@ def sepbench_run(seconds: float, stems: int, threads: int, device: str) -> dict[
     torch.set_num_threads(threads)
     references, made = _audio(seconds, stems)
     mixture = torch.stack(list(references.values())).sum(0)
-    scenario = tuple(references)
+    targets = tuple(references)
     with share_of_peak() as peak:
         with Clock() as first:
             scorer = TrackScorer(references, mixture, RATE, metrics=["bsseval"], device=device)
-            scores = scorer.score(made, scenario=scenario)
+            scores = scorer.score(made, targets=targets)
         further = []
         for _ in range(2):
             with Clock() as clock:
-                scorer.score(made, scenario=scenario)
+                scorer.score(made, targets=targets)
             further.append(clock.spent)
-    frames = [[scores[stem].frames[name] for stem in scenario] for name in NAMES]
+    frames = [[scores[stem].frames[name] for stem in targets] for name in NAMES]
     return {
         "first": first.spent,
         "further": min(further, key=lambda spent: spent["cpu"]),
         "peak": peak.bytes,
         "scores": frames,
-        "notes": [scores[stem].notes for stem in scenario],
+        "notes": [scores[stem].notes for stem in targets],
     }
 
 

@@ -25,18 +25,18 @@ def sepbench_run(seconds: float, threads: int) -> dict[str, object]:
     torch.set_num_threads(threads)
     references, made = _audio(seconds, 4)
     mixture = torch.stack(list(references.values())).sum(0)
-    scenario = tuple(references)
+    targets = tuple(references)
     with share_of_peak() as peak:
         with Clock() as first:
             scorer = TrackScorer(references, mixture, RATE)
-            scores = scorer.score(made, scenario=scenario)
+            scores = scorer.score(made, targets=targets)
         with Clock() as further:
-            scorer.score(made, scenario=scenario)
+            scorer.score(made, targets=targets)
     return {
         "first": first.spent,
         "further": further.spent,
         "peak": peak.bytes,
-        "scores": [scores[stem].frames["SDR"] for stem in scenario],
+        "scores": [scores[stem].frames["SDR"] for stem in targets],
     }
 
 

@@ -9,15 +9,18 @@ methods: ``sepbench methods`` reads the facts of all separators in a fraction of
 
 from __future__ import annotations
 
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sepbench.errors import SepbenchError
 from sepbench.options import NoOptions, option
-from sepbench.stems import STEMS, with_sums
+from sepbench.stems import in_order, with_sums
 
 if TYPE_CHECKING:
     import torch
@@ -44,10 +47,20 @@ Frames whose hop divides it fall in a block as they fall in the whole song: any 
 
 @dataclass(frozen=True)
 class Requirement:
-    """A module that a separator imports and that may be missing, and the command that brings it."""
+    """A module or a program that may be missing, and the command that installs it."""
 
-    module: str
-    install: str
+    module: str = ""
+    install: str = ""
+    program: str = ""
+    """A program on the PATH, or the path of one."""
+
+    def missing(self) -> str | None:
+        """Return what is missing and the cure, None if it is here."""
+        if self.module and find_spec(self.module) is None:
+            return f"needs {self.module}, which is not installed; {self.install}"
+        if self.program and shutil.which(self.program) is None:
+            return f"needs the program {self.program}, which is not on the PATH; {self.install}"
+        return None
 
 
 @dataclass(frozen=True)
@@ -87,7 +100,7 @@ class Separator(ABC):
     """One sentence: what it does and by which method."""
 
     stems: tuple[str, ...]
-    """What it makes, names from `sepbench.stems.STEMS`."""
+    """What it makes, names of `sepbench.stems.STEMS` or others (`sepbench.stems.is_stem_name`)."""
 
     remainder: str | None = None
     """The stem that `separate` leaves out and the host makes as mixture minus all others.
@@ -129,7 +142,10 @@ class Separator(ABC):
     """Blocks begin at multiples of this many samples; their length and surround are such too."""
 
     needs: tuple[Requirement, ...] = ()
-    """Imports that may be missing on this machine."""
+    """Modules and programs that may be missing on this machine."""
+
+    provenance: Mapping[str, Any] = MappingProxyType({})
+    """What else decides the stems, ready for JSON: digests of files, the version of a program."""
 
     Options: ClassVar[type[Any]] = NoOptions
     """A frozen dataclass of `option` fields: defaults, ranges and help of everything tunable."""
@@ -152,6 +168,14 @@ class Separator(ABC):
 
         The same input and options give the same output; no global random state is touched.
         """
+
+    def note(self, text: str) -> None:
+        """Tell the user one thing about the song at hand, in one line; the host shows each once."""
+        self.__dict__.setdefault("_notes", []).append(text)
+
+    def take_notes(self) -> tuple[str, ...]:
+        """Return what `note` was told since the last call; the host calls it after each song."""
+        return tuple(dict.fromkeys(self.__dict__.pop("_notes", ())))
 
 
 class OracleSeparator(Separator):
@@ -217,7 +241,7 @@ class EnsembleSeparator(Separator):
         """The stems that all members make, sums among them where at least one makes the sum."""
         possible = [with_sums(dict.fromkeys(member.stems, 0)) for member in self.members]
         declared = {stem for member in self.members for stem in member.stems}
-        return tuple(s for s in STEMS if s in declared and all(s in made for made in possible))
+        return tuple(s for s in in_order(declared) if all(s in made for made in possible))
 
     @property
     def remainder(self) -> str | None:  # type: ignore[override]

@@ -1,8 +1,10 @@
-"""The names of stems, their aliases, and which stems are sums of others."""
+"""The names of stems, the file names that stand for them, and which stems are sums of others."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 STEMS = (
@@ -15,13 +17,14 @@ STEMS = (
     "percussive",
     "residual",
 )
-"""Every stem a method may declare, in the order in which tables and plots show them.
+"""The stems that sepbench knows, in the order in which tables and plots show them.
 
-``residual`` is what a method could not assign; it has no reference and is never scored.
+A method may declare any other lower-case name too. ``residual`` is what a method could not assign;
+it has no reference and is never scored.
 """
 
-ALIASES = {"instrumental": "accompaniment", "no_vocals": "accompaniment"}
-"""Other names under which stems are found on disk."""
+MIXTURE = "mixture"
+"""The name of the mixture where files are named by stem."""
 
 SUMS = {
     "accompaniment": ("drums", "bass", "other"),
@@ -30,15 +33,41 @@ SUMS = {
 }
 """Stems that are sums of others, with their terms."""
 
-APART_FROM_VOCALS = ("percussive", "harmonic")
-"""The terms of ``accompaniment`` where the voice was taken out first; otherwise it is in them."""
+_ACCOMPANIMENT_BESIDE_VOCALS = ("percussive", "harmonic")
+"""The terms of ``accompaniment`` if the vocals are separate; otherwise they contain the vocals."""
 
-SCENARIOS = (
+TARGET_SETS = (
     ("vocals", "drums", "bass", "other"),
     ("vocals", "accompaniment"),
     ("harmonic", "percussive"),
 )
-"""The sets in which stems are scored together; a window silent in one member counts for none."""
+"""The sets of stems that are scored together; a window silent in one member counts for none."""
+
+_FILE_NAMES = {
+    "vocals": "vocals vocal voice voices vox singing singer acapella acappella a_cappella",
+    "drums": "drums drum",
+    "bass": "bass",
+    "other": "other others",
+    "accompaniment": (
+        "accompaniment instrumental instrumentals karaoke backing backing_track no_vocals "
+        "no_vocal no_voice minus_one"
+    ),
+    "harmonic": "harmonic",
+    "percussive": "percussive",
+    "percussion": "percussion",
+    "guitar": "guitar guitars",
+    "piano": "piano",
+    "keys": "keys keyboard keyboards",
+    "strings": "strings",
+    "wind": "wind winds",
+    MIXTURE: "mixture mix",
+}
+"""For each stem the words by which files, folders and other programs name it."""
+
+_BY_FILE_NAME = {word: stem for stem, words in _FILE_NAMES.items() for word in words.split()}
+# The longest first, so that "no_vocals" is not read as "vocals".
+_LONGEST_FIRST = sorted(_BY_FILE_NAME, key=len, reverse=True)
+_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 
 
 class _Addable(Protocol):
@@ -48,24 +77,65 @@ class _Addable(Protocol):
 A = TypeVar("A", bound=_Addable)
 
 
+def is_stem_name(name: str) -> bool:
+    """Tell whether ``name`` can be a stem: lower-case letters, digits and single ``_`` or ``-``.
+
+    >>> is_stem_name("lead_guitar"), is_stem_name("Lead Guitar"), is_stem_name("mixture")
+    (True, False, False)
+    """
+    return bool(_NAME.fullmatch(name)) and name != MIXTURE
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return stems each once, those of `STEMS` first and in its order, the others by alphabet.
+
+    >>> in_order(["piano", "drums", "guitar", "vocals"])
+    ['vocals', 'drums', 'guitar', 'piano']
+    """
+    return sorted(
+        set(names), key=lambda name: (STEMS.index(name) if name in STEMS else len(STEMS), name)
+    )
+
+
+def stem_of(file: str | Path, *, whole: bool = False) -> str | None:
+    """Return the stem that a file, folder or column holds by its name, or None if it is unknown.
+
+    The name may begin with other words, such as the title of the song, unless it must match as a
+    ``whole``. Case, spaces, brackets and the suffix do not matter. The mixture is `MIXTURE`.
+
+    >>> stem_of("vox.wav"), stem_of("My song (No Vocals).flac"), stem_of("mix.mp3")
+    ('vocals', 'accompaniment', 'mixture')
+    >>> stem_of("cover.wav") is None
+    True
+    """
+    path = Path(file)
+    # A folder or column has no suffix, so what follows its last dot may be the stem.
+    for name in (path.stem, path.name):
+        words = "_".join(re.findall(r"[^\W_]+", name.lower()))
+        for known in _LONGEST_FIRST:
+            if words == known or (words.endswith(f"_{known}") and not whole):
+                return _BY_FILE_NAME[known]
+    return None
+
+
 def with_sums(stems: Mapping[str, A]) -> dict[str, A]:
     """Add every stem of `SUMS` whose terms are all present and that is not there itself.
 
-    Beside ``vocals``, ``percussive`` and ``harmonic`` make up the ``accompaniment`` too. Works on
-    numpy arrays and torch tensors alike; terms are added in the order of `SUMS`, so the result is
-    the same to the bit whatever the order of ``stems``.
+    Beside ``vocals``, ``percussive`` and ``harmonic`` make up the ``accompaniment`` too. If there
+    are stems that are not in `STEMS`, such as ``guitar``, the only sum is the ``accompaniment``:
+    all stems but the ``vocals``. Works on numpy arrays and torch tensors alike; terms are added in
+    a fixed order, so the result is the same to the bit whatever the order of ``stems``.
 
     >>> with_sums({"drums": 1.0, "bass": 2.0, "other": 4.0})["accompaniment"]
     7.0
     >>> with_sums({"vocals": 1.0, "percussive": 2.0, "harmonic": 4.0})["accompaniment"]
     6.0
+    >>> with_sums({"vocals": 1.0, "drums": 2.0, "other": 4.0, "guitar": 8.0})["accompaniment"]
+    14.0
     """
     complete = dict(stems)
-    sums = [*SUMS.items()]
-    if "vocals" in stems:
-        sums.append(("accompaniment", APART_FROM_VOCALS))
-    for name, terms in sums:
-        if name not in complete and all(term in stems for term in terms):
+    for name, terms in _sums(stems):
+        if name not in complete and terms and all(term in stems for term in terms):
             total = stems[terms[0]]
             for term in terms[1:]:
                 total = total + stems[term]
@@ -73,11 +143,30 @@ def with_sums(stems: Mapping[str, A]) -> dict[str, A]:
     return complete
 
 
-def canonical(name: str) -> str:
-    """Return the stem that ``name`` stands for, whatever its case or alias.
+def _sums(stems: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the sums that may be made of ``stems``, each with its terms."""
+    names = in_order(stems)
+    if any(name not in STEMS for name in names):
+        rest = [name for name in names if name not in SUMS and name not in ("vocals", "residual")]
+        return [("accompaniment", tuple(rest))] if "vocals" in names else []
+    sums = [*SUMS.items()]
+    if "vocals" in names:
+        sums.append(("accompaniment", _ACCOMPANIMENT_BESIDE_VOCALS))
+    return sums
 
-    >>> canonical("Instrumental")
-    'accompaniment'
+
+def merge_into_other(stems: Mapping[str, A], names: Iterable[str]) -> dict[str, A]:
+    """Add to ``other`` the stems that are in neither `STEMS` nor ``names``.
+
+    The ``other`` of a separator that makes ``guitar`` and ``piano`` too lacks both; scored against
+    a reference that has neither, all three are added first.
+
+    >>> merge_into_other({"other": 1.0, "guitar": 2.0, "piano": 4.0}, ["other", "piano"])
+    {'other': 3.0, 'piano': 4.0}
     """
-    lowered = name.strip().lower()
-    return ALIASES.get(lowered, lowered)
+    kept = set(names)
+    merged = {name: stem for name, stem in stems.items() if name in STEMS or name in kept}
+    for name in in_order(stems):
+        if name not in merged and "other" in kept:
+            merged["other"] = merged["other"] + stems[name] if "other" in merged else stems[name]
+    return merged

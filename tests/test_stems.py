@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from sepbench import registry
-from sepbench.evaluation.scoring import scenarios
+from sepbench.evaluation.scoring import target_sets
 from sepbench.stems import with_sums
 
 REFERENCES = ("vocals", "drums", "bass", "other", "accompaniment", "harmonic", "percussive")
@@ -29,7 +29,7 @@ def test_harmonic_parts_with_the_voice_in_them_are_no_accompaniment() -> None:
 
 def test_three_stems_are_scored_as_before_and_their_accompaniment_beside_the_voice() -> None:
     three = ("vocals", "harmonic", "percussive")
-    chosen = scenarios(three, REFERENCES)
+    chosen = target_sets(three, REFERENCES)
     assert chosen.pop("accompaniment") == ("vocals", "accompaniment")
     assert chosen == dict.fromkeys(three, three)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sepbench.errors import SepbenchError
 from sepbench.separator import OracleSeparator, option
-from sepbench.stems import SCENARIOS
+from sepbench.stems import TARGET_SETS
 
 if TYPE_CHECKING:
     import torch
@@ -25,10 +25,10 @@ class _Oracle(OracleSeparator):
     license = "MIT"
 
     def _known(self, references: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the references that make up the mixture, of the first scenario that is whole."""
-        for scenario in SCENARIOS:
-            if all(name in references for name in scenario):
-                return {name: references[name] for name in scenario}
+        """Return the references of the first target set that is complete."""
+        for targets in TARGET_SETS:
+            if all(name in references for name in targets):
+                return {name: references[name] for name in targets}
         known = {name: references[name] for name in self.stems if name in references}
         if not known:
             raise SepbenchError(

@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from sepbench._util.walk import files, natural_order, walk
 from sepbench.errors import SepbenchError
 
 SUFFIXES = frozenset(
     ".aac .aif .aifc .aiff .au .caf .flac .m4a .mka .mp3 .mp4 .oga .ogg .opus .rf64 .w64 .wav "
     ".wma".split()
 )
-"""Suffixes of the files that are taken from a folder; a file named outright may have any."""
+"""Suffixes of the files that are taken from a folder; a file given by name may have any."""
 
 _LONGEST = 150
 _FORBIDDEN = frozenset('<>:"/\\|?*')
@@ -39,10 +40,10 @@ def expand(paths: Iterable[str | Path]) -> list[Path]:
 
 def _files(path: Path) -> Iterator[Path]:
     if path.is_dir():
-        files = [file for file in path.rglob("*") if _is_audio(file.relative_to(path), file)]
-        if not files:
+        found = [file for folder in walk(path) for file in files(folder, SUFFIXES)]
+        if not found:
             raise SepbenchError(f"{path}: no audio file in this folder")
-        yield from sorted(files, key=natural_order)
+        yield from sorted(found, key=natural_order)
     elif path.exists() or not glob.has_magic(str(path)):
         # A file that is not there is reported when its turn comes, so the others are not lost.
         yield path
@@ -55,23 +56,6 @@ def _files(path: Path) -> Iterator[Path]:
                 yield from _files(match)
             else:
                 yield match
-
-
-def _is_audio(relative: Path, file: Path) -> bool:
-    hidden = any(part.startswith(".") for part in relative.parts)
-    return not hidden and file.suffix.lower() in SUFFIXES and file.is_file()
-
-
-def natural_order(path: Path) -> list[list[tuple[int, int, str]]]:
-    """Return a key that sorts numbers in names by value and letters without their case."""
-    return [
-        [
-            (0, int(piece), piece) if piece.isdecimal() else (1, 0, piece.casefold())
-            for piece in re.split(r"(\d+)", part)
-            if piece
-        ]
-        for part in path.parts
-    ]
 
 
 def track_names(songs: Sequence[Path]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from sepbench.audio.names import natural_order
+from sepbench._util.walk import folders
 from sepbench.datasets.base import Track
 from sepbench.datasets.files import FileDataset, FileTrack, Source, missing_stems
 
@@ -26,7 +26,7 @@ class Dsd100(FileDataset):
 
     def _all(self, root: Path) -> Iterator[Track]:
         for subset, folder in _FOLDERS.items():
-            for song in sorted((root / "Mixtures" / folder).glob("[!.]*/"), key=natural_order):
+            for song in folders(root / "Mixtures" / folder):
                 stems = root / "Sources" / folder / song.name
                 sources = {name: Source(stems / f"{name}.wav") for name in _STEMS}
                 sources = {"mixture": Source(song / "mixture.wav"), **sources}

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from sepbench import audio
 from sepbench._util.download import Progress, no_progress
-from sepbench.audio.names import natural_order
+from sepbench._util.walk import folders, natural_order
 from sepbench.datasets.base import Track
 from sepbench.datasets.download import fetch_zip
 from sepbench.datasets.files import FileDataset, FileTrack, Source, missing_stems
@@ -118,6 +118,6 @@ class Musdb18Hq(_Musdb):
 
     def _all(self, root: Path) -> Iterator[Track]:
         for folder in ("train", "test"):
-            for song in sorted((root / folder).glob("[!.]*/"), key=natural_order):
+            for song in folders(root / folder):
                 sources = {name: Source(song / f"{name}.wav") for name in musdb_facts().streams}
                 yield self._song(song.name, folder, sources, missing_stems(sources))

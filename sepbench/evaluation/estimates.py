@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +12,12 @@ import numpy as np
 import sepbench
 from sepbench import audio
 from sepbench._util.download import sha256
+from sepbench._util.walk import files
 from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.scoring import new_scorer, score_stems
 from sepbench.evaluation.store import Record, Store, fingerprint
-from sepbench.stems import STEMS, canonical, with_sums
+from sepbench.stems import MIXTURE, in_order, stem_of, with_sums
 
 if TYPE_CHECKING:
     from sepbench.datasets.base import Track, TrackAudio
@@ -54,7 +55,7 @@ def incomplete(found: Sequence[Estimates]) -> list[str]:
     """Say of each stem that only some tracks have an estimate of, where it is missing."""
     made = {one.track.name: with_sums(dict.fromkeys(one.files, 0)) for one in found}
     lines = []
-    for stem in (stem for stem in STEMS if any(stem in one.files for one in found)):
+    for stem in in_order(stem for one in found for stem in one.files):
         without = [name for name, stems in made.items() if stem not in stems]
         if without:
             lines.append(
@@ -94,18 +95,26 @@ def _files(folder: Path, track: Track, *, alone: bool) -> dict[str, Path]:
     for name in names:
         for place in (folder / track.subset / name, folder / name):
             if place.is_dir():
-                return dict(_named(place, ""))
-        if prefixed := dict(_named(folder, f"{name}_")):
+                return _named(place, "")
+        if prefixed := _named(folder, f"{name}_"):
             return prefixed
-    return dict(_named(folder, "")) if alone else {}
+    return _named(folder, "") if alone else {}
 
 
-def _named(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
-    for path in sorted(folder.iterdir()):
-        stem = canonical(path.stem.removeprefix(prefix))
-        fits = path.stem.startswith(prefix) and stem in STEMS and stem != "residual"
-        if fits and path.suffix.lower() in audio.SUFFIXES and path.is_file():
-            yield stem, path
+def _named(folder: Path, prefix: str) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in files(folder, audio.SUFFIXES):
+        if not path.name.startswith(prefix):
+            continue
+        stem = stem_of(path.name.removeprefix(prefix))
+        if stem is None or stem == MIXTURE:
+            continue
+        if stem in found:
+            raise SepbenchError(
+                f"{folder}: {found[stem].name} and {path.name} are both {stem}; keep one of them"
+            )
+        found[stem] = path
+    return found
 
 
 def _record(

@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sepbench._util.walk import files as files_in
+from sepbench._util.walk import walk
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.store import MUSEVAL_METRICS, Record, StemResult, Store
-from sepbench.stems import STEMS, canonical
+from sepbench.stems import in_order, stem_of
 
 
 def import_museval(path: Path, store: Store, *, name: str) -> list[Record]:
@@ -21,7 +23,11 @@ def import_museval(path: Path, store: Store, *, name: str) -> list[Record]:
     it (``test/<track>.json``). The scores of the mixture are taken from the run where it has them.
     Raises `SepbenchError` for what is not museval's.
     """
-    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+    files = (
+        [file for folder in walk(path) for file in files_in(folder, {".json"})]
+        if path.is_dir()
+        else [path]
+    )
     if not files:
         raise SepbenchError(f"{path}: no JSON files of museval in this folder")
     if name in {record.label for record in store.records() if "method" in record.identity}:
@@ -38,21 +44,22 @@ def import_museval(path: Path, store: Store, *, name: str) -> list[Record]:
 def _record(file: Path, store: Store, name: str, known: Mapping[Any, StemResult]) -> Record:
     try:
         text = file.read_bytes()
-        targets = {canonical(t["name"]): t["frames"] for t in json.loads(text)["targets"]}
-        frames = {stem: _scores(rows) for stem, rows in targets.items() if stem in STEMS}
+        by_name = {str(t["name"]): t["frames"] for t in json.loads(text)["targets"]}
+        by_stem = {stem_of(name): rows for name, rows in by_name.items()}
+        frames = {stem: _scores(rows) for stem, rows in by_stem.items() if stem is not None}
     except OSError as error:
         raise SepbenchError(f"{file}: cannot read: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SepbenchError(f"{file}: not a JSON file that museval has written") from None
     if not frames:
-        raise SepbenchError(f"{file}: no stem that sepbench knows among {', '.join(targets)}")
-    scenario = tuple(stem for stem in STEMS if stem in frames)
+        raise SepbenchError(f"{file}: no stem that sepbench knows among {', '.join(by_name)}")
+    targets = tuple(in_order(frames))
     subset = file.parent.name if file.parent.name in ("train", "test") else store.settings.subset
     digest = hashlib.sha256(text).hexdigest()
     stems = {}
     for stem, scores in frames.items():
         mixture = known.get((file.stem, stem))
-        result = StemResult(scenario=scenario, frames=scores, totals={})
+        result = StemResult(targets=targets, frames=scores, totals={})
         stems[stem] = result if mixture is None else _beside(result, mixture)
     return Record(
         dataset=store.settings.dataset,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.store import StemResult
-from sepbench.stems import SCENARIOS, STEMS, SUMS, with_sums
+from sepbench.stems import SUMS, TARGET_SETS, in_order, merge_into_other, with_sums
 
 if TYPE_CHECKING:
     from sepbench.datasets.base import TrackAudio
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from sepbench.metrics.scorer import TrackScorer
 
 
-def scenarios(stems: Sequence[str], references: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def target_sets(stems: Sequence[str], references: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return, for each stem that can be scored, the set in which it is scored.
 
     That is the largest set of stems with references that is either what the method itself makes
-    or one of `sepbench.stems.SCENARIOS`; a stem that is the sum of others is no part of their set.
+    or one of `sepbench.stems.TARGET_SETS`; a sum of stems is not in the set of its terms.
 
-    >>> scenarios(["vocals", "drums", "bass", "other"], ["vocals", "accompaniment"])
+    >>> target_sets(["vocals", "drums", "bass", "other"], ["vocals", "accompaniment"])
     {'vocals': ('vocals', 'accompaniment'), 'accompaniment': ('vocals', 'accompaniment')}
     """
-    made = sorted(stems, key=STEMS.index)
+    made = in_order(stems)
     terms = [name for name in made if not set(SUMS.get(name, ("",))) <= set(stems)]
     estimates = with_sums(dict.fromkeys(made, 0))
     scored = [name for name in estimates if name in references]
-    sets = [tuple(n for n in members if n in scored) for members in (tuple(terms), *SCENARIOS)]
+    sets = [tuple(n for n in members if n in scored) for members in (tuple(terms), *TARGET_SETS)]
     chosen = {}
     for name in scored:
         chosen[name] = max((members for members in sets if name in members), key=len)
@@ -60,17 +60,18 @@ def score_stems(
     """
     import torch
 
+    stems = merge_into_other(stems, references)
     estimates = {name: torch.from_numpy(stem) for name, stem in with_sums(stems).items()}
-    chosen = scenarios(list(stems), references)
+    chosen = target_sets(list(stems), references)
     if not chosen:
         raise SepbenchError(f"the track has no reference for any of {', '.join(stems)}")
     results = {}
     with _one_thread():
-        for scenario in dict.fromkeys(chosen.values()):
-            scores = scorer.score({name: estimates[name] for name in scenario}, scenario=scenario)
-            for name in scenario:
-                if chosen[name] == scenario:
-                    results[name] = StemResult(scenario=scenario, **vars(scores[name]))
+        for targets in dict.fromkeys(chosen.values()):
+            scores = scorer.score({name: estimates[name] for name in targets}, targets=targets)
+            for name in targets:
+                if chosen[name] == targets:
+                    results[name] = StemResult(targets=targets, **vars(scores[name]))
     return {name: results[name] for name in chosen}
 
 

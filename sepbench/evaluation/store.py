@@ -53,11 +53,11 @@ class StemResult:
 
     ``frames`` and ``totals`` are the estimate's scores per window and per track by metric;
     ``mixture_frames`` and ``mixture_totals`` those of the unprocessed mixture in its place.
-    ``scenario`` names the stems that were scored together with it; ``notes`` says why a score is
+    ``targets`` names the stems that were scored together with it; ``notes`` says why a score is
     missing or not to be trusted.
     """
 
-    scenario: tuple[str, ...]
+    targets: tuple[str, ...]
     frames: dict[str, list[float]]
     totals: dict[str, float]
     mixture_frames: dict[str, list[float]] = field(default_factory=dict)
@@ -204,11 +204,11 @@ def _json_name(track: str) -> str:
 
 def _dumps(record: Record) -> str:
     plain = asdict(record)
-    targets = [
+    museval = [
         {"name": name, "frames": _frames(result.frames)} for name, result in record.stems.items()
     ]
     # museval's readers look at "targets" alone.
-    return json.dumps({"targets": targets, "sepbench": plain}, indent=1) + "\n"
+    return json.dumps({"targets": museval, "sepbench": plain}, indent=1) + "\n"
 
 
 def _frames(scores: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
@@ -240,8 +240,10 @@ def _read(path: Path) -> Record | None:
         return None
 
 
-def _stem_result(plain: Mapping[str, Any]) -> StemResult:
-    tuples = {key: tuple(plain[key]) for key in ("scenario", "notes")}
+def _stem_result(plain: dict[str, Any]) -> StemResult:
+    if "scenario" in plain:  # Written before 0.1.0.
+        plain["targets"] = plain.pop("scenario")
+    tuples = {key: tuple(plain[key]) for key in ("targets", "notes")}
     frames = {key: _frame_scores(plain[key]) for key in ("frames", "mixture_frames")}
     totals = {key: _scores(plain[key]) for key in ("totals", "mixture_totals")}
     return StemResult(**{**plain, **tuples, **frames, **totals})

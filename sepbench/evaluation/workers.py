@@ -88,7 +88,7 @@ def _work(task: Task) -> Record:
         seconds=separation.seconds,
         audio_seconds=song.mixture.shape[1] / song.rate,
         peak_bytes=separation.peak_bytes,
-        notes=tuple(song.notes),
+        notes=(*song.notes, *separation.notes),
     )
 
 

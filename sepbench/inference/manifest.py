@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sepbench._util.files import write_atomic
+from sepbench._util.walk import MANIFEST
 
-NAME = "separated.json"
+NAME = MANIFEST
 """Maps the name of each stem's file to the song, the part of it, and the method that made it."""
 
 Origin = Literal["same", "other", "unknown"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sepbench.audio import resample
 from sepbench.errors import SepbenchError
 from sepbench.separator import EnsembleSeparator, OracleSeparator, Separator
-from sepbench.stems import STEMS
+from sepbench.stems import in_order, is_stem_name
 
 if TYPE_CHECKING:
     import torch
@@ -171,12 +171,12 @@ def _checked(
     """
     expected = without_remainder(separator)
     oracle = isinstance(separator, OracleSeparator)
-    if not stems or not (set(stems) <= set(STEMS) if oracle else set(stems) == set(expected)):
+    if not stems or not (all(map(is_stem_name, stems)) if oracle else set(stems) == set(expected)):
         raise SepbenchError(
             f"method {separator.name} returned the stems {sorted(stems)}, expected {expected}"
         )
     checked = {}
-    for name in sorted(stems, key=STEMS.index):
+    for name in in_order(stems):
         stem = stems[name].detach().float().cpu().numpy()
         if stem.shape != shape:
             raise SepbenchError(

@@ -40,6 +40,8 @@ class Separation:
     stems: dict[str, Samples]
     seconds: float
     peak_bytes: int
+    notes: tuple[str, ...] = ()
+    """What the separator has to say about the song."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -76,6 +78,13 @@ def load(separator: Separator, device: torch.device) -> None:
             load(member, device)
 
 
+def notes(separator: Separator) -> tuple[str, ...]:
+    """Return what a separator and its members noted about the last song, each once."""
+    members = separator.members if isinstance(separator, EnsembleSeparator) else ()
+    own = (*separator.take_notes(), *(note for member in members for note in notes(member)))
+    return tuple(dict.fromkeys(own))
+
+
 def separate(
     separator: Separator,
     mixture: Samples,
@@ -98,7 +107,7 @@ def separate(
         name: parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         for name, parts in pieces.items()
     }
-    return Separation(stems, usage.seconds, usage.peak_bytes)
+    return Separation(stems, usage.seconds, usage.peak_bytes, notes(separator))
 
 
 def warm_up(

@@ -234,7 +234,8 @@ class SeparationSession:
                 done += next(iter(part.values())).shape[1]
                 on_progress(done / rate, total)
         manifest.remember(missing.values(), made_of)
-        warnings = [f"{order.song}: {note}" for note in reader.notes]
+        notes = [*reader.notes, *runner.notes(separator)]
+        warnings = [f"{order.song}: {note}" for note in notes]
         warnings += [_clipping(writer) for writer in writers.values() if writer.clipped]
         return replace(
             written,

@@ -72,36 +72,36 @@ class TrackScorer:
         self._projections: dict[tuple[str, ...], projections.Projections] = {}
 
     def score(
-        self, estimates: Mapping[str, torch.Tensor], *, scenario: tuple[str, ...]
+        self, estimates: Mapping[str, torch.Tensor], *, targets: tuple[str, ...]
     ) -> dict[str, StemScores]:
-        """Return the scores of the stems of ``scenario``, which are scored together as one set.
+        """Return the scores of the stems of ``targets``, which are scored together as one set.
 
         A window in which any reference or estimate of the set is silent counts for none of them.
         A stem whose reference or estimate is silent throughout has no scores and takes no windows
         from the others (museval raises there).
         """
-        for stem in scenario:
+        for stem in targets:
             if stem not in self._references:
                 raise SepbenchError(f"stem {stem}: the track has no reference for it")
             if stem not in estimates:
                 raise SepbenchError(f"stem {stem}: the method made no estimate of it")
             _check_shape(f"estimate {stem}", estimates[stem], self._mixture)
-        made = {stem: estimates[stem].to(self.device) for stem in scenario}
+        made = {stem: estimates[stem].to(self.device) for stem in targets}
         energies = self._measure(made)
         frames, totals = self._score(made, energies, mixture=False)
-        if scenario not in self._of_mixture:
-            mixture = dict.fromkeys(scenario, self._mixture)
-            self._of_mixture[scenario] = self._score(mixture, self._measure(mixture), mixture=True)
-        mixture_frames, mixture_totals = self._of_mixture[scenario]
+        if targets not in self._of_mixture:
+            mixture = dict.fromkeys(targets, self._mixture)
+            self._of_mixture[targets] = self._score(mixture, self._measure(mixture), mixture=True)
+        mixture_frames, mixture_totals = self._of_mixture[targets]
         return {
             stem: StemScores(
                 frames=frames[stem],
                 totals=totals[stem],
                 mixture_frames=mixture_frames[stem],
                 mixture_totals=mixture_totals[stem],
-                notes=self._notes(stem, energies[stem], scenario),
+                notes=self._notes(stem, energies[stem], targets),
             )
-            for stem in scenario
+            for stem in targets
         }
 
     def _measure(self, made: Mapping[str, torch.Tensor]) -> dict[str, sdr.Energies]:
@@ -163,27 +163,27 @@ class TrackScorer:
             for stem, scores in frames.items()
         }
 
-    def _projections_of(self, scenario: tuple[str, ...]) -> projections.Projections:
-        if scenario not in self._projections:
-            references = [self._references[stem] for stem in scenario]
-            self._projections[scenario] = projections.Projections(
+    def _projections_of(self, targets: tuple[str, ...]) -> projections.Projections:
+        if targets not in self._projections:
+            references = [self._references[stem] for stem in targets]
+            self._projections[targets] = projections.Projections(
                 references, self._mixture, self._windows
             )
-        return self._projections[scenario]
+        return self._projections[targets]
 
     def _silent(self, stem: str) -> torch.Tensor:
         if stem not in self._silence:
             self._silence[stem] = sdr.silence(self._references[stem], self._windows)
         return self._silence[stem]
 
-    def _notes(self, stem: str, sums: sdr.Energies, scenario: tuple[str, ...]) -> tuple[str, ...]:
+    def _notes(self, stem: str, sums: sdr.Energies, targets: tuple[str, ...]) -> tuple[str, ...]:
         notes = []
         if self._silent(stem).all():
             notes.append("the reference is silent")
         if sums.silent.all():
             notes.append("the estimate is silent")
-        if scenario in self._projections:
-            condition = self._projections[scenario].condition
+        if targets in self._projections:
+            condition = self._projections[targets].condition
             if condition > projections.CONDITION_LIMIT:
                 notes.append(
                     f"the references are ill-conditioned ({condition:.0e}): "

@@ -10,14 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from typing import Any
 
 from sepbench import options as opts
 from sepbench.errors import SepbenchError
 from sepbench.registry.import_check import failures
 from sepbench.separator import EnsembleSeparator, OracleSeparator, Separator
-from sepbench.stems import STEMS
+from sepbench.stems import is_stem_name
 from sepbench.weights import files
 
 GROUP = "sepbench.separators"
@@ -87,6 +86,8 @@ class Method:
         }
         if separator.weight_files:
             identity["weight_files"] = [file.sha256 for file in separator.weight_files]
+        if separator.provenance:
+            identity["provenance"] = dict(separator.provenance)
         if self.members:
             identity["members"] = [member.identity() for member in self.members]
         return identity
@@ -247,9 +248,15 @@ def validate_plugin(point: EntryPoint, separator: Any) -> str | None:
 
 
 def _wrong_stems(separator: Separator) -> str | None:
-    unknown = [stem for stem in separator.stems if stem not in STEMS]
-    if unknown or not separator.stems:
-        return f"unknown stems {unknown}; choose among {', '.join(STEMS)}"
+    try:
+        separator.stems  # noqa: B018
+    except SepbenchError:
+        return None  # Its stems depend on an option without a default; `_unready` says which.
+    wrong = [stem for stem in separator.stems if not is_stem_name(stem)]
+    if wrong:
+        return f"{wrong[0]!r} cannot be a stem; write lower-case letters, digits, '_' and '-'"
+    if not separator.stems:
+        return "it declares no stems"
     if separator.remainder is not None and separator.remainder not in separator.stems:
         return f"its remainder {separator.remainder!r} is none of its stems"
     return None
@@ -265,7 +272,4 @@ def _unready(separator: type[Separator]) -> str | None:
 
 
 def _missing(separator: Separator) -> str | None:
-    for need in separator.needs:
-        if find_spec(need.module) is None:
-            return f"needs {need.module}, which is not installed; {need.install}"
-    return None
+    return next(filter(None, (need.missing() for need in separator.needs)), None)

@@ -19,7 +19,7 @@ from sepbench.report.caption import caption
 from sepbench.report.drawing import COUNT, KINDS, PLOT, VALUE, draw
 from sepbench.report.figure import INK
 from sepbench.report.panel import SMALL, Panel, panel
-from sepbench.stems import STEMS
+from sepbench.stems import in_order
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -60,7 +60,7 @@ def boxplot(
         & scores["metric"].eq(metric)
         & np.isfinite(scores["value"].astype(float))
     ]
-    stems = [stem for stem in STEMS if drawn["stem"].eq(stem).any()]
+    stems = in_order(drawn["stem"].unique())
     if not stems:
         raise SepbenchError(f"no {metric} of protocol {protocol} to draw: no track has one")
     by_stem = {

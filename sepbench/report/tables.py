@@ -14,7 +14,7 @@ import pandas as pd
 from sepbench._util.files import write_atomic
 from sepbench.evaluation.store import Record, StemResult
 from sepbench.metrics.protocols import PROTOCOLS, Protocol, reduce, used
-from sepbench.stems import STEMS
+from sepbench.stems import in_order
 
 SCORE_COLUMNS = (
     "dataset subset track label method options oracle trained_on_this published stem set metric "
@@ -122,7 +122,7 @@ def _score_rows(record: Record) -> Iterator[dict[str, Any]]:
             yield {
                 **facts,
                 "stem": stem,
-                "set": "+".join(result.scenario),
+                "set": "+".join(result.targets),
                 "metric": _shown(metric),
                 "protocol": protocol.id,
                 "value": value,
@@ -146,7 +146,7 @@ def _summary_rows(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
     }
     if not done:
         yield facts
-    for stem in STEMS:
+    for stem in in_order(stem for record in done for stem in record.stems):
         results = [record.stems[stem] for record in done if stem in record.stems]
         measured = dict.fromkeys(pair for result in results for pair in _measured(result))
         for protocol, metric in measured:
@@ -157,7 +157,7 @@ def _summary_rows(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
                 yield {
                     **facts,
                     "stem": stem,
-                    "set": " or ".join(dict.fromkeys("+".join(r.scenario) for r in having)),
+                    "set": " or ".join(dict.fromkeys("+".join(r.targets) for r in having)),
                     "metric": _shown(metric),
                     "protocol": protocol.id,
                     "statistic": statistic,
@@ -181,7 +181,7 @@ def _improvement(
 
 
 def _in_order(stems: Mapping[str, StemResult]) -> list[tuple[str, StemResult]]:
-    return [(name, stems[name]) for name in STEMS if name in stems]
+    return [(name, stems[name]) for name in in_order(stems)]
 
 
 def _measured(result: StemResult) -> list[tuple[Protocol, str]]:

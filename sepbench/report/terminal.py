@@ -11,7 +11,7 @@ from rich.table import Table
 
 from sepbench.evaluation.store import Settings
 from sepbench.metrics.protocols import PROTOCOLS
-from sepbench.stems import STEMS
+from sepbench.stems import in_order
 
 _HEADINGS = {"accompaniment": "accom-\npaniment", "percussive": "percus-\nsive"}
 # Eighty columns hold seven stems only if nothing is wasted.
@@ -42,7 +42,7 @@ def scores(summary: pd.DataFrame, protocol: str) -> Table:
     The best score of each stem that is no oracle's is bold.
     """
     rows = _chosen(summary, protocol)
-    stems = [stem for stem in STEMS if rows["stem"].eq(stem).any()]
+    stems = in_order(rows["stem"].unique())
     table = Table(box=None, padding=_PADDING)
     table.add_column("method", vertical="bottom")
     for stem in stems:
@@ -67,7 +67,7 @@ def costs(summary: pd.DataFrame, protocol: str) -> Table:
     table.add_column("method")
     for heading in ("tracks", "windows used", "times real time", "peak memory"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for label, group in _best_first(rows, list(STEMS)):
+    for label, group in _best_first(rows, in_order(rows["stem"].unique())):
         first = group.iloc[0]
         speed, used = first["seconds_per_second"], group["frames_used"].min()
         table.add_row(

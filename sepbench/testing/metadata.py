@@ -23,7 +23,7 @@ from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.options import NoOptions
 from sepbench.separator import EnsembleSeparator
-from sepbench.stems import STEMS
+from sepbench.stems import is_stem_name
 from sepbench.testing.check import CheckFailed, NotApplicable, Note, fact
 from sepbench.testing.subject import Subject
 from sepbench.weights import files
@@ -113,12 +113,14 @@ def summary(subject: Subject) -> str:
     return text
 
 
-@fact(mend="set stems to a tuple of these names, and remainder to the one that separate leaves out")
+@fact(
+    mend="set stems to a tuple of lower-case names, remainder to the one that separate leaves out"
+)
 def stems(subject: Subject) -> str:
-    """Stems, each once, among those of sepbench.stems.STEMS; a remainder that is one of them."""
+    """Stems, each once, in lower case; a remainder that is one of them."""
     separator = subject.declared()
     names, remainder = separator.stems, separator.remainder
-    strange = [name for name in names if name not in STEMS]
+    strange = [name for name in names if not is_stem_name(name)]
     if not isinstance(names, tuple) or strange or not names or len(set(names)) < len(names):
         raise CheckFailed(f"{names!r}")
     if remainder is not None and (remainder not in names or len(names) == 1):

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sepbench.datasets.folder import Folder, stem_of
+from sepbench.datasets.folder import Folder
 from sepbench.errors import SepbenchError
+from sepbench.stems import stem_of
 
 from .layouts import song, write_wavs
 
@@ -22,7 +23,8 @@ from .layouts import song, write_wavs
         ("song.instrumental.ogg", "accompaniment"),
         ("Drum.wav", "drums"),
         ("mix.wav", "mixture"),
-        ("guitar.wav", None),
+        ("Guitar.wav", "guitar"),
+        ("cover.wav", None),
         ("bassoon.wav", None),
         ("invocals.wav", None),
     ],
@@ -49,9 +51,9 @@ def test_any_stems_do_and_the_mixture_is_optional(tmp_path: Path) -> None:
 
 def test_files_that_are_no_stem_are_left_out_with_a_note(tmp_path: Path) -> None:
     parts = song()
-    write_wavs(tmp_path / "song", {**parts, "guitar": parts["bass"]})
+    write_wavs(tmp_path / "song", {**parts, "cover": parts["bass"]})
     (track,) = Folder(tmp_path).tracks()
-    assert track.load().notes == ("guitar.wav: left out, its name is that of no stem",)
+    assert track.load().notes == ("cover.wav: left out, its name is not that of a stem",)
 
 
 def test_a_stem_that_only_other_songs_have_is_a_note(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ NAN = float("nan")
 
 def record(label: str = "hpss", track: str = "A song", **more: object) -> Record:
     stem = StemResult(
-        scenario=("vocals", "accompaniment"),
+        targets=("vocals", "accompaniment"),
         frames={"SDR": [1.0, NAN, 3.123456789012345]},
         totals={"uSDR": 2.0},
         mixture_frames={"SDR": [0.5, 0.5, 0.5]},
@@ -51,7 +51,7 @@ def test_a_record_comes_back_to_the_last_digit(store: Store) -> None:
     assert frames[2] == 3.123456789012345
     assert math.isnan(frames[1])
     assert json.dumps(loaded.identity) == json.dumps(record().identity)
-    assert loaded.stems["vocals"].scenario == ("vocals", "accompaniment")
+    assert loaded.stems["vocals"].targets == ("vocals", "accompaniment")
 
 
 def test_a_failure_takes_the_place_of_outdated_scores_and_the_other_way(store: Store) -> None:

@@ -18,7 +18,7 @@ def test_the_excerpt_gets_museval_s_scores() -> None:
         metrics=("bsseval",),
     )
     made = {name: torch.from_numpy(stem) for name, stem in golden.estimates(audio).items()}
-    scores = scorer.score(made, scenario=golden.STEMS)
+    scores = scorer.score(made, targets=golden.STEMS)
     for target in json.loads(golden.FILE.read_text())["targets"]:
         ours = scores[target["name"]].frames
         for metric in ("SDR", "ISR", "SIR", "SAR"):

@@ -32,7 +32,7 @@ def scorer_of(references, **options):
 
 def test_every_stem_has_frames_totals_and_the_mixtures_own():
     references, made, names = track()
-    scores = scorer_of(references).score(made, scenario=names)
+    scores = scorer_of(references).score(made, targets=names)
     assert tuple(scores) == names
     for stem in scores.values():
         assert len(stem.frames["SDR"]) == len(stem.mixture_frames["SDR"]) == 5
@@ -44,7 +44,7 @@ def test_every_stem_has_frames_totals_and_the_mixtures_own():
 def test_the_mixture_scores_as_the_mixture():
     references, _, names = track()
     mixture = sum(references.values())
-    scores = scorer_of(references).score(dict.fromkeys(names, mixture), scenario=names)
+    scores = scorer_of(references).score(dict.fromkeys(names, mixture), targets=names)
     for stem in scores.values():
         assert stem.frames == stem.mixture_frames
         assert stem.totals == stem.mixture_totals
@@ -55,14 +55,14 @@ def test_a_window_silent_in_one_stem_counts_for_none_of_its_set():
     references["drums"][:, RATE : 2 * RATE] = 0
     made["bass"][:, 4 * RATE :] = 0
     scorer = scorer_of(references)
-    for stem in scorer.score(made, scenario=names).values():
+    for stem in scorer.score(made, targets=names).values():
         assert [math.isnan(score) for score in stem.frames["SDR"]] == [
             False,
             True,
             *[False] * 2,
             True,
         ]
-    (alone,) = scorer.score(made, scenario=("vocals",)).values()
+    (alone,) = scorer.score(made, targets=("vocals",)).values()
     assert not any(map(math.isnan, alone.frames["SDR"]))
 
 
@@ -70,7 +70,7 @@ def test_a_window_silent_in_one_stem_counts_for_none_of_its_set():
 def test_a_wholly_silent_stem_takes_no_windows_from_the_others(silent):
     references, made, names = track()
     (references if silent == "reference" else made)["drums"].zero_()
-    scores = scorer_of(references).score(made, scenario=names)
+    scores = scorer_of(references).score(made, targets=names)
     assert all(map(math.isnan, scores["drums"].frames["SDR"]))
     assert math.isnan(scores["drums"].totals["SI-SDR"])
     assert scores["drums"].notes == (f"the {silent} is silent",)
@@ -81,13 +81,13 @@ def test_what_does_not_fit_is_named():
     references, made, names = track()
     scorer = scorer_of(references)
     with pytest.raises(SepbenchError, match="estimate bass: 2 channels of 7 samples"):
-        scorer.score({**made, "bass": made["bass"][:, :7]}, scenario=names)
+        scorer.score({**made, "bass": made["bass"][:, :7]}, targets=names)
     with pytest.raises(SepbenchError, match="no reference"):
-        scorer.score(made, scenario=("vocals", "other"))
+        scorer.score(made, targets=("vocals", "other"))
     with pytest.raises(SepbenchError, match="no estimate"):
-        scorer.score({}, scenario=("vocals",))
+        scorer.score({}, targets=("vocals",))
     with pytest.raises(SepbenchError, match="estimate vocals: holds samples that are not finite"):
-        scorer.score({**made, "vocals": made["vocals"] / 0}, scenario=names)
+        scorer.score({**made, "vocals": made["vocals"] / 0}, targets=names)
     with pytest.raises(SepbenchError, match="metric 'stoi'"):
         scorer_of(references, metrics=["stoi"])
     with pytest.raises(SepbenchError, match="mixture"):
@@ -97,8 +97,8 @@ def test_what_does_not_fit_is_named():
 def test_sets_add_their_scores_and_change_no_others():
     references, made, names = track(channels=1)
     every = scorer_of(references, metrics=["bsseval", "nussl"])
-    plain = scorer_of(references).score(made, scenario=names)
-    for stem, scores in every.score(made, scenario=names).items():
+    plain = scorer_of(references).score(made, targets=names)
+    for stem, scores in every.score(made, targets=names).items():
         assert tuple(scores.frames) == tuple(scores.mixture_frames) == ("SDR", "ISR", "SIR", "SAR")
         assert set(scores.totals) == {
             *METRIC_SETS["sdr"]["totals"],
@@ -113,9 +113,9 @@ def test_a_method_scores_the_same_whoever_was_scored_before():
     other = {name: 0.5 * stem for name, stem in made.items()}
     first = scorer_of(references, metrics=["bsseval"])
     second = scorer_of(references, metrics=["bsseval"])
-    second.score(other, scenario=names)
-    second.score(made, scenario=("vocals", "bass"))
-    assert first.score(made, scenario=names) == second.score(made, scenario=names)
+    second.score(other, targets=names)
+    second.score(made, targets=("vocals", "bass"))
+    assert first.score(made, targets=names) == second.score(made, targets=names)
 
 
 def test_references_are_factorised_once_for_each_set_of_stems(monkeypatch):
@@ -129,15 +129,15 @@ def test_references_are_factorised_once_for_each_set_of_stems(monkeypatch):
     )
     scorer = scorer_of(references, metrics=["bsseval"])
     for _ in range(3):
-        scorer.score(made, scenario=names)
-        scorer.score(made, scenario=("vocals", "bass"))
+        scorer.score(made, targets=names)
+        scorer.score(made, targets=("vocals", "bass"))
     assert len(built) == 2
 
 
 def test_silent_windows_are_silent_in_every_score():
     references, made, names = track(channels=1)
     references["drums"][:, RATE : 2 * RATE] = 0
-    scores = scorer_of(references, metrics=["bsseval"]).score(made, scenario=names)
+    scores = scorer_of(references, metrics=["bsseval"]).score(made, targets=names)
     for stem in scores.values():
         for frames in stem.frames.values():
             assert [math.isnan(score) for score in frames] == [0, 1, 0, 0, 0]
@@ -147,7 +147,7 @@ def test_silent_windows_are_silent_in_every_score():
 def test_one_silent_stem_silences_no_other_in_bsseval(silent):
     references, made, names = track(channels=1)
     (references if silent == "reference" else made)["drums"].zero_()
-    scores = scorer_of(references, metrics=["bsseval", "nussl"]).score(made, scenario=names)
+    scores = scorer_of(references, metrics=["bsseval", "nussl"]).score(made, targets=names)
     for name in ("ISR", "SIR", "SAR"):
         assert all(map(math.isnan, scores["drums"].frames[name]))
         assert all(map(math.isfinite, scores["bass"].frames[name]))
@@ -157,7 +157,7 @@ def test_a_stem_in_antiphase_is_scored_as_silent_but_still_heard_in_others():
     references, made, names = track(channels=2)
     references["drums"][1] = -references["drums"][0]
     made["vocals"] = made["vocals"] + references["drums"]
-    scores = scorer_of(references, metrics=["bsseval"]).score(made, scenario=names)
+    scores = scorer_of(references, metrics=["bsseval"]).score(made, targets=names)
     assert scores["drums"].notes[0] == "the reference is silent"
     assert max(scores["vocals"].frames["SIR"]) < 6
 
@@ -165,5 +165,5 @@ def test_a_stem_in_antiphase_is_scored_as_silent_but_still_heard_in_others():
 def test_references_that_rounding_decides_are_noted():
     references, made, names = track(count=2)
     references["drums"] = torch.nn.functional.pad(references["vocals"][:, :-5], (5, 0))
-    scores = scorer_of(references, metrics=["bsseval"]).score(made, scenario=names)
+    scores = scorer_of(references, metrics=["bsseval"]).score(made, targets=names)
     assert "ill-conditioned" in scores["vocals"].notes[0]

@@ -16,7 +16,7 @@ NAN = float("nan")
 
 def record(track: str, frames: list[float], mixture: list[float], total: float) -> Record:
     vocals = StemResult(
-        scenario=("vocals", "accompaniment"),
+        targets=("vocals", "accompaniment"),
         frames={"SDR": frames},
         totals={"uSDR": total},
         mixture_frames={"SDR": mixture},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepbench import audio
+from sepbench._util.walk import files, folders
 from sepbench.errors import SepbenchError
-from sepbench.stems import STEMS, canonical
+from sepbench.stems import in_order, stem_of
 
-_AUDIO = {".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aif", ".aiff"}
 PARTS = ("vocals", "drums", "bass", "other", "accompaniment")
 """Stems that examples are made of."""
 
@@ -29,16 +29,8 @@ _ALONE = {"voices", *_BACKING_FOLDERS}
 _SPLITS = {"train": "train", "valid": "val", "val": "val", "validation": "val", "test": "test"}
 """Folders that say on which side what lies below them is."""
 
-_ALIASES = {
-    "vocal": "vocals",
-    "voice": "vocals",
-    "drum": "drums",
-    "percussion": "drums",
-    "percussive": "drums",
-    "harmonic": "other",
-    "others": "other",
-}
-"""What stems are called besides, in data made for other tools."""
+_PARTS_OF = {"percussive": "drums", "percussion": "drums", "harmonic": "other"}
+"""Stems that stand for a part where songs are used for training."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +150,7 @@ def _walk(folder: Path, root: Path, read: Reader) -> Iterator[Recording]:
         yield from _mir1k(folder, source, rows)
         return
     children = []
-    for child in sorted(path for path in folder.iterdir() if path.is_dir()):
+    for child in folders(folder):
         if (own := read(child)) is None:
             children.append(child)
         else:
@@ -253,25 +245,36 @@ def _mono(clip: Segment, rate: int) -> NDArray[np.float32]:
 
 
 def _stem_files(folder: Path) -> dict[str, Path]:
-    return _named({_part(path.stem): path for path in _audio_files(folder)})
+    return _by_part(_audio_files(folder))
 
 
 def _stem_folders(children: list[Path]) -> dict[str, Path]:
     """Return those of the folders that are named by stem and hold audio."""
-    return _named({_part(child.name): child for child in children if any(_audio_files(child))})
+    named = [child for child in children if stem_of(child, whole=True) is not None]
+    return _by_part(
+        child for child in named if child.name.lower() not in _ALONE and _audio_files(child)
+    )
 
 
-def _named(paths: Mapping[str, Path]) -> dict[str, Path]:
-    """Return the paths of known parts alone, in the order of `STEMS`."""
-    return {name: paths[name] for name in STEMS if name in paths and name in PARTS}
+def _by_part(paths: Iterable[Path]) -> dict[str, Path]:
+    """Return the path of each part; raise `SepbenchError` where two stand for one part."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        stem = stem_of(path)
+        part = _PARTS_OF.get(stem, stem) if stem else None
+        if part not in PARTS:
+            continue
+        if part in found:
+            raise SepbenchError(
+                f"{path.parent}: {found[part].name} and {path.name} are both {part}; "
+                "keep one of them"
+            )
+        found[part] = path
+    return {name: found[name] for name in in_order(found)}
 
 
-def _part(name: str) -> str:
-    return _ALIASES.get(name.lower()) or canonical(name)
-
-
-def _audio_files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.iterdir()) if path.suffix.lower() in _AUDIO)
+def _audio_files(folder: Path) -> list[Path]:
+    return files(folder, audio.SUFFIXES)
 
 
 def _split_table(folder: Path) -> list[dict[str, str]]:

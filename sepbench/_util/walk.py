@@ -1,0 +1,71 @@
+"""Which files and folders a search passes by, for every search of sepbench alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+_SYSTEM = frozenset(
+    {"@eadir", "__macosx", "#recycle", "#snapshot", "$recycle.bin", "lost+found"}
+    | {"thumbs.db", "system volume information"}
+)
+"""Names that file servers, archives and operating systems leave behind, in lower case."""
+
+MANIFEST = "separated.json"
+"""The file beside stems that 'sepbench separate' wrote."""
+
+_OWN = (MANIFEST, "run.json", "last.pt")
+"""Files in the folders that 'separate', 'evaluate' and 'train' write."""
+
+
+def is_ignored(name: str) -> bool:
+    """Tell whether a file or folder of this name is hidden or belongs to the system.
+
+    >>> [is_ignored(name) for name in (".Trash-1000", "@eaDir", "._song.wav", "song.wav")]
+    [True, True, True, False]
+    """
+    return name.startswith(".") or name.lower() in _SYSTEM
+
+
+def is_output(folder: Path) -> bool:
+    """Tell whether sepbench wrote a folder: separated stems, a run, or a training run."""
+    return any((folder / name).is_file() for name in _OWN)
+
+
+def folders(parent: Path) -> list[Path]:
+    """Return the folders in ``parent`` that are not ignored, in natural order."""
+    return [path for path in _listed(parent) if path.is_dir()]
+
+
+def files(parent: Path, suffixes: Collection[str]) -> list[Path]:
+    """Return the files in ``parent`` with one of ``suffixes``, in natural order."""
+    return [path for path in _listed(parent) if path.suffix.lower() in suffixes and path.is_file()]
+
+
+def walk(parent: Path) -> Iterator[Path]:
+    """Yield ``parent`` and every folder below it that is not ignored and not sepbench's output."""
+    yield parent
+    for folder in folders(parent):
+        if not is_output(folder):
+            yield from walk(folder)
+
+
+def _listed(parent: Path) -> list[Path]:
+    if not parent.is_dir():
+        return []
+    return sorted(
+        (path for path in parent.iterdir() if not is_ignored(path.name)), key=natural_order
+    )
+
+
+def natural_order(path: Path) -> list[list[tuple[int, int, str]]]:
+    """Return a key that sorts numbers in names by value and letters without their case."""
+    return [
+        [
+            (0, int(piece), piece) if piece.isdecimal() else (1, 0, piece.casefold())
+            for piece in re.split(r"(\d+)", part)
+            if piece
+        ]
+        for part in path.parts
+    ]
