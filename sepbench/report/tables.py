@@ -13,7 +13,8 @@ import pandas as pd
 
 from sepbench._util.files import write_atomic
 from sepbench.evaluation.store import Record, StemResult
-from sepbench.metrics.protocols import PROTOCOLS, Protocol, reduce, used
+from sepbench.metrics.protocols import PROTOCOLS, Protocol, Reduction, reduce, used
+from sepbench.report.statistics import Interval, interval, pooled_interval
 from sepbench.stems import in_order
 
 SCORE_COLUMNS = (
@@ -24,10 +25,11 @@ SCORE_COLUMNS = (
 
 SUMMARY_COLUMNS = (
     "label method options oracle trained_on_this published stem set metric protocol statistic "
-    "value improvement tracks failed frames_used seconds_per_second peak_memory_mb error"
+    "value low high improvement tracks failed frames_used seconds_per_second peak_memory_mb error"
 ).split()
-"""Columns of ``summary.csv``; ``tracks`` counts those with a score, ``seconds_per_second`` is
-processing time over length of audio."""
+"""Columns of ``summary.csv``; ``low`` and ``high`` are the ends of the 95 % interval of ``value``
+over tracks, ``tracks`` counts those with a score, ``seconds_per_second`` is processing time over
+length of audio."""
 
 
 def scores(records: Iterable[Record]) -> pd.DataFrame:
@@ -73,9 +75,15 @@ def summary_of_published(rows: pd.DataFrame) -> pd.DataFrame:
     for key, group in rows.groupby(keys, sort=False, dropna=False):
         facts = dict(zip(keys, key, strict=True))
         for statistic in PROTOCOLS[str(facts["protocol"])].over_tracks:
-            value = reduce(statistic, group["value"].to_numpy())
+            values = group["value"].to_numpy(dtype=float)
             summaries.append(
-                {**facts, "statistic": statistic, "value": value, "tracks": len(group)}
+                {
+                    **facts,
+                    "statistic": statistic,
+                    "value": reduce(statistic, values),
+                    **interval(values, statistic)._asdict(),
+                    "tracks": len(group),
+                }
             )
     frame = pd.DataFrame(summaries, columns=SUMMARY_COLUMNS)
     return frame.assign(trained_on_this=False, failed=0, error="")
@@ -162,10 +170,19 @@ def _summary_rows(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
                     "protocol": protocol.id,
                     "statistic": statistic,
                     "value": value,
+                    **_interval([pair[0] for pair in pairs], protocol, statistic)._asdict(),
                     "improvement": _improvement(pairs, protocol, value, statistic),
                     "tracks": sum(isfinite(protocol.of_track(scores)) for scores, _ in pairs),
                     "frames_used": used([score for pair in pairs for score in pair[0]]),
                 }
+
+
+def _interval(
+    tracks: Sequence[Sequence[float]], protocol: Protocol, statistic: Reduction
+) -> Interval:
+    if protocol.id == "pooled":
+        return pooled_interval(tracks)
+    return interval([protocol.of_track(scores) for scores in tracks], statistic)
 
 
 def _improvement(

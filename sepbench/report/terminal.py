@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 from rich.markup import escape
@@ -30,6 +31,8 @@ def heading(summary: pd.DataFrame, protocol: str, settings: Settings) -> Iterato
     metric = rules.metrics[0].rpartition(" ")[2]
     yield f"{metric} in {rules.unit}, protocol {protocol}, {settings.default_name}"
     yield rules.caption
+    if rows["low"].notna().any():
+        yield "below each score: its 95 % interval, by bootstrap over tracks"
     if rows["oracle"].eq(True).any():
         yield "* oracle: a ceiling, made from the true stems"
     if rows["trained_on_this"].eq(True).any():
@@ -39,7 +42,8 @@ def heading(summary: pd.DataFrame, protocol: str, settings: Settings) -> Iterato
 def scores(summary: pd.DataFrame, protocol: str) -> Table:
     """Lay out the first metric of a protocol: a row a method, a column a stem, best vocals first.
 
-    The best score of each stem that is no oracle's is bold.
+    The best score of each stem that is no oracle's is bold. Below a score of two tracks or more
+    stands its 95 % interval.
     """
     rows = _chosen(summary, protocol)
     stems = in_order(rows["stem"].unique())
@@ -51,9 +55,11 @@ def scores(summary: pd.DataFrame, protocol: str) -> Table:
         )
     best = rows[~rows["oracle"].eq(True)].groupby("stem")["value"].max()
     for label, group in _best_first(rows, stems):
-        values = group.set_index("stem")["value"]
+        of_stems = {str(row["stem"]): row for _, row in group.iterrows()}
         cells = [
-            _score(values[stem], best=values[stem] == best.get(stem)) if stem in values else ""
+            _score(of_stems[stem], best=of_stems[stem]["value"] == best.get(stem))
+            if stem in of_stems
+            else ""
             for stem in stems
         ]
         table.add_row(_marked(label, group), *cells)
@@ -107,9 +113,12 @@ def _best_first(rows: pd.DataFrame, stems: list[str]) -> list[tuple[str, pd.Data
     return sorted(groups, key=rank)
 
 
-def _score(value: float, *, best: bool) -> str:
-    text = "-" if math.isnan(value) else f"{value:.2f}"
-    return f"[bold]{text}[/]" if best else text
+def _score(row: pd.Series[Any], *, best: bool) -> str:
+    text = "-" if math.isnan(row["value"]) else f"{row['value']:.2f}"
+    text = f"[bold]{text}[/]" if best else text
+    if math.isnan(row["low"]):
+        return text
+    return f"{text}\n[dim]{row['low']:.1f}..{row['high']:.1f}[/]"
 
 
 def _marked(label: str, group: pd.DataFrame) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from sepbench.evaluation.store import Record, StemResult
-from sepbench.report import tables
+from sepbench.report import statistics, tables
 
 NAN = float("nan")
 
@@ -116,3 +116,13 @@ def test_a_table_comes_back_from_its_file(tmp_path: Path) -> None:
     read = pd.read_csv(io.StringIO(text))
     assert list(read.columns) == tables.SCORE_COLUMNS
     pd.testing.assert_series_equal(read["value"], scores["value"], check_names=False)
+
+
+def test_each_figure_has_the_interval_of_its_own_statistic() -> None:
+    summary = tables.summary(RECORDS)
+    ends = {(row.protocol, row.statistic): (row.low, row.high) for row in summary.itertuples()}
+    assert ends["sisec18", "median"] == statistics.interval([2.0, 6.0, 0.0], "median")
+    assert ends["mean", "mean"] == statistics.interval([4.0, 6.0, 0.0], "mean")
+    windows = [result.stems["vocals"].frames["SDR"] for result in RECORDS]
+    assert ends["pooled", "median"] == statistics.pooled_interval(windows)
+    assert ends["mdx", "mean"] == statistics.interval([3.0, 5.0, 10.0], "mean")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -78,3 +79,13 @@ def test_failures_are_told_with_their_first_reason() -> None:
     failed = Record("some", "test", "b", "better", "better", {}, "", {}, error="no luck")
     told = list(terminal.failures(tables.summary([*RECORDS, failed])))
     assert told == ["better failed on 1 track: no luck"]
+
+
+def test_below_the_score_of_several_tracks_stands_its_interval() -> None:
+    tracks = [replace(record("one", score), track=str(score)) for score in (1.0, 2.0, 3.0)]
+    shown = text(terminal.scores(tables.summary(tracks), "sisec18"))
+    assert "2.00" in shown
+    assert "1.0..3.0" in shown
+    told = list(terminal.heading(tables.summary(tracks), "sisec18", SETTINGS))
+    assert any("95 % interval" in line for line in told)
+    assert ".." not in text(terminal.scores(tables.summary(RECORDS), "sisec18"))

@@ -1,0 +1,247 @@
+"""How sure a score is, and a difference: intervals and tests over tracks.
+
+The unit is the track, never the window: the windows of one song are not independent. Every
+function takes one number a track (`pooled_interval`: the windows of each) and is deterministic.
+
+Intervals are percentile bootstrap intervals of exactly the printed statistic, with the quantiles
+moved outwards by the small-sample correction of Hesterberg (2015, "What Teachers Should Know About
+the Bootstrap", section 5.3); ``benchmarks/statistics.py`` measures how often they hold the truth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from sepbench.metrics.protocols import Reduction
+
+RESAMPLES = 10_000
+SEED = 95
+CONFIDENCE = 0.95
+
+MIN_TRACKS = 6
+"""Fewest tracks for a p-value: the smallest two-sided one of ``n`` tracks is ``2^(1 - n)``."""
+
+Floats = NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """The ends of a confidence interval; NaN where there are not two tracks."""
+
+    low: float
+    high: float
+
+
+class Odds(NamedTuple):
+    """Probabilities that a method is worse, equal for all practical purposes, and better."""
+
+    worse: float
+    equal: float
+    better: float
+
+
+NO_INTERVAL = Interval(math.nan, math.nan)
+
+
+def too_few(tracks: int) -> str:
+    """Return why ``tracks`` tracks give no p-value, or an empty string where they do.
+
+    >>> too_few(5)
+    'no p-value of 5 tracks: it could not be under 0.0625; run 6 or more'
+    """
+    if tracks >= MIN_TRACKS:
+        return ""
+    counted = "1 track" if tracks == 1 else f"{tracks} tracks"
+    lowest = min(1.0, 2.0 ** (1 - tracks))
+    return f"no p-value of {counted}: it could not be under {lowest:g}; run {MIN_TRACKS} or more"
+
+
+def interval(
+    scores: ArrayLike, statistic: Reduction, *, confidence: float = CONFIDENCE
+) -> Interval:
+    """Return the interval of the mean or median of ``scores``, one number a track.
+
+    Scores that are not finite count as missing, as in the statistic itself. The ends never leave
+    the range of the scores, so that under six tracks the interval of a median holds the truth less
+    often than it says: in at most ``1 - 2^(1 - n)`` of all cases.
+
+    >>> interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], "median")
+    Interval(low=2.0, high=7.0)
+    """
+    ordered = np.sort(_finite(scores))
+    if ordered.size < 2:
+        return NO_INTERVAL
+    drawn = _resamples(ordered.size)
+    if statistic == "mean":
+        values = drawn.counts @ ordered / ordered.size
+    else:
+        values = (ordered[drawn.lower] + ordered[drawn.upper]) / 2
+    return _ends(values, ordered.size, confidence)
+
+
+def pooled_interval(
+    tracks: Sequence[Sequence[float]], *, confidence: float = CONFIDENCE
+) -> Interval:
+    """Return the interval of the median over the windows of all tracks in one pool.
+
+    Tracks are drawn with all their windows. ``tracks`` holds the score of each window by track.
+    """
+    kept = [windows for windows in map(_finite, tracks) if windows.size]
+    if len(kept) < 2:
+        return NO_INTERVAL
+    owner = np.repeat(np.arange(len(kept)), [len(windows) for windows in kept])
+    pool = np.concatenate(kept)
+    order = np.argsort(pool, kind="stable")
+    pool, owner = pool[order], owner[order]
+    # Row k: how many of the k lowest windows each track has.
+    below = np.zeros((len(pool) + 1, len(kept)), dtype=np.int32)
+    below[np.arange(1, len(pool) + 1), owner] = 1
+    np.cumsum(below, axis=0, out=below)
+    counts = _resamples(len(kept)).counts
+    total = counts @ below[-1]
+    middle = [_order_statistic(pool, below, counts, (total + half) // 2) for half in (1, 2)]
+    return _ends((middle[0] + middle[1]) / 2, len(kept), confidence)
+
+
+def wilcoxon(differences: ArrayLike) -> float:
+    """Return the two-sided p-value of Wilcoxon's signed-rank test, NaN under `MIN_TRACKS` tracks.
+
+    Differences of zero count among the tracks and are then left out, as Wilcoxon did.
+    """
+    finite = _finite(differences)
+    if finite.size < MIN_TRACKS:
+        return math.nan
+    if not finite.any():
+        return 1.0
+    return float(stats.wilcoxon(finite).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number (Holm 1979); NaN stays and does not count.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    known = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
+    corrected = list(p_values)
+    largest = 0.0
+    for rank, (p, place) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        corrected[place] = largest
+    return corrected
+
+
+def cliffs_delta(one: ArrayLike, other: ArrayLike) -> float:
+    """Return by how much a score of ``one`` tends to be above one of ``other``, from -1 to 1.
+
+    >>> cliffs_delta([3, 4, 5], [1, 2, 3])
+    0.8888888888888888
+    """
+    a, b = _finite(one), _finite(other)
+    if not (a.size and b.size):
+        return math.nan
+    return float(np.sign(a[:, None] - b).mean())
+
+
+def share_won(differences: ArrayLike) -> float:
+    """Return the share of tracks whose difference is above zero, a tie counting half.
+
+    >>> share_won([1.0, 0.0, -2.0, 3.0])
+    0.625
+    """
+    finite = _finite(differences)
+    return float((np.sign(finite).mean() + 1) / 2) if finite.size else math.nan
+
+
+def bayesian_signed_rank(differences: ArrayLike, rope: float) -> Odds:
+    """Return the odds of the Bayesian signed-rank test with a region of practical equivalence.
+
+    Differences within ``rope`` of zero count as equal. The prior is a Dirichlet process of
+    strength 0.5 at zero (Benavoli, Corani, Demšar and Zaffalon, 2017, "Time for a Change",
+    section 4.2). NaN under `MIN_TRACKS` tracks.
+    """
+    finite = _finite(differences)
+    if finite.size < MIN_TRACKS:
+        return Odds(math.nan, math.nan, math.nan)
+    values = np.concatenate([[0.0], finite])
+    weights = np.random.default_rng(SEED).dirichlet([0.5, *np.ones(finite.size)], size=RESAMPLES)
+    means = (values[:, None] + values) / 2
+    shares = np.stack(
+        [
+            ((weights @ held) * weights).sum(1)
+            for held in ((means < -rope), (abs(means) <= rope), (means > rope))
+        ]
+    )
+    winners = np.bincount(shares.argmax(0), minlength=3) / RESAMPLES
+    return Odds(*map(float, winners))
+
+
+def groups(order: Sequence[str], distinct: set[frozenset[str]]) -> list[tuple[str, ...]]:
+    """Return the longest runs of ``order`` in which no two are in ``distinct``; none of one alone.
+
+    >>> groups(["a", "b", "c", "d"], {frozenset("ac"), frozenset("ad")})
+    [('a', 'b'), ('b', 'c', 'd')]
+    """
+    found: list[tuple[int, int]] = []
+    for first in range(len(order)):
+        last = first
+        while last + 1 < len(order) and not any(
+            frozenset((order[last + 1], other)) in distinct for other in order[first : last + 1]
+        ):
+            last += 1
+        if last > first and (not found or last > found[-1][1]):
+            found.append((first, last))
+    return [tuple(order[first : last + 1]) for first, last in found]
+
+
+class _Resamples(NamedTuple):
+    """Draws of ``n`` of ``n`` tracks: how often each, and which rank stands in the middle."""
+
+    counts: Floats
+    lower: NDArray[np.intp]
+    upper: NDArray[np.intp]
+
+
+@lru_cache(maxsize=4)
+def _resamples(tracks: int) -> _Resamples:
+    # Drawing ranks is drawing tracks, so the same draws, sorted once, serve every set of scores.
+    ranks = np.random.default_rng([SEED, tracks]).integers(0, tracks, (RESAMPLES, tracks))
+    ranks.sort(axis=1)
+    rows = np.arange(RESAMPLES)[:, None] * tracks
+    counts = np.bincount((ranks + rows).ravel(), minlength=RESAMPLES * tracks)
+    return _Resamples(
+        counts.reshape(RESAMPLES, tracks).astype(np.float64),
+        ranks[:, (tracks - 1) // 2].copy(),
+        ranks[:, tracks // 2].copy(),
+    )
+
+
+def _order_statistic(
+    pool: Floats, below: NDArray[np.int32], counts: Floats, rank: Floats
+) -> Floats:
+    """Return the ``rank``-th lowest window of each resample, by bisection over the sorted pool."""
+    low = np.zeros(len(counts), dtype=np.intp)
+    high = np.full(len(counts), len(pool), dtype=np.intp)
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        enough = np.einsum("ij,ij->i", counts, below[middle]) >= rank
+        high, low = np.where(enough, middle, high), np.where(enough, low, middle)
+    return np.asarray(pool[high - 1])
+
+
+def _ends(values: Floats, tracks: int, confidence: float) -> Interval:
+    tail = (1 - confidence) / 2
+    moved = stats.norm.cdf(stats.t.ppf(tail, tracks - 1) * math.sqrt(tracks / (tracks - 1)))
+    low, high = np.quantile(values, [moved, 1 - moved])
+    return Interval(float(low), float(high))
+
+
+def _finite(scores: ArrayLike) -> Floats:
+    values = np.asarray(scores, dtype=np.float64)
+    return values[np.isfinite(values)]

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+
+from sepbench.report import statistics
+
+NAN = float("nan")
+
+
+def draws(n: int, trials: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).laplace(size=(trials, n))
+
+
+@pytest.mark.parametrize(("how", "n"), [("median", 10), ("median", 50), ("mean", 15), ("mean", 50)])
+def test_an_interval_holds_the_truth_as_often_as_it_says(how, n) -> None:
+    held = [low <= 0 <= high for low, high in (statistics.interval(x, how) for x in draws(n, 1500))]
+    # Two standard errors of 1000 trials are 1.4 %; benchmarks/statistics.py has more of them.
+    assert 0.93 - 0.014 <= np.mean(held) <= 0.97 + 0.014
+
+
+def test_an_interval_is_of_exactly_the_printed_statistic() -> None:
+    x = draws(9, 1)[0]
+    random = np.random.default_rng(1)
+    for how, reduce in (("median", np.median), ("mean", np.mean)):
+        plain = [reduce(random.choice(x, 9)) for _ in range(10_000)]
+        # Of 9 tracks, 95 % after the small-sample correction are these quantiles.
+        ends = np.quantile(plain, [0.0072, 0.9928])
+        assert statistics.interval(x, how) == pytest.approx(ends, abs=0.15 * np.ptp(ends))
+
+
+def test_the_pooled_interval_draws_whole_tracks() -> None:
+    random = np.random.default_rng(2)
+    tracks = [list(random.normal(level, 0.1, size=30 + 5 * n)) for n, level in enumerate([0, 1, 5])]
+    found = statistics.pooled_interval(tracks)
+    medians = [
+        np.median(np.concatenate([tracks[i] for i in chosen]))
+        for chosen in product(range(3), repeat=3)
+    ]
+    # Three tracks have only 27 draws, so the ends are the lowest and the highest of their medians.
+    assert found == pytest.approx((min(medians), max(medians)))
+    # Had windows been drawn, the interval would be as narrow as 105 independent scores make it.
+    assert found.high - found.low > 4
+
+
+def test_one_window_a_track_in_a_pool_is_the_median_over_tracks() -> None:
+    x = draws(12, 1)[0]
+    assert statistics.pooled_interval([[v] for v in x]) == statistics.interval(x, "median")
+
+
+def test_intervals_pass_by_missing_scores_and_need_two_tracks() -> None:
+    x = list(draws(8, 1)[0])
+    assert statistics.interval([*x, NAN, math.inf], "mean") == statistics.interval(x, "mean")
+    assert all(map(math.isnan, statistics.interval([1.0, NAN], "median")))
+
+
+def test_the_p_value_is_that_of_all_signs_counted_out() -> None:
+    x = np.random.default_rng(3).normal(0.6, 1.0, size=9)
+    ranks = abs(x).argsort().argsort() + 1
+    ours = ranks[x > 0].sum()
+    sums = np.array([ranks[list(signs)].sum() for signs in product([False, True], repeat=9)])
+    extreme = min((sums >= ours).mean(), (sums <= ours).mean())
+    assert statistics.wilcoxon(x) == pytest.approx(min(1.0, 2 * extreme))
+
+
+def test_few_tracks_have_no_p_value_and_equal_ones_a_certain_one() -> None:
+    assert math.isnan(statistics.wilcoxon([1.0] * 5))
+    assert "6 or more" in statistics.too_few(5)
+    assert statistics.wilcoxon([0.0] * 6) == 1.0
+    assert statistics.wilcoxon([1.0, 2, 3, 4, 5, 6]) == pytest.approx(2.0**-5)
+
+
+def test_holm_leaves_no_p_value_smaller_and_keeps_what_is_missing() -> None:
+    corrected = statistics.holm([0.01, NAN, 0.2, 0.5])
+    assert corrected[0] == pytest.approx(0.03)
+    assert math.isnan(corrected[1])
+    assert corrected[2:] == [0.4, 0.5]
+
+
+def test_bayesian_odds_know_better_equal_and_undecided() -> None:
+    random = np.random.default_rng(4)
+    assert statistics.bayesian_signed_rank(random.normal(2, 0.5, 30), 0.1).better > 0.99
+    assert statistics.bayesian_signed_rank(random.normal(-2, 0.5, 30), 0.1).worse > 0.99
+    assert statistics.bayesian_signed_rank(random.normal(0, 0.02, 30), 0.1).equal > 0.99
+    x = random.normal(0, 1, 15)
+    both = statistics.bayesian_signed_rank(np.concatenate([x, -x]), 0.1)
+    assert both.worse == pytest.approx(both.better, abs=0.05)
+    assert sum(both) == pytest.approx(1)
+    assert all(map(math.isnan, statistics.bayesian_signed_rank([1.0] * 5, 0.1)))
