@@ -25,8 +25,8 @@ _WINDOWS: dict[str, Callable[..., torch.Tensor]] = {
 class BLSTMTrainable(MaskTrainable):
     """nussl's mask inference network by the section ``model`` of its config.
 
-    ``rate``, ``n_fft``, ``hop`` and ``window`` are the transform's, ``objective`` is ``energy`` or
-    ``magnitude``, and ``middle`` says whether stereo masks are averaged with that of the middle;
+    ``rate``, ``n_fft``, ``hop`` and ``window`` are the transform's, ``objective`` names
+    the loss, and ``middle`` says whether stereo masks are averaged with that of the middle;
     the rest are the arguments of `MaskInference`. Sources stand in the order of their names, so
     that the voice is the last.
     """
@@ -61,8 +61,6 @@ class BLSTMTrainable(MaskTrainable):
     def check(self) -> None:
         """Raise `SepbenchError` for what does not go together."""
         super().check()
-        if self.objective == "labels":
-            raise SepbenchError("blstm: objective is 'energy' or 'magnitude'")
         if self.stft.window not in _WINDOWS:
             raise SepbenchError(
                 f"blstm: window {self.stft.window!r}: choose one of {', '.join(_WINDOWS)}"
@@ -107,20 +105,19 @@ class BLSTMTrainable(MaskTrainable):
         """Return the mask of the voice ``(batch, bins, frames)``."""
         return _of(network(inputs), -1)
 
-    def loss(self, output: torch.Tensor, targets: Batch) -> torch.Tensor:
-        """Return the loss of the voice's mask, and where both are made the mean of both's."""
-        loss = super().loss(_of(output, -1), targets)
+    def targets(self, stems: Batch) -> Batch:
+        """Return what the loss compares the masks of all sources with."""
         if self.sources > 2:
             raise SepbenchError("blstm: examples hold two sources; num_sources is 1 or 2")
-        if self.sources == 2:
-            rest = {
-                "mixture": targets["mixture"],
-                "voice": (targets["mixture"] - 2 * targets["inner"] + targets["voice"]).clamp_min(
-                    0
-                ),
-                "inner": targets["mixture"] - targets["inner"],
-            }
-            loss = (loss + super().loss(_of(output, 0), rest)) / 2
+        names = ("accompaniment", "vocals")[-self.sources :]
+        sources = torch.stack([self._spectrum(stems[name]) for name in names], dim=1)
+        mixture = self._spectrum(self.mixture(stems))[:, None].expand_as(sources)
+        return self._loss.targets(mixture, sources)
+
+    def loss(self, output: torch.Tensor, targets: Batch) -> torch.Tensor:
+        """Return the mean loss of the masks of all sources."""
+        masks = torch.stack([_of(output, source) for source in range(self.sources)], dim=1)
+        loss = super().loss(masks, targets)
         return loss * self.scale if self.objective == "magnitude" else loss
 
     def song_mask(self, network: nn.Module, spectrum: torch.Tensor) -> torch.Tensor:

@@ -13,16 +13,16 @@ from torch.nn import functional
 
 from sepbench.dsp.nsgt import Nsgt, bark
 from sepbench.errors import SepbenchError
+from sepbench.training.losses import loss
 from sepbench.training.model import Batch, Trainable
 
 from . import OVERLAP
 from .chunks import in_chunks
-from .masking import bels, segments, wiener
+from .masking import wiener
 from .network import PublishedNet, StridedNet
 
 STEMS = ("vocals", "percussive", "harmonic")
 _ARCHITECTURES = ("published", "strided")
-_OBJECTIVES = ("energy", "magnitude")
 
 
 class Autoencoders(nn.ModuleDict):
@@ -43,11 +43,9 @@ class CdaeTrainable(Trainable):
 
     ``architecture`` is ``published`` or ``strided``; ``rate``, ``bands``, ``samples`` and
     ``frames`` are those of the transform, whose bands are equally spaced in Bark, ``overlap`` the
-    share of a chunk that fades into the next. ``objective``:
-
-    - ``energy``: the logarithm of the energy of the error of the stems after the Wiener filter with
-      ``power``, second by second, and a tenth of that before it;
-    - ``magnitude``: the mean absolute error of each network's magnitudes (MiXiN).
+    share of a chunk that fades into the next. ``objective`` names the loss. One whose best mask
+    has the least mean squared error is taken of the stems after the Wiener filter with ``power``,
+    plus a tenth of that before it; any other of each network's own magnitudes (as in MiXiN).
     """
 
     method = "cdae"
@@ -63,11 +61,9 @@ class CdaeTrainable(Trainable):
         self.objective, self.power = rest.pop("objective", "energy"), rest.pop("power", 2.0)
         self.overlap = float(rest.pop("overlap", OVERLAP))
         self.architecture = rest.pop("architecture")
-        if self.architecture not in _ARCHITECTURES or self.objective not in _OBJECTIVES:
-            raise SepbenchError(
-                f"cdae: architecture is one of {', '.join(_ARCHITECTURES)}, "
-                f"objective one of {', '.join(_OBJECTIVES)}"
-            )
+        self._loss = loss(self.objective)
+        if self.architecture not in _ARCHITECTURES:
+            raise SepbenchError(f"cdae: architecture is one of {', '.join(_ARCHITECTURES)}")
         self._sizes: dict[str, Any] = rest
         # The transform has bands at zero and at half the rate of its own.
         self._scale = bark(0, self.rate / 2, self.bands)[1:-1]
@@ -118,25 +114,20 @@ class CdaeTrainable(Trainable):
         bands = torch.stack([self._transform(stems[name]) for name in STEMS], dim=1)
         chunks = len(bands) // len(stems["known"])
         known = stems["known"].float().repeat_interleave(chunks, 0)[..., None]
-        if self.objective == "magnitude":
-            return {"magnitudes": bands.abs(), "known": known[..., None]}
         mixture = bands.sum(1, keepdim=True)
-        return {
-            "mixture": mixture.abs().square(),
-            "stems": segments(bands.abs().square(), self._second),
-            "inner": mixture.real * bands.real + mixture.imag * bands.imag,
-            "known": known,
-        }
+        targets = self._loss.targets(mixture, bands)
+        return {**targets, "magnitudes": mixture.abs(), "known": known}
 
     def loss(self, output: torch.Tensor, targets: Batch) -> torch.Tensor:
         """Return the loss by `objective`, over the stems that are known."""
-        known = targets["known"]
-        if self.objective == "magnitude":
-            return _mean((output - targets["magnitudes"]).abs(), known)
-        given = targets["mixture"], targets["stems"], targets["inner"], self._second
-        together = _mean(bels(wiener(output, power=self.power), *given), known)
-        alone = output / (targets["mixture"].sqrt() + 1e-6)
-        return together + 0.1 * _mean(bels(alone, *given), known)
+
+        def value(masks: torch.Tensor) -> torch.Tensor:
+            return _mean(self._loss.value(masks, targets, self._second), targets["known"])
+
+        alone = value(output / (targets["magnitudes"] + 1e-6))
+        if not self._loss.is_mmse:
+            return alone
+        return value(wiener(output, power=self.power)) + 0.1 * alone
 
     def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
         """Return the stems ``(batch, samples)``, chunks cross-faded."""

@@ -80,7 +80,12 @@ class MaskCnnTrainable(MaskTrainable):
         magnitudes = spectrum.abs() * self._emphasis.to(spectrum.device)[:, None]
         return weighted_levels(magnitudes, self._weighting, power=self.power)
 
-    def labels(self, stems: Batch) -> torch.Tensor:
-        """Return where the voice's own level exceeds ``threshold``, as published."""
-        levels = self.features(stems["vocals"])
-        return (levels > self.threshold).to(levels)
+    def targets(self, stems: Batch) -> Batch:
+        """Return what the loss compares a mask with.
+
+        Labels are 1 where the voice's own level exceeds ``threshold``, as published.
+        """
+        if self.objective != "labels":
+            return super().targets(stems)
+        levels = self._inside(self.features(stems["vocals"]))
+        return {"labels": (levels > self.threshold).to(levels)}

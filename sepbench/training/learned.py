@@ -143,8 +143,11 @@ class Learned(Separator):
 
     @property
     def least_error(self) -> bool:
-        """Whether the estimates are those of least error, as the filter takes them to be."""
-        return bool(self.header["model"].get("objective", "energy") == "energy")
+        """Whether the estimates have the least mean squared error, as the filter assumes."""
+        from sepbench.training.losses import LOSSES
+
+        loss = LOSSES.get(self.header["model"].get("objective", "energy"))
+        return loss is not None and loss.is_mmse
 
     @property
     def _widening(self) -> int:

@@ -7,22 +7,15 @@ from torch import nn
 from torch.nn import functional
 
 from sepbench.dsp.stft import Stft
-from sepbench.errors import SepbenchError
+from sepbench.training.losses import Loss, loss
 from sepbench.training.model import Batch, Trainable
-
-OBJECTIVES = ("energy", "magnitude", "labels")
 
 
 class MaskTrainable(Trainable):
     """A network whose input has a row for each bin and a column for each frame, as its mask.
 
     A subclass sets `rate`, `stft`, `bins` (rows the network sees; those above get no voice in
-    training), `margin` and `objective`:
-
-    - ``energy``: the logarithm of the energy of the error, mixture phase and all, over the energy
-      of the mixture, second by second. Its minimum is the highest SDR a real mask can reach.
-    - ``magnitude``: the mean absolute difference of masked and true magnitudes (Jansson 2017).
-    - ``labels``: binary cross-entropy with `labels`.
+    training), `margin` and `objective`, the name of a loss in `sepbench.training.losses`.
     """
 
     stft: Stft
@@ -36,10 +29,7 @@ class MaskTrainable(Trainable):
 
     def check(self) -> None:
         """Raise `SepbenchError` for an unknown objective."""
-        if self.objective not in OBJECTIVES:
-            raise SepbenchError(
-                f"objective {self.objective!r}: choose one of {', '.join(OBJECTIVES)}"
-            )
+        loss(self.objective)
 
     def inputs(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Return what the network is shown of a spectrum ``(batch, bins, frames)``."""
@@ -51,33 +41,19 @@ class MaskTrainable(Trainable):
         mask: torch.Tensor = network(padded)
         return mask
 
-    def labels(self, stems: Batch) -> torch.Tensor:
-        """Return which bins are the voice's, 0 or 1."""
-        raise NotImplementedError
-
     def features(self, mixture: torch.Tensor) -> torch.Tensor:
         """Return the network's input for mixtures ``(batch, samples)``."""
         return self.inputs(self._spectrum(mixture))
 
     def targets(self, stems: Batch) -> Batch:
-        """Return the energies of mixture and voice, and their inner product, bin by bin."""
-        if self.objective == "labels":
-            return {"labels": self._inside(self.labels(stems))}
+        """Return what the loss compares a mask with."""
         voice = self._inside(self._spectrum(stems["vocals"]))
         mixture = voice + self._inside(self._spectrum(stems["accompaniment"]))
-        return {
-            "mixture": mixture.abs().square(),
-            "voice": voice.abs().square(),
-            "inner": mixture.real * voice.real + mixture.imag * voice.imag,
-        }
+        return self._loss.targets(mixture, voice)
 
     def loss(self, output: torch.Tensor, targets: Batch) -> torch.Tensor:
         """Return the loss of a mask by `objective`."""
-        if self.objective == "energy":
-            return energy_loss(output, targets, frames=max(1, self.rate // self.stft.hop))
-        if self.objective == "magnitude":
-            return functional.l1_loss(output * targets["mixture"].sqrt(), targets["voice"].sqrt())
-        return functional.binary_cross_entropy(output, targets["labels"])
+        return self._loss.value(output, targets, max(1, self.rate // self.stft.hop)).mean()
 
     def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
         """Return the voice alone; the accompaniment is the rest."""
@@ -92,30 +68,12 @@ class MaskTrainable(Trainable):
             spectrum * functional.pad(mask, (0, 0, 0, missing)), mixture.shape[-1]
         )
 
+    @property
+    def _loss(self) -> Loss:
+        return loss(self.objective)
+
     def _spectrum(self, signal: torch.Tensor) -> torch.Tensor:
         return self.stft.forward(signal)[..., : self.bins, :]
 
     def _inside(self, columns: torch.Tensor) -> torch.Tensor:
         return columns[..., self.margin : columns.shape[-1] - self.margin]
-
-
-def energy_loss(mask: torch.Tensor, targets: Batch, *, frames: int) -> torch.Tensor:
-    """Return the mean over segments of ``log10(error / mixture)``, in bels.
-
-    The error of the mask ``m`` is ``|m X - V|^2 = m^2 |X|^2 - 2 m Re(X* V) + |V|^2``; each segment
-    is ``frames`` columns long. Errors 20 dB below the mixture count little
-    less when they shrink, so that passages without voice do not take the network's whole effort.
-    """
-    error = mask.square() * targets["mixture"] - 2 * mask * targets["inner"] + targets["voice"]
-    wrong = _segments(error, frames)
-    whole = _segments(targets["mixture"], frames)
-    floor = 1e-2 * whole + 1e-3 * whole.mean(-1, keepdim=True) + 1e-6
-    return torch.log10((wrong.clamp_min(0) + floor) / (whole + floor)).mean()
-
-
-def _segments(energy: torch.Tensor, frames: int) -> torch.Tensor:
-    """Sum ``(batch, bins, frames)`` over bins and over segments of frames."""
-    along = energy.sum(1)
-    count = max(1, along.shape[-1] // frames)
-    length = min(frames, along.shape[-1])
-    return along[..., : count * length].reshape(*along.shape[:-1], count, length).sum(-1)

@@ -16,7 +16,7 @@ from sepbench.training.examples import Examples, MixConfig
 from sepbench.training.initial import load_initial
 from sepbench.training.loop import Run, TrainingConfig
 from sepbench.training.lr_finder import find_learning_rate
-from sepbench.training.masking import MaskTrainable, energy_loss
+from sepbench.training.masking import MaskTrainable
 from sepbench.training.schedules import SCHEDULES, schedule
 from sepbench.training.update_bn import settle
 from sepbench.training.validate import passages
@@ -224,24 +224,6 @@ def test_the_finder_raises_the_rate(cache: PreparedDataset, tmp_path: Path) -> N
     rates = [rate for rate, _ in found]
     assert rates == sorted(rates)
     assert rates[0] == pytest.approx(1e-5)
-
-
-def test_the_energy_loss_is_lowest_at_the_best_real_mask() -> None:
-    generator = torch.Generator().manual_seed(0)
-    voice, other = torch.randn(2, 3, 9, 40, dtype=torch.complex64, generator=generator)
-    mixture = voice + other
-    targets = {
-        "mixture": mixture.abs().square(),
-        "voice": voice.abs().square(),
-        "inner": (mixture.conj() * voice).real,
-    }
-    best = targets["inner"] / targets["mixture"]
-    loss = energy_loss(best, targets, frames=10)
-    for factor in (0.9, 1.1):
-        assert energy_loss(best * factor, targets, frames=10) > loss
-    silence = energy_loss(torch.zeros_like(best), targets, frames=40)
-    ratio = targets["voice"].sum((1, 2)) / targets["mixture"].sum((1, 2))
-    assert float(silence) == pytest.approx(float(torch.log10(ratio).mean()), abs=0.02)
 
 
 def test_schedules_stay_between_nothing_and_the_highest_rate() -> None:

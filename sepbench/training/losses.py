@@ -1,0 +1,105 @@
+"""Losses by name: how far a mask is from the one that gives the true stem.
+
+A training config names its loss as ``objective``. To add one, add a `Loss` to `LOSSES`; every
+network that estimates masks can then be trained with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sepbench.errors import SepbenchError
+
+if TYPE_CHECKING:
+    import torch
+
+    Targets = Mapping[str, torch.Tensor]
+    Spectra = torch.Tensor
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss on masks, in two steps: what to compare with, and the comparison.
+
+    Shape:
+        ``targets(mixture, stem)``: two complex spectra ``(..., bins, frames)`` to real tensors,
+        which `value` takes. Computed once for each example, without gradients.
+
+        ``value(mask, targets, second)``: a mask ``(..., bins, frames)`` to losses ``(..., n)``,
+        whose mean is minimised. ``second`` is the number of frames in one second.
+    """
+
+    targets: Callable[[Spectra, Spectra], Targets]
+    value: Callable[[torch.Tensor, Targets, int], torch.Tensor]
+    is_mmse: bool = False
+    """Whether the best mask is the one with the least mean squared error (a Wiener gain)."""
+
+
+def _energies(mixture: Spectra, stem: Spectra) -> Targets:
+    """Return the energies of mixture and stem, and their inner product, bin by bin."""
+    return {
+        "mixture": mixture.abs().square(),
+        "stem": stem.abs().square(),
+        "inner": mixture.real * stem.real + mixture.imag * stem.imag,
+    }
+
+
+def _energy(mask: torch.Tensor, targets: Targets, second: int) -> torch.Tensor:
+    """Return ``log10(error / mixture)`` for each second, in bels.
+
+    The error of the mask ``m`` is ``|m X - S|^2 = m^2 |X|^2 - 2 m Re(X* S) + |S|^2``: mixture
+    phase included, so the minimum is the highest SDR that a real mask can reach. A floor 20 dB
+    below the mixture keeps seconds without the stem from dominating the loss.
+    """
+    mixture = targets["mixture"]
+    error = mask.square() * mixture - 2 * mask * targets["inner"] + targets["stem"]
+    wrong, whole = segments(error, second), segments(mixture, second)
+    floor = 1e-2 * whole + 1e-3 * whole.mean(-1, keepdim=True) + 1e-6
+    return ((wrong.clamp_min(0) + floor) / (whole + floor)).log10()
+
+
+def _magnitudes(mixture: Spectra, stem: Spectra) -> Targets:
+    return {"mixture": mixture.abs(), "stem": stem.abs()}
+
+
+def _magnitude(mask: torch.Tensor, targets: Targets, second: int) -> torch.Tensor:
+    """Return the mean absolute difference of masked and true magnitudes (Jansson et al. 2017)."""
+    return (mask * targets["mixture"] - targets["stem"]).abs().mean(-2)
+
+
+def _labels(mixture: Spectra, stem: Spectra) -> Targets:
+    """Return the ideal binary mask: 1 where the stem is louder than the rest of the mixture."""
+    louder = stem.abs() > (mixture - stem).abs()
+    return {"labels": louder.to(stem.real.dtype)}
+
+
+def _cross_entropy(mask: torch.Tensor, targets: Targets, second: int) -> torch.Tensor:
+    """Return the binary cross-entropy of a mask, cut to [0, 1], with labels 0 and 1."""
+    from torch.nn import functional
+
+    entropy = functional.binary_cross_entropy(mask.clamp(0, 1), targets["labels"], reduction="none")
+    return entropy.mean(-2)
+
+
+LOSSES: dict[str, Loss] = {
+    "energy": Loss(_energies, _energy, is_mmse=True),
+    "magnitude": Loss(_magnitudes, _magnitude),
+    "labels": Loss(_labels, _cross_entropy),
+}
+
+
+def loss(name: str) -> Loss:
+    """Return a loss by name; raise `SepbenchError` for an unknown one."""
+    if name not in LOSSES:
+        raise SepbenchError(f"objective {name!r}: choose one of {', '.join(LOSSES)}")
+    return LOSSES[name]
+
+
+def segments(energy: torch.Tensor, frames: int) -> torch.Tensor:
+    """Sum ``(..., bins, frames)`` over bins and over segments of ``frames`` frames."""
+    along = energy.sum(-2)
+    count = max(1, along.shape[-1] // frames)
+    length = min(frames, along.shape[-1])
+    return along[..., : count * length].reshape(*along.shape[:-1], count, length).sum(-1)
