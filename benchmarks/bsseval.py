@@ -43,6 +43,7 @@ def sepbench_run(seconds: float, stems: int, threads: int, device: str) -> dict[
     from measure import Clock
 
     from sepbench.metrics.scorer import TrackScorer
+    from sepbench.registry.metrics import resolve_metrics
 
     torch.set_num_threads(threads)
     references, made = _audio(seconds, stems)
@@ -50,7 +51,8 @@ def sepbench_run(seconds: float, stems: int, threads: int, device: str) -> dict[
     targets = tuple(references)
     with share_of_peak() as peak:
         with Clock() as first:
-            scorer = TrackScorer(references, mixture, RATE, metrics=["bsseval"], device=device)
+            metrics = resolve_metrics(["bsseval"])
+            scorer = TrackScorer(references, mixture, RATE, metrics=metrics, device=device)
             scores = scorer.score(made, targets=targets)
         further = []
         for _ in range(2):

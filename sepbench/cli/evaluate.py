@@ -87,6 +87,7 @@ def command(
     from sepbench.evaluation.store import Settings, Store
     from sepbench.inference import runner
 
+    how["metrics"] = options.chosen_metrics(how["metrics"])
     methods, unavailable, broken = _methods(all_methods, specs)
     for line in unavailable:
         (fail if broken else say)(line)

@@ -18,6 +18,7 @@ _VERBS = (
     "score",
     "report",
     "methods",
+    "metrics",
     "data",
     "prepare",
     "train",

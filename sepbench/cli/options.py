@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from sepbench.metrics.protocols import METRIC_SETS, PROTOCOLS
+from sepbench.metrics.protocols import PROTOCOLS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,10 +83,12 @@ json_option = click.option(
 )
 protocol_option = click.option(
     "--protocol",
-    type=click.Choice(list(PROTOCOLS)),
+    type=NAME,
     default="sisec18",
     show_default=True,
-    help="How scores are aggregated in the table and the plot; the CSV files have all.",
+    metavar="NAME",
+    help=f"How scores are aggregated in the table and the plot: {', '.join(PROTOCOLS)}, or the "
+    "name of a metric. The CSV files have all.",
 )
 reference_option = click.option(
     "--reference",
@@ -99,11 +101,28 @@ metric_option = click.option(
     "--metric",
     "metrics",
     multiple=True,
-    type=click.Choice(list(METRIC_SETS)),
+    type=NAME,
     default=["sdr"],
     show_default=True,
-    help="Set of scores; may be given several times.",
+    metavar="NAME",
+    help="Metric or group of metrics, see 'sepbench metrics'; may be given several times.",
 )
+
+
+def chosen_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the metrics that names and groups stand for; say which of a group are left out.
+
+    Raises `SepbenchError` for a metric that is unknown or cannot be used.
+    """
+    from sepbench.cli.console import say
+    from sepbench.registry.metrics import left_out, resolve_metrics
+
+    chosen = tuple(metric.label for metric in resolve_metrics(names))
+    for line in left_out(names):
+        say(line)
+    return chosen
+
+
 out_option = click.option(
     "-o",
     "--out",

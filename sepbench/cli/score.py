@@ -62,6 +62,7 @@ def command(
     from sepbench.evaluation.store import Record, Settings, Store
     from sepbench.inference import runner
 
+    metrics = options.chosen_metrics(metrics)
     if Path(dataset).is_dir() and root is None:
         dataset, root = "folder", Path(dataset)
         subset = "all"

@@ -17,6 +17,7 @@ from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.scoring import new_scorer, score_stems
 from sepbench.evaluation.store import Record, Store, fingerprint
+from sepbench.registry.metrics import metric_identities
 from sepbench.stems import MIXTURE, in_order, stem_of, with_sums
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _record(
         "sepbench": sepbench.__version__,
         "estimates": {stem: sha256(path) for stem, path in estimates.files.items()},
         "audio": track.digest(start=settings.start, duration=settings.duration),
-        "metrics": sorted(metrics),
+        "metrics": metric_identities(metrics),
     }
     results: dict[str, Any] = {}
     try:

@@ -16,6 +16,7 @@ from sepbench.evaluation.store import Record, Settings, Store, fingerprint
 from sepbench.evaluation.workers import Task, work
 from sepbench.inference import overlap_add
 from sepbench.registry import Method
+from sepbench.registry.metrics import metric_identities
 from sepbench.separator import Separator
 
 SHARED = {"medleydb/train": "musdb18/train"}
@@ -141,14 +142,15 @@ def _identity(method: Method, digest: str, plan: RunConfig) -> dict[str, Any]:
         "audio": digest,
         "blocks": [method.create().grid, overlap_add.BLOCK_SECONDS, overlap_add.FADE_SECONDS],
         "device": plan.device.partition(":")[0],
-        "metrics": sorted(plan.metrics),
+        "metrics": metric_identities(plan.metrics),
     }
 
 
 def _covers(known: Record, task: Task) -> bool:
     """Tell whether a record is of this very task, perhaps with more sets of scores."""
     has, wants = known.identity, task.identity
-    more = set(has.get("metrics", ())) >= set(wants["metrics"])
+    # Runs of earlier versions do not name sdr, which was computed all the same.
+    more = {"sdr", *has.get("metrics", ())} >= set(wants["metrics"])
     return more and fingerprint({**has, "metrics": wants["metrics"]}) == task.fingerprint
 
 

@@ -41,12 +41,13 @@ def new_scorer(song: TrackAudio, metrics: Sequence[str], device: str) -> TrackSc
     import torch
 
     from sepbench.metrics.scorer import TrackScorer
+    from sepbench.registry.metrics import resolve_metrics
 
     return TrackScorer(
         {name: torch.from_numpy(stem) for name, stem in song.references.items()},
         torch.from_numpy(song.mixture),
         song.rate,
-        metrics=metrics,
+        metrics=resolve_metrics(metrics),
         device=device,
     )
 

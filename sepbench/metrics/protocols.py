@@ -9,34 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from sepbench.metrics.metric import SetMetric
+
 Source = Literal["frames", "totals"]
 Reduction = Literal["mean", "median"]
-
-NUSSL_METRICS = ("SI-SDR", "SI-SIR", "SI-SAR", "SD-SDR", "SNR", "SRR")
-"""The scale-dependent and scale-invariant scores of nussl, in the order of its reports."""
-
-METRIC_SETS: dict[str, dict[Source, tuple[str, ...]]] = {
-    "sdr": {"frames": ("SDR",), "totals": ("uSDR", "SI-SDR")},
-    "bsseval": {"frames": ("ISR", "SIR", "SAR"), "totals": ()},
-    "nussl": {"frames": (), "totals": tuple(f"nussl {name}" for name in NUSSL_METRICS)},
-}
-"""The names of ``--metric``, with the ids of the scores by window and by track that each adds.
-
-``sdr`` is always computed: the others refer to its silent windows.
-"""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A published way to aggregate: which scores, over windows, and over tracks.
+    """A way to aggregate: which scores, over windows, and over tracks.
 
-    ``over_windows`` is none where the windows of all tracks go into one pool, and for scores that
-    are of whole tracks from the start. The first of ``over_tracks`` is the protocol's own figure.
+    ``metrics`` are the ids of the scores as they are stored. ``over_windows`` is None where the
+    windows of all tracks go into one pool, and for scores that are of whole tracks from the start.
+    The first of ``over_tracks`` is the protocol's own figure. ``higher_is_better`` is None where
+    the best score is 0.
     """
 
     id: str
@@ -46,6 +38,33 @@ class Protocol:
     over_tracks: tuple[Reduction, ...]
     caption: str
     unit: str = "dB"
+    higher_is_better: bool | None = True
+
+    def goodness(self, score: float) -> float:
+        """Return a number that is greater the better a score is.
+
+        >>> PROTOCOLS["sisec18"].goodness(3.5)
+        3.5
+        """
+        if self.higher_is_better is None:
+            return -abs(score)
+        return score if self.higher_is_better else -score
+
+    @property
+    def measure(self) -> str:
+        """What tables show of it: the name of its first score, with the unit if it has one.
+
+        >>> PROTOCOLS["mdx"].measure
+        'uSDR in dB'
+        """
+        name = shown(self.metrics[0])
+        return f"{name} in {self.unit}" if self.unit else name
+
+    @property
+    def better(self) -> str:
+        """Say which scores are good, in the words of a caption."""
+        words = {None: "nearer to 0 is better", True: "higher is better", False: "lower is better"}
+        return words[self.higher_is_better]
 
     def of_track(self, scores: Sequence[float]) -> float:
         """Return the score of one track from its windows; NaN where no window has one.
@@ -115,17 +134,63 @@ PROTOCOLS = {
             ("median",),
             "SI-SDR of the whole track, channels jointly; median over tracks",
         ),
-        Protocol(
-            "nussl",
-            "totals",
-            METRIC_SETS["nussl"]["totals"],
-            None,
-            ("mean", "median"),
-            "nussl's scores of the whole track, zero-mean, median over channels; mean over tracks",
-        ),
     )
 }
-"""Every protocol by its id, in the order in which help and tables show them."""
+"""The published protocols by id, in the order in which help and tables show them.
+
+Every metric that they do not use has a protocol of its own name; see `of_metric`.
+"""
+
+
+def of_metric(metric: SetMetric) -> Protocol | None:
+    """Return the protocol of a metric's own scores, or None where the published ones have all.
+
+    Scores of windows are reduced by their median.
+    """
+    known = {score for protocol in PROTOCOLS.values() for score in protocol.metrics}
+    source: Source = "totals" if metric.totals else "frames"
+    scores = tuple(map(metric.id_of, metric.totals or metric.frames))
+    if set(scores) <= known:
+        return None
+    windows = "median over windows of 1 s, then " if source == "frames" else ""
+    return Protocol(
+        metric.label,
+        source,
+        scores,
+        "median" if source == "frames" else None,
+        metric.over_tracks,
+        f"{metric.summary.removesuffix('.')}; {windows}{metric.over_tracks[0]} over tracks",
+        metric.unit,
+        metric.higher_is_better,
+    )
+
+
+def of_unknown(scores: Sequence[str]) -> dict[str, Protocol]:
+    """Return protocols for stored scores whose metric is not installed: unit not known."""
+    families: dict[str, list[str]] = {}
+    for score in scores:
+        families.setdefault(score.rpartition(" ")[0] or score, []).append(score)
+    return {
+        name: Protocol(
+            name,
+            "totals",
+            tuple(ids),
+            None,
+            ("median", "mean"),
+            f"scores of the metric {name}, which is not installed; median over tracks",
+            "",
+        )
+        for name, ids in families.items()
+    }
+
+
+def shown(score: str) -> str:
+    """Drop the metric's name from an id; the protocol has it.
+
+    >>> shown("nussl SI-SDR")
+    'SI-SDR'
+    """
+    return score.rpartition(" ")[2]
 
 
 def reduce(how: Reduction, scores: Sequence[float] | NDArray[np.float64]) -> float:

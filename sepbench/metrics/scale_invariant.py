@@ -15,8 +15,11 @@ from collections.abc import Sequence
 
 import torch
 
-from sepbench.metrics.protocols import NUSSL_METRICS, reduce
+from sepbench.metrics.protocols import reduce
 from sepbench.metrics.sdr import decibels
+
+NAMES = ("SI-SDR", "SI-SIR", "SI-SAR", "SD-SDR", "SNR", "SRR")
+"""The scores, in the order of nussl's reports."""
 
 _BLOCK = 2**15
 """Samples of each channel that are held in double precision at a time."""
@@ -40,7 +43,7 @@ def scores(
     return [
         {
             name: reduce("median", [values[place] for values in channels])
-            for place, name in enumerate(NUSSL_METRICS)
+            for place, name in enumerate(NAMES)
         }
         for channels in by_channel
     ]
@@ -69,12 +72,12 @@ def _products(
 
 
 def _of_channel(products: torch.Tensor, stem: int, stems: int) -> list[float]:
-    """Return the scores of one stem and channel in the order of `NUSSL_METRICS`."""
+    """Return the scores of one stem and channel in the order of `NAMES`."""
     reference = products[stem, stem]
     error = products[stems + stem, stems + stem]
     inner = products[stem, stems + stem]
     if reference <= 0:
-        return [float("nan")] * len(NUSSL_METRICS)
+        return [float("nan")] * len(NAMES)
     scale = 1 + inner / reference
     target = scale**2 * reference
     # What of the error is at right angles to the reference, and its products with all references.

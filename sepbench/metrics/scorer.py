@@ -1,4 +1,4 @@
-"""The one door to the scores: every score of the estimates of one track."""
+"""The one way to the scores: every score of the estimates of one track."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from dataclasses import dataclass, field
 
 import torch
 
+from sepbench.audio.resampling import resample
 from sepbench.errors import SepbenchError
-from sepbench.metrics import scale_invariant, sdr
-from sepbench.metrics.bsseval import projections
-from sepbench.metrics.protocols import METRIC_SETS
+from sepbench.metrics import sdr
+from sepbench.metrics.bsseval.projections import CONDITION_LIMIT
+from sepbench.metrics.bundled.signal_ratios import Sdr, energies
+from sepbench.metrics.metric import Estimates, SetMetric, Song
 
-_Frames = dict[str, dict[str, list[float]]]
-_Totals = dict[str, dict[str, float]]
+_Values = dict[str, dict[str, torch.Tensor]]
 
 
 @dataclass(frozen=True)
 class StemScores:
-    """The scores of one stem, in dB, by the ids of `sepbench.metrics.protocols.METRIC_SETS`.
+    """The scores of one stem by the ids under which they are stored.
 
     ``mixture_frames`` and ``mixture_totals`` are the scores of the unprocessed mixture, at its own
     level, taken as the estimate: what an improvement is measured from. ``notes`` says in words why
@@ -34,8 +35,17 @@ class StemScores:
     notes: tuple[str, ...] = field(default=())
 
 
+@dataclass
+class _Scored:
+    """What the metrics gave for one set of estimates: by stem, then by id; and remarks by stem."""
+
+    frames: dict[str, dict[str, list[float]]]
+    totals: dict[str, dict[str, float]]
+    notes: dict[str, list[str]]
+
+
 class TrackScorer:
-    """Scores the estimates of one track.
+    """Scores the estimates of one track by any metrics.
 
     What depends on the references alone (silent windows, the scores of the mixture, the
     factorised correlations of BSSEval) is computed when first needed, once, and reused for every
@@ -52,24 +62,24 @@ class TrackScorer:
         mixture: torch.Tensor,
         rate: int,
         *,
-        metrics: Sequence[str] = ("sdr",),
+        metrics: Sequence[SetMetric] = (),
         device: torch.device | str = "cpu",
     ) -> None:
-        unknown = [name for name in metrics if name not in METRIC_SETS]
-        if unknown:
-            raise SepbenchError(f"metric {unknown[0]!r}: choose from {', '.join(METRIC_SETS)}")
         if mixture.ndim != 2 or not mixture.numel():
             raise SepbenchError(f"mixture: {_shape(mixture)} is no (channels, samples) audio")
-        self.metrics = tuple(name for name in METRIC_SETS if name in metrics or name == "sdr")
+        # The windows that are silent, and who is silent throughout, come from the energies of sdr.
+        by_label = {metric.label: metric for metric in (Sdr(), *metrics)}
+        self.metrics = tuple(by_label.values())
         self.device = torch.device(device)
+        self._rate = rate
         self._mixture = mixture.to(self.device)
         self._references = {name: stem.to(self.device) for name, stem in references.items()}
         for name, stem in self._references.items():
             _check_shape(f"reference {name}", stem, mixture)
         self._windows = sdr.Windows.of_signal(mixture.shape[1], rate)
         self._silence: dict[str, torch.Tensor] = {}
-        self._of_mixture: dict[tuple[str, ...], tuple[_Frames, _Totals]] = {}
-        self._projections: dict[tuple[str, ...], projections.Projections] = {}
+        self._songs: dict[tuple[str, ...], dict[int, Song]] = {}
+        self._of_mixture: dict[tuple[str, ...], _Scored] = {}
 
     def score(
         self, estimates: Mapping[str, torch.Tensor], *, targets: tuple[str, ...]
@@ -77,119 +87,168 @@ class TrackScorer:
         """Return the scores of the stems of ``targets``, which are scored together as one set.
 
         A window in which any reference or estimate of the set is silent counts for none of them.
-        A stem whose reference or estimate is silent throughout has no scores and takes no windows
-        from the others (museval raises there).
+        A stem whose reference or estimate is silent throughout has no scores by window and takes no
+        windows from the others (museval raises there). A metric that fails is a note.
         """
-        for stem in targets:
-            if stem not in self._references:
-                raise SepbenchError(f"stem {stem}: the track has no reference for it")
-            if stem not in estimates:
-                raise SepbenchError(f"stem {stem}: the method made no estimate of it")
-            _check_shape(f"estimate {stem}", estimates[stem], self._mixture)
-        made = {stem: estimates[stem].to(self.device) for stem in targets}
-        energies = self._measure(made)
-        frames, totals = self._score(made, energies, mixture=False)
+        return self.score_methods([estimates], targets=targets)[0]
+
+    def score_methods(
+        self, several: Sequence[Mapping[str, torch.Tensor]], *, targets: tuple[str, ...]
+    ) -> list[dict[str, StemScores]]:
+        """Return the scores of several methods, as `score` does, for less than one by one."""
+        made = []
+        for estimates in several:
+            for stem in targets:
+                self._check(stem, estimates)
+            made.append(Estimates({stem: estimates[stem].to(self.device) for stem in targets}))
+        song = self._song(targets)
+        for one in made:
+            _check_finite(song, one)
+        scored = self._score(targets, made)
         if targets not in self._of_mixture:
-            mixture = dict.fromkeys(targets, self._mixture)
-            self._of_mixture[targets] = self._score(mixture, self._measure(mixture), mixture=True)
-        mixture_frames, mixture_totals = self._of_mixture[targets]
-        return {
-            stem: StemScores(
-                frames=frames[stem],
-                totals=totals[stem],
-                mixture_frames=mixture_frames[stem],
-                mixture_totals=mixture_totals[stem],
-                notes=self._notes(stem, energies[stem], targets),
-            )
-            for stem in targets
-        }
+            mixture = Estimates(dict.fromkeys(targets, self._mixture), mixture=True)
+            self._of_mixture[targets] = self._score(targets, [mixture])[0]
+        return [
+            self._stem_scores(song, one, found) for one, found in zip(made, scored, strict=True)
+        ]
 
-    def _measure(self, made: Mapping[str, torch.Tensor]) -> dict[str, sdr.Energies]:
-        energies = {}
-        for stem, estimate in made.items():
-            energies[stem] = sdr.measure(self._references[stem], estimate, self._windows)
-            for name in ("reference", "estimate"):
-                if not getattr(energies[stem], name).isfinite().all():
-                    raise SepbenchError(f"{name} {stem}: holds samples that are not finite numbers")
-        return energies
+    def _check(self, stem: str, estimates: Mapping[str, torch.Tensor]) -> None:
+        if stem not in self._references:
+            raise SepbenchError(f"stem {stem}: the track has no reference for it")
+        if stem not in estimates:
+            raise SepbenchError(f"stem {stem}: the method made no estimate of it")
+        _check_shape(f"estimate {stem}", estimates[stem], self._mixture)
 
-    def _score(
-        self,
-        made: Mapping[str, torch.Tensor],
-        energies: Mapping[str, sdr.Energies],
-        *,
-        mixture: bool,
-    ) -> tuple[_Frames, _Totals]:
-        """Return the scores of a set of estimates by window and by track, by stem."""
-        sums = list(energies.values())
-        totals = {
-            stem: {"uSDR": sdr.usdr(of_stem), "SI-SDR": sdr.si_sdr(of_stem)}
-            for stem, of_stem in energies.items()
-        }
-        frames = {stem: {"SDR": sdr.sdr(of_stem)} for stem, of_stem in energies.items()}
-        if "bsseval" in self.metrics:
-            fitted = self._projections_of(tuple(made))
-            scores = (
-                fitted.score_mixture(sums) if mixture else fitted.score(list(made.values()), sums)
-            )
-            for name, by_stem in scores.items():
-                for stem, values in zip(made, by_stem, strict=True):
-                    frames[stem][name] = values
-        if "nussl" in self.metrics:
-            references = [self._references[stem] for stem in made]
-            of_stems = scale_invariant.scores(references, list(made.values()))
-            for stem, of_stem in zip(made, of_stems, strict=True):
-                totals[stem] |= {f"nussl {name}": score for name, score in of_stem.items()}
-        return self._masked(frames, energies), totals
+    def _song(self, targets: tuple[str, ...], rate: int | None = None) -> Song:
+        songs = self._songs.setdefault(targets, {})
+        rate = rate or self._rate
+        if rate not in songs:
+            references = {stem: self._references[stem] for stem in targets}
+            mixture = self._mixture
+            if rate != self._rate:
+                references = {name: self._resampled(x, rate) for name, x in references.items()}
+                mixture = self._resampled(mixture, rate)
+            songs[rate] = Song(references, mixture, rate)
+        return songs[rate]
 
-    def _masked(
-        self,
-        frames: Mapping[str, Mapping[str, torch.Tensor]],
-        energies: Mapping[str, sdr.Energies],
-    ) -> _Frames:
+    def _resampled(self, signal: torch.Tensor, rate: int) -> torch.Tensor:
+        made = resample(signal.cpu().numpy(), self._rate, rate)
+        return torch.from_numpy(made).to(self.device)
+
+    def _score(self, targets: tuple[str, ...], made: list[Estimates]) -> list[_Scored]:
+        song = self._song(targets)
+        scored = [_Scored({s: {} for s in targets}, {s: {} for s in targets}, {}) for _ in made]
+        masks = [self._masks(song, one) for one in made]
+        at_rates: dict[int, list[Estimates]] = {self._rate: made}
+        for metric in self.metrics:
+            rate = metric.sample_rate or self._rate
+            if rate not in at_rates:
+                at_rates[rate] = [self._at(one, rate) for one in made]
+            values, failure = _values(metric, self._song(targets, rate), at_rates[rate])
+            for place, into in enumerate(scored):
+                _take(metric, into, values[place] if values else None, masks[place], failure)
+        return scored
+
+    def _at(self, made: Estimates, rate: int) -> Estimates:
+        stems = {name: self._resampled(signal, rate) for name, signal in made.stems.items()}
+        return Estimates(stems, mixture=made.mixture)
+
+    def _masks(self, song: Song, made: Estimates) -> dict[str, torch.Tensor]:
+        """Return the windows of each stem that have no score."""
         masked = torch.zeros(self._windows.count, dtype=torch.bool)
         dead = {}
-        for stem, sums in energies.items():
+        for stem, sums in zip(song.stems, energies(song, made), strict=True):
             silences = (self._silent(stem), sums.silent)
             dead[stem] = any(bool(silent.all()) for silent in silences)
             for silent in silences:
                 if not silent.all():
                     masked |= silent[:-1]
-        return {
-            stem: {
-                name: values.masked_fill(masked | dead[stem], torch.nan).tolist()
-                for name, values in scores.items()
-            }
-            for stem, scores in frames.items()
-        }
-
-    def _projections_of(self, targets: tuple[str, ...]) -> projections.Projections:
-        if targets not in self._projections:
-            references = [self._references[stem] for stem in targets]
-            self._projections[targets] = projections.Projections(
-                references, self._mixture, self._windows
-            )
-        return self._projections[targets]
+        return {stem: masked | is_dead for stem, is_dead in dead.items()}
 
     def _silent(self, stem: str) -> torch.Tensor:
         if stem not in self._silence:
             self._silence[stem] = sdr.silence(self._references[stem], self._windows)
         return self._silence[stem]
 
-    def _notes(self, stem: str, sums: sdr.Energies, targets: tuple[str, ...]) -> tuple[str, ...]:
+    def _stem_scores(self, song: Song, made: Estimates, scored: _Scored) -> dict[str, StemScores]:
+        mixture = self._of_mixture[song.stems]
+        return {
+            stem: StemScores(
+                frames=scored.frames[stem],
+                totals=scored.totals[stem],
+                mixture_frames=mixture.frames[stem],
+                mixture_totals=mixture.totals[stem],
+                notes=(*self._notes(stem, sums, song), *scored.notes.get(stem, ())),
+            )
+            for stem, sums in zip(song.stems, energies(song, made), strict=True)
+        }
+
+    def _notes(self, stem: str, sums: sdr.Energies, song: Song) -> list[str]:
         notes = []
         if self._silent(stem).all():
             notes.append("the reference is silent")
         if sums.silent.all():
             notes.append("the estimate is silent")
-        if targets in self._projections:
-            condition = self._projections[targets].condition
-            if condition > projections.CONDITION_LIMIT:
-                notes.append(
-                    f"the references are ill-conditioned ({condition:.0e}): "
-                    "SIR and SAR hang on rounding; give references of 16 bits"
-                )
-        return tuple(notes)
+        fitted = song.known("projections")
+        if fitted is not None and fitted.condition > CONDITION_LIMIT:
+            notes.append(
+                f"the references are ill-conditioned ({fitted.condition:.0e}): "
+                "SIR and SAR hang on rounding; give references of 16 bits"
+            )
+        return notes
+
+
+def _values(
+    metric: SetMetric, song: Song, made: list[Estimates]
+) -> tuple[list[_Values] | None, str]:
+    """Return the scores by id and stem for each set of estimates, or None and the reason."""
+    try:
+        found = metric.score_sets(song, made)
+        return [_by_stem(metric, song, one) for one in found], ""
+    except SepbenchError as error:
+        return None, str(error)
+    except Exception as error:  # A metric must not cost the scores of the others.
+        if isinstance(metric, Sdr):
+            raise
+        return None, " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _by_stem(metric: SetMetric, song: Song, found: Mapping[str, torch.Tensor]) -> _Values:
+    windows = sdr.Windows.of_signal(song.mixture.shape[1], song.rate).count
+    values: _Values = {}
+    for name in (*metric.frames, *metric.totals):
+        wanted = (len(song.stems), windows) if name in metric.frames else (len(song.stems),)
+        got = tuple(found[name].shape) if name in found else "nothing"
+        if got != wanted:
+            raise SepbenchError(f"returned {got} for {name}, not a tensor of shape {wanted}")
+        by_stem = found[name].detach().double().cpu()
+        values[name] = dict(zip(song.stems, by_stem, strict=True))
+    return values
+
+
+def _take(
+    metric: SetMetric,
+    into: _Scored,
+    values: _Values | None,
+    masks: Mapping[str, torch.Tensor],
+    failure: str,
+) -> None:
+    for stem, mask in masks.items():
+        if values is None:
+            into.notes.setdefault(stem, []).append(f"metric {metric.label}: {failure}")
+        for name in metric.frames:
+            scores = values[name][stem] if values else torch.full(mask.shape, torch.nan)
+            into.frames[stem][metric.id_of(name)] = scores.masked_fill(mask, torch.nan).tolist()
+        for name in metric.totals:
+            score = float(values[name][stem]) if values else float("nan")
+            into.totals[stem][metric.id_of(name)] = score
+
+
+def _check_finite(song: Song, made: Estimates) -> None:
+    for stem, sums in zip(song.stems, energies(song, made), strict=True):
+        for name in ("reference", "estimate"):
+            if not getattr(sums, name).isfinite().all():
+                raise SepbenchError(f"{name} {stem}: holds samples that are not finite numbers")
 
 
 def _check_shape(name: str, signal: torch.Tensor, mixture: torch.Tensor) -> None:

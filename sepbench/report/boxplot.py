@@ -13,7 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from sepbench.errors import SepbenchError
-from sepbench.metrics.protocols import PROTOCOLS, Protocol
+from sepbench.metrics.protocols import Protocol
+from sepbench.metrics.protocols import shown as score_name
+from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import figure as pictures
 from sepbench.report.caption import caption
 from sepbench.report.drawing import COUNT, KINDS, PLOT, VALUE, draw
@@ -47,8 +49,8 @@ def boxplot(
     sentences to add to the caption. Methods are sorted, oracles first, by the protocol's figure
     over tracks, which is printed beside each. Raises `SepbenchError` where there is no score.
     """
-    rules = PROTOCOLS[protocol]
-    metric = metric or rules.metrics[0].rpartition(" ")[2]
+    rules = find_protocol(protocol)
+    metric = metric or score_name(rules.metrics[0])
     if rules.source == "frames" and rules.over_windows is None:
         raise SepbenchError(
             f"protocol {protocol} has no score of a single track to draw; choose another"

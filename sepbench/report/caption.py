@@ -26,7 +26,9 @@ def caption(
     failures = run[run["error"].notna() & run["error"].ne("")]
     ours = run[~run["published"]]
     tracks = sorted(set((ours if len(ours) else run)["track"]))
-    yield f"{metric} in dB, protocol {protocol.id}: {protocol.caption}."
+    unit = f" in {protocol.unit}" if protocol.unit else ""
+    better = "" if protocol.higher_is_better else f"; {protocol.better}"
+    yield f"{metric}{unit}, protocol {protocol.id}: {protocol.caption}{better}."
     yield f"Data set {_data_set(own, scores)}: {_counted(len(tracks))}{_named(tracks)}."
     yield _marks(boxes, scores["track"].nunique(), protocol)
     if scores["mixture"].notna().any():

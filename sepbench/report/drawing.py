@@ -153,7 +153,7 @@ def _count_outside(axes: Axes, panel: Panel, limits: tuple[float, float]) -> Non
 
 
 def _write_figures(axes: Axes, panel: Panel, protocol: Protocol, counts: bool) -> None:
-    heading = protocol.over_tracks[0] if panel.most > 1 else protocol.unit
+    heading = protocol.over_tracks[0] if panel.most > 1 else protocol.unit or "score"
     _write(axes, heading, VALUE, 0.28, "right", inches=True)
     _write(axes, panel.stem, -PLOT, 0.26, "left", inches=True, size=11.0, weight="bold")
     if counts:
@@ -216,7 +216,7 @@ def _dress(axes: Axes, panel: Panel, protocol: Protocol) -> None:
     axes.set_ylabel("")
     metric = panel.rows["metric"].iloc[0]
     axes.set_xlabel(
-        f"{metric} ({protocol.unit})",
+        f"{metric} ({protocol.unit})" if protocol.unit else metric,
         fontproperties=pictures.font(SMALL),
         color=MUTED,
         labelpad=2,

@@ -62,7 +62,7 @@ class Panel:
 
     @property
     def marks(self) -> list[tuple[float, str, str]]:
-        """The floor and the ceiling: position in dB, text, and side of the line it stands on."""
+        """The floor and the ceiling: position, text, and side of the line it stands on."""
         floor = (self.floor, f"mixture {pictures.decibels(self.floor)}")
         ceiling = (self.ceiling, f"best oracle {pictures.decibels(self.ceiling)}")
         known = sorted(mark for mark in (floor, ceiling) if math.isfinite(mark[0]))
@@ -79,7 +79,9 @@ def panel(stem: str, rows: pd.DataFrame, protocol: Protocol) -> Panel:
         for label, group in groups.items()
     }
     oracles = set(rows.loc[rows["oracle"], "label"])
-    order = sorted(figures, key=lambda label: (label not in oracles, -figures[label], label))
+    order = sorted(
+        figures, key=lambda label: (label not in oracles, -protocol.goodness(figures[label]), label)
+    )
     # Methods scored in other sets of stems leave out other windows of the mixture; the median
     # over methods is the mixture in the usual set.
     mixture = rows.groupby("track")["mixture"].median()
@@ -91,7 +93,7 @@ def panel(stem: str, rows: pd.DataFrame, protocol: Protocol) -> Panel:
         tracks={label: int(group["track"].nunique()) for label, group in groups.items()},
         oracles=len(oracles),
         floor=reduce(over_tracks, mixture.to_numpy(dtype=float)),
-        ceiling=max((figures[label] for label in oracles), default=math.nan),
+        ceiling=max((figures[x] for x in oracles), key=protocol.goodness, default=math.nan),
     )
 
 

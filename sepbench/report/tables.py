@@ -13,7 +13,8 @@ import pandas as pd
 
 from sepbench._util.files import write_atomic
 from sepbench.evaluation.store import Record, StemResult
-from sepbench.metrics.protocols import PROTOCOLS, Protocol, Reduction, reduce, used
+from sepbench.metrics.protocols import PROTOCOLS, Protocol, Reduction, reduce, shown, used
+from sepbench.registry.metrics import protocols_of
 from sepbench.report.statistics import Interval, interval, pooled_interval
 from sepbench.stems import in_order
 
@@ -21,7 +22,7 @@ SCORE_COLUMNS = (
     "dataset subset track label method options oracle trained_on_this published stem set metric "
     "protocol value mixture improvement frames frames_used error"
 ).split()
-"""Columns of ``scores.csv``; values in dB, ``frames_used`` a share from 0 to 1."""
+"""Columns of ``scores.csv``; values in the protocol's unit, ``frames_used`` from 0 to 1."""
 
 SUMMARY_COLUMNS = (
     "label method options oracle trained_on_this published stem set metric protocol statistic "
@@ -131,11 +132,11 @@ def _score_rows(record: Record) -> Iterator[dict[str, Any]]:
                 **facts,
                 "stem": stem,
                 "set": "+".join(result.targets),
-                "metric": _shown(metric),
+                "metric": shown(metric),
                 "protocol": protocol.id,
                 "value": value,
                 "mixture": floor,
-                "improvement": value - floor,
+                "improvement": protocol.goodness(value) - protocol.goodness(floor),
                 "frames": len(estimate),
                 "frames_used": used(estimate),
             }
@@ -166,7 +167,7 @@ def _summary_rows(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
                     **facts,
                     "stem": stem,
                     "set": " or ".join(dict.fromkeys("+".join(r.targets) for r in having)),
-                    "metric": _shown(metric),
+                    "metric": shown(metric),
                     "protocol": protocol.id,
                     "statistic": statistic,
                     "value": value,
@@ -193,8 +194,8 @@ def _improvement(
 ) -> float:
     if protocol.id == "pooled":
         return value - protocol.of_data_set([mixture for _, mixture in pairs])
-    gains = [protocol.of_track(theirs) - protocol.of_track(mixture) for theirs, mixture in pairs]
-    return reduce(statistic, gains)
+    good = [[protocol.goodness(protocol.of_track(x)) for x in pair] for pair in pairs]
+    return reduce(statistic, [theirs - mixture for theirs, mixture in good])
 
 
 def _in_order(stems: Mapping[str, StemResult]) -> list[tuple[str, StemResult]]:
@@ -204,7 +205,7 @@ def _in_order(stems: Mapping[str, StemResult]) -> list[tuple[str, StemResult]]:
 def _measured(result: StemResult) -> list[tuple[Protocol, str]]:
     return [
         (protocol, metric)
-        for protocol in PROTOCOLS.values()
+        for protocol in protocols_of([*result.frames, *result.totals]).values()
         for metric in protocol.metrics
         if metric in (result.frames if protocol.source == "frames" else result.totals)
     ]
@@ -218,11 +219,6 @@ def _paired(result: StemResult, protocol: Protocol, metric: str) -> tuple[list[f
     mixture = result.mixture_frames.get(metric, [np.nan] * len(estimate))
     usable = np.isfinite(estimate)
     return estimate, [m if use else np.nan for m, use in zip(mixture, usable, strict=True)]
-
-
-def _shown(metric: str) -> str:
-    """Drop the family from an id such as ``nussl SI-SDR``: the protocol column has it."""
-    return metric.rpartition(" ")[2]
 
 
 def _speed(record: Record) -> float:

@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from sepbench.evaluation.store import Settings
-from sepbench.metrics.protocols import PROTOCOLS
+from sepbench.metrics.protocols import shown
+from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.stems import in_order
 
 _HEADINGS = {"accompaniment": "accom-\npaniment", "percussive": "percus-\nsive"}
@@ -21,16 +22,17 @@ _PADDING = (0, 1, 0, 0)
 
 def heading(summary: pd.DataFrame, protocol: str, settings: Settings) -> Iterator[str]:
     """Yield lines that say what the scores are, of what, and what the marks mean."""
-    rules = PROTOCOLS[protocol]
+    rules = find_protocol(protocol)
     rows = _chosen(summary, protocol)
     if rows.empty:
         known = sorted(set(summary["protocol"].dropna()))
         there = f"; it has {', '.join(known)}" if known else ""
         yield f"no scores of protocol {protocol} in this run{there}"
         return
-    metric = rules.metrics[0].rpartition(" ")[2]
-    yield f"{metric} in {rules.unit}, protocol {protocol}, {settings.default_name}"
+    yield f"{rules.measure}, protocol {protocol}, {settings.default_name}"
     yield rules.caption
+    if rules.higher_is_better is not True:
+        yield rules.better
     if rows["low"].notna().any():
         yield "below each score: its 95 % interval, by bootstrap over tracks"
     if rows["oracle"].eq(True).any():
@@ -53,11 +55,13 @@ def scores(summary: pd.DataFrame, protocol: str) -> Table:
         table.add_column(
             _HEADINGS.get(stem, stem), justify="right", vertical="bottom", no_wrap=True
         )
-    best = rows[~rows["oracle"].eq(True)].groupby("stem")["value"].max()
+    good = rows["value"].map(find_protocol(protocol).goodness)
+    rows = rows.assign(good=good)
+    best = rows[~rows["oracle"].eq(True)].groupby("stem")["good"].max()
     for label, group in _best_first(rows, stems):
         of_stems = {str(row["stem"]): row for _, row in group.iterrows()}
         cells = [
-            _score(of_stems[stem], best=of_stems[stem]["value"] == best.get(stem))
+            _score(of_stems[stem], best=of_stems[stem]["good"] == best.get(stem))
             if stem in of_stems
             else ""
             for stem in stems
@@ -69,6 +73,7 @@ def scores(summary: pd.DataFrame, protocol: str) -> Table:
 def costs(summary: pd.DataFrame, protocol: str) -> Table:
     """Lay out speed, memory and what was scored: a row a method, as in `scores`."""
     rows = _chosen(summary, protocol)
+    rows = rows.assign(good=rows["value"].map(find_protocol(protocol).goodness))
     table = Table(box=None, padding=_PADDING)
     table.add_column("method")
     for heading in ("tracks", "windows used", "times real time", "peak memory"):
@@ -94,10 +99,10 @@ def failures(summary: pd.DataFrame) -> Iterator[str]:
 
 
 def _chosen(summary: pd.DataFrame, protocol: str) -> pd.DataFrame:
-    rules = PROTOCOLS[protocol]
+    rules = find_protocol(protocol)
     return summary[
         (summary["protocol"] == protocol)
-        & (summary["metric"] == rules.metrics[0].rpartition(" ")[2])
+        & (summary["metric"] == shown(rules.metrics[0]))
         & (summary["statistic"] == rules.over_tracks[0])
     ]
 
@@ -106,7 +111,7 @@ def _best_first(rows: pd.DataFrame, stems: list[str]) -> list[tuple[str, pd.Data
     groups = [(str(label), group) for label, group in rows.groupby("label", sort=False)]
 
     def rank(item: tuple[str, pd.DataFrame]) -> list[float]:
-        values = item[1].set_index("stem")["value"]
+        values = item[1].set_index("stem")["good"]
         known = [float(values.get(stem, math.nan)) for stem in stems]
         return [math.inf if math.isnan(value) else -value for value in known]
 

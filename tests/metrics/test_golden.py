@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from sepbench.metrics.scorer import TrackScorer
+from sepbench.registry.metrics import resolve_metrics
 
 
 def test_the_excerpt_gets_museval_s_scores() -> None:
@@ -15,7 +16,7 @@ def test_the_excerpt_gets_museval_s_scores() -> None:
         {name: torch.from_numpy(audio.references[name]) for name in golden.STEMS},
         torch.from_numpy(audio.mixture),
         audio.rate,
-        metrics=("bsseval",),
+        metrics=resolve_metrics(["bsseval"]),
     )
     made = {name: torch.from_numpy(stem) for name, stem in golden.estimates(audio).items()}
     scores = scorer.score(made, targets=golden.STEMS)

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from sepbench.metrics.protocols import METRIC_SETS, PROTOCOLS, used
+from sepbench.metrics.protocols import PROTOCOLS, of_metric, used
+from sepbench.registry.metrics import protocol, protocols_of, resolve_metrics
 
 NAN, INF = math.nan, math.inf
 TRACKS = [[1.0, 2.0, 9.0], [4.0, NAN, 6.0, 8.0, INF], [NAN, NAN], [3.0]]
@@ -24,8 +25,8 @@ def test_totals_are_reduced_over_tracks_alone():
     totals = [[1.0], [2.0], [NAN], [9.0]]
     assert PROTOCOLS["mdx"].of_data_set(totals) == 4
     assert PROTOCOLS["si-sdr"].of_data_set(totals) == 2
-    assert PROTOCOLS["nussl"].of_data_set(totals) == 4
-    assert PROTOCOLS["nussl"].of_data_set(totals, "median") == 2
+    assert protocol("nussl").of_data_set(totals) == 4
+    assert protocol("nussl").of_data_set(totals, "median") == 2
     with pytest.raises(ValueError, match="no median"):
         PROTOCOLS["mdx"].of_data_set(totals, "median")
 
@@ -48,8 +49,12 @@ def test_aggregates_equal_musevals_store(museval):
 
 
 def test_every_score_belongs_to_a_protocol():
-    scored = {name for names in METRIC_SETS.values() for kind in names.values() for name in kind}
-    assert scored == {name for protocol in PROTOCOLS.values() for name in protocol.metrics}
+    for metric in resolve_metrics(["all"]):
+        for score in map(metric.id_of, (*metric.totals, *metric.frames)):
+            (*_, found) = protocols_of([score]).values()
+            assert score in found.metrics
+            assert found.unit == metric.unit
+    assert of_metric(metric) is not None
 
 
 def test_share_of_windows_with_a_score():

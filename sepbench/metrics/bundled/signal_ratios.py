@@ -1,0 +1,115 @@
+"""Ratios of signal and error energies: SDR, BSSEval and the scale-invariant family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from sepbench.metrics.metric import Estimates, SetMetric, Song
+
+if TYPE_CHECKING:
+    import torch
+
+    from sepbench.metrics.bsseval.projections import Projections
+    from sepbench.metrics.protocols import Reduction
+    from sepbench.metrics.sdr import Energies
+
+_MASKED = "windows in which any stem of the set is silent have no score"
+
+
+class Sdr(SetMetric):
+    """SDR by windows, and of the whole track."""
+
+    name = "sdr"
+    summary = "SDR by windows of one second, SI-SDR and uSDR of the whole track"
+    frames = ("SDR",)
+    totals = ("uSDR", "SI-SDR")
+    unit = "dB"
+    higher_is_better = True
+    silence = f"{_MASKED}; uSDR stays finite; SI-SDR has no score"
+    source = "Stöter, Liutkus and Ito 2018 (SDR); MDX 2021 (uSDR); Le Roux et al. 2019 (SI-SDR)"
+    prefixed = False
+
+    def score_set(self, song: Song, estimates: Estimates) -> Mapping[str, torch.Tensor]:
+        """Return SDR ``(stems, windows)``, uSDR and SI-SDR ``(stems,)`` in dB."""
+        import torch
+
+        from sepbench.metrics import sdr
+
+        sums = energies(song, estimates)
+        return {
+            "SDR": torch.stack([sdr.sdr(of_stem) for of_stem in sums]),
+            "uSDR": torch.tensor([sdr.usdr(of_stem) for of_stem in sums], dtype=torch.float64),
+            "SI-SDR": torch.tensor([sdr.si_sdr(of_stem) for of_stem in sums], dtype=torch.float64),
+        }
+
+
+class BssEval(SetMetric):
+    """The filtered scores of BSSEval v4."""
+
+    name = "bsseval"
+    summary = "ISR, SIR and SAR of BSSEval v4 by windows of one second"
+    frames = ("ISR", "SIR", "SAR")
+    unit = "dB"
+    higher_is_better = True
+    silence = _MASKED
+    source = "Vincent et al. 2007; Stöter, Liutkus and Ito 2018; museval 0.4.1"
+    prefixed = False
+
+    def score_set(self, song: Song, estimates: Estimates) -> Mapping[str, torch.Tensor]:
+        """Return ISR, SIR and SAR ``(stems, windows)`` in dB."""
+        fitted = projections(song)
+        sums = energies(song, estimates)
+        if estimates.mixture:
+            return fitted.score_mixture(sums)
+        return fitted.score(list(estimates.stems.values()), sums)
+
+
+class Nussl(SetMetric):
+    """The scores of nussl's ``BSSEvalScale``."""
+
+    name = "nussl"
+    summary = "SI-SDR, SI-SIR, SI-SAR, SD-SDR, SNR, SRR of the whole track, median over channels"
+    totals = ("SI-SDR", "SI-SIR", "SI-SAR", "SD-SDR", "SNR", "SRR")
+    unit = "dB"
+    higher_is_better = True
+    over_tracks: ClassVar[tuple[Reduction, ...]] = ("mean", "median")
+    silence = "a channel with a silent reference has no score"
+    source = "Le Roux et al. 2019; nussl 1.1.9, BSSEvalScale"
+
+    def score_set(self, song: Song, estimates: Estimates) -> Mapping[str, torch.Tensor]:
+        """Return each score ``(stems,)`` in dB."""
+        import torch
+
+        from sepbench.metrics import scale_invariant
+
+        references = list(song.references.values())
+        by_stem = scale_invariant.scores(references, list(estimates.stems.values()))
+        return {
+            name: torch.tensor([scores[name] for scores in by_stem], dtype=torch.float64)
+            for name in self.totals
+        }
+
+
+def energies(song: Song, estimates: Estimates) -> list[Energies]:
+    """Return the sums that all ratios are made of, by stem; computed once for all metrics."""
+    from sepbench.metrics import sdr
+
+    windows = sdr.Windows.of_signal(song.mixture.shape[1], song.rate)
+    return estimates.once(
+        "energies",
+        lambda: [
+            sdr.measure(reference, estimates.stems[stem], windows)
+            for stem, reference in song.references.items()
+        ],
+    )
+
+
+def projections(song: Song) -> Projections:
+    """Return the references' correlations and their factors; computed once for all methods."""
+    from sepbench.metrics import sdr
+    from sepbench.metrics.bsseval.projections import Projections
+
+    windows = sdr.Windows.of_signal(song.mixture.shape[1], song.rate)
+    references = list(song.references.values())
+    return song.once("projections", lambda: Projections(references, song.mixture, windows))

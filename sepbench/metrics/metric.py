@@ -1,0 +1,222 @@
+"""The contract every metric fulfils.
+
+A metric is one class: facts that a machine can read, and one pure function. Most metrics compare
+one estimate with its reference (`Metric`); those that must see all stems that are scored together
+derive from `SetMetric`.
+
+Keep heavy imports (torch among them) inside the methods: ``sepbench metrics`` reads the facts of
+all metrics in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from sepbench.options import NoOptions, option, variant_name
+
+if TYPE_CHECKING:
+    import torch
+
+    from sepbench.metrics.protocols import Reduction
+
+__all__ = ["Estimates", "Golden", "Metric", "NoOptions", "SetMetric", "Song", "option"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Golden:
+    """What a reference implementation gives for the signals of `sepbench.metrics.golden.song`.
+
+    ``values`` are by stem and score, as in ``"vocals SDR"``; ``source`` names the implementation
+    with its version. A score may differ by ``tolerance``, absolute and relative. ``options`` are
+    those of the metric.
+    """
+
+    source: str
+    values: Mapping[str, float]
+    tolerance: float = 1e-4
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _Remembers:
+    """Computes what several metrics, or several methods, need of the same signals once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return what ``compute`` returned when this was first called with ``key``."""
+        if key not in self._known:
+            self._known[key] = compute()
+        known: T = self._known[key]
+        return known
+
+    def known(self, key: Hashable) -> Any:
+        """Return what `once` has computed for ``key``, None if nothing yet."""
+        return self._known.get(key)
+
+
+class Song(_Remembers):
+    """The references of the stems that are scored together, their mixture, and the rate in Hz.
+
+    What `once` computes is kept while the song is scored, for all methods.
+
+    Shape:
+        each of references, mixture: float32 ``(channels, samples)``, full scale 1, on one device.
+    """
+
+    def __init__(
+        self, references: Mapping[str, torch.Tensor], mixture: torch.Tensor, rate: int
+    ) -> None:
+        super().__init__()
+        self.references = dict(references)
+        self.mixture = mixture
+        self.rate = rate
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The stems that are scored together."""
+        return tuple(self.references)
+
+
+class Estimates(_Remembers):
+    """What one method made of the stems of a `Song`, in the same order and of the same shape.
+
+    ``mixture`` is true where each estimate is the unprocessed mixture, from which improvements are
+    measured.
+    """
+
+    def __init__(self, stems: Mapping[str, torch.Tensor], *, mixture: bool = False) -> None:
+        super().__init__()
+        self.stems = dict(stems)
+        self.mixture = mixture
+
+
+class _Facts(ABC):
+    """What every metric declares."""
+
+    name: ClassVar[str]
+    """What users type: lower case letters, digits and hyphens."""
+
+    summary: ClassVar[str]
+    """One sentence: what it measures."""
+
+    groups: ClassVar[tuple[str, ...]] = ()
+    """Words that stand for this metric and others, such as ``spectral``; ``all`` is every one."""
+
+    totals: ClassVar[tuple[str, ...]] = ()
+    """Names of its scores of a whole track; the metric's own name where it has but one."""
+
+    frames: ClassVar[tuple[str, ...]] = ()
+    """Names of its scores of each window of one second."""
+
+    unit: ClassVar[str] = ""
+    """``dB``, ``LU``, ...; empty for a plain number."""
+
+    higher_is_better: ClassVar[bool | None]
+    """None: the best score is 0, and it gets worse to both sides."""
+
+    over_tracks: ClassVar[tuple[Reduction, ...]] = ("median", "mean")
+    """How scores of tracks become that of a data set; the first is what tables show."""
+
+    silence: ClassVar[str]
+    """What comes of a silent reference or estimate, in a few words."""
+
+    source: ClassVar[str]
+    """The publication, or the program, that defines it."""
+
+    license: ClassVar[str] = "MIT"
+    """SPDX identifier of the code."""
+
+    version: ClassVar[str] = "1"
+    """Changes whenever the same signals and options would give other numbers."""
+
+    sample_rate: ClassVar[int | None] = None
+    """Hz at which it is defined; the host resamples. None: any rate."""
+
+    needs: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Modules that may be missing, each with the command that brings it."""
+
+    golden: ClassVar[tuple[Golden, ...]] = ()
+    """Scores by its reference implementation; ``sepbench plugin check`` compares."""
+
+    prefixed: ClassVar[bool] = True
+    """Whether the scores' names are kept with the metric's name before them."""
+
+    Options: ClassVar[type[Any]] = NoOptions
+
+    def __init__(self, options: Any = None) -> None:
+        self.options = self.Options() if options is None else options
+
+    @cached_property
+    def label(self) -> str:
+        """The name, with the options that differ from their defaults."""
+        return variant_name(self.name, self.options)
+
+    def id_of(self, score: str) -> str:
+        """Return the id under which a score is stored."""
+        if not self.prefixed:
+            return score
+        return self.label if score == self.name else f"{self.label} {score}"
+
+    @property
+    def identity(self) -> str:
+        """What decides a score beside the signals; scores of another identity are made again."""
+        return self.label if self.version == "1" else f"{self.label} {self.version}"
+
+
+class SetMetric(_Facts):
+    """A metric that must see all stems that are scored together."""
+
+    @abstractmethod
+    def score_set(self, song: Song, estimates: Estimates) -> Mapping[str, torch.Tensor]:
+        """Return the scores by name.
+
+        Shape:
+            each of ``totals``: ``(stems,)``; each of ``frames``: ``(stems, windows)``.
+        """
+
+    def score_sets(self, song: Song, several: list[Estimates]) -> list[Mapping[str, torch.Tensor]]:
+        """Return the scores of several methods; override it where together costs less."""
+        return [self.score_set(song, estimates) for estimates in several]
+
+
+class Metric(SetMetric):
+    """A metric that compares one estimate with its reference."""
+
+    @abstractmethod
+    def score(
+        self, reference: torch.Tensor, estimate: torch.Tensor, mixture: torch.Tensor, rate: int
+    ) -> float | torch.Tensor | Mapping[str, float | torch.Tensor]:
+        """Return the score of one stem, or several by name; NaN where there is none.
+
+        Shape:
+            reference, estimate, mixture: float32 ``(channels, samples)`` on one device, not to be
+            written to.
+            each of ``totals``: one number; each of ``frames``: ``(windows,)``.
+        """
+
+    def score_set(self, song: Song, estimates: Estimates) -> Mapping[str, torch.Tensor]:
+        """Return the scores of the stems, one after the other."""
+        import torch
+
+        by_stem = []
+        for stem, reference in song.references.items():
+            found = self.score(reference, estimates.stems[stem], song.mixture, song.rate)
+            by_stem.append(found if isinstance(found, Mapping) else {self._only: found})
+        return {
+            name: torch.stack(
+                [torch.as_tensor(found[name], dtype=torch.float64).cpu() for found in by_stem]
+            )
+            for name in by_stem[0]
+        }
+
+    @property
+    def _only(self) -> str:
+        (name,) = (*self.totals, *self.frames)
+        return name
