@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from sepbench.errors import SepbenchError
 
@@ -38,7 +38,10 @@ def option(
     without its name, as in ``name[value]``, and always shows so in labels.
     """
     facts = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
-    return dataclasses.field(default=default, metadata={**facts, "unnamed": unnamed})
+    metadata = {**facts, "unnamed": unnamed}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def parse_spec(text: str) -> tuple[str, dict[str, list[str]]]:
@@ -100,21 +103,38 @@ def expand(values: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
 
 def build(options_type: type[Any], values: Mapping[str, Any], *, method: str) -> Any:
     """Make the options of ``method`` from texts or YAML values, checked against their ranges."""
+    return read_fields(options_type, values, where=f"method {method}")
+
+
+def read_fields(
+    options_type: type[Any], values: Mapping[str, Any], *, where: str, noun: str = "option"
+) -> Any:
+    """Make a dataclass from texts or YAML values, each checked against its field's range.
+
+    Fields are declared by `option`; their annotations are ``int``, ``float``, ``bool``, ``str``,
+    tuples of these, or mappings from ``str``. Raises `SepbenchError` for unknown fields and wrong
+    values, in one line that begins with ``where`` and calls a field a ``noun``.
+
+    >>> @dataclass(frozen=True)
+    ... class Room:
+    ...     seconds: float = option(0.5, "reverberation time", minimum=0)
+    >>> read_fields(Room, {"seconds": "2"}, where="room.yaml")
+    Room(seconds=2.0)
+    """
     types = get_type_hints(options_type)
     fields = {field.name: field for field in dataclasses.fields(options_type)}
     unnamed = next((name for name, field in fields.items() if _is_unnamed(field)), None)
     checked = {}
     for key, value in values.items():
-        name = key.replace("-", "_") or unnamed
+        name = str(key).replace("-", "_") or unnamed
         if name is None:
-            raise SepbenchError(
-                f"method {method}: {value!r} has no option name; write option={value}"
-            )
+            raise SepbenchError(f"{where}: {value!r} has no {noun} name; write {noun}={value}")
         if name in checked:
-            raise SepbenchError(f"method {method}: option {name!r} is given twice")
+            raise SepbenchError(f"{where}: {noun} {name!r} is given twice")
         if name not in fields:
-            raise SepbenchError(f"method {method}: no option {key!r}{_instead(name, list(fields))}")
-        checked[name] = _check(fields[name], types[name], value, method)
+            instead = _instead(name, list(fields), noun)
+            raise SepbenchError(f"{where}: no {noun} {key!r}{instead}")
+        checked[name] = _check(fields[name], types[name], value, f"{where}: {noun}")
     return options_type(**checked)
 
 
@@ -158,19 +178,19 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
-def _instead(name: str, known: list[str]) -> str:
+def _instead(name: str, known: list[str], noun: str) -> str:
     if not known:
-        return "; it has no options"
+        return f"; it has no {noun}s"
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(known)}"
 
 
-def _check(field: dataclasses.Field[Any], kind: type, value: Any, method: str) -> Any:
-    shown = f"method {method}: option {field.name}={value}"
+def _check(field: dataclasses.Field[Any], kind: Any, value: Any, what: str) -> Any:
+    shown = f"{what} {field.name}={value}"
     try:
         converted = _convert(value, kind)
     except (ValueError, TypeError):
-        raise SepbenchError(f"{shown}: expected {kind.__name__}") from None
+        raise SepbenchError(f"{shown}: expected {_kind_name(kind)}") from None
     if isinstance(converted, float) and not math.isfinite(converted):
         raise SepbenchError(f"{shown}: must be a finite number")
     low, high = field.metadata.get("minimum"), field.metadata.get("maximum")
@@ -182,7 +202,12 @@ def _check(field: dataclasses.Field[Any], kind: type, value: Any, method: str) -
     return converted
 
 
-def _convert(value: Any, kind: type) -> Any:
+def _convert(value: Any, kind: Any) -> Any:
+    inner = get_args(kind)
+    if get_origin(kind) is tuple:
+        return tuple(_convert(item, each) for item, each in zip(value, inner, strict=True))
+    if inner:
+        return {str(key): _convert(item, inner[1]) for key, item in dict(value).items()}
     if kind is bool:
         return value if isinstance(value, bool) else _truth(str(value))
     if kind is int:
@@ -191,6 +216,13 @@ def _convert(value: Any, kind: type) -> Any:
             raise ValueError(value)
         return int(number)
     return kind(value)
+
+
+def _kind_name(kind: Any) -> str:
+    inner = get_args(kind)
+    if get_origin(kind) is tuple:
+        return f"a list of {len(inner)} values of type {inner[0].__name__}"
+    return f"lines of 'name: {inner[1].__name__}'" if inner else str(kind.__name__)
 
 
 def _truth(word: str) -> bool:

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sepbench._util.files import write_atomic
 from sepbench.cli import options
-from sepbench.errors import SepbenchError
-from sepbench.options import parse_spec
 
 if TYPE_CHECKING:
-    from sepbench.separator import Separator
-    from sepbench.training.data.prepare import PreparedDataset
-    from sepbench.training.loop import Epoch, Run
-    from sepbench.training.model import Trainable
-
-_PLAN = ("epochs", "examples", "batch_size", "learning_rate", "schedule", "seed", "workers")
+    from sepbench.training.loop import Epoch
 
 
 @click.command("train")
@@ -62,7 +52,7 @@ def command(
     find_rate: bool,
     device: str,
     threads: int | None,
-    **given: Any,
+    **changes: Any,
 ) -> None:
     """Train METHOD and write its weights.
 
@@ -78,140 +68,40 @@ def command(
     stopped. In the end OUT holds the learning curves as a picture (curves.png) and the scores on
     songs of all three splits (scores.json). Logs for TensorBoard are in OUT/logs.
     """
-    import torch
-
     from sepbench.cli.console import counting, say, warn
-    from sepbench.inference.runner import choose_device
-    from sepbench.training.config import read_config
-    from sepbench.training.curves import draw_curves
-    from sepbench.training.data.sources import prepared_dataset
-    from sepbench.training.export import describe, export
-    from sepbench.training.loop import Run
-    from sepbench.training.lr_finder import find_learning_rate
-    from sepbench.training.stem_examples import examples_of
-    from sepbench.training.validate import passages
+    from sepbench.training.train import open_training
 
-    chosen_device = choose_device(device)
-    if threads:
-        torch.set_num_threads(threads)
-    changes = {name: given[name] for name in _PLAN if given[name] is not None}
-    separator = _learned(method)
-    config = read_config(method, where, changes, folder=getattr(separator, "folder", None))
-    trainable = _build(separator, config.model, where)
-    folder = out or Path("runs") / method
-    if resume and init:
-        raise SepbenchError("--resume goes on with a run's own weights; leave out --init")
-    if resume and not (folder / "last.pt").is_file():
-        raise SepbenchError(f"{folder}: no run to go on with; leave out --resume to begin one")
-    if (folder / "last.pt").exists() and not (resume or find_rate):
-        raise SepbenchError(
-            f"{folder}: holds a run already; go on with it by --resume, or give another --out"
-        )
-    cache, skipped = prepared_dataset(data, folder / "data", trainable.rate)
-    for line in skipped:
-        warn(f"skipped {line}")
-    plan = config.plan
-    count = plan.epochs * plan.examples
-    examples = examples_of(
-        trainable.stems, cache.split("train"), config.recipe, seed=plan.seed, count=count
+    training = open_training(
+        method,
+        data,
+        config=where,
+        out=out,
+        resume=resume,
+        init=init,
+        find_rate=find_rate,
+        device=device,
+        threads=threads,
+        changes={name: value for name, value in changes.items() if value is not None},
     )
-    run = Run(trainable, plan, folder, chosen_device, describe(config, cache))
-    if init:
-        run.begin_from(init)
+    for line in training.skipped:
+        warn(f"skipped {line}")
     if find_rate:
-        for rate, loss in find_learning_rate(run, examples):
+        for rate, loss in training.find_learning_rate():
             click.echo(f"{rate:.2e}  {loss:.4f}")
         return
-    if resume:
-        run.resume()
-    parameters = sum(parameter.numel() for parameter in run.network.parameters())
-    tracks = ", ".join(f"{len(cache.split(s).tracks)} {s}" for s in ("train", "val", "test"))
-    say(f"{method}: {parameters:,} parameters, {cache.hours:.1f} hours of data ({tracks})")
+    say(training.summary())
     with counting() as bar:
-        steps = plan.epochs * plan.steps_per_epoch
-        done = run.epoch * plan.steps_per_epoch
-        task = bar.add_task(method, total=steps, completed=done)
-
-        def on_step(step: int, loss: float) -> None:
-            bar.update(task, completed=step + 1, description=f"{method}  loss {loss:.3f}")
-
-        chosen = passages(cache, stems=trainable.stems)
-        run.train(
-            examples,
-            chosen,
-            on_epoch=lambda epoch: say(_line(epoch, plan.epochs)),
-            on_step=on_step,
+        task = bar.add_task(method, total=training.steps, completed=training.steps_done)
+        result = training.fit(
+            on_epoch=lambda epoch: say(_line(epoch, training.run.plan.epochs)),
+            on_step=lambda step, loss: bar.update(
+                task, completed=step + 1, description=f"{method}  loss {loss:.3f}"
+            ),
         )
-    best = run.settle(examples, chosen)
-    file = folder / "weights.safetensors"
-    export(folder, trainable, file)
-    say(f"best: epoch {run.best_epoch}, {best:.2f} dB; weights in {file}")
-    draw_curves({method: run.history}, folder / "curves.png")
-    scores = _split_scores(run, cache)
-    write_atomic(folder / "scores.json", json.dumps(scores, indent=1))
-    for split, values in scores.items():
-        say(f"{split:5}  SDR {_decibels(values)}")
-    say(f"curves in {folder / 'curves.png'}, scores in {folder / 'scores.json'}")
-
-
-def _split_scores(run: Run, cache: PreparedDataset) -> dict[str, dict[str, float]]:
-    """Return the scores of the best weights on songs of every split that has any with vocals.
-
-    Of the songs that were trained on some will do.
-    """
-    from sepbench.training.validate import passages, validate
-
-    network, scores = run.best_network(), {}
-    for split in ("train", "val", "test"):
-        some = 12 if split == "train" else None
-        with suppress(SepbenchError):  # a split may have no such songs
-            chosen = passages(cache, stems=run.trainable.stems, split=split, songs=some)
-            scores[split] = validate(run.trainable, network, chosen, device=run.device)
-    return scores
-
-
-def _learned(method: str) -> type[Separator]:
-    """Return a separator that can be trained, with weights or without; raise for any other."""
-    from sepbench import registry
-
-    name, values = parse_spec(method)
-    if values:
-        raise SepbenchError(
-            f"method {method}: give its name without options, {name!r}; what decides on training "
-            "stands in the config"
-        )
-    separator = registry.resolve(name)[0].separator
-    if not hasattr(separator, "trainable"):
-        known = [
-            entry.name for entry in registry.plugins() if hasattr(entry.separator, "trainable")
-        ]
-        raise SepbenchError(f"method {name} is not trained here; choose one of {', '.join(known)}")
-    return separator
-
-
-def _build(separator: Any, model: dict[str, Any], where: str) -> Trainable:
-    """Make a separator's model of a config's section; raise `SepbenchError` for one of no network.
-
-    ``where`` is the config.
-    """
-    from importlib import import_module
-
-    import torch
-
-    from sepbench.training.model import BADLY_DESCRIBED, wrong_field
-
-    module, _, name = separator.trainable.partition(":")
-    kind = getattr(import_module(module), name)
-    try:
-        trainable: Trainable = kind(model)
-        with torch.device("meta"):  # No memory is taken to try it.
-            trainable.network()
-    except BADLY_DESCRIBED as error:
-        raise SepbenchError(
-            f"config {where!r}: its model is no network of {separator.name}, {wrong_field(error)}; "
-            f"see the config 'default' of {separator.name}"
-        ) from error
-    return trainable
+    say(f"best: epoch {result.best_epoch}, {result.best:.2f} dB; weights in {result.weights}")
+    for subset, scores in result.scores.items():
+        say(f"{subset:5}  SDR {_decibels(scores)}")
+    say(f"curves in {result.curves}, scores in {result.curves.with_name('scores.json')}")
 
 
 def _decibels(scores: dict[str, float]) -> str:

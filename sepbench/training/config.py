@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sepbench._util.yaml_file import read_yaml
 from sepbench.errors import SepbenchError
-from sepbench.training.schedules import schedule
+from sepbench.options import read_fields
 
 if TYPE_CHECKING:
     from sepbench.training.examples import MixConfig
@@ -54,7 +53,8 @@ def read_config(
     """Read a config by path, or by name from the ones that come with sepbench or with a plugin.
 
     ``changes`` replace fields of the section ``training``; a plugin's configs are in ``configs`` in
-    its ``folder``. Raises `SepbenchError` for a file that is missing or has fields nobody knows.
+    its ``folder``. Raises `SepbenchError` for a missing file, an unknown
+    field and a value out of range.
     """
     from sepbench.training.examples import MixConfig
     from sepbench.training.loop import TrainingConfig
@@ -77,54 +77,13 @@ def read_config(
     training = {**(sections.get("training") or {}), **(changes or {})}
     config = Config(
         dict(sections["model"] or {}),
-        _fill(MixConfig, sections.get("examples") or {}, where),
-        _fill(TrainingConfig, training, where),
+        read_fields(MixConfig, sections.get("examples") or {}, where=where, noun="field"),
+        read_fields(TrainingConfig, training, where=where, noun="field"),
         str(sections.get("license", "as the training data's")),
     )
-    _check(config, where)
-    return config
-
-
-def _check(config: Config, where: str) -> None:
-    """Raise `SepbenchError` for a plan by which nothing can be trained."""
-    plan, recipe = config.plan, config.recipe
-    schedule(plan.schedule)
-    for name, value, low in (
-        ("epochs", plan.epochs, 1),
-        ("batch_size", plan.batch_size, 1),
-        ("workers", plan.workers, 0),
-    ):
-        if value < low:
-            raise SepbenchError(f"{where}: {name}={value}: must be at least {low}")
+    plan = config.plan
     if plan.examples < plan.batch_size:
         raise SepbenchError(
             f"{where}: examples={plan.examples}: fewer than one batch, which is {plan.batch_size}"
         )
-    for name, number in (("learning_rate", plan.learning_rate), ("seconds", recipe.seconds)):
-        if not 0 < number < math.inf:
-            raise SepbenchError(f"{where}: {name}={number:g}: must be a number above 0")
-
-
-def _fill(kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    unknown = [name for name in values if name not in fields]
-    if unknown:
-        raise SepbenchError(f"{where}: no field {unknown[0]!r}; there are {', '.join(fields)}")
-    filled = {}
-    for name, value in values.items():
-        default = fields[name].default
-        try:
-            filled[name] = _as(default, value)
-        except (TypeError, ValueError):
-            raise SepbenchError(
-                f"{where}: {name}={value!r} is no {type(default).__name__}"
-            ) from None
-    return kind(**filled)
-
-
-def _as(default: Any, value: Any) -> Any:
-    if isinstance(default, tuple):
-        return tuple(float(item) for item in value)
-    if isinstance(default, (int, float, str)):
-        return type(default)(value)
-    return dict(value)
+    return config

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.random import Generator
 from torch.utils.data import Dataset
 
 from sepbench.errors import SepbenchError
+from sepbench.options import option
 from sepbench.training import augment
 from sepbench.training.augment import Signal
 from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
@@ -19,46 +20,48 @@ from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
 _INSTRUMENTS = ("drums", "bass", "other")
 
 
+def _chance(default: float, help: str) -> Any:
+    return option(default, f"probability of {help}", minimum=0, maximum=1)
+
+
 @dataclass(frozen=True)
 class MixConfig:
-    """How examples are mixed; levels in dB, chances from 0 to 1."""
+    """How examples are mixed: the section ``examples`` of a training config.
 
-    seconds: float = 6.0
-    coherent: float = 0.3
-    """Voice and backing of one song, at one time."""
-    no_voice: float = 0.03
-    no_backing: float = 0.02
-    ratio: tuple[float, float, float] = (-10.0, 5.0, -3.0)
-    """Lowest, highest and likeliest level of the voice over the backing."""
-    gain: tuple[float, float] = (-10.0, 10.0)
-    semitones: float = 3.0
-    """Highest shift of pitch and tempo together, up or down."""
-    stretch: float = 0.0
-    """How often the tempo alone changes, by 0.8 to 1.2."""
-    voice_room: float = 0.5
-    voice_colour: float = 0.6
-    voice_compression: float = 0.4
-    voice_saturation: float = 0.1
-    doubling: float = 0.15
-    harmony: float = 0.12
-    duet: float = 0.04
-    backing_room: float = 0.15
-    backing_colour: float = 0.4
-    backing_compression: float = 0.3
-    backing_saturation: float = 0.1
-    layer: float = 0.1
-    """A second backing, from anywhere, on top."""
-    fade: float = 0.05
-    weights: Mapping[str, float] = field(default_factory=dict)
-    """How often a source is drawn, next to the others that have the wanted part; 1 if not said."""
-    known: float = 0.8
-    """Backings whose percussive and harmonic parts are known, for methods that learn these."""
-    percussive: tuple[float, float, float] = (-14.0, 6.0, -3.0)
-    """Lowest, highest and likeliest level of the drums over the harmonic part."""
-    no_percussive: float = 0.04
-    no_harmonic: float = 0.03
-    harmonic: Mapping[str, str] = field(default_factory=dict)
-    """Sources whose accompaniment has no drums, with a pattern for the names of these tracks."""
+    Levels are in dB; ranges of levels are the lowest, the highest and the most likely.
+    """
+
+    seconds: float = option(6.0, "length of an example", minimum=0.01)
+    coherent: float = _chance(0.3, "voice and backing from the same moment of one song")
+    no_voice: float = _chance(0.03, "silence in place of the voice")
+    no_backing: float = _chance(0.02, "silence in place of the backing")
+    ratio: tuple[float, float, float] = option((-10.0, 5.0, -3.0), "voice over backing")
+    gain: tuple[float, float] = option((-10.0, 10.0), "level of the whole, lowest and highest")
+    semitones: float = option(3.0, "largest shift of pitch and tempo together", minimum=0)
+    stretch: float = _chance(0.0, "a change of the tempo alone, by 0.8 to 1.2")
+    voice_room: float = _chance(0.5, "reverberation of the voice")
+    voice_colour: float = _chance(0.6, "an equaliser on the voice")
+    voice_compression: float = _chance(0.4, "a compressor on the voice")
+    voice_saturation: float = _chance(0.1, "saturation of the voice")
+    doubling: float = _chance(0.15, "the voice doubled")
+    harmony: float = _chance(0.12, "the voice with a second one in harmony")
+    duet: float = _chance(0.04, "a second voice from elsewhere")
+    backing_room: float = _chance(0.15, "reverberation of the backing")
+    backing_colour: float = _chance(0.4, "an equaliser on the backing")
+    backing_compression: float = _chance(0.3, "a compressor on the backing")
+    backing_saturation: float = _chance(0.1, "saturation of the backing")
+    layer: float = _chance(0.1, "a second backing, from anywhere, on top")
+    fade: float = _chance(0.05, "a fade of the backing")
+    weights: Mapping[str, float] = option(
+        {}, "how often a source is drawn, relative to the others that have the wanted part"
+    )
+    known: float = _chance(0.8, "a backing whose percussive and harmonic parts are known")
+    percussive: tuple[float, float, float] = option((-14.0, 6.0, -3.0), "drums over harmonic part")
+    no_percussive: float = _chance(0.04, "silence in place of the percussive part")
+    no_harmonic: float = _chance(0.03, "silence in place of the harmonic part")
+    harmonic: Mapping[str, str] = option(
+        {}, "sources whose accompaniment has no drums, with a pattern for the names of such tracks"
+    )
 
 
 class Examples(Dataset[dict[str, torch.Tensor]]):

@@ -12,40 +12,45 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, update_bn
 from torch.utils.data import DataLoader, Subset
 from torch.utils.tensorboard import SummaryWriter
 
 from sepbench._util.files import make_folder
 from sepbench.errors import SepbenchError
+from sepbench.options import option
 from sepbench.training import checkpoint
 from sepbench.training.examples import Examples
 from sepbench.training.initial import load_initial
 from sepbench.training.model import Batch, Trainable
-from sepbench.training.schedules import schedule
-from sepbench.training.update_bn import settle
+from sepbench.training.schedules import SCHEDULES, schedule
 from sepbench.training.validate import Passage, validate
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How long and how fast to train."""
+    """How long and how fast to train: the section ``training`` of a training config."""
 
-    epochs: int = 40
-    examples: int = 1600
-    """Examples in an epoch; between two epochs the run is validated and saved."""
-    batch_size: int = 8
-    learning_rate: float = 1e-3
-    schedule: str = "one-cycle"
-    weight_decay: float = 0.01
-    clip: float = 5.0
-    """Highest norm of the gradient."""
-    average: float = 0.999
-    """Decay of the moving average of weights that is validated and kept; 0: the weights as such."""
-    patience: int = 0
-    """Epochs without a better score after which to stop; 0: never."""
-    seed: int = 0
-    workers: int = 1
+    epochs: int = option(40, "epochs in all", minimum=1)
+    examples: int = option(
+        1600, "examples in an epoch, after which the run is validated and saved", minimum=1
+    )
+    batch_size: int = option(8, "examples in a step", minimum=1)
+    learning_rate: float = option(1e-3, "the highest", minimum=1e-12)
+    schedule: str = option("one-cycle", "learning rate by step", choices=tuple(SCHEDULES))
+    weight_decay: float = option(0.01, "of AdamW", minimum=0)
+    clip: float = option(5.0, "largest norm of the gradient", minimum=1e-12)
+    average: float = option(
+        0.999,
+        "decay of the moving average of the weights that is validated and kept; 0: no average",
+        minimum=0,
+        maximum=1,
+    )
+    patience: int = option(
+        0, "epochs without a better score after which to stop; 0: never", minimum=0
+    )
+    seed: int = option(0, "of examples, initial weights and dropout")
+    workers: int = option(1, "processes that mix examples", minimum=0)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -206,21 +211,20 @@ class Run:
                 asked = time.monotonic()
         return total / plan.steps_per_epoch, waited / (time.monotonic() - began)
 
-    def settle(self, examples: Examples, chosen: list[Passage], *, batches: int = 60) -> float:
-        """Take the statistics of the best weights anew; keep them if they score higher.
+    def update_bn(self, examples: Examples, chosen: list[Passage], *, batches: int = 60) -> float:
+        """Estimate the batch normalisation of the best weights anew; keep it if it scores higher.
 
-        Returns the best score. What is kept is in ``best.pt``.
+        After training the running statistics are averages over few small batches and over weights
+        that moved on since; these are the plain means over ``batches`` batches. Returns the best
+        score, whose weights are in ``best.pt``.
         """
         path = self.folder / "best.pt"
         state = checkpoint.load(path, self.device)
         network = self.best_network()
         count = min(batches * self.plan.batch_size, len(examples))
         loader = DataLoader(Subset(examples, range(count)), batch_size=self.plan.batch_size)
-        settle(
-            self.trainable,
-            network,
-            ({name: stem.to(self.device) for name, stem in stems.items()} for stems in loader),
-        )
+        _disable_dropout(network)  # `update_bn` needs training mode
+        update_bn((self._inputs(stems) for stems in loader), network)
         scores = validate(self.trainable, network, chosen, device=self.device)
         if scores["mean"] > state["best"]:
             state["weights"], state["best"] = network.state_dict(), scores["mean"]
@@ -240,8 +244,8 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         stems = {name: stem.to(self.device) for name, stem in stems.items()}
+        inputs = self._inputs(stems)
         with torch.no_grad():
-            inputs = self.trainable.features(self.trainable.mixture(stems))
             targets = self.trainable.targets(stems)
         with torch.autocast(self.device.type, torch.float16, enabled=self._half.is_enabled()):
             output = self.network(inputs)
@@ -254,6 +258,12 @@ class Run:
         self._half.update()
         self.averaged.update_parameters(self.network)
         return float(loss.detach())
+
+    @torch.no_grad()
+    def _inputs(self, stems: Batch) -> torch.Tensor:
+        """Return the network's input for a batch of stems."""
+        mixture = self.trainable.mixture(stems)
+        return self.trainable.features(mixture.to(self.device))
 
     def _judged(self) -> nn.Module:
         """Return the network that is validated and kept: the averaged one, if there is one."""
@@ -282,6 +292,14 @@ class Run:
             "weights": self._judged().state_dict(),
         }
         checkpoint.save(self.folder / name, state)
+
+
+def _disable_dropout(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Dropout | nn.Dropout1d | nn.Dropout2d):
+            module.p = 0.0
+        elif isinstance(module, nn.RNNBase):
+            module.dropout = 0.0
 
 
 _Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]

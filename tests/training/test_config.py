@@ -1,20 +1,41 @@
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import torch
 
+from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.training.config import read_config
 
+SEPARATORS = {
+    entry.name: entry.separator
+    for entry in registry.plugins()
+    if hasattr(entry.separator, "trainable")
+}
+CONFIGS = [
+    (method, file.stem)
+    for method in SEPARATORS
+    for file in sorted((Path(str(files("sepbench_configs"))) / method).glob("*.yaml"))
+]
 
-@pytest.mark.parametrize("method", ["mask-cnn", "unet"])
-@pytest.mark.parametrize("name", ["default", "published"])
-def test_every_config_that_comes_along_is_whole(method: str, name: str) -> None:
+
+@pytest.mark.parametrize(("method", "name"), CONFIGS)
+def test_every_bundled_config_describes_a_network_and_its_examples(method: str, name: str) -> None:
     config = read_config(method, name)
-    assert config.model["n_fft"] == 1024
+    module, _, kind = SEPARATORS[method].trainable.partition(":")
+    trainable = getattr(import_module(module), kind)(config.model)
+    with torch.device("meta"):
+        assert sum(parameter.numel() for parameter in trainable.network().parameters()) > 1000
     assert config.plan.steps_per_epoch > 0
-    assert config.recipe.seconds * config.model["rate"] > config.model["n_fft"]
+    assert config.recipe.seconds * trainable.rate > 1024
+
+
+def test_every_method_that_can_be_trained_has_a_default_config() -> None:
+    assert [method for method, name in CONFIGS if name == "default"] == list(SEPARATORS)
 
 
 def test_what_is_given_replaces_what_the_file_says(tmp_path: Path) -> None:
@@ -27,19 +48,23 @@ def test_what_is_given_replaces_what_the_file_says(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("- a list", "expected the sections"),
-        ("model: {}\ntraining: {epochs: many}", "is no int"),
+        ("model: {}\ntraining: {epochs: many}", "field epochs=many: expected int"),
         ("model: {}\nexamples: {loudness: 3}", "no field 'loudness'"),
         ("model: [", "not YAML: line 1: "),
         ("model: " + "[" * 3000, "brackets within brackets"),
         ("model: 2020-13-45", "not YAML"),
         ("model: [1]", "model: write it as 'field: value' lines"),
         ("model: {}\ntraining: 5", "training: write it as"),
-        ("model: {}\ntraining: {1: 2}", "no field 1"),
-        ("model: {}\ntraining: {epochs: 0}", "epochs=0: must be at least 1"),
+        ("model: {}\ntraining: {1: 2}", "no field 1;"),
+        ("model: {}\ntraining: {epochs: 0}", "field epochs=0: must be at least 1"),
         ("model: {}\ntraining: {examples: 4, batch_size: 8}", "fewer than one batch"),
-        ("model: {}\ntraining: {learning_rate: .nan}", "must be a number above 0"),
+        ("model: {}\ntraining: {learning_rate: .nan}", "must be a finite number"),
+        ("model: {}\ntraining: {learning_rate: 0}", "must be at least 1e-12"),
+        ("model: {}\nexamples: {fade: 1.5}", "field fade=1.5: must be from 0 to 1"),
+        ("model: {}\nexamples: {ratio: [1, 2]}", "expected a list of 3 values of type float"),
+        ("model: {}\nexamples: {weights: [1]}", "expected lines of 'name: float'"),
         ("model: {}\ntraining: {schedule: steep}", "choose one of fixed"),
-        ("model: {}\nexamples: {seconds: 0}", "must be a number above 0"),
+        ("model: {}\nexamples: {seconds: 0}", "must be at least 0.01"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path: Path, text: str, message: str) -> None:

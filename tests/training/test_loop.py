@@ -18,7 +18,6 @@ from sepbench.training.loop import Run, TrainingConfig
 from sepbench.training.lr_finder import find_learning_rate
 from sepbench.training.masking import MaskTrainable
 from sepbench.training.schedules import SCHEDULES, schedule
-from sepbench.training.update_bn import settle
 from sepbench.training.validate import passages
 
 CPU = torch.device("cpu")
@@ -199,24 +198,47 @@ def test_global_random_state_is_left_alone(cache: PreparedDataset, tmp_path: Pat
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_settled_statistics_are_those_of_the_data(cache: PreparedDataset) -> None:
+def test_batch_statistics_are_those_of_the_data_without_dropout(
+    cache: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Normed(PerBin):
         def __init__(self) -> None:
             super().__init__()
             self.norm = nn.BatchNorm1d(65)
+            self.dropout = nn.Dropout(0.5)
 
         def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
-            return super().forward(self.norm(magnitudes))
+            return super().forward(self.norm(self.dropout(magnitudes)))
 
-    network, trainable = Normed(), Tiny()
-    batches = [
-        {name: stem[None] for name, stem in examples(cache)[number].items()} for number in range(6)
-    ]
-    settle(trainable, network, batches)
-    seen = [trainable.features(b["vocals"] + b["accompaniment"]).mean((0, 2)) for b in batches]
-    assert torch.allclose(network.norm.running_mean, torch.stack(seen).mean(0), atol=1e-4)
-    assert network.norm.momentum == 0.1
-    assert not network.training
+    class Trainable(Tiny):
+        def network(self) -> nn.Module:
+            return Normed()
+
+    chosen = passages(cache, seconds=1.0, each=1)
+    trained = Run(Trainable(), PLAN, tmp_path, CPU)
+    trained.train(examples(cache), chosen)
+    before = trained.best
+    monkeypatch.setattr("sepbench.training.loop.validate", lambda *_, **__: {"mean": before + 1})
+    assert trained.update_bn(examples(cache), chosen, batches=3) == before + 1
+    batches = torch.utils.data.default_collate([examples(cache)[n] for n in range(12)])
+    levels = trained.trainable.features(batches["vocals"] + batches["accompaniment"])
+    found = trained.best_network().norm
+    expected = torch.stack([part.mean((0, 2)) for part in levels.split(4)]).mean(0)
+    torch.testing.assert_close(found.running_mean, expected)
+    expected = torch.stack([part.var((0, 2)) for part in levels.split(4)]).mean(0)
+    torch.testing.assert_close(found.running_var, expected)
+
+
+def test_worse_batch_statistics_are_not_kept(
+    cache: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = passages(cache, seconds=1.0, each=1)
+    trained = run(tmp_path)
+    trained.train(examples(cache), chosen)
+    before = (tmp_path / "best.pt").read_bytes()
+    monkeypatch.setattr("sepbench.training.loop.validate", lambda *_, **__: {"mean": -100.0})
+    assert trained.update_bn(examples(cache), chosen) == trained.best
+    assert (tmp_path / "best.pt").read_bytes() == before
 
 
 def test_the_finder_raises_the_rate(cache: PreparedDataset, tmp_path: Path) -> None:

@@ -1,0 +1,248 @@
+"""Train a learned separator: from a method's name and data to a file of weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from sepbench import registry
+from sepbench._util.files import write_atomic
+from sepbench.errors import SepbenchError
+from sepbench.inference.runner import choose_device
+from sepbench.options import parse_spec
+from sepbench.training.config import read_config
+from sepbench.training.curves import draw_curves
+from sepbench.training.data.prepare import PreparedDataset
+from sepbench.training.data.sources import prepared_dataset
+from sepbench.training.examples import Examples
+from sepbench.training.export import describe, export
+from sepbench.training.loop import Epoch, Run
+from sepbench.training.lr_finder import find_learning_rate
+from sepbench.training.model import BADLY_DESCRIBED, Trainable, wrong_field
+from sepbench.training.stem_examples import examples_of
+from sepbench.training.validate import passages, validate
+
+if TYPE_CHECKING:
+    from sepbench.separator import Separator
+
+_SUBSETS = ("train", "val", "test")
+
+_SONGS = 12
+"""Songs of a source that are scored of the subset that was trained on; of the others all are."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a finished training has written."""
+
+    weights: Path
+    """The weight file, as safetensors."""
+    curves: Path
+    """The learning curves, as a picture."""
+    scores: dict[str, dict[str, float]]
+    """Mean SDR in dB of the best weights by subset and source; also in ``scores.json``."""
+    best_epoch: int
+    best: float
+    """The best mean SDR in dB on songs for validation."""
+
+
+@dataclass
+class Training:
+    """A run with the data that it needs."""
+
+    run: Run
+    examples: Examples
+    dataset: PreparedDataset
+    skipped: Sequence[str] = ()
+    """A line for each recording that cannot be used, with the reason."""
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all."""
+        return self.run.plan.epochs * self.run.plan.steps_per_epoch
+
+    @property
+    def steps_done(self) -> int:
+        """Optimiser steps that are behind a resumed run."""
+        return self.run.epoch * self.run.plan.steps_per_epoch
+
+    def summary(self) -> str:
+        """Return one line on the network's size and on the data."""
+        parameters = sum(parameter.numel() for parameter in self.run.network.parameters())
+        tracks = ", ".join(f"{len(self.dataset.split(s).tracks)} {s}" for s in _SUBSETS)
+        method = self.run.trainable.method
+        return (
+            f"{method}: {parameters:,} parameters, {self.dataset.hours:.1f} hours of data "
+            f"({tracks})"
+        )
+
+    def find_learning_rate(self) -> Iterator[tuple[float, float]]:
+        """Yield learning rates and the loss at each; the run cannot be trained afterwards."""
+        return find_learning_rate(self.run, self.examples)
+
+    def fit(
+        self,
+        *,
+        on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+        on_step: Callable[[int, float], None] = lambda step, loss: None,
+    ) -> TrainingResult:
+        """Train to the last epoch, score the best weights and write all results."""
+        run, folder = self.run, self.run.folder
+        chosen = passages(self.dataset, stems=run.trainable.stems)
+        run.train(self.examples, chosen, on_epoch=on_epoch, on_step=on_step)
+        best = run.update_bn(self.examples, chosen)
+        weights, curves = folder / "weights.safetensors", folder / "curves.png"
+        export(folder, run.trainable, weights)
+        draw_curves({run.trainable.method: run.history}, curves)
+        scores = self._scores()
+        write_atomic(folder / "scores.json", json.dumps(scores, indent=1))
+        return TrainingResult(weights, curves, scores, run.best_epoch, best)
+
+    def _scores(self) -> dict[str, dict[str, float]]:
+        """Return the scores of the best weights on songs of every subset that has vocals."""
+        run = self.run
+        network, scores = run.best_network(), {}
+        for subset in _SUBSETS:
+            songs = _SONGS if subset == "train" else None
+            with suppress(SepbenchError):  # a subset may have no such songs
+                chosen = passages(
+                    self.dataset, stems=run.trainable.stems, split=subset, songs=songs
+                )
+                scores[subset] = validate(run.trainable, network, chosen, device=run.device)
+        return scores
+
+
+def train(
+    method: str,
+    data: Sequence[str | Path],
+    *,
+    config: str | Path = "default",
+    out: Path | None = None,
+    resume: bool = False,
+    init: Path | None = None,
+    device: str = "auto",
+    changes: Mapping[str, Any] | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step: Callable[[int, float], None] = lambda step, loss: None,
+) -> TrainingResult:
+    """Train a method and write its weights; `open_training` says what the arguments mean.
+
+    ::
+
+        result = train("unet", ["prepared/"], out=Path("runs/unet"), changes={"epochs": 2})
+        separate("song.wav", method=f"unet[weights={result.weights}]")
+    """
+    training = open_training(
+        method, data, config=config, out=out, resume=resume, init=init, device=device,
+        changes=changes,
+    )  # fmt: skip
+    return training.fit(on_epoch=on_epoch, on_step=on_step)
+
+
+def open_training(
+    method: str,
+    data: Sequence[str | Path],
+    *,
+    config: str | Path = "default",
+    out: Path | None = None,
+    resume: bool = False,
+    init: Path | None = None,
+    find_rate: bool = False,
+    device: str = "auto",
+    threads: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Training:
+    """Prepare the data, unless it is prepared, and set up a run.
+
+    Args:
+        method: name of a method that can be trained, without options.
+        data: one prepared folder, or folders and data sets to prepare.
+        config: name of one of the method's configs, or a YAML file.
+        out: folder of the run; ``runs/METHOD`` if not given.
+        resume: continue the run in ``out`` after its last whole epoch.
+        init: weights, or a run whose best weights to begin with, in place of random ones.
+        find_rate: allow a folder that holds a run, as nothing is written to it.
+        device: as ``--device`` of the command line.
+        threads: of the processor; all if not given.
+        changes: fields that replace those of the config's section ``training``.
+
+    Raises `SepbenchError` for an unknown method, a wrong config, unusable data, and a folder whose
+    run would be overwritten.
+    """
+    chosen_device = choose_device(device)
+    if threads:
+        torch.set_num_threads(threads)
+    separator = _trained_separator(method)
+    folder = out or Path("runs") / method
+    settings = read_config(method, str(config), changes, folder=getattr(separator, "folder", None))
+    trainable = _build(separator, settings.model, str(config))
+    _check_folder(folder, resume=resume, init=init, find_rate=find_rate)
+    dataset, skipped = prepared_dataset(
+        [str(where) for where in data], folder / "data", trainable.rate
+    )
+    plan = settings.plan
+    examples = examples_of(
+        trainable.stems,
+        dataset.split("train"),
+        settings.recipe,
+        seed=plan.seed,
+        count=plan.epochs * plan.examples,
+    )
+    run = Run(trainable, plan, folder, chosen_device, describe(settings, dataset))
+    if init:
+        run.begin_from(init)
+    if resume:
+        run.resume()
+    return Training(run, examples, dataset, skipped)
+
+
+def _check_folder(folder: Path, *, resume: bool, init: Path | None, find_rate: bool) -> None:
+    is_run = (folder / "last.pt").exists()
+    if resume and init:
+        raise SepbenchError("--resume goes on with a run's own weights; leave out --init")
+    if resume and not is_run:
+        raise SepbenchError(f"{folder}: no run to go on with; leave out --resume to begin one")
+    if is_run and not (resume or find_rate):
+        raise SepbenchError(
+            f"{folder}: holds a run already; go on with it by --resume, or give another --out"
+        )
+
+
+def _trained_separator(method: str) -> type[Separator]:
+    """Return a separator that can be trained, with weights or without; raise for any other."""
+    name, values = parse_spec(method)
+    if values:
+        raise SepbenchError(
+            f"method {method}: give its name without options, {name!r}; the config holds all "
+            "settings of training"
+        )
+    separator = registry.resolve(name)[0].separator
+    if not hasattr(separator, "trainable"):
+        known = [
+            entry.name for entry in registry.plugins() if hasattr(entry.separator, "trainable")
+        ]
+        raise SepbenchError(f"method {name}: cannot be trained; choose one of {', '.join(known)}")
+    return separator
+
+
+def _build(separator: Any, model: dict[str, Any], config: str) -> Trainable:
+    """Make a separator's trainable model; raise `SepbenchError` if ``model`` describes none."""
+    module, _, name = separator.trainable.partition(":")
+    kind = getattr(import_module(module), name)
+    try:
+        trainable: Trainable = kind(model)
+        with torch.device("meta"):  # a trial that takes no memory
+            trainable.network()
+    except BADLY_DESCRIBED as error:
+        raise SepbenchError(
+            f"config {config!r}: its model is no network of {separator.name}, "
+            f"{wrong_field(error)}; see the config 'default' of {separator.name}"
+        ) from error
+    return trainable
