@@ -11,12 +11,16 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from sepbench.audio.decode import DecodingError, open_decoder
+from sepbench.audio.decode import open_decoder
+from sepbench.audio.decoder import DecodingError
+from sepbench.audio.ffmpeg import channel_layout
 from sepbench.errors import SepbenchError
 
 _BLOCK = 1 << 18
 # Compressed files pad their last frame and may hold a frame less than their header says.
 _TOLERATED_SECONDS = 0.1
+_TRUSTED = 1 << 24
+"""Samples that are made room for because a header says so; more room is made as they come."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class AudioInfo:
 
     ``samples`` (a channel) is certain where ``exact``; for compressed files it is an estimate that
     decoding may miss by some frames, 0 where nothing is known. ``streams`` counts the audio
-    streams, 5 in a STEMS file. ``notes`` say what is odd, such as a file cut short.
+    streams, 5 in a STEMS file. ``notes`` say what is odd, such as a file cut short. ``layout``
+    names the channels where there are more than two, as FFmpeg does: ``5.1``, ``7.1(wide)``.
     """
 
     path: Path
@@ -35,6 +40,7 @@ class AudioInfo:
     exact: bool = True
     streams: int = 1
     notes: tuple[str, ...] = ()
+    layout: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -57,10 +63,10 @@ class Reader:
     Use it as a context manager. ``notes`` grows while samples are read.
     """
 
-    def __init__(self, path: Path | str, *, stream: int = 0) -> None:
+    def __init__(self, path: Path | str, *, stream: int | None = None) -> None:
         path = Path(path)
         self._decoder = decoder = open_decoder(path, stream)
-        self.notes = list(decoder.notes)
+        self.notes = decoder.notes
         self.info = AudioInfo(
             path=path,
             rate=decoder.rate,
@@ -68,7 +74,8 @@ class Reader:
             samples=decoder.samples,
             exact=decoder.exact,
             streams=decoder.streams,
-            notes=decoder.notes,
+            notes=tuple(decoder.notes),
+            layout=channel_layout(path) if decoder.channels > 2 else None,
         )
 
     def __enter__(self) -> Reader:
@@ -92,20 +99,25 @@ class Reader:
         """
         rate = self.info.rate
         first, wanted = self._span(start, duration)
-        position = first
+        position = decoded = first
+
+        def counted() -> Iterator[NDArray[np.float32]]:
+            nonlocal decoded
+            for chunk in self._decoder.chunks(first):
+                decoded += chunk.shape[1]
+                yield chunk
+
         try:
-            for block in _regular(self._decoder.chunks(first), size, wanted):
+            for block in _regular(counted(), size, wanted):
                 self._check(block, position)
                 position += block.shape[1]
                 yield block
         except DecodingError as error:
-            raise SepbenchError(
-                f"{self.info.path}: damaged near {position / rate:.2f} s: {error}; get it anew"
-            ) from error
+            raise self._damaged(first, decoded, str(error)) from error
         if position == first:
             raise self._nothing(first)
         missing = self.info.seconds - position / rate
-        if wanted is None and missing > _TOLERATED_SECONDS:
+        if wanted is None and self._decoder.promised and missing > _TOLERATED_SECONDS:
             self.notes.append(f"cut short: it ends {missing:.2f} s before its header says")
 
     def read(self, *, start: float = 0.0, duration: float | None = None) -> Audio:
@@ -113,7 +125,7 @@ class Reader:
         first, wanted = self._span(start, duration)
         expected = max(0, self.info.samples - first)
         capacity = expected if wanted is None else min(expected, wanted)
-        samples = np.empty((self.info.channels, capacity), np.float32)
+        samples = np.empty((self.info.channels, min(capacity, _TRUSTED)), np.float32)
         filled = 0
         for block in self.blocks(_BLOCK, start=start, duration=duration):
             end = filled + block.shape[1]
@@ -134,6 +146,15 @@ class Reader:
             raise SepbenchError(f"{self.info.path}: a duration of {duration:g} s is no audio")
         rate = self.info.rate
         return round(start * rate), None if duration is None else max(1, round(duration * rate))
+
+    def _damaged(self, first: int, decoded: int, reason: str) -> SepbenchError:
+        rate = self.info.rate
+        cure = "get it anew"
+        whole = math.floor(10 * (decoded - first) / rate) / 10
+        if whole > 0:
+            cure += f", or take what comes before with --duration {whole:g}"
+        place = f"damaged near {decoded / rate:.2f} s"
+        return SepbenchError(f"{self.info.path}: {place}: {reason}; {cure}")
 
     def _nothing(self, first: int) -> SepbenchError:
         if first == 0 or self.info.samples == 0:
@@ -187,7 +208,11 @@ def info(path: Path | str) -> AudioInfo:
 
 
 def read(
-    path: Path | str, *, start: float = 0.0, duration: float | None = None, stream: int = 0
+    path: Path | str,
+    *,
+    start: float = 0.0,
+    duration: float | None = None,
+    stream: int | None = None,
 ) -> Audio:
     """Return the samples of an audio stream, from ``start`` for ``duration`` seconds.
 
@@ -203,7 +228,7 @@ def blocks(
     *,
     start: float = 0.0,
     duration: float | None = None,
-    stream: int = 0,
+    stream: int | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield blocks ``(channels, size)`` of a file of any length in bounded memory.
 

@@ -211,7 +211,9 @@ def test_what_is_no_audio_is_named_with_its_cure(tmp_path: Path) -> None:
     assert bad(tmp_path / "empty.wav") == "an empty file; get it anew"
     assert bad(tmp_path / "text.wav") == not_audio
     assert bad(tmp_path / "text.mp4") == not_audio
-    assert bad(tmp_path / "header.wav") == not_audio
+    assert bad(tmp_path / "header.wav") == (
+        "not audio that can be read: its wav data is damaged or incomplete; get it anew"
+    )
     assert bad(tmp_path / "none.wav") == "no samples in this file"
     assert bad(tmp_path / "film.mp4") == "no audio in this file"
 

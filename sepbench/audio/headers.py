@@ -1,0 +1,174 @@
+"""What the header of an uncompressed file says of its samples, beside what the file holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+_4_GIB = 1 << 32
+# Programs that write to a pipe leave the greatest number there is, or nearly.
+_UNKNOWN_32 = 0x7FFFF000
+_UNKNOWN_64 = 1 << 62
+
+
+@dataclass(frozen=True)
+class SampleData:
+    """The part of a file that holds the samples.
+
+    ``offset`` is its first byte, ``promised`` the bytes that the header says it has, None where the
+    header leaves it open, and ``held`` the bytes from ``offset`` to the end of the file.
+    """
+
+    offset: int
+    promised: int | None
+    held: int
+    big_endian: bool
+    thirty_two_bit: bool
+
+    @property
+    def kept(self) -> float:
+        """The share of the promised samples that the file holds, at most 1."""
+        return 1.0 if not self.promised else min(1.0, self.held / self.promised)
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether the length did not fit the header's 32 bits."""
+        promised = self.promised
+        return bool(self.thirty_two_bit and promised and self.held - promised >= _4_GIB)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the header was left with no length, as by a recorder that died."""
+        return self.promised == 0 and self.held > 0
+
+    @property
+    def notes(self) -> list[str]:
+        """What is odd, for a person."""
+        if self.kept < 1:
+            kept = f"{self.kept:.1%} of the samples that its header promises"
+            return [f"cut short: it holds {kept}"]
+        if self.unfinished:
+            return ["its header was never finished (length 0); read to the end of the file"]
+        return ["longer than its header can say (4 GiB); read whole"] if self.wrapped else []
+
+    @property
+    def actual(self) -> int:
+        """The bytes of samples there are: a wrapped length unwrapped, an open one to the end."""
+        if not self.promised:
+            return self.held
+        if self.wrapped:
+            return self.promised + (self.held - self.promised) // _4_GIB * _4_GIB
+        return min(self.promised, self.held)
+
+
+def sample_data(path: Path) -> SampleData | None:
+    """Find the samples of a wav, rf64, w64, aiff, au or caf file; None for anything else."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        magic = file.read(12)
+        for begins, kind, find in _CONTAINERS:
+            if magic.startswith(begins):
+                return find(file, size, kind)
+    return None
+
+
+_Kind = Literal["little", "big"]
+
+
+def _int(data: bytes, order: _Kind) -> int:
+    return int.from_bytes(data, order)
+
+
+def _chunks(
+    file: BinaryIO, start: int, size: int, order: _Kind, *, name: int, length: int, pad: int
+) -> Iterator[tuple[bytes, int, int]]:
+    """Yield each chunk's name, the offset of its content and the length its header gives."""
+    while start + name + length <= size:
+        file.seek(start)
+        head = file.read(name + length)
+        promised = _int(head[name:], order)
+        yield head[:name], start + name + length, promised
+        start += name + length + promised
+        start += -start % pad
+
+
+def _riff(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
+    wide = None
+    for name, offset, promised in _chunks(file, 12, size, order, name=4, length=4, pad=2):
+        if name == b"ds64":
+            file.seek(offset + 8)
+            wide = _int(file.read(8), "little")
+        if name == b"data":
+            length: int | None = promised if wide is None else wide
+            if wide is None and promised >= _UNKNOWN_32 and promised > size - offset:
+                length = None
+            elif not length and _another_chunk(file, offset, size, order):
+                return None
+            return SampleData(offset, length, size - offset, order == "big", wide is None)
+    return None
+
+
+def _another_chunk(file: BinaryIO, offset: int, size: int, order: _Kind) -> bool:
+    """Tell whether a chunk begins here: then the one before it is empty in earnest."""
+    file.seek(offset)
+    head = file.read(8)
+    return len(head) == 8 and head[:4].isalnum() and _int(head[4:], order) <= size - offset - 8
+
+
+def _aiff(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
+    for name, offset, promised in _chunks(file, 12, size, order, name=4, length=4, pad=2):
+        if name == b"SSND" and (promised or not _another_chunk(file, offset, size, order)):
+            # Two numbers about alignment stand before the samples.
+            first = offset + 8
+            return SampleData(first, max(0, promised - 8), max(0, size - first), True, True)
+    return None
+
+
+def _au(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
+    file.seek(4)
+    offset, promised = _int(file.read(4), order), _int(file.read(4), order)
+    length = None if promised >= _UNKNOWN_32 else promised
+    return SampleData(offset, length, max(0, size - offset), order == "big", True)
+
+
+def _caf(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
+    big_endian = True
+    for name, offset, promised in _chunks(file, 8, size, order, name=4, length=8, pad=1):
+        if name == b"desc":
+            file.seek(offset + 12)
+            big_endian = not _int(file.read(4), order) & 2
+        if name == b"data":
+            # The number of edits stands before the samples.
+            length = None if promised >= _UNKNOWN_64 else max(0, promised - 4)
+            return SampleData(offset + 4, length, max(0, size - offset - 4), big_endian, False)
+    return None
+
+
+def _w64(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
+    start = 40  # Lengths count the head of their chunk, and a name has 16 bytes.
+    while start + 24 <= size:
+        file.seek(start)
+        head = file.read(24)
+        length = _int(head[16:], order) - 24
+        if head[:4] == b"data":
+            return SampleData(start + 24, max(0, length), size - start - 24, False, False)
+        start += max(24, length + 24)
+        start += -start % 8
+    return None
+
+
+_CONTAINERS: tuple[
+    tuple[bytes, _Kind, Callable[[BinaryIO, int, _Kind], SampleData | None]], ...
+] = (
+    (b"RIFF", "little", _riff),
+    (b"RF64", "little", _riff),
+    (b"RIFX", "big", _riff),
+    (b"riff", "little", _w64),
+    (b"FORM", "big", _aiff),
+    (b".snd", "big", _au),
+    (b"dns.", "little", _au),
+    (b"caff", "big", _caf),
+)

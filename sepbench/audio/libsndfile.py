@@ -1,0 +1,108 @@
+"""Decodes uncompressed files and FLAC, by libsndfile."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepbench.audio.decoder import DecodingError
+from sepbench.audio.headers import SampleData, sample_data
+
+_CHUNK = 1 << 12
+"""Samples read at once, and so how finely the place of damage is known."""
+
+_WITHOUT_HEADER = frozenset("PCM_S8 PCM_U8 PCM_16 PCM_24 PCM_32 FLOAT DOUBLE ULAW ALAW".split())
+
+
+class LibsndfileDecoder:
+    """wav, rf64, w64, aiff, au, caf and flac."""
+
+    streams = 1
+    promised = True
+
+    def __init__(self, path: Path) -> None:
+        import soundfile
+
+        self._raw: _Part | None = None
+        self._file = soundfile.SoundFile(path)
+        self.rate: int = self._file.samplerate
+        self.channels: int = self._file.channels
+        self.exact = self._file.subtype.startswith(("PCM", "FLOAT", "DOUBLE"))
+        data = sample_data(path)
+        self.notes = data.notes if data else []
+        if data and (data.unfinished or data.wrapped) and self._file.subtype in _WITHOUT_HEADER:
+            self._read_past_header(path, data)
+        self.samples: int = self._file.frames
+
+    def _read_past_header(self, path: Path, data: SampleData) -> None:
+        """Take the samples for what is behind the header, as its length is wrong."""
+        import soundfile
+
+        subtype = self._file.subtype
+        self._file.close()
+        self._raw = _Part(path, data.offset, data.actual)
+        self._file = soundfile.SoundFile(
+            self._raw,
+            samplerate=self.rate,
+            channels=self.channels,
+            format="RAW",
+            subtype=subtype,
+            endian="BIG" if data.big_endian else "LITTLE",
+        )
+
+    def chunks(self, first: int) -> Iterator[NDArray[np.float32]]:
+        """Yield ``(channels, n)`` from sample ``first`` on."""
+        import soundfile
+
+        try:
+            self._file.seek(min(first, self.samples))
+            while True:
+                frames = self._file.read(_CHUNK, dtype="float32", always_2d=True)
+                if not len(frames):
+                    return
+                yield frames.T
+        except soundfile.LibsndfileError as error:
+            raise DecodingError(error.error_string.strip().rstrip(".")) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        if self._raw is not None:
+            self._raw.close()
+
+
+class _Part(io.RawIOBase):
+    """A part of a file, as a file."""
+
+    def __init__(self, path: Path, offset: int, length: int) -> None:
+        self._file = path.open("rb")
+        self._offset, self._length, self._at = offset, length, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        view = memoryview(buffer)[: max(0, self._length - self._at)]
+        self._file.seek(self._offset + self._at)
+        count = self._file.readinto(view)
+        self._at += count
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

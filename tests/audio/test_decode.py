@@ -1,0 +1,369 @@
+"""What is read is what the file holds, whatever its kind, its header, and where reading begins."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from sepbench import audio
+from sepbench.audio import reader as reader_module
+from sepbench.errors import SepbenchError
+
+RATE = 44100
+
+
+def clicks(seconds: float, rate: int = RATE, channels: int = 1) -> NDArray[np.float32]:
+    """Clicks four times a second: a codec's frames before and after one differ much."""
+    samples = np.zeros((channels, round(seconds * rate)), np.float32)
+    samples[:, :: rate // 4] = 0.9
+    return samples
+
+
+def tones(channels: int, seconds: float, rate: int = RATE) -> NDArray[np.float32]:
+    """A tone of 200 Hz in channel 0, 400 Hz in channel 1, and so on."""
+    time = np.arange(round(seconds * rate)) / rate
+    hertz = 200 * (1 + np.arange(channels))[:, None]
+    return (0.3 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+
+
+def hertz(samples: NDArray[np.float32], rate: int) -> list[int]:
+    """The loudest frequency of each channel, to 100 Hz."""
+    spectra = np.abs(np.fft.rfft(samples[:, : rate // 10 * 10], axis=1))
+    peaks = spectra.argmax(axis=1) * rate / (rate // 10 * 10)
+    return [int(100 * round(peak / 100)) for peak in peaks]
+
+
+def write(path: Path, samples: NDArray[np.float32], rate: int = RATE, **how: str) -> Path:
+    soundfile.write(path, samples.T, rate, **how)
+    return path
+
+
+def encode(
+    path: Path, samples: NDArray[np.float32], codec: str, *, rate: int = RATE, **options: str
+) -> Path:
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream(codec, rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.rate, frame.pts = rate, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def one_decode(path: Path) -> NDArray[np.float32]:
+    """All that the file holds, decoded by libsndfile in a single read."""
+    with soundfile.SoundFile(path) as file:
+        samples: NDArray[np.float32] = file.read(dtype="float32", always_2d=True).T
+    return samples
+
+
+@pytest.mark.parametrize("bitrate_mode", ["CONSTANT", "VARIABLE"])
+def test_mp3_has_no_seams_and_no_start_changes_it(tmp_path: Path, bitrate_mode: str) -> None:
+    path = write(tmp_path / "song.mp3", clicks(6), bitrate_mode=bitrate_mode, compression_level=0.9)
+    whole = one_decode(path)
+    read = audio.read(path).samples
+    assert read.shape == whole.shape == (1, 6 * RATE)
+    assert np.abs(read - whole).max() < 1e-5
+    for start in np.arange(0.1, 5.8, 0.37):
+        first = round(start * RATE)
+        part = audio.read(path, start=start, duration=0.2).samples
+        assert np.abs(part - whole[:, first : first + part.shape[1]]).max() < 1e-5
+
+
+def test_mp3_is_known_by_content(tmp_path: Path) -> None:
+    whole = audio.read(write(tmp_path / "song.mp3", clicks(2))).samples
+    (tmp_path / "song.mp3").rename(tmp_path / "song.wav")
+    assert np.array_equal(audio.read(tmp_path / "song.wav").samples, whole)
+
+
+def test_mp3_without_a_length_is_read_whole_and_its_length_is_counted(tmp_path: Path) -> None:
+    # Quiet first, loud after: what the first frames' bit rate says of the length is far off.
+    samples = np.zeros((1, 20 * RATE), np.float32)
+    samples[:, 10 * RATE :] = np.random.default_rng(0).normal(0, 0.2, 10 * RATE)
+    path = tmp_path / "song.mp3"
+    with av.open(str(path), "w", options={"write_xing": "0", "id3v2_version": "0"}) as container:
+        stream = container.add_stream("libmp3lame", rate=RATE, layout="mono", options={"q": "9"})
+        stream.codec_context.qscale = True
+        stream.codec_context.global_quality = 9 * 118
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.rate, frame.pts = RATE, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    read = audio.read(path)
+    assert read.samples.shape[1] / RATE == pytest.approx(20, abs=0.1)
+    assert audio.info(path).samples == read.samples.shape[1]
+    assert read.notes == ()
+
+
+def test_joined_mp3_files_are_both_there(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.mp3", tones(1, 2)).read_bytes()
+    other = write(tmp_path / "two.mp3", tones(2, 3)[1:]).read_bytes()
+    (tmp_path / "both.mp3").write_bytes(one + other)
+    read = audio.read(tmp_path / "both.mp3").samples
+    assert read.shape[1] / RATE == pytest.approx(5, abs=0.1)
+    assert hertz(read[:, :RATE], RATE) == [200]
+    assert hertz(read[:, -RATE:], RATE) == [400]
+
+
+def test_a_damaged_frame_of_mp3_costs_itself_alone(tmp_path: Path) -> None:
+    path = write(tmp_path / "song.mp3", tones(1, 4), bitrate_mode="CONSTANT")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 400] = bytes(400)
+    path.write_bytes(data)
+    assert audio.read(path).samples.shape[1] / RATE == pytest.approx(4, abs=0.2)
+
+
+@pytest.mark.parametrize("quiet", [0, 6])
+def test_a_guessed_length_is_no_promise(tmp_path: Path, quiet: int) -> None:
+    samples = np.random.default_rng(0).normal(0, 0.2, (1, 8 * RATE)).astype(np.float32)
+    samples[:, : quiet * RATE] = 0
+    path = encode(tmp_path / "song.aac", samples, "aac")
+    read = audio.read(path)
+    assert read.samples.shape[1] / RATE == pytest.approx(8, abs=0.1)
+    assert read.notes == ()
+    assert audio.info(path).seconds == pytest.approx(8, abs=0.1)
+
+
+def test_flac_of_unknown_length_is_read(tmp_path: Path) -> None:
+    samples = (clicks(4, channels=2) * 2**15).round() / np.float32(2**15)
+    path = write(tmp_path / "song.flac", samples, subtype="PCM_24")
+    data = bytearray(path.read_bytes())
+    assert int.from_bytes(data[21:26], "big") & 0xF_FFFF_FFFF == 4 * RATE
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    read = audio.read(path)
+    assert np.array_equal(read.samples, samples)
+    assert read.notes == ()
+
+
+# Uncompressed files whose header says what is not so
+
+CONTAINERS = {"wav": "WAV", "aiff": "AIFF", "au": "AU", "caf": "CAF", "w64": "W64", "rf64": "RF64"}
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_a_file_that_was_cut_says_how_much_it_holds(tmp_path: Path, suffix: str) -> None:
+    samples = clicks(2)
+    path = write(tmp_path / f"song.{suffix}", samples, format=CONTAINERS[suffix], subtype="PCM_16")
+    assert audio.read(path).notes == ()
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) - RATE * 2])
+    read = audio.read(path)
+    assert read.samples.shape[1] == pytest.approx(RATE, abs=10)
+    assert np.abs(read.samples - samples[:, : read.samples.shape[1]]).max() < 1e-4
+    assert read.notes == ("cut short: it holds 50.0% of the samples that its header promises",)
+
+
+def unfinished(path: Path) -> None:
+    """Set every length in a header to 0, as a recorder leaves it that dies."""
+    data = bytearray(path.read_bytes())
+    lengths = {
+        b"RIFF": [(4, 4), (data.find(b"data") + 4, 4)],
+        b"RF64": [(20, 8), (28, 8), (36, 8)],
+        b"riff": [(16, 8), (data.find(b"data", 24) + 16, 8)],
+        b"FORM": [(4, 4), (data.find(b"COMM") + 10, 4), (data.find(b"SSND") + 4, 4)],
+        b".snd": [(8, 4)],
+        b"caff": [(data.find(b"data") + 4, 8)],
+    }
+    for at, size in lengths[bytes(data[:4])]:
+        data[at : at + size] = bytes(size)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_a_header_that_was_never_finished_costs_no_sound(
+    tmp_path: Path, suffix: str, subtype: str
+) -> None:
+    samples = (tones(2, 1) * 2**15).round() / np.float32(2**15)
+    path = write(tmp_path / f"song.{suffix}", samples, format=CONTAINERS[suffix], subtype=subtype)
+    unfinished(path)
+    read = audio.read(path)
+    assert read.samples.shape[1] == pytest.approx(RATE, abs=8)
+    assert np.array_equal(read.samples[:, :RATE], samples)
+    assert read.notes == ("its header was never finished (length 0); read to the end of the file",)
+    part = audio.read(path, start=0.5, duration=0.25).samples
+    assert np.array_equal(part, samples[:, RATE // 2 : RATE // 2 + RATE // 4])
+
+
+def test_a_wav_that_outgrew_its_header_is_read_to_its_end(tmp_path: Path) -> None:
+    samples = (tones(2, 1) * 2**15).round() / np.float32(2**15)
+    path = write(tmp_path / "song.wav", samples)
+    beyond, size = 2**32, 4 * RATE
+    with path.open("r+b") as file:
+        # A hole of 4 GiB takes no room on the disk; its length is what 32 bits cannot hold.
+        sound = file.read()[44:]
+        file.seek(44 + beyond)
+        file.write(sound)
+    info = audio.info(path)
+    assert info.samples == (beyond + size) // 4
+    assert info.notes == ("longer than its header can say (4 GiB); read whole",)
+    last = audio.read(path, start=beyond / 4 / RATE).samples
+    assert np.array_equal(last, samples)
+
+
+def test_a_header_that_lies_about_its_length_takes_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "song.flac", clicks(1))
+    data = bytearray(path.read_bytes())
+    data[21] |= 0x0F
+    data[22:26] = b"\xff" * 4
+    path.write_bytes(data)
+    asked = []
+    empty = np.empty
+    monkeypatch.setattr(
+        reader_module.np,
+        "empty",
+        lambda shape, *how, **more: asked.append(shape) or empty(shape, *how, **more),
+    )
+    with pytest.raises(SepbenchError, match=f"{path}"):
+        audio.read(path)
+    assert max(np.prod(shape) for shape in asked) <= 2**24
+
+
+@pytest.mark.parametrize(
+    ("bits", "rate", "kind"), [(0, RATE, 1), (255, RATE, 1), (16, 1, 1), (16, RATE, 0)]
+)
+def test_a_header_of_nonsense_is_one_line(tmp_path: Path, bits: int, rate: int, kind: int) -> None:
+    data = bytearray(write(tmp_path / "song.wav", clicks(1)).read_bytes())
+    data[20:36] = struct.pack("<HHIIHH", kind, 1, rate, rate * 2, 2, bits)
+    (tmp_path / "song.wav").write_bytes(data)
+    with pytest.raises(SepbenchError, match=r"song.wav: ") as caught:
+        audio.read(tmp_path / "song.wav")
+    assert "\n" not in str(caught.value)
+
+
+# Channels
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "rate"), [("ogg", "VORBIS", RATE), ("opus", "OPUS", 48000)]
+)
+def test_vorbis_order_of_channels_becomes_the_order_of_wav(
+    tmp_path: Path, suffix: str, subtype: str, rate: int
+) -> None:
+    # Vorbis keeps front left, centre, front right, back left, back right, bass.
+    vorbis = tones(6, 1, rate)
+    path = tmp_path / f"song.{suffix}"
+    with soundfile.SoundFile(path, "w", rate, 6, subtype, format="OGG") as file:
+        for block in np.split(vorbis, 10, axis=1):
+            file.write(np.ascontiguousarray(block.T))
+    read = audio.read(path)
+    # The bass channel may be empty: the codec keeps what is below 120 Hz.
+    assert hertz(read.samples, rate)[:3] == [200, 600, 400]
+    assert hertz(read.samples, rate)[4:] == [800, 1000]
+    assert audio.info(path).layout == "5.1"
+
+
+# Several streams, and videos
+
+
+def film(path: Path, *, late: float = 0.0, languages: tuple[str, ...] = ("eng",)) -> Path:
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("mpeg4", rate=25)
+        picture.width = picture.height = 32
+        picture.pix_fmt = "yuv420p"
+        sounds = [container.add_stream("aac", rate=48000, layout="mono") for _ in languages]
+        for sound, language in zip(sounds, languages, strict=True):
+            sound.metadata["language"] = language
+        for number in range(50):
+            image = av.VideoFrame(32, 32, "yuv420p")
+            image.pts = number
+            container.mux(picture.encode(image))
+        container.mux(picture.encode(None))
+        for number, sound in enumerate(sounds):
+            samples = tones(number + 1, 2, 48000)[number:]
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(samples), format="fltp", layout="mono"
+            )
+            frame.rate, frame.pts = 48000, round(late * 48000)
+            container.mux(sound.encode(frame))
+            container.mux(sound.encode(None))
+    return path
+
+
+def test_other_sound_streams_are_said_and_can_be_chosen(tmp_path: Path) -> None:
+    path = film(tmp_path / "film.mkv", languages=("eng", "deu"))
+    (note,) = audio.info(path).notes
+    assert note == (
+        "2 sound streams (0: eng mono, 1: deu mono); this is the first; --stream N takes another"
+    )
+    assert hertz(audio.read(path).samples, 48000) == [200]
+    with audio.Reader(path, stream=1) as reader:
+        assert reader.info.notes == ()
+        assert hertz(reader.read().samples, 48000) == [400]
+
+
+def test_a_sound_that_begins_after_the_picture_is_said(tmp_path: Path) -> None:
+    assert audio.info(film(tmp_path / "film.mkv")).notes == ()
+    (note,) = audio.info(film(tmp_path / "late.mkv", late=0.5)).notes
+    assert note.startswith("its sound begins 0.5")
+
+
+# What is no file, and damage
+
+
+def test_a_pipe_is_said_to_be_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "song.wav")
+    with pytest.raises(SepbenchError, match="a pipe, not a file; save it to a file first"):
+        audio.read(tmp_path / "song.wav")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (bytes(100_000), "it begins with zeros alone; get it anew"),
+        (b"<!DOCTYPE html><html>log in</html>", "a web page, not audio; download the file itself"),
+        (b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(3000), "damaged or incomplete; get it anew"),
+        (b"la la la " * 100, "convert it to wav or flac"),
+    ],
+)
+def test_the_cure_fits_the_cause(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "song.mp3"
+    path.write_bytes(content)
+    with pytest.raises(SepbenchError, match=message):
+        audio.read(path)
+
+
+def test_the_place_of_damage_is_where_the_sound_ends(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, (1, 10 * RATE)).astype(np.float32)
+    path = encode(tmp_path / "song.m4a", samples, "aac", movflags="faststart")
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * 0.6)])
+    with pytest.raises(SepbenchError) as caught:
+        audio.read(path)
+    seconds = float(str(caught.value).split("damaged near ")[1].split()[0])
+    assert 5.5 < seconds < 6.5
+    usable = float(str(caught.value).split("--duration ")[1])
+    assert seconds - 0.11 < usable <= seconds
+    assert audio.read(path, duration=usable).samples.shape[1] == round(usable * RATE)
+
+
+def test_a_name_that_is_not_utf_8_is_read(tmp_path: Path) -> None:
+    for suffix in ("wav", "mp3", "ogg"):
+        path = Path(os.fsdecode(os.fsencode(tmp_path / "caf") + b"\xe9." + suffix.encode()))
+        written = write(tmp_path / f"song.{suffix}", clicks(1))
+        expected = audio.read(written).samples
+        written.rename(path)
+        assert np.array_equal(audio.read(path).samples, expected)
+
+
+def test_no_library_prints_of_a_damaged_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "song.mp3", clicks(2))
+    data = bytearray(path.read_bytes())
+    data[200:2000] = os.urandom(1800)
+    path.write_bytes(data)
+    code = f"from sepbench import audio; audio.read({str(path)!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert [line for line in done.stderr.splitlines() if "mpg123" in line] == []
