@@ -97,6 +97,11 @@ reference_option = click.option(
     multiple=True,
     help="Put published scores beside, where data set, tracks and protocol are the same.",
 )
+format_option = click.option(
+    "--format",
+    type=click.Choice(["latex", "markdown", "html", "csv", "json"]),
+    help="Print the table for a paper, a page or a program.",
+)
 metric_option = click.option(
     "--metric",
     "metrics",

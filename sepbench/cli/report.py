@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     metavar="NAME=PATH",
     help="First take in the scores that museval wrote for a method: a JSON file or a folder.",
 )
+@options.format_option
+@click.option("--metric", help="Of --format, such as SIR.  [default: the protocol's first]")
 @options.json_option
 def command(
     run: Path,
     protocol: str,
     references: tuple[str, ...],
     imports: tuple[str, ...],
+    format: str | None,
+    metric: str | None,
     as_json: bool,
 ) -> None:
     """Make the tables and plots of RUN, the folder of an evaluation, from its stored scores."""
@@ -42,7 +46,25 @@ def command(
         if not (name.strip() and path.strip()):
             raise click.UsageError(f"--import {text}: write it as NAME=PATH")
         import_museval(Path(path), store, name=name)
+    if format is not None:
+        _print(store, protocol, references, format, metric)
+        return
     present(store, protocol, references, as_json=as_json)
+
+
+def _print(
+    store: Store, protocol: str, references: tuple[str, ...], format: str, metric: str | None
+) -> None:
+    """Print the table in another format, and nothing else, so that it can go into a file."""
+    from sepbench.cli.console import warn
+    from sepbench.report.build import write
+    from sepbench.report.formats import FORMATS, grid
+
+    report = write(store, protocol=protocol, references=references)
+    for remark in report.remarks:
+        warn(remark)
+    table = grid(report.scores, report.summary, protocol, metric)
+    click.echo(FORMATS[format](table), nl=False)
 
 
 def present(store: Store, protocol: str, references: tuple[str, ...], *, as_json: bool) -> None:

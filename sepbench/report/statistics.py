@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -109,9 +109,12 @@ def pooled_interval(
     return _ends((middle[0] + middle[1]) / 2, len(kept), confidence)
 
 
-def wilcoxon(differences: ArrayLike) -> float:
-    """Return the two-sided p-value of Wilcoxon's signed-rank test, NaN under `MIN_TRACKS` tracks.
+def wilcoxon(
+    differences: ArrayLike, alternative: Literal["two-sided", "less"] = "two-sided"
+) -> float:
+    """Return the p-value of Wilcoxon's signed-rank test, NaN under `MIN_TRACKS` tracks.
 
+    With ``less`` it is one-sided: small where the differences are surely below zero.
     Differences of zero count among the tracks and are then left out, as Wilcoxon did.
     """
     finite = _finite(differences)
@@ -119,7 +122,7 @@ def wilcoxon(differences: ArrayLike) -> float:
         return math.nan
     if not finite.any():
         return 1.0
-    return float(stats.wilcoxon(finite).pvalue)
+    return float(stats.wilcoxon(finite, alternative=alternative).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -135,6 +138,29 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(known) - rank) * p))
         corrected[place] = largest
     return corrected
+
+
+def surely_below(scores: ArrayLike, limit: float, statistic: Reduction, *, tests: int = 1) -> bool:
+    """Tell whether the statistic of ``scores`` is below ``limit`` with 95 % confidence.
+
+    ``tests`` such questions together are answered wrongly with yes in under 5 % of cases: both the
+    interval, widened for their number (Bonferroni), and Wilcoxon's test have to say so. The latter
+    matters for many questions about means of few tracks, whose bootstrap intervals are too short.
+    """
+    share = (1 - CONFIDENCE) / tests
+    ends = interval(scores, statistic, confidence=1 - share)
+    if not ends.high < limit:
+        return False
+    return wilcoxon(np.asarray(scores, dtype=np.float64) - limit, "less") <= share / 2
+
+
+def tracks_needed(tests: int) -> int:
+    """Return the fewest tracks with which `surely_below` can say yes to any of ``tests``.
+
+    >>> [tracks_needed(tests) for tests in (1, 4, 40)]
+    [6, 8, 11]
+    """
+    return max(MIN_TRACKS, math.ceil(math.log2(2 * tests / (1 - CONFIDENCE))))
 
 
 def cliffs_delta(one: ArrayLike, other: ArrayLike) -> float:

@@ -1,0 +1,220 @@
+"""``sepbench compare``: which method is better, by how much, and how surely."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sepbench.cli import options
+
+if TYPE_CHECKING:
+    from sepbench.report.compare import Comparison
+    from sepbench.report.gate import Verdict
+    from sepbench.report.merge import Merged
+
+
+@click.command("compare")
+@click.argument("runs", type=options.PATH, metavar="RUN...", nargs=-1, required=True)
+@click.option(
+    "-m", "--method", "methods", multiple=True, metavar="GLOB", help="Only these.  [default: all]"
+)
+@click.option("--baseline", metavar="METHOD", help="Compare with this one.  [default: the best]")
+@click.option("--stem", "stems", multiple=True, help="Only these stems.")
+@click.option("--metric", help="Such as SDR or SIR.  [default: the protocol's first]")
+@options.protocol_option
+@click.option(
+    "--rope",
+    type=click.FloatRange(min=0),
+    default=0.1,
+    show_default=True,
+    metavar="DB",
+    help="Differences up to this count as equal.",
+)
+@click.option(
+    "--fail-below",
+    "floors",
+    multiple=True,
+    metavar="'METHOD STEM METRIC NUMBER'",
+    help="Exit with 1 if the score is lower than NUMBER, with 95 % confidence.",
+)
+@click.option(
+    "--fail-worse",
+    "margin",
+    type=click.FloatRange(min=0),
+    metavar="DB",
+    help="Exit with 1 if a method of the second RUN is worse than in the first by more than this.",
+)
+@click.option("--strict", is_flag=True, help="Fail by the value alone, however unsure it is.")
+@click.option(
+    "-o", "--out", type=options.PATH, help="Folder of the pictures.  [default: first RUN/compare]"
+)
+@options.json_option
+def command(
+    runs: tuple[Path, ...],
+    floors: tuple[str, ...],
+    margin: float | None,
+    strict: bool,
+    out: Path | None,
+    as_json: bool,
+    **how: Any,
+) -> None:
+    """Say which methods of RUN (or of several) are better, by how much, and how surely.
+
+    \b
+    sepbench compare results/musdb18-test --baseline unet --stem vocals
+    sepbench compare results/old results/new --fail-worse 0.1
+
+    Differences are taken track by track. For each method: the difference to the baseline with its
+    95 % interval, the p-value of Wilcoxon's signed-rank test corrected for the number of methods,
+    the share of tracks won, and the odds of being worse, equal or better.
+    """
+    from sepbench.cli.console import say, show_json, warn
+    from sepbench.errors import SepbenchError
+    from sepbench.report import compare, compare_pictures
+    from sepbench.report.merge import merge
+
+    merged = merge(runs)
+    for remark in merged.remarks:
+        warn(remark)
+    gated = bool(floors) or margin is not None
+    try:
+        found = compare.compare(merged.records, **how)
+    except SepbenchError as error:
+        if not gated:
+            raise
+        warn(str(error))
+        found = []
+    verdicts = _judge(runs, merged, floors, margin, strict, how)
+    folder = out or runs[0] / "compare"
+    files = [path for each in found for path in compare_pictures.save(each, folder)]
+    if as_json:
+        show_json(_plain(found, verdicts, files, merged.remarks))
+    else:
+        for each in found:
+            _show(each)
+        for verdict in verdicts:
+            click.echo(_line(verdict))
+        say(f"{len(files)} pictures written to {folder}")
+    if any(verdict.failed for verdict in verdicts):
+        click.get_current_context().exit(1)
+
+
+def _judge(
+    runs: tuple[Path, ...],
+    merged: Merged,
+    floors: tuple[str, ...],
+    margin: float | None,
+    strict: bool,
+    how: dict[str, Any],
+) -> list[Verdict]:
+    from sepbench.report import gate
+    from sepbench.report.merge import contents
+
+    protocol: str = how["protocol"]
+    if margin is not None and len(runs) != 2:
+        raise click.UsageError("--fail-worse needs two runs: the old one, then the new one")
+    wanted = [gate.Floor.parse(text) for text in floors]
+    verdicts: list[Verdict] = []
+    if margin is not None:
+        (_, old, _), (_, new, _) = (contents(run) for run in runs)
+        verdicts = gate.worse(
+            old,
+            new,
+            margin,
+            protocol=protocol,
+            metric=how["metric"],
+            stems=how["stems"],
+            strict=strict,
+            more_tests=len(wanted),
+        )
+    tests = len(wanted) + len(verdicts)
+    records = merged.records if len(runs) == 1 else contents(runs[-1])[1]
+    return verdicts + gate.below(records, wanted, protocol=protocol, strict=strict, tests=tests)
+
+
+def _show(each: Comparison) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from sepbench.cli.console import show
+    from sepbench.report.compare import SIGNIFICANT
+
+    unit = each.protocol.unit
+    click.echo(f"\n{each.stem}: {each.metric} in {unit}, protocol {each.protocol.id}")
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("method", vertical="bottom")
+    headings = "score|95 %|tracks|difference|95 %|p (Holm)|won|worse equal better"
+    for heading in headings.split("|"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    by_label = {one.label: one for one in each.differences}
+    for label, figure in each.figures.items():
+        cells = [f"{figure:.2f}", _span(each.intervals[label])]
+        one = by_label.get(label)
+        if one is None:
+            cells += [str(each.scores[label].notna().sum()), "baseline", "", "", "", ""]
+        else:
+            p = "-" if one.p_holm != one.p_holm else f"{one.p_holm:.2g}"
+            odds = "-" if one.p != one.p else " ".join(f"{100 * share:3.0f}%" for share in one.odds)
+            sure = "[bold]" if one.p_holm < SIGNIFICANT else ""
+            cells += [
+                str(one.tracks),
+                f"{sure}{one.value:+.2f}{'[/]' if sure else ''}",
+                _span(one.interval),
+                p,
+                f"{one.won:.0%}",
+                odds,
+            ]
+        table.add_row(escape(label), *cells)
+    show(table)
+    for group in each.groups:
+        click.echo(f"cannot be told apart: {', '.join(group)}")
+    for remark in each.remarks:
+        click.echo(remark)
+
+
+def _span(ends: tuple[float, float]) -> str:
+    return "" if ends[0] != ends[0] else f"{ends[0]:.2f}..{ends[1]:.2f}"
+
+
+def _line(verdict: Verdict) -> str:
+    state = "FAIL" if verdict.failed else "open" if verdict.reason else "pass"
+    found = f"{verdict.value:+.2f} [{_span(verdict.interval)}]" if verdict.tracks else ""
+    return f"{state}  {verdict.condition}  {found}  {verdict.reason}".rstrip()
+
+
+def _plain(
+    found: list[Comparison], verdicts: list[Verdict], files: list[Path], remarks: list[str]
+) -> dict[str, Any]:
+    comparisons = [
+        {
+            "stem": each.stem,
+            "metric": each.metric,
+            "protocol": each.protocol.id,
+            "statistic": each.protocol.over_tracks[0],
+            "baseline": each.baseline,
+            "methods": [
+                {
+                    "label": label,
+                    "value": value,
+                    "interval": list(each.intervals[label]),
+                    "rank": each.ranks.get(label),
+                }
+                for label, value in each.figures.items()
+            ],
+            "differences": [
+                {**vars(one), "interval": list(one.interval), "odds": one.odds._asdict()}
+                for one in each.differences
+            ],
+            "groups": [list(group) for group in each.groups],
+            "remarks": each.remarks,
+        }
+        for each in found
+    ]
+    return {
+        "comparisons": comparisons,
+        "verdicts": [{**vars(one), "interval": list(one.interval)} for one in verdicts],
+        "files": [str(path) for path in files],
+        "remarks": remarks,
+    }

@@ -1,0 +1,39 @@
+"""``sepbench leaderboard``: the runs of several people in one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sepbench.cli import options
+
+
+@click.command("leaderboard")
+@click.argument("runs", type=options.PATH, metavar="RUN...", nargs=-1, required=True)
+@click.option("--metric", help="Such as SDR or SIR.  [default: the protocol's first]")
+@options.protocol_option
+@options.format_option
+@click.option("-o", "--out", type=options.PATH, help="Write to this file.  [default: print]")
+def command(
+    runs: tuple[Path, ...], metric: str | None, protocol: str, format: str | None, out: Path | None
+) -> None:
+    """Merge runs, whoever made them, into one table with the provenance of every row.
+
+    Scores are those of the tracks that all runs have. Runs with no track of the same audio in
+    common are refused.
+    """
+    from sepbench._util.files import write_atomic
+    from sepbench.cli.console import say, warn
+    from sepbench.report import leaderboard
+    from sepbench.report.formats import FORMATS
+
+    board = leaderboard.leaderboard(runs, protocol=protocol, metric=metric)
+    for remark in board.remarks:
+        warn(remark)
+    text = FORMATS[format or "markdown"](board.grid)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomic(out, text)
+        say(f"written: {out}")

@@ -1,0 +1,209 @@
+"""Which method is better, by how much, and how surely: paired differences over tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from sepbench.errors import SepbenchError
+from sepbench.evaluation.store import Record
+from sepbench.metrics.protocols import PROTOCOLS, Protocol, reduce
+from sepbench.report import statistics, tables
+from sepbench.report.merge import in_one_set
+from sepbench.report.statistics import Interval, Odds
+from sepbench.stems import in_order
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A method against the baseline on the tracks that both have.
+
+    ``value`` is the protocol's statistic of the differences (method minus baseline) and
+    ``interval`` its 95 % interval; ``p`` is that of Wilcoxon's signed-rank test and ``p_holm`` the
+    same corrected for the number of methods; ``won`` is the share of tracks on which the method is
+    above the baseline; ``odds`` those of the Bayesian signed-rank test. NaN where there are too
+    few tracks.
+    """
+
+    label: str
+    tracks: int
+    value: float
+    interval: Interval
+    p: float
+    p_holm: float
+    cliffs_delta: float
+    won: float
+    odds: Odds
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The methods of one stem under one metric and protocol.
+
+    ``scores`` has a row a track and a column a method, the best first; ``figures`` is the
+    protocol's statistic over all tracks of each. ``ranks`` and ``groups`` (sets of methods that
+    cannot be told apart) are over the ``common`` tracks that all methods have, and empty where
+    those are too few; ``remarks`` say why.
+    """
+
+    stem: str
+    metric: str
+    protocol: Protocol
+    baseline: str
+    scores: pd.DataFrame
+    figures: dict[str, float]
+    intervals: dict[str, Interval]
+    differences: list[Difference]
+    common: int
+    ranks: dict[str, float] = field(default_factory=dict)
+    groups: list[tuple[str, ...]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def compare(
+    records: Sequence[Record],
+    *,
+    protocol: str = "sisec18",
+    metric: str | None = None,
+    stems: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    baseline: str | None = None,
+    rope: float = 0.1,
+) -> list[Comparison]:
+    """Compare the methods of ``records`` on each stem that at least two of them have.
+
+    ``methods`` are patterns of labels; without them all but oracles take part. The baseline is the
+    best method of the stem unless one is named. ``rope`` is the difference in the metric's unit
+    below which two methods count as equal. Raises `SepbenchError` where nothing can be compared.
+    """
+    rules = PROTOCOLS[protocol]
+    shown = metric or rules.metrics[0].rpartition(" ")[2]
+    if rules.source == "frames" and rules.over_windows is None:
+        raise SepbenchError(f"protocol {protocol} has no score of a single track; choose another")
+    chosen = _chosen(records, methods, baseline)
+    found = []
+    for stem in stems or in_order(name for record in chosen for name in record.stems):
+        comparable, remarks = in_one_set(chosen, stem, shown)
+        scores = track_scores(comparable, stem, shown, protocol)
+        if scores.shape[1] >= 2 and (baseline is None or baseline in scores):
+            found.append(_compared(scores, stem, shown, rules, baseline, rope, remarks))
+    if not found:
+        which = f" with {baseline}" if baseline else ""
+        raise SepbenchError(
+            f"no stem of which two methods have {shown} of protocol {protocol}{which}; "
+            "choose another --stem, --metric or --protocol"
+        )
+    return found
+
+
+def track_scores(records: Sequence[Record], stem: str, metric: str, protocol: str) -> pd.DataFrame:
+    """Return finite scores with a row a track and a column a label; NaN where there is none."""
+    rows = tables.scores(record for record in records if stem in record.stems)
+    rows = rows[rows["stem"].eq(stem) & rows["metric"].eq(metric) & rows["protocol"].eq(protocol)]
+    rows = rows[np.isfinite(rows["value"].astype(float))]
+    return rows.pivot(index="track", columns="label", values="value").astype(float)
+
+
+def _chosen(
+    records: Sequence[Record], methods: Sequence[str], baseline: str | None
+) -> list[Record]:
+    labels = {record.label for record in records}
+    if baseline is not None and baseline not in labels:
+        raise SepbenchError(f"baseline {baseline!r}: no such method; here are {_listed(labels)}")
+    wanted = [*methods, baseline] if methods and baseline else list(methods)
+    for pattern in wanted:
+        if not any(_fits(label, pattern) for label in labels):
+            raise SepbenchError(f"method {pattern!r}: not in the runs; here are {_listed(labels)}")
+    if wanted:
+        return [r for r in records if any(_fits(r.label, pattern) for pattern in wanted)]
+    return [r for r in records if not r.oracle or r.label == baseline]
+
+
+def _compared(
+    scores: pd.DataFrame,
+    stem: str,
+    metric: str,
+    rules: Protocol,
+    baseline: str | None,
+    rope: float,
+    remarks: list[str],
+) -> Comparison:
+    statistic = rules.over_tracks[0]
+    figures = {str(label): reduce(statistic, scores[label].to_numpy()) for label in scores}
+    order = sorted(figures, key=lambda label: (-figures[label], label))
+    scores = scores[order]
+    reference = baseline or order[0]
+    differences = _differences(scores, reference, rules, rope)
+    common = scores.dropna()
+    ranks, apart, said = _ranked(common, differences)
+    if len(common) < len(scores):
+        said.append(f"{len(common)} of {len(scores)} tracks have a score of every method")
+    return Comparison(
+        stem,
+        metric,
+        rules,
+        reference,
+        scores,
+        {label: figures[label] for label in order},
+        {label: statistics.interval(scores[label].to_numpy(), statistic) for label in order},
+        differences,
+        len(common),
+        ranks,
+        apart,
+        [*remarks, *said],
+    )
+
+
+def _differences(
+    scores: pd.DataFrame, baseline: str, rules: Protocol, rope: float
+) -> list[Difference]:
+    others = [str(label) for label in scores if label != baseline]
+    paired = {label: scores[[label, baseline]].dropna() for label in others}
+    values = {label: (pair[label] - pair[baseline]).to_numpy() for label, pair in paired.items()}
+    p_values = [statistics.wilcoxon(values[label]) for label in others]
+    return [
+        Difference(
+            label,
+            len(values[label]),
+            reduce(rules.over_tracks[0], values[label]),
+            statistics.interval(values[label], rules.over_tracks[0]),
+            p,
+            p_holm,
+            statistics.cliffs_delta(paired[label][label], paired[label][baseline]),
+            statistics.share_won(values[label]),
+            statistics.bayesian_signed_rank(values[label], rope),
+        )
+        for label, p, p_holm in zip(others, p_values, statistics.holm(p_values), strict=True)
+    ]
+
+
+def _ranked(
+    common: pd.DataFrame, differences: Sequence[Difference]
+) -> tuple[dict[str, float], list[tuple[str, ...]], list[str]]:
+    """Return mean ranks, best first, the groups that cannot be told apart, and remarks."""
+    reason = statistics.too_few(min([len(common), *(each.tracks for each in differences)]))
+    if len(common) < statistics.MIN_TRACKS:
+        return {}, [], [reason]
+    mean = common.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
+    ranks = {str(label): float(rank) for label, rank in mean.items()}
+    pairs = list(combinations(ranks, 2))
+    p_values = statistics.holm(
+        [statistics.wilcoxon(common[one] - common[other]) for one, other in pairs]
+    )
+    distinct = {frozenset(pair) for pair, p in zip(pairs, p_values, strict=True) if p < SIGNIFICANT}
+    return ranks, statistics.groups(list(ranks), distinct), [reason] if reason else []
+
+
+def _fits(label: str, pattern: str) -> bool:
+    return label == pattern or fnmatchcase(label, pattern)
+
+
+def _listed(labels: set[str]) -> str:
+    return ", ".join(sorted(labels))

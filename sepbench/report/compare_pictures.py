@@ -1,0 +1,173 @@
+"""Pictures of a comparison: a critical-difference diagram, and the difference on every song."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sepbench.audio import safe_name
+from sepbench.report import figure as pictures
+from sepbench.report.compare import Comparison
+from sepbench.report.figure import INK, MUTED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BETTER, WORSE = "#0072B2", "#D55E00"
+"""Above and below the baseline, from the palette of Okabe and Ito."""
+
+MOST_LINES = 6
+SIZE, SMALL, TITLE = 9.0, 8.0, 11.0
+
+
+def save(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write the pictures of a comparison as PNG and SVG; return their paths."""
+    name = safe_name(f"{comparison.stem}-{comparison.metric}-{comparison.protocol.id}")
+    made = {"differences": differences(comparison)}
+    if comparison.ranks:
+        made["critical-difference"] = critical_difference(comparison)
+    return [
+        pictures.save(figure, folder / f"{kind}-{name}.{ending}")
+        for kind, figure in made.items()
+        for ending in ("png", "svg")
+    ]
+
+
+def critical_difference(comparison: Comparison) -> Figure:
+    """Return a diagram of mean ranks; a bar joins methods that cannot be told apart.
+
+    Not by a fixed distance of ranks, but where Wilcoxon's signed-rank test of the pair, with
+    Holm's correction over all pairs, finds no difference (Benavoli, Corani and Mangili, 2016).
+    """
+    ranks = comparison.ranks
+    bars = len(comparison.groups)
+    names = [f"{label}  {rank:.2f}" for label, rank in ranks.items()]
+    rows = (len(ranks) + 1) // 2
+    margin = max(pictures.width_of(name, SIZE) for name in names) + 0.45
+    width, height = max(2 * margin + 4.2, 7.2), 1.35 + 0.17 * bars + 0.26 * rows
+    page = pictures.new(width, height)
+    axes = page.add_axes((margin / width, 0.0, 1 - 2 * margin / width, 1 - 0.75 / height))
+    axes.set_axis_off()
+    axes.set_xlim(len(ranks) + 0.1, 0.9)
+    inches = height - 0.75
+    axes.set_ylim(inches, 0)
+    _scale(axes, len(ranks))
+    for number, group in enumerate(comparison.groups):
+        ends = [ranks[group[0]] - 0.04, ranks[group[-1]] + 0.04]
+        level = 0.36 + 0.17 * number
+        axes.plot(ends, [level, level], color=INK, lw=4, solid_capstyle="round")
+    for place, (name, rank) in enumerate(zip(names, ranks.values(), strict=True)):
+        left = place < rows
+        row = place if left else len(ranks) - 1 - place
+        level = 0.42 + 0.17 * bars + 0.26 * row
+        # The best rank is at the right, and so are the names of the best.
+        edge = 0.9 if left else len(ranks) + 0.1
+        axes.plot([rank, rank, edge], [0.22, level, level], color=MUTED, lw=0.9, clip_on=False)
+        axes.annotate(
+            name,
+            (edge, level),
+            xytext=(6 if left else -6, 0),
+            textcoords="offset points",
+            ha="left" if left else "right",
+            va="center",
+            fontproperties=pictures.font(SIZE),
+            color=INK,
+            annotation_clip=False,
+            parse_math=False,
+        )
+    _heading(page, comparison, "mean rank over tracks, best at the right")
+    words = "A bar joins methods that no test tells apart (Wilcoxon, Holm over all pairs, 5 %)."
+    pictures.write(page, f"{comparison.common} tracks. {words}", 0.2, 0.46, size=SMALL)
+    return page
+
+
+def differences(comparison: Comparison) -> Figure:
+    """Return a plot of the difference to the baseline on each track, the widest songs named.
+
+    A row a method, a point a track, a thick stroke the interval of the protocol's statistic.
+    """
+    rows = comparison.differences
+    labels = [each.label for each in rows]
+    left = max(pictures.width_of(label, SIZE) for label in labels) + 0.3
+    lines = _deciding(comparison)
+    width = max(left + 5.4, 7.0)
+    height = 1.45 + 0.42 * len(rows) + 0.17 * len(lines)
+    page = pictures.new(width, height)
+    foot = 0.62 + 0.17 * len(lines)
+    axes = page.add_axes(
+        (left / width, foot / height, 1 - (left + 0.25) / width, 0.42 * len(rows) / height)
+    )
+    axes.axvline(0, color=INK, lw=1)
+    for row, each in enumerate(rows):
+        values = _values(comparison, each.label)
+        colours = np.where(values > 0, BETTER, WORSE)
+        spread = ((np.arange(len(values)) * 0.6180339887) % 1 - 0.5) * 0.5
+        axes.scatter(values, row + spread, s=16, c=colours, alpha=0.6, lw=0, zorder=2)
+        if np.isfinite(each.interval.low):
+            axes.hlines(row, *each.interval, color=INK, lw=3.5, zorder=3)
+        axes.plot(each.value, row, "o", ms=6, mfc="white", mec=INK, mew=1.4, zorder=4)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks(range(len(rows)), labels, fontproperties=pictures.font(SIZE))
+    for text in axes.get_yticklabels():
+        text.set_parse_math(False)
+    unit = comparison.protocol.unit
+    axes.set_xlabel(
+        f"difference to {comparison.baseline} in {unit}",
+        fontproperties=pictures.font(SMALL),
+        parse_math=False,
+    )
+    for text in axes.get_xticklabels():
+        text.set_fontproperties(pictures.font(SMALL))
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="#DDDDDD", lw=0.6)
+    axes.set_axisbelow(True)
+    statistic = comparison.protocol.over_tracks[0]
+    _heading(page, comparison, f"differences to {comparison.baseline}, song by song")
+    words = f"A point a track; circle: {statistic}; bar: its 95 % interval over tracks."
+    pictures.write(page, words, 0.2, 0.46, size=SMALL)
+    for number, line in enumerate(lines):
+        pictures.write(page, line, 0.2, height - foot + 0.58 + 0.17 * number, size=SMALL)
+    return page
+
+
+def _deciding(comparison: Comparison) -> list[str]:
+    """Return lines that name the tracks on which each method is farthest above and below."""
+    lines = []
+    for each in comparison.differences[:MOST_LINES]:
+        pair = comparison.scores[[each.label, comparison.baseline]].dropna()
+        values = (pair[each.label] - pair[comparison.baseline]).sort_values()
+        if len(values) > 1:
+            best, worst = (
+                f"{_short(str(values.index[end]))} ({pictures.decibels(values.iloc[end])})"
+                for end in (-1, 0)
+            )
+            lines.append(f"{each.label}: best on {best}, worst on {worst}")
+    return lines
+
+
+def _values(comparison: Comparison, label: str) -> np.ndarray:
+    pair = comparison.scores[[label, comparison.baseline]].dropna()
+    return (pair[label] - pair[comparison.baseline]).to_numpy()
+
+
+def _short(name: str, most: int = 36) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def _scale(axes: Axes, methods: int) -> None:
+    axes.plot([1, methods], [0.22, 0.22], color=INK, lw=1.2)
+    for rank in range(1, methods + 1):
+        axes.plot([rank, rank], [0.15, 0.22], color=INK, lw=1.2)
+        axes.text(
+            rank, 0.11, str(rank), ha="center", va="bottom", fontproperties=pictures.font(SMALL)
+        )
+
+
+def _heading(page: Figure, comparison: Comparison, words: str) -> None:
+    title = f"{comparison.stem}, {comparison.metric} ({comparison.protocol.id}): {words}"
+    size = min(TITLE, TITLE * (page.get_figwidth() - 0.4) / pictures.width_of(title, TITLE, "bold"))
+    pictures.write(page, title, 0.2, 0.17, size=size, weight="bold")

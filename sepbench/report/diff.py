@@ -1,0 +1,132 @@
+"""What changed between two runs: what made the scores, and the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sepbench.evaluation.store import Record
+from sepbench.metrics.protocols import PROTOCOLS, reduce
+from sepbench.report import statistics
+from sepbench.report.compare import track_scores
+from sepbench.report.statistics import Interval
+from sepbench.stems import in_order
+
+MISSING = "—"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A fact of a method's identity that differs, on so many tracks."""
+
+    label: str
+    fact: str
+    old: str
+    new: str
+    tracks: int
+
+
+@dataclass(frozen=True)
+class ScoreChange:
+    """The figure of a method and stem in both runs, on the tracks that both have.
+
+    ``value`` is the statistic of the differences, new minus old, with its 95 % interval.
+    """
+
+    label: str
+    stem: str
+    metric: str
+    tracks: int
+    old: float
+    new: float
+    value: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Diff:
+    """Everything that differs between two runs; scores of all methods that both have."""
+
+    only_old: list[str]
+    only_new: list[str]
+    changes: list[Change]
+    scores: list[ScoreChange]
+
+
+def diff(
+    old: Sequence[Record], new: Sequence[Record], *, protocol: str, metric: str | None = None
+) -> Diff:
+    """Return what changed in identity and score from ``old`` to ``new``."""
+    before, after = ({record.label: None for record in run} for run in (old, new))
+    shared = [label for label in before if label in after]
+    return Diff(
+        [label for label in before if label not in after],
+        [label for label in after if label not in before],
+        [change for label in shared for change in _changes(label, old, new)],
+        list(_scores(shared, old, new, protocol, metric)),
+    )
+
+
+def flat(plain: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return nested facts as one mapping whose keys are paths.
+
+    >>> flat({"a": {"b": 1}, "c": [2, 3]})
+    {'a.b': '1', 'c': '2, 3'}
+    """
+    found: dict[str, str] = {}
+    for key, value in plain.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{name}.")
+        elif isinstance(value, (list, tuple)):
+            found[name] = ", ".join(map(str, value))
+        else:
+            found[name] = str(value)
+    return found
+
+
+def _changes(label: str, old: Sequence[Record], new: Sequence[Record]) -> Iterator[Change]:
+    befores = {(r.subset, r.track): r for r in old if r.label == label}
+    seen: dict[tuple[str, str, str], int] = {}
+    for record in new:
+        before = befores.get((record.subset, record.track)) if record.label == label else None
+        if before is None:
+            continue
+        one, other = flat(before.identity), flat(record.identity)
+        one["failed"], other["failed"] = before.error or "no", record.error or "no"
+        for fact in dict.fromkeys([*one, *other]):
+            pair = (one.get(fact, MISSING), other.get(fact, MISSING))
+            if pair[0] != pair[1]:
+                seen[(fact, *pair)] = seen.get((fact, *pair), 0) + 1
+    for (fact, was, now), tracks in seen.items():
+        yield Change(label, fact, was, now, tracks)
+
+
+def _scores(
+    labels: Sequence[str],
+    old: Sequence[Record],
+    new: Sequence[Record],
+    protocol: str,
+    metric: str | None,
+) -> Iterator[ScoreChange]:
+    rules = PROTOCOLS[protocol]
+    shown = metric or rules.metrics[0].rpartition(" ")[2]
+    statistic = rules.over_tracks[0]
+    for stem in in_order(name for record in old for name in record.stems):
+        before, after = (track_scores(run, stem, shown, protocol) for run in (old, new))
+        for label in labels:
+            if label not in before or label not in after:
+                continue
+            values = (after[label] - before[label]).dropna()
+            was, now = before[label][values.index], after[label][values.index]
+            yield ScoreChange(
+                label,
+                stem,
+                shown,
+                len(values),
+                reduce(statistic, was.to_numpy()),
+                reduce(statistic, now.to_numpy()),
+                reduce(statistic, values.to_numpy()),
+                statistics.interval(values.to_numpy(), statistic),
+            )

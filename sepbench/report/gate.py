@@ -1,0 +1,145 @@
+"""Says whether a score is too low or a method got worse, for a pipeline that must fail then.
+
+The rule is `sepbench.report.statistics.surely_below`: all conditions together raise a false alarm
+in under 5 % of cases; ``benchmarks/statistics.py`` counts them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sepbench.errors import SepbenchError
+from sepbench.evaluation.store import Record
+from sepbench.metrics.protocols import PROTOCOLS, Protocol, reduce
+from sepbench.report import statistics
+from sepbench.report.compare import track_scores
+from sepbench.report.statistics import Interval
+from sepbench.stems import in_order
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One condition: what was found, its interval, the limit, and whether it fails.
+
+    ``value`` must not be below ``limit``; ``failed`` is whether that is certain, or with ``strict``
+    whether it is so. ``reason`` says why nothing could be decided, empty where it could.
+    """
+
+    condition: str
+    value: float
+    interval: Interval
+    limit: float
+    tracks: int
+    failed: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Floor:
+    """A score that a method must reach: ``--fail-below 'unet vocals SDR 6.5'``."""
+
+    label: str
+    stem: str
+    metric: str
+    limit: float
+
+    @classmethod
+    def parse(cls, text: str) -> Floor:
+        """Return the floor that a text names; raise `SepbenchError` for another text."""
+        words = text.rsplit(maxsplit=3)
+        try:
+            label, stem, metric, limit = words
+            return cls(label, stem, metric, float(limit))
+        except ValueError:
+            raise SepbenchError(
+                f"--fail-below {text!r}: write it as 'METHOD STEM METRIC NUMBER', "
+                "such as 'unet vocals SDR 6.5'"
+            ) from None
+
+
+def below(
+    records: Sequence[Record], floors: Sequence[Floor], *, protocol: str, strict: bool, tests: int
+) -> list[Verdict]:
+    """Judge floors; ``tests`` is the number of conditions that are judged together."""
+    verdicts = []
+    for floor in floors:
+        chosen = [record for record in records if record.label == floor.label]
+        scores = track_scores(chosen, floor.stem, floor.metric, protocol)
+        if floor.label not in scores:
+            raise SepbenchError(
+                f"--fail-below: no {floor.metric} of {floor.stem} by {floor.label} under protocol "
+                f"{protocol}"
+            )
+        condition = f"{floor.label} {floor.stem} {floor.metric} at least {floor.limit:g}"
+        values = scores[floor.label].to_numpy()
+        verdicts.append(
+            _verdict(condition, values, floor.limit, PROTOCOLS[protocol], strict, tests)
+        )
+    return verdicts
+
+
+def worse(
+    old: Sequence[Record],
+    new: Sequence[Record],
+    margin: float,
+    *,
+    protocol: str,
+    metric: str | None,
+    stems: Sequence[str],
+    strict: bool,
+    more_tests: int = 0,
+) -> list[Verdict]:
+    """Judge every method that both runs have: its new scores less its old ones, track by track.
+
+    A method that has no scores any more fails, whatever the margin. ``more_tests`` are conditions
+    judged together with these.
+    """
+    rules = PROTOCOLS[protocol]
+    shown = metric or rules.metrics[0].rpartition(" ")[2]
+    labels = sorted({record.label for record in old} & {record.label for record in new})
+    if not labels:
+        raise SepbenchError("--fail-worse: the runs have no method in common")
+    pairs = {}
+    for stem in stems or in_order(name for record in old for name in record.stems):
+        before, after = (track_scores(run, stem, shown, protocol) for run in (old, new))
+        for label in (label for label in labels if label in before):
+            if label in after:
+                values = (after[label] - before[label]).dropna().to_numpy()
+            else:
+                values = np.empty(0)
+            pairs[f"{label} {stem} {shown} not worse by more than {margin:g}"] = values
+    if not pairs:
+        raise SepbenchError(f"--fail-worse: no {shown} of protocol {protocol} in the old run")
+    tests = len(pairs) + more_tests
+    return [
+        _verdict(condition, values, -margin, rules, strict, tests)
+        for condition, values in pairs.items()
+    ]
+
+
+def _verdict(
+    condition: str, values: np.ndarray, limit: float, rules: Protocol, strict: bool, tests: int
+) -> Verdict:
+    statistic = rules.over_tracks[0]
+    if not values.size:
+        reason = "there are no scores any more"
+        return Verdict(condition, math.nan, statistics.NO_INTERVAL, limit, 0, True, reason)
+    value = reduce(statistic, values)
+    found = statistics.interval(
+        values, statistic, confidence=1 - (1 - statistics.CONFIDENCE) / (1 if strict else tests)
+    )
+    needed = statistics.tracks_needed(tests)
+    reason = ""
+    if strict:
+        failed = value < limit
+    elif len(values) < needed:
+        failed = False
+        counted = f"{len(values)} tracks" if len(values) > 1 else "1 track"
+        reason = f"not decided: {counted}, {needed} are needed; --strict decides by the value alone"
+    else:
+        failed = statistics.surely_below(values, limit, statistic, tests=tests)
+    return Verdict(condition, value, found, limit, len(values), failed, reason)

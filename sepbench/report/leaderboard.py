@@ -1,0 +1,64 @@
+"""Runs of several people in one table, with where each row comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sepbench.errors import SepbenchError
+from sepbench.evaluation.store import Record
+from sepbench.report import tables
+from sepbench.report.diff import flat
+from sepbench.report.formats import Grid, grid
+from sepbench.report.merge import in_one_set, merge
+from sepbench.stems import in_order
+
+DIGEST = re.compile("[0-9a-f]{64}")
+WEIGHTS = 12
+"""Hex digits of a weight file's digest that are shown."""
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The merged table, whose rows carry their provenance, and what was left out why."""
+
+    grid: Grid
+    remarks: list[str]
+
+
+def leaderboard(
+    folders: Sequence[Path], *, protocol: str, metric: str | None = None
+) -> Leaderboard:
+    """Merge the runs in ``folders``; raise `SepbenchError` where they cannot be compared."""
+    merged = merge(folders)
+    records, remarks = merged.records, list(merged.remarks)
+    for stem in in_order(name for record in records for name in record.stems):
+        records, said = in_one_set(records, stem, metric or "")
+        remarks += said
+    table = grid(tables.scores(records), tables.summary(records), protocol, metric)
+    if not table.rows:
+        raise SepbenchError(f"no score of protocol {protocol} in these runs; choose another")
+    of_label: dict[str, list[Record]] = {}
+    for record in records:
+        of_label.setdefault(record.label, []).append(record)
+    rows = [
+        replace(row, provenance=_provenance(of_label[row.label], merged.origin[row.label]))
+        for row in table.rows
+    ]
+    return Leaderboard(replace(table, rows=rows), remarks)
+
+
+def _provenance(records: Sequence[Record], origin: str) -> dict[str, str]:
+    """Return run, version, device, weights and the number of failures of a method."""
+    facts = flat(records[0].identity)
+    digests = (value for key, value in facts.items() if key != "audio" and DIGEST.fullmatch(value))
+    failed = sum(record.error is not None for record in records)
+    return {
+        "run": origin,
+        "sepbench": facts.get("sepbench", "imported"),
+        "device": facts.get("device", ""),
+        "weights": ", ".join(value[:WEIGHTS] for value in digests),
+        "failed": str(failed),
+    }

@@ -1,0 +1,182 @@
+"""Brings the scores of several runs together, as far as they can be compared, and says how far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sepbench.errors import SepbenchError
+from sepbench.evaluation.store import Record, Settings, Store
+
+WITHIN_A_SET = ("ISR", "SIR", "SAR", "SI-SIR", "SI-SAR")
+"""Scores that depend on the other stems of the set; those of different sets do not compare."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Records of all runs on the tracks that they share, and what was left out why.
+
+    ``records`` have labels that are unique over the runs; ``origin`` names the run of each label.
+    """
+
+    records: list[Record]
+    origin: dict[str, str]
+    remarks: list[str]
+
+
+def contents(folder: Path) -> tuple[Settings, list[Record], list[str]]:
+    """Return the settings and records of a run, and remarks on files that cannot be read."""
+    store = Store.open(folder)
+    records, damaged = store.contents()
+    if not records:
+        raise SepbenchError(f"{folder}: no scores yet; 'sepbench evaluate' makes them")
+    return store.settings, records, [f"{path}: damaged, left out" for path in damaged]
+
+
+def merge(folders: Sequence[Path]) -> Merged:
+    """Return the records of ``folders`` on the tracks that all of them have.
+
+    Tracks are the same if their name and subset are, and the digest of their audio where both runs
+    know it. Raises `SepbenchError` where runs share no track.
+    """
+    names = run_names(folders)
+    runs: dict[str, list[Record]] = {}
+    spans: dict[str, Settings] = {}
+    remarks: list[str] = []
+    for name, folder in zip(names, folders, strict=True):
+        spans[name], runs[name], said = contents(folder)
+        remarks += said
+    shared, said = _shared_tracks(runs)
+    remarks += said
+    if not shared:
+        raise SepbenchError(_nothing_shared(spans))
+    kept = {
+        name: [record for record in records if _key(record) in shared]
+        for name, records in runs.items()
+    }
+    renamed, origin = _unique_labels(kept)
+    return Merged(renamed, origin, remarks)
+
+
+def run_names(folders: Sequence[Path]) -> list[str]:
+    """Return a short name for each run: the folder's, or its path where two are called alike."""
+    short = [folder.resolve().name for folder in folders]
+    if len(set(short)) == len(short):
+        return short
+    return [str(folder) for folder in folders]
+
+
+def in_one_set(records: Sequence[Record], stem: str, metric: str) -> tuple[list[Record], list[str]]:
+    """Return the records whose scores of ``stem`` compare, and remarks on the sets of stems.
+
+    Where methods were scored in different sets of stems, windows that a set leaves out because
+    another of its stems is silent are left out for all; of scores that depend on the set, only
+    those of the most frequent set stay.
+    """
+    sets: dict[str, set[str]] = {}
+    for record in records:
+        if stem in record.stems:
+            sets.setdefault("+".join(record.stems[stem].targets), set()).add(record.label)
+    if len(sets) < 2:
+        return list(records), []
+    named = "; ".join(f"{', '.join(sorted(labels))} within {name}" for name, labels in sets.items())
+    if metric in WITHIN_A_SET:
+        usual = max(sets, key=lambda name: (len(sets[name]), name))
+        kept = [record for record in records if record.label in sets[usual]]
+        lost = sorted(set().union(*sets.values()) - sets[usual])
+        return kept, [
+            f"{stem}: {metric} depends on the set of stems, so only methods scored within {usual} "
+            f"are compared; left out: {', '.join(lost)}"
+        ]
+    said = f"{stem}: scored in different sets ({named}); compared in the windows that all have"
+    return _common_windows(records, stem), [said]
+
+
+def _common_windows(records: Sequence[Record], stem: str) -> list[Record]:
+    usable: dict[tuple[str, str], np.ndarray] = {}
+    for record in records:
+        for scores in _sdr(record, stem):
+            finite = np.isfinite(scores)
+            known = usable.get(_key(record), finite)
+            if len(known) == len(finite):
+                usable[_key(record)] = known & finite
+    masked = []
+    for record in records:
+        for scores in _sdr(record, stem):
+            common = usable[_key(record)]
+            if len(common) == len(scores):
+                result = record.stems[stem]
+                frames = {**result.frames, "SDR": np.where(common, scores, np.nan).tolist()}
+                stems = {**record.stems, stem: replace(result, frames=frames)}
+                record = replace(record, stems=stems)
+        masked.append(record)
+    return masked
+
+
+def _sdr(record: Record, stem: str) -> list[list[float]]:
+    """Return the SDR of each window, in a list that is empty where there is none."""
+    result = record.stems.get(stem)
+    return [result.frames["SDR"]] if result is not None and "SDR" in result.frames else []
+
+
+def _key(record: Record) -> tuple[str, str]:
+    return record.subset, record.track
+
+
+def _shared_tracks(
+    runs: dict[str, list[Record]],
+) -> tuple[set[tuple[str, str]], list[str]]:
+    tracks = {name: {_key(record) for record in records} for name, records in runs.items()}
+    shared = set.intersection(*tracks.values())
+    remarks = []
+    digests: dict[tuple[str, str], set[Any]] = {}
+    for records in runs.values():
+        for record in records:
+            if (digest := record.identity.get("audio")) is not None:
+                digests.setdefault(_key(record), set()).add(digest)
+    other_audio = {key for key in shared if len(digests.get(key, ())) > 1}
+    if other_audio:
+        named = _listed(name for _, name in other_audio)
+        remarks.append(f"left out, as the audio differs between runs: {named}")
+    fewest = min(len(names) for names in tracks.values())
+    most = max(len(names) for names in tracks.values())
+    if len(shared) < most or len(shared) < fewest:
+        remarks.append(f"reduced to the {len(shared)} tracks that all runs have, of up to {most}")
+    return shared - other_audio, remarks
+
+
+def _nothing_shared(spans: dict[str, Settings]) -> str:
+    kinds = "; ".join(f"{name} is of {span.default_name}" for name, span in spans.items())
+    return f"these runs cannot be compared, they have no track of the same audio: {kinds}"
+
+
+def _unique_labels(runs: dict[str, list[Record]]) -> tuple[list[Record], dict[str, str]]:
+    """Rename methods that several runs have with different results; keep equal ones once."""
+    holders: dict[str, list[str]] = {}
+    for name, records in runs.items():
+        for label in dict.fromkeys(record.label for record in records):
+            holders.setdefault(label, []).append(name)
+    records, origin = [], {}
+    for label, names in holders.items():
+        of_runs = {name: [r for r in runs[name] if r.label == label] for name in names}
+        prints = [
+            frozenset((_key(r), r.fingerprint, r.error) for r in found)
+            for found in of_runs.values()
+        ]
+        if len(set(prints)) == 1:
+            of_runs = {names[0]: of_runs[names[0]]}
+        for name, found in of_runs.items():
+            new = f"{label} ({name})" if len(of_runs) > 1 else label
+            origin[new] = ", ".join(names) if len(of_runs) == 1 else name
+            records += [replace(record, label=new) for record in found]
+    return records, origin
+
+
+def _listed(names: Iterable[str], most: int = 3) -> str:
+    ordered = sorted(names)
+    more = f" and {len(ordered) - most} more" if len(ordered) > most else ""
+    return ", ".join(ordered[:most]) + more

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from made_runs import make_run
+
+from sepbench.cli.main import main
+
+
+@pytest.fixture
+def sepbench(tmp_path):
+    """Return a function that runs a verb on the runs "old" and "new": exit code and output."""
+    make_run(tmp_path / "old", {"good": 6.0, "poor": 4.0}, 10)
+    make_run(tmp_path / "new", {"good": 5.0, "poor": 4.0}, 10)
+
+    def run(*words):
+        words = [str(tmp_path / word) if word in ("old", "new") else word for word in words]
+        found = CliRunner().invoke(main, [str(word) for word in words])
+        assert found.exception is None or isinstance(found.exception, SystemExit)
+        return found.exit_code, found.stdout
+
+    return run
+
+
+def test_compare_prints_differences_and_writes_pictures(sepbench, tmp_path) -> None:
+    code, text = sepbench("compare", "old", "--stem", "vocals")
+    assert code == 0
+    assert "baseline" in text
+    assert "-1.97 -2.42..-1.28" in text
+    names = {path.name for path in (tmp_path / "old" / "compare").iterdir()}
+    assert "differences-vocals-SDR-sisec18.png" in names
+    assert "critical-difference-vocals-SDR-sisec18.svg" in names
+
+
+def test_a_loss_fails_the_build_and_a_run_against_itself_does_not(sepbench, tmp_path) -> None:
+    code, text = sepbench("compare", "old", "new", "--fail-worse", "0.1", "--stem", "vocals")
+    assert code == 1
+    assert "FAIL  good vocals" in text
+    assert "pass  poor vocals" in text
+    assert sepbench("compare", "old", "old", "--fail-worse", "0", "--strict")[0] == 0
+    assert sepbench("compare", "new", "--fail-below", "good vocals SDR 99")[0] == 1
+    assert sepbench("compare", "new", "--fail-worse", "1")[0] == 2
+
+
+def test_json_of_compare_and_diff_is_whole(sepbench) -> None:
+    code, text = sepbench("compare", "old", "new", "--fail-worse", "0.1", "--json")
+    plain = json.loads(text)
+    assert code == 1
+    assert {each["stem"] for each in plain["comparisons"]} == {"vocals", "accompaniment"}
+    assert sum(verdict["failed"] for verdict in plain["verdicts"]) == 2
+    plain = json.loads(sepbench("diff", "old", "new", "--json")[1])
+    losses = {row["label"]: row["value"] for row in plain["scores"] if row["stem"] == "vocals"}
+    assert losses == pytest.approx({"good": -1.0, "poor": 0.0})
+
+
+def test_report_and_leaderboard_print_a_table_alone(sepbench, tmp_path) -> None:
+    assert sepbench("report", "old", "--format", "markdown")[1].startswith("| method | vocals")
+    assert sepbench("leaderboard", "old", "new", "--format", "latex")[1].startswith("% needs")
+    out = tmp_path / "board.csv"
+    assert sepbench("leaderboard", "old", "new", "--format", "csv", "-o", out)[0] == 0
+    assert "good (new)" in out.read_text()

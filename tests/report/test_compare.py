@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_runs import make_run
+
+from sepbench.errors import SepbenchError
+from sepbench.evaluation.store import Settings
+from sepbench.report import compare_pictures, statistics
+from sepbench.report.compare import compare
+from sepbench.report.diff import diff
+from sepbench.report.gate import Floor, below, worse
+from sepbench.report.leaderboard import leaderboard
+from sepbench.report.merge import contents, in_one_set, merge
+
+LEVELS = {"good": 6.0, "same": 6.0, "poor": 4.0, "oracle": 9.0}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a function that writes a run called by its first argument."""
+
+    def make(name, levels=LEVELS, tracks=16, **how):
+        return make_run(tmp_path / name, levels, tracks, **how).folder
+
+    return make
+
+
+def records(folder):
+    return contents(folder)[1]
+
+
+def test_a_better_method_is_told_apart_and_an_equal_one_is_not(run) -> None:
+    (found,) = compare(records(run("a")), stems=["vocals"])
+    assert set(found.figures) == {"good", "same", "poor"}, "oracles are ceilings, not competitors"
+    assert found.baseline in ("good", "same")
+    by_label = {one.label: one for one in found.differences}
+    poor = by_label["poor"]
+    assert poor.interval.low < -2 < poor.interval.high < 0
+    assert poor.p_holm == pytest.approx(2 * poor.p)
+    assert poor.p_holm < 0.01
+    assert poor.odds.worse > 0.99
+    assert poor.won < 0.1
+    (equal,) = (one for one in found.differences if one.label != "poor")
+    assert equal.p > 0.05
+    assert found.groups == [tuple(label for label in found.ranks if label != "poor")]
+    assert list(found.ranks)[-1] == "poor"
+
+
+def test_differences_are_of_pairs_not_of_figures(run) -> None:
+    (found,) = compare(records(run("a")), stems=["vocals"], baseline="good", protocol="mdx")
+    pair = found.scores["poor"] - found.scores["good"]
+    (poor,) = (one for one in found.differences if one.label == "poor")
+    assert poor.value == pytest.approx(pair.mean())
+    assert poor.interval == statistics.interval(pair, "mean")
+    # The songs differ far more than the methods, so the interval of a score is much wider.
+    own = found.intervals["poor"]
+    assert own.high - own.low > 3 * (poor.interval.high - poor.interval.low)
+
+
+def test_five_tracks_have_differences_but_no_p_value_and_it_says_why(run) -> None:
+    (found,) = compare(records(run("a", tracks=5)), stems=["vocals"])
+    assert all(np.isnan(one.p) for one in found.differences)
+    assert not found.groups
+    assert any("6 or more" in remark for remark in found.remarks)
+
+
+def test_tracks_that_one_method_lacks_are_left_out_of_its_pairs_alone(run) -> None:
+    folder = run("a", failed=[("poor", "song 03")])
+    (found,) = compare(records(folder), stems=["vocals"])
+    counts = {one.label: one.tracks for one in found.differences}
+    assert counts["poor"] == 15
+    assert max(counts.values()) == 16
+    assert found.common == 15
+    assert any("15 of 16" in remark for remark in found.remarks)
+
+
+def test_the_pooled_protocol_and_unknown_names_are_refused(run) -> None:
+    folder = run("a")
+    with pytest.raises(SepbenchError, match="single track"):
+        compare(records(folder), protocol="pooled")
+    with pytest.raises(SepbenchError, match="'great': no such method"):
+        compare(records(folder), baseline="great")
+    with pytest.raises(SepbenchError, match="no stem"):
+        compare(records(folder), stems=["piano"])
+
+
+def test_pictures_are_written_and_name_the_songs_that_decide(run, tmp_path, words) -> None:
+    (found,) = compare(records(run("a")), stems=["vocals"], baseline="good")
+    files = compare_pictures.save(found, tmp_path / "out")
+    assert len(files) == 4
+    assert all(path.stat().st_size > 2000 for path in files)
+    shown = " ".join(text for text, _ in words(compare_pictures.differences(found)))
+    worst = (found.scores["poor"] - found.scores["good"]).idxmin()
+    assert f"worst on {worst}" in shown
+
+
+def test_runs_share_what_they_have_and_keep_their_names(run) -> None:
+    one, two = run("one"), run("two", {"good": 5.0}, tracks=10, seed=1)
+    merged = merge([one, two])
+    assert {record.track for record in merged.records} == {f"song {n:02}" for n in range(10)}
+    assert {"good (one)", "good (two)", "poor"} <= set(merged.origin)
+    assert any("10 tracks" in remark for remark in merged.remarks)
+    again = merge([one, one])
+    assert "good" in again.origin, "the same results of two folders are one method"
+
+
+def test_runs_of_other_audio_are_refused(run) -> None:
+    other = run("b", settings=Settings("other", "test"), tracks=["x", "y"])
+    with pytest.raises(SepbenchError, match="no track of the same audio: a is of"):
+        merge([run("a"), other])
+    with pytest.raises(SepbenchError, match="no track of the same audio"):
+        merge([run("a"), run("c", audio="another")])
+
+
+def test_other_sets_of_stems_are_compared_in_common_windows_or_not_at_all(run) -> None:
+    all_records = records(run("a"))
+    changed = []
+    for record in all_records:
+        vocals = record.stems["vocals"]
+        if record.label == "poor":
+            frames = {**vocals.frames, "SDR": [float("nan"), *vocals.frames["SDR"][1:]]}
+            vocals = replace(vocals, targets=("vocals", "drums"), frames=frames)
+        changed.append(replace(record, stems={"vocals": vocals}))
+    (found,) = compare(changed, stems=["vocals"], methods=["good", "poor"])
+    assert any("windows that all have" in remark for remark in found.remarks)
+    usual = compare(all_records, stems=["vocals"], methods=["good", "poor"])[0]
+    # Without its first and lowest window the median of three windows is 0.5 dB higher.
+    assert found.figures["good"] == pytest.approx(usual.figures["good"] + 0.5)
+    kept, remarks = in_one_set(changed, "vocals", "SIR")
+    assert "poor" not in {record.label for record in kept}
+    assert "left out: poor" in remarks[0]
+
+
+def test_the_gate_fails_what_is_surely_worse_and_passes_what_may_be_chance(run) -> None:
+    old = records(run("old"))
+    new = records(run("new", {**LEVELS, "good": 5.0, "same": 5.97}, seed=5))
+    how = {"protocol": "sisec18", "metric": None, "stems": ["vocals"]}
+    failed = {v.condition.split()[0] for v in worse(old, new, 0.1, strict=False, **how) if v.failed}
+    assert failed == {"good"}
+    assert not any(v.failed for v in worse(old, new, 3.0, strict=True, **how))
+    few = [r for r in new if r.track < "song 04"]
+    undecided = worse(old, few, 0.1, strict=False, **how)
+    assert not any(v.failed for v in undecided)
+    assert all("are needed" in v.reason for v in undecided)
+    assert any(v.failed for v in worse(old, few, 0.1, strict=True, **how))
+
+
+def test_a_method_that_fails_everywhere_fails_the_gate(run) -> None:
+    tracks = [f"song {n:02}" for n in range(8)]
+    old = records(run("old", {"good": 6.0}, tracks))
+    new = records(run("new", {"good": 6.0}, tracks, failed=[("good", name) for name in tracks]))
+    how = {"protocol": "sisec18", "metric": None, "stems": ["vocals"], "strict": False}
+    (verdict,) = worse(old, new, 0.1, **how)
+    assert verdict.failed
+    assert "no scores any more" in verdict.reason
+
+
+def test_a_floor_fails_only_where_the_interval_is_below_it(run) -> None:
+    here = records(run("a"))
+    texts = ("good vocals SDR 3", "good vocals SDR 20", "good vocals SDR 6.8")
+    floors = [Floor.parse(text) for text in texts]
+    sure = below(here, floors, protocol="sisec18", strict=False, tests=3)
+    assert [verdict.failed for verdict in sure] == [False, True, False]
+    strict = below(here, floors, protocol="sisec18", strict=True, tests=3)
+    assert [verdict.failed for verdict in strict] == [False, True, True]
+    with pytest.raises(SepbenchError, match="METHOD STEM METRIC NUMBER"):
+        Floor.parse("good 3")
+    assert Floor.parse("a b vocals SDR 1").label == "a b"
+
+
+def test_equal_methods_raise_a_false_alarm_in_under_five_per_cent() -> None:
+    random = np.random.default_rng(0)
+    for how, tests in (("median", 1), ("mean", 8)):
+        tracks = statistics.tracks_needed(tests)
+        raised = [
+            any(statistics.surely_below(one, 0.0, how, tests=tests) for one in songs)
+            for songs in random.laplace(size=(300, tests, tracks))
+        ]
+        assert np.mean(raised) < 0.05
+
+
+def test_diff_says_which_facts_and_which_scores_changed(run) -> None:
+    old = records(run("old", {"good": 6.0, "gone": 1.0}, weights="a"))
+    new = records(run("new", {"good": 5.0, "fresh": 1.0}, weights="b", nested={"rate": 1}))
+    found = diff(old, new, protocol="sisec18")
+    assert (found.only_old, found.only_new) == (["gone"], ["fresh"])
+    assert {(c.fact, c.old, c.new, c.tracks) for c in found.changes} == {
+        ("weights", "a", "b", 16),
+        ("nested.rate", "—", "1", 16),
+    }
+    vocals = next(row for row in found.scores if row.stem == "vocals")
+    assert vocals.value == pytest.approx(-1.0)
+    assert vocals.interval.high == pytest.approx(-1.0)
+    assert not diff(old, old, protocol="sisec18").changes
+
+
+def test_a_leaderboard_has_every_run_s_methods_with_where_they_come_from(run) -> None:
+    one, two = run("one", device="cpu", weights="a" * 64), run("two", {"good": 7.0}, seed=3)
+    board = leaderboard([one, two], protocol="sisec18")
+    rows = {row.label: row for row in board.grid.rows}
+    assert rows["good (two)"].provenance["run"] == "two"
+    assert rows["good (one)"].provenance["weights"] == "a" * 12
+    assert rows["good (two)"].cells["vocals"].best
+    assert not rows["oracle"].cells["vocals"].best, "an oracle is a ceiling, never the best"

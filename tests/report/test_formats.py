@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from made_runs import make_run
+
+from sepbench.report import formats, tables
+
+NASTY = "a_b[x=1]|<script>&%"
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    levels = {NASTY: 6.0, "tie": 5.95, "far": 2.0, "oracle": 9.0}
+    records = make_run(tmp_path_factory.mktemp("run"), levels, 12).records()
+    return formats.grid(tables.scores(records), tables.summary(records), "sisec18")
+
+
+def test_the_best_and_what_is_not_told_apart_from_it_are_marked(table) -> None:
+    cells = {row.label: row.cells["vocals"] for row in table.rows}
+    best = max(("tie", NASTY), key=lambda label: cells[label].value)
+    (other,) = {"tie", NASTY} - {best}
+    assert [label for label, cell in cells.items() if cell.best] == [best]
+    assert [label for label, cell in cells.items() if cell.tie] == [other]
+    assert table.rows[0].label == "oracle"
+    assert all(cell.low < cell.value < cell.high for cell in cells.values())
+
+
+def test_markdown_has_as_many_cells_in_every_row(table) -> None:
+    text = formats.markdown(table)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert {len(re.split(r"(?<!\\)\|", line)) for line in lines} == {5}
+    assert "**" in text
+    assert "95 % interval" in text
+
+
+def test_latex_escapes_names_and_has_as_many_cells_in_every_row(table) -> None:
+    text = formats.latex(table)
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert {len(re.split(r"(?<!\\)&", row)) for row in rows} == {3}
+    assert r"a\_b[x=1]|<script>\&\%" in text
+    assert r"\mathbf{" in text
+    assert text.count("{") == text.count("}")
+
+
+def test_html_shows_names_and_runs_none(table) -> None:
+    names, tags = [], []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            tags.append(tag)
+
+        def handle_data(self, data):
+            names.append(data)
+
+    Reader().feed(formats.as_html(table))
+    assert NASTY in names
+    assert "script" not in tags
+
+
+def test_csv_and_json_hold_the_same_numbers(table) -> None:
+    rows = list(csv.DictReader(io.StringIO(formats.as_csv(table))))
+    plain = json.loads(formats.as_json(table))["rows"]
+    assert len(rows) == len(plain) == 8
+    for row, other in zip(rows, plain, strict=True):
+        assert row["label"] == other["label"]
+        assert float(row["value"]) == pytest.approx(other["value"], abs=1e-6)
+        assert row["best"] == str(other["best"])
