@@ -17,9 +17,13 @@ from sepbench.registry import PluginInfo
 @click.argument("name", required=False)
 @options.json_option
 def command(name: str | None, as_json: bool) -> None:
-    """List the separators that are installed, or say all about one of them."""
-    entries = registry.plugins() if name is None else [_one(name)]
-    described = [_describe(entry) for entry in entries]
+    """List the separators that are installed, or say all about one of them.
+
+    \b
+    sepbench methods hpss
+    sepbench methods 'command[preset=demucs]'
+    """
+    described = _one(name) if name else [_describe(entry) for entry in registry.plugins()]
     if as_json:
         from sepbench.cli.console import show_json
 
@@ -30,11 +34,16 @@ def command(name: str | None, as_json: bool) -> None:
         _show_one(described[0])
 
 
-def _one(name: str) -> PluginInfo:
-    bare, _ = parse_spec(name)
-    if bare != name:
-        raise SepbenchError(f"{name!r}: give the method's name without options, {bare!r}")
-    return registry.plugin(name)
+def _one(name: str) -> list[dict[str, Any]]:
+    """Describe the method called ``name``, or the one that it is with options in brackets."""
+    bare, options = parse_spec(name)
+    if not options:
+        return [_describe(registry.plugin(bare))]
+    methods = registry.resolve(name)
+    if len(methods) > 1:
+        raise SepbenchError(f"{name!r}: means {len(methods)} methods; give each option one value")
+    reason = registry.lacking(methods[0])
+    return [{**registry.describe(methods[0]), "available": reason is None, "reason": reason}]
 
 
 def _describe(entry: PluginInfo) -> dict[str, Any]:
@@ -67,7 +76,7 @@ def _show_all(described: list[dict[str, Any]]) -> None:
 
 
 def _show_one(facts: dict[str, Any]) -> None:
-    click.echo(facts["name"])
+    click.echo(facts.get("label", facts["name"]))
     if not facts["available"]:
         click.echo(f"  not available: {facts['reason']}")
         return
@@ -83,6 +92,8 @@ def _show_one(facts: dict[str, Any]) -> None:
         "trained on": ", ".join(facts["trained_on"]) or "nothing: no training",
         "license": facts["license"],
         "source": facts["citation"],
+        **({"needs": ", ".join(facts["needs"])} if facts["needs"] else {}),
+        **({"version": version} if (version := facts["provenance"].get("version")) else {}),
         "from": facts["distribution"],
     }
     for key, value in lines.items():
@@ -100,7 +111,7 @@ def _rate(facts: dict[str, Any]) -> str:
 
 def _limits(opt: dict[str, Any]) -> str:
     if opt["choices"]:
-        return f" (one of {', '.join(map(str, opt['choices']))})"
+        return f" (one of {', '.join(filter(None, map(str, opt['choices'])))})"
     low, high = opt["minimum"], opt["maximum"]
     if low is None and high is None:
         return ""

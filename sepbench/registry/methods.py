@@ -131,11 +131,16 @@ def resolve_all(specs: Sequence[str]) -> list[Method]:
 
 
 def metadata(separator: type[Separator], distribution: str = "") -> dict[str, Any]:
-    """Return what a separator declares about itself, ready for JSON."""
-    method = variant(separator, {}, distribution)
-    instance = method.create()
+    """Return what a separator with default options declares about itself, ready for JSON."""
+    return describe(variant(separator, {}, distribution))
+
+
+def describe(method: Method) -> dict[str, Any]:
+    """Return what a method declares about itself, ready for JSON."""
+    separator, instance = method.separator, method.create()
     return {
         "name": separator.name,
+        "label": method.label,
         "summary": separator.summary,
         "stems": list(instance.stems),
         "remainder": instance.remainder,
@@ -151,8 +156,17 @@ def metadata(separator: type[Separator], distribution: str = "") -> dict[str, An
         "weight_files": [vars(file) for file in instance.weight_files],
         "members": [member.label for member in method.members],
         "options": opts.describe(separator.Options),
-        "distribution": distribution,
+        "needs": [need.module or need.program for need in instance.needs],
+        "provenance": dict(instance.provenance),
+        "distribution": method.distribution,
     }
+
+
+def lacking(method: Method) -> str | None:
+    """Return what a method or one of its members lacks to be used and the cure, None if nothing."""
+    separators = (part.create() for part in method.parts())
+    reasons = (_missing(separator) or files.missing(separator) for separator in separators)
+    return next(filter(None, reasons), None)
 
 
 def variant(

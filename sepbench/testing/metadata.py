@@ -227,17 +227,20 @@ def _takes(kind: Any, name: str, value: float) -> bool:
 
 @fact(mend="list in needs what may be missing, each with the command that brings it", gate=True)
 def needs(subject: Subject) -> str:
-    """The modules and the weights from elsewhere that it needs are here."""
+    """The modules, the programs and the weights from elsewhere that it needs are here."""
     separator = subject.declared()
     for need in separator.needs:
         if not need.install:
-            raise CheckFailed(f"{need.module}, and no command that brings it")
-        if find_spec(need.module) is None:
-            raise NotApplicable(f"needs {need.module}, which is not installed; {need.install}")
+            raise CheckFailed(f"{need.module or need.program}, and no command that brings it")
+        if lack := need.missing():
+            raise NotApplicable(lack)
     lack = files.missing(separator)
     if lack:
         raise NotApplicable(lack)
-    return ", ".join(need.module for need in separator.needs) or "nothing beyond sepbench"
+    return (
+        ", ".join(need.module or need.program for need in separator.needs)
+        or "nothing beyond sepbench"
+    )
 
 
 @fact(mend="set trained_on; songs heard in training are marked in every table")

@@ -1,0 +1,139 @@
+"""Any program that separates files, as a method: by a preset, a card, or a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sepbench.errors import SepbenchError
+from sepbench.options import variant_name
+from sepbench.separator import Requirement, Separator, option
+
+if TYPE_CHECKING:
+    import torch
+
+    from .card import Card
+
+PRESETS = ("audio-separator", "demucs", "msst", "spleeter", "umx")
+
+
+class Command(Separator):
+    """Writes a song to a file, runs a program on it, and reads the stems that it wrote.
+
+    Subclasses that set ``card_file`` are methods of their own, without options of how to run.
+    """
+
+    name = "command"
+    summary = "Any program that separates files: a preset, a YAML card, or a command line."
+
+    card_file: ClassVar[Path | None] = None
+    """The card of a subclass; ``command`` itself takes it from its options."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """Which program, and what its preset or card leaves open."""
+
+        preset: str = option("", "a program that is known here", choices=("", *PRESETS))
+        file: str = option("", "a card in YAML")
+        run: str = option("", "a command line with {in} and {out}, run without a shell")
+        stems: str = option(
+            "", "what it writes, as in vocals+drums, or vocals:*_voice.wav+drums:*_drums.wav"
+        )
+        program: str = option("", "the program, where it is not on the PATH")
+        model: str = option("", "fills {model}")
+        config: str = option("", "fills {config}")
+        checkpoint: str = option("", "fills {checkpoint}")
+        folder: str = option("", "fills {folder}")
+
+    options: Options
+
+    @cached_property
+    def card(self) -> Card:
+        """What is known of the program; raises `SepbenchError` where that is nothing."""
+        from .card import choose
+
+        return choose(self.options, self.card_file)
+
+    @property
+    def stems(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The stems of the card, and its remainder."""
+        rest = self.card.remainder
+        return (*self.card.stems, *([rest] if rest else []))
+
+    @property
+    def remainder(self) -> str | None:  # type: ignore[override]
+        """What the program does not write, as the card says."""
+        return self.card.remainder
+
+    @property
+    def sample_rate(self) -> int:  # type: ignore[override]
+        """Of the files."""
+        return self.card.rate
+
+    @property
+    def channels(self) -> int:  # type: ignore[override]
+        """Of the files."""
+        return self.card.channels
+
+    @property
+    def license(self) -> str:  # type: ignore[override]
+        """Of the program, as the card says."""
+        return self.card.license
+
+    @property
+    def citation(self) -> str:  # type: ignore[override]
+        """Where the program comes from."""
+        return self.card.citation
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What the card says of its training."""
+        return self.card.trained_on
+
+    @property
+    def needs(self) -> tuple[Requirement, ...]:  # type: ignore[override]
+        """The program, and what else the card names."""
+        try:
+            card = self.card
+        except SepbenchError:
+            return ()
+        programs = dict.fromkeys(filter(None, (card.run[0], card.needs.program)))
+        return tuple(Requirement(program=name, install=card.needs.install) for name in programs)
+
+    @cached_property
+    def provenance(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """The card, the program's version, and digests of the files in its command line."""
+        from .provenance import provenance
+
+        return provenance(self.card)
+
+    @property
+    def batch(self) -> bool:
+        """Whether the program is given many songs at once."""
+        return self.card.batch == "folder"
+
+    def load(self, device: torch.device) -> None:
+        """Raise `SepbenchError` where the program is missing."""
+        self._device, self._card = str(device), self.card
+        for need in self.needs:
+            if missing := need.missing():
+                raise SepbenchError(f"method {self.name}: {missing}")
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return the stems, each ``(channels, samples)``."""
+        return next(self.separate_batch([mixture]))
+
+    def separate_batch(
+        self, mixtures: Iterable[torch.Tensor]
+    ) -> Iterator[Mapping[str, torch.Tensor]]:
+        """Run the program once for all songs; yield the stems of each, in order."""
+        from .running import run
+
+        try:
+            yield from run(self._card, mixtures, device=self._device, note=self.note)
+        except SepbenchError as error:
+            label = variant_name(self.name, self.options)
+            raise SepbenchError(f"method {label}: {error}") from None

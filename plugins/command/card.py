@@ -1,0 +1,177 @@
+"""What is to be known of a program: its command line, its files, and how it treats them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sepbench.card import check_keys, fill, read_mapping
+from sepbench.errors import SepbenchError
+
+if TYPE_CHECKING:
+    from . import Command
+
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+AT_RUN_TIME = ("in", "songs", "out", "track", "device", "threads")
+"""Placeholders that are filled for each run; the others when the card is read."""
+
+OPTIONS = ("program", "model", "config", "checkpoint", "folder")
+"""Placeholders that options fill."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """A program that must be on the PATH, how it tells its version, and what installs it."""
+
+    program: str = ""
+    version: tuple[str, ...] = ()
+    install: str = "install it, or give its path: program=PATH"
+
+
+@dataclass(frozen=True)
+class Card:
+    """One program; the fields are the keys of its YAML.
+
+    ``run`` is a list of arguments, without a shell. ``stems`` maps each stem to a pattern below the
+    output folder. ``scale: peak`` gives the program songs of peak 1 and scales its stems back.
+    ``tolerance`` is the number of samples by which a stem may be longer or shorter than the song.
+    ``models`` has other values of these keys for some values of ``{model}``.
+    """
+
+    run: tuple[str, ...]
+    stems: dict[str, str]
+    rate: int = 44_100
+    channels: Literal[1, 2] = 2
+    bit_depth: Literal["32f", "24", "16"] = "32f"
+    scale: Literal["none", "peak"] = "none"
+    remainder: str | None = None
+    batch: Literal["file", "folder"] = "file"
+    timeout: float | None = None
+    tolerance: int = 0
+    environment: dict[str, str] = field(default_factory=dict)
+    needs: Needs = field(default_factory=Needs)
+    files: tuple[str, ...] = ()
+    """Files whose content decides the stems, beside those in the command line."""
+    license: str = "LicenseRef-not-stated"
+    citation: str = "not stated"
+    trained_on: tuple[str, ...] = ()
+    defaults: dict[str, str] = field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def choose(options: Command.Options, file: Path | None) -> Card:
+    """Return the card that options, or a subclass's ``file``, stand for.
+
+    Raises `SepbenchError` where they stand for none or several, or where the card is wrong.
+    """
+    ways = {
+        name: getattr(options, name) for name in ("preset", "file", "run") if getattr(options, name)
+    }
+    if file is not None:
+        ways = {"file": str(file)}
+    if len(ways) != 1:
+        given = f"{' and '.join(ways)} exclude one another; " if ways else ""
+        raise SepbenchError(
+            f"method command: {given}name a program: command[preset=demucs], "
+            "command[file=CARD.yaml] or command[run=PROGRAM {in} {out},stems=vocals+drums]"
+        )
+    ((way, value),) = ways.items()
+    if way == "run":
+        return _from_line(value, options)
+    name = value if way == "file" else f"preset {value}"
+    source = Path(value) if way == "file" else files(__package__) / "presets" / f"{value}.yaml"
+    values = read_mapping(source, name)
+    here = Path(value).absolute().parent if way == "file" else Path.cwd()
+    return _filled(values, name, here, options)
+
+
+def _from_line(line: str, options: Command.Options) -> Card:
+    name = f"method command: run={line}"
+    try:
+        run = shlex.split(line)
+    except ValueError as error:
+        raise SepbenchError(f"{name}: {str(error).lower()}") from None
+    if not options.stems:
+        raise SepbenchError(f"{name}: say what it writes, as in stems=vocals+accompaniment")
+    if not any("{out}" in argument for argument in run):
+        raise SepbenchError(f"{name}: put {{in}} and {{out}} where the program takes them")
+    return _filled({"run": run, "stems": {}}, name, Path.cwd(), options)
+
+
+def _filled(values: dict[str, Any], name: str, here: Path, options: Command.Options) -> Card:
+    """Return a card with the values of the chosen model and of the options in their places."""
+    first = fill(Card, values, name)
+    chosen = {**first.defaults, **{key: v for key in OPTIONS if (v := getattr(options, key))}}
+    model = first.models.get(chosen.get("model", ""), {})
+    check_keys(model, Card.__dataclass_fields__, f"{name}: models")
+    card = fill(Card, {**values, **model}, name)
+    if options.stems:
+        card = replace(card, stems=_stems(options.stems))
+    if not card.run or not card.stems:
+        raise SepbenchError(f"{name}: 'run' and 'stems' must not be empty")
+    if options.program:
+        card = replace(card, run=(options.program, *card.run[1:]))
+    known = {"here": str(here), **chosen}
+    return replace(
+        card,
+        run=tuple(_beside(substitute(part, known, name), here) for part in card.run),
+        stems={stem: substitute(glob, known, name) for stem, glob in card.stems.items()},
+        files=tuple(_beside(substitute(part, known, name), here) for part in card.files),
+        environment={key: substitute(v, known, name) for key, v in card.environment.items()},
+        needs=replace(
+            card.needs,
+            program=options.program or card.needs.program,
+            version=tuple(_beside(substitute(v, known, name), here) for v in card.needs.version),
+        ),
+    )
+
+
+def _stems(text: str) -> dict[str, str]:
+    """Return the pattern of each stem: ``vocals`` alone is any file of that name."""
+    stems = {}
+    for part in text.split("+"):
+        stem, _, glob = part.strip().partition(":")
+        stems[stem.strip()] = glob.strip() or f"**/{stem.strip()}.*"
+    return stems
+
+
+def _beside(argument: str, here: Path) -> str:
+    """Return the path of a file that an argument names relative to its card, else the argument."""
+    named = argument and "{" not in argument and not Path(argument).is_absolute()
+    return str(here / argument) if named and (here / argument).is_file() else argument
+
+
+def substitute(text: str, values: Mapping[str, str], name: str) -> str:
+    """Fill the ``{placeholders}`` of a text; those of a run stay. ``{{`` and ``}}`` stand for one.
+
+    Raises `SepbenchError` for one that nothing fills.
+    """
+    known = [*values, *(word for word in AT_RUN_TIME if word not in values)]
+
+    def filled(match: re.Match[str]) -> str:
+        word = match[1]
+        if word is None:
+            return match[0]
+        if word in OPTIONS and word not in values:
+            raise SepbenchError(f"{name}: {{{word}}} is open; give {word}=VALUE")
+        check_keys([word], known, f"{name}: {{{word}}}")
+        return values.get(word, match[0])
+
+    return _PLACEHOLDER.sub(filled, text)
+
+
+def filled_at_run(text: str, values: Mapping[str, str]) -> str:
+    """Fill what is left when a run begins.
+
+    >>> filled_at_run("--name={{stem}} {in}", {"in": "song.wav"})
+    '--name={stem} song.wav'
+    """
+    doubled = {"{{": "{", "}}": "}"}
+    return _PLACEHOLDER.sub(
+        lambda match: doubled.get(match[0], values.get(match[1] or "", match[0])), text
+    )

@@ -1,0 +1,164 @@
+"""The files that a program reads and writes, and whether they are what was promised."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+from sepbench.errors import SepbenchError
+from sepbench.stems import SUMS, with_sums
+
+from .card import Card, filled_at_run
+
+_SUBTYPES = {"32f": "FLOAT", "24": "PCM_24", "16": "PCM_16"}
+_NOTED_DB = 1.0
+"""How far the level of the stems' sum may be from the mixture's before it is said."""
+
+_PIECE = 1 << 20
+_MOST_NAMES = 3
+
+
+@dataclass(frozen=True)
+class Song:
+    """A song on its way through a program: its file, shape, device and factor."""
+
+    path: Path
+    channels: int
+    samples: int
+    device: torch.device
+    factor: float
+    """What the stems are multiplied by."""
+
+
+def write_song(card: Card, mixture: torch.Tensor, path: Path) -> Song:
+    """Write a song as a program wants it.
+
+    Shape:
+        mixture: ``(channels, samples)``.
+    """
+    samples = mixture.cpu().numpy()
+    peak = float(np.abs(samples).max()) if card.scale == "peak" and samples.size else 0.0
+    factor = peak or 1.0
+    channels, length = samples.shape
+    with soundfile.SoundFile(
+        path, "w", card.rate, channels, _SUBTYPES[card.bit_depth], format="WAV"
+    ) as file:
+        for first in range(0, length, _PIECE):
+            piece = samples[:, first : first + _PIECE].T
+            file.write(piece if factor == 1.0 else piece / np.float32(factor))
+    return Song(path, channels, length, mixture.device, factor)
+
+
+def read_stems(
+    card: Card, song: Song, out: Path, note: Callable[[str], None]
+) -> dict[str, torch.Tensor]:
+    """Return the stems that a program wrote of a song, each ``(channels, samples)``.
+
+    Raises `SepbenchError` for a file that is missing, or of another rate, length or shape.
+    """
+    stems = {}
+    for stem, pattern in card.stems.items():
+        path = _find(stem, filled_at_run(pattern, {"track": song.path.stem}), out)
+        samples = _read(card, song, path, out)
+        if song.factor != 1.0:
+            samples *= np.float32(song.factor)
+        stems[stem] = torch.from_numpy(samples).to(song.device)
+    if level := _level(card, song, stems):
+        note(level)
+    return stems
+
+
+def _find(stem: str, pattern: str, out: Path) -> Path:
+    found = sorted(path for path in out.glob(pattern) if path.is_file())
+    if len(found) == 1 and found[0].resolve().is_relative_to(out.resolve()):
+        return found[0]
+    if found:
+        names = ", ".join(str(path.relative_to(out)) for path in found[:_MOST_NAMES])
+        raise SepbenchError(f"{len(found)} files may be its {stem} ({pattern}): {names}")
+    raise SepbenchError(f"wrote no file for {stem} ({pattern}); {_written(out)}")
+
+
+def _written(out: Path) -> str:
+    """Say what a program wrote instead, in its output folder or beside it."""
+    root = out.parent
+    ours = {root / "log", *(root / "songs").rglob("*")}
+    inside = [path for path in sorted(out.rglob("*")) if path.is_file()]
+    beside = [path for path in sorted(root.rglob("*")) if path.is_file() and path not in ours]
+    if not beside:
+        return "it wrote nothing; put {out} into 'run' where it takes the output folder"
+    names = [str(path.relative_to(out)) for path in inside[:_MOST_NAMES]]
+    names += [f"{path.relative_to(root)} outside of {{out}}" for path in beside[:_MOST_NAMES]
+              if path not in inside]  # fmt: skip
+    return f"it wrote {', '.join(names)}"
+
+
+def _read(card: Card, song: Song, path: Path, out: Path) -> NDArray[np.float32]:
+    name = path.relative_to(out)
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate, channels, length = file.samplerate, file.channels, file.frames
+            if rate != card.rate:
+                raise SepbenchError(
+                    f"{name} is at {rate} Hz, the song at {card.rate} Hz; set 'rate: {rate}'"
+                )
+            if channels != song.channels:
+                raise SepbenchError(
+                    f"{name} has {channels} channels, the song {song.channels}; set 'channels: 1'"
+                )
+            if abs(length - song.samples) > card.tolerance:
+                raise SepbenchError(
+                    f"{name} has {length} samples, the song {song.samples}; 'tolerance' in the "
+                    "card allows a difference, and cuts or pads the end"
+                )
+            samples = np.zeros((channels, song.samples), np.float32)
+            shared = min(length, song.samples)
+            for first in range(0, shared, _PIECE):
+                last = min(first + _PIECE, shared)
+                samples[:, first:last] = file.read(last - first, "float32", always_2d=True).T
+    except soundfile.LibsndfileError as error:
+        raise SepbenchError(f"{name} cannot be read as audio: {error.error_string}") from None
+    return samples
+
+
+def _level(card: Card, song: Song, stems: Mapping[str, torch.Tensor]) -> str | None:
+    """Say by how much the sum of the stems is louder or softer than the song, if it is so at all.
+
+    The level is that of the song's part in the sum, by least squares; stems that do not make up
+    the song have none.
+    """
+    if card.remainder is not None or not {"vocals", "accompaniment"} <= set(with_sums(stems)):
+        return None
+    total = np.zeros((song.channels, song.samples), np.float32)
+    for name, stem in stems.items():
+        if not _is_sum(name, stems):
+            total += stem.cpu().numpy()
+    energy = product = 0.0
+    for first, piece in _pieces(song):
+        energy += float(np.vdot(piece, piece))
+        product += float(np.vdot(piece, total[:, first : first + piece.shape[1]]))
+    if energy == 0.0 or product <= 0.0:
+        return None
+    gain = 20 * math.log10(product / energy / song.factor)
+    if abs(gain) < _NOTED_DB:
+        return None
+    cure = "" if card.scale == "peak" else "; if it normalises songs, set 'scale: peak' in its card"
+    return f"the stems sum to the song at {gain:+.1f} dB: a gain error lowers every score{cure}"
+
+
+def _is_sum(name: str, stems: Iterable[str]) -> bool:
+    return name in SUMS and set(SUMS[name]) <= set(stems)
+
+
+def _pieces(song: Song) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    with soundfile.SoundFile(song.path) as file:
+        first = 0
+        while len(piece := file.read(_PIECE, "float32", always_2d=True)):
+            yield first, piece.T
+            first += len(piece)

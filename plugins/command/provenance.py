@@ -1,0 +1,79 @@
+"""What decides what a program makes: its command line, its version, the content of its files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sepbench.weights.container import digest, sha256
+
+from .card import Card
+
+_SECONDS = 60.0
+"""How long a program may take to tell its version; some import torch first."""
+
+
+def provenance(card: Card) -> dict[str, Any]:
+    """Return the digest of a card, the program's version line, and digests of the files named."""
+    named = [*card.run, *card.files]
+    return {
+        "card": digest({**asdict(card), "models": None, "defaults": None}),
+        "version": version(card),
+        "files": {Path(name).name: _digest(path) for name in named if (path := _file(name))},
+    }
+
+
+def version(card: Card) -> str | None:
+    """Return the line in which the program tells its version, None where it tells none."""
+    program = shutil.which(card.needs.program or card.run[0])
+    if program is None:
+        return None
+    words = card.needs.version or (card.needs.program or card.run[0], "--version")
+    return _version(tuple(_interpreted(word, program) for word in words), _stamp(program))
+
+
+def _interpreted(word: str, program: str) -> str:
+    """Return the interpreter of a script for ``#!python``, else the word."""
+    if word != "#!python":
+        return word
+    with open(program, "rb") as file:
+        first = file.readline(500).decode(errors="replace").strip()
+    words = first.removeprefix("#!").split()
+    return words[0] if first.startswith("#!") and words and "python" in words[0] else "python"
+
+
+@lru_cache(maxsize=64)
+def _version(words: tuple[str, ...], stamp: tuple[int, int]) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603 - the user's program
+            words, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = (line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines())
+    return next(filter(None, lines), None) if done.returncode == 0 else None
+
+
+def _file(name: str) -> str | None:
+    """Return the path of the file that an argument names; a program found by the PATH is none."""
+    return name if os.sep in name and Path(name).is_file() else None
+
+
+def _digest(path: str) -> str:
+    return _cached(path, _stamp(path))
+
+
+@lru_cache(maxsize=64)
+def _cached(path: str, stamp: tuple[int, int]) -> str:
+    return sha256(Path(path))
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    """Return what changes when a file does."""
+    found = Path(path).stat()
+    return found.st_size, found.st_mtime_ns

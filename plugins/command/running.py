@@ -1,0 +1,140 @@
+"""Runs a program on songs: files out, the program, files in, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sepbench.errors import SepbenchError
+
+from .card import Card, filled_at_run
+from .files import Song, read_stems, write_song
+
+if TYPE_CHECKING:
+    import torch
+
+_TAIL = 4000
+"""Bytes of a program's last words that are read for its reason."""
+
+
+def run(
+    card: Card,
+    mixtures: Iterable[torch.Tensor],
+    *,
+    device: str,
+    note: Callable[[str], None] = lambda text: None,
+) -> Iterator[Mapping[str, torch.Tensor]]:
+    """Run a program once for all songs; yield the stems of each, in order.
+
+    ``note`` is told what is odd about the stems. Raises `SepbenchError` for a program that fails,
+    and for files other than the card promises.
+
+    Shape:
+        each of the mixtures and stems: ``(channels, samples)``.
+    """
+    with _guarded() as (guard, folder):
+        songs_folder, out = folder / "songs", folder / "out"
+        songs_folder.mkdir()
+        out.mkdir()
+        songs = [
+            write_song(card, mixture, songs_folder / f"song{index:04d}.wav")
+            for index, mixture in enumerate(mixtures)
+        ]
+        _start(guard, folder, card, songs, device)
+        for song in songs:
+            yield read_stems(card, song, out, note)
+
+
+def _start(
+    guard: subprocess.Popen[str], folder: Path, card: Card, songs: Sequence[Song], device: str
+) -> None:
+    """Have a guard run the program, and wait for it."""
+    import torch
+
+    values = {
+        "in": str(songs[0].path if card.batch == "file" else folder / "songs"),
+        "out": str(folder / "out"),
+        "track": songs[0].path.stem,
+        "device": device,
+        "threads": str(torch.get_num_threads()),
+    }
+    words: list[str] = []
+    for word in card.run:
+        words += (
+            [str(song.path) for song in songs]
+            if word == "{songs}"
+            else [filled_at_run(word, values)]
+        )
+    log = folder / "log"
+    task = {
+        "run": words,
+        "cwd": str(folder),
+        "log": str(log),
+        "timeout": card.timeout,
+        "environment": {k: filled_at_run(v, values) for k, v in card.environment.items()},
+    }
+    answer = _ask(guard, task)
+    program = Path(card.run[0]).name
+    if answer.get("timeout"):
+        raise SepbenchError(f"{program} took longer than its timeout, {card.timeout:g} seconds")
+    if "error" in answer:
+        raise SepbenchError(f"{program} cannot be started: {answer['error'].lower()}")
+    if answer["status"] != 0:
+        raise SepbenchError(f"{program} failed ({_exit(answer['status'])}): {_last_words(log)}")
+
+
+def _exit(status: int) -> str:
+    return f"exit status {status}" if status >= 0 else f"signal {-status}"
+
+
+def _ask(guard: subprocess.Popen[str], task: Mapping[str, Any]) -> dict[str, Any]:
+    assert guard.stdin is not None  # noqa: S101 - for the type checker
+    assert guard.stdout is not None  # noqa: S101
+    with suppress(BrokenPipeError):
+        guard.stdin.write(json.dumps(task) + "\n")
+        guard.stdin.flush()
+    line = guard.stdout.readline()
+    if not line:
+        raise SepbenchError("the process that watches the program was killed; try again")
+    answer: dict[str, Any] = json.loads(line)
+    return answer
+
+
+def _last_words(log: Path) -> str:
+    """Return the last line that a program wrote."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _TAIL))
+        lines = file.read().decode(errors="replace").replace("\r", "\n").splitlines()
+    return next((" ".join(line.split()) for line in reversed(lines) if line.strip()), "no word")
+
+
+@contextmanager
+def _guarded() -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Start a guard over a new temporary folder; both are gone afterwards, whatever happens."""
+    folder = Path(tempfile.mkdtemp(prefix="sepbench-command-"))
+    script = Path(__file__).with_name("guard.py")
+    guard = subprocess.Popen(  # noqa: S603 - our own script, in our own Python
+        [sys.executable, "-I", "-S", str(script), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield guard, folder
+    finally:
+        assert guard.stdin is not None  # noqa: S101 - for the type checker
+        assert guard.stdout is not None  # noqa: S101
+        with suppress(BrokenPipeError):
+            guard.stdin.close()
+        guard.wait()
+        guard.stdout.close()
+        shutil.rmtree(folder, ignore_errors=True)  # Where the guard itself was killed.

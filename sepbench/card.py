@@ -1,0 +1,105 @@
+"""Reads a method's card: a YAML file whose keys are the fields of a dataclass."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
+
+from sepbench._util.yaml_file import read_yaml
+from sepbench.errors import SepbenchError
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+T = TypeVar("T")
+
+
+def read_mapping(file: Path | Traversable, name: str) -> dict[str, Any]:
+    """Return the keys and values of a YAML file; plain values alone.
+
+    Raises `SepbenchError` for a file that cannot be read or holds anything else.
+    """
+    if isinstance(file, Path) and not file.is_file():
+        raise SepbenchError(f"{name}: no such file; give a card in YAML")
+    content = read_yaml(file, name)
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise SepbenchError(f"{name}: write it as 'key: value' lines")
+    return content
+
+
+def fill(kind: type[T], values: Mapping[str, Any], name: str) -> T:
+    """Make a dataclass of the values of a card, each checked against its field's type.
+
+    Fields may be ``bool``, ``int``, ``float``, ``str``, ``Any``, literals, tuples of one type,
+    dictionaries, dataclasses, and any of these or None. ``name`` is the card's, for messages.
+
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Card:
+    ...     run: tuple[str, ...]
+    ...     rate: int = 44_100
+    >>> fill(Card, {"run": ["separate", "{in}"]}, "card.yaml")
+    Card(run=('separate', '{in}'), rate=44100)
+    """
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    check_keys(values, fields, name)
+    given = {key: _value(hints[key], value, f"{name}: {key}") for key, value in values.items()}
+    for key, field in fields.items():
+        no_default = field.default is field.default_factory is dataclasses.MISSING
+        if no_default and key not in given:
+            raise SepbenchError(f"{name}: {key} is missing")
+    return kind(**given)
+
+
+def check_keys(values: Iterable[str], known: Iterable[str], name: str) -> None:
+    """Raise `SepbenchError` for the first unknown key, with the known one nearest to it."""
+    known = list(known)
+    for key in values:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            cure = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+            raise SepbenchError(f"{name}: no key {key!r}; {cure}")
+
+
+def _value(kind: Any, value: Any, name: str) -> Any:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        if value is None:
+            return None
+        (kind,) = (one for one in arguments if one is not types.NoneType)
+        return _value(kind, value, name)
+    if origin is Literal and value in arguments:
+        return value
+    if origin is tuple and isinstance(value, list):
+        return tuple(_value(arguments[0], item, name) for item in value)
+    if origin is dict and isinstance(value, dict):
+        return {
+            str(key): _value(arguments[1], item, f"{name}: {key}") for key, item in value.items()
+        }
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
+        return fill(kind, value, name)
+    if kind is Any or (kind is bool and isinstance(value, bool)):
+        return value
+    if kind in (int, float, str) and not isinstance(value, bool):
+        if isinstance(value, (int, float) if kind is not int else int):
+            return kind(value)
+        if kind is str and isinstance(value, str):
+            return value
+    raise SepbenchError(f"{name}: expected {_words(kind)}, not {value!r}")
+
+
+def _words(kind: Any) -> str:
+    """Return what a person calls a type."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return f"one of {', '.join(map(str, arguments))}"
+    if origin is tuple:
+        return "a list"
+    if origin is dict or dataclasses.is_dataclass(kind):
+        return "'key: value' lines"
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]

@@ -1,0 +1,344 @@
+"""Programs as methods: stand-ins that the tests write, run for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from sepbench import registry
+from sepbench.errors import SepbenchError
+from sepbench.inference import runner
+from sepbench.separator import Separator
+from sepbench_plugins.command import PRESETS, Command
+from sepbench_plugins.command.provenance import version
+
+from .songs import noise
+
+CPU = torch.device("cpu")
+RATE = 44_100
+
+HALVES = """
+    import sys, pathlib, soundfile
+    out, *songs = map(pathlib.Path, sys.argv[1:])
+    for song in songs:
+        samples, rate = soundfile.read(song, dtype="float32")
+        (out / song.stem).mkdir(parents=True)
+        for stem, share in {"vocals": 0.25, "accompaniment": 0.75}.items():
+            soundfile.write(out / song.stem / f"{stem}.wav", samples * share, rate, "FLOAT")
+    with open(pathlib.Path(__file__).with_name("calls"), "a") as calls:
+        calls.write("x")
+"""
+STEMS = {"vocals": "{track}/vocals.wav", "accompaniment": "{track}/accompaniment.wav"}
+
+
+class Halves(Separator):
+    """The same maths as the stand-in program."""
+
+    name = "halves"
+    summary = "For tests."
+    stems = ("vocals", "accompaniment")
+    sample_rate = RATE
+    channels = 2
+    license = "MIT"
+    citation = "none"
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        return {"vocals": mixture * 0.25, "accompaniment": mixture * 0.75}
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files, to be found empty in the end."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return folder
+
+
+def card(folder: Path, code: str = HALVES, **changes: object) -> Path:
+    """Write a program and its card; return the path of the card."""
+    (folder / "program.py").write_text(textwrap.dedent(code))
+    values = {
+        "run": [sys.executable, "program.py", "{out}", "{in}"],
+        "stems": STEMS,
+        "needs": {"version": [sys.executable, "-c", "print('program 1.0')"]},
+        **changes,
+    }
+    path = folder / "card.yaml"
+    path.write_text(
+        yaml.safe_dump({k: v for k, v in values.items() if v is not None}, sort_keys=False)
+    )
+    return path
+
+
+def loaded(path: Path) -> Command:
+    separator = Command(Command.Options(file=str(path)))
+    runner.load(separator, CPU)
+    return separator
+
+
+def separated(path: Path, samples: int = 9_000, channels: int = 2) -> dict[str, np.ndarray]:
+    mixture = noise(channels, samples).numpy()
+    return runner.separate(loaded(path), mixture, rate=RATE, device=CPU).stems
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_a_program_gives_what_the_same_maths_gives_as_a_plugin_to_the_bit(
+    tmp_path: Path, temporary: Path, channels: int
+) -> None:
+    mixture = noise(channels, 9_000).numpy()
+    expected = runner.separate(Halves(), mixture, rate=RATE, device=CPU).stems
+    made = separated(card(tmp_path), channels=channels)
+    assert made.keys() == expected.keys()
+    for stem in expected:
+        np.testing.assert_array_equal(made[stem], expected[stem])
+    assert not list(temporary.iterdir())
+
+
+def test_ten_songs_start_a_program_once(tmp_path: Path, temporary: Path) -> None:
+    path = card(tmp_path, run=[sys.executable, "program.py", "{out}", "{songs}"], batch="folder")
+    songs = [noise(2, 1_000 + index, seed=index) for index in range(10)]
+    made = list(loaded(path).separate_batch(songs))
+    assert (tmp_path / "calls").read_text() == "x"
+    for song, stems in zip(songs, made, strict=True):
+        assert torch.equal(stems["vocals"], song * 0.25)
+    assert not list(temporary.iterdir())
+
+
+def test_a_program_that_normalises_is_given_peak_one_and_scaled_back(tmp_path: Path) -> None:
+    loud = """
+        import sys, pathlib, soundfile
+        out, song = map(pathlib.Path, sys.argv[1:])
+        samples, rate = soundfile.read(song, dtype="float32")
+        peak = abs(samples).max()
+        for stem, share in {"vocals": 0.25, "accompaniment": 0.75}.items():
+            # Normalised only if above 1, but always multiplied by the peak.
+            stems = samples * share * peak if peak <= 1 else samples * share
+            soundfile.write(out / f"{stem}.wav", stems, rate, "FLOAT")
+    """
+    names = {"vocals": "vocals.wav", "accompaniment": "accompaniment.wav"}
+    mixture = (0.5 * noise(2, 9_000) / noise(2, 9_000).abs().max()).numpy()
+    made = runner.separate(
+        loaded(card(tmp_path, loud, stems=names)), mixture, rate=RATE, device=CPU
+    )
+    assert made.notes == (
+        "the stems sum to the song at -6.0 dB: a gain error lowers every score; "
+        "if it normalises songs, set 'scale: peak' in its card",
+    )
+    cured = runner.separate(
+        loaded(card(tmp_path, loud, stems=names, scale="peak")), mixture, rate=RATE, device=CPU
+    )
+    assert cured.notes == ()
+    np.testing.assert_allclose(cured.stems["vocals"], 0.25 * mixture, atol=1e-7)
+
+
+def test_what_the_program_does_not_write_is_the_remainder(tmp_path: Path) -> None:
+    path = card(tmp_path, stems={"vocals": "{track}/vocals.wav"}, remainder="accompaniment")
+    made = separated(path)
+    np.testing.assert_array_equal(sum(made.values()), noise(2, 9_000).numpy())
+
+
+def test_a_command_line_in_brackets_needs_no_file(tmp_path: Path) -> None:
+    card(tmp_path)
+    line = f"{sys.executable} {tmp_path}/program.py {{out}} {{in}}"
+    spec = f"command[run={line},stems=vocals+accompaniment]"
+    (method,) = registry.resolve(spec)
+    separator = method.create()
+    runner.load(separator, CPU)
+    mixture = noise(2, 3_000).numpy()
+    made = runner.separate(separator, mixture, rate=RATE, device=CPU).stems
+    np.testing.assert_array_equal(made["vocals"], mixture * np.float32(0.25))
+
+
+@pytest.mark.parametrize(
+    ("code", "changes", "message"),
+    [
+        ("import sys; print('loading'); sys.exit('no weights here')", {},
+         "failed (exit status 1): no weights here"),
+        ("import os; os.kill(os.getpid(), 9)", {}, "failed (signal 9): no word"),
+        ("import time; time.sleep(60)", {"timeout": 0.3}, "took longer than its timeout, 0.3 sec"),
+        ("pass", {}, "wrote no file for vocals (song0000/vocals.wav); it wrote nothing"),
+        ("open('elsewhere.wav', 'w').write('x')", {}, "it wrote elsewhere.wav outside of {out}"),
+        (HALVES, {"stems": {"vocals": "**/*.wav"}}, "2 files may be its vocals (**/*.wav): "),
+        (HALVES, {"stems": {"drums": "drums.wav"}},
+         "wrote no file for drums (drums.wav); it wrote song0000/accompaniment.wav, song0000/v"),
+        (HALVES.replace(", rate,", ", 22050,"), {},
+         "vocals.wav is at 22050 Hz, the song at 44100 Hz; set 'rate: 22050'"),
+        (HALVES.replace("samples *", "samples[:-7] *"), {},
+         "vocals.wav has 8993 samples, the song 9000; 'tolerance' in the card allows"),
+        (HALVES.replace("samples *", "samples[:, 0] *"), {},
+         "vocals.wav has 1 channels, the song 2; set 'channels: 1'"),
+        (HALVES.replace("* share", "* float('nan')"), {}, "returned NaN or infinity in vocals"),
+        (HALVES.replace('"FLOAT")', '"FLOAT"); (out / song.stem / "vocals.wav").write_text("x")'),
+         {}, "vocals.wav cannot be read as audio"),
+    ],
+)  # fmt: skip
+def test_a_program_that_does_wrong_is_one_line(
+    tmp_path: Path, temporary: Path, code: str, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SepbenchError) as caught:
+        separated(card(tmp_path, code, **changes))
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("method command")
+    assert "\n" not in str(caught.value)
+    assert not list(temporary.iterdir())
+
+
+def test_a_stem_that_is_some_samples_short_is_padded_where_the_card_says_so(tmp_path: Path) -> None:
+    made = separated(card(tmp_path, HALVES.replace("samples *", "samples[:-7] *"), tolerance=16))
+    np.testing.assert_array_equal(made["vocals"][:, -7:], 0)
+    assert made["vocals"].shape == (2, 9_000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sclae": "peak"}, "card.yaml: no key 'sclae'; did you mean 'scale'?"),
+        ({"scale": "loud"}, "card.yaml: scale: expected one of none, peak, not 'loud'"),
+        ({"run": "demucs {in}"}, "card.yaml: run: expected a list, not 'demucs {in}'"),
+        ({"run": None}, "card.yaml: run is missing"),
+        ({"run": ["x", "{inn}"]}, "no key 'inn'; did you mean 'in'?"),
+        ({"run": ["x", "{model}"]}, "card.yaml: {model} is open; give model=VALUE"),
+        ({"rate": "fast"}, "card.yaml: rate: expected a whole number, not 'fast'"),
+        ({"stems": {}}, "'run' and 'stems' must not be empty"),
+        ({"models": {"x": {"stem": 1}}, "defaults": {"model": "x"}}, "did you mean 'stems'?"),
+    ],
+)
+def test_a_wrong_card_is_one_line(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(SepbenchError) as caught:
+        loaded(card(tmp_path, **changes))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_program_that_is_missing_is_named_with_its_cure() -> None:
+    (method,) = registry.resolve("command[preset=demucs,program=/nowhere/demucs]")
+    with pytest.raises(SepbenchError, match=r"needs the program /nowhere/demucs.*pipx install dem"):
+        runner.load(method.create(), CPU)
+    assert method.identity()["provenance"]["version"] is None
+
+
+def test_without_a_program_it_says_how_to_name_one() -> None:
+    entry = registry.plugin("command")
+    assert not entry.broken
+    assert "name a program: command[preset=demucs]" in (entry.reason or "")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_whole(preset: str) -> None:
+    spec = f"command[preset={preset},folder=msst,config=c.yaml,checkpoint=c.ckpt]"
+    (method,) = registry.resolve(spec)
+    separator = method.create()
+    assert "vocals" in separator.stems
+    assert separator.needs[0].install
+    assert separator.citation != "not stated"
+
+
+def test_a_model_of_a_preset_may_have_other_stems() -> None:
+    six = Command(Command.Options(preset="demucs", model="htdemucs_6s"))
+    assert six.stems == ("vocals", "drums", "bass", "other", "guitar", "piano")
+    assert six.card.run[:3] == ("demucs", "-n", "htdemucs_6s")
+
+
+def test_whatever_changes_the_program_changes_its_identity(tmp_path: Path) -> None:
+    def identity() -> dict[str, object]:
+        (method,) = registry.resolve(f"command[file={path}]")
+        return method.identity()
+
+    path = card(tmp_path)
+    before = identity()
+    assert before == identity()
+    assert before["provenance"]["version"] == "program 1.0"  # type: ignore[index]
+    assert "program.py" in before["provenance"]["files"]  # type: ignore[index]
+    (tmp_path / "program.py").write_text("other")
+    after = identity()
+    assert after["provenance"]["files"] != before["provenance"]["files"]  # type: ignore[index]
+    card(tmp_path, scale="peak")
+    assert identity()["provenance"]["card"] != before["provenance"]["card"]  # type: ignore[index]
+
+
+def test_the_version_comes_from_the_interpreter_of_the_program(tmp_path: Path) -> None:
+    program = tmp_path / "tool"
+    program.write_text(f"#!{sys.executable}\n")
+    program.chmod(0o755)
+    tool = card(
+        tmp_path,
+        run=[str(program), "{in}", "{out}"],
+        needs={
+            "program": str(program),
+            "version": ["#!python", "-c", "import sys; print(sys.executable)"],
+        },
+    )
+    assert version(loaded(tool).card) == sys.executable
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills by signals")
+@pytest.mark.parametrize("killed", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_stays_behind_when_it_is_killed(
+    tmp_path: Path, temporary: Path, killed: signal.Signals
+) -> None:
+    code = """
+        import os, pathlib, time
+        pathlib.Path(__file__).with_name("pid").write_text(str(os.getpid()))
+        time.sleep(60)
+    """
+    path = card(tmp_path, code)
+    script = f"""
+import torch
+from sepbench_plugins.command import Command
+separator = Command(Command.Options(file={str(path)!r}))
+separator.load(torch.device("cpu"))
+separator.separate(torch.zeros(2, 100))
+"""
+    process = subprocess.Popen([sys.executable, "-c", script])
+    pid = tmp_path / "pid"
+    _wait(lambda: pid.exists() and pid.read_text())
+    assert list(temporary.iterdir())
+    process.send_signal(killed)
+    process.wait()
+    _wait(lambda: not list(temporary.iterdir()))
+    _wait(lambda: not _runs(int(pid.read_text())))
+
+
+def _runs(pid: int) -> bool:
+    import psutil
+
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def _wait(condition: object, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_methods_says_which_version_of_a_program_is_here(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from sepbench.cli.main import main
+
+    result = CliRunner().invoke(main, ["methods", f"command[file={card(tmp_path)}]"])
+    assert "version:    program 1.0" in result.output
+    result = CliRunner().invoke(main, ["methods", "command[preset=umx,program=nowhere]"])
+    assert "not available: needs the program nowhere" in result.output
+
+
+def test_facts_are_json(tmp_path: Path) -> None:
+    (method,) = registry.resolve(f"command[file={card(tmp_path, trained_on=['musdb18/train'])}]")
+    assert json.dumps(method.identity())
+    assert method.create().trained_on == ("musdb18/train",)
