@@ -129,6 +129,13 @@ class CdaeTrainable(Trainable):
             return alone
         return value(wiener(output, power=self.power)) + 0.1 * alone
 
+    def losses(self, output: torch.Tensor, targets: Batch) -> Batch:
+        """Return the mean absolute error of each network, where that is the objective."""
+        if self.objective != "magnitude":
+            return {}
+        errors = (output - targets["stem"]).abs().mean((0, 2, 3))
+        return dict(zip(STEMS, errors, strict=True))
+
     def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
         """Return the stems ``(batch, samples)``, chunks cross-faded."""
 

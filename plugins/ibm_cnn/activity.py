@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from sepbench.activity.model import ActivityModel
 from sepbench.activity.reference import reference_activity
+from sepbench.activity.scores import activity_scores
 from sepbench.training.model import Batch, Trainable
 
 
@@ -66,8 +67,15 @@ class ActivityTrainable(Trainable):
         return loss
 
     def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
-        """Return the probability of singing at each frame of 10 ms, as ``activity``."""
-        return {"activity": self.detector.probabilities(network, mixture)}
+        """Return nothing: a detector makes no stems."""
+        return {}
+
+    def scores(self, network: nn.Module, stems: Batch) -> Mapping[str, float]:
+        """Return the F1 of the frames of a passage."""
+        probabilities = self.detector.probabilities(network, self.mixture(stems)[None])[0]
+        reference = reference_activity(stems["vocals"][None], self.rate)
+        active, sung = (probabilities > 0.5).cpu().numpy(), reference.cpu().numpy()
+        return {"F1": activity_scores(sung, active, probabilities.cpu().numpy()).f1}
 
     def _active(self, vocals: torch.Tensor, columns: int) -> torch.Tensor:
         """Return the reference at the columns of the spectrogram."""

@@ -90,8 +90,7 @@ class WindowTrainable(MaskTrainable):
         rest = dict(model)
         self.architecture = str(rest.pop("architecture"))
         self.rate, self.stft = _front_end(rest)
-        self.objective = rest.pop("objective", "labels")
-        self.check()
+        self.objective = _choice(rest, "objective", "labels")
         self.layout = LAYOUTS[self.architecture]
         self.width = int(rest.pop("label_width", self.layout.width))
         self.merge = _choice(rest, "merge", "mean", "centre")
@@ -147,6 +146,10 @@ class WindowTrainable(MaskTrainable):
         sure, wanted = output.clamp(1e-7, 1 - 1e-7), targets["labels"]
         entropy: torch.Tensor = -(wanted * sure.log() + (1 - wanted) * (1 - sure).log()).mean()
         return entropy
+
+    def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
+        """Return the voice; an autoencoder separates nothing."""
+        return {} if self.task == "autoencode" else super().estimates(network, mixture)
 
     def mask(self, network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         """Return the mask of the voice for every column; zeros surround the song."""

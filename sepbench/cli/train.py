@@ -10,7 +10,7 @@ import click
 from sepbench.cli import options
 
 if TYPE_CHECKING:
-    from sepbench.training.loop import Epoch
+    from sepbench.training.loop import Epoch, TrainingConfig
 
 
 @click.command("train")
@@ -92,16 +92,31 @@ def command(
     say(training.summary())
     with counting() as bar:
         task = bar.add_task(method, total=training.steps, completed=training.steps_done)
+
+        def on_epoch(epoch: Epoch) -> None:
+            say(_line(epoch, training.run.plan.epochs))
+            for part in epoch.dead:
+                warn(
+                    f"{part} learns nothing: after an epoch its gradient is zero; begin again with "
+                    "another --seed, or with 'start: keras' in the config's section 'training'"
+                )
+
         result = training.fit(
-            on_epoch=lambda epoch: say(_line(epoch, training.run.plan.epochs)),
+            on_epoch=on_epoch,
             on_step=lambda step, loss: bar.update(
                 task, completed=step + 1, description=f"{method}  loss {loss:.3f}"
             ),
         )
-    say(f"best: epoch {result.best_epoch}, {result.best:.2f} dB; weights in {result.weights}")
+    best = _mark(result.best, training.run.plan)
+    say(f"best: epoch {result.best_epoch}, {best}; weights in {result.weights}")
     for subset, scores in result.scores.items():
-        say(f"{subset:5}  SDR {_decibels(scores)}")
+        decibels = {name: value for name, value in scores.items() if not name.startswith("loss")}
+        say(f"{subset:5}  loss {scores['loss']:.4f}  SDR {_decibels(decibels)}")
     say(f"curves in {result.curves}, scores in {result.curves.with_name('scores.json')}")
+
+
+def _mark(best: float, plan: TrainingConfig) -> str:
+    return f"{best:.2f} dB" if plan.best == "sdr" else f"validation loss {-best:.4f}"
 
 
 def _decibels(scores: dict[str, float]) -> str:
@@ -111,6 +126,7 @@ def _decibels(scores: dict[str, float]) -> str:
 def _line(epoch: Epoch, epochs: int) -> str:
     minutes = epoch.seconds * (epochs - epoch.number) / 60
     return (
-        f"epoch {epoch.number}/{epochs}  loss {epoch.loss:.4f}  SDR {_decibels(epoch.scores)}"
+        f"epoch {epoch.number}/{epochs}  loss {epoch.loss:.4f}  "
+        f"validation loss {epoch.validation_loss:.4f}  SDR {_decibels(epoch.scores)}"
         f"{'  best' if epoch.is_best else ''}  waited {epoch.waiting:.0%}  {minutes:.0f} min left"
     )

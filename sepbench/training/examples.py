@@ -31,14 +31,26 @@ class MixConfig:
     Levels are in dB; ranges of levels are the lowest, the highest and the most likely.
     """
 
+    mixtures: str = option(
+        "remix",
+        "remix: any voice over any backing, by all fields; songs: the songs' own mixtures at their "
+        "own levels, by seconds, no_voice and weights alone; scaper: stems of one song or of "
+        "several, each at a level of its own, by stem_level, semitones and tempo besides",
+        choices=("remix", "songs", "scaper"),
+    )
     seconds: float = option(6.0, "length of an example", minimum=0.01)
     coherent: float = _chance(0.3, "voice and backing from the same moment of one song")
     no_voice: float = _chance(0.03, "silence in place of the voice")
     no_backing: float = _chance(0.02, "silence in place of the backing")
     ratio: tuple[float, float, float] = option((-10.0, 5.0, -3.0), "voice over backing")
     gain: tuple[float, float] = option((-10.0, 10.0), "level of the whole, lowest and highest")
+    instrument_gain: tuple[float, float] = option((-6.0, 6.0), "level of each instrument")
+    no_instrument: float = _chance(0.1, "an instrument left out")
+    stem_level: tuple[float, float] = option((-5.0, 5.0), "scaper: level of each stem")
     semitones: float = option(3.0, "largest shift of pitch and tempo together", minimum=0)
-    stretch: float = _chance(0.0, "a change of the tempo alone, by 0.8 to 1.2")
+    shifted: float = _chance(0.5, "a shift of pitch")
+    stretch: float = _chance(0.0, "a change of the tempo alone")
+    tempo: tuple[float, float] = option((0.8, 1.2), "that change, lowest and highest")
     voice_room: float = _chance(0.5, "reverberation of the voice")
     voice_colour: float = _chance(0.6, "an equaliser on the voice")
     voice_compression: float = _chance(0.4, "a compressor on the voice")
@@ -160,8 +172,8 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
     ) -> Signal:
         """Mix instruments at levels of their own, now and then without one of them."""
         total = np.zeros(self.samples, np.float32)
-        keep = rng.random(len(parts)) < 0.9
-        gains = 10 ** (rng.uniform(-6, 6, len(parts)) / 20)
+        keep = rng.random(len(parts)) < 1 - self.recipe.no_instrument
+        gains = 10 ** (rng.uniform(*self.recipe.instrument_gain, len(parts)) / 20)
         for part, kept, gain in zip(parts, keep | ~keep.any(), gains, strict=True):
             if kept:
                 total += np.float32(gain) * self._read(track, part, start, speed)
@@ -169,10 +181,10 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
 
     def _speed(self, rng: Generator) -> _Speed:
         pitch = tempo = 1.0
-        if rng.random() >= 0.5:
+        if rng.random() >= 1 - self.recipe.shifted:
             pitch = float(2 ** (rng.uniform(-self.recipe.semitones, self.recipe.semitones) / 12))
         if self.recipe.stretch and rng.random() < self.recipe.stretch:
-            tempo = float(rng.uniform(0.8, 1.2))
+            tempo = float(rng.uniform(*self.recipe.tempo))
         return _Speed(pitch, tempo)
 
     def _start(self, track: PreparedTrack, speed: _Speed, rng: Generator) -> int:

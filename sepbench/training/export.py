@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def export(
         "validation": {
             name: round(value, 3)
             for name, value in scores.items()
-            if name not in ("epoch", "loss", "seconds")
+            if name not in ("epoch", "loss", "seconds") and math.isfinite(value)
         },
     }
     container.save(file, state["weights"], header)

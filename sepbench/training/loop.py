@@ -24,7 +24,8 @@ from sepbench.training.examples import Examples
 from sepbench.training.initial import load_initial
 from sepbench.training.model import Batch, Trainable
 from sepbench.training.schedules import SCHEDULES, schedule
-from sepbench.training.validate import Passage, validate
+from sepbench.training.start import STARTS, parts_without_gradient, set_start
+from sepbench.training.validate import Passage, passage_losses, validate
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,15 @@ class TrainingConfig:
     learning_rate: float = option(1e-3, "the highest", minimum=1e-12)
     schedule: str = option("one-cycle", "learning rate by step", choices=tuple(SCHEDULES))
     weight_decay: float = option(0.01, "of AdamW", minimum=0)
-    clip: float = option(5.0, "largest norm of the gradient", minimum=1e-12)
+    beta2: float = option(0.99, "decay of Adam's mean of squared gradients", minimum=0, maximum=1)
+    epsilon: float = option(1e-8, "what Adam adds to the root of that mean", minimum=0)
+    clip: float = option(5.0, "largest norm of the gradient; 0: any", minimum=0)
+    start: str = option("torch", "where random weights come from", choices=STARTS)
+    best: str = option(
+        "sdr",
+        "the best epoch: that of the highest sdr, or of the lowest validation loss",
+        choices=("sdr", "loss"),
+    )
     average: float = option(
         0.999,
         "decay of the moving average of the weights that is validated and kept; 0: no average",
@@ -70,6 +79,9 @@ class Epoch:
     waiting: float
     """Share of the training time that was spent waiting for examples."""
     is_best: bool
+    validation_loss: float = math.nan
+    dead: tuple[str, ...] = ()
+    """Parts of the network whose gradient is zero after the first epoch: they learn nothing."""
 
 
 @dataclass
@@ -86,6 +98,7 @@ class Run:
     def __post_init__(self) -> None:
         with _seeded(self.plan.seed):
             self.network = self.trainable.network().to(self.device)
+            set_start(self.network, self.plan.start)
         for parameter in self.network.parameters():
             if parameter.ndim == 4:  # a third faster on processors, and on tensor cores
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -95,7 +108,8 @@ class Run:
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(),
             lr=self.plan.learning_rate,
-            betas=(0.9, 0.99),
+            betas=(0.9, self.plan.beta2),
+            eps=self.plan.epsilon,
             weight_decay=self.plan.weight_decay,
         )
         self.epoch = 0
@@ -122,14 +136,16 @@ class Run:
             while self.epoch < self.plan.epochs and not self._is_stale():
                 began = time.monotonic()
                 loss, waiting = self._train_epoch(examples, on_step)
-                scores = validate(self.trainable, self._judged(), chosen, device=self.device)
+                dead = tuple(parts_without_gradient(self.network)) if self.epoch == 0 else ()
+                scores, losses = self._validate(self._judged(), examples, chosen)
                 self.epoch += 1
-                is_best = scores["mean"] > self.best
+                mark = self._mark(scores, losses)
+                is_best = mark > self.best
                 if is_best:
-                    self.best, self.best_epoch = scores["mean"], self.epoch
+                    self.best, self.best_epoch = mark, self.epoch
                 seconds = time.monotonic() - began
                 self.history.append(
-                    {"epoch": self.epoch, "loss": loss, "seconds": seconds, **scores}
+                    {"epoch": self.epoch, "loss": loss, "seconds": seconds, **losses, **scores}
                 )
                 self._save("last.pt")
                 if is_best:
@@ -137,9 +153,30 @@ class Run:
                 for name, value in scores.items():
                     log.add_scalar(f"sdr/{name}", value, self.epoch)
                 log.add_scalar("loss", loss, self.epoch)
+                for name, value in losses.items():
+                    log.add_scalar(name, value, self.epoch)
                 log.add_scalar("learning rate", self._rate(), self.epoch)
                 log.flush()
-                on_epoch(Epoch(self.epoch, loss, scores, seconds, waiting, is_best))
+                validation_loss = losses["validation loss"]
+                on_epoch(
+                    Epoch(
+                        self.epoch, loss, scores, seconds, waiting, is_best, validation_loss, dead
+                    )
+                )
+
+    def _validate(
+        self, network: nn.Module, examples: Examples, chosen: list[Passage]
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """Return the scores and the losses of a network on passages of validation songs."""
+        scores = validate(self.trainable, network, chosen, device=self.device)
+        losses = passage_losses(
+            self.trainable, network, chosen, samples=examples.samples, device=self.device
+        )
+        return scores, {f"validation {name}": value for name, value in losses.items()}
+
+    def _mark(self, scores: dict[str, float], losses: dict[str, float]) -> float:
+        """Return what the best epoch has most of."""
+        return scores["mean"] if self.plan.best == "sdr" else -losses["validation loss"]
 
     def begin_from(self, where: Path) -> None:
         """Begin with the weights of a file, or with the best of another run's folder.
@@ -225,10 +262,11 @@ class Run:
         loader = DataLoader(Subset(examples, range(count)), batch_size=self.plan.batch_size)
         _disable_dropout(network)  # `update_bn` needs training mode
         update_bn((self._inputs(stems) for stems in loader), network)
-        scores = validate(self.trainable, network, chosen, device=self.device)
-        if scores["mean"] > state["best"]:
-            state["weights"], state["best"] = network.state_dict(), scores["mean"]
-            state["history"][-1].update(scores)
+        scores, losses = self._validate(network, examples, chosen)
+        mark = self._mark(scores, losses)
+        if mark > state["best"]:
+            state["weights"], state["best"] = network.state_dict(), mark
+            state["history"][-1].update({**losses, **scores})
             checkpoint.save(path, state)
         return float(state["best"])
 
@@ -253,7 +291,8 @@ class Run:
         self.optimiser.zero_grad(set_to_none=True)
         self._half.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._half.unscale_(self.optimiser)
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
+        if self.plan.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
         self._half.step(self.optimiser)
         self._half.update()
         self.averaged.update_parameters(self.network)

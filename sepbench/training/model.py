@@ -57,6 +57,18 @@ class Trainable(ABC):
     def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
         """Return the stems ``(batch, samples)`` that a network in ``eval`` mode hears."""
 
+    def losses(self, output: torch.Tensor, targets: Batch) -> Batch:
+        """Return the loss of each network by its name, for a model that has several."""
+        return {}
+
+    def scores(self, network: nn.Module, stems: Batch) -> Mapping[str, float]:
+        """Return scores of a passage by name, for a model whose outcome is no stem.
+
+        Shape:
+            each stem: ``(samples,)``.
+        """
+        return {}
+
     def mixture(self, stems: Batch) -> torch.Tensor:
         """Return the sum of the stems of an example."""
         return torch.stack([stems[name] for name in self.stems]).sum(0)

@@ -13,6 +13,7 @@ from sepbench.training import augment
 from sepbench.training.augment import Signal
 from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
 from sepbench.training.examples import Examples, MixConfig, Pool, backing_parts, ratio_of
+from sepbench.training.song_examples import ScaperExamples, SongExamples
 
 STEMS = ("vocals", "percussive", "harmonic")
 _HARMONIC = ("bass", "other")
@@ -129,5 +130,9 @@ def examples_of(
     stems: tuple[str, ...], cache: PreparedDataset, recipe: MixConfig, *, seed: int, count: int
 ) -> Examples:
     """Return the examples for a method that learns ``stems``."""
-    kind = StemExamples if set(stems) == set(STEMS) else Examples
-    return kind(cache, recipe, seed=seed, count=count)
+    if recipe.mixtures != "remix":
+        kind = SongExamples if recipe.mixtures == "songs" else ScaperExamples
+        return kind(cache, recipe, stems=stems, seed=seed, count=count)
+    if set(stems) == set(STEMS):
+        return StemExamples(cache, recipe, seed=seed, count=count)
+    return Examples(cache, recipe, seed=seed, count=count)

@@ -27,7 +27,7 @@ from sepbench.training.loop import Epoch, Run
 from sepbench.training.lr_finder import find_learning_rate
 from sepbench.training.model import BADLY_DESCRIBED, Trainable, wrong_field
 from sepbench.training.stem_examples import examples_of
-from sepbench.training.validate import passages, validate
+from sepbench.training.validate import passage_losses, passages, validate
 
 if TYPE_CHECKING:
     from sepbench.separator import Separator
@@ -47,10 +47,10 @@ class TrainingResult:
     curves: Path
     """The learning curves, as a picture."""
     scores: dict[str, dict[str, float]]
-    """Mean SDR in dB of the best weights by subset and source; also in ``scores.json``."""
+    """Loss, and mean SDR in dB, of the best weights by subset and source; in ``scores.json``."""
     best_epoch: int
     best: float
-    """The best mean SDR in dB on songs for validation."""
+    """The best mean SDR in dB on songs for validation, or the loss there with its sign changed."""
 
 
 @dataclass
@@ -115,7 +115,15 @@ class Training:
                 chosen = passages(
                     self.dataset, stems=run.trainable.stems, split=subset, songs=songs
                 )
-                scores[subset] = validate(run.trainable, network, chosen, device=run.device)
+                found = validate(run.trainable, network, chosen, device=run.device)
+                losses = passage_losses(
+                    run.trainable,
+                    network,
+                    chosen,
+                    samples=self.examples.samples,
+                    device=run.device,
+                )
+                scores[subset] = {**losses, **found}
         return scores
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from sepbench.errors import SepbenchError
 from sepbench.stems import SUMS
@@ -73,6 +74,8 @@ def validate(
     """Return the mean SDR in dB by source and, where there are several, stem; and their ``mean``.
 
     The SDR is that of the protocol ``mdx``: over the whole passage, 1e-7 added to both energies.
+    A model whose outcome is no stem has scores of its own, `Trainable.scores`. Without any score
+    the mean is NaN.
     """
     was_training = network.training
     network.eval()
@@ -82,6 +85,8 @@ def validate(
             truths = {name: stem.to(device) for name, stem in passage.stems.items()}
             mixture = torch.stack(list(truths.values())).sum(0)
             audible = _AUDIBLE * float(mixture.square().sum())
+            for name, value in trainable.scores(network, truths).items():
+                scores.setdefault(f"{passage.source} {name}", []).append(value)
             estimates = trainable.estimates(network, mixture[None])
             for name, estimate in estimates.items():
                 if name not in truths or truths[name].square().sum() < audible:
@@ -90,7 +95,57 @@ def validate(
                 scores.setdefault(key, []).append(_sdr(truths[name], estimate[0]))
     network.train(was_training)
     means = {key: float(np.mean(values)) for key, values in scores.items()}
-    return {**means, "mean": float(np.mean(list(means.values())))}
+    return {**means, "mean": float(np.mean(list(means.values()))) if means else float("nan")}
+
+
+def passage_losses(
+    trainable: Trainable,
+    network: nn.Module,
+    chosen: list[Passage],
+    *,
+    samples: int,
+    device: torch.device,
+    each: int = 4,
+) -> dict[str, float]:
+    """Return the mean ``loss`` on pieces of passages, as long as training examples.
+
+    Where a model has several networks, ``loss NAME`` is that of each (`Trainable.losses`). At most
+    ``each`` pieces, evenly spread, are taken from a passage that has all stems. NaN without any.
+    """
+    was_training = network.training
+    network.eval()
+    found: dict[str, list[float]] = {}
+    with torch.inference_mode():
+        for passage in chosen:
+            if set(passage.stems) != set(trainable.stems):
+                continue  # Some instruments of its song are not known.
+            stems = _pieces(passage, samples, each, device)
+            stems["known"] = torch.ones(len(stems["vocals"]), len(trainable.stems), device=device)
+            output = network(trainable.features(trainable.mixture(stems))).float()
+            targets = trainable.targets(stems)
+            found.setdefault("loss", []).append(float(trainable.loss(output, targets)))
+            for name, value in trainable.losses(output, targets).items():
+                found.setdefault(f"loss {name}", []).append(float(value))
+    network.train(was_training)
+    return {"loss": float("nan")} | {name: float(np.mean(v)) for name, v in found.items()}
+
+
+def _pieces(
+    passage: Passage, samples: int, each: int, device: torch.device
+) -> dict[str, torch.Tensor]:
+    """Cut a passage into a batch of at most ``each`` pieces; fill up one that is too short."""
+    length = next(iter(passage.stems.values())).shape[-1]
+    count = max(1, min(each, length // samples))
+    starts = np.linspace(0, max(0, length - samples), count).astype(int)
+    return {
+        name: torch.stack(
+            [
+                functional.pad(piece, (0, samples - len(piece)))
+                for piece in (stem[start : start + samples] for start in starts)
+            ]
+        ).to(device)
+        for name, stem in passage.stems.items()
+    }
 
 
 def _sdr(truth: torch.Tensor, estimate: torch.Tensor) -> float:

@@ -78,7 +78,7 @@ def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     scores = json.loads((out / "scores.json").read_text())
     assert set(scores) == {"train", "val", "test"}
-    assert set(scores["test"]) == {"mir1k", "songs", "mean"}
+    assert set(scores["test"]) == {"loss", "mir1k", "songs", "mean"}
     song = corpus / "songs" / "First" / "vocals.wav"
     method = f"unet[weights={out / 'weights.safetensors'}]"
     separated = run("separate", "-m", method, song, "-o", tmp_path / "stems", "--stem", "vocals")

@@ -1,0 +1,116 @@
+"""Examples as published systems had them: songs as they are, or stems at levels of their own."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.random import Generator
+
+from sepbench.errors import SepbenchError
+from sepbench.training import augment
+from sepbench.training.augment import Signal
+from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
+from sepbench.training.examples import Examples, MixConfig, Pool, backing_parts
+
+_HARMONIC = ("bass", "other", "harmonic")
+_PERCUSSIVE = ("drums", "percussive")
+_REFERENCE = -20.0
+"""dB of full scale to which a mixture of ``scaper`` is brought."""
+
+
+class SongExamples(Examples):
+    """Passages of songs at the songs' own levels, whatever they hold.
+
+    With percussive and harmonic stems to learn, songs without vocals are taken too (MiXiN was
+    trained on two such sets), and songs of which only the whole backing is known are not.
+    """
+
+    def __init__(
+        self,
+        cache: PreparedDataset,
+        recipe: MixConfig,
+        *,
+        stems: tuple[str, ...],
+        seed: int,
+        count: int,
+    ) -> None:
+        self.cache, self.recipe, self.seed, self.count = cache, recipe, seed, count
+        self.samples = int(recipe.seconds * cache.rate)
+        self.stems = stems
+        items = [(track, track.parts) for track in cache.tracks if self._fits(track)]
+        self._tracks = Pool(items, recipe)
+        if not self._tracks:
+            raise SepbenchError(
+                f"training on the songs' own mixtures needs songs with {', '.join(stems)}; "
+                "there are none, so prepare some, or set 'mixtures: remix' in the config"
+            )
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, index]))
+        made = self._stems(rng)
+        if rng.random() < self.recipe.no_voice:
+            made["vocals"][:] = 0
+        example = {name: torch.from_numpy(stem) for name, stem in made.items()}
+        if len(self.stems) > 2:
+            example["known"] = torch.ones(len(self.stems), dtype=torch.bool)
+        return example
+
+    def _stems(self, rng: Generator) -> dict[str, Signal]:
+        track, _ = self._tracks.draw(rng)
+        start = int(rng.integers(0, max(1, track.samples - self.samples + 1)))
+        return {name: self._sum_of(track, name, start) for name in self.stems}
+
+    def _fits(self, track: PreparedTrack) -> bool:
+        if len(self.stems) == 2:
+            return "vocals" in track.parts and bool(backing_parts(track))
+        return all(parts_of(track, name) for name in ("percussive", "harmonic"))
+
+    def _sum_of(self, track: PreparedTrack, stem: str, start: int) -> Signal:
+        total = np.zeros(self.samples, np.float32)
+        for part in parts_of(track, stem):
+            total += track.read(part, start, start + self.samples)
+        return total
+
+
+class ScaperExamples(SongExamples):
+    """Stems of one song or of several, each at a level of its own (nussl and scaper).
+
+    Every stem is shifted in pitch, stretched and set to a level by the recipe; the mixture is then
+    brought to -20 dB of full scale. In a coherent example all come from one time of one song.
+    """
+
+    def _stems(self, rng: Generator) -> dict[str, Signal]:
+        track, _ = self._tracks.draw(rng)
+        speed, share = self._speed(rng), rng.random()
+        coherent = rng.random() < self.recipe.coherent
+        made = {}
+        for stem in self.stems:
+            total = np.zeros(self.samples, np.float32)
+            for part in parts_of(track, stem):
+                if not coherent:
+                    track, speed, share = self._with(part, rng), self._speed(rng), rng.random()
+                start = int(share * max(0, track.samples - speed.needs(self.samples)))
+                signal = self._read(track, part, start, speed)
+                level = 10 ** (rng.uniform(*self.recipe.stem_level) / 20)
+                total += np.float32(level / (augment.rms(signal) + 1e-6)) * signal
+            made[stem] = total
+        loudness = augment.rms(np.sum(list(made.values()), axis=0))
+        gain = np.float32(10 ** (_REFERENCE / 20) / (loudness + 1e-6))
+        return {name: stem * gain for name, stem in made.items()}
+
+    def _with(self, part: str, rng: Generator) -> PreparedTrack:
+        """Draw a track that has ``part``; there is one, as the part was found in one."""
+        while True:
+            track, parts = self._tracks.draw(rng)
+            if part in parts:
+                return track
+
+
+def parts_of(track: PreparedTrack, stem: str) -> tuple[str, ...]:
+    """Return the parts of a track whose sum is ``stem``; none where it has no such stem."""
+    if stem == "accompaniment":
+        return backing_parts(track)
+    wanted = {"harmonic": _HARMONIC, "percussive": _PERCUSSIVE}.get(stem, (stem,))
+    return tuple(part for part in wanted if part in track.parts)

@@ -1,0 +1,46 @@
+"""Random weights that networks start from: the framework's that a system was published in."""
+
+from __future__ import annotations
+
+from torch import nn
+
+STARTS = ("torch", "keras", "glorot-normal")
+"""Names of starts: the layers' own; Keras' (Glorot uniform); Glorot normal."""
+
+_WEIGHTED = (
+    nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear
+)  # fmt: skip
+
+
+def set_start(network: nn.Module, start: str) -> None:
+    """Draw the weights of convolutions and dense layers anew, by the name of a start.
+
+    ``keras`` and ``glorot-normal`` draw them as Glorot and Bengio (AISTATS 2010), uniform or
+    normal, and set biases to zero.
+    """
+    if start == "torch":
+        return
+    draw = nn.init.xavier_uniform_ if start == "keras" else nn.init.xavier_normal_
+    for module in network.modules():
+        if isinstance(module, _WEIGHTED):
+            draw(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def parts_without_gradient(network: nn.Module) -> list[str]:
+    """Return the parts of a network that the last step could not change: all gradients are 0.
+
+    Parts are a network's direct children, so the networks of a method that has several. A part
+    without weights is left out; where all of it is dead the answer is ``["network"]``.
+    """
+    dead, alive = [], False
+    for name, part in network.named_children():
+        parameters = [parameter for parameter in part.parameters() if parameter.requires_grad]
+        if not parameters:
+            continue
+        moved = any(p.grad is not None and bool(p.grad.count_nonzero()) for p in parameters)
+        alive |= moved
+        if not moved:
+            dead.append(name)
+    return dead if alive or not dead else ["network"]
