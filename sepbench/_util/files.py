@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from sepbench._util.partial import partial_path
 from sepbench.errors import SepbenchError
 
 
@@ -18,20 +18,16 @@ def write_atomic(path: Path, content: str | bytes | memoryview) -> None:
     data = content.encode() if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        temporary = partial_path(path)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            # mkstemp makes files for their owner alone; these are as open as any other.
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(name, 0o666 & ~umask)
-            os.replace(name, path)
+            os.replace(temporary, path)
         except BaseException:
             with suppress(FileNotFoundError):
-                os.unlink(name)
+                temporary.unlink()
             raise
     except OSError as error:
         reason = error.strerror or error

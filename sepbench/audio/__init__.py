@@ -7,6 +7,7 @@ from sepbench.audio.encode import BIT_DEPTHS, Writer, check_format
 from sepbench.audio.names import SUFFIXES, expand, safe_name, track_names
 from sepbench.audio.reader import Audio, AudioInfo, Reader, blocks, info, read
 from sepbench.audio.resampling import StreamResampler, resample, resampled_length
+from sepbench.audio.tags import Tags, read_tags
 
 __all__ = [
     "BIT_DEPTHS",
@@ -15,12 +16,14 @@ __all__ = [
     "AudioInfo",
     "Reader",
     "StreamResampler",
+    "Tags",
     "Writer",
     "blocks",
     "check_format",
     "expand",
     "info",
     "read",
+    "read_tags",
     "resample",
     "resampled_length",
     "safe_name",

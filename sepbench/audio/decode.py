@@ -14,6 +14,9 @@ _PLAIN = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b".snd", b"dns.", b"caff"
 _LOWEST, _HIGHEST = 1_000, 1_000_000
 """Hz; no sound has a sample rate beyond these."""
 
+_LARGEST_PAGE = 1 << 16
+"""Bytes that a page of an ogg file may have, roughly."""
+
 _ODD = {
     stat.S_IFIFO: "a pipe, not a file; save it to a file first",
     stat.S_IFSOCK: "a socket, not a file",
@@ -64,7 +67,8 @@ def _decoder(path: Path, stream: int | None) -> Decoder:
     with path.open("rb") as file:
         file.seek(after_tag(file.read(10)))
         head = file.read(42)
-    if head.startswith(_PLAIN) or (head.startswith(b"fLaC") and _flac_samples(head)):
+    flac = head.startswith(b"fLaC") and _flac_samples(head)
+    if head.startswith(_PLAIN) or flac or _is_one_vorbis(path, head):
         try:
             return LibsndfileDecoder(path)
         except (soundfile.SoundFileError, OSError, ValueError, TypeError):
@@ -87,6 +91,18 @@ def _decoder(path: Path, stream: int | None) -> Decoder:
 def _flac_samples(head: bytes) -> int:
     """Return how many samples STREAMINFO says there are, 0 for a file written to a pipe."""
     return int.from_bytes(head[21:26], "big") & 0xF_FFFF_FFFF
+
+
+def _is_one_vorbis(path: Path, head: bytes) -> bool:
+    """Tell whether an ogg file holds Vorbis, and no second stream joined to the first."""
+    if not (head.startswith(b"OggS") and b"\x01vorbis" in head):
+        return False
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _LARGEST_PAGE))
+        tail = file.read()
+    last = tail.rfind(b"OggS")
+    serial = slice(last + 14, last + 18)
+    return last < 0 or tail[serial] == head[14:18]
 
 
 def _is_mpeg(head: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Decodes everything that is not plain samples or FLAC, by FFmpeg's libraries (PyAV)."""
+"""Decodes everything that libsndfile does not decode well, by FFmpeg's libraries (PyAV)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FfmpegDecoder:
         self._path, self._number = path, stream or 0
         data = sample_data(path)
         self.notes = data.notes if data else []
-        with _open(path) as container:
+        with open_container(path) as container:
             streams = container.streams.audio
             self.streams = len(streams)
             if not streams:
@@ -80,7 +80,7 @@ class FfmpegDecoder:
         starts = [
             float(each.start_time * each.time_base)
             for each in container.streams.video
-            if each.start_time is not None and each.time_base is not None and each.average_rate
+            if each.start_time is not None and each.time_base is not None and not is_cover(each)
         ]
         if starts and chosen.start_time is not None and chosen.time_base is not None:
             late = float(chosen.start_time * chosen.time_base) - min(starts)
@@ -100,17 +100,17 @@ class FfmpegDecoder:
     def _decoded(self) -> Iterator[NDArray[np.float32]]:
         import av
 
-        form, converter = None, av.AudioResampler(format="fltp")
+        form, converter = None, av.AudioResampler("flt")
         layout: av.AudioLayout | None = None
         try:
             # Opened anew: seeking to the beginning loses the packet that primes an AAC decoder.
-            with _open(self._path) as container:
+            with open_container(self._path) as container:
                 for frame in self._frames(container):
                     now = (frame.format.name, frame.layout.name, frame.sample_rate)
                     if form not in (None, now):
                         # Files joined end to end may differ; the first says what comes out.
                         yield from _samples(converter, None)
-                        converter = av.AudioResampler("fltp", layout, self.rate)
+                        converter = av.AudioResampler("flt", layout, self.rate)
                     form, layout = now, layout or frame.layout
                     yield from _samples(converter, frame)
                 yield from _samples(converter, None)
@@ -149,10 +149,17 @@ class FfmpegDecoder:
         """Do nothing: a file is open only while its samples are read."""
 
 
+def is_cover(stream: av.video.stream.VideoStream) -> bool:
+    """Tell whether what FFmpeg calls a video is the cover of a song."""
+    from av.stream import Disposition
+
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
 def channel_layout(path: Path) -> str | None:
     """Return a file's channel names as FFmpeg writes them (``5.1(side)``), None if unknown."""
     try:
-        with _open(path) as container:
+        with open_container(path) as container:
             name: str = container.streams.audio[0].layout.name
     except (SepbenchError, IndexError):
         return None
@@ -160,7 +167,8 @@ def channel_layout(path: Path) -> str | None:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[av.container.InputContainer]:
+def open_container(path: Path) -> Iterator[av.container.InputContainer]:
+    """Open a file for FFmpeg's libraries; raise `SepbenchError` where they cannot."""
     import av
 
     with ExitStack() as stack:
@@ -251,4 +259,6 @@ def _samples(
 ) -> Iterator[NDArray[np.float32]]:
     for converted in converter.resample(frame):
         if converted is not None:
-            yield converted.to_ndarray().astype(np.float32, copy=False)
+            # Interleaved: PyAV crashes on planes of eight channels and more.
+            samples: NDArray[Any] = converted.to_ndarray()
+            yield samples.reshape(converted.samples, -1).T

@@ -95,6 +95,15 @@ def _chunks(
         start += -start % pad
 
 
+def chunks_of_wav(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield the name and the first byte of each chunk before the samples of a wav or rf64 file."""
+    size = os.fstat(file.fileno()).st_size
+    for name, offset, _ in _chunks(file, 12, size, "little", name=4, length=4, pad=2):
+        if name == b"data":
+            return
+        yield name, offset
+
+
 def _riff(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
     wide = None
     for name, offset, promised in _chunks(file, 12, size, order, name=4, length=4, pad=2):

@@ -1,8 +1,9 @@
-"""Decodes uncompressed files and FLAC, by libsndfile."""
+"""Decodes uncompressed files, FLAC and Vorbis, by libsndfile."""
 
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +16,23 @@ from sepbench.audio.headers import SampleData, sample_data
 _CHUNK = 1 << 12
 """Samples read at once, and so how finely the place of damage is known."""
 
+VORBIS_ORDER = {
+    3: [0, 2, 1],
+    5: [0, 2, 1, 3, 4],
+    6: [0, 2, 1, 4, 5, 3],
+    7: [0, 2, 1, 5, 6, 4, 3],
+    8: [0, 2, 1, 6, 7, 4, 5, 3],
+}
+"""For each number of channels, which channel of wav's order stands where in Vorbis.
+
+Source: Vorbis I specification, section 4.3.9; libsndfile leaves the order as it is.
+"""
+
 _WITHOUT_HEADER = frozenset("PCM_S8 PCM_U8 PCM_16 PCM_24 PCM_32 FLOAT DOUBLE ULAW ALAW".split())
 
 
 class LibsndfileDecoder:
-    """wav, rf64, w64, aiff, au, caf and flac."""
+    """wav, rf64, w64, aiff, au, caf, flac, and ogg with Vorbis in it."""
 
     streams = 1
     promised = True
@@ -28,7 +41,8 @@ class LibsndfileDecoder:
         import soundfile
 
         self._raw: _Part | None = None
-        self._file = soundfile.SoundFile(path)
+        # In bytes, because a name need not be text.
+        self._file = soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path))
         self.rate: int = self._file.samplerate
         self.channels: int = self._file.channels
         self.exact = self._file.subtype.startswith(("PCM", "FLOAT", "DOUBLE"))
@@ -37,6 +51,8 @@ class LibsndfileDecoder:
         if data and (data.unfinished or data.wrapped) and self._file.subtype in _WITHOUT_HEADER:
             self._read_past_header(path, data)
         self.samples: int = self._file.frames
+        order = VORBIS_ORDER.get(self.channels) if self._file.subtype == "VORBIS" else None
+        self._order = None if order is None else np.argsort(order)
 
     def _read_past_header(self, path: Path, data: SampleData) -> None:
         """Take the samples for what is behind the header, as its length is wrong."""
@@ -64,7 +80,7 @@ class LibsndfileDecoder:
                 frames = self._file.read(_CHUNK, dtype="float32", always_2d=True)
                 if not len(frames):
                     return
-                yield frames.T
+                yield frames.T if self._order is None else frames.T[self._order]
         except soundfile.LibsndfileError as error:
             raise DecodingError(error.error_string.strip().rstrip(".")) from error
 

@@ -104,11 +104,12 @@ def test_mp3_without_a_length_is_read_whole_and_its_length_is_counted(tmp_path: 
     assert read.notes == ()
 
 
-def test_joined_mp3_files_are_both_there(tmp_path: Path) -> None:
-    one = write(tmp_path / "one.mp3", tones(1, 2)).read_bytes()
-    other = write(tmp_path / "two.mp3", tones(2, 3)[1:]).read_bytes()
-    (tmp_path / "both.mp3").write_bytes(one + other)
-    read = audio.read(tmp_path / "both.mp3").samples
+@pytest.mark.parametrize("suffix", ["mp3", "ogg"])
+def test_joined_files_are_both_there(tmp_path: Path, suffix: str) -> None:
+    one = write(tmp_path / f"one.{suffix}", tones(1, 2)).read_bytes()
+    other = write(tmp_path / f"two.{suffix}", tones(2, 3)[1:]).read_bytes()
+    (tmp_path / f"both.{suffix}").write_bytes(one + other)
+    read = audio.read(tmp_path / f"both.{suffix}").samples
     assert read.shape[1] / RATE == pytest.approx(5, abs=0.1)
     assert hertz(read[:, :RATE], RATE) == [200]
     assert hertz(read[:, -RATE:], RATE) == [400]

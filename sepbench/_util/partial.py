@@ -1,0 +1,51 @@
+"""Hidden names for files while they are written, and the removal of those that no one finishes."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import uuid
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+_NAME = re.compile(r"\.([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.part")
+
+
+def partial_path(path: Path) -> Path:
+    """Return a name beside ``path`` for the file while it is written.
+
+    It says which process of which machine writes it, so that `remove_abandoned` knows its own.
+    """
+    started = _started(os.getpid()) or 0
+    return path.with_name(f".{_machine()}-{os.getpid()}-{started}-{uuid.uuid4().hex[:8]}.part")
+
+
+def remove_abandoned(folder: Path) -> list[Path]:
+    """Delete the partial files in a folder whose process has ended; return them."""
+    removed = []
+    for path in folder.glob(".*.part"):
+        found = _NAME.fullmatch(path.name)
+        if found is None or found[1] != _machine():
+            continue
+        # Another process may have got the number since.
+        if _started(int(found[2])) != int(found[3]):
+            with suppress(OSError):
+                path.unlink()
+                removed.append(path)
+    return removed
+
+
+def _machine() -> str:
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def _started(process: int) -> int | None:
+    """Return the second in which a process began, None where there is none of this number."""
+    import psutil
+
+    try:
+        return int(psutil.Process(process).create_time())
+    except psutil.Error:
+        return None

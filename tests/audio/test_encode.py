@@ -1,0 +1,198 @@
+"""What is written is the song's sound, channels, tags and cover, the same in every run."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from sepbench import audio
+from sepbench._util.partial import partial_path, remove_abandoned
+from sepbench.audio.tags import Tags
+from sepbench.errors import SepbenchError
+
+RATE = 44100
+
+
+def tones(
+    channels: int, samples: int, rate: int = RATE, *, lowest: int = 50
+) -> NDArray[np.float32]:
+    time = np.arange(samples) / rate
+    hertz = lowest * (1 + np.arange(channels))[:, None]
+    return (0.3 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+
+
+def hertz(samples: NDArray[np.float32], rate: int) -> list[int]:
+    peaks = np.abs(np.fft.rfft(samples[:, :rate], axis=1)).argmax(axis=1)
+    return [int(50 * round(peak / 50)) for peak in peaks]
+
+
+def put(
+    path: Path, samples: NDArray[np.float32], rate: int = RATE, **how: object
+) -> NDArray[np.float32]:
+    """Write a file in blocks; return what is read of it."""
+    with audio.Writer(path, rate, len(samples), **how) as writer:  # type: ignore[arg-type]
+        for start in range(0, samples.shape[1], 30_000):
+            writer.write(samples[:, start : start + 30_000])
+    return audio.read(path).samples
+
+
+def picture() -> bytes:
+    codec = av.CodecContext.create("mjpeg", "w")
+    codec.width = codec.height = 32
+    codec.pix_fmt, codec.time_base = "yuvj420p", Fraction(1, 25)
+    frame = av.VideoFrame(32, 32, "yuvj420p")
+    frame.pts = 0
+    (packet,) = codec.encode(frame) + codec.encode(None)
+    return bytes(packet)
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "m4a", "opus", "ogg"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_lossy_formats_keep_length_lag_and_level(
+    tmp_path: Path, suffix: str, channels: int
+) -> None:
+    rate = 48000 if suffix == "opus" else RATE
+    samples = tones(channels, 2 * rate + 123, rate, lowest=440)
+    read = put(tmp_path / f"stem.{suffix}", samples, rate)
+    # AAC decoders give the last frame whole.
+    assert 0 <= read.shape[1] - samples.shape[1] < (1024 if suffix == "m4a" else 1)
+    inner = slice(4096, 2 * rate - 4096)
+    assert np.abs(read[:, inner] - samples[:, inner]).max() < 0.02
+
+
+def test_a_higher_bit_rate_makes_a_larger_file(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 2 * RATE)).astype(np.float32)
+    for suffix in ("mp3", "m4a", "opus"):
+        sizes = []
+        for bitrate in (96, 192):
+            put(tmp_path / f"stem.{suffix}", noise, bitrate=bitrate)
+            sizes.append((tmp_path / f"stem.{suffix}").stat().st_size)
+        assert sizes[1] / sizes[0] == pytest.approx(2, rel=0.25)
+
+
+@pytest.mark.parametrize("rate", [8000, 96000])
+@pytest.mark.parametrize("suffix", ["mp3", "m4a", "opus"])
+def test_a_rate_that_a_format_lacks_becomes_one_that_it_has(
+    tmp_path: Path, suffix: str, rate: int
+) -> None:
+    samples = tones(2, rate, rate)
+    path = tmp_path / f"stem.{suffix}"
+    put(path, samples, rate)
+    info = audio.info(path)
+    assert info.seconds == pytest.approx(1, abs=0.1)
+    assert hertz(audio.read(path).samples, info.rate) == [50, 100]
+
+
+def test_bit_rates_are_for_lossy_formats(tmp_path: Path) -> None:
+    with pytest.raises(SepbenchError, match="wav has no bit rate to choose; take --format mp3"):
+        audio.Writer(tmp_path / "stem.wav", RATE, 2, bitrate=192)
+
+
+def test_mp3_of_six_channels_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(SepbenchError, match="mp3 takes no 6 channels"),
+        audio.Writer(tmp_path / "stem.mp3", RATE, 6),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "opus", "m4a"])
+@pytest.mark.parametrize("channels", [3, 4, 6, 8])
+def test_every_channel_comes_back_in_its_place(tmp_path: Path, suffix: str, channels: int) -> None:
+    samples = tones(channels, RATE)
+    path = tmp_path / f"stem.{suffix}"
+    put(path, samples)
+    read = audio.read(path)
+    found = hertz(read.samples, read.rate)
+    expected = [50 * (1 + channel) for channel in range(channels)]
+    assert found == expected
+
+
+@pytest.mark.parametrize("layout", ["5.1", "5.1(side)", "quad", "7.1"])
+def test_channels_keep_their_names_in_wav(tmp_path: Path, layout: str) -> None:
+    channels = av.AudioLayout(layout).nb_channels
+    path = tmp_path / "stem.wav"
+    samples = tones(channels, 5000)
+    for depth in ("16", "24", "32f"):
+        read = put(path, samples, layout=layout, bit_depth=depth)
+        assert np.abs(read - samples).max() < 2**-15
+        assert audio.info(path).layout == layout
+
+
+def test_two_runs_are_equal_to_the_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = tones(2, RATE)
+    for suffix, how in [("wav", {"bit_depth": "32f"}), ("mp3", {}), ("m4a", {}), ("opus", {})]:
+        one, other = tmp_path / f"one.{suffix}", tmp_path / f"other.{suffix}"
+        put(one, samples, **how)
+        if suffix == "wav":
+            # libsndfile stamps the second in which it writes.
+            data = one.read_bytes()
+            peak = data.find(b"PEAK")
+            assert peak > 0
+            assert data[peak + 12 : peak + 16] == bytes(4)
+        put(other, samples, **how)
+        assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "m4a", "flac", "opus", "ogg", "wav"])
+def test_tags_and_cover_go_from_the_song_to_its_stems(tmp_path: Path, suffix: str) -> None:
+    tags = Tags({"title": "Tune", "artist": "Someone", "track": "7"}, picture())
+    song = tmp_path / "song.mp3"
+    put(song, tones(2, RATE), tags=tags)
+    read = audio.read_tags(song)
+    assert read == tags
+    assert audio.info(song).notes == ()
+    stem = tmp_path / f"vocals.{suffix}"
+    samples = put(stem, tones(2, RATE), tags=read.of_stem("vocals"))
+    assert samples.shape[1] >= RATE
+    found = audio.read_tags(stem)
+    assert found.texts["title"] == "Tune (vocals)"
+    assert found.texts["artist"] == "Someone"
+    if suffix in {"mp3", "m4a", "flac"}:
+        assert found.cover == tags.cover
+        assert av.open(io.BytesIO(found.cover or b"")).streams.video[0].width == 32
+
+
+def test_flac_with_a_cover_is_still_exact(tmp_path: Path) -> None:
+    samples = (tones(2, RATE) * 2**23).round() / np.float32(2**23)
+    read = put(tmp_path / "stem.flac", samples, tags=Tags({}, picture()))
+    assert np.array_equal(read, samples)
+    assert soundfile.info(tmp_path / "stem.flac").frames == RATE
+    assert [path.name for path in tmp_path.iterdir()] == ["stem.flac"]
+
+
+def test_partial_files_of_dead_processes_are_removed_and_no_others(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from sepbench._util.partial import partial_path; "
+        f"print(partial_path(Path({str(tmp_path)!r}, 'a')).name)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    own = partial_path(tmp_path / "stem.wav").name
+    others = [own, ".download.part", "song.part", "vocals.wav"]
+    for name in [ended, *others]:
+        (tmp_path / name).touch()
+    assert [path.name for path in remove_abandoned(tmp_path)] == [ended]
+    assert {path.name for path in tmp_path.iterdir()} == set(others)
+
+
+def test_a_number_that_another_process_got_since_is_not_the_writer(tmp_path: Path) -> None:
+    machine, number, started, rest = partial_path(tmp_path / "a").name.split("-")
+    assert int(number) == os.getpid()
+    assert int(started) == int(psutil.Process().create_time())
+    old = tmp_path / f"{machine}-{number}-{int(started) - 5}-{rest}"
+    old.touch()
+    assert remove_abandoned(tmp_path) == [old]
