@@ -2,11 +2,11 @@
 
     python benchmarks/learned.py CORPUS -m unet -m mask-cnn [--source medleydb] [--json FILE]
 
-Each source with songs of split ``test`` gives a row for each method and stem that its songs have:
-the median, over clips, of the SDR of the whole clip (protocol ``mdx``), and that of the mixture
-itself. MIR-1K's voice and backing stand at 0 dB as recorded; of songs with single instruments,
-which are raw tracks, the voice is set to -3 dB over the sum of the others, both measured where they
-sound; with ``--equal`` all are brought to the same RMS instead.
+Each source with songs of split ``test`` (or ``--split``) gives a row for each method and stem that
+its songs have: the median, over clips, of the SDR of the whole clip (protocol ``mdx``), and that of
+the mixture itself. MIR-1K's voice and backing stand at 0 dB as recorded; of songs with single
+instruments the voice is set to -3 dB over the sum of the others, both measured where they sound;
+with ``--equal`` all are brought to the same RMS instead.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("-m", "--method", action="append", required=True)
     parser.add_argument("--rate", type=int, default=RATE, help="Hz at which songs are read.")
     parser.add_argument("--source", action="append", help="Only songs of this source.")
+    parser.add_argument("--split", default="test", help="Songs of this split.")
     parser.add_argument("--equal", action="store_true", help="Single instruments equally loud.")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="Write the score of every clip here.")
@@ -49,7 +50,7 @@ def main() -> None:
         runner.load(separator, torch.device("cpu"))
     scores: dict[str, dict[str, dict[str, list[float]]]] = {}
     for track in find_tracks(given.corpus):
-        if track.split == "test" and (not given.source or track.source in given.source):
+        if track.split == given.split and (not given.source or track.source in given.source):
             for references in clips(track, given.rate, equal=given.equal):
                 rows = scores.setdefault(track.source, {})
                 for label, values in score(references, separators, given.rate).items():

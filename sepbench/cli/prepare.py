@@ -20,25 +20,44 @@ from sepbench.errors import SepbenchError
     show_default=True,
     help="Sample rate in Hz of what is kept.",
 )
-def command(data: tuple[str, ...], out: Path, rate: int) -> None:
+@click.option("--teacher", metavar="METHOD[:SONGS]", help="Label songs without stems by METHOD.")
+@click.option("--second", metavar="METHOD", help="Leave out windows where METHOD disagrees.")
+@options.device_option
+def command(
+    data: tuple[str, ...],
+    out: Path,
+    rate: int,
+    teacher: str | None,
+    second: str | None,
+    device: str,
+) -> None:
     """Decode songs, voices and backings into a folder that 'sepbench train' reads.
 
     \b
     sepbench prepare corpus/ -o prepared/
     sepbench prepare musdb18 voices/ backings/ -o prepared/ --rate 22050
+    sepbench prepare corpus/ -o prepared/ --teacher spleeter:songs/ --second unet
 
     A folder holds stems of songs in one folder a song or one a stem, a data set, or a collection;
     in folders called 'voices' and 'backings' every file is a voice or a backing. A NAME is that of
     a data set in 'sepbench data'. Folders called 'train', 'valid' and 'test' say what songs are
     for; if nothing says so, a tenth is kept to validate and a tenth to test. Folders in it that
     sepbench wrote (separated stems, runs, prepared data) are passed by. What is there already is
-    kept, so a run that was stopped goes on. About 110 MB an hour and part at 16 kHz.
+    kept, so a run that was stopped goes on. With --teacher, songs without stems are added, with the
+    vocals of METHOD as label; they are those in SONGS or in folders called 'unlabelled'. About
+    110 MB an hour and part at 16 kHz.
     """
     from sepbench.cli.console import counting, say, warn
     from sepbench.training.data.prepare import prepare
     from sepbench.training.data.sources import tracks_of
+    from sepbench.training.data.teacher import TeacherConfig, label_songs
 
+    if second and not teacher:
+        raise SepbenchError("--second compares with a teacher; give --teacher METHOD too")
     tracks = tracks_of(data)
+    if teacher:
+        config = TeacherConfig(second=second or "").replaced(teacher)
+        tracks += label_songs(config, data, device=device)
     with counting() as bar:
         task = bar.add_task("preparing", total=len(tracks))
         cache, skipped = prepare(

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     "--init", type=options.PATH, metavar="FILE|RUN",
     help="Begin with these weights, or with the best of this run, in place of random ones.",
 )  # fmt: skip
+@click.option(
+    "--teacher", metavar="METHOD[:SONGS]",
+    help="Label songs without stems by METHOD, as the config's section 'teacher' says.",
+)  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from the last whole epoch of the run.")
 @click.option("--find-rate", is_flag=True, help="Only print the loss by learning rate, and stop.")
 @options.device_option
@@ -48,6 +52,7 @@ def command(
     where: str,
     out: Path | None,
     init: Path | None,
+    teacher: str | None,
     resume: bool,
     find_rate: bool,
     device: str,
@@ -78,6 +83,7 @@ def command(
         out=out,
         resume=resume,
         init=init,
+        teacher=teacher,
         find_rate=find_rate,
         device=device,
         threads=threads,

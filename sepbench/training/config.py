@@ -14,10 +14,11 @@ from sepbench.errors import SepbenchError
 from sepbench.options import read_fields
 
 if TYPE_CHECKING:
+    from sepbench.training.data.teacher import TeacherConfig
     from sepbench.training.examples import MixConfig
     from sepbench.training.loop import TrainingConfig
 
-_SECTIONS = {"model", "examples", "training", "license"}
+_SECTIONS = {"model", "examples", "teacher", "training", "license"}
 
 
 @dataclass(frozen=True)
@@ -25,22 +26,26 @@ class Config:
     """The sections of a training config.
 
     ``model`` goes to the method's `Trainable`; ``examples`` and ``training`` are the fields of
-    `MixConfig` and `TrainingConfig`; ``license`` says under which terms the weights may be used,
-    given the data.
+    `MixConfig` and `TrainingConfig`; ``teacher`` those of `TeacherConfig`; ``license`` says under
+    which terms the weights may be used, given the data.
     """
 
     model: dict[str, Any]
     recipe: MixConfig
     plan: TrainingConfig
+    teacher: TeacherConfig
     license: str
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
-        return {
+        values = {
             "model": self.model,
             "examples": dataclasses.asdict(self.recipe),
             "training": dataclasses.asdict(self.plan),
         }
+        if self.teacher.method:
+            values["teacher"] = dataclasses.asdict(self.teacher)
+        return values
 
 
 def read_config(
@@ -56,6 +61,7 @@ def read_config(
     its ``folder``. Raises `SepbenchError` for a missing file, an unknown
     field and a value out of range.
     """
+    from sepbench.training.data.teacher import TeacherConfig
     from sepbench.training.examples import MixConfig
     from sepbench.training.loop import TrainingConfig
 
@@ -79,6 +85,7 @@ def read_config(
         dict(sections["model"] or {}),
         read_fields(MixConfig, sections.get("examples") or {}, where=where, noun="field"),
         read_fields(TrainingConfig, training, where=where, noun="field"),
+        read_fields(TeacherConfig, sections.get("teacher") or {}, where=where, noun="field"),
         str(sections.get("license", "as the training data's")),
     )
     plan = config.plan

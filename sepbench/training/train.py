@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,6 +135,7 @@ def train(
     out: Path | None = None,
     resume: bool = False,
     init: Path | None = None,
+    teacher: str | None = None,
     device: str = "auto",
     changes: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
@@ -148,8 +149,8 @@ def train(
         separate("song.wav", method=f"unet[weights={result.weights}]")
     """
     training = open_training(
-        method, data, config=config, out=out, resume=resume, init=init, device=device,
-        changes=changes,
+        method, data, config=config, out=out, resume=resume, init=init, teacher=teacher,
+        device=device, changes=changes,
     )  # fmt: skip
     return training.fit(on_epoch=on_epoch, on_step=on_step)
 
@@ -162,6 +163,7 @@ def open_training(
     out: Path | None = None,
     resume: bool = False,
     init: Path | None = None,
+    teacher: str | None = None,
     find_rate: bool = False,
     device: str = "auto",
     threads: int | None = None,
@@ -176,6 +178,7 @@ def open_training(
         out: folder of the run; ``runs/METHOD`` if not given.
         resume: continue the run in ``out`` after its last whole epoch.
         init: weights, or a run whose best weights to begin with, in place of random ones.
+        teacher: ``METHOD[:SONGS]``, which labels songs without stems; as the config says if None.
         find_rate: allow a folder that holds a run, as nothing is written to it.
         device: as ``--device`` of the command line.
         threads: of the processor; all if not given.
@@ -192,8 +195,15 @@ def open_training(
     settings = read_config(method, str(config), changes, folder=getattr(separator, "folder", None))
     trainable = _build(separator, settings.model, str(config))
     _check_folder(folder, resume=resume, init=init, find_rate=find_rate)
+    if teacher:
+        settings = replace(settings, teacher=settings.teacher.replaced(teacher))
     dataset, skipped = prepared_dataset(
-        [str(where) for where in data], folder / "data", trainable.rate
+        [str(where) for where in data],
+        folder / "data",
+        trainable.rate,
+        teacher=settings.teacher,
+        device=device,
+        must_label=bool(teacher),
     )
     plan = settings.plan
     examples = examples_of(

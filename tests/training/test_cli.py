@@ -72,6 +72,9 @@ def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
         "--init", out / "weights.safetensors",
     )  # fmt: skip
     assert further.exit_code == 0, further.output
+    refused = run("train", "unet", "-d", tmp_path / "prepared", "--teacher", "mixture")
+    assert refused.exit_code == 2
+    assert "label songs by 'sepbench prepare --teacher'" in refused.output
     initial, begun = out / "weights.safetensors", tmp_path / "further" / "weights.safetensors"
     steps = read_header(initial)["steps"]
     assert read_header(begun)["init"] == {"sha256": sha256(initial), "steps": steps}

@@ -54,6 +54,8 @@ class Recording:
     parts: tuple[str, ...]
     decode: Callable[[int], Decoded] = field(compare=False)
     split: str = "train"
+    identity: str = ""
+    """What ``decode`` depends on besides the files; prepared data of another is made anew."""
 
 
 def from_references(

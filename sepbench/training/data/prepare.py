@@ -118,7 +118,9 @@ def _prepare(
         taken.add(file)
         on_track(file)
         entry = known.get(file, {})
-        if entry.get("parts") != list(track.parts) or not (folder / file).exists():
+        is_same = entry.get("parts") == list(track.parts)
+        is_same &= entry.get("identity", "") == track.identity
+        if not (is_same and (folder / file).exists()):
             try:
                 array, cuts = _decode(track, rate)
             except SepbenchError as error:
@@ -129,6 +131,8 @@ def _prepare(
                 continue
             _save(folder / file, array)
             entry = {"file": file, "cuts": cuts, "sha256": _sha256(folder / file)}
+            if track.identity:
+                entry["identity"] = track.identity
         entries.append(
             {
                 **entry,

@@ -15,6 +15,7 @@ from sepbench.errors import SepbenchError
 from sepbench.inference import manifest
 from sepbench.training.data.discover import Recording, find_tracks, from_references, share_out
 from sepbench.training.data.prepare import PreparedDataset, is_prepared, open_prepared, prepare
+from sepbench.training.data.teacher import TeacherConfig, label_songs
 
 if TYPE_CHECKING:
     from sepbench.datasets import Dataset
@@ -95,12 +96,19 @@ def _known(folder: Path) -> Dataset | None:
 
 
 def prepared_dataset(
-    data: Sequence[str], folder: Path, rate: int
+    data: Sequence[str],
+    folder: Path,
+    rate: int,
+    *,
+    teacher: TeacherConfig | None = None,
+    device: str = "auto",
+    must_label: bool = False,
 ) -> tuple[PreparedDataset, list[str]]:
     """Return one prepared folder as it is, or prepare other data in ``folder``.
 
-    The second value has a line for each recording that was skipped, with the reason. Raises
-    `SepbenchError` where prepared data has another rate.
+    Songs without stems in other data are labelled by ``teacher`` on ``device``. The second value
+    has a line for each recording that was skipped, with the reason. Raises `SepbenchError` where
+    prepared data has another rate, or ``must_label`` asks for labels in data prepared already.
     """
     skipped: list[str] = []
     prepared = [where for where in data if is_prepared(Path(where))]
@@ -109,10 +117,15 @@ def prepared_dataset(
             f"{prepared[0]}: prepared already, so it stands alone; "
             "give all data to one 'sepbench prepare', or none of it prepared"
         )
+    if prepared and must_label:
+        raise SepbenchError(
+            f"{prepared[0]}: prepared already; label songs by 'sepbench prepare --teacher'"
+        )
     if prepared:
         cache = open_prepared(Path(data[0]), verify=True)
     else:
-        cache, skipped = prepare(tracks_of(data), folder, rate=rate)
+        labelled = label_songs(teacher, data, device=device) if teacher else []
+        cache, skipped = prepare([*tracks_of(data), *labelled], folder, rate=rate)
     if cache.rate != rate:
         raise SepbenchError(
             f"{data[0]}: prepared at {cache.rate} Hz, but the config wants {rate} Hz; "
