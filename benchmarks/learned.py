@@ -23,7 +23,7 @@ from sepbench import registry
 from sepbench.inference import runner
 from sepbench.inference.overlap_add import Samples
 from sepbench.metrics.sdr import Windows, measure, usdr
-from sepbench.separator import Separator
+from sepbench.separator import AnySeparator
 from sepbench.stems import STEMS, with_sums
 from sepbench.training.augment import active_rms, rms
 from sepbench.training.data.discover import Recording, find_tracks
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def score(
-    references: Mapping[str, Samples], separators: Mapping[str, Separator], rate: int
+    references: Mapping[str, Samples], separators: Mapping[str, AnySeparator], rate: int
 ) -> dict[str, dict[str, float]]:
     """Return the SDR of each stem by method, and that of the mixture for all of these stems."""
     mixture = np.sum(list(references.values()), axis=0)

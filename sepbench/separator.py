@@ -1,10 +1,21 @@
-"""The contract every separator fulfils.
+"""The contract that every separator fulfils.
 
-A separator is one class: facts that a machine can read, and two methods. It sees a tensor and
-returns tensors; files, devices, sample rates, blocks, timing and scores are the host's business.
+A separator is one class. It declares facts that a program can read, and it has two methods: `load`
+and `separate`. It sees a tensor and returns tensors; files, devices, sample rates, blocks, timing
+and scores are the host's work.
 
-Keep heavy imports (torch among them) out of the module that holds the class, or inside its
-methods: ``sepbench methods`` reads the facts of all separators in a fraction of a second.
+There are three kinds, siblings of one another:
+
+============  =====================================================  ====================
+class         is given                                               runs in
+============  =====================================================  ====================
+`Separator`   the mixture                                            all verbs
+`Oracle`      the mixture and the true stems                         ``evaluate``
+`Ensemble`    the mixture and what its members made of it            all verbs
+============  =====================================================  ====================
+
+Keep heavy imports (torch among them) inside the methods: ``sepbench methods`` reads the facts of
+all separators in a fraction of a second.
 """
 
 from __future__ import annotations
@@ -15,6 +26,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,23 +38,34 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "BLOCK_GRID",
-    "EnsembleSeparator",
+    "BLOCK_ALIGNMENT",
+    "AnySeparator",
+    "Ensemble",
     "NoOptions",
-    "OracleSeparator",
+    "Oracle",
     "Requirement",
+    "SampleCount",
     "Separator",
     "WeightFile",
-    "Weights",
     "option",
 ]
 
-BLOCK_GRID = 12288
-"""The host's blocks begin at multiples of this many samples of the separator's rate.
+BLOCK_ALIGNMENT = 12288
+"""Blocks begin at multiples of this many samples of the separator's rate.
 
 Frames whose hop divides it fall in a block as they fall in the whole song: any power of two up to
 4096, and three times any up to that.
 """
+
+
+@dataclass(frozen=True)
+class SampleCount:
+    """A length in samples, where a plain number would mean seconds."""
+
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.count} samples"
 
 
 @dataclass(frozen=True)
@@ -55,7 +78,7 @@ class Requirement:
     """A program on the PATH, or the path of one."""
 
     def missing(self) -> str | None:
-        """Return what is missing and the cure, None if it is here."""
+        """Return what is missing and the cure, or None if it is here."""
         if self.module and find_spec(self.module) is None:
             return f"needs {self.module}, which is not installed; {self.install}"
         if self.program and shutil.which(self.program) is None:
@@ -64,109 +87,140 @@ class Requirement:
 
 
 @dataclass(frozen=True)
-class Weights:
-    """A file of trained weights: its path inside the plugin's package, and its sha256 in hex."""
-
-    file: str
-    sha256: str
-
-
-@dataclass(frozen=True)
 class WeightFile:
-    """A file of trained weights from elsewhere: fetched from an address, or out of a package.
+    """A file of trained weights.
 
-    ``file`` is its name, or its path inside ``package``. ``sha256`` is the hash in hex, or as much
-    of its beginning as is published. ``size`` counts bytes; ``terms`` is an SPDX identifier.
+    Where it is depends on which of these is set: ``path``, a file on this machine, shipped with the
+    plugin or the user's own; ``package``, the installed package that contains it; ``url``, the
+    address it is fetched from into the cache.
     """
 
     file: str
+    """Its name, or its path inside ``package``."""
     sha256: str
+    """The hash in hex, or as much of its beginning as is published."""
     url: str | None = None
     package: str | None = None
+    path: Path | None = None
     size: int | None = None
+    """Bytes."""
     terms: str = ""
+    """An SPDX identifier."""
 
 
-class Separator(ABC):
-    """Splits a mixture into stems.
+class AnySeparator(ABC):
+    """What separators of all kinds declare.
 
-    Facts are class attributes; one that depends on the options may be a property instead.
+    A subclass declares a fact by a class attribute of the same name, or by a property where it
+    depends on the options.
     """
 
     name: ClassVar[str]
-    """What users type: lower case letters, digits and hyphens."""
+    """What users type: lower-case letters, digits and hyphens."""
 
     summary: ClassVar[str]
     """One sentence: what it does and by which method."""
 
-    stems: tuple[str, ...]
-    """What it makes, names of `sepbench.stems.STEMS` or others (`sepbench.stems.is_stem_name`)."""
-
-    remainder: str | None = None
-    """The stem that `separate` leaves out and the host makes as mixture minus all others.
-
-    The stems of a separator with a remainder sum to the mixture exactly.
-    """
-
-    sample_rate: int | None = None
-    """Hz at which `separate` works; none: any rate. The host resamples there and back."""
-
-    channels: int | None = None
-    """1: channels are fed one at a time; 2: stereo; none: any number at once."""
-
-    context: float | None = None
-    """Seconds of surround a block needs for its inside to come out as in the whole song.
-
-    None: the method must see the whole song at once.
-    """
-
     version: ClassVar[str] = "1"
     """Changes whenever the same input and options would give other numbers."""
 
-    license: str
-    """SPDX identifier of the code, and of the weights where they differ."""
-
-    citation: str
-    """The publication the method comes from."""
-
-    trained_on: tuple[str, ...] = ()
-    """Data used in training as ``dataset`` or ``dataset/subset``; empty: nothing was trained."""
-
-    weights: Weights | None = None
-    """The file that `load` reads, none for methods without weights."""
-
-    weight_files: tuple[WeightFile, ...] = ()
-    """Files from elsewhere that `load` reads, by `sepbench.weights.files`."""
-
-    grid: int = BLOCK_GRID
-    """Blocks begin at multiples of this many samples; their length and surround are such too."""
-
-    needs: tuple[Requirement, ...] = ()
-    """Modules and programs that may be missing on this machine."""
-
-    provenance: Mapping[str, Any] = MappingProxyType({})
-    """What else decides the stems, ready for JSON: digests of files, the version of a program."""
-
     Options: ClassVar[type[Any]] = NoOptions
     """A frozen dataclass of `option` fields: defaults, ranges and help of everything tunable."""
+
+    needs_references: ClassVar[bool] = False
+    """Whether it is given the true stems; true of every `Oracle`."""
+
+    members: Sequence[AnySeparator] = ()
+    """The separators whose estimates it is given; those of an `Ensemble`."""
 
     options: Any
 
     def __init__(self, options: Any = None) -> None:
         self.options = self.Options() if options is None else options
 
+    @property
+    @abstractmethod
+    def stems(self) -> tuple[str, ...]:
+        """What it makes: lower-case names, those of `sepbench.stems.STEMS` where they fit."""
+
+    @property
+    @abstractmethod
+    def license(self) -> str:
+        """SPDX identifier of the code, and of the weights where they differ."""
+
+    @property
+    @abstractmethod
+    def citation(self) -> str:
+        """The publication that describes the method."""
+
+    @property
+    def remainder(self) -> str | None:
+        """The stem that `separate` leaves out and the host makes as mixture minus all others.
+
+        The stems of a separator with a remainder sum to the mixture exactly.
+        """
+        return None
+
+    @property
+    def sample_rate(self) -> int | None:
+        """Hz at which it works; the host resamples there and back. None: any rate."""
+        return None
+
+    @property
+    def channels(self) -> int | None:
+        """1: channels are fed one at a time; 2: stereo; None: any number at once."""
+        return None
+
+    @property
+    def context(self) -> float | SampleCount | None:
+        """How much of the song on each side of a block its inside depends on.
+
+        Seconds, or `SampleCount` at the separator's rate. None: it must see the whole song at once.
+        """
+        return None
+
+    @property
+    def block_context(self) -> float | SampleCount | None:
+        """The part of `context` that a block handed to `process` must include."""
+        return self.context
+
+    @property
+    def block_alignment(self) -> int:
+        """Blocks begin at multiples of this many samples; so do their length and context."""
+        return BLOCK_ALIGNMENT
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """Data used in training as ``dataset`` or ``dataset/subset``; empty if nothing was."""
+        return ()
+
+    @property
+    def weight_files(self) -> tuple[WeightFile, ...]:
+        """The files that `load` reads; `sepbench.weights.files` finds, fetches and checks them."""
+        return ()
+
+    @property
+    def needs(self) -> tuple[Requirement, ...]:
+        """Modules and programs that may be missing on this machine."""
+        return ()
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """What else decides the stems, ready for JSON: digests of files, a program's version."""
+        return MappingProxyType({})
+
     def load(self, device: torch.device) -> None:  # noqa: B027 - most methods have nothing to load
         """Read weights and build networks on ``device``; called once, before the first song."""
 
     @abstractmethod
-    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Return every stem of ``stems`` but the ``remainder``.
+    def process(
+        self, mixture: torch.Tensor, given: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Return the stems of ``mixture``: what the host calls, whatever the kind of separator.
 
         Shape:
-            mixture: float32 ``(channels, samples)`` on the device given to `load`.
-            each stem: as the mixture.
-
-        The same input and options give the same output; no global random state is touched.
+            mixture: float32 ``(channels, samples)``.
+            each of ``given``: ``(..., channels, samples)``, by stem.
         """
 
     def note(self, text: str) -> None:
@@ -178,37 +232,58 @@ class Separator(ABC):
         return tuple(dict.fromkeys(self.__dict__.pop("_notes", ())))
 
 
-class OracleSeparator(Separator):
-    """An upper bound: a separator that is shown the answer.
-
-    The host gives it the references of the track it is evaluated on, so it runs in ``evaluate``
-    and never in ``separate``.
-    """
-
-    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Raise, because an oracle separates only what it is shown."""
-        raise TypeError(f"{self.name} is an oracle: it needs the true stems")
+class Separator(AnySeparator):
+    """Splits a mixture into stems."""
 
     @abstractmethod
-    def separate_knowing(
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return every stem of ``stems`` but the ``remainder``.
+
+        Shape:
+            mixture: float32 ``(channels, samples)`` on the device given to `load`; the separator's
+                own copy.
+            each stem: as the mixture.
+
+        The same input and options give the same output; no global random state is touched.
+        """
+
+    def process(
+        self, mixture: torch.Tensor, given: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Call `separate`."""
+        return self.separate(mixture)
+
+
+class Oracle(AnySeparator):
+    """An upper bound: a separator that is given the true stems of the track.
+
+    It runs in ``evaluate``, never in ``separate``. Of its ``stems`` it may leave out those that
+    the track has no references for.
+    """
+
+    needs_references = True
+
+    @abstractmethod
+    def separate(
         self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:
         """Return the stems of ``mixture`` given the true ones, each ``(channels, samples)``."""
 
+    def process(
+        self, mixture: torch.Tensor, given: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Call `separate` with the references."""
+        return self.separate(mixture, given)
 
-class EnsembleSeparator(Separator):
+
+class Ensemble(AnySeparator):
     """A separator that makes its stems of the estimates of others, its members.
 
     The host runs every member on the song, each at its own rate, on its own channels and in its
     own blocks, and hands over what they made. Members may be ensembles themselves, not oracles.
     """
 
-    reach: float = 0.0
-    """Seconds of surround that `combine` needs; what the members need comes on top."""
-
-    members: Sequence[Separator]
-
-    def __init__(self, options: Any = None, members: Sequence[Separator] = ()) -> None:
+    def __init__(self, options: Any = None, members: Sequence[AnySeparator] = ()) -> None:
         super().__init__(options)
         self.members = members
         if members and not self.stems:
@@ -232,37 +307,44 @@ class EnsembleSeparator(Separator):
             each stem: as the mixture.
         """
 
-    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Raise, because an ensemble needs the estimates of its members."""
-        raise TypeError(f"{self.name} is an ensemble: it combines what its members made")
+    def process(
+        self, mixture: torch.Tensor, given: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Call `combine` with the members' estimates."""
+        return self.combine(mixture, given)
+
+    @property
+    def block_context(self) -> float | SampleCount:
+        """How much `combine` itself depends on; the members have had their own context."""
+        return 0.0
+
+    @property
+    def context(self) -> float | SampleCount | None:
+        """None if a member must see the whole song, else what `combine` depends on."""
+        return (
+            None if any(member.context is None for member in self.members) else self.block_context
+        )
 
     @cached_property
-    def stems(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The stems that all members make, sums among them where at least one makes the sum."""
+    def stems(self) -> tuple[str, ...]:
+        """The stems that all members make; sums count where at least one makes the sum itself."""
         possible = [with_sums(dict.fromkeys(member.stems, 0)) for member in self.members]
         declared = {stem for member in self.members for stem in member.stems}
         return tuple(s for s in in_order(declared) if all(s in made for made in possible))
 
     @property
-    def remainder(self) -> str | None:  # type: ignore[override]
-        """The members' remainder, where they agree on all stems."""
+    def remainder(self) -> str | None:
+        """The members' remainder, if they agree on all stems."""
         kinds = {(frozenset(member.stems), member.remainder) for member in self.members}
         return next(iter(kinds))[1] if len(kinds) == 1 else None
 
     @property
-    def context(self) -> float | None:  # type: ignore[override]
-        """What the farthest-seeing member needs, and `reach`."""
-        contexts = [member.context for member in self.members]
-        known = [context for context in contexts if context is not None]
-        return None if len(known) < len(contexts) else max(known, default=0.0) + self.reach
-
-    @property
-    def trained_on(self) -> tuple[str, ...]:  # type: ignore[override]
+    def trained_on(self) -> tuple[str, ...]:
         """What any member was trained on."""
         return _each_once(data for member in self.members for data in member.trained_on)
 
     @property
-    def license(self) -> str:  # type: ignore[override]
+    def license(self) -> str:
         """The licenses of all members."""
         licenses = (member.license.split("; ") for member in self.members)
         return "; ".join(_each_once(part for parts in licenses for part in parts))

@@ -50,7 +50,7 @@ class BLSTM(LearnedMask):
     options: Options
 
     @property
-    def channels(self) -> int | None:  # type: ignore[override]
+    def channels(self) -> int | None:
         """2 for a network that hears both channels together."""
         return 2 if self.header["model"].get("num_audio_channels", 1) == 2 else None
 

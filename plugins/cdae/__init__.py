@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sepbench.separator import BLOCK_GRID, option
+from sepbench.separator import BLOCK_ALIGNMENT, option
 from sepbench.training.learned import Learned, wiener_option
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Cdae(Learned):
     _model: CdaeTrainable
 
     @property
-    def stems(self) -> tuple[str, ...]:  # type: ignore[override]
+    def stems(self) -> tuple[str, ...]:
         """All three, or two where there is no voice."""
         return _STEMS[1:] if self.options.instrumental else _STEMS
 
@@ -93,11 +93,11 @@ class Cdae(Learned):
         return super().least_error and not self.options.single_model
 
     @property
-    def grid(self) -> int:  # type: ignore[override]
+    def block_alignment(self) -> int:
         """Samples from one chunk to the next, or as many as the filter's steps go into as well."""
         # Weights may have chunks of a size that nothing suits. In blocks the filter's steps then
         # stand elsewhere than in the whole song: better than no blocks at all.
-        both = math.lcm(self._hop, BLOCK_GRID)
+        both = math.lcm(self._hop, BLOCK_ALIGNMENT)
         return both if self.filter.iterations and self._suits(self._hop) else self._hop
 
     @property
@@ -110,15 +110,15 @@ class Cdae(Learned):
         if self._suits(hop):
             return hop
         # A few samples more or less in each overlap, or there would be blocks of hours.
-        step = math.gcd(self._size, BLOCK_GRID // 2)
+        step = math.gcd(self._size, BLOCK_ALIGNMENT // 2)
         return step * max(1, round(hop / step))
 
     def _suits(self, hop: int) -> bool:
         """Tell whether blocks that the filter's steps go into as well stay short."""
-        return math.lcm(hop, BLOCK_GRID) <= _LONGEST * (self.sample_rate or 0)
+        return math.lcm(hop, BLOCK_ALIGNMENT) <= _LONGEST * (self.sample_rate or 0)
 
     @property
-    def context(self) -> float:  # type: ignore[override]
+    def context(self) -> float:
         """Seconds of a chunk, none of which depends on what lies beyond it, and the filter's."""
         model = self.header["model"]
         return float(model["samples"]) / float(model["rate"]) + self.filter.reach

@@ -58,43 +58,43 @@ class Command(Separator):
         return choose(self.options, self.card_file)
 
     @property
-    def stems(self) -> tuple[str, ...]:  # type: ignore[override]
+    def stems(self) -> tuple[str, ...]:
         """The stems of the card, and its remainder."""
         rest = self.card.remainder
         return (*self.card.stems, *([rest] if rest else []))
 
     @property
-    def remainder(self) -> str | None:  # type: ignore[override]
+    def remainder(self) -> str | None:
         """What the program does not write, as the card says."""
         return self.card.remainder
 
     @property
-    def sample_rate(self) -> int:  # type: ignore[override]
+    def sample_rate(self) -> int:
         """Of the files."""
         return self.card.rate
 
     @property
-    def channels(self) -> int:  # type: ignore[override]
+    def channels(self) -> int:
         """Of the files."""
         return self.card.channels
 
     @property
-    def license(self) -> str:  # type: ignore[override]
+    def license(self) -> str:
         """Of the program, as the card says."""
         return self.card.license
 
     @property
-    def citation(self) -> str:  # type: ignore[override]
+    def citation(self) -> str:
         """Where the program comes from."""
         return self.card.citation
 
     @property
-    def trained_on(self) -> tuple[str, ...]:  # type: ignore[override]
+    def trained_on(self) -> tuple[str, ...]:
         """What the card says of its training."""
         return self.card.trained_on
 
     @property
-    def needs(self) -> tuple[Requirement, ...]:  # type: ignore[override]
+    def needs(self) -> tuple[Requirement, ...]:
         """The program, and what else the card names."""
         try:
             card = self.card
@@ -104,7 +104,7 @@ class Command(Separator):
         return tuple(Requirement(program=name, install=card.needs.install) for name in programs)
 
     @cached_property
-    def provenance(self) -> Mapping[str, Any]:  # type: ignore[override]
+    def provenance(self) -> Mapping[str, Any]:
         """The card, the program's version, and digests of the files in its command line."""
         from .provenance import provenance
 

@@ -139,22 +139,22 @@ class Demucs(Separator):
     options: Options
 
     @property
-    def citation(self) -> str:  # type: ignore[override]
+    def citation(self) -> str:
         """The publication of the models."""
         return self._bag.citation
 
     @property
-    def license(self) -> str:  # type: ignore[override]
+    def license(self) -> str:
         """Of the code, and of the weights."""
         return f"MIT; weights {self._bag.files[0].terms}"
 
     @property
-    def trained_on(self) -> tuple[str, ...]:  # type: ignore[override]
+    def trained_on(self) -> tuple[str, ...]:
         """What the weights were trained on."""
         return self._bag.trained_on
 
     @property
-    def weight_files(self) -> tuple[WeightFile, ...]:  # type: ignore[override]
+    def weight_files(self) -> tuple[WeightFile, ...]:
         """One file a model."""
         return self._bag.files
 

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING
 
 from sepbench.errors import SepbenchError
 from sepbench.options import split
-from sepbench.separator import EnsembleSeparator, Separator, option
+from sepbench.separator import Ensemble, SampleCount, option
 
 if TYPE_CHECKING:
     import torch
 
 _MEMBER = re.compile(r"(?:(?P<weight>[^\[\]*]+)\*)?(?P<method>[^*\[\]]+(?:\[.*\])?)", re.DOTALL)
-_LOWEST_RATE = 8000
-"""Hz. The surround that masks need is a number of samples: most seconds at the lowest rate."""
 
 
-class Ensemble(EnsembleSeparator):
+class MethodEnsemble(Ensemble):
     """Averages methods that err in different ways, so that their errors cancel in part.
 
     Stems are averaged as they are, or the mixture is masked with the mean of the ratio masks that
@@ -50,10 +48,10 @@ class Ensemble(EnsembleSeparator):
 
     options: Options
 
-    def __init__(self, options: Options | None = None, members: Sequence[Separator] = ()) -> None:
-        super().__init__(options, members)
-        if self.options.of == "masks":
-            self.reach = 2 * self.options.n_fft / _LOWEST_RATE
+    @property
+    def block_context(self) -> float | SampleCount:
+        """Two windows where the mixture is masked, nothing where stems are averaged."""
+        return SampleCount(2 * self.options.n_fft) if self.options.of == "masks" else 0.0
 
     @classmethod
     def methods(cls, options: Options) -> Sequence[str]:

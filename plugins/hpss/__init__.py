@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sepbench.errors import SepbenchError
-from sepbench.separator import BLOCK_GRID, Separator, option
+from sepbench.separator import BLOCK_ALIGNMENT, SampleCount, Separator, option
 
 if TYPE_CHECKING:
     import torch
-
-_LOWEST_RATE = 8000
-"""Hz. The surround that a block needs is a number of samples: most seconds at the lowest rate."""
 
 
 class Hpss(Separator):
@@ -68,10 +65,17 @@ class Hpss(Separator):
                 f"method hpss: option margin_percussive={tuned.margin_percussive:g}: "
                 "must be at least 1, or 0 to be as margin"
             )
-        # Other hops would put the frames of a block elsewhere than those of the whole song.
-        if BLOCK_GRID % tuned.hop == 0:
-            reach = tuned.n_fft + tuned.hop * (tuned.kernel_harmonic // 2 + 1)
-            self.context = reach / _LOWEST_RATE
+
+    @property
+    def context(self) -> SampleCount | None:
+        """A window and half a median; the whole song where hops do not divide the alignment.
+
+        With such hops the frames of a block would not be those of the whole song.
+        """
+        tuned = self.options
+        if BLOCK_ALIGNMENT % tuned.hop:
+            return None
+        return SampleCount(tuned.n_fft + tuned.hop * (tuned.kernel_harmonic // 2 + 1))
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the harmonic and the percussive part, each ``(channels, samples)``."""

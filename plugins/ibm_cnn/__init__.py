@@ -79,12 +79,12 @@ class IbmCnn(LearnedMask):
         return tuple(name for name in names if name != "none")
 
     @property
-    def remainder(self) -> str | None:  # type: ignore[override]
+    def remainder(self) -> str | None:
         """The accompaniment, unless it has a mask of its own."""
         return "accompaniment" if self.options.rest == "remainder" else None
 
     @property
-    def context(self) -> float | None:  # type: ignore[override]
+    def context(self) -> float | None:
         """Seconds to each side; None, the whole song, for filters that go by all of it."""
         seconds = super().context
         if seconds is None or {"wiener", "vad"} & set(self.chain):

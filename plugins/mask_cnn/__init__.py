@@ -50,7 +50,7 @@ class MaskCnn(LearnedMask):
     options: Options
 
     @property
-    def remainder(self) -> str | None:  # type: ignore[override]
+    def remainder(self) -> str | None:
         """The accompaniment, unless a gate takes something from both."""
         return None if self.options.gate and self.options.mask == "soft" else "accompaniment"
 

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from sepbench.errors import SepbenchError
-from sepbench.separator import BLOCK_GRID, option
+from sepbench.separator import BLOCK_ALIGNMENT, SampleCount, option
 
 from .base import NusslSeparator
 
@@ -205,13 +205,16 @@ class HPSS(NusslSeparator):
 
     options: Options
 
-    def __init__(self, options: Options | None = None) -> None:
-        super().__init__(options)
+    @property
+    def context(self) -> SampleCount | None:
+        """A window and half a median; the whole song where hops do not divide the alignment.
+
+        With such hops the frames of a block would not be those of the whole song.
+        """
         hop = self.options.n_fft // 4
-        # Other hops would put the frames of a block elsewhere than those of the whole song.
-        if BLOCK_GRID % hop == 0:
-            reach = self.options.n_fft + hop * (self.options.kernel_harmonic // 2 + 1)
-            self.context = reach / self.sample_rate
+        if BLOCK_ALIGNMENT % hop:
+            return None
+        return SampleCount(self.options.n_fft + hop * (self.options.kernel_harmonic // 2 + 1))
 
     def build(self, nussl: ModuleType, signal: Any) -> Any:
         """Return nussl's ``HPSS``."""

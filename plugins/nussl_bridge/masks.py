@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sepbench.separator import Requirement, Separator, Weights, option
+from sepbench.separator import Requirement, SampleCount, Separator, WeightFile, option
 
 from ..blstm import BLSTM
 from .base import CITATION, NEEDS
@@ -49,27 +49,27 @@ class DeepMask(Separator):
         return BLSTM(BLSTM.Options(weights=self.options.weights, full_band=False))
 
     @property
-    def weights(self) -> Weights | None:  # type: ignore[override]
-        """The file in use and its sha256."""
-        return self._blstm.weights
+    def weight_files(self) -> tuple[WeightFile, ...]:
+        """The file in use, with its sha256."""
+        return self._blstm.weight_files
 
     @property
-    def trained_on(self) -> tuple[str, ...]:  # type: ignore[override]
+    def trained_on(self) -> tuple[str, ...]:
         """What the weights were trained on."""
         return self._blstm.trained_on
 
     @property
-    def sample_rate(self) -> int | None:  # type: ignore[override]
+    def sample_rate(self) -> int | None:
         """The trained rate."""
         return self._blstm.sample_rate
 
     @property
-    def channels(self) -> int | None:  # type: ignore[override]
+    def channels(self) -> int | None:
         """2 for a network that hears both channels together."""
         return self._blstm.channels
 
     @property
-    def context(self) -> float | None:  # type: ignore[override]
+    def context(self) -> float | SampleCount | None:
         """Seconds that a frame of the mask depends on, to each side."""
         return self._blstm.context
 

@@ -94,32 +94,32 @@ class OpenUnmix(Separator):
     options: Options
 
     @property
-    def stems(self) -> tuple[str, ...]:  # type: ignore[override]
+    def stems(self) -> tuple[str, ...]:
         """Four stems of music, or speech as vocals and noise as accompaniment."""
         return tuple(self._model.files)
 
     @property
-    def sample_rate(self) -> int:  # type: ignore[override]
+    def sample_rate(self) -> int:
         """That of the training."""
         return self._model.rate
 
     @property
-    def channels(self) -> int:  # type: ignore[override]
+    def channels(self) -> int:
         """Those of the training."""
         return self._model.channels
 
     @property
-    def license(self) -> str:  # type: ignore[override]
+    def license(self) -> str:
         """Of the code, and of the weights."""
         return f"MIT; weights {self._model.terms}"
 
     @property
-    def trained_on(self) -> tuple[str, ...]:  # type: ignore[override]
+    def trained_on(self) -> tuple[str, ...]:
         """What the weights were trained on."""
         return self._model.trained_on
 
     @property
-    def weight_files(self) -> tuple[WeightFile, ...]:  # type: ignore[override]
+    def weight_files(self) -> tuple[WeightFile, ...]:
         """One file a stem."""
         model = self._model
         address = f"https://zenodo.org/records/{model.record}/files"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sepbench.errors import SepbenchError
-from sepbench.separator import OracleSeparator, option
+from sepbench.separator import Oracle, option
 from sepbench.stems import TARGET_SETS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _CITATION = (
 )
 
 
-class _Oracle(OracleSeparator):
+class _Oracle(Oracle):
     """Separates into vocals, drums, bass and other, or the two or more stems the track has."""
 
     stems = ("vocals", "drums", "bass", "other")
@@ -59,7 +59,7 @@ class IdealBinaryMask(_Oracle):
 
     options: Options
 
-    def separate_knowing(
+    def separate(
         self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:
         """Return the masked mixture for each stem, ``(channels, samples)``."""
@@ -93,7 +93,7 @@ class IdealRatioMask(_Oracle):
 
     options: Options
 
-    def separate_knowing(
+    def separate(
         self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:
         """Return the masked mixture for each stem, ``(channels, samples)``."""
@@ -125,7 +125,7 @@ class OracleWiener(_Oracle):
 
     options: Options
 
-    def separate_knowing(
+    def separate(
         self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:
         """Return the filtered mixture for each stem, ``(channels, samples)``."""

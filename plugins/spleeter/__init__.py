@@ -33,7 +33,7 @@ class Spleeter(Separator):
     remainder = "accompaniment"
     sample_rate = 44_100
     channels = 2
-    grid = _STEP
+    block_alignment = _STEP
     license = "MIT"
     citation = (
         "Hennequin et al.: Spleeter: a fast and efficient music source separation tool with "
@@ -68,7 +68,7 @@ class Spleeter(Separator):
     options: Options
 
     @property
-    def context(self) -> float:  # type: ignore[override]
+    def context(self) -> float:
         """Seconds from one segment to the next, and what the filter needs besides."""
         return _STEP / 44_100 + self._filter.reach
 

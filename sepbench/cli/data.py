@@ -24,12 +24,12 @@ def command(name: str | None, root: Path | None, download: bool, as_json: bool) 
     sepbench data musdb18-7s --download
     """
     from sepbench.cli.console import show_json
-    from sepbench.datasets import all_datasets, open_dataset
+    from sepbench.datasets import describe, listing, open_dataset
 
     if name is None:
         if root is not None or download:
             raise click.UsageError("--root and --download are for one data set; give its NAME")
-        listed = [_describe(kind.name, None) for kind in all_datasets()]
+        listed = listing()
         if as_json:
             show_json(listed)
         else:
@@ -37,29 +37,14 @@ def command(name: str | None, root: Path | None, download: bool, as_json: bool) 
         return
     if download:
         _download(name, root)
-    facts = _describe(name, root)
-    tracks = open_dataset(name, root).tracks("all") if facts["available"] else []
+    dataset = open_dataset(name, root)
+    facts = describe(dataset)
+    tracks = dataset.tracks("all") if facts["available"] else []
     facts["tracks"] = [{"name": track.name, "subset": track.subset} for track in tracks]
     if as_json:
         show_json(facts)
     else:
         _show_one(facts)
-
-
-def _describe(name: str, root: Path | None) -> dict[str, Any]:
-    from sepbench.datasets import open_dataset
-
-    dataset = open_dataset(name, root)
-    found = dataset.find_root()
-    return {
-        "name": dataset.name,
-        "summary": dataset.summary,
-        "license": dataset.license,
-        "how_to_get": dataset.how_to_get,
-        "available": dataset.is_available,
-        "root": None if found is None else str(found),
-        "searched": [str(place) for place in dataset.places()],
-    }
 
 
 def _download(name: str, root: Path | None) -> None:
@@ -85,6 +70,9 @@ def _show_all(listed: list[dict[str, Any]]) -> None:
 
     table = Table("data set", "here", "what", "license", box=None)
     for facts in listed:
+        if facts["reason"] is not None:
+            table.add_row(facts["name"], "no", f"not available: {facts['reason']}", "")
+            continue
         table.add_row(
             facts["name"], "yes" if facts["available"] else "no", facts["summary"], facts["license"]
         )

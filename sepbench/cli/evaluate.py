@@ -110,7 +110,7 @@ def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], lis
     if specs:
         methods = registry.resolve_all(specs)
         for method in methods:
-            method.identity()  # Raises for one that cannot even begin, before anything is left.
+            _ = method.identity  # Raises for one that cannot even begin, before anything is left.
         _bring(methods)
         return methods, [], False
     entries = registry.plugins()

@@ -10,7 +10,7 @@ from sepbench import registry
 from sepbench.cli import options
 from sepbench.errors import SepbenchError
 from sepbench.options import parse_spec
-from sepbench.registry import PluginInfo
+from sepbench.registry.metadata import overview
 
 
 @click.command("methods")
@@ -23,7 +23,7 @@ def command(name: str | None, as_json: bool) -> None:
     sepbench methods hpss
     sepbench methods 'command[preset=demucs]'
     """
-    described = _one(name) if name else [_describe(entry) for entry in registry.plugins()]
+    described = _one(name) if name else [overview(entry) for entry in registry.plugins()]
     if as_json:
         from sepbench.cli.console import show_json
 
@@ -38,19 +38,12 @@ def _one(name: str) -> list[dict[str, Any]]:
     """Describe the method called ``name``, or the one that it is with options in brackets."""
     bare, options = parse_spec(name)
     if not options:
-        return [_describe(registry.plugin(bare))]
+        return [overview(registry.plugin(bare))]
     methods = registry.resolve(name)
     if len(methods) > 1:
         raise SepbenchError(f"{name!r}: means {len(methods)} methods; give each option one value")
     reason = registry.lacking(methods[0])
     return [{**registry.describe(methods[0]), "available": reason is None, "reason": reason}]
-
-
-def _describe(entry: PluginInfo) -> dict[str, Any]:
-    if entry.separator is None or entry.reason is not None:
-        return {"name": entry.name, "available": False, "reason": entry.reason}
-    facts = registry.metadata(entry.separator, entry.distribution)
-    return {**facts, "available": True, "reason": None}
 
 
 def _show_all(described: list[dict[str, Any]]) -> None:

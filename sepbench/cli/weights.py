@@ -34,7 +34,7 @@ def command() -> None:
 @options.json_option
 def list_(specs: tuple[str, ...], as_json: bool) -> None:
     """List the weight files of all methods, or of some: size, terms, and whether they are here."""
-    _present(list(weight_status.rows(specs)), as_json)
+    _present(list(weight_status.weight_status(specs)), as_json)
 
 
 @command.command("verify")
@@ -46,7 +46,7 @@ def verify(specs: tuple[str, ...], as_json: bool) -> None:
     The hash of a file is what was published; where only its beginning was, what it was when the
     file came. Weights of your own, METHOD[weights=FILE], are held against what was saved.
     """
-    rows = list(weight_status.rows(specs, read=True))
+    rows = list(weight_status.weight_status(specs, read=True))
     _present(rows, as_json)
     bad = {"damaged", "missing"} if specs else {"damaged"}
     if any(row["state"] in bad for row in rows):
@@ -63,7 +63,7 @@ def path(specs: tuple[str, ...], as_json: bool) -> None:
 
     found = [str(files.folder())]
     if specs:
-        found = [row["path"] for row in weight_status.rows(specs)]
+        found = [row["path"] for row in weight_status.weight_status(specs)]
     if as_json:
         show_json(found)
     else:
@@ -107,24 +107,26 @@ def fetch(specs: tuple[str, ...], as_json: bool) -> None:
 
 def _check_what_came_along(method: Method) -> None:
     """Raise `SepbenchError` for a method without weights, or with shipped ones that are damaged."""
-    rows = [row for part in method.parts() for row in weight_status.along(part, read=True)]
-    for row in rows:
-        if row["state"] != "here":
-            raise SepbenchError(
-                f"{row['path']}: {row['state']} weights of {row['method']}, which come with it and "
-                "cannot be fetched; install its package anew"
-            )
-    if not rows and not any(part.create().weight_files for part in method.parts()):
+    files = [(part, file) for part in method.parts() for file in part.declared.weight_files]
+    if not files:
         raise SepbenchError(f"method {method.label} has no weights to fetch")
+    for part, file in files:
+        if file.path is not None and (
+            (state := weight_status.state(part, file, read=True)) != "here"
+        ):
+            raise SepbenchError(
+                f"{file.path}: {state} weights of {part.label}, which come with it and "
+                "cannot be fetched; install its package again"
+            )
 
 
 def _here(method: Method) -> str:
     """Say that nothing had to be fetched, and why."""
-    if any(part.create().weight_files for part in method.parts()):
+    files = [(part, file) for part in method.parts() for file in part.declared.weight_files]
+    if any(file.path is None for _, file in files):
         return f"{method.label}: is here"
-    rows = [row for part in method.parts() for row in weight_status.along(part)]
-    sources = "; ".join(dict.fromkeys(f"{row['path']} ({row['from']})" for row in rows))
-    return f"{method.label}: is here, nothing to fetch: {sources}"
+    sources = [f"{file.path} ({weight_status.source(part, file)})" for part, file in files]
+    return f"{method.label}: is here, nothing to fetch: {'; '.join(dict.fromkeys(sources))}"
 
 
 def bring(method: Method, *, read: bool = False) -> list[Path]:
@@ -138,9 +140,9 @@ def bring(method: Method, *, read: bool = False) -> list[Path]:
 
     came = []
     for part in method.parts():
-        separator = part.create()
+        separator = part.declared
         wanted = [file for file in separator.weight_files if file.url is not None]
-        if all(weight_status.state(part.name, file, read) == "here" for file in wanted):
+        if all(weight_status.state(part, file, read=read) == "here" for file in wanted):
             continue
         sizes = [file.size for file in wanted]
         size = None if None in sizes else sum(filter(None, sizes))

@@ -77,6 +77,9 @@ class Dataset(ABC):
     license: ClassVar[str]
     how_to_get: ClassVar[str]
 
+    is_built_in: ClassVar[bool] = True
+    """Whether it needs no files of the user's."""
+
     def __init__(self, root: Path | None = None) -> None:
         if root is not None:
             raise SepbenchError(f"data set {self.name} is built in; leave --root out")

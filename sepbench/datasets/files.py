@@ -98,6 +98,8 @@ def _hash(path: Path) -> bytes:
 class FileDataset(Dataset):
     """A data set on disk: at ``root``, else where a variable points, else at a usual place."""
 
+    is_built_in = False
+
     variable: ClassVar[str | None] = None
     """Environment variable that holds the root."""
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from sepbench.separator import BLOCK_GRID
+from sepbench.separator import BLOCK_ALIGNMENT
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _WINDOW = 0.35
 """Seconds of a window, of which the nearest power of two in samples is taken."""
 
-_LONGEST = 4 * (BLOCK_GRID // 3)
+_LONGEST = 4 * (BLOCK_ALIGNMENT // 3)
 """Samples of the longest window whose frames fall in the host's blocks as in the whole song."""
 
 _AROUND = 5.0
@@ -90,12 +90,12 @@ class MultichannelWiener:
     @property
     def _step(self) -> int:
         """Frames that share a covariance: those in one step of the host's grid."""
-        return BLOCK_GRID // self._hop
+        return BLOCK_ALIGNMENT // self._hop
 
     @property
     def _around(self) -> int:
         """Steps to each side that a covariance is the mean of."""
-        return round(_AROUND * self.rate / BLOCK_GRID)
+        return round(_AROUND * self.rate / BLOCK_ALIGNMENT)
 
     @property
     def _margin(self) -> int:
@@ -123,7 +123,7 @@ class MultichannelWiener:
         signals = torch.stack([mixture, *estimates.values()])
         refined = torch.zeros_like(signals[1:])
         frames = stft.frames(signals.shape[-1])
-        stretch = self._step * round(_STRETCH * self.rate / BLOCK_GRID)
+        stretch = self._step * round(_STRETCH * self.rate / BLOCK_ALIGNMENT)
         for first in range(0, frames, stretch):
             begin, end = max(first - self._margin, 0), min(first + stretch + self._margin, frames)
             spectra = self._spectra(stft, signals, begin, end)

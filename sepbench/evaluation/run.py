@@ -17,7 +17,7 @@ from sepbench.evaluation.workers import Task, work
 from sepbench.inference import overlap_add
 from sepbench.registry import Method
 from sepbench.registry.metrics import metric_identities
-from sepbench.separator import Separator
+from sepbench.separator import AnySeparator
 
 SHARED = {"medleydb/train": "musdb18/train"}
 """Songs under two names: the Music Delta songs of MedleyDB are in MUSDB18's training set too."""
@@ -123,11 +123,11 @@ def _tasks(
             stems_folder=folder if plan.save_stems else None,
             identity=identity,
             fingerprint=fingerprint(identity),
-            trained_on_this=_has_heard(method.create(), track),
+            trained_on_this=_has_heard(method.declared, track),
         )
 
 
-def _has_heard(separator: Separator, track: Track) -> bool:
+def _has_heard(separator: AnySeparator, track: Track) -> bool:
     """Tell whether a separator was trained on songs of the subset that a track is in."""
     heard = set(separator.trained_on)
     heard |= {SHARED[name] for name in heard & set(SHARED)}
@@ -138,9 +138,13 @@ def _identity(method: Method, digest: str, plan: RunConfig) -> dict[str, Any]:
     """Collect everything that can change a score of this method on this track."""
     return {
         "sepbench": sepbench.__version__,
-        **method.identity(),
+        **method.identity,
         "audio": digest,
-        "blocks": [method.create().grid, overlap_add.BLOCK_SECONDS, overlap_add.FADE_SECONDS],
+        "blocks": [
+            method.declared.block_alignment,
+            overlap_add.BLOCK_SECONDS,
+            overlap_add.FADE_SECONDS,
+        ],
         "device": plan.device.partition(":")[0],
         "metrics": metric_identities(plan.metrics),
     }
@@ -157,5 +161,5 @@ def _covers(known: Record, task: Task) -> bool:
 def _has_stems(task: Task) -> bool:
     folder = task.stems_folder
     return folder is None or all(
-        (folder / f"{name}.wav").is_file() for name in task.method.create().stems
+        (folder / f"{name}.wav").is_file() for name in task.method.declared.stems
     )

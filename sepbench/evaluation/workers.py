@@ -20,7 +20,7 @@ from sepbench.evaluation.scoring import new_scorer, score_stems
 from sepbench.evaluation.store import Record, Settings
 from sepbench.inference import runner
 from sepbench.registry import Method
-from sepbench.separator import OracleSeparator, Separator
+from sepbench.separator import AnySeparator
 
 if TYPE_CHECKING:
     from sepbench.inference.overlap_add import Samples
@@ -73,7 +73,7 @@ def _work(task: Task) -> Record:
     device = runner.choose_device(task.device)
     song = _state.song(task)
     separator = _state.separator(task)
-    oracle = isinstance(separator, OracleSeparator)
+    oracle = separator.needs_references
     separation = runner.separate(
         separator,
         song.mixture,
@@ -102,18 +102,18 @@ class _State:
     """What a worker keeps between tasks."""
 
     def __init__(self) -> None:
-        self._separators: dict[tuple[str, str], Separator] = {}
+        self._separators: dict[tuple[str, str], AnySeparator] = {}
         self._song: tuple[tuple[Any, ...], TrackAudio] | None = None
         self._scorer: tuple[tuple[Any, ...], TrackScorer] | None = None
 
-    def separator(self, task: Task) -> Separator:
+    def separator(self, task: Task) -> AnySeparator:
         key = (task.method.label, task.device)
         if key not in self._separators:
             separator = task.method.create()
             device = runner.choose_device(task.device)
             runner.load(separator, device)
             song = self.song(task)
-            oracle = isinstance(separator, OracleSeparator)
+            oracle = separator.needs_references
             runner.warm_up(
                 separator,
                 song.mixture,

@@ -1,18 +1,18 @@
-"""Feeds a separator: the whole song or blocks with surround, and as many channels as it takes."""
+"""Feeds a separator: the whole song or overlapping blocks, and as many channels as it takes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sepbench.audio import resample
 from sepbench.errors import SepbenchError
-from sepbench.separator import EnsembleSeparator, OracleSeparator, Separator
+from sepbench.separator import AnySeparator, SampleCount
 from sepbench.stems import in_order, is_stem_name
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ Samples: TypeAlias = NDArray[np.float32]
 """``(channels, samples)``."""
 
 BLOCK_SECONDS = 30.0
-"""How much of a song a separator with finite context is given at once, its surround apart."""
+"""How much of a song a separator with finite context is given at once, its context apart."""
 
 FADE_SECONDS = 0.1
 """The cross-fade between blocks."""
@@ -31,36 +31,57 @@ FADE_SECONDS = 0.1
 _OUT_OF_MEMORY = re.compile("out of memory|not enough memory|can't allocate memory", re.IGNORECASE)
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """A stretch of a song: the mixture, and what else the separator is given of it.
+
+    Shape:
+        mixture: ``(channels, samples)``.
+        each of ``given``: ``(..., channels, samples)``, by stem: the references for an oracle, the
+            estimates of all members for an ensemble.
+    """
+
+    mixture: Samples
+    given: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    @property
+    def length(self) -> int:
+        """Samples."""
+        return int(self.mixture.shape[-1])
+
+    def each(self, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Chunk:
+        """Return the chunk with every array changed alike."""
+        return Chunk(change(self.mixture), {name: change(a) for name, a in self.given.items()})
+
+    def cut(self, start: int, stop: int | None = None) -> Chunk:
+        """Return a part, a view of the same samples."""
+        return self.each(lambda array: array[..., start:stop])
+
+
 def in_blocks(
-    separator: Separator,
-    chunks: Iterable[Samples],
+    separator: AnySeparator,
+    chunks: Iterable[Chunk],
     rate: int,
     device: torch.device,
-    references: Mapping[str, Samples] | None,
-    references_rate: int,
+    *,
+    block_seconds: float | None = None,
 ) -> Iterator[dict[str, Samples]]:
-    """Separate block by block with surround and cross-fade, or all at once.
+    """Separate block by block with context and cross-fade, or all at once.
 
-    To an ensemble the chunks bring its members' stems below the mixture: see `_unstacked`.
+    Blocks are ``block_seconds`` long, `BLOCK_SECONDS` if not given, their context apart.
     """
-    context = separator.context
-    if isinstance(separator, EnsembleSeparator):
-        context = separator.reach  # The members have had their surround.
-    if context is None or isinstance(separator, OracleSeparator):
-        if references is not None and references_rate != rate:
-            references = {
-                name: resample(stem, references_rate, rate) for name, stem in references.items()
-            }
-        yield _apply(separator, join(list(chunks)), device, references)
+    if separator.block_context is None:
+        yield _apply(separator, join_chunks(list(chunks)), device)
         return
-    step = _on_grid(BLOCK_SECONDS * rate, separator.grid)
-    surround = _on_grid(context * rate, separator.grid)
+    seconds = BLOCK_SECONDS if block_seconds is None else block_seconds
+    step = _aligned(seconds * rate, separator.block_alignment)
+    context = _aligned(_samples(separator.block_context, rate), separator.block_alignment)
     fade = round(FADE_SECONDS * rate)
     ramp = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
     fading: dict[str, Samples] = {}
     before = 0
-    for block, is_last in _windows(chunks, step, surround, fade):
-        stems = _apply(separator, block, device, None)
+    for block, is_last in _windows(chunks, step, context, fade):
+        stems = _apply(separator, block, device)
         # `block` begins `before` samples ahead of the part that is wanted of it.
         wanted = {
             name: stem[:, before:] if is_last else stem[:, before : before + step + fade].copy()
@@ -69,7 +90,7 @@ def in_blocks(
         for name, tail in fading.items():
             head = wanted[name][:, :fade]
             head += ramp * (tail - head)
-        before = min(surround, before + step)
+        before = min(context, before + step)
         if is_last:
             yield wanted
         else:
@@ -78,79 +99,71 @@ def in_blocks(
 
 
 def _windows(
-    chunks: Iterable[Samples], step: int, surround: int, fade: int
-) -> Iterator[tuple[Samples, bool]]:
-    """Yield each block with its surround, and whether it is the last.
+    chunks: Iterable[Chunk], step: int, context: int, fade: int
+) -> Iterator[tuple[Chunk, bool]]:
+    """Yield each block with its context, and whether it is the last.
 
     Block k wants the samples from ``k step`` to ``(k + 1) step + fade``; the last all there are.
     """
     source = iter(chunks)
-    pieces: list[Samples] = []
+    pieces: list[Chunk] = []
     held, start, position, exhausted = 0, 0, 0, False
     while True:
-        while not exhausted and start + held <= position + step + fade + surround:
+        while not exhausted and start + held <= position + step + fade + context:
             chunk = next(source, None)
             if chunk is None:
                 exhausted = True
             else:
                 pieces.append(chunk)
-                held += chunk.shape[1]
-        buffer = join(pieces)
+                held += chunk.length
+        buffer = join_chunks(pieces)
         is_last = exhausted and start + held <= position + step + fade
-        yield buffer[:, : position + step + fade + surround - start], is_last
+        yield buffer.cut(0, position + step + fade + context - start), is_last
         if is_last:
             return
         position += step
-        dropped = max(0, position - surround) - start
+        dropped = max(0, position - context) - start
         start += dropped
         held -= dropped
-        pieces = [buffer[:, dropped:]]
+        pieces = [buffer.cut(dropped)]
 
 
-def _apply(
-    separator: Separator,
-    samples: Samples,
-    device: torch.device,
-    references: Mapping[str, Samples] | None,
-) -> dict[str, Samples]:
+def _apply(separator: AnySeparator, chunk: Chunk, device: torch.device) -> dict[str, Samples]:
     """Feed a separator as many channels as it takes; return its stems, checked."""
     import torch
 
-    channels = samples.shape[0]
+    if separator.needs_references and not chunk.given:
+        raise SepbenchError(
+            f"method {separator.name} is an oracle: it needs the true stems, "
+            "so it runs in 'sepbench evaluate' alone"
+        )
+
+    def own(array: NDArray[np.float32]) -> torch.Tensor:
+        # A copy: what the separator does to it must not reach the song.
+        return torch.from_numpy(array).to(device, copy=True)
+
+    parts = []
     with torch.inference_mode(), named(separator):
-        if isinstance(separator, OracleSeparator):
-            if references is None:
-                raise SepbenchError(
-                    f"method {separator.name} is an oracle: it needs the true stems, "
-                    "so it runs in 'sepbench evaluate' alone"
-                )
-            truth = {name: torch.from_numpy(stem).to(device) for name, stem in references.items()}
-            stems = separator.separate_knowing(torch.from_numpy(samples).to(device), truth)
-            return _checked(separator, stems, (channels, samples.shape[1]))
-        if isinstance(separator, EnsembleSeparator):
-            mixture, estimates = _unstacked(separator, torch.from_numpy(samples).to(device))
-            stems = separator.combine(mixture, estimates)
-            return _checked(separator, stems, tuple(mixture.shape))
-        parts = [
-            _checked(
-                separator,
-                separator.separate(torch.from_numpy(fed).to(device)),
-                (fed.shape[0], fed.shape[1]),
-            )
-            for fed in _feeds(samples, separator.channels)
-        ]
-    if len(parts) == 1 and parts[0][next(iter(parts[0]))].shape[0] == channels:
+        for fed in _feeds(chunk, separator.channels):
+            given = {name: own(array) for name, array in fed.given.items()}
+            stems = separator.process(own(fed.mixture), given)
+            parts.append(_checked(separator, stems, fed.mixture.shape))
+    channels = len(chunk.mixture)
+    if len(parts) == 1 and len(next(iter(parts[0].values()))) == channels:
         return parts[0]
     return {name: _unfed([part[name] for part in parts], channels) for name in parts[0]}
 
 
-def _feeds(samples: Samples, wanted: int | None) -> list[Samples]:
+def _feeds(chunk: Chunk, wanted: int | None) -> list[Chunk]:
     """Cut channels into the groups a separator takes; a lone channel of a pair stands twice."""
-    channels = samples.shape[0]
+    channels = len(chunk.mixture)
     if wanted is None or wanted == channels:
-        return [samples]
-    groups = [samples[first : first + wanted] for first in range(0, channels, wanted)]
-    return [np.ascontiguousarray(np.resize(group, (wanted, group.shape[1]))) for group in groups]
+        return [chunk]
+    firsts = range(0, channels, wanted)
+    groups = [
+        np.resize(np.arange(first, min(first + wanted, channels)), wanted) for first in firsts
+    ]
+    return [chunk.each(lambda array, group=group: array[..., group, :]) for group in groups]  # type: ignore[misc]
 
 
 def _unfed(parts: list[Samples], channels: int) -> Samples:
@@ -163,15 +176,17 @@ def _unfed(parts: list[Samples], channels: int) -> Samples:
 
 
 def _checked(
-    separator: Separator, stems: Mapping[str, torch.Tensor], shape: tuple[int, ...]
+    separator: AnySeparator, stems: Mapping[str, torch.Tensor], shape: tuple[int, ...]
 ) -> dict[str, Samples]:
     """Return the stems as arrays if they are what the separator has promised.
 
-    An oracle makes whatever stems the track has references for.
+    A separator that is given references makes whatever stems there are references for.
     """
     expected = without_remainder(separator)
-    oracle = isinstance(separator, OracleSeparator)
-    if not stems or not (all(map(is_stem_name, stems)) if oracle else set(stems) == set(expected)):
+    fits = (
+        all(map(is_stem_name, stems)) if separator.needs_references else set(stems) == set(expected)
+    )
+    if not stems or not fits:
         raise SepbenchError(
             f"method {separator.name} returned the stems {sorted(stems)}, expected {expected}"
         )
@@ -189,23 +204,13 @@ def _checked(
     return checked
 
 
-def without_remainder(separator: Separator) -> list[str]:
+def without_remainder(separator: AnySeparator) -> list[str]:
     """Return the stems that the separator itself makes."""
     return [stem for stem in separator.stems if stem != separator.remainder]
 
 
-def _unstacked(
-    separator: EnsembleSeparator, rows: torch.Tensor
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Take apart what holds the mixture's channels, then those of each member's stems."""
-    members, stems = len(separator.members), without_remainder(separator)
-    channels = len(rows) // (1 + members * len(stems))
-    made = rows[channels:].view(members, len(stems), channels, -1)
-    return rows[:channels], dict(zip(stems, made.unbind(1), strict=True))
-
-
 @contextmanager
-def named(separator: Separator) -> Iterator[None]:
+def named(separator: AnySeparator) -> Iterator[None]:
     """Turn what a separator raises into one line that names it."""
     try:
         yield
@@ -220,11 +225,24 @@ def named(separator: Separator) -> Iterator[None]:
         raise SepbenchError(f"method {separator.name} failed: {reason}") from error
 
 
-def _on_grid(samples: float, grid: int) -> int:
-    # What the context says in seconds must not become one step more by rounding.
-    return int(-(-round(samples) // grid)) * grid
+def _samples(context: float | SampleCount, rate: int) -> float:
+    return context.count if isinstance(context, SampleCount) else context * rate
 
 
-def join(pieces: list[Samples]) -> Samples:
+def _aligned(samples: float, alignment: int) -> int:
+    """Round up to a multiple of ``alignment``, but not for a fraction of a sample."""
+    return int(-(-round(samples) // alignment)) * alignment
+
+
+def join(pieces: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     """Return the pieces end to end; a single one is not copied."""
-    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=-1)
+
+
+def join_chunks(chunks: list[Chunk]) -> Chunk:
+    """Return the chunks end to end; a single one is not copied."""
+    first = chunks[0]
+    if len(chunks) == 1:
+        return first
+    given = {name: join([chunk.given[name] for chunk in chunks]) for name in first.given}
+    return Chunk(join([chunk.mixture for chunk in chunks]), given)

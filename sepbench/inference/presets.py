@@ -103,6 +103,6 @@ def choose(preset: str) -> Chosen:
 
 def _lack(method: Method) -> str | None:
     """Say what of the weights of a method is not here, none if nothing."""
-    method.identity()  # Raises for a network that has no weights at all.
-    lacks = (files.missing(part.create()) for part in method.parts())
+    _ = method.identity  # Raises for a network that has no weights at all.
+    lacks = (files.missing(part.declared) for part in method.parts())
     return next(filter(None, lacks), None)

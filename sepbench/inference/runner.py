@@ -21,12 +21,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sepbench._util.resources import ResourceUsage
 from sepbench.audio import StreamResampler
 from sepbench.errors import SepbenchError
-from sepbench.inference.overlap_add import Samples, in_blocks, join, named, without_remainder
-from sepbench.separator import EnsembleSeparator, Separator
+from sepbench.inference.overlap_add import (
+    Chunk,
+    Samples,
+    in_blocks,
+    join,
+    named,
+    without_remainder,
+)
+from sepbench.separator import AnySeparator
 from sepbench.stems import with_sums
 
 if TYPE_CHECKING:
@@ -69,29 +77,31 @@ def choose_device(name: str) -> torch.device:
     )
 
 
-def load(separator: Separator, device: torch.device) -> None:
-    """Load a separator on a device; what goes wrong becomes a `SepbenchError` that names it."""
+def load(separator: AnySeparator, device: torch.device) -> None:
+    """Load a separator and its members on a device.
+
+    Raises `SepbenchError` that names the separator for whatever goes wrong.
+    """
     with named(separator):
         separator.load(device)
-    if isinstance(separator, EnsembleSeparator):
-        for member in separator.members:
-            load(member, device)
+    for member in separator.members:
+        load(member, device)
 
 
-def notes(separator: Separator) -> tuple[str, ...]:
+def notes(separator: AnySeparator) -> tuple[str, ...]:
     """Return what a separator and its members noted about the last song, each once."""
-    members = separator.members if isinstance(separator, EnsembleSeparator) else ()
-    own = (*separator.take_notes(), *(note for member in members for note in notes(member)))
-    return tuple(dict.fromkeys(own))
+    own = separator.take_notes()
+    return tuple(dict.fromkeys([*own, *(n for member in separator.members for n in notes(member))]))
 
 
 def separate(
-    separator: Separator,
+    separator: AnySeparator,
     mixture: Samples,
     *,
     rate: int,
     device: torch.device,
     references: Mapping[str, Samples] | None = None,
+    block_seconds: float | None = None,
 ) -> Separation:
     """Separate one song held in memory, measured.
 
@@ -100,7 +110,14 @@ def separate(
     """
     pieces: dict[str, list[Samples]] = {}
     with ResourceUsage(device) as usage:
-        for part in stream(separator, [mixture], rate=rate, device=device, references=references):
+        for part in stream(
+            separator,
+            [mixture],
+            rate=rate,
+            device=device,
+            references=references,
+            block_seconds=block_seconds,
+        ):
             for name, samples in part.items():
                 pieces.setdefault(name, []).append(samples)
     stems = {
@@ -111,7 +128,7 @@ def separate(
 
 
 def warm_up(
-    separator: Separator,
+    separator: AnySeparator,
     mixture: Samples,
     *,
     rate: int,
@@ -129,25 +146,28 @@ def warm_up(
 
 
 def stream(
-    separator: Separator,
+    separator: AnySeparator,
     chunks: Iterable[Samples],
     *,
     rate: int,
     device: torch.device,
     references: Mapping[str, Samples] | None = None,
+    block_seconds: float | None = None,
 ) -> Iterator[dict[str, Samples]]:
     """Separate a song that arrives in chunks of any length; yield its stems piece by piece.
 
     The pieces of each stem join to exactly as many samples as came in. ``separator`` has been
     loaded on ``device``. ``references`` are at ``rate`` too and go to oracles alone.
+    ``block_seconds`` is as in `overlap_add.in_blocks`.
     """
     inner_rate = separator.sample_rate or rate
     delay = _Queue()
-    inner = _resampled(delay.tee(chunks), rate, inner_rate)
-    if isinstance(separator, EnsembleSeparator):
-        inner = _with_estimates(separator, inner, inner_rate, device)
+    given = references if separator.needs_references and references is not None else {}
+    inner = _resampled(_with_references(delay.tee(chunks), given), rate, inner_rate)
+    if separator.members:
+        inner = _with_estimates(separator, inner, inner_rate, device, block_seconds)
     backs: dict[str, StreamResampler] = {}
-    for stems in in_blocks(separator, inner, inner_rate, device, references, rate):
+    for stems in in_blocks(separator, inner, inner_rate, device, block_seconds=block_seconds):
         if inner_rate != rate:
             if not backs:
                 backs = {name: StreamResampler(inner_rate, rate) for name in stems}
@@ -158,23 +178,41 @@ def stream(
     yield from _complete(separator, held, delay, last=True)
 
 
+def _with_references(
+    chunks: Iterable[Samples], references: Mapping[str, Samples]
+) -> Iterator[Chunk]:
+    """Yield the chunks of the mixture with those of the references beside them."""
+    start = 0
+    for chunk in chunks:
+        stop = start + chunk.shape[1]
+        yield Chunk(chunk, {name: stem[:, start:stop] for name, stem in references.items()})
+        start = stop
+
+
 def _with_estimates(
-    ensemble: EnsembleSeparator, chunks: Iterable[Samples], rate: int, device: torch.device
-) -> Iterator[Samples]:
-    """Yield the mixture's channels and below them those of each member's stems, in order."""
+    ensemble: AnySeparator,
+    chunks: Iterable[Chunk],
+    rate: int,
+    device: torch.device,
+    block_seconds: float | None,
+) -> Iterator[Chunk]:
+    """Yield the mixture with the members' estimates, each ``(members, channels, samples)``."""
     stems = without_remainder(ensemble)
-    mixture, *copies = itertools.tee(chunks, 1 + len(ensemble.members))
+    mixtures = (chunk.mixture for chunk in chunks)
+    mixture, *copies = itertools.tee(mixtures, 1 + len(ensemble.members))
 
-    def estimates(member: Separator, own: Iterable[Samples]) -> Iterator[Samples]:
-        for made in stream(member, own, rate=rate, device=device):
-            every = with_sums(made)
-            yield np.concatenate([every[stem] for stem in stems])
+    def estimates(member: AnySeparator, own: Iterable[Samples]) -> Iterator[NDArray[np.float32]]:
+        for made in stream(member, own, rate=rate, device=device, block_seconds=block_seconds):
+            complete = with_sums(made)
+            yield np.stack([complete[stem] for stem in stems])
 
-    return _abreast([mixture, *map(estimates, ensemble.members, copies)])
+    for whole, *made in _in_step([mixture, *map(estimates, ensemble.members, copies)]):
+        by_stem = zip(*made, strict=True)
+        yield Chunk(whole, {s: np.stack(e) for s, e in zip(stems, by_stem, strict=True)})
 
 
-def _abreast(sources: Sequence[Iterable[Samples]]) -> Iterator[Samples]:
-    """Join sources of equal length row by row, whatever pieces each of them comes in."""
+def _in_step(sources: Sequence[Iterable[NDArray[np.float32]]]) -> Iterator[list[Samples]]:
+    """Yield pieces of equal length from sources of equal length, whatever pieces they come in."""
     queues = [_Queue() for _ in sources]
     flows = [queue.tee(source) for queue, source in zip(queues, sources, strict=True)]
     while True:
@@ -183,37 +221,37 @@ def _abreast(sources: Sequence[Iterable[Samples]]) -> Iterator[Samples]:
                 if next(flow, None) is None:
                     return
         count = min(queue.held for queue in queues)
-        yield np.concatenate([queue.take(count) for queue in queues])
+        yield [queue.take(count) for queue in queues]
 
 
 class _Queue:
     """Holds samples until they are taken, in pieces of other lengths than they came in."""
 
     def __init__(self) -> None:
-        self._pieces: deque[Samples] = deque()
+        self._pieces: deque[NDArray[np.float32]] = deque()
         self.held = 0
 
-    def tee(self, chunks: Iterable[Samples]) -> Iterator[Samples]:
+    def tee(self, chunks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
         for chunk in chunks:
             self._pieces.append(chunk)
-            self.held += chunk.shape[1]
+            self.held += chunk.shape[-1]
             yield chunk
 
-    def take(self, count: int) -> Samples:
+    def take(self, count: int) -> NDArray[np.float32]:
         taken = []
         self.held -= count
         while count:
             piece = self._pieces.popleft()
-            if piece.shape[1] > count:
-                self._pieces.appendleft(piece[:, count:])
-                piece = piece[:, :count]
+            if piece.shape[-1] > count:
+                self._pieces.appendleft(piece[..., count:])
+                piece = piece[..., :count]
             taken.append(piece)
-            count -= piece.shape[1]
+            count -= piece.shape[-1]
         return join(taken)
 
 
 def _complete(
-    separator: Separator, stems: dict[str, Samples], delay: _Queue, *, last: bool
+    separator: AnySeparator, stems: dict[str, Samples], delay: _Queue, *, last: bool
 ) -> Iterator[dict[str, Samples]]:
     """Fit the pieces to the mixture still owed, and add the remainder."""
     if not stems:
@@ -234,11 +272,14 @@ def _complete(
     yield complete
 
 
-def _resampled(chunks: Iterable[Samples], rate: int, inner_rate: int) -> Iterator[Samples]:
+def _resampled(chunks: Iterable[Chunk], rate: int, inner_rate: int) -> Iterator[Chunk]:
     if inner_rate == rate:
         yield from chunks
         return
-    resampler = StreamResampler(rate, inner_rate)
+    mixture = StreamResampler(rate, inner_rate)
+    given: dict[str, StreamResampler] = {}
     for chunk in chunks:
-        yield resampler.process(chunk)
-    yield resampler.finish()
+        given = given or {name: StreamResampler(rate, inner_rate) for name in chunk.given}
+        beside = {name: given[name].process(stem) for name, stem in chunk.given.items()}
+        yield Chunk(mixture.process(chunk.mixture), beside)
+    yield Chunk(mixture.finish(), {name: resampler.finish() for name, resampler in given.items()})

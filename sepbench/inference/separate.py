@@ -17,7 +17,7 @@ from sepbench._util.download import sha256
 from sepbench.errors import SepbenchError
 from sepbench.inference import manifest, runner
 from sepbench.registry import Method
-from sepbench.separator import Separator
+from sepbench.separator import AnySeparator
 from sepbench.stems import with_sums
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class SeparateOptions:
 
         Raises `SepbenchError` for one that the method does not make.
         """
-        made = list(method.create().stems)
+        made = list(method.declared.stems)
         if not self.stems:
             return made
         possible = list(with_sums(dict.fromkeys(made, 0)))
@@ -190,7 +190,7 @@ class SeparationSession:
     def __init__(self, job: SeparateOptions) -> None:
         self._job = job
         self._device = runner.choose_device(job.device)
-        self._loaded: dict[str, Separator] = {}
+        self._loaded: dict[str, AnySeparator] = {}
         self._digests: dict[Path, str] = {}
 
     def separate(
@@ -256,10 +256,10 @@ class SeparationSession:
             "duration": job.duration,
             "bit_depth": job.bit_depth,
             "sepbench": sepbench.__version__,
-            **order.method.identity(),
+            **order.method.identity,
         }
 
-    def _separator(self, method: Method) -> Separator:
+    def _separator(self, method: Method) -> AnySeparator:
         if method.label not in self._loaded:
             separator = method.create()
             runner.load(separator, self._device)
@@ -267,7 +267,9 @@ class SeparationSession:
         return self._loaded[method.label]
 
 
-def _chunks(reader: audio.Reader, separator: Separator, job: SeparateOptions) -> Iterator[Samples]:
+def _chunks(
+    reader: audio.Reader, separator: AnySeparator, job: SeparateOptions
+) -> Iterator[Samples]:
     """Read piece by piece for a separator that works in blocks, at once for one that does not."""
     if separator.context is None:
         yield reader.read(start=job.start, duration=job.duration).samples

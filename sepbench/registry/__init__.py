@@ -1,19 +1,8 @@
 """Finds the installed separators, and reads what they declare."""
 
-from sepbench.registry.methods import (
-    GROUP,
-    Method,
-    PluginInfo,
-    describe,
-    lacking,
-    metadata,
-    plugin,
-    plugins,
-    resolve,
-    resolve_all,
-    validate_plugin,
-    variant,
-)
+from sepbench.registry.discovery import GROUP, PluginInfo, validate
+from sepbench.registry.metadata import describe, lacking, metadata, plugin, plugins
+from sepbench.registry.methods import Method, resolve, resolve_all, variant
 
 __all__ = [
     "GROUP",
@@ -26,6 +15,6 @@ __all__ = [
     "plugins",
     "resolve",
     "resolve_all",
-    "validate_plugin",
+    "validate",
     "variant",
 ]

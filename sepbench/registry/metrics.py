@@ -13,10 +13,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from sepbench import options as opts
+from sepbench._util.import_check import failures
 from sepbench.errors import SepbenchError
 from sepbench.metrics.metric import SetMetric
 from sepbench.metrics.protocols import PROTOCOLS, Protocol, of_metric, of_unknown
-from sepbench.registry.import_check import failures
 
 METRIC_GROUP = "sepbench.metrics"
 """The entry-point group in which every metric, bundled or not, is found."""

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sepbench import registry
-from sepbench.separator import Separator
+from sepbench.separator import AnySeparator
 from sepbench.testing.check import FAILED, NOT_APPLICABLE, NOT_SEEN, Fact, Outcome
 from sepbench.testing.examination import FACTS, Examination
 from sepbench.testing.subject import Subject
@@ -50,7 +50,7 @@ class Check:
 
 
 def checks(
-    separator: type[Separator],
+    separator: type[AnySeparator],
     *,
     options: Mapping[str, Any] | None = None,
     device: str = "cpu",
@@ -66,7 +66,7 @@ def checks(
 
 
 def examine(
-    separator: type[Separator],
+    separator: type[AnySeparator],
     *,
     options: Mapping[str, Any] | None = None,
     device: str = "cpu",
@@ -77,7 +77,7 @@ def examine(
 
 
 def _examination(
-    separator: type[Separator], options: Mapping[str, Any] | None, device: str, seconds: float
+    separator: type[AnySeparator], options: Mapping[str, Any] | None, device: str, seconds: float
 ) -> Examination:
     subjects: list[Subject] = []
 

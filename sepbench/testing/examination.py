@@ -82,7 +82,7 @@ class Target:
                 raise CheckFailed(f"{module} has no {path}", "write it as MODULE:CLASS")
             kind = getattr(kind, part)
         name = self.name or getattr(kind, "name", "")
-        fault = registry.validate_plugin(EntryPoint(name, self.where, registry.GROUP), kind)
+        fault = registry.validate(EntryPoint(name, self.where, registry.GROUP), kind)
         if fault:
             raise CheckFailed(fault)
         try:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib
-import inspect
 import math
 import os
 import re
@@ -13,16 +11,16 @@ import subprocess
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from sepbench import options as opts
 from sepbench import registry
+from sepbench._util.download import sha256
 from sepbench.errors import SepbenchError
 from sepbench.options import NoOptions
-from sepbench.separator import EnsembleSeparator
+from sepbench.separator import Ensemble, SampleCount
 from sepbench.stems import is_stem_name
 from sepbench.testing.check import CheckFailed, NotApplicable, Note, fact
 from sepbench.testing.subject import Subject
@@ -65,7 +63,7 @@ def contract(subject: Subject) -> str:
     kind = subject.kind
     where = f"{kind.__module__}:{kind.__qualname__}"
     name = subject.name or getattr(kind, "name", "?")
-    fault = registry.validate_plugin(EntryPoint(name, where, registry.GROUP), kind)
+    fault = registry.validate(EntryPoint(name, where, registry.GROUP), kind)
     if fault:
         raise CheckFailed(fault)
     return where
@@ -137,11 +135,12 @@ def host_facts(subject: Subject) -> str:
     none."""
     s = subject.declared()
     rate, channels, context = s.sample_rate, s.channels, s.context
+    length = context.count if isinstance(context, SampleCount) else context or 0.0
     got = f"rate {rate}, channels {channels}, context {context}"
     fits = (
         (rate is None or (isinstance(rate, int) and 1000 <= rate <= 384_000))
         and channels in (None, 1, 2)
-        and (context is None or (math.isfinite(context) and context >= 0))
+        and (context is None or (math.isfinite(length) and length >= 0))
     )
     if not fits:
         raise CheckFailed(got)
@@ -218,7 +217,7 @@ def _takes(kind: Any, name: str, value: float) -> bool:
     """Tell whether an option's value is taken; what is refused must be so by `SepbenchError`."""
     try:
         chosen = opts.build(kind.Options, {name: value}, method=kind.name)
-        if not issubclass(kind, EnsembleSeparator):
+        if not issubclass(kind, Ensemble):
             kind(chosen)
     except SepbenchError:
         return False
@@ -231,16 +230,14 @@ def needs(subject: Subject) -> str:
     separator = subject.declared()
     for need in separator.needs:
         if not need.install:
-            raise CheckFailed(f"{need.module or need.program}, and no command that brings it")
-        if lack := need.missing():
-            raise NotApplicable(lack)
-    lack = files.missing(separator)
-    if lack:
-        raise NotApplicable(lack)
-    return (
-        ", ".join(need.module or need.program for need in separator.needs)
-        or "nothing beyond sepbench"
-    )
+            raise CheckFailed(f"{need.module or need.program}, and no command that installs it")
+        if reason := need.missing():
+            raise NotApplicable(reason)
+    is_fetched = any(file.path is None for file in separator.weight_files)
+    if is_fetched and (reason := files.missing(separator)):
+        raise NotApplicable(reason)
+    names = (need.module or need.program for need in separator.needs)
+    return ", ".join(names) or "nothing beyond sepbench"
 
 
 @fact(mend="set trained_on; songs heard in training are marked in every table")
@@ -251,8 +248,7 @@ def trained_on(subject: Subject) -> str:
     strange = [name for name in heard if not _TRAINED_ON.fullmatch(name)]
     if strange:
         raise CheckFailed(repr(strange[0]))
-    has_weights = bool(separator.weights or separator.weight_files)
-    if has_weights and not heard and not subject.is_untrained:
+    if separator.weight_files and not heard and not subject.is_untrained:
         raise CheckFailed("weights, and nothing they were trained on")
     return ", ".join(heard) or "nothing was trained"
 
@@ -261,21 +257,18 @@ def trained_on(subject: Subject) -> str:
 def weights(subject: Subject) -> str:
     """The weights' file is there and has the sha256 that is declared."""
     separator = subject.declared()
-    declared = separator.weights
-    if separator.weight_files:
-        return ", ".join(path.name for path in files.checked(separator))
-    if declared is None:
+    if not separator.weight_files:
         raise NotApplicable("it has no weights")
     if subject.is_untrained:
-        raise Note(f"none yet: looked at with random ones; sepbench train {subject.kind.name}")
-    beside = Path(inspect.getfile(subject.kind)).parent
-    file = getattr(subject.kind, "folder", beside) / declared.file
-    if not file.is_file():
-        raise CheckFailed(f"no file {declared.file}")
-    found = hashlib.sha256(file.read_bytes()).hexdigest()
-    if found != declared.sha256:
-        raise CheckFailed(f"{declared.file} has {found}, declared is {declared.sha256}")
-    return f"{declared.file}, {file.stat().st_size / 1e6:.1f} MB"
+        raise Note(f"none yet: checked with random ones; sepbench train {subject.kind.name}")
+    for file in separator.weight_files:
+        path = files.path_of(separator.name, file)
+        if not path.is_file():
+            raise CheckFailed(f"no file {file.file}")
+        found = sha256(path)
+        if not found.startswith(files.expected(separator.name, file)):
+            raise CheckFailed(f"{file.file} has {found}, declared is {file.sha256}")
+    return ", ".join(file.file for file in separator.weight_files)
 
 
 FACTS = (

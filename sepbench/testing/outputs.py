@@ -10,8 +10,7 @@ import torch
 
 from sepbench import options as opts
 from sepbench import registry
-from sepbench.inference import overlap_add
-from sepbench.separator import OracleSeparator
+from sepbench.separator import SampleCount
 from sepbench.stems import is_stem_name
 from sepbench.testing.check import CheckFailed, NotApplicable, Note, fact
 from sepbench.testing.signals import Sound, decibels, silence
@@ -48,7 +47,7 @@ def returned_stems(subject: Subject) -> str:
     _, made = subject.first
     separator = subject.separator
     wanted = [stem for stem in separator.stems if stem != separator.remainder]
-    if isinstance(separator, OracleSeparator):
+    if separator.needs_references:
         if not made or not all(map(is_stem_name, made)):
             raise CheckFailed(", ".join(made) or "nothing")
     elif set(made) != set(wanted):
@@ -167,26 +166,24 @@ def gain(subject: Subject) -> str:
     return f"they differ by {error:.0f} dB"
 
 
-@fact(mend="raise context to all that a sample depends on; take hops that divide BLOCK_GRID")
+@fact(mend="raise context to all that a sample depends on; take hops that divide BLOCK_ALIGNMENT")
 def blocks_alike(subject: Subject) -> str:
     """Blocks differ from the whole song by less than -60 dB at any place."""
     separator = subject.separator
-    if separator.context is None or isinstance(separator, OracleSeparator):
+    context = separator.context
+    if context is None:
         raise NotApplicable("it is given the whole song at once")
-    step = max(separator.context / 2, 2.0)
-    length = 2 * step + separator.context + 1.0
+    seconds = context.count / subject.rate if isinstance(context, SampleCount) else context
+    step = max(seconds / 2, 2.0)
+    length = 2 * step + seconds + 1.0
     if length > subject.seconds:
         raise NotApplicable(f"takes a song of {length:.0f} s; allowed are {subject.seconds:g}")
     sound = subject.song(length)
-    with _block_seconds(step):
-        cut = subject.through_host(sound)
-    with _block_seconds(2 * length):
-        whole = subject.through_host(sound)
+    cut = subject.through_host(sound, block_seconds=step)
+    whole = subject.through_host(sound, block_seconds=2 * length)
     worst = max(_worst(cut[name] - whole[name], sound) for name in whole)
     if worst > SEAM:
-        raise CheckFailed(
-            f"{worst:.0f} dB with blocks of {step:g} s and context {separator.context:g}"
-        )
+        raise CheckFailed(f"{worst:.0f} dB with blocks of {step:g} s and context {seconds:g} s")
     return f"{worst:.0f} dB with blocks of {step:g} s"
 
 
@@ -260,16 +257,6 @@ def _named(what: str) -> Iterator[None]:
     except Exception as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise CheckFailed(f"{what}: {said}") from error
-
-
-@contextmanager
-def _block_seconds(seconds: float) -> Iterator[None]:
-    """Have the host cut songs into blocks of another length."""
-    usual, overlap_add.BLOCK_SECONDS = overlap_add.BLOCK_SECONDS, seconds
-    try:
-        yield
-    finally:
-        overlap_add.BLOCK_SECONDS = usual
 
 
 FACTS = (

@@ -21,7 +21,7 @@ from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.inference import runner
 from sepbench.registry import Method
-from sepbench.separator import EnsembleSeparator, OracleSeparator, Separator
+from sepbench.separator import AnySeparator
 from sepbench.stems import with_sums
 from sepbench.testing.process_state import Traces, guarded_generators
 from sepbench.testing.signals import Sound, song
@@ -63,21 +63,21 @@ class Subject:
         return runner.choose_device(self.device_name)
 
     @property
-    def kind(self) -> type[Separator]:
+    def kind(self) -> type[AnySeparator]:
         """The class."""
         return self.method.separator
 
-    def declared(self) -> Separator:
+    def declared(self) -> AnySeparator:
         """Return a separator, not loaded, for what it says about itself."""
         return self._with_weights.create()
 
-    def fresh(self) -> Separator:
+    def fresh(self) -> AnySeparator:
         """Return a separator that has just been loaded."""
         separator = self.declared()
         runner.load(separator, self.device)
         return separator
 
-    def fresh_with(self, **changes: Any) -> Separator:
+    def fresh_with(self, **changes: Any) -> AnySeparator:
         """Return the same with other options, loaded."""
         chosen = {**vars(self._with_weights.options), **changes}
         separator = registry.variant(self.kind, chosen).create()
@@ -85,7 +85,7 @@ class Subject:
         return separator
 
     @cached_property
-    def separator(self) -> Separator:
+    def separator(self) -> AnySeparator:
         """The separator that most facts are about."""
         return self.fresh()
 
@@ -114,42 +114,50 @@ class Subject:
         channels = channels or self.separator.channels or 2
         return song(samples=count, rate=rate, channels=channels, seed=seed)
 
-    def hear(self, sound: Sound, separator: Separator | None = None) -> dict[str, torch.Tensor]:
+    def hear(self, sound: Sound, separator: AnySeparator | None = None) -> dict[str, torch.Tensor]:
         """Call ``separate`` as the host does and return what it gave, as it is."""
         sound = sound.to(self.device)
         return self.call(separator or self.separator, sound.mixture.clone(), sound)
 
     def call(
-        self, separator: Separator, mixture: torch.Tensor, sound: Sound
+        self, separator: AnySeparator, mixture: torch.Tensor, sound: Sound
     ) -> dict[str, torch.Tensor]:
         """Separate this very tensor, which is the mixture of a sound."""
-        if isinstance(separator, EnsembleSeparator):
+        if separator.members:
             made = self.through_host(sound, separator)
             return {name: stem for name, stem in made.items() if name != separator.remainder}
+        given = _known(sound) if separator.needs_references else {}
         with torch.inference_mode():
-            if isinstance(separator, OracleSeparator):
-                stems = separator.separate_knowing(mixture, _known(sound))
-            else:
-                stems = separator.separate(mixture)
-        return dict(stems)
+            return dict(separator.process(mixture, given))
 
     def through_host(
-        self, sound: Sound, separator: Separator | None = None
+        self,
+        sound: Sound,
+        separator: AnySeparator | None = None,
+        *,
+        block_seconds: float | None = None,
     ) -> dict[str, torch.Tensor]:
         """Return all stems, the remainder among them, as every verb of sepbench gets them."""
-        separated = self.measured(sound, separator)
+        separated = self.measured(sound, separator, block_seconds=block_seconds)
         return {name: torch.from_numpy(stem) for name, stem in separated.stems.items()}
 
-    def measured(self, sound: Sound, separator: Separator | None = None) -> runner.Separation:
+    def measured(
+        self,
+        sound: Sound,
+        separator: AnySeparator | None = None,
+        *,
+        block_seconds: float | None = None,
+    ) -> runner.Separation:
         """Return the stems and what they cost."""
         separator = separator or self.separator
-        oracle = isinstance(separator, OracleSeparator)
+        oracle = separator.needs_references
         return runner.separate(
             separator,
             sound.mixture.cpu().numpy().copy(),
             rate=sound.rate,
             device=self.device,
             references={n: s.cpu().numpy() for n, s in _known(sound).items()} if oracle else None,
+            block_seconds=block_seconds,
         )
 
     @cached_property

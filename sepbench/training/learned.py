@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sepbench.errors import SepbenchError
-from sepbench.separator import BLOCK_GRID, Requirement, Separator, Weights, option
+from sepbench.separator import BLOCK_ALIGNMENT, Requirement, Separator, WeightFile, option
 from sepbench.weights import container
 
 if TYPE_CHECKING:
@@ -106,27 +106,28 @@ class Learned(Separator):
         return header
 
     @cached_property
-    def weights(self) -> Weights | None:  # type: ignore[override]
-        """The file in use and its sha256."""
+    def weight_files(self) -> tuple[WeightFile, ...]:
+        """The file in use, with its sha256."""
         chosen = str(self.options.weights)
-        if chosen in self.shipped:
-            return Weights(f"weights/{chosen}.safetensors", self.shipped[chosen])
-        _ = self.header  # Says better what is wrong with a file than its hash would.
         file = self.weights_file.absolute()
-        return Weights(str(file), container.sha256(file))
+        if chosen in self.shipped:
+            terms = self.license.rpartition("weights ")[2]
+            return (WeightFile(file.name, self.shipped[chosen], path=file, terms=terms),)
+        _ = self.header  # Says better what is wrong with a file than its hash would.
+        return (WeightFile(file.name, container.sha256(file), path=file),)
 
     @property
-    def trained_on(self) -> tuple[str, ...]:  # type: ignore[override]
+    def trained_on(self) -> tuple[str, ...]:
         """What the weights were trained on."""
         return tuple(self.header["trained_on"])
 
     @property
-    def sample_rate(self) -> int | None:  # type: ignore[override]
+    def sample_rate(self) -> int | None:
         """The trained rate, or in full band a multiple of it."""
         return int(self.header["model"]["rate"]) * self._widening
 
     @property
-    def context(self) -> float | None:  # type: ignore[override]
+    def context(self) -> float | None:
         """Seconds to each side that the estimates depend on, and what the filter needs besides."""
         seconds = self.header["context"]
         return None if seconds is None else float(seconds) + self.filter.reach
@@ -166,10 +167,9 @@ class Learned(Separator):
         """Read the weights and build the network on ``device``."""
         import torch
 
-        if self.weights and container.sha256(self.weights_file) != self.weights.sha256:
-            raise SepbenchError(
-                f"{self.weights_file}: damaged, its sha256 is not {self.weights.sha256}"
-            )
+        (file,) = self.weight_files
+        if container.sha256(self.weights_file) != file.sha256:
+            raise SepbenchError(f"{self.weights_file}: damaged, its sha256 is not {file.sha256}")
         # First weights are drawn and then replaced: nobody else's random numbers shall change.
         with torch.random.fork_rng(devices=[]):
             network = self._build()
@@ -219,11 +219,11 @@ class LearnedMask(Learned):
     _model: MaskTrainable
 
     @property
-    def grid(self) -> int:  # type: ignore[override]
+    def block_alignment(self) -> int:
         """Multiples of the host's own that whole hops go into, where the weights say ``hop``."""
         hop = self.header["model"].get("hop")  # Asked for before there is a network.
         is_told = isinstance(hop, int) and hop > 0
-        return math.lcm(BLOCK_GRID, hop * self._widening) if is_told else BLOCK_GRID
+        return math.lcm(BLOCK_ALIGNMENT, hop * self._widening) if is_told else BLOCK_ALIGNMENT
 
     def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the masked mixture for each stem, ``(channels, samples)``.

@@ -30,7 +30,7 @@ from sepbench.training.stem_examples import examples_of
 from sepbench.training.validate import passage_losses, passages, validate
 
 if TYPE_CHECKING:
-    from sepbench.separator import Separator
+    from sepbench.separator import AnySeparator
 
 _SUBSETS = ("train", "val", "test")
 
@@ -233,7 +233,7 @@ def _check_folder(folder: Path, *, resume: bool, init: Path | None, find_rate: b
         )
 
 
-def _trained_separator(method: str) -> type[Separator]:
+def _trained_separator(method: str) -> type[AnySeparator]:
     """Return a separator that can be trained, with weights or without; raise for any other."""
     name, values = parse_spec(method)
     if values:

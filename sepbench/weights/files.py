@@ -17,7 +17,7 @@ from sepbench._util.download import Progress, fetch, no_progress, sha256
 from sepbench._util.files import write_atomic
 from sepbench.errors import SepbenchError
 from sepbench.options import variant_name
-from sepbench.separator import Separator, WeightFile
+from sepbench.separator import AnySeparator, WeightFile
 
 Status = Literal["here", "missing", "damaged"]
 
@@ -32,7 +32,9 @@ def folder() -> Path:
 
 
 def path_of(method: str, file: WeightFile) -> Path:
-    """Return where a file of a method lies or belongs."""
+    """Return where a file of a method is, or where it belongs once it is fetched."""
+    if file.path is not None:
+        return file.path
     if file.package is None:
         return folder() / method / file.file
     found = find_spec(file.package)
@@ -67,14 +69,14 @@ def status(method: str, file: WeightFile) -> Status:
     return "here" if sha256(path).startswith(expected(method, file)) else "damaged"
 
 
-def missing(separator: Separator) -> str | None:
-    """Return why a separator cannot be used and the cure, none where all its files are there."""
+def missing(separator: AnySeparator) -> str | None:
+    """Return why a separator cannot be used and the cure, or None if all its files are here."""
     if all(is_here(separator.name, file) for file in separator.weight_files):
         return None
     return f"its weights are not here; {_cure(separator)}"
 
 
-def fetch_missing(separator: Separator, *, on_progress: Progress = no_progress) -> list[Path]:
+def fetch_missing(separator: AnySeparator, *, on_progress: Progress = no_progress) -> list[Path]:
     """Fetch the files of a separator that are not there, or that are damaged; return those.
 
     ``on_progress`` is called with the bytes fetched of all and the bytes there are, where known.
@@ -102,7 +104,7 @@ def fetch_missing(separator: Separator, *, on_progress: Progress = no_progress) 
     return came
 
 
-def checked(separator: Separator) -> list[Path]:
+def checked(separator: AnySeparator) -> list[Path]:
     """Return where the files of a separator lie, read through and found to be what they should be.
 
     Raises `SepbenchError` for one that is missing or damaged.
@@ -115,10 +117,12 @@ def checked(separator: Separator) -> list[Path]:
     return [path_of(separator.name, file) for file in separator.weight_files]
 
 
-def _cure(separator: Separator) -> str:
+def _cure(separator: AnySeparator) -> str:
     packages = [file.package for file in separator.weight_files if file.package]
     if packages:
         return f"install {packages[0]} anew"
+    if any(file.path for file in separator.weight_files):
+        return f"install the plugin {separator.name} again, or give the path of a weight file"
     # Shells take brackets for patterns.
     command = f"sepbench weights fetch {quote(variant_name(separator.name, separator.options))}"
     return f'"{command}" brings them' if "'" in command else f"'{command}' brings them"

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from fakes import Calm
 
 from sepbench import registry
+from sepbench._util import entry_points
 from sepbench.cli.main import main
 from sepbench.separator import WeightFile, option
 from sepbench.weights import container, files, formats
@@ -42,7 +43,7 @@ class Learned(Calm):
     source: Path
 
     @property
-    def weight_files(self) -> tuple[WeightFile, ...]:  # type: ignore[override]
+    def weight_files(self) -> tuple[WeightFile, ...]:
         file = self.source / f"{self.options.size}.txt"
         sha256 = hashlib.sha256(b"0.25" if self.options.size == "small" else b"0.75").hexdigest()
         return (WeightFile(file.name, sha256, file.as_uri(), size=4, terms="CC0-1.0"),)
@@ -67,7 +68,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         name: [EntryPoint(name, value, registry.GROUP)]
         for name, value in {"calm": "fakes:Calm", "learned": f"{__name__}:Learned"}.items()
     }
-    monkeypatch.setattr(registry.methods, "_entry_points", lambda: points)
+    monkeypatch.setattr(entry_points, "find", lambda group: points)
     monkeypatch.setenv("SEPBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     soundfile.write("song.wav", np.full((8000, 2), 0.5), 8000, "FLOAT")
@@ -156,7 +157,7 @@ def test_shipped_weights_that_are_damaged_cannot_be_fetched(
     fetched = run("fetch", "mask-cnn")
     assert fetched.exit_code == 2
     assert "damaged weights of mask-cnn, which come with it" in fetched.output
-    assert "install its package anew" in fetched.output
+    assert "install its package again" in fetched.output
 
 
 def test_weights_of_one_s_own_are_listed_where_they_lie_and_read_through(

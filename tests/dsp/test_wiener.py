@@ -5,7 +5,7 @@ import torch
 
 from sepbench.dsp import wiener as wiener_module
 from sepbench.dsp.wiener import MultichannelWiener
-from sepbench.separator import BLOCK_GRID
+from sepbench.separator import BLOCK_ALIGNMENT
 
 RATE = 8000
 
@@ -14,7 +14,7 @@ RATE = 8000
 def stems() -> torch.Tensor:
     """A voice in the middle that comes and goes, and noise from the left, ``(2, 2, samples)``."""
     generator = torch.Generator().manual_seed(0)
-    samples = 16 * BLOCK_GRID
+    samples = 16 * BLOCK_ALIGNMENT
     voice, rest = torch.randn(2, samples, generator=generator)
     voice *= (torch.arange(samples) // 4000 % 2 == 0).float()
     return torch.stack([torch.stack([voice, voice]), torch.stack([rest, 0.3 * rest])])
@@ -118,10 +118,10 @@ def test_a_block_with_its_surround_comes_out_as_in_the_whole_song(
     wiener, mixture = MultichannelWiener(RATE, iterations), stems.sum(0)
     whole = wiener.refine(mixture, {"vocals": rough[0]}, rest=True)["vocals"]
     reach = round(wiener.reach * RATE)
-    begin = BLOCK_GRID
+    begin = BLOCK_ALIGNMENT
     block = wiener.refine(mixture[:, begin:], {"vocals": rough[0, :, begin:]}, rest=True)["vocals"]
     assert sdr(whole[:, begin + reach :], block[:, reach:]) > 80
-    assert sdr(whole[:, begin : begin + BLOCK_GRID], block[:, :BLOCK_GRID]) < 60
+    assert sdr(whole[:, begin : begin + BLOCK_ALIGNMENT], block[:, :BLOCK_ALIGNMENT]) < 60
 
 
 def test_stretches_meet_without_a_seam(
@@ -138,7 +138,7 @@ def test_stretches_meet_without_a_seam(
 def test_windows_last_a_third_of_a_second_and_fit_the_grid(rate: int) -> None:
     wiener = MultichannelWiener(rate)
     assert 0.16 < wiener.n_fft / rate < 0.5
-    assert BLOCK_GRID % (wiener.n_fft // 4) == 0
+    assert BLOCK_ALIGNMENT % (wiener.n_fft // 4) == 0
     assert 5 < wiener.reach < 7
 
 

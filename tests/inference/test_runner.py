@@ -10,7 +10,7 @@ import torch
 from sepbench.errors import SepbenchError
 from sepbench.inference import overlap_add, runner
 from sepbench.inference.overlap_add import Samples
-from sepbench.separator import BLOCK_GRID, OracleSeparator, Separator
+from sepbench.separator import BLOCK_ALIGNMENT, Oracle, Separator
 
 CPU = torch.device("cpu")
 RATE = 8000
@@ -99,7 +99,7 @@ def test_a_block_and_its_surround_bound_what_a_separator_is_given() -> None:
             return super().separate(mixture)
 
     in_chunks(Watched(), noise(channels=1, seconds=60.0), 8000)
-    assert longest <= 8 * BLOCK_GRID
+    assert longest <= 8 * BLOCK_ALIGNMENT
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 48000])
@@ -164,11 +164,11 @@ def test_a_mono_song_through_a_stereo_separator_is_the_mean_of_both_sides() -> N
 
 
 def test_an_oracle_is_shown_the_references_and_others_are_not() -> None:
-    class Knowing(OracleSeparator):
+    class Knowing(Oracle):
         name, summary, stems = "knowing", "For tests.", ("vocals", "drums")
         license, citation = "MIT", "none"
 
-        def separate_knowing(
+        def separate(
             self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
         ) -> Mapping[str, torch.Tensor]:
             return {"vocals": references["vocals"]}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
 from sepbench.inference import runner
-from sepbench.separator import BLOCK_GRID
+from sepbench.separator import BLOCK_ALIGNMENT
 from sepbench.stems import with_sums
 from sepbench.training.config import read_config
 from sepbench.weights import container
@@ -213,7 +213,7 @@ def test_chunks_fade_unless_the_weights_or_the_user_say_otherwise(
         (published, {"overlap": 0.25}, 33_024),
         (ours, {"full_band": False, "wiener": 0}, 7168),
         (ours, {"full_band": False, "wiener": 0, "overlap": 0.0}, 8192),
-        (ours, {"full_band": False}, 7 * BLOCK_GRID),
+        (ours, {"full_band": False}, 7 * BLOCK_ALIGNMENT),
     ):
         assert Cdae(Cdae.Options(weights=str(file), **options)).grid == step
 
@@ -223,7 +223,7 @@ def test_blocks_stay_blocks_whatever_the_overlap(overlap: float) -> None:
     for full_band in (True, False):
         separator = Cdae(Cdae.Options(overlap=overlap, full_band=full_band))
         assert separator.grid < 16 * separator.sample_rate
-        assert separator.grid % BLOCK_GRID == 0
+        assert separator.grid % BLOCK_ALIGNMENT == 0
         assert 1 - separator._hop / separator._size == pytest.approx(overlap, abs=1 / 32)
 
 

@@ -229,7 +229,7 @@ def test_a_program_that_is_missing_is_named_with_its_cure() -> None:
     (method,) = registry.resolve("command[preset=demucs,program=/nowhere/demucs]")
     with pytest.raises(SepbenchError, match=r"needs the program /nowhere/demucs.*pipx install dem"):
         runner.load(method.create(), CPU)
-    assert method.identity()["provenance"]["version"] is None
+    assert method.identity["provenance"]["version"] is None
 
 
 def test_without_a_program_it_says_how_to_name_one() -> None:
@@ -257,7 +257,7 @@ def test_a_model_of_a_preset_may_have_other_stems() -> None:
 def test_whatever_changes_the_program_changes_its_identity(tmp_path: Path) -> None:
     def identity() -> dict[str, object]:
         (method,) = registry.resolve(f"command[file={path}]")
-        return method.identity()
+        return method.identity
 
     path = card(tmp_path)
     before = identity()
@@ -340,5 +340,5 @@ def test_methods_says_which_version_of_a_program_is_here(tmp_path: Path) -> None
 
 def test_facts_are_json(tmp_path: Path) -> None:
     (method,) = registry.resolve(f"command[file={card(tmp_path, trained_on=['musdb18/train'])}]")
-    assert json.dumps(method.identity())
+    assert json.dumps(method.identity)
     assert method.create().trained_on == ("musdb18/train",)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sepbench.errors import SepbenchError
-from sepbench.separator import BLOCK_GRID
+from sepbench.separator import BLOCK_ALIGNMENT
 from sepbench_plugins.hpss import Hpss
 
 from .songs import RATE, noise, repeating_song, sdr
@@ -64,10 +64,9 @@ def test_a_block_with_its_context_is_the_whole_song(options):
     mixture = sum(repeating_song(8.0).values())
     hpss = Hpss(Hpss.Options(**options))
     assert hpss.context is not None
-    # Seen at the lowest rate the context is shortest; rounded up to the grid of blocks.
-    context = -(-int(hpss.context * 8000) // BLOCK_GRID) * BLOCK_GRID
-    start, stop = 8 * BLOCK_GRID, 16 * BLOCK_GRID
-    block = mixture[:, start - context : stop + int(hpss.context * 8000)]
+    context = -(-hpss.context.count // BLOCK_ALIGNMENT) * BLOCK_ALIGNMENT
+    start, stop = 8 * BLOCK_ALIGNMENT, 16 * BLOCK_ALIGNMENT
+    block = mixture[:, start - context : stop + hpss.context.count]
     whole, cut = hpss.separate(mixture), hpss.separate(block)
     for name in whole:
         inside = cut[name][:, context : context + stop - start]

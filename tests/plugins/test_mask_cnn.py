@@ -177,7 +177,7 @@ def test_wrong_weights_are_one_line(tmp_path: Path) -> None:
 def test_weights_by_path_are_the_same_as_by_name(loaded: MaskCnn) -> None:
     by_path = MaskCnn(MaskCnn.Options(weights=str(loaded.weights_file)))
     by_path.load(CPU)
-    assert by_path.weights.sha256 == loaded.weights.sha256
+    assert by_path.weight_files[0].sha256 == loaded.weight_files[0].sha256
     mixture = noise(1, 20000)
     with torch.inference_mode():
         assert torch.equal(by_path.separate(mixture)["vocals"], loaded.separate(mixture)["vocals"])

@@ -195,7 +195,7 @@ def test_nussl_masks_as_blstm_does_with_the_same_weights(nussl, tmp_path, model)
     theirs = DeepMask(DeepMask.Options(weights=file))
     ours = BLSTM(BLSTM.Options(weights=file, full_band=False, wiener=0))
     assert theirs.sample_rate == ours.sample_rate
-    assert theirs.weights == ours.weights
+    assert theirs.weight_files == ours.weight_files
     for method in (theirs, ours):
         method.load(torch.device("cpu"))
     mixture = MIXTURE[:, :30001]

@@ -36,7 +36,7 @@ AT_IMPORT = {
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
         "its import ends the process it happens in (signal SIGKILL",
     ),
-    "strange": ("Separator = object", "no subclass of sepbench.separator.Separator"),
+    "strange": ("Separator = object", "no subclass of sepbench.Separator"),
     "twice": ("", "two plugins bear this name"),
 }
 AT_WORK = {

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sepbench import registry
+from sepbench._util import entry_points
 from sepbench.errors import SepbenchError
 
 GOOD = """
@@ -25,7 +26,7 @@ BROKEN = {
     "explodes": ("raise RuntimeError('no\\nluck')", "RuntimeError: no luck"),
     "exits": ("import sys; sys.exit(3)", "SystemExit: 3"),
     "lacks": ("import a_module_that_is_not_here", "No module named 'a_module_that_is_not_here'"),
-    "wrong-base": ("class Good: pass", "no subclass of sepbench.separator.Separator"),
+    "wrong-base": ("class Good: pass", "no subclass of sepbench.Separator"),
     "abstract": (GOOD.replace("def separate", "def other"), "does not define separate"),
     "factless": (
         GOOD.replace("    license = 'MIT'\n", "").replace('license = "MIT"', ""),
@@ -33,8 +34,8 @@ BROKEN = {
     ),
     "misnamed": (GOOD, "must be the same word"),
     "odd-stems": (
-        GOOD.replace('"good"', '"odd-stems"').replace('("vocals",)', '("voice",)'),
-        "unknown stems ['voice']",
+        GOOD.replace('"good"', '"odd-stems"').replace('("vocals",)', '("Lead Voice",)'),
+        "'Lead Voice' cannot be a stem",
     ),
 }
 
@@ -51,7 +52,7 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[E
         EntryPoint("twice", "plugin_good:Good", registry.GROUP),
         EntryPoint("twice", "plugin_misnamed:Good", registry.GROUP),
     ]
-    monkeypatch.setattr(registry.methods, "_entry_points", lambda: points)
+    monkeypatch.setattr(entry_points, "find", lambda group: points)
     return points
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sepbench.registry.import_check import failures
+from sepbench._util.import_check import failures
 
 MODULES = {
     "probed_good": "",
@@ -31,4 +31,4 @@ def test_only_imports_that_no_process_survives_are_named(
 
 def test_nothing_is_started_for_what_is_imported_already(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("subprocess.Popen", None)
-    assert failures(["sys", "sepbench.registry.import_check"]) == {}
+    assert failures(["sys", "sepbench._util.import_check"]) == {}

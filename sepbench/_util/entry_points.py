@@ -1,0 +1,90 @@
+"""Loads what is registered under an entry-point group; a broken plugin costs itself alone."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from sepbench._util.import_check import failures
+
+Fault = Callable[[EntryPoint, Any], "str | None"]
+"""Returns why the object of an entry point is not what the group is for, or None if it is."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The object of an entry point, or the reason why it cannot be used.
+
+    ``distribution`` is what installed it, as ``name version``.
+    """
+
+    name: str
+    distribution: str
+    value: Any
+    reason: str | None = None
+
+
+@cache
+def find(group: str) -> dict[str, list[EntryPoint]]:
+    """Return the entry points of a group by name; more than one of a name is a mistake."""
+    found: dict[str, list[EntryPoint]] = {}
+    for point in metadata.entry_points(group=group):
+        found.setdefault(point.name, []).append(point)
+    return found
+
+
+def load_all(group: str, fault: Fault) -> list[Loaded]:
+    """Load everything that is registered under a group, sorted by name."""
+    found = find(group)
+    failed = import_failures(point for points in found.values() for point in points)
+    return [_load(points, failed, fault) for _, points in sorted(found.items())]
+
+
+def load(group: str, name: str, fault: Fault) -> Loaded:
+    """Load what is registered as ``name``, which must be in `find`, and import nothing else."""
+    points = find(group)[name]
+    return _load(points, import_failures(points), fault)
+
+
+def import_failures(points: Iterable[EntryPoint]) -> dict[str, str]:
+    """Return the modules whose import hangs or ends the process, and what it does.
+
+    Bundled modules are known to be harmless; trying them as well would double the time that
+    ``sepbench methods`` takes.
+    """
+    foreign = (point for point in points if point.dist is None or point.dist.name != "sepbench")
+    return failures(point.module for point in foreign)
+
+
+def _load(points: list[EntryPoint], failed: Mapping[str, str], fault: Fault) -> Loaded:
+    point, name = points[0], points[0].name
+    if len({point.value for point in points}) > 1:
+        owners = " and ".join(sorted(map(owner, points)))
+        return Loaded(name, owners, None, f"two plugins have this name: {owners}")
+    if point.module in failed:
+        ended = f"its import {failed[point.module]}; 'sepbench plugin check {name}' tells where"
+        return Loaded(name, owner(point), None, ended)
+    try:
+        value = point.load()
+        reason = fault(point, value)
+    # A plugin may fail in any way here, by SystemExit too; it must cost one row, not the tool.
+    except (Exception, SystemExit) as error:
+        return Loaded(name, owner(point), None, describe_failure(error))
+    return Loaded(name, owner(point), None if reason else value, reason)
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return in one line what a plugin raised while it was imported or created, and where."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"import failed: {what} ({where.filename}:{where.lineno})"
+
+
+def owner(point: EntryPoint) -> str:
+    """Return the distribution of an entry point, as ``name version``."""
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"

@@ -1,0 +1,100 @@
+"""Finds data sets by entry point; a broken one is listed with its reason and stops nothing."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+from sepbench._util import entry_points
+from sepbench.datasets.base import Dataset
+from sepbench.errors import SepbenchError
+
+GROUP = "sepbench.datasets"
+"""The entry-point group of every data set, bundled or not."""
+
+_FACTS = ("name", "summary", "license", "how_to_get")
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """One registered data set: its class, or the reason why it cannot be used.
+
+    ``distribution`` is what installed it, as ``name version``.
+    """
+
+    name: str
+    distribution: str
+    dataset: type[Dataset] | None
+    reason: str | None = None
+
+
+def find_datasets() -> list[DatasetInfo]:
+    """Return every registered data set: those that need no files first, then by name."""
+    found = [
+        DatasetInfo(loaded.name, loaded.distribution, loaded.value, loaded.reason)
+        for loaded in entry_points.load_all(GROUP, _fault)
+    ]
+    return sorted(found, key=lambda info: (info.dataset is None or not info.dataset.is_built_in,))
+
+
+def all_datasets() -> list[type[Dataset]]:
+    """Return every data set that can be used, those that need no files first."""
+    return [info.dataset for info in find_datasets() if info.dataset is not None]
+
+
+def open_dataset(name: str, root: Path | None = None) -> Dataset:
+    """Return the data set ``name``, looked for at ``root`` or at its usual places.
+
+    Raises `SepbenchError` for a name that is unknown or belongs to a broken plugin.
+    """
+    known = {info.name: info for info in find_datasets()}
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+        raise SepbenchError(f"no data set {name!r}; {hint}")
+    info = known[name]
+    if info.dataset is None:
+        raise SepbenchError(f"data set {name}: {info.reason}")
+    return info.dataset(root)
+
+
+def listing() -> list[dict[str, Any]]:
+    """Return what is known of every data set and where it was found, ready for JSON."""
+    return [
+        {"name": info.name, "available": False, "reason": info.reason}
+        if info.dataset is None
+        else describe(info.dataset(None))
+        for info in find_datasets()
+    ]
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """Return what is known of a data set and where it was found, ready for JSON."""
+    found = dataset.find_root()
+    return {
+        "name": dataset.name,
+        "summary": dataset.summary,
+        "license": dataset.license,
+        "how_to_get": dataset.how_to_get,
+        "available": dataset.is_available,
+        "reason": None,
+        "root": None if found is None else str(found),
+        "searched": [str(place) for place in dataset.places()],
+    }
+
+
+def _fault(point: EntryPoint, dataset: Any) -> str | None:
+    """Return why the object of an entry point is not a data set, or None if it is one."""
+    if not (inspect.isclass(dataset) and issubclass(dataset, Dataset)):
+        return f"{point.value} is no subclass of sepbench.datasets.Dataset"
+    undeclared = {fact for fact in _FACTS if not hasattr(dataset, fact)}
+    undefined = sorted(undeclared | getattr(dataset, "__abstractmethods__", set()))
+    if undefined:
+        return f"{point.value} does not define {', '.join(undefined)}"
+    if dataset.name != point.name:
+        return f"entry point {point.name!r} and class name {dataset.name!r} must be the same word"
+    return None

@@ -1,0 +1,102 @@
+"""Separates one song in memory, for Python programs and notebooks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sepbench import audio, registry
+from sepbench.errors import SepbenchError
+from sepbench.inference import runner
+from sepbench.inference.overlap_add import Samples
+from sepbench.stems import with_sums
+
+_MOST_CHANNELS = 64
+
+
+def separate(
+    song: str | Path | ArrayLike,
+    *,
+    rate: int | None = None,
+    method: str = "unet",
+    stems: tuple[str, ...] = (),
+    device: str = "auto",
+) -> dict[str, Samples]:
+    """Return the stems of a song, each with its length, channels, level and rate.
+
+    Args:
+        song: the path of an audio file, or samples ``(channels, samples)`` or ``(samples,)`` with
+            full scale 1.
+        rate: Hz; required for samples, taken from the file otherwise.
+        method: a separator, with options in brackets if need be: ``"hpss[margin=2]"``.
+        stems: only these, sums such as ``accompaniment`` included; all that the method makes if
+            empty.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Raises:
+        SepbenchError: for an unknown method or stem, a file that cannot be read, and samples that
+            are not audio.
+
+    >>> import numpy as np
+    >>> tone = np.sin(2 * np.pi * 440 / 8000 * np.arange(8000))
+    >>> made = separate(tone, rate=8000, method="hpss")
+    >>> {name: stem.shape for name, stem in made.items()}
+    {'harmonic': (1, 8000), 'percussive': (1, 8000), 'residual': (1, 8000)}
+    >>> bool(np.abs(sum(made.values()) - tone).max() < 1e-6)
+    True
+    """
+    (variant, *others) = registry.resolve(method)
+    if others:
+        raise SepbenchError(f"method {method}: means {1 + len(others)} methods; name one")
+    if isinstance(song, (str, Path)):
+        if rate is not None:
+            raise SepbenchError(f"{song}: leave out rate; a file has its own")
+        read = audio.read(Path(song))
+        samples, rate = read.samples, read.rate
+    else:
+        samples, rate = as_samples(song, "song"), checked_rate(rate)
+    chosen = runner.choose_device(device)
+    separator = variant.create()
+    runner.load(separator, chosen)
+    made = runner.separate(separator, samples, rate=rate, device=chosen).stems
+    if not stems:
+        return made
+    possible = with_sums(made)
+    for stem in stems:
+        if stem not in possible:
+            raise SepbenchError(
+                f"method {variant.label} makes no stem {stem!r}; it has {', '.join(possible)}"
+            )
+    return {stem: possible[stem] for stem in stems}
+
+
+def as_samples(array: ArrayLike, what: str) -> Samples:
+    """Return an array as float32 ``(channels, samples)``.
+
+    Raises `SepbenchError` that says ``what`` it is for an array that is not audio.
+    """
+    try:
+        samples = np.atleast_2d(np.asarray(array))
+    except ValueError:
+        raise SepbenchError(f"{what}: rows of unequal length; give (channels, samples)") from None
+    if samples.dtype.kind != "f":
+        raise SepbenchError(
+            f"{what}: samples of type {samples.dtype}; give floats with full scale 1, "
+            "for 16-bit samples: x / 32768"
+        )
+    if samples.ndim != 2 or samples.shape[1] == 0 or samples.shape[0] > _MOST_CHANNELS:
+        raise SepbenchError(f"{what}: shape {samples.shape}; give (channels, samples)")
+    if not np.isfinite(samples).all():
+        raise SepbenchError(f"{what}: NaN or infinity among the samples; remove them first")
+    return np.ascontiguousarray(samples, dtype=np.float32)
+
+
+def checked_rate(rate: int | None) -> int:
+    """Return a sample rate in Hz; raise `SepbenchError` for none and for one that cannot be."""
+    if rate is None:
+        raise SepbenchError("samples have no rate of their own; give rate=44100 or what it is")
+    if rate != int(rate) or rate <= 0:
+        raise SepbenchError(f"rate={rate}: must be a whole number of Hz above 0")
+    return int(rate)

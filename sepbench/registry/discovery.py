@@ -1,0 +1,103 @@
+"""Finds separators by entry point; a broken one is listed with its reason and stops nothing."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from sepbench._util import entry_points
+from sepbench._util.entry_points import Loaded
+from sepbench.errors import SepbenchError
+from sepbench.separator import AnySeparator, Ensemble
+from sepbench.stems import is_stem_name
+
+GROUP = "sepbench.separators"
+"""The entry-point group of every separator, bundled or not."""
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_CLASS_FACTS = ("name", "summary")
+
+
+@dataclass(frozen=True)
+class PluginInfo:
+    """One registered separator: its class, or the reason why it cannot be used.
+
+    ``distribution`` is what installed it, as ``name version``. ``broken`` tells a faulty plugin
+    from one that merely lacks something optional. One that lacks only weights has both a class and
+    a reason: it can be trained, and used with the weights that result.
+    """
+
+    name: str
+    distribution: str
+    separator: type[AnySeparator] | None
+    reason: str | None = None
+    broken: bool = False
+
+
+def load_all() -> list[PluginInfo]:
+    """Return every registered separator, sorted by name."""
+    return [_info(loaded) for loaded in entry_points.load_all(GROUP, validate)]
+
+
+def load(name: str) -> PluginInfo:
+    """Return the registered separator ``name``, and import no other.
+
+    Raises `SepbenchError` where there is none.
+    """
+    found = entry_points.find(GROUP)
+    if name not in found:
+        close = difflib.get_close_matches(name, found, n=1)
+        cure = f"did you mean {close[0]!r}?" if close else "'sepbench methods' lists them"
+        raise SepbenchError(f"no method {name!r}; {cure}")
+    return _info(entry_points.load(GROUP, name, validate))
+
+
+def _info(loaded: Loaded) -> PluginInfo:
+    """Add what a separator needs and does not find."""
+    name, owner = loaded.name, loaded.distribution
+    if loaded.value is None:
+        return PluginInfo(name, owner, None, loaded.reason, broken=True)
+    try:
+        lack = missing(loaded.value())
+    # A plugin may fail in any way here too.
+    except (Exception, SystemExit) as error:
+        return PluginInfo(name, owner, None, entry_points.describe_failure(error), broken=True)
+    return PluginInfo(name, owner, None if lack else loaded.value, lack)
+
+
+def validate(point: EntryPoint, separator: Any) -> str | None:
+    """Return why the object of an entry point is not a valid separator, or None if it is one."""
+    if not (inspect.isclass(separator) and issubclass(separator, AnySeparator)):
+        return f"{point.value} is no subclass of sepbench.Separator, Oracle or Ensemble"
+    undeclared = {fact for fact in _CLASS_FACTS if not hasattr(separator, fact)}
+    undefined = sorted(undeclared | getattr(separator, "__abstractmethods__", set()))
+    if undefined:
+        return f"{point.value} does not define {', '.join(undefined)}"
+    if separator.name != point.name or not _NAME.fullmatch(point.name):
+        return f"entry point {point.name!r} and class name {separator.name!r} must be the same word"
+    # The stems of an ensemble are those of members that it does not have yet.
+    return None if issubclass(separator, Ensemble) else _wrong_stems(separator())
+
+
+def _wrong_stems(separator: AnySeparator) -> str | None:
+    try:
+        stems = separator.stems
+    except SepbenchError:
+        return None  # They depend on an option without a default.
+    wrong = [stem for stem in stems if not is_stem_name(stem)]
+    if wrong:
+        return f"{wrong[0]!r} cannot be a stem; write lower-case letters, digits, '_' and '-'"
+    if not stems:
+        return "it declares no stems"
+    if separator.remainder is not None and separator.remainder not in stems:
+        return f"its remainder {separator.remainder!r} is none of its stems"
+    return None
+
+
+def missing(separator: AnySeparator) -> str | None:
+    """Return which module or program a separator needs and the cure, or None if all are here."""
+    return next(filter(None, (need.missing() for need in separator.needs)), None)

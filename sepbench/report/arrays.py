@@ -1,0 +1,82 @@
+"""Scores arrays in memory, for Python programs and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from numpy.typing import ArrayLike
+
+from sepbench.datasets.base import assemble
+from sepbench.errors import SepbenchError
+from sepbench.evaluation.scoring import new_scorer, score_stems
+from sepbench.evaluation.store import Record
+from sepbench.inference.arrays import as_samples, checked_rate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = ["stem", "set", "metric", "protocol", "value", "mixture", "improvement", "frames_used"]
+
+
+def score(
+    references: Mapping[str, ArrayLike],
+    estimates: Mapping[str, ArrayLike],
+    rate: int,
+    *,
+    mixture: ArrayLike | None = None,
+    metrics: Sequence[str] = ("sdr",),
+    device: str = "cpu",
+) -> pd.DataFrame:
+    """Score the estimates of one song; return one row a stem, metric and protocol.
+
+    Args:
+        references: the true stems by name, each ``(channels, samples)`` or ``(samples,)``.
+        estimates: the stems to be scored, of the same names and shapes.
+        rate: Hz.
+        mixture: what was separated; the sum of the references if not given. Its own scores are the
+            column ``mixture``, and ``improvement`` is the difference.
+        metrics: names of metrics, see ``sepbench metrics``.
+        device: where to compute, such as ``cuda:0``.
+
+    Raises:
+        SepbenchError: for shapes that differ, samples that are not audio, and estimates of stems
+            that have no reference.
+
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, (2, 2, 16000))
+    >>> true = {"vocals": noise[0], "accompaniment": noise[1]}
+    >>> made = {"vocals": noise[0] + 0.1 * noise[1], "accompaniment": 0.9 * noise[1]}
+    >>> table = score(true, made, 8000).query("protocol == 'mdx' and stem == 'vocals'")
+    >>> float(table["value"].iloc[0].round(1))
+    20.0
+    """
+    from sepbench.report.tables import scores
+
+    rate = checked_rate(rate)
+    true = {name: as_samples(array, f"reference {name}") for name, array in references.items()}
+    made = {name: as_samples(array, f"estimate {name}") for name, array in estimates.items()}
+    if not true or not made:
+        raise SepbenchError("give at least one reference and one estimate")
+    shape = next(iter(true.values())).shape
+    for what, stems in (("reference", true), ("estimate", made)):
+        for name, samples in stems.items():
+            if samples.shape != shape:
+                raise SepbenchError(
+                    f"{what} {name}: shape {samples.shape}, others have {shape}; make them alike"
+                )
+    whole = None if mixture is None else as_samples(mixture, "mixture")
+    song = assemble("in memory", whole, true, rate)
+    results = score_stems(new_scorer(song, metrics, device), made, list(song.references))
+    record = Record(
+        dataset="arrays",
+        subset="",
+        track="in memory",
+        label="estimates",
+        method="estimates",
+        options={},
+        fingerprint="",
+        identity={},
+        stems=results,
+    )
+    return scores([record])[_COLUMNS]

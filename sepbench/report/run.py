@@ -1,0 +1,151 @@
+"""Evaluation from Python: run methods on tracks, and look at what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sepbench.errors import SepbenchError
+from sepbench.evaluation.run import Done, RunConfig
+from sepbench.evaluation.run import run as run_matrix
+from sepbench.evaluation.store import Record, Settings, Store
+from sepbench.metrics.protocols import PROTOCOLS, score_name
+from sepbench.registry.metrics import protocol as find_protocol
+from sepbench.stems import in_order
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Run:
+    """The scores of methods on tracks, kept in a folder. A notebook shows it as a table."""
+
+    folder: Path
+
+    @cached_property
+    def _records(self) -> list[Record]:
+        return Store.open(self.folder).records()
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """One row a track, method, stem, metric and protocol; see `sepbench.report.tables`."""
+        from sepbench.report import tables
+
+        return tables.scores(self._records)
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """One row a method, stem, metric, protocol and statistic over tracks."""
+        from sepbench.report import tables
+
+        return tables.summary(self._records)
+
+    @property
+    def failures(self) -> dict[tuple[str, str], str]:
+        """The reason for each method and track without scores."""
+        return {(r.label, r.track): r.error for r in self._records if r.error is not None}
+
+    def table(self, protocol: str = "sisec18") -> pd.DataFrame:
+        """Return the first metric of a protocol: a row a method, a column a stem, best first.
+
+        Raises `SepbenchError` for a protocol that is unknown or not in this run.
+        """
+        rules = find_protocol(protocol)
+        rows = self.summary[
+            (self.summary["protocol"] == protocol)
+            & (self.summary["metric"] == score_name(rules.metrics[0]))
+            & (self.summary["statistic"] == rules.over_tracks[0])
+        ]
+        if rows.empty:
+            raise SepbenchError(f"{self.folder}: no scores of protocol {protocol}")
+        wide = rows.pivot_table(index="label", columns="stem", values="value", sort=False)
+        stems = in_order(wide.columns)
+        return wide[stems].sort_values(stems, ascending=False)
+
+    def plot(self, protocol: str = "sisec18") -> Figure:
+        """Return the boxplots of a protocol; raise `SepbenchError` if there are no scores."""
+        from sepbench.report.boxplot import boxplot
+
+        return boxplot(self.scores, protocol=protocol)
+
+    def _repr_html_(self) -> str:
+        try:
+            body = self.table().to_html(float_format="{:.2f}".format, na_rep="", border=0)
+        except SepbenchError as reason:
+            body = f"<p>{reason}</p>"
+        settings = Store.open(self.folder).settings
+        rules = PROTOCOLS["sisec18"]
+        failed = f"<p>{len(self.failures)} failures, see run.failures</p>" if self.failures else ""
+        return f"<p><b>SDR in dB, {settings.default_name}</b><br>{rules.caption}</p>{body}{failed}"
+
+
+def open_run(folder: str | Path) -> Run:
+    """Open a run that ``sepbench evaluate`` or `evaluate` has written.
+
+    Raises `SepbenchError` where there is none.
+    """
+    return Run(Store.open(Path(folder)).folder)
+
+
+def evaluate(
+    methods: str | Sequence[str] = "all",
+    dataset: str = "excerpt",
+    *,
+    root: str | Path | None = None,
+    subset: str = "test",
+    tracks: Sequence[str] = (),
+    start: float = 0.0,
+    duration: float | None = None,
+    out: str | Path | None = None,
+    progress: bool = True,
+    **config: Any,
+) -> Run:
+    """Run methods on the tracks of a data set, score their stems, and return the run.
+
+    Args:
+        methods: ``"all"`` that can be used, one method, or several, as ``["hpss[margin=2]"]``.
+        dataset: see ``sepbench data``.
+        root: where the data set is, if not at its usual place.
+        subset: ``train``, ``valid``, ``test`` or ``all``.
+        tracks: names or globs; all tracks if empty.
+        start, duration: the part of each track, in seconds.
+        out: the folder of the run; ``results/DATASET`` if not given. What it holds is not done
+            again.
+        progress: whether to show a progress bar.
+        config: the fields of `sepbench.evaluation.run.RunConfig`: ``metrics``, ``device``,
+            ``jobs``, ``timeout``, ``isolate``, ``save_stems``.
+
+    Raises:
+        SepbenchError: for an unknown method, data set, track or metric. A method that fails on a
+            track is no error: see `Run.failures`.
+    """
+    from sepbench import registry
+    from sepbench.datasets import open_dataset
+    from sepbench.datasets.selection import select
+    from sepbench.inference.runner import choose_device
+
+    if methods == "all":
+        specs = [info.name for info in registry.plugins() if info.reason is None]
+    else:
+        specs = [methods] if isinstance(methods, str) else list(methods)
+    resolved = registry.resolve_all(specs)
+    chosen = select(open_dataset(dataset, None if root is None else Path(root)), subset, tracks)
+    settings = Settings(dataset, subset, start, duration)
+    plan = RunConfig(**{**config, "device": str(choose_device(config.get("device", "auto")))})
+    folder = Path(out) if out is not None else Path("results") / settings.default_name
+    store = Store.create(folder, settings)
+    from rich.progress import Progress
+
+    with Progress(transient=True, disable=not progress) as bar:
+        task = bar.add_task("evaluate", total=len(chosen) * len(resolved))
+
+        def on_done(done: Done) -> None:
+            bar.update(task, advance=1, description=f"{done.record.label}  {done.record.track}")
+
+        run_matrix(chosen, resolved, store, plan, on_done=on_done)
+    return Run(folder)
