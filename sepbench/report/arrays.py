@@ -44,7 +44,7 @@ def score(
             that have no reference.
 
     >>> import numpy as np
-    >>> noise = np.random.default_rng(0).normal(0, 0.1, (2, 2, 16000))
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, (2, 2, 160000))
     >>> true = {"vocals": noise[0], "accompaniment": noise[1]}
     >>> made = {"vocals": noise[0] + 0.1 * noise[1], "accompaniment": 0.9 * noise[1]}
     >>> table = score(true, made, 8000).query("protocol == 'mdx' and stem == 'vocals'")

@@ -12,7 +12,7 @@ from sepbench.errors import SepbenchError
 from sepbench.evaluation.run import Done, RunConfig
 from sepbench.evaluation.run import run as run_matrix
 from sepbench.evaluation.store import Record, Settings, Store
-from sepbench.metrics.protocols import PROTOCOLS, score_name
+from sepbench.metrics.protocols import PROTOCOLS, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.stems import in_order
 
@@ -58,14 +58,15 @@ class Run:
         rules = find_protocol(protocol)
         rows = self.summary[
             (self.summary["protocol"] == protocol)
-            & (self.summary["metric"] == score_name(rules.metrics[0]))
+            & (self.summary["metric"] == shown(rules.metrics[0]))
             & (self.summary["statistic"] == rules.over_tracks[0])
         ]
         if rows.empty:
             raise SepbenchError(f"{self.folder}: no scores of protocol {protocol}")
         wide = rows.pivot_table(index="label", columns="stem", values="value", sort=False)
         stems = in_order(wide.columns)
-        return wide[stems].sort_values(stems, ascending=False)
+        best_first: pd.DataFrame = wide[stems].sort_values(stems, ascending=False)
+        return best_first
 
     def plot(self, protocol: str = "sisec18") -> Figure:
         """Return the boxplots of a protocol; raise `SepbenchError` if there are no scores."""

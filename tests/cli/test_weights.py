@@ -68,7 +68,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         name: [EntryPoint(name, value, registry.GROUP)]
         for name, value in {"calm": "fakes:Calm", "learned": f"{__name__}:Learned"}.items()
     }
-    monkeypatch.setattr(entry_points, "find", lambda group: points)
+    monkeypatch.setattr(
+        entry_points,
+        "find",
+        lambda group, real=entry_points.find: points if group == registry.GROUP else real(group),
+    )
     monkeypatch.setenv("SEPBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     soundfile.write("song.wav", np.full((8000, 2), 0.5), 8000, "FLOAT")

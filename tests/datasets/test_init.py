@@ -24,7 +24,7 @@ def test_every_data_set_opens_by_its_name_and_says_what_it_is() -> None:
 def test_a_misspelt_name_is_answered_with_the_right_one() -> None:
     with pytest.raises(SepbenchError, match=r"'musdb18hq'; did you mean 'musdb18-hq'\?"):
         open_dataset("musdb18hq")
-    with pytest.raises(SepbenchError, match="there are excerpt, simulated, musdb18-7s"):
+    with pytest.raises(SepbenchError, match="there are excerpt, simulated, dsd100"):
         open_dataset("zzz")
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ AT_IMPORT = {
         "its import ends the process it happens in (signal SIGKILL",
     ),
     "strange": ("Separator = object", "no subclass of sepbench.Separator"),
-    "twice": ("", "two plugins bear this name"),
+    "twice": ("", "two plugins have this name"),
 }
 AT_WORK = {
     "raises": ("raise ValueError('no luck today')", "ValueError: no luck today"),
@@ -87,6 +88,15 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-compile"]
     subprocess.run([*pip, "--target", site, *wheels], check=True)
     (site / "sepbench").symlink_to(Path(sepbench.__file__).parent)
+    metadata = site / "sepbench-0.1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: sepbench\nVersion: 0.1.0\n")
+    registered = {
+        group: "".join(f"{p.name} = {p.value}\n" for p in entry_points(group=group))
+        for group in ("sepbench.metrics", "sepbench.datasets")
+    }
+    text = "".join(f"[{group}]\n{points}" for group, points in registered.items())
+    (metadata / "entry_points.txt").write_text(text)
     libraries = [
         path for path in sys.path if path.endswith("site-packages") or "lib-dynload" in path
     ]

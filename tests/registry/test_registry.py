@@ -52,7 +52,11 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[E
         EntryPoint("twice", "plugin_good:Good", registry.GROUP),
         EntryPoint("twice", "plugin_misnamed:Good", registry.GROUP),
     ]
-    monkeypatch.setattr(entry_points, "find", lambda group: points)
+    monkeypatch.setattr(
+        entry_points,
+        "find",
+        lambda group, real=entry_points.find: points if group == registry.GROUP else real(group),
+    )
     return points
 
 
@@ -75,7 +79,7 @@ def test_broken_plugins_leave_the_good_one_usable(plugins: dict[str, list[EntryP
 
 
 def test_two_plugins_of_one_name_are_both_refused(plugins: dict[str, list[EntryPoint]]) -> None:
-    with pytest.raises(SepbenchError, match="two plugins bear this name"):
+    with pytest.raises(SepbenchError, match="two plugins have this name"):
         registry.resolve("twice")
 
 
