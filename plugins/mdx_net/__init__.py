@@ -1,0 +1,116 @@
+"""MDX-Net, the networks of Ultimate Vocal Remover in ONNX, by their own constants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sepbench.errors import SepbenchError
+from sepbench.separator import Requirement, SampleCount, Separator, option
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..onnx.card import Card
+    from .constants import Constants
+
+_COMPLEMENTS = {"vocals": "accompaniment", "accompaniment": "vocals", "reverb": "dry"}
+
+
+class MdxNet(Separator):
+    """A network on the complex spectrum of stereo songs makes one stem; the other is the rest."""
+
+    name = "mdx-net"
+    summary = "MDX-Net: the networks of Ultimate Vocal Remover in ONNX, one stem and the rest."
+    sample_rate = 44_100
+    channels = 2
+    license = "MIT; weights LicenseRef-not-stated"
+    citation = (
+        "Kim et al.: KUIELab-MDX-Net: A Two-Stream Neural Network for Music Demixing. "
+        "MDX Workshop at ISMIR 2021"
+    )
+    needs = (Requirement("onnxruntime", "pip install 'sepbench[onnx]'"),)
+
+    @dataclass(frozen=True)
+    class Options:
+        """Which network, and how it is run; 0 and an empty text: as its file is known for."""
+
+        file: str = option("", "the network, NAME.onnx", unnamed=True)
+        stem: str = option("", "what it makes")
+        n_fft: int = option(0, "window in samples", minimum=0, maximum=65536)
+        bins: int = option(0, "lowest bins that it is given (dim_f)", minimum=0, maximum=32768)
+        frames: int = option(0, "frames of a chunk (dim_t)", minimum=0, maximum=4096)
+        compensate: float = option(
+            0.0, "what the stem is multiplied by before the rest is taken", minimum=0.0, maximum=4.0
+        )
+        overlap: float = option(
+            0.0,
+            "share of a chunk that the next one repeats; 0, as UVR first did: none",
+            minimum=0.0,
+            maximum=0.9,
+        )
+        denoise: bool = option(False, "half of what it makes of the song minus of its negative")
+        scale: bool = option(False, "give it songs of peak 1; then it must see the whole song")
+
+    options: Options
+
+    @cached_property
+    def constants(self) -> Constants:
+        """What is known of the file, or given; raises `SepbenchError` where that is not enough."""
+        from .constants import find
+
+        if not self.options.file:
+            raise SepbenchError("method mdx-net: give it a network: mdx-net[NAME.onnx]")
+        return find(self.options)
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """What the network makes, and the rest."""
+        first = self.constants.stem
+        return (first, _COMPLEMENTS.get(first, f"no_{first}"))
+
+    @property
+    def context(self) -> SampleCount | None:
+        """As much as a chunk to each side."""
+        return None if self.options.scale else SampleCount(self.card.size)
+
+    @property
+    def block_alignment(self) -> int:
+        """Chunks fall in a block as they fall in the whole song."""
+        return self.card.step
+
+    @cached_property
+    def card(self) -> Card:
+        """The network as one of ONNX."""
+        return self.constants.card(self.options.overlap)
+
+    @cached_property
+    def provenance(self) -> Mapping[str, Any]:
+        """The digest of the network."""
+        from sepbench.weights.container import sha256
+
+        path = Path(self.options.file)
+        return {"model": sha256(path) if path.is_file() else None}
+
+    def load(self, device: torch.device) -> None:
+        """Open the network."""
+        from ..onnx.network import Network
+
+        self._network = Network(self.card, device, self.note)
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return both stems, each ``(2, samples)``."""
+        peak = (
+            mixture.abs().amax() if self.options.scale and mixture.numel() else mixture.new_ones(())
+        )
+        factor = peak.where(peak > 0, 1.0)
+        fed = mixture / factor
+        first = self._network.separate(fed)[0]
+        if self.options.denoise:
+            first = (first - self._network.separate(-fed)[0]) / 2
+        first = first * factor
+        names = self.stems
+        return {names[0]: first, names[1]: mixture - self.constants.compensate * first}

@@ -1,0 +1,120 @@
+"""Any network in ONNX, as a method: by a card that says how it is fed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sepbench.errors import SepbenchError
+from sepbench.separator import Requirement, SampleCount, Separator, option
+
+if TYPE_CHECKING:
+    import torch
+
+    from .card import Card
+
+
+class Onnx(Separator):
+    """Feeds a network chunk by chunk: waveforms, magnitudes or complex spectra.
+
+    Subclasses that set ``card_file`` are methods of their own, without options.
+    """
+
+    name = "onnx"
+    summary = "Any network in ONNX that makes waveforms, spectra or masks, by a YAML card."
+    needs = (Requirement("onnxruntime", "pip install 'sepbench[onnx]'"),)
+
+    card_file: ClassVar[Path | None] = None
+    """The card of a subclass; ``onnx`` itself takes it from its options."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """Which network."""
+
+        file: str = option("", "a card in YAML, with the model's path beside it", unnamed=True)
+
+    options: Options
+
+    @cached_property
+    def card(self) -> Card:
+        """What is known of the network; raises `SepbenchError` where that is nothing."""
+        from .card import read
+
+        path = self.card_file or self.options.file
+        if not path:
+            raise SepbenchError(f"method {self.name}: give it a card: {self.name}[CARD.yaml]")
+        return read(Path(path))
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The stems of the card, and its remainder."""
+        rest = self.card.remainder
+        return (*self.card.stems, *([rest] if rest else []))
+
+    @property
+    def remainder(self) -> str | None:
+        """What the network does not make, as the card says."""
+        return self.card.remainder
+
+    @property
+    def sample_rate(self) -> int:
+        """That of the training."""
+        return self.card.rate
+
+    @property
+    def channels(self) -> int:
+        """Those of the training."""
+        return self.card.channels
+
+    @property
+    def context(self) -> SampleCount:
+        """Chunks overlap: a sample depends on as much as a chunk to each side."""
+        return SampleCount(self.card.size)
+
+    @property
+    def block_alignment(self) -> int:
+        """Chunks fall in a block as they fall in the whole song."""
+        return self.card.step
+
+    @property
+    def license(self) -> str:
+        """As the card says."""
+        return self.card.license
+
+    @property
+    def citation(self) -> str:
+        """Where the network comes from."""
+        return self.card.citation
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """What the card says of its training."""
+        return self.card.trained_on
+
+    @cached_property
+    def provenance(self) -> Mapping[str, Any]:
+        """The digests of the card and of the model."""
+        from dataclasses import asdict
+
+        from sepbench.weights.container import digest, sha256
+
+        model = Path(self.card.model)
+        found = sha256(model) if model.is_file() else None
+        if found and self.card.sha256 and not found.startswith(self.card.sha256.lower()):
+            raise SepbenchError(f"{model}: not the model of its card: sha256 {found}")
+        return {"card": digest({**asdict(self.card), "model": model.name}), "model": found}
+
+    def load(self, device: torch.device) -> None:
+        """Open the model."""
+        from .network import Network
+
+        self.provenance  # noqa: B018 - raises for another model than the card's
+        self._network = Network(self.card, device, self.note)
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return the stems, each ``(channels, samples)``."""
+        stems = self._network.separate(mixture)
+        return dict(zip(self.card.stems, stems, strict=True))

@@ -1,0 +1,65 @@
+"""The order of a network's axes, written as a text: ``b(cr)ft``."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from sepbench.errors import SepbenchError
+
+ORDER = "bscrft"
+"""Batch, stem, channel, real and imaginary part, frequency, time: the order inside sepbench."""
+
+_PATTERN = re.compile(r"(?:[bscrft]|\([bscrft]+\))+")
+
+
+def groups(text: str) -> list[str]:
+    """Return the axes that each dimension holds, slowest first.
+
+    Raises `SepbenchError` for a text that stands for none, or has an axis twice.
+
+    >>> groups("b(cr)ft")
+    ['b', 'cr', 'f', 't']
+    """
+    letters = text.replace("(", "").replace(")", "")
+    if not _PATTERN.fullmatch(text) or len(set(letters)) < len(letters):
+        raise SepbenchError(
+            f"axes {text!r}: write each of b (batch), s (stem), c (channel), r (real, imaginary), "
+            "f (frequency) and t (time) once at most, those that share a dimension in parentheses"
+        )
+    return [shared or single for shared, single in re.findall(r"\((\w+)\)|(\w)", text)]
+
+
+def shape(text: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """Return the shape of a tensor with these axes."""
+    return tuple(math.prod(sizes[axis] for axis in group) for group in groups(text))
+
+
+def pack(tensor: torch.Tensor, text: str) -> torch.Tensor:
+    """Bring a tensor ``(b, s, c, r, f, t)`` into the order of ``text``; others must be of size 1.
+
+    >>> pack(torch.zeros(1, 1, 2, 2, 5, 7), "b(cr)ft").shape
+    torch.Size([1, 4, 5, 7])
+    """
+    sizes = dict(zip(ORDER, tensor.shape, strict=True))
+    named = "".join(groups(text))
+    rest = [axis for axis in ORDER if axis not in named]
+    moved = tensor.permute([ORDER.index(axis) for axis in (*named, *rest)])
+    return moved.reshape(shape(text, sizes))
+
+
+def unpack(tensor: torch.Tensor, text: str, sizes: Mapping[str, int]) -> torch.Tensor:
+    """Undo `pack`: return ``(b, s, c, r, f, t)`` of the ``sizes`` that each axis has.
+
+    >>> sizes = {"b": 1, "s": 1, "c": 2, "r": 2, "f": 5, "t": 7}
+    >>> unpack(torch.zeros(1, 4, 5, 7), "b(cr)ft", sizes).shape
+    torch.Size([1, 1, 2, 2, 5, 7])
+    """
+    named: Sequence[str] = "".join(groups(text))
+    rest = [axis for axis in ORDER if axis not in named]
+    split = tensor.reshape([sizes[axis] for axis in named] + [1] * len(rest))
+    order = [*named, *rest]
+    return split.permute([order.index(axis) for axis in ORDER])

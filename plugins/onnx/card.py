@@ -1,0 +1,109 @@
+"""What is to be known of an ONNX network: its transform, its axes, its chunks and its stems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from sepbench.card import fill, read_mapping
+from sepbench.errors import SepbenchError
+
+Content = Literal["waveform", "magnitude", "complex", "mask"]
+
+
+@dataclass(frozen=True)
+class Transform:
+    """The short-time Fourier transform, centred, with a periodic Hann window."""
+
+    n_fft: int
+    hop: int
+    bins: int | None = None
+    """How many of the lowest bins the network is given; None: all. The others come out empty."""
+    silent_bins: int = 0
+    """How many of the lowest bins are set to zero before the network."""
+    pad: Literal["reflect", "zeros"] = "reflect"
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output: what it holds, and in which order; see `axes`."""
+
+    content: Content
+    axes: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One network; the fields are the keys of its YAML.
+
+    ``chunk`` is the length of what the network takes, in frames, or in samples where its input is a
+    waveform. ``overlap`` is the share of a chunk that the next one repeats; ``trim`` is what is
+    thrown away at both ends of a chunk, in samples.
+    """
+
+    model: str
+    stems: tuple[str, ...]
+    chunk: int
+    input: Port
+    output: Port
+    stft: Transform | None = None
+    rate: int = 44_100
+    channels: Literal[1, 2] = 2
+    remainder: str | None = None
+    overlap: float = 0.0
+    trim: int = 0
+    window: Literal["flat", "hann"] = "flat"
+    sha256: str = ""
+    license: str = "LicenseRef-not-stated"
+    citation: str = "not stated"
+    trained_on: tuple[str, ...] = field(default=())
+
+    @property
+    def size(self) -> int:
+        """Samples of a chunk."""
+        return self.chunk if self.stft is None else self.stft.hop * (self.chunk - 1)
+
+    @property
+    def step(self) -> int:
+        """Samples from one chunk to the next."""
+        return max(1, round((1 - self.overlap) * (self.size - 2 * self.trim)))
+
+    @property
+    def lead(self) -> int:
+        """Samples by which the first chunk begins before the song."""
+        return self.trim if self.overlap == 0 else self.size - self.step
+
+
+def read(path: Path) -> Card:
+    """Return the card in a YAML file, its model's path beside it made whole.
+
+    Raises `SepbenchError` for one that contradicts itself.
+    """
+    name = str(path)
+    values = read_mapping(path, name)
+    card = fill(Card, values, name)
+    check(card, name)
+    model = path.absolute().parent / card.model
+    return fill(Card, {**values, "model": str(model)}, name)
+
+
+def check(card: Card, name: str) -> None:
+    """Raise `SepbenchError` for a card that contradicts itself."""
+    faults = {
+        "stems must not be empty": not card.stems,
+        "the input cannot be a mask": card.input.content == "mask",
+        "stft is missing: only waveforms need none": card.stft is None
+        and {card.input.content, card.output.content} != {"waveform"},
+        "an input that is a waveform makes waveforms; take stft out": card.stft is not None
+        and card.input.content == "waveform",
+        "overlap must be from 0 to 0.95": not 0 <= card.overlap <= 0.95,
+        "trim must be less than half a chunk": not 0 <= 2 * card.trim < card.size,
+        "hop and n_fft must be above 0, hop at most n_fft": card.stft is not None
+        and not 0 < card.stft.hop <= card.stft.n_fft,
+        "chunk must be above 0": card.chunk < 1 or card.size < 1,
+    }
+    for fault, is_so in faults.items():
+        if is_so:
+            raise SepbenchError(f"{name}: {fault}")

@@ -1,0 +1,185 @@
+"""BS-RoFormer and Mel-Band RoFormer: any checkpoint with its config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sepbench.errors import SepbenchError
+from sepbench.separator import Requirement, SampleCount, Separator, option
+
+if TYPE_CHECKING:
+    import torch
+
+    from .config import Config
+
+_INSTALL = "pip install 'sepbench[roformer]'"
+
+
+class Roformer(Separator):
+    """Transformers along time and along bands of frequency mask a complex spectrum."""
+
+    name = "roformer"
+    summary = "BS-RoFormer or Mel-Band RoFormer from a checkpoint and its config (MSST)."
+    license = "MIT; weights LicenseRef-not-stated"
+    citation = (
+        "Lu et al.: Music Source Separation with Band-Split RoPE Transformer. ICASSP 2024; "
+        "Wang, Lu and Won: Mel-Band RoFormer for Music Source Separation. 2023"
+    )
+
+    @dataclass(frozen=True)
+    class Options:
+        """Which checkpoint, and how its chunks are put together."""
+
+        config: str = option("", "the YAML file that came with the checkpoint")
+        checkpoint: str = option("", "the file of tensors: .ckpt, .pth or .safetensors")
+        scheme: str = option(
+            "msst",
+            "as which program overlaps chunks; host: in blocks, in bounded memory",
+            choices=("msst", "audio-separator", "host"),
+        )
+        num_overlap: int = option(
+            0, "chunks that cover each moment; 0: as the config says", minimum=0, maximum=50
+        )
+        tta: bool = option(False, "the mean of the song, channels swapped, and its negative")
+
+    options: Options
+
+    @cached_property
+    def config(self) -> Config:
+        """What the checkpoint was trained as; raises `SepbenchError` where that is not known."""
+        from .config import read
+
+        chosen = self.options
+        if not (chosen.config and chosen.checkpoint):
+            raise SepbenchError(
+                "method roformer: give it a checkpoint and its config: "
+                "roformer[config=FILE.yaml,checkpoint=FILE.ckpt]"
+            )
+        config = read(Path(chosen.config))
+        if config.normalize and chosen.scheme == "host":
+            raise SepbenchError(
+                f"{chosen.config}: normalises the whole song; take scheme=msst or audio-separator"
+            )
+        return config
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Those of the config, and the rest where it has one target."""
+        rest = self.config.remainder
+        return (*self.config.stems, *([rest] if rest else []))
+
+    @property
+    def remainder(self) -> str | None:
+        """What the network does not make."""
+        return self.config.remainder
+
+    @property
+    def sample_rate(self) -> int:
+        """That of the training."""
+        return self.config.rate
+
+    @property
+    def channels(self) -> int:
+        """Those of the training."""
+        return self.config.channels
+
+    @property
+    def context(self) -> SampleCount | None:
+        """As much as a chunk to each side, in the host's scheme; the others see the whole song."""
+        return SampleCount(self.config.chunk) if self.options.scheme == "host" else None
+
+    @property
+    def block_alignment(self) -> int:
+        """Chunks fall in a block as they fall in the whole song."""
+        return self._step
+
+    @property
+    def needs(self) -> tuple[Requirement, ...]:
+        """The package of the network."""
+        from .packages import PACKAGES
+
+        try:
+            kind = self.config.kind
+        except SepbenchError:
+            return ()
+        return (Requirement(PACKAGES[kind].module, _INSTALL),)
+
+    @cached_property
+    def provenance(self) -> Mapping[str, Any]:
+        """The digests of both files, and the version of the package."""
+        from sepbench.weights.container import sha256
+
+        from .packages import PACKAGES
+
+        self.config  # noqa: B018 - raises where there is none
+        files = {name: Path(getattr(self.options, name)) for name in ("config", "checkpoint")}
+        found = {name: sha256(path) if path.is_file() else None for name, path in files.items()}
+        return {**found, "package": PACKAGES[self.config.kind].version()}
+
+    @property
+    def _num_overlap(self) -> int:
+        return self.options.num_overlap or self.config.num_overlap
+
+    @property
+    def _step(self) -> int:
+        return max(1, self.config.chunk // self._num_overlap)
+
+    def load(self, device: torch.device) -> None:
+        """Build the network and read its tensors."""
+        from . import network
+
+        self._network = network.build(self.config).to(device)
+        network.load(self._network, Path(self.options.checkpoint), self.config.name)
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return the stems, each ``(channels, samples)``."""
+        stems = self._once(mixture)
+        if self.options.tta:
+            stems = (stems + self._once(mixture.flip(0)).flip(1) - self._once(-mixture)) / 3
+        return dict(zip(self.config.stems, stems, strict=True))
+
+    def _once(self, mixture: torch.Tensor) -> torch.Tensor:
+        """Return the stems of a mixture, ``(stems, channels, samples)``."""
+        import torch
+
+        from sepbench.dsp.chunks import overlap_add
+
+        from . import schemes
+
+        config, scheme = self.config, self.options.scheme
+        mean, deviation = mixture.new_zeros(()), mixture.new_ones(())
+        if config.normalize:
+            middle = mixture.mean(0)
+            mean, deviation = middle.mean(), middle.std(correction=0).clamp_min(1e-8)
+        fed = (mixture - mean) / deviation if config.normalize else mixture
+        if scheme == "msst":
+            made = schemes.msst(fed, self._apply, chunk=config.chunk, num_overlap=self._num_overlap)
+        elif scheme == "audio-separator":
+            chunk = config.hop * (config.frames - 1)
+            made = schemes.audio_separator(
+                fed, self._apply, chunk=chunk, num_overlap=self._num_overlap
+            )
+        else:
+            window = torch.hann_window(config.chunk + 2, periodic=False, device=fed.device)[1:-1]
+            made = overlap_add(
+                fed,
+                lambda chunks: torch.stack([self._apply(chunk) for chunk in chunks]),
+                window=window,
+                step=self._step,
+                lead=config.chunk - self._step,
+            )
+        return made * deviation + mean if config.normalize else made
+
+    def _apply(self, chunk: torch.Tensor) -> torch.Tensor:
+        """Return the stems of a chunk, ``(stems, channels, samples)``."""
+        import torch
+
+        made: torch.Tensor = self._network(chunk[None])[0]
+        if made.ndim == 2:
+            made = made[None]
+        missing = chunk.shape[-1] - made.shape[-1]
+        return torch.nn.functional.pad(made, (0, missing)) if missing > 0 else made

@@ -1,0 +1,126 @@
+"""Configs of Music-Source-Separation-Training (MSST): what a RoFormer checkpoint was trained as."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from sepbench.errors import SepbenchError
+from sepbench.stems import is_stem_name, stem_of
+
+_TUPLE = "tag:yaml.org,2002:python/tuple"
+_SECTIONS = ("audio", "model", "training", "inference")
+_COMPLEMENTS = {"vocals": "accompaniment", "accompaniment": "vocals"}
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads plain values alone, and tuples as lists."""
+
+
+def _sequence(loader: _Loader, node: yaml.SequenceNode) -> list[Any]:
+    return loader.construct_sequence(node)
+
+
+_Loader.add_constructor(_TUPLE, _sequence)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What of a config decides the stems.
+
+    ``chunk`` counts samples and ``frames`` those of the transform; ``remainder`` is the stem that
+    the network does not make.
+    """
+
+    name: str
+    kind: Literal["bs", "mel"]
+    model: dict[str, Any]
+    stems: tuple[str, ...]
+    remainder: str | None
+    rate: int
+    channels: Literal[1, 2]
+    chunk: int
+    frames: int
+    hop: int
+    num_overlap: int
+    normalize: bool
+
+
+def read(path: Path) -> Config:
+    """Return what is in a YAML file of MSST; raise `SepbenchError` for one of another kind."""
+    sections = _sections(path)
+    audio, model, training, inference = (dict(sections.get(name) or {}) for name in _SECTIONS)
+    kinds = [
+        kind for key, kind in {"freqs_per_bands": "bs", "num_bands": "mel"}.items() if key in model
+    ]
+    if "dim" not in model or "depth" not in model or len(kinds) > 1:
+        raise SepbenchError(f"{path}: not the config of a RoFormer: model: dim, depth ... expected")
+    stems, remainder = _stems(training, str(path))
+    hop = int(model.get("stft_hop_length") or audio.get("hop_length") or 512)
+    chunk = inference.get("chunk_size") or audio.get("chunk_size")
+    if chunk is None:
+        raise SepbenchError(f"{path}: audio: chunk_size is missing")
+    return Config(
+        name=str(path),
+        # A BS-RoFormer of the default bands names neither.
+        kind="mel" if kinds == ["mel"] else "bs",
+        model=model,
+        stems=stems,
+        remainder=remainder,
+        rate=int(audio.get("sample_rate") or model.get("sample_rate") or 44_100),
+        channels=2 if model.get("stereo", False) else 1,
+        chunk=int(chunk),
+        frames=int(inference.get("dim_t") or int(chunk) // hop + 1),
+        hop=hop,
+        num_overlap=int(inference.get("num_overlap", 2)),
+        normalize=bool(inference.get("normalize", False)),
+    )
+
+
+def _sections(path: Path) -> Mapping[str, Any]:
+    try:
+        sections = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - safe
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SepbenchError(f"{path}: cannot read: {reason}; give config=FILE.yaml") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise SepbenchError(f"{path}: not YAML of plain values: {reason}") from None
+    if not isinstance(sections, dict) or not isinstance(sections.get("model"), dict):
+        raise SepbenchError(f"{path}: not a config of MSST: the section 'model' is missing")
+    return sections
+
+
+def _stems(training: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], str | None]:
+    """Return the stems that the network makes, and the one that is the rest."""
+    instruments = [_stem(str(one), name) for one in training.get("instruments") or []]
+    if not instruments:
+        raise SepbenchError(f"{name}: training: instruments is missing")
+    target = training.get("target_instrument")
+    if len(instruments) == 2 and "other" in instruments:
+        # Of two stems the other is all that is not the first.
+        (first,) = (one for one in instruments if one != "other")
+        rest = _COMPLEMENTS.get(first, "other")
+        instruments = [rest if one == "other" else one for one in instruments]
+        if target is not None and _stem(str(target), name) == "other":
+            target = rest
+    if target is None:
+        return tuple(instruments), None
+    made = _stem(str(target), name)
+    others = [one for one in instruments if one != made]
+    rest = others[0] if len(others) == 1 else _COMPLEMENTS.get(made, f"no_{made}")
+    return (made,), rest
+
+
+def _stem(instrument: str, name: str) -> str:
+    """Return the stem that an instrument is: ``No Reverb`` becomes ``no_reverb``."""
+    word = re.sub(r"[^a-z0-9]+", "_", instrument.lower()).strip("_")
+    stem = stem_of(word, whole=True) or word
+    if not is_stem_name(stem):
+        raise SepbenchError(f"{name}: training: instruments: {instrument!r} cannot be a stem")
+    return stem

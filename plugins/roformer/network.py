@@ -1,0 +1,122 @@
+"""BS-RoFormer and Mel-Band RoFormer, built by their own packages, with the tensors of a file."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from importlib import import_module
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from sepbench.card import check_keys
+from sepbench.errors import SepbenchError
+
+from .config import Config
+from .packages import PACKAGES, conflict
+
+_WITHOUT_EFFECT = (
+    "linear_transformer_depth",
+    "use_torch_checkpoint",
+    "skip_connection",
+    "sage_attention",
+    "use_shared_bias",
+    "mlp_expansion_factor",
+    "num_residual_streams",
+    "num_residual_fracs",
+    "sample_rate",
+    "match_input_audio_length",
+)
+"""What configs say that changes no output, or shows in the shapes of the tensors where it does."""
+
+_TUPLES = ("freqs_per_bands", "multi_stft_resolutions_window_sizes")
+_NAMES = ("state", "state_dict", "model_state_dict")
+"""Under what name checkpoints keep the tensors, where they are not the whole of it."""
+
+_MOST_NAMES = 3
+
+
+def build(config: Config) -> torch.nn.Module:
+    """Return the network of a config, its tensors not read yet.
+
+    Raises `SepbenchError` for a config that does not fit the package.
+    """
+    if problem := conflict(config.kind):
+        raise SepbenchError(problem)
+    package = PACKAGES[config.kind]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kind = getattr(import_module(package.module), package.network)
+    known = [*inspect.signature(kind.__init__).parameters][1:]
+    check_keys(config.model, [*known, *_WITHOUT_EFFECT], f"{config.name}: model")
+    values = {
+        key: tuple(value) if key in _TUPLES else value
+        for key, value in config.model.items()
+        if key in known
+    }
+    try:
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            network: torch.nn.Module = kind(**values)
+    except Exception as error:  # beartype's errors, assertions and those of torch have no base.
+        reason = " ".join(str(error).split())
+        raise SepbenchError(f"{config.name}: no network can be built of it: {reason}") from None
+    return network.eval().requires_grad_(False)
+
+
+def load(network: torch.nn.Module, path: Path, config: str) -> None:
+    """Give a network the tensors of a checkpoint.
+
+    Raises `SepbenchError` for a file that holds anything but tensors, or others than the config
+    says.
+    """
+    tensors = _tensors(path)
+    wanted = network.state_dict()
+    missing = [key for key in wanted if key not in tensors]
+    extra = [key for key in tensors if key not in wanted]
+    shapes = [k for k, t in wanted.items() if k in tensors and tensors[k].shape != t.shape]
+    problems = {"are missing": missing, "are too many": extra, "have other shapes": shapes}
+    told = [
+        f"{len(keys)} {words} ({', '.join(keys[:_MOST_NAMES])})"
+        for words, keys in problems.items()
+        if keys
+    ]
+    if told:
+        raise SepbenchError(
+            f"{path}: does not fit {config}: of {len(wanted)} keys {', '.join(told)}; "
+            "give the config that came with it"
+        )
+    network.load_state_dict(tensors)
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    content = _read(path)
+    for name in _NAMES:
+        if isinstance(content, dict) and isinstance(content.get(name), dict):
+            content = content[name]
+            break
+    if not isinstance(content, dict) or not all(
+        isinstance(value, torch.Tensor) for value in content.values()
+    ):
+        raise SepbenchError(f"{path}: not a checkpoint of tensors alone")
+    if content and all(key.startswith("module.") for key in content):
+        content = {key.removeprefix("module."): value for key, value in content.items()}
+    return content
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise SepbenchError(f"{path}: no such checkpoint; give checkpoint=FILE")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, AttributeError) as error:
+        reason = "it holds more than tensors" if isinstance(error, UnpicklingError) else "damaged"
+        raise SepbenchError(f"{path}: not a checkpoint of tensors alone: {reason}") from None
+    except Exception as error:  # safetensors' own class.
+        raise SepbenchError(f"{path}: not a checkpoint: {' '.join(str(error).split())}") from None

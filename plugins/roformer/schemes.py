@@ -1,0 +1,92 @@
+"""How chunks are cut from a song and put together again: three ways that give three results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch.nn.functional import pad
+
+Apply = Callable[[torch.Tensor], torch.Tensor]
+"""From ``(channels, samples)`` of a chunk to its stems ``(stems, channels, samples)``."""
+
+
+def msst(mixture: torch.Tensor, apply: Apply, *, chunk: int, num_overlap: int) -> torch.Tensor:
+    """Return the stems as Music-Source-Separation-Training puts them together.
+
+    Chunks count fully but for linear fades of a tenth at both ends; the song is mirrored at both
+    ends by what chunks overlap. The first chunk is not faded in and the last not out.
+
+    Shape:
+        mixture: ``(channels, samples)``.
+        result: ``(stems, channels, samples)``.
+    """
+    samples = mixture.shape[-1]
+    step, fade = chunk // num_overlap, chunk // 10
+    border = chunk - step
+    mirrored = samples > 2 * border > 0
+    song = pad(mixture[None], (border, border), mode="reflect")[0] if mirrored else mixture
+    length = song.shape[-1]
+    total, weight = None, torch.zeros(length, device=song.device)
+    ramp = torch.linspace(0, 1, fade, device=song.device)
+    for start in range(0, length, step):
+        part = song[:, start : start + chunk]
+        size = part.shape[-1]
+        if size < chunk:
+            mode = "reflect" if size > chunk // 2 + 1 else "constant"
+            part = pad(part[None], (0, chunk - size), mode=mode)[0]
+        window = torch.ones(chunk, device=song.device)
+        if start > 0:
+            window[:fade] = ramp
+        if not (start > 0 and start + chunk >= length):
+            window[chunk - fade :] *= ramp.flip(0)
+        total, weight = _added(total, weight, apply(part), window, start, size, length)
+    stems = torch.nan_to_num(_mean(total, weight), nan=0.0)
+    return stems[..., border : border + samples] if mirrored else stems
+
+
+def audio_separator(
+    mixture: torch.Tensor, apply: Apply, *, chunk: int, num_overlap: int
+) -> torch.Tensor:
+    """Return the stems as audio-separator 0.47 puts them together.
+
+    Chunks are weighted by a Hamming window; the last one ends where the song does.
+
+    Shape:
+        mixture: ``(channels, samples)``.
+        result: ``(stems, channels, samples)``.
+    """
+    length = mixture.shape[-1]
+    step = chunk // num_overlap
+    window = torch.hamming_window(chunk, periodic=False, device=mixture.device)
+    last = max(length - chunk, 0)
+    starts = [*(start for start in range(0, length, step) if start < last), last]
+    total, weight = None, torch.zeros(length, device=mixture.device)
+    for start in starts:
+        part = mixture[:, start : start + chunk]
+        size = part.shape[-1]
+        total, weight = _added(total, weight, apply(part), window, start, size, length)
+    return _mean(total, weight.clamp_min(1e-10))
+
+
+def _added(
+    total: torch.Tensor | None,
+    weight: torch.Tensor,
+    made: torch.Tensor,
+    window: torch.Tensor,
+    start: int,
+    size: int,
+    length: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Add the stems of a chunk, as far as the song and the network's answer go."""
+    if total is None:
+        total = made.new_zeros((*made.shape[:-1], length))
+    size = min(size, made.shape[-1])
+    total[..., start : start + size] += made[..., :size] * window[:size]
+    weight[start : start + size] += window[:size]
+    return total, weight
+
+
+def _mean(total: torch.Tensor | None, weight: torch.Tensor) -> torch.Tensor:
+    assert total is not None  # noqa: S101 - there is one chunk at least
+    return total.div_(weight)

@@ -1,0 +1,341 @@
+"""Networks of ONNX beside torch and beside plain numpy; the networks are exported here."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from sepbench import registry
+from sepbench.errors import SepbenchError
+from sepbench.inference import runner
+from sepbench_plugins.mdx_net import MdxNet
+from sepbench_plugins.mdx_net.constants import uvr_digest
+from sepbench_plugins.onnx import Onnx
+from sepbench_plugins.onnx.axes import ORDER, groups, pack, unpack
+
+from .songs import noise, repeating_song
+
+pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+pytest.importorskip("onnx", reason="needs onnx, to export networks")
+
+CPU = torch.device("cpu")
+RATE = 44_100
+N_FFT, HOP, FRAMES = 512, 128, 33
+BINS = N_FFT // 2 + 1
+
+
+class Masks(nn.Module):
+    """Magnitudes ``(b, c, f, t)`` to masks of two stems ``(b, s, c, f, t)``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(2, 4, 3, padding=1)
+
+    def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        masks = torch.sigmoid(self.layer(magnitudes))
+        return masks.reshape(masks.shape[0], 2, 2, *masks.shape[2:])
+
+
+class Waves(nn.Module):
+    """Waveforms ``(b, c, t)`` to those of two stems ``(b, s c, t)``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv1d(2, 4, 9, padding=4)
+
+    def forward(self, waves: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.layer(waves))
+
+
+class Spectra(nn.Module):
+    """Complex spectra as channels ``(b, c r, f, t)`` to the same, as in MDX-Net."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, spectra: torch.Tensor) -> torch.Tensor:
+        return self.layer(spectra) * torch.sigmoid(spectra)
+
+
+def exported(
+    network: nn.Module, example: torch.Tensor, path: Path, *, dynamic: bool = True
+) -> None:
+    """Write a network as ONNX."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network.eval(),
+            (example,),
+            str(path),
+            dynamo=False,
+            input_names=["input"],
+            output_names=["output"],
+            dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}} if dynamic else None,
+        )
+
+
+def seeded(kind: type[nn.Module]) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return kind().eval()
+
+
+CARDS = {
+    "mask": {
+        "chunk": FRAMES,
+        "stft": {"n_fft": N_FFT, "hop": HOP},
+        "input": {"content": "magnitude", "axes": "bcft"},
+        "output": {"content": "mask", "axes": "bscft"},
+        "trim": N_FFT,
+    },
+    "waveform": {
+        "chunk": 4096,
+        "input": {"content": "waveform", "axes": "bct"},
+        "output": {"content": "waveform", "axes": "b(sc)t"},
+        "overlap": 0.5,
+        "window": "hann",
+    },
+}
+
+
+def card(folder: Path, kind: str, **changes: object) -> Path:
+    """Export a network and write its card."""
+    network, example = {
+        "mask": (Masks, torch.zeros(1, 2, BINS, FRAMES)),
+        "waveform": (Waves, torch.zeros(1, 2, 4096)),
+    }[kind]
+    exported(seeded(network), example, folder / "network.onnx")
+    values = {
+        "model": "network.onnx",
+        "stems": ["vocals", "accompaniment"],
+        "license": "MIT",
+        "citation": "none",
+        **CARDS[kind],
+        **changes,
+    }
+    (folder / "card.yaml").write_text(
+        yaml.safe_dump({k: v for k, v in values.items() if v is not None}, sort_keys=False)
+    )
+    return folder / "card.yaml"
+
+
+def loaded(path: Path) -> Onnx:
+    separator = Onnx(Onnx.Options(file=str(path)))
+    runner.load(separator, CPU)
+    return separator
+
+
+def song(seconds: float) -> torch.Tensor:
+    parts = sum(repeating_song(seconds).values())
+    return torch.cat([parts, 0.7 * parts.roll(99, -1)])[:2]
+
+
+def test_masks_are_those_of_torch(tmp_path: Path) -> None:
+    mixture, network = noise(2, 20_000), seeded(Masks)
+    made = loaded(card(tmp_path, "mask")).separate(mixture)
+    # The same maths, chunk by chunk, in torch alone.
+    size, trim = HOP * (FRAMES - 1), N_FFT
+    step = size - 2 * trim
+    window = torch.hann_window(N_FFT)
+    expected = torch.zeros(2, 2, 30_000)
+    padded = nn.functional.pad(mixture, (trim, 30_000))
+    for first in range(0, 20_000, step):
+        chunk = padded[:, first : first + size]
+        spectrum = torch.stft(chunk, N_FFT, HOP, window=window, return_complex=True)
+        with torch.inference_mode():
+            masks = network(spectrum.abs()[None])[0]
+        for stem, masked in enumerate(masks * spectrum):
+            wave = torch.istft(masked, N_FFT, HOP, window=window, length=size)
+            expected[stem, :, first : first + step] = wave[:, trim:-trim]
+    for stem, wave in zip(("vocals", "accompaniment"), expected, strict=True):
+        torch.testing.assert_close(made[stem], wave[:, :20_000], rtol=0, atol=1e-5)
+
+
+def test_waveforms_are_those_of_torch(tmp_path: Path) -> None:
+    mixture = noise(2, 30_000)
+    made = loaded(card(tmp_path, "waveform")).separate(mixture)
+    with torch.inference_mode():
+        expected = seeded(Waves)(mixture[None])[0].view(2, 2, -1)
+    # Away from the edges of chunks, where the network sees zeros, all chunks agree.
+    assert (made["vocals"] - expected[0]).abs().mean() < 1e-3
+    inside = loaded(card(tmp_path, "waveform", overlap=0.0, window="flat", trim=8))
+    made = inside.separate(mixture)
+    for stem, wave in zip(("vocals", "accompaniment"), expected, strict=True):
+        torch.testing.assert_close(made[stem][:, 8:-8], wave[:, 8:-8], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["mask", "waveform"])
+def test_blocks_are_as_the_whole_song(tmp_path: Path, kind: str) -> None:
+    separator = loaded(card(tmp_path, kind))
+    mixture = noise(2, 8 * RATE).numpy()
+    whole = {
+        stem: wave.numpy() for stem, wave in separator.separate(torch.from_numpy(mixture)).items()
+    }
+    made = runner.separate(separator, mixture, rate=RATE, device=CPU, block_seconds=1.0).stems
+    for stem in whole:
+        np.testing.assert_allclose(made[stem], whole[stem], rtol=0, atol=1e-6)
+
+
+def test_a_network_of_one_batch_size_alone_is_given_that(tmp_path: Path) -> None:
+    path = card(tmp_path, "waveform")
+    mixture = noise(2, 9_000)
+    expected = loaded(path).separate(mixture)["vocals"]
+    exported(seeded(Waves), torch.zeros(3, 2, 4096), tmp_path / "network.onnx", dynamic=False)
+    torch.testing.assert_close(loaded(path).separate(mixture)["vocals"], expected)
+
+
+@pytest.mark.parametrize("text", ["bscrft", "b(cr)ft", "btf(sc)", "b(scr)ft", "(bc)ft"])
+def test_axes_come_back(text: str) -> None:
+    named = "".join(groups(text))
+    sizes = {axis: 2 + index if axis in named else 1 for index, axis in enumerate(ORDER)}
+    tensor = torch.randn(
+        [sizes[axis] for axis in ORDER], generator=torch.Generator().manual_seed(0)
+    )
+    assert torch.equal(unpack(pack(tensor, text), text, sizes), tensor)
+
+
+def numpy_mdx(mixture: np.ndarray, n_fft: int, bins: int, frames: int) -> np.ndarray:
+    """MDX-Net as UVR first ran it, read from its description, in numpy."""
+    hop, samples = 1024, mixture.shape[1]
+    network, window = seeded(Spectra), np.hanning(n_fft + 1)[:-1]
+    trim, size = n_fft // 2, hop * (frames - 1)
+    step = size - 2 * trim
+    rest = step - samples % step
+    padded = np.concatenate([np.zeros((2, trim)), mixture, np.zeros((2, rest + trim))], 1)
+    pieces = []
+    for first in range(0, samples + rest, step):
+        chunk = np.pad(padded[:, first : first + size], ((0, 0), (trim, trim)), mode="reflect")
+        starts = range(0, size + 1, hop)
+        spectrum = np.stack([np.fft.rfft(chunk[:, s : s + n_fft] * window) for s in starts], -1)
+        kept = spectrum[:, :bins].copy()
+        kept[:, :3] = 0
+        fed = np.stack([kept[0].real, kept[0].imag, kept[1].real, kept[1].imag])[None]
+        with torch.inference_mode():
+            out = network(torch.from_numpy(fed.astype(np.float32)))[0].numpy()
+        full = np.zeros((2, n_fft // 2 + 1, frames), complex)
+        full[:, :bins] = out[[0, 2]] + 1j * out[[1, 3]]
+        wave, weight = np.zeros((2, size + n_fft)), np.zeros(size + n_fft)
+        for index, start in enumerate(starts):
+            wave[:, start : start + n_fft] += np.fft.irfft(full[..., index]) * window
+            weight[start : start + n_fft] += window**2
+        wave = wave[:, trim:-trim] / np.maximum(weight[trim:-trim], 1e-11)
+        pieces.append(wave[:, trim : size - trim])
+    return np.concatenate(pieces, 1)[:, :samples]
+
+
+@pytest.fixture(scope="module")
+def mdx(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("mdx") / "Test.onnx"
+    exported(seeded(Spectra), torch.zeros(1, 4, 1024, 16), path)
+    return path
+
+
+def mdx_net(path: Path, **options: object) -> MdxNet:
+    values = {"stem": "vocals", "n_fft": 4096, "bins": 1024, "frames": 16, "compensate": 1.02}
+    separator = MdxNet(MdxNet.Options(file=str(path), **{**values, **options}))
+    runner.load(separator, CPU)
+    return separator
+
+
+def test_mdx_net_is_as_uvr_by_a_reading_in_numpy(mdx: Path) -> None:
+    mixture = 0.1 * noise(2, 40_000)
+    made = mdx_net(mdx).separate(mixture)
+    expected = numpy_mdx(mixture.numpy().astype(float), 4096, 1024, 16)
+    assert np.abs(expected).max() > 0.01
+    np.testing.assert_allclose(made["vocals"].numpy(), expected, rtol=0, atol=1e-5)
+    rest = mixture - 1.02 * made["vocals"]
+    torch.testing.assert_close(made["accompaniment"], rest)
+
+
+def test_denoising_takes_out_what_does_not_turn_with_the_sign(mdx: Path) -> None:
+    mixture = 0.1 * noise(2, 20_000)
+    plain, negative = mdx_net(mdx).separate(mixture), mdx_net(mdx).separate(-mixture)
+    made = mdx_net(mdx, denoise=True).separate(mixture)["vocals"]
+    torch.testing.assert_close(made, (plain["vocals"] - negative["vocals"]) / 2)
+
+
+def test_a_song_at_any_level_is_given_at_peak_one(mdx: Path) -> None:
+    mixture = noise(2, 20_000)
+    loud, soft = (
+        mdx_net(mdx, scale=True).separate(level * mixture)["vocals"] for level in (1, 0.1)
+    )
+    torch.testing.assert_close(soft, 0.1 * loud, rtol=0, atol=1e-6)
+    assert mdx_net(mdx, scale=True).context is None
+
+
+def test_a_known_file_needs_no_constants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sepbench_plugins.mdx_net import constants
+
+    file = tmp_path / "known.onnx"
+    file.write_bytes(b"x" * 10_240_007)
+    assert uvr_digest(file) == uvr_digest(file)
+    key = "77d07b2667ddf05b9e3175941b4454a0"
+    monkeypatch.setattr(constants, "uvr_digest", lambda path: key)
+    known = MdxNet(MdxNet.Options(file=str(file))).constants
+    assert (known.stem, known.n_fft, known.bins, known.frames) == ("vocals", 7680, 3072, 256)
+    assert known.compensate == 1.021
+    assert known.card(0.0).size == 261_120
+    assert known.card(0.0).step == 261_120 - 7680
+    other = MdxNet(MdxNet.Options(file=str(file), compensate=1.5)).constants
+    assert (other.n_fft, other.compensate) == (7680, 1.5)
+
+
+def test_uvr_hashes_the_end_of_a_file_alone(tmp_path: Path) -> None:
+    for name, start in {"a": b"1", "b": b"2"}.items():
+        (tmp_path / name).write_bytes(start + bytes(10_240_000))
+    assert uvr_digest(tmp_path / "a") == uvr_digest(tmp_path / "b")
+
+
+def test_a_file_that_nobody_knows_says_what_to_give(tmp_path: Path) -> None:
+    (tmp_path / "x.onnx").write_bytes(b"x")
+    with pytest.raises(SepbenchError, match=r"not a network that is known.*give stem=VALUE, n_fft"):
+        MdxNet(MdxNet.Options(file=str(tmp_path / "x.onnx"))).stems  # noqa: B018
+    with pytest.raises(SepbenchError, match="no such network"):
+        MdxNet(MdxNet.Options(file="nowhere.onnx")).stems  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stmes": []}, "card.yaml: no key 'stmes'; did you mean 'stems'?"),
+        ({"stft": None}, "card.yaml: stft is missing: only waveforms need none"),
+        ({"chunk": 50}, "input is (batch, 2, 257, 33), by the card (4, 2, 257, 50): axes, stft,"),
+        ({"stems": ["vocals"]}, "output is (4, 2, 2, 257, 33), by the card (4, 1, 2, 257, 33)"),
+        ({"overlap": 1.0}, "card.yaml: overlap must be from 0 to 0.95"),
+        ({"model": "nothing.onnx"}, "nothing.onnx: no such model; 'model' is a path beside the"),
+        ({"model": "card.yaml"}, "card.yaml: not a model that onnxruntime can run"),
+        ({"sha256": "00"}, "network.onnx: not the model of its card: sha256 "),
+        ({"input": {"content": "magnitude", "axes": "bcfx"}}, "axes 'bcfx': write each of b (bat"),
+        (
+            {"output": {"content": "mask", "axes": "bscft", "name": "masks"}},
+            "its outputs are output;",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_one_line(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SepbenchError) as caught:
+        loaded(card(tmp_path, "mask", **changes)).separate(noise(2, 20_000))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_model_is_another_identity(tmp_path: Path) -> None:
+    def identity() -> object:
+        (method,) = registry.resolve(f"onnx[{path}]")
+        return method.identity["provenance"]
+
+    path = card(tmp_path, "mask")
+    before = identity()
+    exported(
+        seeded(Masks), torch.ones(1, 2, BINS, FRAMES), tmp_path / "network.onnx", dynamic=False
+    )
+    assert identity() != before
