@@ -33,7 +33,9 @@ class IbmCnn(LearnedMask):
     )
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.ibm_cnn.model:trainable"
-    shipped = MappingProxyType({})
+    shipped = MappingProxyType(
+        {"default": "5bbb1e589df6a98918efdba2bdab7cd0762ae0863a867b61dcd4506e93a05166"}
+    )
 
     @dataclass(frozen=True)
     class Options:

@@ -19,7 +19,8 @@ from sepbench.weights import container
 DEFAULT = Path(__file__).parent / "weights" / "default.safetensors"
 """The weights that come with the package."""
 
-SHA256 = ""
+SHA256 = "b812e1e68f63b6010c55deb3144dcb695acd830cbf893e268e7601b64c0a9242"
+"""The hash of that file."""
 
 _STRETCH = 120.0
 """Seconds that are judged at a time, their surround apart."""
@@ -38,6 +39,8 @@ class VoiceDetector:
     def __init__(self, file: Path | None = None, device: torch.device | None = None) -> None:
         self.file = file or DEFAULT
         self.header = _header(self.file)
+        if file is None and container.sha256(self.file) != SHA256:
+            raise SepbenchError(f"{self.file}: damaged, its sha256 is not {SHA256}")
         self.device = device or torch.device("cpu")
         try:
             self.model = ActivityModel(self.header["model"])

@@ -16,6 +16,7 @@ _VERBS = (
     "separate",
     "evaluate",
     "score",
+    "activity",
     "report",
     "compare",
     "diff",
