@@ -59,7 +59,10 @@ def fetch(url: str, place: Path, *, sha256: str = "", on_progress: Progress = no
             os.replace(file.name, place)
     except URLError as error:
         reason = error.reason if isinstance(error.reason, str) else str(error.reason)
-        raise SepbenchError(f"{url}: cannot be fetched: {reason}; try again later") from error
+        by_hand = f"or fetch it on another machine and put it by hand at {place}"
+        raise SepbenchError(
+            f"{url}: cannot be fetched: {reason}; try again later, {by_hand}"
+        ) from error
     except (TimeoutError, ConnectionError, HTTPException) as error:
         raise SepbenchError(f"{url}: broke off ({error}); try again to go on") from error
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -15,8 +16,8 @@ _SYSTEM = frozenset(
 MANIFEST = "separated.json"
 """The file beside stems that 'sepbench separate' wrote."""
 
-_OWN = (MANIFEST, "run.json", "last.pt")
-"""Files in the folders that 'separate', 'evaluate' and 'train' write."""
+_OF_RUNS = ("run.json", "last.pt")
+"""Files in the folders that 'evaluate' and 'train' write."""
 
 
 def is_ignored(name: str) -> bool:
@@ -30,7 +31,21 @@ def is_ignored(name: str) -> bool:
 
 def is_output(folder: Path) -> bool:
     """Tell whether sepbench wrote a folder: separated stems, a run, or a training run."""
-    return any((folder / name).is_file() for name in _OWN)
+    return (folder / MANIFEST).is_file() or is_run(folder)
+
+
+def is_run(folder: Path) -> bool:
+    """Tell whether a folder is that of a run of 'evaluate' or 'train'."""
+    return any((folder / name).is_file() for name in _OF_RUNS)
+
+
+def written_stems(folder: Path) -> frozenset[str]:
+    """Return the names of the files in a folder that 'sepbench separate' wrote."""
+    try:
+        known = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return frozenset()
+    return frozenset(known) if isinstance(known, dict) else frozenset()
 
 
 def folders(parent: Path) -> list[Path]:

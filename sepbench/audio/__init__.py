@@ -4,7 +4,16 @@ Samples are float32 ``(channels, samples)`` everywhere, full scale is 1.
 """
 
 from sepbench.audio.encode import BIT_DEPTHS, Writer, check_format
-from sepbench.audio.names import SUFFIXES, expand, safe_name, track_names
+from sepbench.audio.names import (
+    SUFFIXES,
+    Found,
+    distinct_track_name,
+    find_songs,
+    folder_name,
+    safe_name,
+    track_name,
+    track_names,
+)
 from sepbench.audio.reader import Audio, AudioInfo, Reader, blocks, info, read
 from sepbench.audio.resampling import StreamResampler, resample, resampled_length
 from sepbench.audio.tags import Tags, read_tags
@@ -14,18 +23,22 @@ __all__ = [
     "SUFFIXES",
     "Audio",
     "AudioInfo",
+    "Found",
     "Reader",
     "StreamResampler",
     "Tags",
     "Writer",
     "blocks",
     "check_format",
-    "expand",
+    "distinct_track_name",
+    "find_songs",
+    "folder_name",
     "info",
     "read",
     "read_tags",
     "resample",
     "resampled_length",
     "safe_name",
+    "track_name",
     "track_names",
 ]

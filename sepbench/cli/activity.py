@@ -100,7 +100,7 @@ def _find(
     from sepbench.cli.console import counting
 
     rows: list[dict[str, Any]] = []
-    paths = audio.expand(songs)
+    paths = audio.find_songs(songs).songs
     names = audio.track_names(paths)
     with counting() as bar:
         task = bar.add_task("listening", total=len(paths))

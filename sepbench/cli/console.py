@@ -30,6 +30,27 @@ messages = Console(stderr=True, soft_wrap=True, highlight=False)
 """For everything that is not the result: it goes to standard error."""
 
 
+_detailed = False
+
+
+def set_verbosity(*, quiet: bool = False, verbose: bool = False) -> None:
+    """Print errors alone where ``quiet``, and what `detail` has to say where ``verbose``."""
+    global _detailed
+    messages.quiet = quiet
+    _detailed = verbose
+
+
+def detail(text: str) -> None:
+    """Print one line that only ``-v`` asks for."""
+    if _detailed:
+        messages.print(text, markup=False, style="dim")
+
+
+def is_detailed() -> bool:
+    """Tell whether ``-v`` was given."""
+    return _detailed
+
+
 def warn(text: str) -> None:
     """Print one line of warning."""
     messages.print("[yellow]warning:[/] ", end="")
@@ -38,8 +59,10 @@ def warn(text: str) -> None:
 
 def fail(text: str) -> None:
     """Print one line about something that went wrong while the rest goes on."""
+    quiet, messages.quiet = messages.quiet, False
     messages.print("[red]error:[/] ", end="")
     messages.print(text, markup=False)
+    messages.quiet = quiet
 
 
 def say(text: str) -> None:
@@ -117,7 +140,9 @@ _for_json: TextIO | None = None
 
 def show_json(value: Any) -> None:
     """Print ``value`` as JSON to standard output; NaN becomes null."""
-    click.echo(json.dumps(_finite(value), indent=1, ensure_ascii=False), file=_for_json)
+    text = json.dumps(_finite(value), indent=1, ensure_ascii=False)
+    # A file's name that is not UTF-8 is escaped as JSON does.
+    click.echo(text.encode(errors="backslashreplace").decode(), file=_for_json)
 
 
 @contextmanager
@@ -164,7 +189,7 @@ def _bar(*more: ProgressColumn) -> Progress:
         TimeRemainingColumn(),
         console=messages,
         transient=True,
-        disable=not messages.is_terminal,
+        disable=messages.quiet or not messages.is_terminal,
     )
 
 

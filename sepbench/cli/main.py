@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from errno import EACCES, EIO, ELOOP, ENAMETOOLONG, ENOSPC, EPERM, EROFS
+from types import FrameType
 from typing import Any
 
 import click
 
 from sepbench import __version__
+from sepbench.cli.general import DEBUG, add_general_options
 from sepbench.errors import SepbenchError
 
 _VERBS = (
@@ -36,7 +43,9 @@ _REFUSALS = {EACCES, EPERM, EROFS, ENAMETOOLONG, ELOOP, ENOSPC, EIO}
 
 _CURE = "see to that file or folder, or choose another"
 
-_INTERRUPTED = 130
+_STOPPED = 128
+"""Added to a signal's number this is the exit status of a program that it ended."""
+
 _SAME = "the same command goes on where it was"
 _GOES_ON = {
     "separate": _SAME,
@@ -68,34 +77,79 @@ class _Verbs(click.Group):
         if name not in _VERBS:
             return None
         command: click.Command = importlib.import_module(f"sepbench.cli.{name}").command
-        return command
+        return add_general_options(command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = difflib.get_close_matches(args[0], _VERBS, n=1)
+            if not close:
+                raise
+            cure = f"did you mean '{close[0]}'?"
+            raise click.UsageError(f"no verb {args[0]!r}; {cure}", ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _signals_unwind():
+                return super().invoke(ctx)
         except SepbenchError as error:
-            if ctx.params["debug"]:
+            if ctx.params["debug"] or ctx.meta.get(DEBUG):
                 raise
             raise _OneLineError(str(error)) from error
         except OSError as error:
-            if ctx.params["debug"] or error.errno not in _REFUSALS or not error.filename:
+            debug = ctx.params["debug"] or ctx.meta.get(DEBUG)
+            if debug or error.errno not in _REFUSALS or not error.filename:
                 raise
             reason = (error.strerror or "").lower()
             raise _OneLineError(f"{error.filename}: {reason}; {_CURE}") from error
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             goes_on = _GOES_ON.get(ctx.invoked_subcommand or "")
-            click.echo(f"stopped; {goes_on}" if goes_on else "stopped", err=True)
-            ctx.exit(_INTERRUPTED)
+            with suppress(OSError):  # After a hang-up there is no one to tell.
+                click.echo(f"stopped; {goes_on}" if goes_on else "stopped", err=True)
+            ctx.exit(_STOPPED + (stop.number if isinstance(stop, _Signal) else signal.SIGINT))
+
+
+class _Signal(KeyboardInterrupt):
+    """A signal that asks for an end, handled as Ctrl-C is."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@contextmanager
+def _signals_unwind() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: what was begun is cleaned away."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Signal(number)
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in names:
+            number = getattr(signal, name)
+            # One that is ignored, as under nohup, stays ignored.
+            if signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sepbench")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--debug", is_flag=True, hidden=True)
 def main(debug: bool) -> None:
     """Run many music source separators on the same songs, and say which one is better.
 
     \b
-    sepbench separate -m hpss song.wav      stems of a song in ./separated
+    sepbench separate song.mp3              stems of a song in ./separated
     sepbench evaluate --all                 every method on the built-in excerpt, scored
     sepbench methods                        what is installed
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +17,20 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from sepbench.inference.presets import Chosen
-    from sepbench.inference.separate import Job, SeparateOptions
+    from sepbench.inference.separate import Job, Result, SeparateOptions, SeparationSession
+
+_FORMATS = ["wav", "flac", "ogg", "mp3", "m4a", "aac", "opus"]
 
 
 @click.command("separate")
-@click.argument("songs", nargs=-1, required=True, type=options.NAME, metavar="SONG...")
+@click.argument("songs", nargs=-1, type=options.NAME, metavar="[SONG]...")
 @options.method_option
 @click.option(
     "--preset",
     type=click.Choice(list(PRESETS)),
     help="Instead of --method and --stem: the best method here for a purpose, and its stem.",
 )
+@click.option("--both", is_flag=True, help="With --preset: write its stem and all the rest.")
 @click.option(
     "-o",
     "--out",
@@ -36,14 +40,21 @@ if TYPE_CHECKING:
     help="Folder for the stems.",
 )
 @click.option("--stem", "stems", multiple=True, help="Write only this stem; may be repeated.")
+@click.option("--two-stems", metavar="STEM", help="Write this stem, and all the rest as one more.")
 @options.start_option
 @options.duration_option
 @click.option(
+    "--stream",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="The sound stream to take of a file with several, counted from 0.",
+)
+@click.option(
     "--format",
-    type=click.Choice(["wav", "flac", "ogg"]),
+    type=click.Choice(_FORMATS),
     default="wav",
     show_default=True,
-    help="File format of the stems.",
+    help="File format of the stems; aac is m4a.",
 )
 @click.option(
     "--bit-depth",
@@ -51,6 +62,12 @@ if TYPE_CHECKING:
     default="24",
     show_default=True,
     help="Bits a sample; 32f is floating point and never clips (wav alone).",
+)
+@click.option(
+    "--bitrate",
+    type=click.IntRange(8, 1024),
+    metavar="KBIT",
+    help="kbit/s of mp3, m4a and opus.  [default: 256; opus: 160]",
 )
 @click.option(
     "--name",
@@ -67,40 +84,31 @@ def command(
     songs: tuple[str, ...],
     specs: tuple[str, ...],
     preset: str | None,
+    both: bool,
     as_json: bool,
     **how: Any,
 ) -> None:
     """Separate SONGs (files, globs or folders) into stems.
 
     \b
-    sepbench separate -m hpss song.wav
-    sepbench separate --preset karaoke song.wav
+    sepbench separate song.mp3
+    sepbench separate --preset karaoke --format mp3 song.mp3
     sepbench separate -m hpss -m 'repet-sim[recipe=librosa]' album/ -o stems --format flac
 
-    A stem that exists is kept, unless separated.json beside it says that it was made of another
-    song or with other settings. The level is that of the song; what clips is reported. Weights that
-    are not here are fetched.
+    Without --method the best that is here is taken. Without SONG, in a terminal, it asks. A stem
+    that exists is kept, unless separated.json beside it says that it was made of another song or
+    with other settings. The level is that of the song; what clips is reported. Weights that are not
+    here are fetched.
     """
     from sepbench import registry
-    from sepbench.cli.console import fail, fraction, say, show_json, warn
+    from sepbench.cli.console import show_json
     from sepbench.cli.weights import bring
-    from sepbench.errors import SepbenchError
-    from sepbench.inference.presets import choose
     from sepbench.inference.separate import SeparateOptions, SeparationSession, plan
 
-    if not specs and preset is None:
-        raise click.UsageError(
-            "choose a method: -m METHOD, or --preset; 'sepbench methods' lists them"
-        )
-    about: dict[str, Any] = {}
-    if preset is not None:
-        if specs or how["stems"]:
-            raise click.UsageError(
-                "--preset chooses method and stem; leave --method and --stem out"
-            )
-        chosen = choose(preset)
-        specs, how["stems"] = (chosen.choice.spec,), (chosen.choice.stem,)
-        about = _about(preset, chosen)
+    if not songs:
+        songs, specs, preset, both = _asked(specs, preset, how)
+    how["format"] = "m4a" if how["format"] == "aac" else how["format"]
+    specs, about = _chosen(specs, preset, both, how)
     job = SeparateOptions(**how)
     methods = registry.resolve_all(specs)
     found, lost = _found(songs)
@@ -108,41 +116,93 @@ def command(
     for method in methods:
         bring(method)
     session = SeparationSession(job)
-    results: list[dict[str, Any]] = [{**facts, **about} for facts in lost]
-    failures, alone = len(lost), len(orders) + len(lost) == 1
+    results = [{**facts, **about} for facts in lost]
+    results += [{**facts, **about} for facts in _separated(session, orders, job, bool(lost))]
+    if as_json:
+        show_json(results)
+    failures = sum("error" in facts for facts in results)
+    if failures:
+        click.get_current_context().exit(1 if failures < len(results) else 2)
+
+
+def _chosen(
+    specs: tuple[str, ...], preset: str | None, both: bool, how: dict[str, Any]
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the methods to use and, where a preset chose, what is to be said of that.
+
+    Sets the stems in ``how``.
+    """
+    from sepbench.inference.presets import choose, choose_default
+
+    if how["stems"] and how["two_stems"]:
+        raise click.UsageError("give --stem or --two-stems, not both")
+    if preset is None:
+        if both:
+            raise click.UsageError("--both goes with --preset; take --two-stems STEM")
+        if specs:
+            return specs, {}
+        chosen = choose_default([*how["stems"], *filter(None, [how["two_stems"]])])
+        return (chosen.choice.spec,), _about("no --method", chosen)
+    if specs or how["stems"]:
+        raise click.UsageError("--preset chooses method and stem; leave --method and --stem out")
+    chosen = choose(preset)
+    if both:
+        how["two_stems"] = chosen.choice.stem
+    elif not how["two_stems"]:
+        how["stems"] = (chosen.choice.stem,)
+    return (chosen.choice.spec,), {"preset": preset, **_about(preset, chosen)}
+
+
+def _separated(
+    session: SeparationSession, orders: Sequence[Job], job: SeparateOptions, others: bool
+) -> list[dict[str, Any]]:
+    """Do one job after the other; return what came of each, ready for JSON.
+
+    Raises `SepbenchError` where the only one there is fails.
+    """
+    from sepbench.cli.console import fail, fraction
+    from sepbench.cli.general import show_traceback
+    from sepbench.errors import SepbenchError
+
+    results: list[dict[str, Any]] = []
     with fraction() as bar:
         for order in orders:
-            name = f"{order.method.label}  {order.song.name}"
-            task = bar.add_task(name, total=None)
+            task = bar.add_task(_title(order), total=None)
 
             def advance(done: float, total: float, task: TaskID = task) -> None:
-                bar.update(task, completed=done, total=total)
+                bar.update(task, completed=done, total=total if total > done else None)
 
             try:
                 written = session.separate(order, on_progress=advance)
+                _tell(written)
+                if job.spectrogram:
+                    bar.update(task, description=f"{_title(order)}: drawing", total=None)
+                    _draw(order, job)
             except SepbenchError as error:
-                if alone:
+                if len(orders) == 1 and not others:
                     raise
-                failures += 1
-                # Of what goes wrong in a method it knows not in which song.
+                show_traceback()
+                # What goes wrong in a method does not name the song.
                 song, told = str(order.song), str(error)
                 fail(told if song in told else f"{song}: {told}")
-                facts = {"song": song, "method": order.method.label}
-                results.append({**facts, **about, "error": told})
+                results.append({"song": song, "method": order.method.label, "error": told})
             else:
-                results.append({**written.as_dict(), **about})
-                for line in written.warnings:
-                    warn(line)
-                say(written.line())
-                if job.spectrogram:
-                    bar.update(task, description=f"{name}: drawing", completed=0, total=None)
-                    say(f"drawn: {_draw(order, job)}")
+                results.append(written.as_dict())
             finally:
                 bar.remove_task(task)
-    if as_json:
-        show_json(results)
-    if failures:
-        click.get_current_context().exit(1 if failures < len(orders) + len(lost) else 2)
+    return results
+
+
+def _title(order: Job) -> str:
+    return f"{order.method.label}  {order.song.name}"
+
+
+def _tell(written: Result) -> None:
+    from sepbench.cli.console import say, warn
+
+    for line in written.warnings:
+        warn(line)
+    say(written.line())
 
 
 def _found(songs: Sequence[str]) -> tuple[list[Path], list[dict[str, Any]]]:
@@ -150,38 +210,65 @@ def _found(songs: Sequence[str]) -> tuple[list[Path], list[dict[str, Any]]]:
 
     Raises `SepbenchError` where there is no file at all.
     """
-    from sepbench.audio import expand
-    from sepbench.cli.console import fail
+    from sepbench.audio import find_songs
+    from sepbench.cli.console import fail, say
     from sepbench.errors import SepbenchError
 
     usable, lost = [], []
     for song in songs:
         try:
-            expand([song])
+            find_songs([song])
         except SepbenchError as error:
             lost.append({"song": song, "error": str(error)})
+        except OSError as error:
+            if len(songs) == 1:
+                raise
+            reason = (error.strerror or str(error)).lower()
+            lost.append({"song": song, "error": f"{song}: {reason}"})
         else:
             usable.append(song)
     if not usable:
         raise SepbenchError("; ".join(facts["error"] for facts in lost))
     for facts in lost:
         fail(facts["error"])
-    return expand(usable), lost
+    found = find_songs(usable)
+    for line in found.passed_by:
+        say(line)
+    return found.songs, lost
 
 
-def _about(preset: str, chosen: Chosen) -> dict[str, Any]:
-    """Say which method a preset comes down to and why; return the same for programs."""
-    from sepbench.cli.console import say
+def _about(purpose: str, chosen: Chosen) -> dict[str, Any]:
+    """Say which method a purpose comes down to and why; return the same for programs."""
+    from sepbench.cli.console import is_detailed, say
 
-    say(f"{preset}: {chosen.choice.stem} by {chosen.method.label}; {chosen.choice.why}")
-    for spec, reason in chosen.passed_over.items():
-        say(f"  {spec} would come before: {reason}")
+    what = f"{chosen.choice.stem} by {chosen.method.label}"
+    say(f"{purpose}: {what}; {chosen.choice.why}")
     passed_over = chosen.passed_over
-    return {"preset": preset, "why": chosen.choice.why, "passed_over": passed_over}
+    if is_detailed():
+        for spec, reason in passed_over.items():
+            say(f"  {spec} would come before: {reason}")
+    elif passed_over:
+        say(f"  not here: {', '.join(passed_over)} (-v says why)")
+    return {"why": chosen.choice.why, "passed_over": passed_over}
 
 
-def _draw(order: Job, job: SeparateOptions) -> Path:
+def _asked(
+    specs: tuple[str, ...], preset: str | None, how: dict[str, Any]
+) -> tuple[tuple[str, ...], tuple[str, ...], str | None, bool]:
+    """Ask for what was not given; return songs, methods, preset, and whether both stems."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.UsageError("give a song: sepbench separate song.mp3")
+    from sepbench.cli.questions import ask
+
+    answers = ask(needs_method=not specs and preset is None, duration=how["duration"])
+    how["duration"], how["format"] = answers.duration, answers.format or how["format"]
+    method = () if answers.method is None else (answers.method,)
+    return (answers.song,), specs or method, preset or answers.preset, answers.both
+
+
+def _draw(order: Job, job: SeparateOptions) -> None:
+    from sepbench.cli.console import say
     from sepbench.report import song
 
     title = f"{order.song.name}, {order.method.label}"
-    return song.draw(order, start=job.start, title=title)
+    say(f"drawn: {song.draw(order, start=job.start, title=title)}")

@@ -92,7 +92,7 @@ def score(
 
 
 def _files(folder: Path, track: Track, *, alone: bool) -> dict[str, Path]:
-    names = dict.fromkeys([track.name, audio.safe_name(track.name)])
+    names = dict.fromkeys([track.name, audio.safe_name(track.name), audio.folder_name(track.name)])
     for name in names:
         for place in (folder / track.subset / name, folder / name):
             if place.is_dir():

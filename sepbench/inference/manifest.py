@@ -1,12 +1,17 @@
-"""What the stems in a folder were made of: a file ``separated.json`` beside them."""
+"""What the stems in a folder were made of: a file ``separated.json`` beside them.
+
+It is written before the stems are put in their places, with a digest of each: so a run that is
+killed between the two never makes one song's stems pass for another's.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from sepbench._util.download import sha256
 from sepbench._util.files import write_atomic
 from sepbench._util.walk import MANIFEST
 
@@ -15,25 +20,81 @@ NAME = MANIFEST
 
 Origin = Literal["same", "other", "unknown"]
 
+_FILE, _PATH, _BEFORE = "file", "path", "before"
+"""Keys that say which file is meant, where the song lay, and what the file was before."""
+
 
 def origin(path: Path, made_of: Mapping[str, Any]) -> Origin:
     """Tell whether a file was made of this very song and method, of others, or by who knows."""
-    known = _read(path.parent).get(path.name)
+    known = _known(path)
     if known is None:
         return "unknown"
-    return "same" if known == _plain(made_of) else "other"
+    return "same" if _making(known) == _plain(made_of) else "other"
 
 
-def remember(paths: Iterable[Path], made_of: Mapping[str, Any]) -> None:
-    """Write down what files were made of, beside them; forget files that are gone."""
-    folders: dict[Path, list[Path]] = {}
-    for path in paths:
-        folders.setdefault(path.parent, []).append(path)
-    for folder, files in folders.items():
+def is_of_another_song(path: Path, song: Path) -> bool:
+    """Tell whether a file is known to be made of a song that is neither this nor lay in its place.
+
+    The song is read only where its path is not the one that is known.
+    """
+    known = _known(path)
+    if known is None or not path.is_file():
+        return False
+    place = known.get(_PATH)
+    if place is None:
+        return bool(known.get("song") != song.name)
+    if place == str(song.resolve()):
+        return False
+    return not song.is_file() or known.get("sha256") != sha256(song)
+
+
+def remember(files: Mapping[Path, Path], made_of: Mapping[str, Any], song: Path) -> None:
+    """Write down what files will be made of, beside their places.
+
+    ``files`` maps the place of each to the file as it is now. Forgets files that are gone.
+    """
+    folders: dict[Path, dict[Path, Path]] = {}
+    for place, now in files.items():
+        folders.setdefault(place.parent, {})[place] = now
+    for folder, places in folders.items():
         known = {name: what for name, what in _read(folder).items() if (folder / name).is_file()}
-        known.update({path.name: _plain(made_of) for path in files})
+        for place, now in places.items():
+            before = _known(place)
+            known[place.name] = {
+                **_plain(made_of),
+                _PATH: str(song.resolve()),
+                _FILE: _signature(now),
+                **({} if before is None else {_BEFORE: {**before, _BEFORE: None}}),
+            }
         text = json.dumps(dict(sorted(known.items())), indent=1, ensure_ascii=False)
-        write_atomic(folder / NAME, text + "\n")
+        # A name that is not UTF-8 is escaped as JSON does.
+        write_atomic(folder / NAME, text.encode(errors="backslashreplace") + b"\n")
+
+
+def _known(path: Path) -> dict[str, Any] | None:
+    """Return what is known of a file as it is now, None of one that someone else has changed."""
+    entry = _read(path.parent).get(path.name)
+    while isinstance(entry, dict):
+        if not path.is_file() or _is(path, entry.get(_FILE)):
+            return entry
+        entry = entry.get(_BEFORE)
+    return None
+
+
+def _is(path: Path, signature: Any) -> bool:
+    if not isinstance(signature, dict):
+        return True  # Written by a version that knew no signatures.
+    status = path.stat()
+    if status.st_size != signature.get("size"):
+        return False
+    if status.st_mtime_ns == signature.get("mtime_ns"):
+        return True
+    return sha256(path) == signature.get("sha256")
+
+
+def _signature(path: Path) -> dict[str, Any]:
+    status = path.stat()
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": sha256(path)}
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -43,6 +104,10 @@ def _read(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
+
+
+def _making(known: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in known.items() if key not in {_FILE, _PATH, _BEFORE}}
 
 
 def _plain(made_of: Mapping[str, Any]) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.registry import Method
+from sepbench.stems import with_sums
 from sepbench.weights import files
 
 
@@ -87,18 +89,36 @@ def choose(preset: str) -> Chosen:
 
     Raises `SepbenchError` where there is none.
     """
+    return _first(PRESETS[preset], f"preset {preset}")
+
+
+def choose_default(stems: Sequence[str] = ()) -> Chosen:
+    """Return the best method here for a song of which nothing more is said than some stems.
+
+    Raises `SepbenchError` where no method that is here makes all of them.
+    """
+    return _first(PRESETS["acapella"] + PRESETS["drums"], "no --method", stems)
+
+
+def _first(choices: Sequence[Choice], purpose: str, stems: Sequence[str] = ()) -> Chosen:
     passed_over: dict[str, str] = {}
-    for choice in PRESETS[preset]:
+    for choice in choices:
         try:
             (method,) = registry.resolve(choice.spec)
-            lack = _lack(method)
+            lack = _lack(method) or _lacking_stem(method, stems)
         except SepbenchError as error:
             lack = str(error)
         if lack is None:
             return Chosen(choice, method, passed_over)
         passed_over[choice.spec] = lack
     reasons = "; ".join(f"{spec}: {lack}" for spec, lack in passed_over.items())
-    raise SepbenchError(f"preset {preset}: none of its methods can be used: {reasons}")
+    raise SepbenchError(f"{purpose}: none of its methods can be used: {reasons}")
+
+
+def _lacking_stem(method: Method, stems: Sequence[str]) -> str | None:
+    possible = with_sums(dict.fromkeys(method.declared.stems, 0))
+    lacking = [stem for stem in stems if stem not in possible]
+    return f"makes no {lacking[0]}" if lacking else None
 
 
 def _lack(method: Method) -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 import string
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import sepbench
 from sepbench import audio
 from sepbench._util.download import sha256
+from sepbench._util.partial import remove_abandoned
 from sepbench.errors import SepbenchError
 from sepbench.inference import manifest, runner
 from sepbench.registry import Method
@@ -42,13 +45,18 @@ class SeparateOptions:
     duration: float | None = None
     format: str = "wav"
     bit_depth: str = "24"
+    bitrate: int | None = None
+    stream: int | None = None
+    two_stems: str | None = None
     pattern: str = "{method}/{track}/{stem}"
     device: str = "auto"
     spectrogram: bool = False
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        audio.check_format(self.format, self.bit_depth)
+        audio.check_format(self.format, self.bit_depth, self.bitrate)
+        # Absolute at once: what a plugin does to the working folder moves no stem.
+        object.__setattr__(self, "out", self.out.absolute())
         try:
             fields = {name for _, name, _, _ in string.Formatter().parse(self.pattern) if name}
         except ValueError as error:
@@ -64,21 +72,26 @@ class SeparateOptions:
         Raises `SepbenchError` for one that the method does not make.
         """
         made = list(method.declared.stems)
-        if not self.stems:
+        if self.two_stems is not None:
+            asked: tuple[str, ...] = (self.two_stems,)
+        elif not self.stems:
             return made
+        else:
+            asked = self.stems
         possible = list(with_sums(dict.fromkeys(made, 0)))
-        for stem in self.stems:
+        for stem in asked:
             if stem not in possible:
                 raise SepbenchError(
                     f"method {method.label} makes no stem {stem!r}; it has {', '.join(possible)}"
                 )
-        return list(self.stems)
+        rest = [] if self.two_stems is None else [rest_of(self.two_stems)]
+        return [*asked, *rest]
 
     def path(self, method: Method, track: str, stem: str) -> Path:
         """Return where a stem goes: below ``out``, whatever the track is called."""
         names = {
-            "method": audio.safe_name(method.label),
-            "track": audio.safe_name(track),
+            "method": audio.folder_name(method.label),
+            "track": track,
             "stem": stem,
         }
         parts = PurePosixPath(self.pattern.format(**names)).parts
@@ -123,6 +136,8 @@ class Result:
     def line(self) -> str:
         """Return one line for a person."""
         folder = next(iter(self.files.values())).parent
+        with suppress(ValueError):
+            folder = folder.relative_to(Path.cwd())
         made = " ".join(path.name for path in self.files.values() if path not in self.kept)
         parts = []
         if made:
@@ -145,7 +160,7 @@ class Job:
     picture: Path
 
 
-def plan(songs: Sequence[Path], methods: Sequence[Method], job: SeparateOptions) -> list[Job]:
+def plan(songs: Sequence[Path], methods: Sequence[Method], options: SeparateOptions) -> list[Job]:
     """Return what is to be done, song by song.
 
     Raises `SepbenchError` for an oracle, for a stem that a method does not make, and where a stem
@@ -157,31 +172,54 @@ def plan(songs: Sequence[Path], methods: Sequence[Method], job: SeparateOptions)
                 f"method {method.label} is an oracle: it needs the true stems, "
                 "so it runs in 'sepbench evaluate' alone"
             )
-    orders = [
-        Job(
-            song,
-            method,
-            {stem: job.path(method, track, stem) for stem in job.wanted(method)},
-            job.path(method, track, "spectrogram").with_suffix(".png"),
-        )
-        for song, track in zip(songs, audio.track_names(songs), strict=True)
-        for method in methods
-    ]
     sources = {song.resolve() for song in songs}
     claimed: dict[Path, Job] = {}
-    for order in orders:
-        for path in order.files.values():
-            if path.resolve() in sources:
-                raise SepbenchError(f"{path} is a song to be separated; choose another --out")
-            if path in claimed:
-                first = claimed[path]
-                raise SepbenchError(
-                    f"{path} would be written twice, for {first.song} ({first.method.label}) and "
-                    f"{order.song} ({order.method.label}); "
-                    "put {method}, {track} and {stem} into --name"
-                )
-            claimed[path] = order
-    return orders
+    jobs = []
+    for song in songs:
+        for job in _jobs(song, methods, options, claimed):
+            for path in job.files.values():
+                if path.resolve() in sources:
+                    raise SepbenchError(f"{path} is a song to be separated; choose another --out")
+                if path in claimed:
+                    first = claimed[path]
+                    raise SepbenchError(
+                        f"{path} would be written twice, for {first.song} ({first.method.label}) "
+                        f"and {job.song} ({job.method.label}); "
+                        "put {method}, {track} and {stem} into --name"
+                    )
+                claimed[path] = job
+            jobs.append(job)
+    return jobs
+
+
+def _jobs(
+    song: Path, methods: Sequence[Method], options: SeparateOptions, claimed: Mapping[Path, Job]
+) -> list[Job]:
+    """Return a song's jobs, under a name that no other song has taken, in this run or before."""
+
+    def called(track: str) -> list[Job]:
+        return [
+            Job(
+                song,
+                method,
+                {stem: options.path(method, track, stem) for stem in options.wanted(method)},
+                options.path(method, track, "spectrogram").with_suffix(".png"),
+            )
+            for method in methods
+        ]
+
+    plain, distinct = called(audio.track_name(song)), called(audio.distinct_track_name(song))
+
+    def paths(jobs: Sequence[Job]) -> list[Path]:
+        return [path for job in jobs for path in job.files.values()]
+
+    if any(path.is_file() for path in set(paths(distinct)) - set(paths(plain))):
+        return distinct
+    taken = any(
+        (path in claimed and claimed[path].song != song) or manifest.is_of_another_song(path, song)
+        for path in paths(plain)
+    )
+    return distinct if taken else plain
 
 
 class SeparationSession:
@@ -205,10 +243,23 @@ class SeparationSession:
         another song or in another way. ``on_progress`` is called with the seconds done and the
         seconds there are. Raises `SepbenchError` naming the song.
         """
+        try:
+            return self._separate(order, on_progress)
+        except SepbenchError:
+            raise
+        except MemoryError as error:
+            cure = "try --duration for a part of it"
+            raise SepbenchError(f"{order.song}: not enough memory; {cure}") from error
+        # Whatever goes wrong with one song costs no other.
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            where = "--debug shows where"
+            raise SepbenchError(f"{order.song}: cannot be separated: {reason}; {where}") from error
+
+    def _separate(self, order: Job, on_progress: Callable[[float, float], None]) -> Result:
         files, job = order.files, self._job
-        done = 0
         with ExitStack() as stack:
-            reader = stack.enter_context(audio.Reader(order.song))
+            reader = stack.enter_context(audio.Reader(order.song, stream=job.stream))
             made_of = self._made_of(order)
             there = [path for path in files.values() if path.is_file() and not job.overwrite]
             before = {path: manifest.origin(path, made_of) for path in there}
@@ -217,32 +268,65 @@ class SeparationSession:
             if not missing:
                 return written
             separator = self._separator(order.method)
+            for folder in {path.parent for path in missing.values()}:
+                remove_abandoned(folder)
             started = time.perf_counter()
-            rate, channels = reader.info.rate, reader.info.channels
-            total = min(job.duration or math.inf, reader.info.seconds - job.start)
-            writers = {
-                stem: stack.enter_context(
-                    audio.Writer(path, rate, channels, bit_depth=job.bit_depth)
-                )
-                for stem, path in missing.items()
-            }
-            chunks = _chunks(reader, separator, job)
-            for part in runner.stream(separator, chunks, rate=rate, device=self._device):
-                stems = with_sums(part)
-                for stem, writer in writers.items():
-                    writer.write(stems[stem])
-                done += next(iter(part.values())).shape[1]
-                on_progress(done / rate, total)
-        manifest.remember(missing.values(), made_of)
+            writers = self._writers(order, missing, reader.info, stack)
+            done = self._stream(reader, separator, writers, on_progress)
+            for writer in writers.values():
+                writer.finish()
+            partial = {writer.path: writer.partial for writer in writers.values()}
+            manifest.remember(partial, made_of, order.song)
         notes = [*reader.notes, *runner.notes(separator)]
         warnings = [f"{order.song}: {note}" for note in notes]
         warnings += [_clipping(writer) for writer in writers.values() if writer.clipped]
         return replace(
             written,
             seconds=time.perf_counter() - started,
-            audio_seconds=done / rate,
+            audio_seconds=done / reader.info.rate,
             warnings=tuple(warnings),
         )
+
+    def _writers(
+        self, order: Job, files: Mapping[str, Path], info: audio.AudioInfo, stack: ExitStack
+    ) -> dict[str, audio.Writer]:
+        tags = audio.read_tags(order.song)
+        return {
+            stem: stack.enter_context(
+                audio.Writer(
+                    path,
+                    info.rate,
+                    info.channels,
+                    bit_depth=self._job.bit_depth,
+                    bitrate=self._job.bitrate,
+                    layout=info.layout,
+                    tags=tags.of_stem(stem),
+                )
+            )
+            for stem, path in files.items()
+        }
+
+    def _stream(
+        self,
+        reader: audio.Reader,
+        separator: AnySeparator,
+        writers: Mapping[str, audio.Writer],
+        on_progress: Callable[[float, float], None],
+    ) -> int:
+        """Separate all that the job asks for; return how many samples that was."""
+        job, rate, done = self._job, reader.info.rate, 0
+        total = min(job.duration or math.inf, reader.info.seconds - job.start)
+        chunks = _chunks(reader, separator, job)
+        for part in runner.stream(separator, chunks, rate=rate, device=self._device):
+            stems = with_sums(part)
+            if job.two_stems is not None and (rest := rest_of(job.two_stems)) not in stems:
+                others = [part[name] for name in part if name != job.two_stems]
+                stems[rest] = functools.reduce(operator.add, others)
+            for stem, writer in writers.items():
+                writer.write(stems[stem])
+            done += next(iter(part.values())).shape[1]
+            on_progress(done / rate, total)
+        return done
 
     def _made_of(self, order: Job) -> dict[str, Any]:
         """Return all that decides what is in the files of an order."""
@@ -256,6 +340,8 @@ class SeparationSession:
             "duration": job.duration,
             "bit_depth": job.bit_depth,
             "sepbench": sepbench.__version__,
+            **({} if job.bitrate is None else {"bitrate": job.bitrate}),
+            **({} if job.stream is None else {"stream": job.stream}),
             **order.method.identity,
         }
 
@@ -275,6 +361,15 @@ def _chunks(
         yield reader.read(start=job.start, duration=job.duration).samples
     else:
         yield from reader.blocks(_CHUNK, start=job.start, duration=job.duration)
+
+
+def rest_of(stem: str) -> str:
+    """Return the name of everything in a song but one stem.
+
+    >>> rest_of("vocals"), rest_of("drums")
+    ('accompaniment', 'no_drums')
+    """
+    return "accompaniment" if stem == "vocals" else f"no_{stem}"
 
 
 def _clipping(writer: audio.Writer) -> str:

@@ -1,6 +1,6 @@
-"""The conformance kit: what must hold of every plugin, check by check.
+"""The conformance kit: what must hold of every separator, fact by fact.
 
-For the tests of a separator::
+For the tests of a plugin::
 
     import pytest
     from sepbench.testing import checks
@@ -10,44 +10,40 @@ For the tests of a separator::
     def test_conforms(check):
         check()
 
-For those of a data set, ``dataset_checks(MyDataset, root=...)``. ``sepbench plugin check NAME``
-runs the same checks in a process of its own.
+``sepbench plugin check NAME`` looks at the same facts in a process of its own.
 """
 
 from __future__ import annotations
 
 import unittest
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from sepbench import registry
-from sepbench.datasets import Dataset
 from sepbench.separator import AnySeparator
-from sepbench.testing.check import FAILED, NOT_APPLICABLE, NOT_SEEN, Check, Outcome
-from sepbench.testing.dataset import DatasetSubject
-from sepbench.testing.examination import CHECKS, DATASET_CHECKS, Examination
+from sepbench.testing.check import FAILED, NOT_APPLICABLE, NOT_SEEN, Fact, Outcome
+from sepbench.testing.examination import FACTS, Examination
 from sepbench.testing.subject import Subject
 
-__all__ = ["BoundCheck", "checks", "dataset_checks", "examine"]
+__all__ = ["Check", "checks", "examine"]
 
 
-class BoundCheck:
-    """One check of one plugin, run by calling it; pytest shows it by its name."""
+class Check:
+    """One fact to be checked by calling it; pytest shows it by the fact's name."""
 
-    def __init__(self, check: Check, examination: Examination) -> None:
-        self._check = check
+    def __init__(self, fact: Fact, examination: Examination) -> None:
+        self._fact = fact
         self._examination = examination
-        self.__name__ = check.name
+        self.__name__ = fact.name
 
     def __call__(self) -> None:
-        """Raise ``AssertionError`` if the check fails, ``SkipTest`` if it does not apply."""
+        """Raise ``AssertionError`` if the fact fails, ``SkipTest`` if it says nothing here."""
         __tracebackhide__ = True
-        outcome = self._examination.outcome(self._check)
+        outcome = self._examination.outcome(self._fact)
         if outcome.status == FAILED:
             raise AssertionError(
-                f"{outcome.check}\nexpected: {outcome.expected}\ngot: {outcome.got}\n"
-                f"fix: {outcome.fix}"
+                f"{outcome.fact}\nexpected: {outcome.expected}\ngot: {outcome.got}\n"
+                f"mend: {outcome.cure}"
             )
         if outcome.status in (NOT_APPLICABLE, NOT_SEEN):
             raise unittest.SkipTest(outcome.got)
@@ -59,21 +55,14 @@ def checks(
     options: Mapping[str, Any] | None = None,
     device: str = "cpu",
     seconds: float = 20.0,
-) -> list[BoundCheck]:
-    """Return every check of a separator.
+) -> list[Check]:
+    """Return one check a fact.
 
     ``options`` are values by name; ``seconds`` is the length of the longest song that is tried.
     Nothing is loaded before the first check is called.
     """
     examination = _examination(separator, options, device, seconds)
-    return [BoundCheck(check, examination) for check in CHECKS.values()]
-
-
-def dataset_checks(dataset: type[Dataset], *, root: Path | None = None) -> list[BoundCheck]:
-    """Return every check of a data set, looked for at ``root`` or at its usual places."""
-    subject = DatasetSubject(dataset, root=root)
-    examination = Examination(lambda check: check.run(lambda: subject), DATASET_CHECKS)
-    return [BoundCheck(check, examination) for check in DATASET_CHECKS.values()]
+    return [Check(fact, examination) for fact in FACTS.values()]
 
 
 def examine(
@@ -83,7 +72,7 @@ def examine(
     device: str = "cpu",
     seconds: float = 20.0,
 ) -> list[Outcome]:
-    """Return the outcome of every check of a separator, in order."""
+    """Return what came of every fact, in order."""
     return list(_examination(separator, options, device, seconds))
 
 
@@ -98,4 +87,4 @@ def _examination(
             subjects.append(Subject(method, device=device, seconds=seconds))
         return subjects[0]
 
-    return Examination(lambda check: check.run(subject), CHECKS)
+    return Examination(lambda fact: fact.look_at(subject))

@@ -448,24 +448,24 @@ def test_folders_and_globs_come_in_natural_order_each_file_once(tmp_path: Path) 
     for name in [*names, "cover.jpg", "._1 Start.wav", "notes.txt"]:
         (tmp_path / name).touch()
     in_order = ["1 Start.WAV", "2 Middle.flac", "10 End.wav", "album/a.mp3"]
-    assert audio.expand([tmp_path]) == [tmp_path / name for name in in_order]
-    assert audio.expand([tmp_path / "2*", tmp_path]) == [
+    assert audio.find_songs([tmp_path]).songs == [tmp_path / name for name in in_order]
+    assert audio.find_songs([tmp_path / "2*", tmp_path]).songs == [
         tmp_path / name for name in ("2 Middle.flac", "1 Start.WAV", "10 End.wav", "album/a.mp3")
     ]
-    assert audio.expand([str(tmp_path / "**" / "*.mp3")]) == [tmp_path / "album/a.mp3"]
+    assert audio.find_songs([str(tmp_path / "**" / "*.mp3")]).songs == [tmp_path / "album/a.mp3"]
 
 
 def test_a_file_whose_name_looks_like_a_glob_is_itself(tmp_path: Path) -> None:
     for name in ("song [live].wav", "song l.wav"):
         (tmp_path / name).touch()
-    assert audio.expand([tmp_path / "song [live].wav"]) == [tmp_path / "song [live].wav"]
+    assert audio.find_songs([tmp_path / "song [live].wav"]).songs == [tmp_path / "song [live].wav"]
 
 
 def test_what_stands_for_no_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SepbenchError, match="no audio file in this folder"):
-        audio.expand([tmp_path])
+        audio.find_songs([tmp_path])
     with pytest.raises(SepbenchError, match="no file matches"):
-        audio.expand([tmp_path / "*.wav"])
+        audio.find_songs([tmp_path / "*.wav"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,59 @@
+"""What ``sepbench separate`` asks in a terminal where no song is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+from sepbench.inference.presets import PRESETS
+
+_PURPOSES = {
+    "all the stems of the best method here": (None, False),
+    "the voice alone": ("acapella", False),
+    "the song without the voice": ("karaoke", False),
+    "the voice, and the song without it": ("karaoke", True),
+    "the drums alone": ("drums", False),
+    "a voice out of noise": ("denoise-voice", False),
+    "breathing out of noise": ("denoise-respiratory", False),
+}
+_OWN = "with a method that I name"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was answered; None for what was left as it is."""
+
+    song: str
+    preset: str | None = None
+    both: bool = False
+    method: str | None = None
+    duration: float | None = None
+    format: str | None = None
+
+
+def ask(*, needs_method: bool, duration: float | None) -> Answers:
+    """Ask for the song and what is wanted of it, on standard error."""
+    song = click.prompt("Song (a file or a folder)", err=True).strip().strip("'\"")
+    preset, both, method = None, False, None
+    if needs_method:
+        preset, both, method = _purpose()
+    if duration is None:
+        seconds = click.prompt("How many seconds of it (0: all)", default=0.0, err=True)
+        duration = seconds if seconds > 0 else None
+    chosen = click.prompt(
+        "As", type=click.Choice(["wav", "flac", "mp3", "m4a"]), default="wav", err=True
+    )
+    return Answers(song, preset, both, method, duration, chosen)
+
+
+def _purpose() -> tuple[str | None, bool, str | None]:
+    wanted = [*_PURPOSES, _OWN]
+    for number, text in enumerate(wanted, 1):
+        click.echo(f"  {number}  {text}", err=True)
+    number = click.prompt("What", type=click.IntRange(1, len(wanted)), default=1, err=True)
+    if wanted[number - 1] == _OWN:
+        return None, False, click.prompt("Method ('sepbench methods' lists them)", err=True)
+    preset, both = _PURPOSES[wanted[number - 1]]
+    assert preset is None or preset in PRESETS  # noqa: S101 - a slip of this table
+    return preset, both, None

@@ -1,0 +1,398 @@
+"""Songs of every kind, in batches, again and again: nothing is lost or mistaken for another."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+
+from sepbench import audio
+from sepbench.audio.tags import Tags
+from sepbench.cli import questions
+from sepbench.cli.main import main
+from sepbench.inference import separate as module
+
+RATE = 8000
+STEM = ("separate", "-m", "mixture", "--stem", "vocals")
+
+
+def tone(path: Path | str, *, gain: float = 0.5, seconds: float = 1) -> Path:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    time = np.arange(round(RATE * seconds)) / RATE
+    frames = gain * np.sin(2 * np.pi * 440 * time)
+    with path.open("wb") as file:
+        soundfile.write(file, np.stack([frames, frames / 2], axis=1), RATE, format="WAV")
+    return path
+
+
+def run(*words: object, input: str | None = None) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words], input=input)
+
+
+def level(path: Path | str) -> float:
+    return float(np.abs(audio.read(path).samples).max())
+
+
+def stems(folder: str = "separated") -> list[Path]:
+    return sorted(path for path in Path(folder).rglob("vocals.*"))
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEPBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+# What is separated, and what is passed by
+
+
+def test_a_folder_twice_is_separated_once() -> None:
+    tone("song.wav")
+    assert run(*STEM, ".").exit_code == 0
+    again = run(*STEM, ".")
+    assert again.exit_code == 0, again.output
+    assert "passed by 1 stems that sepbench wrote" in again.output
+    assert "kept vocals.wav" in again.output
+    elsewhere = run(*STEM, ".", "-o", "more")
+    assert elsewhere.exit_code == 0, elsewhere.output
+    assert [path.parent.name for path in stems("more")] == ["song"]
+    assert len(stems()) == 1
+
+
+def test_songs_beside_stems_are_not_passed_by() -> None:
+    tone("album/song.wav")
+    words = (*STEM, "album", "-o", "album", "--name", "{track} {stem}")
+    assert run(*words).exit_code == 0
+    tone("album/other.wav")
+    assert run(*words).exit_code == 0
+    assert sorted(path.name for path in Path("album").glob("*.wav")) == [
+        "other vocals.wav",
+        "other.wav",
+        "song vocals.wav",
+        "song.wav",
+    ]
+
+
+def test_a_stem_given_by_name_is_separated_again() -> None:
+    tone("song.wav")
+    run(*STEM, "song.wav")
+    assert run(*STEM, stems()[0], "-o", "again").exit_code == 0
+    assert "only stems that sepbench wrote" in run(*STEM, "separated").output
+
+
+def test_a_folder_says_what_it_passed_by_and_takes_what_can_be_read() -> None:
+    tone("songs/one.wav")
+    Path("songs/notes.doc").write_text("notes")
+    Path("songs/.hidden.wav").write_text("hidden")
+    tone("songs/two.mkv")  # The name is enough: what it holds is seen later.
+    result = run(*STEM, "songs", "--json")
+    assert result.exit_code == 0, result.output
+    assert "passed by what is no sound by its name: songs/notes.doc" in result.stderr
+    assert [Path(facts["song"]).name for facts in json.loads(result.stdout)] == [
+        "one.wav",
+        "two.mkv",
+    ]
+
+
+def test_a_folder_that_holds_itself_is_searched_once() -> None:
+    tone("songs/one.wav")
+    Path("songs/loop").symlink_to(Path("songs").absolute())
+    assert run(*STEM, "songs").exit_code == 0
+    assert len(stems()) == 1
+
+
+# Names
+
+
+def test_equal_names_from_two_folders_never_replace_one_another() -> None:
+    first, second = tone("A/song.wav", gain=0.5), tone("B/song.wav", gain=0.25)
+    for _ in range(2):
+        for song in (first, second):
+            assert run(*STEM, song).exit_code == 0
+    assert sorted(map(level, stems())) == pytest.approx([0.25, 0.5], abs=1e-4)
+    # Together they get the names that they have.
+    together = run(*STEM, second, first)
+    assert "real time" not in together.output
+    assert len(stems()) == 2
+
+
+def test_the_name_of_a_song_does_not_depend_on_the_batch() -> None:
+    song, other = tone("A/song.wav", gain=0.5), tone("B/song.wav", gain=0.25)
+    assert run(*STEM, song).exit_code == 0
+    (alone,) = stems()
+    assert run(*STEM, song, other).exit_code == 0
+    assert level(alone) == pytest.approx(0.5, abs=1e-4)
+    assert len(stems()) == 2
+
+
+def test_a_song_that_was_changed_is_made_anew_in_its_place() -> None:
+    song = tone("song.wav", gain=0.5)
+    run(*STEM, song)
+    tone("song.wav", gain=0.25)
+    assert run(*STEM, song).exit_code == 0
+    assert [level(path) for path in stems()] == pytest.approx([0.25], abs=1e-4)
+
+
+def test_a_song_that_was_moved_keeps_its_stems() -> None:
+    run(*STEM, tone("song.wav"))
+    Path("moved").mkdir()
+    Path("song.wav").rename("moved/song.wav")
+    assert "kept vocals.wav" in run(*STEM, "moved/song.wav").output
+    assert len(stems()) == 1
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_names_alike_after_shortening_stay_apart(together: bool) -> None:
+    songs = [tone(f"{'交響' * 27}{number}.wav", gain=number / 10) for number in (1, 2, 3)]
+    for batch in [songs] if together else [[song] for song in songs]:
+        assert run(*STEM, *batch).exit_code == 0
+    assert sorted(map(level, stems())) == pytest.approx([0.1, 0.2, 0.3], abs=1e-4)
+
+
+def test_names_alike_after_replacing_stay_apart() -> None:
+    for number, name in enumerate(("a[1].wav", "a(1).wav", "a?.wav", "a*.wav"), 1):
+        assert run(*STEM, tone(name, gain=number / 10)).exit_code == 0
+    assert sorted(map(level, stems())) == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=1e-4)
+    assert not any(set("[]*?{}") & set(str(path)) for path in stems())
+
+
+def test_a_name_that_is_not_utf_8_costs_nothing() -> None:
+    strange = tone(Path(os.fsdecode(b"songs/caf\xe9.wav")), gain=0.25)
+    tone("songs/plain.wav")
+    result = run(*STEM, "songs", "--json")
+    assert result.exit_code == 0, result.output
+    songs = [facts["song"] for facts in json.loads(result.stdout)]
+    assert str(strange) in songs
+    assert sorted(map(level, stems())) == pytest.approx([0.25, 0.5], abs=1e-4)
+    assert "kept vocals.wav" in run(*STEM, strange).output
+
+
+# Whatever goes wrong costs one song
+
+
+def test_any_error_costs_its_song_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    tone("songs/bad.wav")
+    tone("songs/good.wav")
+    reader = audio.Reader
+
+    def open_(path: Path, **how: Any) -> audio.Reader:
+        if path.name == "bad.wav":
+            raise ZeroDivisionError("division by zero")
+        return reader(path, **how)
+
+    monkeypatch.setattr(module.audio, "Reader", open_)
+    result = run(*STEM, "songs", "--json")
+    assert result.exit_code == 1
+    assert (
+        "songs/bad.wav: cannot be separated: ZeroDivisionError: division by zero" in result.stderr
+    )
+    assert "Traceback" not in result.stderr
+    assert [path.parent.name for path in stems()] == ["good"]
+    alone = run(*STEM, "songs/bad.wav")
+    assert alone.exit_code == 2
+    assert alone.output.count("\n") == 1
+    assert "Traceback" in run(*STEM, "songs", "--debug").output
+
+
+def test_out_stays_where_it_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    tone("song.wav")
+    Path("elsewhere").mkdir()
+    options = module.SeparateOptions(out=Path("stems"), stems=("vocals",))
+    monkeypatch.chdir("elsewhere")
+    assert options.out == Path("..").resolve() / "stems"
+
+
+# Runs that are ended
+
+
+def started(*words: str) -> subprocess.Popen[bytes]:
+    """A run that writes, once there is something of it on the disk."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from sepbench.cli.main import main; main()", *STEM, *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(600):
+        if any(path.stat().st_size > 10_000 for path in Path().rglob("*.part")):
+            return process
+        assert process.poll() is None
+        time.sleep(0.05)
+    raise AssertionError("nothing was written")
+
+
+def long_song() -> str:
+    with soundfile.SoundFile("long.wav", "w", 44100, 2) as file:
+        for _ in range(1200):
+            file.write(np.full((44100, 2), 0.1, np.float32))
+    return "long.wav"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_run_that_is_ended_leaves_no_partial_file_for_long(number: signal.Signals) -> None:
+    process = started(long_song())
+    process.send_signal(number)
+    status = process.wait()
+    left = list(Path().rglob("*.part"))
+    if number == signal.SIGKILL:
+        assert left
+        tone("long.wav")
+        assert run(*STEM, "long.wav").exit_code == 0
+        left = list(Path().rglob("*.part"))
+    else:
+        assert status == 128 + number
+        assert stems() == []
+    assert left == []
+
+
+def test_a_kill_between_manifest_and_stems_never_makes_one_song_pass_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    song = tone("song.wav", gain=0.5)
+    assert run(*STEM, song).exit_code == 0
+    tone("song.wav", gain=0.25)
+    with monkeypatch.context() as patched:
+        patched.setattr(audio.Writer, "__exit__", killed)
+        with pytest.raises(Killed):
+            main([*STEM, "song.wav"], standalone_mode=False)
+    assert level(stems()[0]) == pytest.approx(0.5, abs=1e-4)
+    assert run(*STEM, "song.wav").exit_code == 0
+    assert level(stems()[0]) == pytest.approx(0.25, abs=1e-4)
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed(self: audio.Writer, *error: object) -> None:
+    raise Killed
+
+
+def test_a_stem_that_its_owner_changed_is_kept() -> None:
+    run(*STEM, tone("song.wav"))
+    (stem,) = stems()
+    tone(stem, gain=0.1)
+    result = run(*STEM, "song.wav")
+    assert "kept vocals.wav, whatever made them" in result.output
+    assert level(stem) == pytest.approx(0.1, abs=1e-4)
+
+
+# What comes out
+
+
+@pytest.mark.parametrize("format", ["mp3", "m4a", "aac", "opus"])
+def test_stems_can_be_compressed_and_keep_the_tags(format: str) -> None:
+    with audio.Writer(Path("song.mp3"), RATE, 2, tags=Tags({"title": "Tune"})) as writer:
+        writer.write(0.5 * np.sin(np.arange(2 * RATE) / 5).astype(np.float32)[None].repeat(2, 0))
+    result = run(*STEM, "song.mp3", "--format", format, "--bitrate", 64)
+    assert result.exit_code == 0, result.output
+    (stem,) = stems()
+    assert stem.suffix == f".{'m4a' if format == 'aac' else format}"
+    assert audio.info(stem).seconds == pytest.approx(2, abs=0.15)
+    assert audio.read_tags(stem).texts["title"] == "Tune (vocals)"
+
+
+def test_two_stems_are_a_stem_and_the_sum_of_the_others() -> None:
+    tone("song.wav")
+    words = ("separate", "-m", "hpss", "song.wav", "--bit-depth", "32f")
+    assert run(*words).exit_code == 0
+    assert run(*words, "--two-stems", "percussive", "-o", "two").exit_code == 0
+    read = {path.stem: audio.read(path).samples for path in Path("two").rglob("*.wav")}
+    assert set(read) == {"percussive", "no_percussive"}
+    song = audio.read("song.wav").samples
+    np.testing.assert_allclose(sum(read.values()), song, atol=1e-6)
+
+
+def test_a_preset_gives_both_stems_in_one_run() -> None:
+    tone("song.wav", seconds=3)
+    result = run("separate", "--preset", "karaoke", "--both", "song.wav", "--format", "mp3")
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in Path("separated").rglob("*.mp3")) == [
+        "accompaniment.mp3",
+        "no_accompaniment.mp3",
+    ]
+
+
+def test_without_a_method_the_best_here_is_taken_and_said() -> None:
+    tone("song.wav", seconds=3)
+    result = run("separate", "song.wav", "--json", "--two-stems", "vocals")
+    assert result.exit_code == 0, result.output
+    (facts,) = json.loads(result.stdout)
+    assert set(facts["files"]) == {"vocals", "accompaniment"}
+    assert f"by {facts['method']}; " in result.stderr
+    assert facts["passed_over"]
+    assert "\n  not here: demucs" in result.stderr
+    assert "weights are not here" in run("separate", "song.wav", "-v").output
+
+
+def test_a_stem_that_the_best_method_lacks_is_made_by_another() -> None:
+    tone("song.wav")
+    result = run("separate", "song.wav", "--stem", "percussive", "--json")
+    assert result.exit_code == 0, result.output
+    assert set(json.loads(result.stdout)[0]["files"]) == {"percussive"}
+
+
+def test_without_a_song_it_asks_in_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    tone("my song.wav")
+    outside = run("separate")
+    assert outside.exit_code == 2
+    assert "give a song: sepbench separate song.mp3" in outside.output
+
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+    from sepbench.cli import separate as verb
+
+    monkeypatch.setattr(verb, "sys", type("sys", (), {"stdin": Terminal(), "stderr": Terminal()}))
+    own = 1 + len(questions._PURPOSES)
+    answers = f"'my song.wav'\n{own}\nmixture\n0.5\nmp3\n"
+    result = run("separate", "--stem", "vocals", input=answers)
+    assert result.exit_code == 0, result.output
+    (stem,) = stems()
+    assert stem.suffix == ".mp3"
+    assert audio.info(stem).seconds == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_sound_stream_can_be_chosen() -> None:
+    tone("song.wav")
+    result = run(*STEM, "song.wav", "--stream", 1)
+    assert result.exit_code == 2
+    assert "no audio stream 1; it has 1, counted from 0" in result.output
+
+
+# The command line
+
+
+def test_general_options_go_after_any_verb() -> None:
+    tone("song.wav")
+    assert run(*STEM, "song.wav", "-q").output == ""
+    assert stems() != []
+    broken = run(*STEM, "absent.wav", "-q")
+    assert "absent.wav: no such file" in broken.output
+    assert broken.exit_code == 2
+    assert run(*STEM, "absent.wav", "--debug").exception is not None
+    for verb in main.list_commands(None):  # type: ignore[arg-type]
+        text = run(verb, "--help").output
+        assert "--debug" in text, verb
+        assert "--quiet" in text, verb
+
+
+def test_a_verb_that_is_nearly_right_is_met_with_the_right_one() -> None:
+    result = run("seperate", "song.wav")
+    assert result.exit_code == 2
+    assert "did you mean 'separate'?" in result.output
+    assert "no verb" in run("evalute").output
+    assert "No such command" in run("zzz").output
