@@ -8,8 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from sepbench.activity.shipped import weight_file
 from sepbench.errors import SepbenchError
-from sepbench.separator import option
+from sepbench.separator import WeightFile, option
 from sepbench.training.learned import LearnedMask, wiener_option
 
 if TYPE_CHECKING:
@@ -92,6 +93,12 @@ class IbmCnn(LearnedMask):
         if seconds is None or {"wiener", "vad"} & set(self.chain):
             return None
         return seconds + ("hpss" in self.chain)
+
+    @property
+    def weight_files(self) -> tuple[WeightFile, ...]:
+        """The network's, and the detector's where it is asked."""
+        own = super().weight_files
+        return (*own, weight_file()) if "vad" in self.chain else own
 
     @property
     def least_error(self) -> bool:

@@ -13,14 +13,9 @@ from sepbench import audio
 from sepbench.activity.model import ARCHITECTURES, ActivityModel
 from sepbench.activity.reference import frame_count
 from sepbench.activity.segments import Probabilities
+from sepbench.activity.shipped import DEFAULT, SHA256
 from sepbench.errors import SepbenchError
 from sepbench.weights import container
-
-DEFAULT = Path(__file__).parent / "weights" / "default.safetensors"
-"""The weights that come with the package."""
-
-SHA256 = "b812e1e68f63b6010c55deb3144dcb695acd830cbf893e268e7601b64c0a9242"
-"""The hash of that file."""
 
 _STRETCH = 120.0
 """Seconds that are judged at a time, their surround apart."""

@@ -225,7 +225,7 @@ def test_the_published_flow_from_autoencoder_to_stems(tmp_path: Path) -> None:
 
 
 def test_weights_of_a_detector_are_refused_with_the_cure() -> None:
-    from sepbench.activity.detector import DEFAULT
+    from sepbench.activity.shipped import DEFAULT
 
     separator = IbmCnn(IbmCnn.Options(weights=str(DEFAULT)))
     with pytest.raises(SepbenchError, match="sepbench activity --weights"):

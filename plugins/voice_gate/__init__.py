@@ -1,0 +1,97 @@
+"""Any method whose vocals are closed where nobody sings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sepbench.activity.shipped import LICENSE, weight_file
+from sepbench.errors import SepbenchError
+from sepbench.separator import AnySeparator, Ensemble, WeightFile, option
+
+if TYPE_CHECKING:
+    import torch
+
+
+class VoiceGate(Ensemble):
+    """Closes the vocals of another method where a detector hears nobody in the mixture.
+
+    In time alone, with fades, and never the other way: what is taken from the vocals goes to the
+    accompaniment where the method's accompaniment is the rest.
+    """
+
+    name = "voice-gate"
+    summary = "The stems of another method, its vocals closed where nobody sings."
+    citation = (
+        "Schlüter and Lehner: Zero-Mean Convolutions for Level-Invariant Singing Voice Detection. "
+        "ISMIR 2018"
+    )
+
+    @dataclass(frozen=True)
+    class Options:
+        """What can be tuned."""
+
+        method: str = option(
+            "unet", "the method, as in voice-gate[repet-sim[recipe=librosa]]", unnamed=True
+        )
+        threshold: float = option(
+            0.3, "probability of singing from which on it is open", minimum=0.0, maximum=1.0
+        )
+
+    options: Options
+    sample_rate = 44_100
+    context = None
+    """The detector decides by stretches of singing of any length."""
+
+    def __init__(
+        self, options: Options | None = None, members: Sequence[AnySeparator] = ()
+    ) -> None:
+        super().__init__(options, members)
+        if members and "vocals" not in self.stems:
+            raise SepbenchError(
+                f"method voice-gate: {members[0].name} makes no vocals; "
+                "name a method that does, as in voice-gate[unet]"
+            )
+
+    @classmethod
+    def methods(cls, options: Options) -> Sequence[str]:
+        """Return what a user would type for the method."""
+        return [options.method]
+
+    @property
+    def license(self) -> str:
+        """The licenses of the method and of the detector's weights."""
+        return f"{super().license}; {LICENSE}"
+
+    @property
+    def weight_files(self) -> tuple[WeightFile, ...]:
+        """The detector's."""
+        return (weight_file(),)
+
+    @property
+    def remainder(self) -> str | None:
+        """The method's remainder, or what its vocals leave of the mixture where they are it."""
+        found = super().remainder
+        if found != "vocals":
+            return found
+        return "accompaniment" if "accompaniment" in self.stems else None
+
+    def load(self, device: torch.device) -> None:
+        """Read the detector's weights."""
+        from sepbench.activity.detector import VoiceDetector
+
+        self._detector = VoiceDetector(device=device)
+
+    def combine(
+        self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Return the method's stems, the vocals closed, each ``(channels, samples)``."""
+        from sepbench.activity.gate import CAUTIOUS, closed_where_silent
+
+        stems = {name: estimate[0] for name, estimate in estimates.items()}
+        rate = self.sample_rate
+        heard = self._detector.probabilities(mixture.cpu().numpy(), rate)
+        decision = replace(CAUTIOUS, threshold=self.options.threshold)
+        stems["vocals"] = closed_where_silent(stems["vocals"], heard, rate, decision)
+        return stems

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from sepbench import registry
+from sepbench.errors import SepbenchError
+from sepbench.inference import runner
+
+CPU = torch.device("cpu")
+
+
+def separated(method: str, song: np.ndarray) -> dict[str, np.ndarray]:
+    separator = registry.resolve_all([method])[0].create()
+    runner.load(separator, CPU)
+    return dict(runner.separate(separator, song, rate=44_100, device=CPU).stems)
+
+
+def test_silence_stays_closed_and_nothing_is_lost() -> None:
+    rng = np.random.default_rng(0)
+    song = (0.1 * rng.standard_normal((2, 44_100 * 2))).astype(np.float32)
+    plain, gated = separated("repet-sim", song), separated("voice-gate[repet-sim]", song)
+    assert (np.abs(gated["vocals"]) <= np.abs(plain["vocals"]) + 1e-6).all()
+    assert np.allclose(gated["vocals"] + gated["accompaniment"], song, atol=1e-5)
+
+
+def test_a_method_without_vocals_is_one_line() -> None:
+    with pytest.raises(SepbenchError, match="makes no vocals"):
+        registry.resolve_all(["voice-gate[hpss]"])[0].create()
