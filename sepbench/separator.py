@@ -307,6 +307,19 @@ class Ensemble(AnySeparator):
             each stem: as the mixture.
         """
 
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The stem that each member but the last hands to the next; empty: all get the mixture.
+
+        In a chain the estimates are those of the last member alone.
+        """
+        return ()
+
+    @property
+    def combined_stems(self) -> tuple[str, ...]:
+        """The stems of the members that `combine` is given."""
+        return tuple(stem for stem in self.stems if stem != self.remainder)
+
     def process(
         self, mixture: torch.Tensor, given: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:

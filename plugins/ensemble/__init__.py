@@ -1,4 +1,4 @@
-"""The mean of what other methods make: of their stems, or of the masks that their stems imply."""
+"""The mean, median, smallest or largest of what other methods make."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
 
 from sepbench.errors import SepbenchError
 from sepbench.options import split
@@ -21,12 +22,14 @@ _MEMBER = re.compile(r"(?:(?P<weight>[^\[\]*]+)\*)?(?P<method>[^*\[\]]+(?:\[.*\]
 class MethodEnsemble(Ensemble):
     """Averages methods that err in different ways, so that their errors cancel in part.
 
-    Stems are averaged as they are, or the mixture is masked with the mean of the ratio masks that
-    the members' stems are of it, which leaves the mixture its phase.
+    Stems are averaged as waves or as complex spectra, or the mixture is masked with the mean of the
+    ratio masks that the members' stems are of it, which leaves the mixture its phase. In place of
+    the mean there is the median, and the value of smallest or largest magnitude, sample by sample
+    or bin by bin; stems of these do not sum to the mixture.
     """
 
     name = "ensemble"
-    summary = "The weighted mean of the stems, or of the masks, of other methods."
+    summary = "The mean, median, minimum or maximum of the stems or masks of other methods."
     citation = (
         "Uhlich et al.: Improving Music Source Separation Based on Deep Neural Networks through "
         "Data Augmentation and Network Blending. ICASSP 2017"
@@ -37,59 +40,98 @@ class MethodEnsemble(Ensemble):
         """What can be tuned."""
 
         methods: str = option(
-            "unet+cdae",
-            "methods joined by +, as in 2*unet+repet-sim[recipe=librosa]",
+            "unet+cdae+blstm",
+            "methods joined by +, as in 2*unet+cdae, or vocals:2/drums:0.5*demucs+cdae",
             unnamed=True,
         )
-        of: str = option("stems", "what is averaged", choices=("stems", "masks"))
+        of: str = option("stems", "what is averaged", choices=("stems", "spectra", "masks"))
+        by: str = option("mean", "how", choices=("mean", "median", "min", "max"))
         n_fft: int = option(
-            4096, "masks: window in samples, hop is a quarter", minimum=16, maximum=65536
+            4096,
+            "spectra, masks: window in samples, hop is a quarter",
+            minimum=16,
+            maximum=65536,
         )
 
     options: Options
 
     @property
     def block_context(self) -> float | SampleCount:
-        """Two windows where the mixture is masked, nothing where stems are averaged."""
-        return SampleCount(2 * self.options.n_fft) if self.options.of == "masks" else 0.0
+        """Two windows where there are spectra, nothing where stems are averaged."""
+        return 0.0 if self.options.of == "stems" else SampleCount(2 * self.options.n_fft)
 
     @classmethod
     def methods(cls, options: Options) -> Sequence[str]:
         """Return what a user would type for each member."""
-        return [method for _, method in _weighted(options.methods)]
+        return [method for _, method in parse(options.methods)]
+
+    @cached_property
+    def stems(self) -> tuple[str, ...]:
+        """The stems that all members make."""
+        stems = super().stems
+        weights = [weights for weights, _ in parse(self.options.methods)]
+        for name in (name for named in weights for name in named if name and name not in stems):
+            raise SepbenchError(
+                f"method {self.name}: a weight for {name!r}; the members make {', '.join(stems)}"
+            )
+        if self.options.by != "mean" and any(weights):
+            raise SepbenchError(f"method {self.name}: weights count for by=mean alone")
+        return stems
 
     def combine(
         self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:
-        """Return the mean of each stem over the members, ``(channels, samples)``."""
+        """Return each stem made of those of the members, ``(channels, samples)``."""
         from . import averaging
 
         chosen = self.options
-        weights = [weight for weight, _ in _weighted(chosen.methods)]
-        if chosen.of == "masks":
-            return averaging.of_masks(mixture, estimates, weights, n_fft=chosen.n_fft)
-        return averaging.of_stems(estimates, weights)
+        weights = {stem: stem_weights(chosen.methods, stem) for stem in estimates}
+        if chosen.of == "stems":
+            return {
+                stem: averaging.combined(stacked, weights[stem], chosen.by)
+                for stem, stacked in estimates.items()
+            }
+        over = averaging.of_masks if chosen.of == "masks" else averaging.of_spectra
+        return over(mixture, estimates, weights, n_fft=chosen.n_fft, by=chosen.by)
 
 
-def _weighted(text: str) -> list[tuple[float, str]]:
-    """Return weight and method of each member; the weights sum to one.
+Weights: TypeAlias = dict[str, float]
+"""How much a member counts for each stem; under an empty name, for all others."""
+
+
+def stem_weights(text: str, stem: str) -> list[float]:
+    """Return how much each member counts for a stem; they sum to one.
+
+    >>> stem_weights("3*a+b", "drums"), stem_weights("vocals:3*a+b", "drums")
+    ([0.25, 0.75], [0.5, 0.5])
+    """
+    weights = [named.get(stem, named.get("", 1.0)) for named, _ in parse(text)]
+    return [weight / sum(weights) for weight in weights]
+
+
+def parse(text: str) -> list[tuple[Weights, str]]:
+    """Return the weights and the method of each member.
 
     They are sorted, so that sums come out the same to the bit in whatever order they were typed.
     """
-    members = sorted(_member(part.strip(), text) for part in split(text, "+"))
-    total = sum(weight for weight, _ in members)
-    return [(weight / total, method) for weight, method in members]
+    members = [_member(part.strip(), text) for part in split(text, "+")]
+    return sorted(members, key=lambda member: (sorted(member[0].items()), member[1]))
 
 
-def _member(text: str, whole: str) -> tuple[float, str]:
+def _member(text: str, whole: str) -> tuple[Weights, str]:
     matched = _MEMBER.fullmatch(text)
+    weights: Weights = {}
     try:
-        weight = float((matched and matched["weight"]) or 1)
+        for part in split((matched and matched["weight"]) or "", "/"):
+            if part:
+                stem, _, number = part.rpartition(":")
+                weights[stem.strip()] = float(number)
     except ValueError:
-        weight = math.nan
-    if matched is None or not 0 < weight < math.inf:
+        matched = None
+    if matched is None or not all(0 < weight < math.inf for weight in weights.values()):
         raise SepbenchError(
             f"method ensemble: option methods={whole}: write it as METHOD+METHOD, "
-            "each with a weight above zero if need be, as in 2*unet+mask-cnn"
+            "each with a weight above zero if need be, as in 2*unet+mask-cnn, "
+            "or with one a stem, as in vocals:2/drums:0.5*demucs+cdae"
         )
-    return weight, matched["method"].strip()
+    return weights, matched["method"].strip()

@@ -1,4 +1,4 @@
-"""Weighted means over members, of stems and of ratio masks."""
+"""Means, medians, minima and maxima over members, of stems, spectra and ratio masks."""
 
 from __future__ import annotations
 
@@ -12,26 +12,42 @@ _FRAMES = 256
 """Frames of a block: few enough for the spectra of all members to stay small."""
 
 
-def of_stems(
-    estimates: Mapping[str, torch.Tensor], weights: Sequence[float]
+Weights = Mapping[str, Sequence[float]]
+"""For each stem how much each member counts, which sums to one."""
+
+
+def of_spectra(
+    mixture: torch.Tensor,
+    estimates: Mapping[str, torch.Tensor],
+    weights: Weights,
+    *,
+    n_fft: int,
+    by: str = "mean",
 ) -> dict[str, torch.Tensor]:
-    """Return the mean of each stem over the members.
+    """Return each stem made of the members' complex spectra, bin by bin.
 
     Shape:
+        mixture: ``(channels, samples)``, and each stem likewise.
         each of the estimates: ``(members, channels, samples)``.
-        each stem: ``(channels, samples)``.
     """
-    return {stem: _mean(stacked, weights) for stem, stacked in estimates.items()}
+    stft = Stft(n_fft=n_fft, hop=n_fft // 4)
+    stems = {stem: torch.zeros_like(mixture) for stem in estimates}
+    for first, last in stft.blocks(mixture.shape[-1], _FRAMES):
+        for stem, stacked in estimates.items():
+            spectra = stft.forward(stacked, first, last)
+            stft.add(stems[stem], combined(spectra, weights[stem], by), first)
+    return stems
 
 
 def of_masks(
     mixture: torch.Tensor,
     estimates: Mapping[str, torch.Tensor],
-    weights: Sequence[float],
+    weights: Weights,
     *,
     n_fft: int,
+    by: str = "mean",
 ) -> dict[str, torch.Tensor]:
-    """Return the mixture under the mean of the members' masks, for each stem.
+    """Return the mixture under a mask made of those of the members, for each stem.
 
     Shape:
         mixture: ``(channels, samples)``, and each stem likewise.
@@ -43,7 +59,7 @@ def of_masks(
         spectrum = stft.forward(mixture, first, last)
         for stem, stacked in estimates.items():
             masks = magnitude_ratio(stft.forward(stacked, first, last), spectrum)
-            stft.add(stems[stem], spectrum * _mean(masks, weights), first)
+            stft.add(stems[stem], spectrum * combined(masks, weights[stem], by), first)
     return stems
 
 
@@ -60,12 +76,40 @@ def magnitude_ratio(source: torch.Tensor, mixture: torch.Tensor) -> torch.Tensor
     return ratio.clamp_max(1.0).masked_fill(silent, 0.0)
 
 
+def combined(stacked: torch.Tensor, weights: Sequence[float], by: str) -> torch.Tensor:
+    """Return one value of those of the members, over the first dimension.
+
+    ``by``: the weighted ``mean``; the ``median``, of real and imaginary parts apart; the value of
+    smallest (``min``) or largest (``max``) magnitude.
+
+    >>> combined(torch.tensor([[1.0], [-4.0], [3.0]]), [1 / 3] * 3, "max")
+    tensor([-4.])
+    """
+    if by == "mean":
+        return _mean(stacked, weights)
+    if by == "median":
+        if stacked.is_complex():
+            parts = torch.view_as_real(stacked)
+            return torch.view_as_complex(_median(parts).contiguous())
+        return _median(stacked)
+    size = stacked.abs()
+    chosen = size.argmin(0, keepdim=True) if by == "min" else size.argmax(0, keepdim=True)
+    return stacked.gather(0, chosen)[0]
+
+
+def _median(stacked: torch.Tensor) -> torch.Tensor:
+    """Return the median over the first dimension; the mean of the middle two of an even number."""
+    ordered, count = stacked.sort(0).values, len(stacked)
+    return (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+
+
 def _mean(stacked: torch.Tensor, weights: Sequence[float]) -> torch.Tensor:
     """Return the weighted mean over the first dimension.
 
     Summed in double precision: the mean of equal estimates is their value to the bit.
     """
-    total = stacked[0].double() * weights[0]
+    wide = torch.complex128 if stacked.is_complex() else torch.float64
+    total = stacked[0].to(wide) * weights[0]
     for part, weight in zip(stacked[1:], weights[1:], strict=True):
-        total = total + part.double() * weight
+        total = total + part.to(wide) * weight
     return total.to(stacked.dtype)

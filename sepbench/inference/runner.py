@@ -32,9 +32,8 @@ from sepbench.inference.overlap_add import (
     in_blocks,
     join,
     named,
-    without_remainder,
 )
-from sepbench.separator import AnySeparator
+from sepbench.separator import AnySeparator, Ensemble
 from sepbench.stems import with_sums
 
 if TYPE_CHECKING:
@@ -164,7 +163,7 @@ def stream(
     delay = _Queue()
     given = references if separator.needs_references and references is not None else {}
     inner = _resampled(_with_references(delay.tee(chunks), given), rate, inner_rate)
-    if separator.members:
+    if isinstance(separator, Ensemble):
         inner = _with_estimates(separator, inner, inner_rate, device, block_seconds)
     backs: dict[str, StreamResampler] = {}
     for stems in in_blocks(separator, inner, inner_rate, device, block_seconds=block_seconds):
@@ -190,23 +189,31 @@ def _with_references(
 
 
 def _with_estimates(
-    ensemble: AnySeparator,
+    ensemble: Ensemble,
     chunks: Iterable[Chunk],
     rate: int,
     device: torch.device,
     block_seconds: float | None,
 ) -> Iterator[Chunk]:
     """Yield the mixture with the members' estimates, each ``(members, channels, samples)``."""
-    stems = without_remainder(ensemble)
-    mixtures = (chunk.mixture for chunk in chunks)
-    mixture, *copies = itertools.tee(mixtures, 1 + len(ensemble.members))
+    stems = ensemble.combined_stems
 
-    def estimates(member: AnySeparator, own: Iterable[Samples]) -> Iterator[NDArray[np.float32]]:
+    def estimates(member: AnySeparator, own: Iterable[Samples]) -> Iterator[dict[str, Samples]]:
         for made in stream(member, own, rate=rate, device=device, block_seconds=block_seconds):
-            complete = with_sums(made)
-            yield np.stack([complete[stem] for stem in stems])
+            yield with_sums(made)
 
-    for whole, *made in _in_step([mixture, *map(estimates, ensemble.members, copies)]):
+    def handed_on(member: AnySeparator, own: Iterable[Samples], stem: str) -> Iterator[Samples]:
+        return (complete[stem] for complete in estimates(member, own))
+
+    def stacked(member: AnySeparator, own: Iterable[Samples]) -> Iterator[NDArray[np.float32]]:
+        return (np.stack([each[stem] for stem in stems]) for each in estimates(member, own))
+
+    mixtures: Iterable[Samples] = (chunk.mixture for chunk in chunks)
+    fed = ensemble.members[len(ensemble.links) :]
+    mixture, *copies = itertools.tee(mixtures, 1 + len(fed))
+    for member, link in zip(ensemble.members, ensemble.links, strict=False):
+        copies = [handed_on(member, copies[0], link)]
+    for whole, *made in _in_step([mixture, *map(stacked, fed, copies)]):
         by_stem = zip(*made, strict=True)
         yield Chunk(whole, {s: np.stack(e) for s, e in zip(stems, by_stem, strict=True)})
 

@@ -86,7 +86,7 @@ def test_masks_stay_in_range_and_keep_the_mixture_s_phase():
     assert not silent.any()
     # Louder than the mixture everywhere, a source is given no more than the mixture.
     loud = {"vocals": torch.stack([-2 * mixture, 5 * mixture])}
-    masked = averaging.of_masks(mixture, loud, [0.5, 0.5], n_fft=1024)["vocals"]
+    masked = averaging.of_masks(mixture, loud, {"vocals": [0.5, 0.5]}, n_fft=1024)["vocals"]
     torch.testing.assert_close(masked, mixture, rtol=0, atol=1e-5)
 
 
@@ -168,7 +168,9 @@ def test_each_member_is_run_at_its_own_rate_on_its_own_channels_in_its_own_block
 def test_no_more_of_a_song_is_held_than_some_blocks(monkeypatch):
     monkeypatch.setattr(overlap_add, "BLOCK_SECONDS", 2.0)
     rate, seconds, read, written, most = 8000, 60, 0, 0, 0
-    ensemble = MethodEnsemble(MethodEnsemble.Options(of="masks", n_fft=512), [Halving(), Stereo()])
+    ensemble = MethodEnsemble(
+        MethodEnsemble.Options(methods="a+b", of="masks", n_fft=512), [Halving(), Stereo()]
+    )
     runner.load(ensemble, CPU)
 
     def chunks():
@@ -209,7 +211,7 @@ def test_a_sum_counts_as_a_stem_that_both_make():
         def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
             return dict.fromkeys(self.stems, mixture / 10)
 
-    ensemble = MethodEnsemble(None, [Halving(), Four()])
+    ensemble = MethodEnsemble(MethodEnsemble.Options(methods="a+b"), [Halving(), Four()])
     assert ensemble.stems == ("vocals", "accompaniment")
     assert MethodEnsemble(None, [Four(), Four()]).stems == ("vocals", "drums", "bass", "other")
     runner.load(ensemble, CPU)
@@ -240,7 +242,10 @@ def test_whatever_changes_a_member_changes_the_ensemble(monkeypatch):
         ("ensemble[unet+]", "write it as METHOD+METHOD"),
         ("ensemble[0*unet+hpss]", "with a weight above zero"),
         ("ensemble[x*unet]", "with a weight above zero"),
-        ("ensemble[of=sums]", "choose one of stems, masks"),
+        ("ensemble[vocals:2/drums*unet+cdae]", "or with one a stem, as in vocals:2/drums:0.5*dem"),
+        ("ensemble[drums:2*unet+blstm]", "a weight for 'drums'; the members make vocals, accompan"),
+        ("ensemble[2*unet+blstm,by=max]", "weights count for by=mean alone"),
+        ("ensemble[of=sums]", "choose one of stems, spectra, masks"),
     ],
 )
 def test_what_cannot_be_averaged_is_one_line(spec, message):
@@ -254,3 +259,32 @@ def test_ensembles_may_be_members(song):
     flat = run("ensemble[hpss+hpss[margin=2]+2*mixture]", song)["percussive"]
     nested = run("ensemble[ensemble[hpss+hpss[margin=2]]+mixture]", song)["percussive"]
     torch.testing.assert_close(nested, flat, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("of", ["stems", "spectra"])
+@pytest.mark.parametrize(
+    ("by", "share"), [("mean", 0.5), ("median", 0.4), ("min", 0.2), ("max", 0.9)]
+)
+def test_members_are_put_together_in_four_ways(song, of, by, share):
+    spec = f"ensemble[mixture[gain=0.2]+mixture[gain=0.4]+mixture[gain=0.9],of={of},by={by}]"
+    torch.testing.assert_close(run(spec, song)["vocals"], share * song, rtol=0, atol=1e-5)
+
+
+def test_the_median_of_an_even_number_is_the_mean_of_the_middle_two():
+    stacked = torch.tensor([[1.0], [8.0], [2.0], [4.0]])
+    assert averaging.combined(stacked, [0.25] * 4, "median") == 3
+    turned = torch.complex(stacked, -stacked)
+    assert averaging.combined(turned, [0.25] * 4, "median") == 3 - 3j
+
+
+def test_the_largest_is_that_of_the_largest_magnitude_with_its_sign():
+    stacked = torch.tensor([[0.5, 3j], [-2.0, 1.0]])
+    assert averaging.combined(stacked, [0.5, 0.5], "max").tolist() == [-2, 3j]
+    assert averaging.combined(stacked, [0.5, 0.5], "min").tolist() == [0.5, 1]
+
+
+def test_a_member_may_count_more_for_some_stems(song):
+    spec = "ensemble[vocals:3*mixture+mixture[gain=0.2]]"
+    made = run(spec, song)
+    torch.testing.assert_close(made["vocals"], (0.75 + 0.05) * song)
+    torch.testing.assert_close(made["drums"], (0.5 + 0.1) * song)
