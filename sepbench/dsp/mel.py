@@ -34,6 +34,37 @@ def mel_bands(count: int, n_fft: int, rate: int, *, low: float, high: float) -> 
     return (bands / bands.sum(1, keepdim=True).clamp_min(1e-9)).float()
 
 
+def slaney_bands(count: int, n_fft: int, rate: int) -> torch.Tensor:
+    """Return triangular bands up to half the rate, float32 ``(count, n_fft // 2 + 1)``.
+
+    The bands of ``librosa.filters.mel`` with its defaults: each is divided by half its width in Hz.
+    """
+    edges = mel_spaced(count + 2, 0.0, rate / 2)
+    bins = torch.linspace(0, rate / 2, n_fft // 2 + 1, dtype=torch.float64)
+    width = edges.diff()
+    distance = bins - edges[:, None]
+    rising, falling = distance[:-2] / width[:-1, None], -distance[2:] / width[1:, None]
+    bands = torch.minimum(rising, falling).clamp_min(0)
+    return (bands * (2 / (edges[2:] - edges[:-2]))[:, None]).float()
+
+
+class MelBank:
+    """Bands that are applied some at a time, to the bins that these cover: few are not zero."""
+
+    _AT_A_TIME = 32
+
+    def __init__(self, count: int, n_fft: int, rate: int, device: torch.device) -> None:
+        self._groups = []
+        for group in torch.split(slaney_bands(count, n_fft, rate), self._AT_A_TIME):
+            used = group.any(0).nonzero()[:, 0].tolist() or [0]
+            bins = slice(used[0], used[-1] + 1)
+            self._groups.append((bins, group[:, bins].T.contiguous().to(device)))
+
+    def __call__(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        """Return ``(..., count)`` of magnitudes ``(..., n_fft // 2 + 1)``."""
+        return torch.cat([magnitudes[..., bins] @ matrix for bins, matrix in self._groups], dim=-1)
+
+
 def _to_mel(frequency: torch.Tensor) -> torch.Tensor:
     """Linear to 1 kHz, logarithmic above (Slaney's Auditory Toolbox)."""
     above = _KINK_MEL + torch.log(frequency.clamp_min(1e-9) / _KINK_HZ) * 27 / math.log(6.4)

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     from sepbench.metrics.protocols import Reduction
 
-__all__ = ["Estimates", "Golden", "Metric", "NoOptions", "SetMetric", "Song", "option"]
+__all__ = [
+    "Estimates",
+    "Golden",
+    "Metric",
+    "NoOptions",
+    "SetMetric",
+    "Song",
+    "once_each",
+    "option",
+]
 
 T = TypeVar("T")
 
@@ -55,6 +64,10 @@ class _Remembers:
             self._known[key] = compute()
         known: T = self._known[key]
         return known
+
+    def remember(self, key: Hashable, value: Any) -> None:
+        """Keep what was computed for ``key``."""
+        self._known[key] = value
 
     def known(self, key: Hashable) -> Any:
         """Return what `once` has computed for ``key``, None if nothing yet."""
@@ -95,6 +108,17 @@ class Estimates(_Remembers):
         super().__init__()
         self.stems = dict(stems)
         self.mixture = mixture
+
+
+def once_each(
+    several: list[Estimates], key: Hashable, compute: Callable[[list[Estimates]], list[T]]
+) -> list[T]:
+    """Return what ``compute`` gives for each set of estimates; those that have it are spared."""
+    new = [one for one in several if one.known(key) is None]
+    if new:
+        for one, found in zip(new, compute(new), strict=True):
+            one.remember(key, found)
+    return [one.known(key) for one in several]
 
 
 class _Facts(ABC):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from sepbench.metrics.metric import Estimates, SetMetric, Song
+from sepbench.metrics.metric import Estimates, Golden, SetMetric, Song
 
 if TYPE_CHECKING:
     import torch
@@ -113,3 +113,34 @@ def projections(song: Song) -> Projections:
     windows = sdr.Windows.of_signal(song.mixture.shape[1], song.rate)
     references = list(song.references.values())
     return song.once("projections", lambda: Projections(references, song.mixture, windows))
+
+
+class KSdr(SetMetric):
+    """The SDR of a whole track on a scale from 0 to 100."""
+
+    name = "k-sdr"
+    summary = "SDR of the whole track, clipped to 10 dB both ways, on a log scale from 0 to 100"
+    totals = ("k-sdr",)
+    higher_is_better = True
+    silence = "finite: 1e-8 is added to both energies"
+    source = "ZFTurbo, Music-Source-Separation-Training, utils/metrics.py (k_sdr)"
+    golden = (
+        Golden(
+            "numpy, by the definition",
+            {
+                "vocals k-sdr": 89.809918,
+                "accompaniment k-sdr": 98.746267,
+            },
+        ),
+    )
+
+    def score_set(self, song: Song, estimates: Estimates) -> Mapping[str, torch.Tensor]:
+        """Return ``100 ln(1 + clip(SDR, -K, K) + K) / ln(1 + 2 K)`` of each stem, ``K = 10``."""
+        import torch
+
+        k, tiny, least = 10.0, 1e-8, 1e-6
+        wholes = [sums.whole for sums in energies(song, estimates)]
+        ratios = [(reference + tiny) / (error + tiny) for reference, error, _ in wholes]
+        decibels = 10 * torch.log10(torch.tensor(ratios, dtype=torch.float64))
+        clipped = decibels.clamp(-k + least, k)
+        return {"k-sdr": 100 * torch.log(1 + clipped + k) / torch.log(torch.tensor(1 + 2 * k))}
