@@ -1,4 +1,4 @@
-"""``sepbench plugin``: makes a new separator for others to use, and checks any."""
+"""``sepbench plugin``: writes a new plugin, and checks any."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sepbench.registry.scaffold import KINDS, LICENSES
 
 @click.group("plugin")
 def command() -> None:
-    """Write a separator of your own, and find out whether it keeps to the contract."""
+    """Write a plugin of your own, and check that it keeps to the contract."""
 
 
 @command.command("new")
@@ -58,7 +58,7 @@ def new(name: str, kind: str, out: Path | None, license: str, author: str) -> No
     default=120.0,
     show_default=True,
     metavar="SECONDS",
-    help="Give up on a fact that takes longer.",
+    help="Give up on a check that takes longer.",
 )
 @click.option(
     "--seconds",
@@ -67,44 +67,48 @@ def new(name: str, kind: str, out: Path | None, license: str, author: str) -> No
     show_default=True,
     help="Length of the longest song that is tried.",
 )
+@click.option("--root", type=options.PATH, help="Where the data set to be checked is.")
 @options.json_option
-def check(method: str, device: str, timeout: float, seconds: float, as_json: bool) -> None:
-    """Look at a separator fact by fact: what was expected, what came, how to mend it.
+def check(
+    method: str, device: str, timeout: float, seconds: float, root: Path | None, as_json: bool
+) -> None:
+    """Check a separator or a data set: what was expected, what was found, how to fix it.
 
     \b
     sepbench plugin check hpss
     sepbench plugin check 'hpss[margin=2]'
     sepbench plugin check my_module:MySeparator
+    sepbench plugin check my-songs --root ~/songs
 
-    It runs in a process of its own, so a crash or a hang is a failed fact. Exit status 1 where any
-    fact fails.
+    It runs in a process of its own, so a crash or a hang is a failed check. Exit status 1 if any
+    check fails.
     """
     from sepbench._util.process import WorkerProcess
     from sepbench.cli.console import show_json
     from sepbench.inference.runner import choose_device
     from sepbench.testing.check import FAILED, NOT_SEEN, PASSED
-    from sepbench.testing.examination import find, in_a_lane, judge
+    from sepbench.testing.examination import find, in_worker, run_check
 
     sys.path.insert(0, os.getcwd())  # As python -m would find MODULE.
-    target = find(method, device=str(choose_device(device)), seconds=seconds)
-    lane = WorkerProcess(judge, timeout=timeout)
+    target = find(method, device=str(choose_device(device)), seconds=seconds, root=root)
+    worker = WorkerProcess(run_check, timeout=timeout)
     outcomes = []
     try:
-        for outcome in in_a_lane(target, lane):
+        for outcome in in_worker(target, worker):
             outcomes.append(outcome)
             if not as_json and outcome.status != NOT_SEEN:
                 click.echo(outcome.line())
     finally:
-        lane.stop()
-    failed = [outcome.fact for outcome in outcomes if outcome.status == FAILED]
+        worker.stop()
+    failed = [outcome.check for outcome in outcomes if outcome.status == FAILED]
     passed = sum(outcome.status == PASSED for outcome in outcomes)
     unseen = [outcome for outcome in outcomes if outcome.status == NOT_SEEN]
     if as_json:
-        facts = [outcome.as_dict() for outcome in outcomes]
-        show_json({"method": method, "passed": passed, "failed": failed, "facts": facts})
+        checks = [outcome.as_dict() for outcome in outcomes]
+        show_json({"method": method, "passed": passed, "failed": failed, "checks": checks})
     else:
         verdict = f"fails {len(failed)}: {', '.join(failed)}" if failed else "fails none"
-        rest = f"; {len(unseen)} were not looked at {unseen[0].got}" if unseen else ""
-        click.echo(f"{method} passes {passed} facts and {verdict}{rest}")
+        rest = f"; {len(unseen)} were not run {unseen[0].got}" if unseen else ""
+        click.echo(f"{method} passes {passed} checks and {verdict}{rest}")
     if failed:
         click.get_current_context().exit(1)

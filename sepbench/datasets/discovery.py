@@ -36,7 +36,7 @@ def find_datasets() -> list[DatasetInfo]:
     """Return every registered data set: those that need no files first, then by name."""
     found = [
         DatasetInfo(loaded.name, loaded.distribution, loaded.value, loaded.reason)
-        for loaded in entry_points.load_all(GROUP, _fault)
+        for loaded in entry_points.load_all(GROUP, validate_dataset)
     ]
     return sorted(found, key=lambda info: (info.dataset is None or not info.dataset.is_built_in,))
 
@@ -87,7 +87,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _fault(point: EntryPoint, dataset: Any) -> str | None:
+def validate_dataset(point: EntryPoint, dataset: Any) -> str | None:
     """Return why the object of an entry point is not a data set, or None if it is one."""
     if not (inspect.isclass(dataset) and issubclass(dataset, Dataset)):
         return f"{point.value} is no subclass of sepbench.datasets.Dataset"

@@ -1,6 +1,6 @@
-"""The conformance kit: what must hold of every separator, fact by fact.
+"""The conformance kit: what must hold of every plugin, check by check.
 
-For the tests of a plugin::
+For the tests of a separator::
 
     import pytest
     from sepbench.testing import checks
@@ -10,40 +10,44 @@ For the tests of a plugin::
     def test_conforms(check):
         check()
 
-``sepbench plugin check NAME`` looks at the same facts in a process of its own.
+For those of a data set, ``dataset_checks(MyDataset, root=...)``. ``sepbench plugin check NAME``
+runs the same checks in a process of its own.
 """
 
 from __future__ import annotations
 
 import unittest
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sepbench import registry
+from sepbench.datasets import Dataset
 from sepbench.separator import AnySeparator
-from sepbench.testing.check import FAILED, NOT_APPLICABLE, NOT_SEEN, Fact, Outcome
-from sepbench.testing.examination import FACTS, Examination
+from sepbench.testing.check import FAILED, NOT_APPLICABLE, NOT_SEEN, Check, Outcome
+from sepbench.testing.dataset import DatasetSubject
+from sepbench.testing.examination import CHECKS, DATASET_CHECKS, Examination
 from sepbench.testing.subject import Subject
 
-__all__ = ["Check", "checks", "examine"]
+__all__ = ["BoundCheck", "checks", "dataset_checks", "examine"]
 
 
-class Check:
-    """One fact to be checked by calling it; pytest shows it by the fact's name."""
+class BoundCheck:
+    """One check of one plugin, run by calling it; pytest shows it by its name."""
 
-    def __init__(self, fact: Fact, examination: Examination) -> None:
-        self._fact = fact
+    def __init__(self, check: Check, examination: Examination) -> None:
+        self._check = check
         self._examination = examination
-        self.__name__ = fact.name
+        self.__name__ = check.name
 
     def __call__(self) -> None:
-        """Raise ``AssertionError`` if the fact fails, ``SkipTest`` if it says nothing here."""
+        """Raise ``AssertionError`` if the check fails, ``SkipTest`` if it does not apply."""
         __tracebackhide__ = True
-        outcome = self._examination.outcome(self._fact)
+        outcome = self._examination.outcome(self._check)
         if outcome.status == FAILED:
             raise AssertionError(
-                f"{outcome.fact}\nexpected: {outcome.expected}\ngot: {outcome.got}\n"
-                f"mend: {outcome.cure}"
+                f"{outcome.check}\nexpected: {outcome.expected}\ngot: {outcome.got}\n"
+                f"fix: {outcome.fix}"
             )
         if outcome.status in (NOT_APPLICABLE, NOT_SEEN):
             raise unittest.SkipTest(outcome.got)
@@ -55,14 +59,21 @@ def checks(
     options: Mapping[str, Any] | None = None,
     device: str = "cpu",
     seconds: float = 20.0,
-) -> list[Check]:
-    """Return one check a fact.
+) -> list[BoundCheck]:
+    """Return every check of a separator.
 
     ``options`` are values by name; ``seconds`` is the length of the longest song that is tried.
     Nothing is loaded before the first check is called.
     """
     examination = _examination(separator, options, device, seconds)
-    return [Check(fact, examination) for fact in FACTS.values()]
+    return [BoundCheck(check, examination) for check in CHECKS.values()]
+
+
+def dataset_checks(dataset: type[Dataset], *, root: Path | None = None) -> list[BoundCheck]:
+    """Return every check of a data set, looked for at ``root`` or at its usual places."""
+    subject = DatasetSubject(dataset, root=root)
+    examination = Examination(lambda check: check.run(lambda: subject), DATASET_CHECKS)
+    return [BoundCheck(check, examination) for check in DATASET_CHECKS.values()]
 
 
 def examine(
@@ -72,7 +83,7 @@ def examine(
     device: str = "cpu",
     seconds: float = 20.0,
 ) -> list[Outcome]:
-    """Return what came of every fact, in order."""
+    """Return the outcome of every check of a separator, in order."""
     return list(_examination(separator, options, device, seconds))
 
 
@@ -87,4 +98,4 @@ def _examination(
             subjects.append(Subject(method, device=device, seconds=seconds))
         return subjects[0]
 
-    return Examination(lambda fact: fact.look_at(subject))
+    return Examination(lambda check: check.run(subject), CHECKS)

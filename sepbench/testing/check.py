@@ -1,54 +1,51 @@
-"""What a fact of the contract is, and what comes of looking at it."""
+"""What a check of the contract is, and its outcome."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sepbench.errors import SepbenchError
 
-if TYPE_CHECKING:
-    from sepbench.testing.subject import Subject
-
 PASSED, FAILED, NOTE = "passed", "failed", "note"
-NOT_APPLICABLE, NOT_SEEN = "not applicable", "not looked at"
+NOT_APPLICABLE, NOT_SEEN = "not applicable", "not run"
 
 _SHOWN = {PASSED: "ok", FAILED: "FAILED", NOTE: "note", NOT_APPLICABLE: "n/a", NOT_SEEN: "-"}
 
 _LONGEST = 60
-"""Letters of what is told of a fact that holds."""
+"""Characters shown of the finding of a check that passed."""
 
 
-class CheckFailed(Exception):  # noqa: N818 - what a fact finds, not an error of the kit
-    """A fact does not hold: what came instead, and how to mend it if the fact's own cure won't."""
+class CheckFailed(Exception):  # noqa: N818 - an outcome, not an error of the kit
+    """A check found something else than expected; ``fix`` replaces the check's own if given."""
 
-    def __init__(self, got: str, cure: str = "") -> None:
+    def __init__(self, got: str, fix: str = "") -> None:
         super().__init__(got)
-        self.cure = cure
+        self.fix = fix
 
 
 class NotApplicable(Exception):  # noqa: N818
-    """A fact says nothing about this separator; the text says why."""
+    """A check does not concern this plugin; the text says why."""
 
 
 class Note(Exception):  # noqa: N818
-    """A fact is no fault either way, and worth knowing."""
+    """A check neither passes nor fails, and what it found is worth knowing."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one fact.
+    """What came of one check.
 
-    ``status`` is ``passed``, ``failed``, ``note``, ``not applicable``, or ``not looked at`` where
-    another fact stands in the way.
+    ``status`` is ``passed``, ``failed``, ``note``, ``not applicable``, or ``not run`` if a required
+    check before it did not pass.
     """
 
-    fact: str
+    check: str
     status: str
     expected: str
     got: str
-    cure: str = ""
+    fix: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the same, ready for JSON."""
@@ -56,56 +53,60 @@ class Outcome:
 
     def line(self) -> str:
         """Return one line for a person."""
-        shown = f"{_SHOWN[self.status]:6}  {self.fact:14}  "
+        shown = f"{_SHOWN[self.status]:6}  {self.check:14}  "
         if self.status in (NOT_APPLICABLE, NOT_SEEN):
             return f"{shown}{self.got}"
         if self.status == FAILED:
-            return f"{shown}expected: {self.expected}; got: {self.got}; mend: {self.cure}"
+            return f"{shown}expected: {self.expected}; got: {self.got}; fix: {self.fix}"
         got = self.got if len(self.got) <= _LONGEST else f"{self.got[: _LONGEST - 1]}…"
         return f"{shown}{self.expected}: {got}"
 
 
 @dataclass(frozen=True)
-class Fact:
-    """One thing that must hold of every separator.
+class Check:
+    """One thing that must hold of every plugin of a kind.
 
-    ``judge`` returns what it saw where the fact holds, and raises `CheckFailed` where not. After
-    a ``gate`` that is not passed the facts behind it cannot be looked at.
+    ``function`` is given the subject. It returns what it found if the check passes, and raises
+    `CheckFailed` otherwise. If a ``required`` check does not pass, those after it are not run.
     """
 
     name: str
     expected: str
-    cure: str
-    judge: Callable[[Subject], str]
-    gate: bool
+    fix: str
+    function: Callable[[Any], str]
+    required: bool
 
-    def outcome(self, status: str, got: str, cure: str = "") -> Outcome:
-        """Return an outcome of this fact."""
-        return Outcome(self.name, status, self.expected, got, cure)
+    def outcome(self, status: str, got: str, fix: str = "") -> Outcome:
+        """Return an outcome of this check."""
+        return Outcome(self.name, status, self.expected, got, fix)
 
-    def look_at(self, subject: Callable[[], Subject]) -> Outcome:
-        """Judge what ``subject`` returns; whatever goes wrong in either is a fault of its own."""
+    def run(self, subject: Callable[[], Any]) -> Outcome:
+        """Check what ``subject`` returns; whatever is raised by either is a failed check."""
         try:
-            return self.outcome(PASSED, self.judge(subject()))
+            return self.outcome(PASSED, self.function(subject()))
         except NotApplicable as reason:
             return self.outcome(NOT_APPLICABLE, str(reason))
         except Note as note:
             return self.outcome(NOTE, str(note))
-        except CheckFailed as fault:
-            return self.outcome(FAILED, str(fault), fault.cure or self.cure)
+        except CheckFailed as failure:
+            return self.outcome(FAILED, str(failure), failure.fix or self.fix)
         except SepbenchError as error:
-            return self.outcome(FAILED, str(error), self.cure)
+            return self.outcome(FAILED, str(error), self.fix)
         except (Exception, SystemExit) as error:
             said = " ".join(f"{type(error).__name__}: {error}".split())
-            return self.outcome(FAILED, said, self.cure)
+            return self.outcome(FAILED, said, self.fix)
 
 
-def fact(*, mend: str, gate: bool = False) -> Callable[[Callable[[Subject], str]], Fact]:
-    """Make a `Fact` of a function that judges it: its name, and its docstring as what must hold."""
+def check(*, fix: str, required: bool = False) -> Callable[[Callable[[Any], str]], Check]:
+    """Make a `Check` of a function: its name, and its docstring as what is expected.
 
-    def decorate(judge: Callable[[Subject], str]) -> Fact:
-        said = " ".join((judge.__doc__ or "").split()).removesuffix(".")
+    ``fix`` says in the imperative what to do if it fails.
+    """
+
+    def decorate(function: Callable[[Any], str]) -> Check:
+        said = " ".join((function.__doc__ or "").split()).removesuffix(".")
         expected = said[:1].lower() + said[1:]
-        return Fact(judge.__name__.rstrip("_").replace("_", "-"), expected, mend, judge, gate)
+        name = function.__name__.rstrip("_").replace("_", "-")
+        return Check(name, expected, fix, function, required)
 
     return decorate

@@ -1,4 +1,4 @@
-"""Looks at a separator fact by fact, here or in a process of its own."""
+"""Runs the checks of a plugin one by one, here or in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,60 +10,67 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from sepbench import options as opts
 from sepbench import registry
 from sepbench._util.process import WorkerDied, WorkerProcess
+from sepbench.datasets.discovery import GROUP as DATASETS
 from sepbench.errors import SepbenchError
-from sepbench.testing import metadata, outputs, side_effects
-from sepbench.testing.check import FAILED, NOT_SEEN, NOTE, PASSED, CheckFailed, Fact, Outcome
+from sepbench.testing import dataset, metadata, outputs, side_effects
+from sepbench.testing.check import FAILED, NOT_SEEN, NOTE, PASSED, Check, CheckFailed, Outcome
+from sepbench.testing.dataset import DatasetSubject
 from sepbench.testing.subject import Subject
 
-FACTS: Mapping[str, Fact] = {
-    fact.name: fact for fact in (*metadata.FACTS, *outputs.FACTS, *side_effects.FACTS)
+CHECKS: Mapping[str, Check] = {
+    check.name: check for check in (*metadata.CHECKS, *outputs.CHECKS, *side_effects.CHECKS)
 }
-"""Every fact by name, in the order in which they are looked at."""
+"""Every check of a separator by name, in the order in which they are run."""
+
+DATASET_CHECKS: Mapping[str, Check] = {check.name: check for check in dataset.CHECKS}
+"""Every check of a data set."""
 
 _FORM = "write it as NAME, or as MODULE:CLASS such as my_module:MySeparator"
 
 
 class Examination:
-    """The facts of one separator, each looked at once, and none behind a gate that is shut."""
+    """The checks of one plugin, each run once, and none after a required one that did not pass."""
 
-    def __init__(self, look: Callable[[Fact], Outcome]) -> None:
-        self._look = look
+    def __init__(self, run: Callable[[Check], Outcome], checks: Mapping[str, Check]) -> None:
+        self._run = run
+        self._checks = checks
         self._known: dict[str, Outcome] = {}
 
     def __iter__(self) -> Iterator[Outcome]:
-        """Yield the outcome of every fact."""
-        return map(self.outcome, FACTS.values())
+        """Yield the outcome of every check."""
+        return map(self.outcome, self._checks.values())
 
-    def outcome(self, fact: Fact) -> Outcome:
-        """Return the outcome of one fact, looking first at the gates before it."""
-        if fact.name not in self._known:
-            shut = self._shut_gate(fact)
-            self._known[fact.name] = (
-                self._look(fact)
-                if shut is None
-                else fact.outcome(NOT_SEEN, f"because of {shut.fact}: {shut.got}")
+    def outcome(self, check: Check) -> Outcome:
+        """Return the outcome of one check, running the required ones before it first."""
+        if check.name not in self._known:
+            failed = self._failed_before(check)
+            self._known[check.name] = (
+                self._run(check)
+                if failed is None
+                else check.outcome(NOT_SEEN, f"because of {failed.check}: {failed.got}")
             )
-        return self._known[fact.name]
+        return self._known[check.name]
 
-    def _shut_gate(self, fact: Fact) -> Outcome | None:
-        for other in FACTS.values():
-            if other is fact:
+    def _failed_before(self, check: Check) -> Outcome | None:
+        for other in self._checks.values():
+            if other is check:
                 return None
-            if other.gate and self.outcome(other).status not in (PASSED, NOTE):
+            if other.required and self.outcome(other).status not in (PASSED, NOTE):
                 return self.outcome(other)
         return None
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is looked at: the ``module:class`` of a separator, its options, and its name if given.
+    """What is checked: the ``module:class`` of a plugin, its options, and its name if given.
 
-    ``device`` and ``seconds`` are where, and the longest song.
+    ``device`` and ``seconds`` are where, and the longest song; ``root`` is that of a data set.
     """
 
     where: str
@@ -71,31 +78,46 @@ class Target:
     name: str = ""
     device: str = "cpu"
     seconds: float = 60.0
+    root: Path | None = None
+    is_dataset: bool = False
+
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        """The checks of plugins of this kind."""
+        return DATASET_CHECKS if self.is_dataset else CHECKS
 
     @cache  # noqa: B019 - one subject a process, and the process is for it alone
-    def subject(self) -> Subject:
-        """Import the class; raise `CheckFailed` where it is no separator."""
-        module, _, path = self.where.partition(":")
-        kind: Any = importlib.import_module(module)
-        for part in path.split("."):
-            if not hasattr(kind, part):
-                raise CheckFailed(f"{module} has no {path}", "write it as MODULE:CLASS")
-            kind = getattr(kind, part)
+    def subject(self) -> Subject | DatasetSubject:
+        """Import the class; raise `CheckFailed` if it is not a plugin of this kind."""
+        kind = self._import()
+        if self.is_dataset:
+            return DatasetSubject(kind, self.name, self.root)
         name = self.name or getattr(kind, "name", "")
-        fault = registry.validate(EntryPoint(name, self.where, registry.GROUP), kind)
-        if fault:
-            raise CheckFailed(fault)
+        if reason := registry.validate(EntryPoint(name, self.where, registry.GROUP), kind):
+            raise CheckFailed(reason)
         try:
             method = registry.variant(kind, dict(self.values))
         except SepbenchError as error:
             raise CheckFailed(str(error), "leave the option out, or write it another way") from None
         return Subject(method, device=self.device, seconds=self.seconds, name=self.name)
 
+    def _import(self) -> Any:
+        module, _, path = self.where.partition(":")
+        kind: Any = importlib.import_module(module)
+        for part in path.split("."):
+            if not hasattr(kind, part):
+                raise CheckFailed(f"{module} has no {path}", "write it as MODULE:CLASS")
+            kind = getattr(kind, part)
+        return kind
 
-def find(spec: str, *, device: str = "cpu", seconds: float = 60.0) -> Target:
-    """Return what ``NAME`` or ``MODULE:CLASS`` stands for, either with ``[option=value,...]``.
 
-    Imports nothing. Raises `SepbenchError` for a name that nothing bears.
+def find(
+    spec: str, *, device: str = "cpu", seconds: float = 60.0, root: Path | None = None
+) -> Target:
+    """Return the plugin that ``NAME`` or ``MODULE:CLASS`` is, either with ``[option=value,...]``.
+
+    A class is a data set if ``root`` is given. Imports nothing. Raises `SepbenchError` for a name
+    that is not registered.
     """
     name, values = opts.parse_spec(spec)
     several = [key for key, given in values.items() if len(given) > 1]
@@ -104,13 +126,16 @@ def find(spec: str, *, device: str = "cpu", seconds: float = 60.0) -> Target:
     chosen = tuple((key, given[0]) for key, given in values.items())
     if ":" in name:
         _check_place(name)
-        return Target(name, chosen, "", device, seconds)
-    points = entry_points(group=registry.GROUP, name=name)
+        return Target(name, chosen, "", device, seconds, root, is_dataset=root is not None)
     if name.endswith(".py"):
-        raise SepbenchError(f"{name}: {_FORM}, in the folder where the file lies")
-    if not points:
-        registry.resolve(name)  # Raises with the name that was probably meant.
-    return Target(next(iter(points)).value, chosen, name, device, seconds)
+        raise SepbenchError(f"{name}: {_FORM}, in the folder that contains the file")
+    if points := entry_points(group=registry.GROUP, name=name):
+        return Target(next(iter(points)).value, chosen, name, device, seconds)
+    if points := entry_points(group=DATASETS, name=name):
+        where = next(iter(points)).value
+        return Target(where, (), name, device, seconds, root, is_dataset=True)
+    registry.resolve(name)  # Raises with the name that was probably meant.
+    raise SepbenchError(f"no plugin {name!r}; {_FORM}")
 
 
 def _check_place(where: str) -> None:
@@ -125,24 +150,24 @@ def _check_place(where: str) -> None:
         )
 
 
-def in_a_lane(target: Target, lane: WorkerProcess[tuple[Target, str], Outcome]) -> Examination:
-    """Return an examination in another process, so that a crash or a hang is a failed fact.
+def in_worker(target: Target, worker: WorkerProcess[tuple[Target, str], Outcome]) -> Examination:
+    """Return an examination in another process, so that a crash or a hang is a failed check.
 
-    ``lane`` does `judge`.
+    The ``worker`` calls `run_check`.
     """
 
-    def look(fact: Fact) -> Outcome:
+    def run(check: Check) -> Outcome:
         try:
-            return lane.run((target, fact.name))
+            return worker.run((target, check.name))
         except WorkerDied as death:
-            cure = "look at what it was doing there: python -X faulthandler; or give more --timeout"
-            return fact.outcome(FAILED, str(death), cure)
+            fix = "find what it was doing with python -X faulthandler; or give more --timeout"
+            return check.outcome(FAILED, str(death), fix)
 
-    return Examination(look)
+    return Examination(run, target.checks)
 
 
-def judge(task: tuple[Target, str]) -> Outcome:
-    """Look at one fact of a target."""
+def run_check(task: tuple[Target, str]) -> Outcome:
+    """Run one check of a target."""
     target, name = task
-    with redirect_stdout(sys.stderr):  # What a separator prints is no part of the report.
-        return FACTS[name].look_at(target.subject)
+    with redirect_stdout(sys.stderr):  # What a plugin prints is not part of the report.
+        return target.checks[name].run(target.subject)

@@ -22,7 +22,7 @@ from sepbench.errors import SepbenchError
 from sepbench.options import NoOptions
 from sepbench.separator import Ensemble, SampleCount
 from sepbench.stems import is_stem_name
-from sepbench.testing.check import CheckFailed, NotApplicable, Note, fact
+from sepbench.testing.check import CheckFailed, NotApplicable, Note, check
 from sepbench.testing.subject import Subject
 from sepbench.weights import files
 
@@ -41,7 +41,7 @@ _TRAINED_ON = re.compile(r"[\w.-]+(/[\w.-]+)*")
 _PLACEHOLDERS = {"", "none", "todo", "unknown", "n/a", "-"}
 
 
-@fact(mend="give the plugin a name that no other has")
+@check(fix="give the plugin a name that no other has")
 def registered(subject: Subject) -> str:
     """One entry point of its name."""
     if not subject.name:
@@ -53,10 +53,10 @@ def registered(subject: Subject) -> str:
     return owners[0]
 
 
-@fact(
-    mend="derive from it, define separate(self, mixture), set name, summary, stems, license and "
+@check(
+    fix="derive from it, define separate(self, mixture), set name, summary, stems, license and "
     "citation, and call the entry point by the same name",
-    gate=True,
+    required=True,
 )
 def contract(subject: Subject) -> str:
     """A subclass of sepbench.separator.Separator with all of its facts."""
@@ -69,7 +69,7 @@ def contract(subject: Subject) -> str:
     return where
 
 
-@fact(mend="import heavy modules inside load or separate, types under TYPE_CHECKING")
+@check(fix="import heavy modules inside load or separate, types under TYPE_CHECKING")
 def light_import(subject: Subject) -> str:
     """Imported in 1 s of processor time, without torch and the like."""
     # Another process, for this one has long imported everything.
@@ -90,7 +90,7 @@ def light_import(subject: Subject) -> str:
     return f"{float(seconds):.2f} s"
 
 
-@fact(mend="define both at the top of a module or in a class there, not in a function")
+@check(fix="define both at the top of a module or in a class there, not in a function")
 def importable(subject: Subject) -> str:
     """Found by other processes under its module and name, and its Options too."""
     for kind in (subject.kind, subject.kind.Options):
@@ -102,7 +102,7 @@ def importable(subject: Subject) -> str:
     return f"{subject.kind.__module__}:{subject.kind.__qualname__}"
 
 
-@fact(mend="say what it does and by which method")
+@check(fix="say what it does and by which method")
 def summary(subject: Subject) -> str:
     """One sentence of at most 100 letters."""
     text = subject.kind.summary
@@ -111,8 +111,8 @@ def summary(subject: Subject) -> str:
     return text
 
 
-@fact(
-    mend="set stems to a tuple of lower-case names, remainder to the one that separate leaves out"
+@check(
+    fix="set stems to a tuple of lower-case names, remainder to the one that separate leaves out"
 )
 def stems(subject: Subject) -> str:
     """Stems, each once, in lower case; a remainder that is one of them."""
@@ -126,9 +126,9 @@ def stems(subject: Subject) -> str:
     return ", ".join(f"{name} (remainder)" if name == remainder else name for name in names)
 
 
-@fact(
-    mend="set sample_rate, channels and context; none: any rate, any channels, the whole song",
-    gate=True,
+@check(
+    fix="set sample_rate, channels and context; none: any rate, any channels, the whole song",
+    required=True,
 )
 def host_facts(subject: Subject) -> str:
     """A rate from 1000 to 384000 Hz or none, 1 or 2 channels or none, a context of seconds or
@@ -147,7 +147,7 @@ def host_facts(subject: Subject) -> str:
     return got
 
 
-@fact(mend="see https://spdx.org/licenses; what is on no list is LicenseRef-NAME")
+@check(fix="see https://spdx.org/licenses; what is on no list is LicenseRef-NAME")
 def license_(subject: Subject) -> str:
     """An SPDX expression, with another for weights where they differ: MIT; weights CC0-1.0."""
     text = subject.declared().license
@@ -160,7 +160,7 @@ def license_(subject: Subject) -> str:
     return text
 
 
-@fact(mend="name authors, title and year, or whose idea")
+@check(fix="name authors, title and year, or whose idea")
 def citation(subject: Subject) -> str:
     """The publication the method comes from."""
     text = subject.declared().citation
@@ -169,7 +169,7 @@ def citation(subject: Subject) -> str:
     return text
 
 
-@fact(mend="declare each as NAME: TYPE = option(DEFAULT, HELP, minimum=..., maximum=...)")
+@check(fix="declare each as NAME: TYPE = option(DEFAULT, HELP, minimum=..., maximum=...)")
 def options(subject: Subject) -> str:
     """A frozen dataclass whose options have a type, a help, and a default within their range."""
     kind = subject.kind.Options
@@ -188,7 +188,7 @@ def options(subject: Subject) -> str:
     return ", ".join(f"{o['name']}={o['default']}" for o in opts.describe(kind))
 
 
-@fact(mend="give minimum or maximum to option(); raise SepbenchError for what does not go together")
+@check(fix="give minimum or maximum to option(); raise SepbenchError for what does not go together")
 def ranges(subject: Subject) -> str:
     """Numbers have limits; a value beyond is refused, one at the limit taken or refused in one
     line."""
@@ -224,7 +224,7 @@ def _takes(kind: Any, name: str, value: float) -> bool:
     return True
 
 
-@fact(mend="list in needs what may be missing, each with the command that brings it", gate=True)
+@check(fix="list in needs what may be missing, each with the command that brings it", required=True)
 def needs(subject: Subject) -> str:
     """The modules, the programs and the weights from elsewhere that it needs are here."""
     separator = subject.declared()
@@ -240,7 +240,7 @@ def needs(subject: Subject) -> str:
     return ", ".join(names) or "nothing beyond sepbench"
 
 
-@fact(mend="set trained_on; songs heard in training are marked in every table")
+@check(fix="set trained_on; songs heard in training are marked in every table")
 def trained_on(subject: Subject) -> str:
     """What weights were trained on, each as data set or data set/subset."""
     separator = subject.declared()
@@ -253,7 +253,7 @@ def trained_on(subject: Subject) -> str:
     return ", ".join(heard) or "nothing was trained"
 
 
-@fact(mend="put the file into the package, list it as package data, and declare its sha256")
+@check(fix="put the file into the package, list it as package data, and declare its sha256")
 def weights(subject: Subject) -> str:
     """The weights' file is there and has the sha256 that is declared."""
     separator = subject.declared()
@@ -271,7 +271,7 @@ def weights(subject: Subject) -> str:
     return ", ".join(file.file for file in separator.weight_files)
 
 
-FACTS = (
+CHECKS = (
     contract, registered, light_import, importable, summary, stems, host_facts, license_, citation,
     options, ranges, needs, trained_on, weights,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from sepbench import options as opts
 from sepbench import registry
 from sepbench.separator import SampleCount
 from sepbench.stems import is_stem_name
-from sepbench.testing.check import CheckFailed, NotApplicable, Note, fact
+from sepbench.testing.check import CheckFailed, NotApplicable, Note, check
 from sepbench.testing.signals import Sound, decibels, silence
 from sepbench.testing.subject import Subject
 from sepbench.weights import files
@@ -32,7 +32,7 @@ _ROUNDING = 1e-5
 Stems = Mapping[str, torch.Tensor]
 
 
-@fact(mend="see the reason; --debug shows where", gate=True)
+@check(fix="see the reason; --debug shows where", required=True)
 def separates(subject: Subject) -> str:
     """It loads and separates a song."""
     start = time.perf_counter()
@@ -41,7 +41,7 @@ def separates(subject: Subject) -> str:
     return f"{seconds:g} s at {sound.rate} Hz in {time.perf_counter() - start:.2f} s"
 
 
-@fact(mend="return just what stems declares; leave the remainder to the host", gate=True)
+@check(fix="return just what stems declares; leave the remainder to the host", required=True)
 def returned_stems(subject: Subject) -> str:
     """Separate returns a dict of all stems but the remainder."""
     _, made = subject.first
@@ -55,9 +55,9 @@ def returned_stems(subject: Subject) -> str:
     return ", ".join(made)
 
 
-@fact(
-    mend="return (channels, samples), cut or padded to the samples that came in",
-    gate=True,
+@check(
+    fix="return (channels, samples), cut or padded to the samples that came in",
+    required=True,
 )
 def shapes(subject: Subject) -> str:
     """Each stem has the shape of the mixture."""
@@ -66,7 +66,7 @@ def shapes(subject: Subject) -> str:
     return f"{tuple(sound.mixture.shape)}"
 
 
-@fact(mend="return stem.float()")
+@check(fix="return stem.float()")
 def dtype(subject: Subject) -> str:
     """Each stem is float32."""
     _, made = subject.first
@@ -76,7 +76,7 @@ def dtype(subject: Subject) -> str:
     return "float32"
 
 
-@fact(mend="make new tensors with device=mixture.device")
+@check(fix="make new tensors with device=mixture.device")
 def device(subject: Subject) -> str:
     """Each stem is on the mixture's device."""
     _, made = subject.first
@@ -86,14 +86,14 @@ def device(subject: Subject) -> str:
     return str(subject.device)
 
 
-@fact(mend="look for 0 / 0 and log(0); add a floor to divisors", gate=True)
+@check(fix="look for 0 / 0 and log(0); add a floor to divisors", required=True)
 def finite(subject: Subject) -> str:
     """No NaN and no infinity."""
     _finite(subject.first[1])
     return "all finite"
 
 
-@fact(mend="look for a gain or a mask that is zero")
+@check(fix="look for a gain or a mask that is zero")
 def audible(subject: Subject) -> str:
     """Something is to be heard of a song."""
     sound, made = subject.first
@@ -104,7 +104,7 @@ def audible(subject: Subject) -> str:
     return f"beside the mixture: {told}"
 
 
-@fact(mend="pad a song that is shorter than a frame, and cut what comes of it")
+@check(fix="pad a song that is shorter than a frame, and cut what comes of it")
 def lengths(subject: Subject) -> str:
     """Songs of any length come back as long, one sample alone too."""
     for samples in LENGTHS:
@@ -116,7 +116,7 @@ def lengths(subject: Subject) -> str:
     return f"{', '.join(map(str, LENGTHS))} samples"
 
 
-@fact(mend="declare channels=1 to be fed one by one, 2 for stereo, none if it takes any number")
+@check(fix="declare channels=1 to be fed one by one, 2 for stereo, none if it takes any number")
 def channels(subject: Subject) -> str:
     """Mono and three channels come back as they are, as stereo does."""
     for count in (1, 3):
@@ -127,7 +127,7 @@ def channels(subject: Subject) -> str:
     return f"fed {fed}"
 
 
-@fact(mend="declare sample_rate and the host resamples, or choose windows by seconds")
+@check(fix="declare sample_rate and the host resamples, or choose windows by seconds")
 def rates(subject: Subject) -> str:
     """Songs at other rates come back as they are."""
     for rate in RATES:
@@ -137,7 +137,7 @@ def rates(subject: Subject) -> str:
     return f"{', '.join(map(str, RATES))} Hz"
 
 
-@fact(mend="add a floor to divisors; take no level from a song that has none")
+@check(fix="add a floor to divisors; take no level from a song that has none")
 def silent_song(subject: Subject) -> str:
     """Of silence comes silence, finite and below -60 dBFS; a silent channel does no harm."""
     count = subject.separator.channels or 2
@@ -154,7 +154,7 @@ def silent_song(subject: Subject) -> str:
     return f"peak {loudest:.1g}"
 
 
-@fact(mend="normalise by the song's level")
+@check(fix="normalise by the song's level")
 def gain(subject: Subject) -> str:
     """A song at a tenth of the level gives stems at a tenth."""
     sound, made = subject.first
@@ -166,7 +166,7 @@ def gain(subject: Subject) -> str:
     return f"they differ by {error:.0f} dB"
 
 
-@fact(mend="raise context to all that a sample depends on; take hops that divide BLOCK_ALIGNMENT")
+@check(fix="raise context to all that a sample depends on; take hops that divide BLOCK_ALIGNMENT")
 def blocks_alike(subject: Subject) -> str:
     """Blocks differ from the whole song by less than -60 dB at any place."""
     separator = subject.separator
@@ -187,7 +187,7 @@ def blocks_alike(subject: Subject) -> str:
     return f"{worst:.0f} dB with blocks of {step:g} s"
 
 
-@fact(mend="leave the remainder out of what separate returns")
+@check(fix="leave the remainder out of what separate returns")
 def sums(subject: Subject) -> str:
     """The stems sum to the mixture where a remainder is declared."""
     separator = subject.separator
@@ -200,7 +200,7 @@ def sums(subject: Subject) -> str:
     return f"they differ by up to {error:.1g}"
 
 
-@fact(mend="try each in a song of a second; refuse by SepbenchError what does not go together")
+@check(fix="try each in a song of a second; refuse by SepbenchError what does not go together")
 def choices(subject: Subject) -> str:
     """It separates with every choice of its options whose weights are here."""
     tried = []
@@ -252,14 +252,14 @@ def _named(what: str) -> Iterator[None]:
     """Say of a fault with which song it came."""
     try:
         yield
-    except CheckFailed as fault:
-        raise CheckFailed(f"{what}: {fault}", fault.cure) from None
+    except CheckFailed as failure:
+        raise CheckFailed(f"{what}: {failure}", failure.fix) from None
     except Exception as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise CheckFailed(f"{what}: {said}") from error
 
 
-FACTS = (
+CHECKS = (
     separates, returned_stems, shapes, finite, dtype, device, audible, lengths, channels, rates,
     silent_song, gain, blocks_alike, sums, choices,
 )  # fmt: skip

@@ -8,7 +8,7 @@ import psutil
 import torch
 
 from sepbench._util.resources import trim_memory
-from sepbench.testing.check import CheckFailed, fact
+from sepbench.testing.check import CheckFailed, check
 from sepbench.testing.signals import decibels
 from sepbench.testing.subject import Subject
 
@@ -24,14 +24,14 @@ _SAME_ON_CUDA = -80.0
 """dB: sums on CUDA come in any order."""
 
 
-@fact(mend="switch networks to eval(), and draw random numbers from a generator of your own")
+@check(fix="switch networks to eval(), and draw random numbers from a generator of your own")
 def deterministic(subject: Subject) -> str:
     """The same song gives the same stems."""
     sound, made = subject.first
     return _same(subject, made, subject.hear(sound))
 
 
-@fact(mend="keep nothing of a song in self; what is learned on the fly starts anew with each song")
+@check(fix="keep nothing of a song in self; what is learned on the fly starts anew with each song")
 def forgets(subject: Subject) -> str:
     """Other songs in between change nothing."""
     sound, made = subject.first
@@ -39,13 +39,13 @@ def forgets(subject: Subject) -> str:
     return _same(subject, made, subject.hear(sound))
 
 
-@fact(mend="draw first weights and random numbers from a generator with a seed of its own")
+@check(fix="draw first weights and random numbers from a generator with a seed of its own")
 def reloads(subject: Subject) -> str:
     """Loading it anew gives the same stems."""
     return _same(subject, subject.first[1], subject.anew[0])
 
 
-@fact(mend="use torch.Generator().manual_seed(...) or numpy.random.default_rng(...) of your own")
+@check(fix="use torch.Generator().manual_seed(...) or numpy.random.default_rng(...) of your own")
 def random_state(subject: Subject) -> str:
     """Global random generators are neither used nor seeded."""
     _, used = subject.anew
@@ -54,7 +54,7 @@ def random_state(subject: Subject) -> str:
     return "untouched"
 
 
-@fact(mend="change them nowhere, or put them back before separate returns")
+@check(fix="change them nowhere, or put them back before separate returns")
 def process_state(subject: Subject) -> str:
     """Threads, default dtype, gradients, environment and the like are left alone."""
     _ = subject.first
@@ -63,7 +63,7 @@ def process_state(subject: Subject) -> str:
     return "unchanged"
 
 
-@fact(mend="work on mixture.clone(), or not in place")
+@check(fix="work on mixture.clone(), or not in place")
 def input_kept(subject: Subject) -> str:
     """It writes nothing into the mixture."""
     if not subject.second.is_mixture_kept:
@@ -71,7 +71,7 @@ def input_kept(subject: Subject) -> str:
     return "unchanged"
 
 
-@fact(mend="remove print; sepbench says what there is to say")
+@check(fix="remove print; sepbench says what there is to say")
 def quiet(subject: Subject) -> str:
     """It prints nothing."""
     said = subject.second.printed
@@ -80,7 +80,7 @@ def quiet(subject: Subject) -> str:
     return "nothing"
 
 
-@fact(mend="declare a context so that the host gives blocks, or work on part after part")
+@check(fix="declare a context so that the host gives blocks, or work on part after part")
 def memory(subject: Subject) -> str:
     """A long song takes less than 4 GiB."""
     sound, cost = subject.long
@@ -94,7 +94,7 @@ def memory(subject: Subject) -> str:
     return got
 
 
-@fact(mend="keep no tensors in self or in caches without a limit")
+@check(fix="keep no tensors in self or in caches without a limit")
 def leaks(subject: Subject) -> str:
     """Memory does not grow by more than 64 MiB over songs."""
     process = psutil.Process()
@@ -124,6 +124,6 @@ def _same(subject: Subject, once: dict[str, torch.Tensor], again: dict[str, torc
     return "to the bit" if subject.device.type == "cpu" else "as far as CUDA can tell"
 
 
-FACTS = (
+CHECKS = (
     deterministic, forgets, reloads, random_state, process_state, input_kept, quiet, memory, leaks,
 )  # fmt: skip

@@ -114,13 +114,13 @@ def test_a_check_tells_crash_and_hang_with_their_reasons(monkeypatch: pytest.Mon
     monkeypatch.syspath_prepend(str(TESTS))
     crash = run("plugin", "check", "fakes:Crashing", "--json", "--seconds", 1)
     assert crash.exit_code == 1
-    facts = {fact["fact"]: fact for fact in json.loads(crash.stdout)["facts"]}
+    facts = {fact["check"]: fact for fact in json.loads(crash.stdout)["checks"]}
     assert facts["separates"]["status"] == "failed"
     assert "SIGKILL" in facts["separates"]["got"]
-    assert facts["shapes"]["status"] == "not looked at"
+    assert facts["shapes"]["status"] == "not run"
     hang = run("plugin", "check", "fakes:Endless", "--timeout", 8, "--seconds", 1)
     assert hang.exit_code == 1
-    assert "got: took longer than --timeout 8 seconds; mend: " in hang.output
+    assert "got: took longer than --timeout 8 seconds; fix: " in hang.output
 
 
 def test_what_is_no_separator_is_a_failed_fact_and_what_is_not_there_an_error() -> None:
@@ -132,7 +132,7 @@ def test_what_is_no_separator_is_a_failed_fact_and_what_is_not_there_an_error() 
     assert "did you mean 'hpss'" in run("plugin", "check", "hpsss").output
     wrong = run("plugin", "check", "hpss[colour=red]").output
     assert "no option 'colour'" in wrong
-    assert "mend: leave the option out" in wrong
+    assert "fix: leave the option out" in wrong
     for malformed in (":", "mine:", ":Mine", "..:Mine", "my module:Mine", "mine.py"):
         result = run("plugin", "check", malformed)
         assert result.exit_code == 2

@@ -142,7 +142,9 @@ def test_a_method_with_small_weights_separates_a_song(installed: type[OpenUnmix]
 
 def test_it_keeps_to_the_contract(installed: type[OpenUnmix]) -> None:
     fetch_missing(installed())
-    failed = [fact.line() for fact in examine(installed, seconds=2.0) if fact.status == FAILED]
+    failed = [
+        outcome.line() for outcome in examine(installed, seconds=2.0) if outcome.status == FAILED
+    ]
     assert not failed, "\n".join(failed)
 
 

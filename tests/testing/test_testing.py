@@ -18,7 +18,7 @@ from sepbench import registry
 from sepbench.separator import Requirement, Separator, WeightFile, option
 from sepbench.testing import checks
 from sepbench.testing.check import FAILED, NOT_APPLICABLE, NOT_SEEN, NOTE, PASSED, Outcome
-from sepbench.testing.examination import FACTS, Examination
+from sepbench.testing.examination import CHECKS, Examination
 from sepbench.testing.signals import decibels, song
 from sepbench.testing.subject import Subject
 
@@ -319,8 +319,8 @@ def test_a_good_separator_passes():
 
 def outcome(kind: type[Separator], fact: str) -> Outcome:
     method = registry.variant(kind, {})
-    examination = Examination(lambda fact: fact.look_at(lambda: Subject(method)))
-    return examination.outcome(FACTS[fact])
+    examination = Examination(lambda check: check.run(lambda: Subject(method)), CHECKS)
+    return examination.outcome(CHECKS[fact])
 
 
 def test_a_method_that_minds_the_level_is_noted_not_failed():

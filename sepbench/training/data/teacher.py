@@ -25,7 +25,7 @@ from sepbench.errors import SepbenchError
 from sepbench.inference import runner
 from sepbench.options import option
 from sepbench.registry import Method
-from sepbench.separator import Separator
+from sepbench.separator import AnySeparator
 from sepbench.training.data.discover import Decoded, Recording
 from sepbench.weights.container import sha256
 
@@ -139,7 +139,7 @@ class Labeller:
 
     def identity(self, path: Path) -> str:
         """Return a digest of all that decides the labels of a song."""
-        methods = [method.identity() for method in (self.teacher, self.second) if method]
+        methods = [method.identity for method in (self.teacher, self.second) if method]
         kept = {name: value for name, value in asdict(self.config).items() if name != "songs"}
         text = json.dumps([kept, methods, sha256(path)], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -173,13 +173,13 @@ class Labeller:
         }
 
     @cached_property
-    def _separators(self) -> list[Separator]:
+    def _separators(self) -> list[AnySeparator]:
         separators = [method.create() for method in (self.teacher, self.second) if method]
         for separator in separators:
             runner.load(separator, runner.choose_device(self.device))
         return separators
 
-    def _vocals(self, separator: Separator, song: audio.Audio) -> NDArray[np.float32]:
+    def _vocals(self, separator: AnySeparator, song: audio.Audio) -> NDArray[np.float32]:
         device = runner.choose_device(self.device)
         made = runner.separate(separator, song.samples, rate=song.rate, device=device)
         return made.stems["vocals"]
