@@ -42,14 +42,17 @@ class Chosen:
 
 _DEMUCS = "published at 9.00 dB SDR over all stems of MUSDB18-HQ"
 _UMXL = "Open-Unmix with the most training, on songs of its authors"
-_INCLUDED = "the best of the included on test clips"
+_WITH_SPLEETER = "ensemble[2*spleeter+cdae+blstm]"
+_TOGETHER = "better than each of its members on validation songs of three kinds"
+_INCLUDED = "the best of the included"
 _IN_NOISE = "a voice in noise as loud comes out at {} dB SDR"
 
 PRESETS: dict[str, tuple[Choice, ...]] = {
     "acapella": (
         Choice("demucs[model=htdemucs_ft]", "vocals", _DEMUCS),
         Choice("open-unmix[model=umxl]", "vocals", _UMXL),
-        Choice("ensemble[unet+cdae]", "vocals", _INCLUDED, score=3.92),
+        Choice(_WITH_SPLEETER, "vocals", _TOGETHER, score=4.52),
+        Choice("ensemble[unet+cdae+blstm]", "vocals", _INCLUDED, score=4.06),
         Choice("spleeter", "vocals", score=3.63),
         Choice("unet", "vocals", score=3.06),
         Choice("repet-sim", "vocals", score=2.11),
