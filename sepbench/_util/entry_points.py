@@ -10,7 +10,9 @@ from importlib import metadata
 from importlib.metadata import EntryPoint
 from typing import Any
 
+from sepbench._util import process_state
 from sepbench._util.import_check import failures
+from sepbench.errors import describe
 
 Fault = Callable[[EntryPoint, Any], "str | None"]
 """Returns why the object of an entry point is not what the group is for, or None if it is."""
@@ -52,13 +54,13 @@ def load(group: str, name: str, fault: Fault) -> Loaded:
 
 
 def import_failures(points: Iterable[EntryPoint]) -> dict[str, str]:
-    """Return the modules whose import hangs or ends the process, and what it does.
+    """Return the ``module:object`` whose import or making hangs or ends the process, and how.
 
     Bundled modules are known to be harmless; trying them as well would double the time that
     ``sepbench methods`` takes.
     """
     foreign = (point for point in points if point.dist is None or point.dist.name != "sepbench")
-    return failures(point.module for point in foreign)
+    return failures(point.value for point in foreign)
 
 
 def _load(points: list[EntryPoint], failed: Mapping[str, str], fault: Fault) -> Loaded:
@@ -66,12 +68,13 @@ def _load(points: list[EntryPoint], failed: Mapping[str, str], fault: Fault) -> 
     if len({point.value for point in points}) > 1:
         owners = " and ".join(sorted(map(owner, points)))
         return Loaded(name, owners, None, f"two plugins have this name: {owners}")
-    if point.module in failed:
-        ended = f"its import {failed[point.module]}; 'sepbench plugin check {name}' tells where"
+    if point.value in failed:
+        ended = f"its import {failed[point.value]}; 'sepbench plugin check {name}' tells where"
         return Loaded(name, owner(point), None, ended)
     try:
-        value = point.load()
-        reason = fault(point, value)
+        with process_state.kept():
+            value = point.load()
+            reason = fault(point, value)
     # A plugin may fail in any way here, by SystemExit too; it must cost one row, not the tool.
     except (Exception, SystemExit) as error:
         return Loaded(name, owner(point), None, describe_failure(error))
@@ -81,8 +84,7 @@ def _load(points: list[EntryPoint], failed: Mapping[str, str], fault: Fault) -> 
 def describe_failure(error: BaseException) -> str:
     """Return in one line what a plugin raised while it was imported or created, and where."""
     where = traceback.extract_tb(error.__traceback__)[-1]
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"import failed: {what} ({where.filename}:{where.lineno})"
+    return f"import failed: {describe(error)} ({where.filename}:{where.lineno})"
 
 
 def owner(point: EntryPoint) -> str:

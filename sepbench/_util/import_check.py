@@ -6,43 +6,54 @@ import json
 import sys
 from collections.abc import Iterable
 
-TIMEOUT = 10.0
+TIMEOUT = 20.0
 """How long all imports that are tried together may take; those of torch come to a few seconds."""
 
 _PROGRAM = """
 import importlib, json, os, sys
-told, sys.path[:], modules = os.fdopen(os.dup(1), "w"), *json.load(sys.stdin)
+told, sys.path[:], places = os.fdopen(os.dup(1), "w"), *json.load(sys.stdin)
 os.dup2(2, 1)
-for module in modules:
-    print(module, file=told, flush=True)
+for place in places:
+    print(place, file=told, flush=True)
+    module, _, path = place.partition(":")
     try:
-        importlib.import_module(module)
-    except BaseException:
+        found = importlib.import_module(module)
+        for part in filter(None, path.split(".")):
+            found = getattr(found, part)
+        if path:
+            found()
+    except (Exception, SystemExit):
         pass
+    except BaseException as error:
+        print("!" + type(error).__name__, file=told, flush=True)
+        os._exit(0)
 print(".", file=told, flush=True)
 os._exit(0)
 """
-"""Tells of each import before it begins; what plugins print, and leave running, is not heard of."""
+"""Names each place before it is tried; what plugins print, and leave running, is not heard of."""
 
 
-def failures(modules: Iterable[str], *, seconds: float = TIMEOUT) -> dict[str, str]:
-    """Return the modules that cannot be imported without harm, and in words what their import does.
+def failures(places: Iterable[str], *, seconds: float = TIMEOUT) -> dict[str, str]:
+    """Return the places that cannot be imported without harm, and in words what happens there.
 
-    One that raises does no harm. Those that are imported already are not tried.
+    A place is a ``module``, or the ``module:Class`` of a plugin, of which an object is made too.
+    One that raises an exception does no harm. Modules that are imported already are not tried.
     """
     found: dict[str, str] = {}
-    pending = [module for module in dict.fromkeys(modules) if module not in sys.modules]
+    pending = [
+        place for place in dict.fromkeys(places) if place.partition(":")[0] not in sys.modules
+    ]
     while pending and sys.executable:
-        last, fate = _try(pending, seconds)
+        last, reason = _try(pending, seconds)
         if last not in pending:
             break
-        found[last] = fate
+        found[last] = reason
         pending = pending[pending.index(last) + 1 :]
     return found
 
 
-def _try(modules: list[str], seconds: float) -> tuple[str, str]:
-    """Import modules one after the other; return the last that was begun, and how it ended."""
+def _try(places: list[str], seconds: float) -> tuple[str, str]:
+    """Import places one after the other; return the last that was begun, and how it ended."""
     import subprocess
 
     from sepbench._util.process import describe_exit
@@ -54,12 +65,16 @@ def _try(modules: list[str], seconds: float) -> tuple[str, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        start_new_session=True,
     )
     try:
-        told, _ = process.communicate(json.dumps([sys.path, modules]), timeout=seconds)
-        fate = f"ends the process it happens in ({describe_exit(process.returncode)})"
+        told, _ = process.communicate(json.dumps([sys.path, places]), timeout=seconds)
+        reason = f"ends the process it happens in ({describe_exit(process.returncode)})"
     except subprocess.TimeoutExpired:
         process.kill()
         told, _ = process.communicate()
-        fate = f"does not come to an end in {seconds:g} seconds"
-    return (told.split() or [""])[-1], fate
+        reason = f"does not come to an end in {seconds:g} seconds"
+    *_, last = ["", *told.split()]
+    if last.startswith("!"):
+        return told.split()[-2], f"raises {last[1:]}"
+    return last, reason

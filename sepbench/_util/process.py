@@ -1,95 +1,292 @@
-"""A process of its own for work that may crash, hang or be killed."""
+"""Worker processes: work that may crash, hang or spoil its process, kept away from the rest.
+
+A worker does tasks one after another and streams inputs in and outputs out, so that a song need not
+be in memory at once. Neither a library's pool of processes nor joblib's says which signal ended a
+worker, keeps one worker for one method, or streams; the processes themselves are
+`multiprocessing`'s.
+"""
 
 from __future__ import annotations
 
+import atexit
+import os
+import pickle
 import signal
-from collections.abc import Callable, Iterator
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context
+from functools import cache
+from io import BytesIO
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
+
+from sepbench.errors import SepbenchError, describe
 
 Task = TypeVar("Task")
-Result = TypeVar("Result")
+Task_contra = TypeVar("Task_contra", contravariant=True)
+
+_PRELOADED = ["torch", "sepbench.inference.runner"]
+"""Modules that are imported once, in the process that workers are forked from."""
+
+_STARTING = threading.Lock()
+_running: weakref.WeakSet[WorkerProcess[Any]] = weakref.WeakSet()
+
+
+class Work(Protocol[Task_contra]):
+    """What a worker does: yields the outputs of a task, and takes the inputs that belong to it.
+
+    It is pickled once, when its process starts, and may keep things from task to task. Setting
+    ``retire`` to true ends the process after the task; the next task gets a new one.
+    """
+
+    retire: bool
+
+    def __call__(self, task: Task_contra, inputs: Iterator[Any], /) -> Iterator[Any]:
+        """Yield the outputs of a task."""
+        ...
+
+
+class Call:
+    """Work whose only output is the return value of a module's function."""
+
+    retire = False
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._function = function
+
+    def __call__(self, task: Any, inputs: Iterator[Any]) -> Iterator[Any]:
+        """Yield what the function returns for a task."""
+        yield self._function(task)
 
 
 class WorkerDied(Exception):  # noqa: N818 - says what happened
-    """The process came to an end, or was put to one, before its work was done.
+    """The process ended, or was ended, before its task was done.
 
-    The text says describe_exit, in words that fit behind a name.
+    The text says how, in words that follow a name.
     """
 
 
-class WorkerProcess(Generic[Task, Result]):
-    """Does tasks one after another in a process that is replaced when it dies.
+class Worker(Protocol[Task_contra]):
+    """Does tasks; `WorkerProcess` and `LocalWorker` are two kinds."""
 
-    ``function`` is a module's function that takes a task and returns a result, all three fit for
-    pickling. ``timeout`` is the number of seconds a task may take.
-    """
+    def stream(self, task: Task_contra, inputs: Iterable[Any] = ()) -> Iterator[Any]:
+        """Yield the outputs of a task as they come."""
+        ...
 
-    def __init__(self, function: Callable[[Task], Result], *, timeout: float | None = None) -> None:
-        self._function = function
-        self._timeout = timeout
-        self._process: BaseProcess | None = None
-        self._stopped = False
-
-    def run(self, task: Task) -> Result:
-        """Do one task; raise `WorkerDied` if its process crashes, is killed or times out."""
-        if self._process is None or not self._process.is_alive():
-            self._start()
-        process = self._process
-        assert process is not None  # noqa: S101 - for the type checker
-        with suppress(OSError):  # One that is dead by now is told by its sentinel.
-            self._connection.send(task)
-        ready = wait([self._connection, process.sentinel], self._timeout)
-        if self._stopped:
-            raise CancelledError
-        if self._connection in ready:
-            try:
-                result: Result = self._connection.recv()
-            except (EOFError, OSError):
-                pass
-            else:
-                return result
-        elif not ready:
-            self._end()
-            raise WorkerDied(f"took longer than --timeout {self._timeout:g} seconds")
-        process.join()
-        code = process.exitcode
-        self._end()
-        if self._stopped:
-            raise CancelledError
-        raise WorkerDied(f"its process died ({describe_exit(code)})")
+    def run(self, task: Task_contra, inputs: Iterable[Any] = ()) -> Any:
+        """Return the last output of a task."""
+        ...
 
     def stop(self) -> None:
-        """End the process, whatever it is doing; `run` raises ``CancelledError`` from now on."""
+        """Let go of everything; no task may follow."""
+        ...
+
+
+class LocalWorker(Generic[Task]):
+    """Does tasks in this process, without any protection."""
+
+    def __init__(self, work: Work[Task]) -> None:
+        self._work = work
+
+    def stream(self, task: Task, inputs: Iterable[Any] = ()) -> Iterator[Any]:
+        """Yield the outputs of a task as they come."""
+        return self._work(task, iter(inputs))
+
+    def run(self, task: Task, inputs: Iterable[Any] = ()) -> Any:
+        """Return the last output of a task."""
+        *_, last = self.stream(task, inputs)
+        return last
+
+    def stop(self) -> None:
+        """Nothing to stop."""
+
+
+class WorkerProcess(Generic[Task]):
+    """Does tasks in a process of its own, which is replaced when it dies.
+
+    Tasks, inputs and outputs are sent as copies. Outputs may hold arrays, plain values and
+    sepbench's own classes and nothing else, so that no code of a plugin runs on this side.
+    ``timeout`` is the number of seconds a task may take.
+    """
+
+    def __init__(self, work: Work[Task], *, timeout: float | None = None) -> None:
+        self._work = work
+        self._timeout = timeout
+        self._process: BaseProcess | None = None
+        self._task = 0
+        self._stopped = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process that has done a task and waits for the next."""
+        return self._process is not None
+
+    def run(self, task: Task, inputs: Iterable[Any] = ()) -> Any:
+        """Return the last output of a task; see `stream`."""
+        *_, last = self.stream(task, inputs)
+        return last
+
+    def stream(self, task: Task, inputs: Iterable[Any] = ()) -> Iterator[Any]:
+        """Yield the outputs of a task; ``inputs`` are handed over one by one, when asked for.
+
+        Raises `WorkerDied` if the process crashes, is killed or times out, and `SepbenchError` for
+        whatever the task itself raises.
+        """
+        if self._process is None or not self._process.is_alive():
+            self._end()
+            self._start()
+        self._task += 1
+        deadline = None if self._timeout is None else time.monotonic() + self._timeout
+        source = iter(inputs)
+        done = False
+        try:
+            self._send("task", task)
+            while True:
+                kind, value = self._receive(deadline)
+                if kind == "wanted":
+                    self._send("input", next(source, None))
+                elif kind == "output":
+                    yield value
+                else:
+                    done = True
+                    break
+        finally:
+            if not done:  # The caller stopped in between, or reading an input failed.
+                self._end()
+        if kind == "failed":
+            raise SepbenchError(value)
+        if value:
+            self._end()
+
+    def stop(self) -> None:
+        """End the process, whatever it is doing; `stream` raises ``CancelledError`` from now on."""
         self._stopped = True
         self._end()
 
-    def _start(self) -> None:
+    def _send(self, kind: str, value: Any) -> None:
+        with suppress(OSError):  # One that is dead by now is reported by its sentinel.
+            _send(self._connection, (self._task, kind, value))
+
+    def _receive(self, deadline: float | None) -> tuple[str, Any]:
+        """Return the next message that belongs to the task at hand."""
+        process = self._process
+        while process is not None:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                ready = wait([self._connection, process.sentinel], left)
+            except (OSError, ValueError):  # Closed by `stop`, from another thread.
+                break
+            if self._stopped:
+                raise CancelledError
+            if not ready:
+                self._end()
+                raise WorkerDied(f"took longer than --timeout {self._timeout:g} seconds")
+            if self._connection not in ready:
+                break
+            try:
+                task, kind, value = _receive(self._connection, _Answers)
+            except (EOFError, OSError):
+                break
+            except Exception as error:
+                self._end()
+                raise WorkerDied(f"its process sent no proper answer ({describe(error)})") from None
+            if task == self._task:
+                return str(kind), value
+        raise self._death()
+
+    def _death(self) -> Exception:
+        process = self._process
+        if process is not None:
+            process.join()
+        self._end()
         if self._stopped:
-            raise CancelledError
-        # Spawned, not forked: torch's threads and CUDA do not survive a fork.
-        context = get_context("spawn")
+            return CancelledError()
+        code = None if process is None else process.exitcode
+        return WorkerDied(f"its process died ({describe_exit(code)})")
+
+    def _start(self) -> None:
+        context = _context()
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._function))
-        with _interrupts_blocked():
-            self._process.start()
+        payload = pickle.dumps(self._work)
+        place = os.getcwd(), dict(os.environ)
+        process = context.Process(target=_serve, args=(theirs, payload, place))
+        with _STARTING, _main_hidden(payload), _interrupts_blocked():
+            if self._stopped:
+                raise CancelledError
+            process.start()
+            self._process = process
+            _running.add(self)
         theirs.close()
         # No task is charged for the imports of its process.
         with suppress(EOFError, OSError):
-            self._connection.recv()
+            self._connection.recv_bytes()
         if self._stopped:
             raise CancelledError
 
     def _end(self) -> None:
-        process, self._process = self._process, None
+        with _STARTING:  # `stop` may be called while another thread starts the process.
+            process, self._process = self._process, None
         if process is not None:
-            process.kill()
+            _running.discard(self)
+            _kill(process)
             process.join()
-            self._connection.close()
+
+
+@atexit.register
+def _stop_all() -> None:
+    for worker in list(_running):
+        worker.stop()
+
+
+def _kill(process: BaseProcess) -> None:
+    """End a process and whatever it has started."""
+    if hasattr(os, "killpg") and process.pid is not None:
+        with suppress(OSError):  # It leads a group of its own, see `_serve`.
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+
+
+@cache
+def _context() -> ForkServerContext | SpawnContext:
+    """Return how processes start: forked from a server that has imported torch, else spawned.
+
+    Never forked from this process: torch's threads and CUDA do not survive that. In the server they
+    have not begun, so a worker starts in milliseconds and shares the imported code.
+    """
+    if sys.platform != "linux":
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    return context
+
+
+@contextmanager
+def _main_hidden(payload: bytes) -> Iterator[None]:
+    """Keep `multiprocessing` from running the main script again in the worker.
+
+    A script that calls sepbench needs no guard then, and the command line is not imported anew.
+    Where the work is the script's own, it has to run there.
+    """
+    main = sys.modules.get("__main__")
+    if main is None or b"__main__" in payload:
+        yield
+        return
+    kept: dict[str, Any] = {
+        name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)
+    }
+    main.__spec__ = None
+    vars(main).pop("__file__", None)
+    try:
+        yield
+    finally:
+        vars(main).update(kept)
 
 
 @contextmanager
@@ -111,19 +308,110 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _serve(connection: Connection, function: Callable[[Task], Result]) -> None:
+def _serve(connection: Connection, payload: bytes, place: tuple[str, dict[str, str]]) -> None:
     """Do tasks until the other side is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setsid"):
+        with suppress(OSError):
+            os.setsid()
+    _die_with_parent()
+    folder, environment = place
+    with suppress(OSError):
+        os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    own = os.getpid()
+    work: Work[Any] | None = None
     try:
-        connection.send("ready")
+        connection.send_bytes(b"ready")
         while True:
-            connection.send(function(connection.recv()))
+            number, _, task = _receive(connection)
+            try:
+                if work is None:
+                    work = pickle.loads(payload)  # noqa: S301 - the parent's own
+                for output in work(task, _inputs(connection, number, own)):
+                    _answer(connection, own, (number, "output", output))
+                answer = (number, "done", work.retire)
+            # A plugin may raise anything, KeyboardInterrupt and SystemExit too.
+            except BaseException as error:
+                text = str(error) if type(error) is SepbenchError else describe(error)
+                answer = (number, "failed", text)
+            _answer(connection, own, answer)
     except (EOFError, BrokenPipeError):
         return
 
 
+def _inputs(connection: Connection, number: int, own: int) -> Iterator[Any]:
+    while True:
+        _answer(connection, own, (number, "wanted", None))
+        _, _, value = _receive(connection)
+        if value is None:
+            return
+        yield value
+
+
+def _answer(connection: Connection, own: int, message: tuple[int, str, Any]) -> None:
+    if os.getpid() != own:  # A fork that a plugin made has come back too; it must not speak.
+        os._exit(0)
+    _send(connection, message)
+
+
+def _die_with_parent() -> None:
+    """End this process when its parent does, however that happens and whatever runs here."""
+    parent = parent_process()
+    if parent is None:
+        return
+    if sys.platform == "linux":
+        import fcntl
+
+        # The kernel's own signal comes even while code in C holds the interpreter's lock.
+        sentinel = int(parent.sentinel)
+        signal.signal(signal.SIGIO, signal.SIG_DFL)
+        fcntl.fcntl(sentinel, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(sentinel, fcntl.F_SETFL, fcntl.fcntl(sentinel, fcntl.F_GETFL) | os.O_ASYNC)
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class _Answers(pickle.Unpickler):
+    """Reads plain values, arrays and sepbench's own classes, and calls nothing else."""
+
+    _ARRAYS = ("numpy", "_reconstruct", "_frombuffer", "ndarray", "dtype", "scalar")
+
+    def find_class(self, module: str, name: str) -> Any:
+        package = module.partition(".")[0]
+        if package == "numpy" and name in self._ARRAYS:
+            return super().find_class(module, name)
+        found = super().find_class(module, name) if package in ("sepbench", "pathlib") else None
+        if isinstance(found, type):
+            return found
+        raise pickle.UnpicklingError(f"{module}.{name} is no plain value")
+
+
+def _send(connection: Connection, message: Any) -> None:
+    """Send a message; its arrays follow it uncopied."""
+    buffers: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(message, protocol=5, buffer_callback=buffers.append)
+    views = [buffer.raw() for buffer in buffers]
+    connection.send_bytes(pickle.dumps((head, [view.nbytes for view in views])))
+    for view in views:
+        connection.send_bytes(view)
+
+
+def _receive(connection: Connection, reader: type[pickle.Unpickler] = pickle.Unpickler) -> Any:
+    head, sizes = reader(BytesIO(connection.recv_bytes())).load()
+    buffers = [bytearray(size) for size in sizes]
+    for buffer in buffers:
+        connection.recv_bytes_into(buffer)
+    return reader(BytesIO(head), buffers=buffers).load()
+
+
 def describe_exit(code: int | None) -> str:
-    """Say describe_exit a process ended."""
+    """Return in words how a process ended, from its exit code as `multiprocessing` gives it."""
     if code is None or code >= 0:
         return f"exit status {code}"
     hint = "; out of memory?" if code == -signal.SIGKILL else ""

@@ -83,7 +83,7 @@ def check(
     It runs in a process of its own, so a crash or a hang is a failed check. Exit status 1 if any
     check fails.
     """
-    from sepbench._util.process import WorkerProcess
+    from sepbench._util.process import Call, WorkerProcess
     from sepbench.cli.console import show_json
     from sepbench.inference.runner import choose_device
     from sepbench.testing.check import FAILED, NOT_SEEN, PASSED
@@ -91,7 +91,7 @@ def check(
 
     sys.path.insert(0, os.getcwd())  # As python -m would find MODULE.
     target = find(method, device=str(choose_device(device)), seconds=seconds, root=root)
-    worker = WorkerProcess(run_check, timeout=timeout)
+    worker = WorkerProcess(Call(run_check), timeout=timeout)
     outcomes = []
     try:
         for outcome in in_worker(target, worker):

@@ -79,6 +79,12 @@ _FORMATS = ["wav", "flac", "ogg", "mp3", "m4a", "aac", "opus"]
 @options.device_option
 @click.option("--spectrogram", is_flag=True, help="Draw mixture, stems and masks beside the stems.")
 @click.option("--overwrite", is_flag=True, help="Make stems anew that exist already.")
+@click.option(
+    "--isolate/--no-isolate",
+    default=True,
+    show_default=True,
+    help="Run each method in a process of its own, so that a crash costs one song.",
+)
 @options.json_option
 def command(
     songs: tuple[str, ...],
@@ -115,7 +121,7 @@ def command(
     orders = plan(found, methods, job)
     for method in methods:
         bring(method)
-    session = SeparationSession(job)
+    session = click.get_current_context().with_resource(SeparationSession(job))
     results = [{**facts, **about} for facts in lost]
     results += [{**facts, **about} for facts in _separated(session, orders, job, bool(lost))]
     if as_json:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Any
 
-from joblib import Parallel, delayed
-
 import sepbench
-from sepbench._util.process import WorkerDied, WorkerProcess
 from sepbench.datasets.base import Track
 from sepbench.evaluation.store import Record, Settings, Store, fingerprint
-from sepbench.evaluation.workers import Task, work
+from sepbench.evaluation.workers import Cells, Task, do_cells, new_pool
 from sepbench.inference import overlap_add
 from sepbench.registry import Method
 from sepbench.registry.metrics import metric_identities
@@ -55,56 +53,72 @@ def run(
     plan: RunConfig,
     *,
     on_done: Callable[[Done], None] = lambda done: None,
+    executor: Executor | None = None,
 ) -> list[Record]:
     """Score every method on every track that the store does not hold yet; return all records.
 
     Tracks are the outer loop: what the scores need of the references alone is computed once a
-    track and serves all methods. ``on_done`` is called after each cell, from worker threads.
+    track and serves all methods. The pending cells of a track are one call to `do_cells`, made in
+    ``plan.jobs`` threads, or by ``executor``, whose processes must reach the store's folder.
+    ``on_done`` is called after each cell, from any thread; with an ``executor``, when a track is
+    done.
     """
-    settings = store.settings
     records: list[Record] = []
 
-    def finish(record: Record, *, kept: bool) -> None:
+    def finish(record: Record, *, kept: bool = False) -> None:
         records.append(record)
         on_done(Done(record, kept))
 
-    def one_track(track: Track) -> None:
-        pending = []
-        for task in _tasks(track, methods, settings, store, plan):
+    def pending(track: Track) -> Cells:
+        tasks = []
+        for task in _tasks(track, methods, store.settings, store, plan):
             known = store.load(task.method.label, track.subset, track.name)
             if known is not None and _covers(known, task) and _has_stems(task):
                 finish(known, kept=True)
             else:
-                pending.append(task)
-        if not pending:
-            return
-        lane = free.get()
-        try:
-            for task in pending:
-                record = _isolated(task, lane) if plan.isolate else work(task)
-                store.save(record)
-                finish(record, kept=False)
-        finally:
-            free.put(lane)
+                tasks.append(task)
+        return Cells(tuple(tasks), store.folder.absolute(), plan.timeout, plan.isolate)
 
-    jobs = min(plan.jobs, len(tracks))
-    lanes = [WorkerProcess(work, timeout=plan.timeout) for _ in range(jobs)]
-    free: SimpleQueue[WorkerProcess[Task, Record]] = SimpleQueue()
-    for lane in lanes:
-        free.put(lane)
-    try:
-        Parallel(n_jobs=jobs, backend="threading")(delayed(one_track)(t) for t in tracks)
-    finally:
-        for lane in lanes:
-            lane.stop()
+    if executor is not None:
+        calls = [executor.submit(do_cells, cells) for cells in map(pending, tracks) if cells.tasks]
+        for call in as_completed(calls):
+            for record in call.result():
+                finish(record)
+        return records
+
+    pool = new_pool(plan.timeout, isolate=plan.isolate)
+
+    def one_track(track: Track) -> None:
+        cells = pending(track)
+        if cells.tasks:
+            do_cells(cells, pool=pool, on_done=finish)
+
+    _in_threads(one_track, tracks, plan.jobs, stop=pool.stop)
     return records
 
 
-def _isolated(task: Task, lane: WorkerProcess[Task, Record]) -> Record:
-    try:
-        return lane.run(task)
-    except WorkerDied as death:
-        return task.record(error=f"method {task.method.label}: {death}")
+def _in_threads(
+    function: Callable[[Track], None], tracks: Sequence[Track], jobs: int, stop: Callable[[], None]
+) -> None:
+    """Call a function for each track, in threads; the first to raise ends all others."""
+    stopped = threading.Event()
+
+    def call(track: Track) -> None:
+        if stopped.is_set():
+            return
+        try:
+            function(track)
+        except BaseException:
+            stopped.set()
+            raise
+
+    with ThreadPoolExecutor(min(jobs, len(tracks))) as threads:
+        try:
+            for future in as_completed([threads.submit(call, track) for track in tracks]):
+                future.result()
+        finally:
+            stopped.set()
+            stop()
 
 
 def _tasks(

@@ -1,17 +1,20 @@
-"""Scores the stems of one track, each in the set where its score is comparable."""
+"""Reads songs and scores their stems, each in the set where its score is comparable."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from sepbench.audio import Writer
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.store import StemResult
+from sepbench.evaluation.store import Settings, StemResult
 from sepbench.stems import SUMS, TARGET_SETS, in_order, merge_into_other, with_sums
 
 if TYPE_CHECKING:
-    from sepbench.datasets.base import TrackAudio
+    from sepbench.datasets.base import Track, TrackAudio
     from sepbench.inference.overlap_add import Samples
     from sepbench.metrics.scorer import TrackScorer
 
@@ -87,3 +90,88 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+SongKey: TypeAlias = tuple[Any, ...]
+"""What tells a song, a part of it, and how it is scored, from all others."""
+
+
+@dataclass(frozen=True)
+class OpenSong:
+    """Asks for the audio of a track, which is then the song at hand."""
+
+    key: SongKey
+    track: Track
+    settings: Settings
+    metrics: tuple[str, ...]
+    device: str
+
+
+@dataclass(frozen=True)
+class OpenedSong:
+    """What separators are given of a song; see `TrackAudio`."""
+
+    mixture: Samples
+    rate: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ShowReferences:
+    """Asks for the true stems of the song at hand, for oracles."""
+
+    key: SongKey
+
+
+@dataclass(frozen=True)
+class ScoreStems:
+    """Asks for the scores of what a method made of the song at hand.
+
+    The stems are also written to ``folder`` unless it is None.
+    """
+
+    key: SongKey
+    stems: Mapping[str, Samples]
+    folder: Path | None = None
+
+
+Request: TypeAlias = OpenSong | ShowReferences | ScoreStems
+
+
+class Scoring:
+    """The work of the process that reads and scores songs; no plugin's code runs there.
+
+    What the scores need of the references alone is computed once a song.
+    """
+
+    retire = False
+
+    def __init__(self) -> None:
+        self._song: tuple[SongKey, TrackAudio] | None = None
+        self._scorer: TrackScorer | None = None
+
+    def __call__(self, request: Request, inputs: Iterator[Any]) -> Iterator[Any]:
+        """Yield the song that was opened, its references, or the scores of its stems."""
+        if isinstance(request, OpenSong):
+            self._song = self._scorer = None  # Let go of one song before reading the next.
+            settings = request.settings
+            song = request.track.load(start=settings.start, duration=settings.duration)
+            self._scorer = new_scorer(song, request.metrics, request.device)
+            self._song = (request.key, song)
+            yield OpenedSong(song.mixture, song.rate, song.notes)
+            return
+        if self._song is None or self._scorer is None or self._song[0] != request.key:
+            raise SepbenchError("these stems are of another song than the one at hand")
+        song = self._song[1]
+        if isinstance(request, ShowReferences):
+            yield song.references
+            return
+        if request.folder is not None:
+            _save(request.stems, song.rate, request.folder)
+        yield score_stems(self._scorer, request.stems, list(song.references))
+
+
+def _save(stems: Mapping[str, Samples], rate: int, folder: Path) -> None:
+    for name, samples in stems.items():
+        with Writer(folder / f"{name}.wav", rate, samples.shape[0], bit_depth="32f") as writer:
+            writer.write(samples)

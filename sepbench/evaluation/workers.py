@@ -1,30 +1,45 @@
 """One cell of the benchmark: separate one track with one method and score the stems.
 
-Runs in a process that lives as long as nothing goes wrong in it: a method stays loaded from track
-to track, and what the scores need of a track's references is kept while methods take turns.
+Songs are read and scored in one process, each method separates in a process of its own::
+
+    this process --- track ---> songs and scores (no plugin's code runs there)
+         |   <-- mixture ---        ^
+         |                          | stems
+         +----- mixture ---> one process a method
+
+All keep what they have loaded from cell to cell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from queue import Empty, SimpleQueue
+from typing import Any
 
-import torch  # noqa: F401 - now, so that no method's time is spent on it
+import psutil
 
-from sepbench.audio import Writer
-from sepbench.datasets.base import Track, TrackAudio
-from sepbench.errors import SepbenchError
-from sepbench.evaluation.scoring import new_scorer, score_stems
-from sepbench.evaluation.store import Record, Settings
-from sepbench.inference import runner
+from sepbench._util.process import LocalWorker, Worker, WorkerDied, WorkerProcess
+from sepbench.datasets.base import Track
+from sepbench.errors import SepbenchError, describe
+from sepbench.evaluation.scoring import (
+    OpenedSong,
+    OpenSong,
+    Request,
+    ScoreStems,
+    Scoring,
+    ShowReferences,
+    SongKey,
+)
+from sepbench.evaluation.store import Record, Settings, Store
+from sepbench.inference.workers import SeparatorWorker
 from sepbench.registry import Method
-from sepbench.separator import AnySeparator
 
-if TYPE_CHECKING:
-    from sepbench.inference.overlap_add import Samples
-    from sepbench.metrics.scorer import TrackScorer
+_SCARCE = 0.15
+"""Share of this machine's memory below which methods are not kept loaded."""
 
 
 @dataclass(frozen=True)
@@ -57,91 +72,182 @@ class Task:
             **results,
         )
 
-
-def work(task: Task) -> Record:
-    """Do a task; what goes wrong in it becomes the record's ``error``."""
-    try:
-        return _work(task)
-    except SepbenchError as error:
-        return task.record(error=str(error))
-    except Exception as error:  # One cell must never cost the others, whatever it raises.
-        reason = " ".join(str(error).split())
-        return task.record(error=f"method {task.method.label}: {type(error).__name__}: {reason}")
+    @property
+    def song_key(self) -> SongKey:
+        """What tells the song, and how it is scored, from all others."""
+        audio = str(self.identity["audio"])
+        return (self.settings, self.track.subset, self.track.name, audio, self.metrics, self.device)
 
 
-def _work(task: Task) -> Record:
-    device = runner.choose_device(task.device)
-    song = _state.song(task)
-    separator = _state.separator(task)
-    oracle = separator.needs_references
-    separation = runner.separate(
-        separator,
-        song.mixture,
-        rate=song.rate,
-        device=device,
-        references=song.references if oracle else None,
-    )
-    if task.stems_folder is not None:
-        _save(separation.stems, song.rate, task.stems_folder)
-    return task.record(
-        stems=score_stems(_state.scorer(task), separation.stems, list(song.references)),
-        seconds=separation.seconds,
-        audio_seconds=song.mixture.shape[1] / song.rate,
-        peak_bytes=separation.peak_bytes,
-        notes=(*song.notes, *separation.notes),
-    )
+class Workers:
+    """The processes that work on one track at a time: one for songs, and one for each method.
 
+    ``timeout`` is in seconds, for one song in one process. Without ``isolate`` all is done in this
+    process.
+    """
 
-def _save(stems: Mapping[str, Samples], rate: int, folder: Path) -> None:
-    for name, samples in stems.items():
-        with Writer(folder / f"{name}.wav", rate, samples.shape[0], bit_depth="32f") as writer:
-            writer.write(samples)
+    def __init__(self, *, timeout: float | None = None, isolate: bool = True) -> None:
+        self._timeout, self._isolate = timeout, isolate
+        self._songs: Worker[Request]
+        if isolate:
+            self._songs = WorkerProcess(Scoring(), timeout=timeout)
+        else:
+            self._songs = LocalWorker(Scoring())
+        self._methods: dict[tuple[str, str], SeparatorWorker] = {}
+        self._song: tuple[SongKey, OpenedSong | SepbenchError] | None = None
 
+    def work(self, task: Task) -> Record:
+        """Do a task; what goes wrong in it becomes the record's ``error``."""
+        try:
+            return self._work(task)
+        except CancelledError:
+            raise
+        except SepbenchError as error:
+            return task.record(error=str(error))
+        except Exception as error:  # One cell must never cost the others, whatever it raises.
+            return task.record(error=f"method {task.method.label}: {describe(error)}")
 
-class _State:
-    """What a worker keeps between tasks."""
+    def stop(self) -> None:
+        """End all processes, even in the middle of a task."""
+        self._songs.stop()
+        for worker in list(self._methods.values()):
+            worker.stop()
 
-    def __init__(self) -> None:
-        self._separators: dict[tuple[str, str], AnySeparator] = {}
-        self._song: tuple[tuple[Any, ...], TrackAudio] | None = None
-        self._scorer: tuple[tuple[Any, ...], TrackScorer] | None = None
+    def _work(self, task: Task) -> Record:
+        song = self._opened(task)
+        label = task.method.label
+        truth = self._asked(ShowReferences(task.song_key), task) if task.method.is_oracle else None
+        try:
+            separator = self._separator(task)
+            separation, changed = separator.separate(song.mixture, song.rate, truth)
+        except WorkerDied as death:
+            raise SepbenchError(f"method {label}: {death}") from None
+        notes = [f"{label} changed the process's {what}" for what in changed]
+        request = ScoreStems(task.song_key, separation.stems, task.stems_folder)
+        return task.record(
+            stems=self._asked(request, task),
+            seconds=separation.seconds,
+            audio_seconds=song.mixture.shape[1] / song.rate,
+            peak_bytes=separation.peak_bytes,
+            notes=(*song.notes, *separation.notes, *notes),
+        )
 
-    def separator(self, task: Task) -> AnySeparator:
-        key = (task.method.label, task.device)
-        if key not in self._separators:
-            separator = task.method.create()
-            device = runner.choose_device(task.device)
-            runner.load(separator, device)
-            song = self.song(task)
-            oracle = separator.needs_references
-            runner.warm_up(
-                separator,
-                song.mixture,
-                rate=song.rate,
-                device=device,
-                references=song.references if oracle else None,
-            )
-            self._separators[key] = separator
-        return self._separators[key]
-
-    def song(self, task: Task) -> TrackAudio:
-        key = _song_key(task)
+    def _opened(self, task: Task) -> OpenedSong:
+        """Return the song of a task; one that cannot be read is not read again at once."""
+        key = task.song_key
         if self._song is None or self._song[0] != key:
-            self._song = self._scorer = None  # Let go of one song before reading the next.
-            settings = task.settings
-            loaded = task.track.load(start=settings.start, duration=settings.duration)
-            self._song = (key, loaded)
-        return self._song[1]
+            self._song = None  # Let go of one song before reading the next.
+            try:
+                self._song = (key, self._asked(_opening(task), task))
+            except SepbenchError as error:
+                self._song = (key, error)
+        opened = self._song[1]
+        if isinstance(opened, SepbenchError):
+            raise opened
+        return opened
 
-    def scorer(self, task: Task) -> TrackScorer:
-        key = (*_song_key(task), task.metrics, task.device)
-        if self._scorer is None or self._scorer[0] != key:
-            self._scorer = (key, new_scorer(self.song(task), task.metrics, task.device))
-        return self._scorer[1]
+    def _asked(self, request: Request, task: Task) -> Any:
+        """Return the answer of the process with the songs, which may have to read one again."""
+        try:
+            if not isinstance(request, OpenSong) and not self._knows_song():
+                self._songs.run(_opening(task))
+            return self._songs.run(request)
+        except WorkerDied as death:
+            raise SepbenchError(f"track {task.track.name}, read and scored: {death}") from None
+
+    def _knows_song(self) -> bool:
+        return not isinstance(self._songs, WorkerProcess) or self._songs.is_running
+
+    def _separator(self, task: Task) -> SeparatorWorker:
+        key = (task.method.label, task.device)
+        worker = self._methods.get(key)
+        if worker is None or not worker.is_running:
+            self._make_room()
+        if worker is None:
+            worker = self._methods[key] = SeparatorWorker(
+                task.method, task.device, timeout=self._timeout, isolate=self._isolate
+            )
+        return worker
+
+    def _make_room(self) -> None:
+        """Where memory is scarce, end the method used last: its next turn is the farthest off."""
+        memory = psutil.virtual_memory()
+        running = [key for key, worker in self._methods.items() if worker.is_running]
+        if running and memory.available < _SCARCE * memory.total:
+            self._methods.pop(running[-1]).stop()
 
 
-def _song_key(task: Task) -> tuple[Any, ...]:
-    return (task.settings, task.track.subset, task.track.name, task.identity["audio"])
+def _opening(task: Task) -> OpenSong:
+    return OpenSong(task.song_key, task.track, task.settings, task.metrics, task.device)
 
 
-_state = _State()
+class Pool:
+    """As many `Workers` as are in use at once, handed from one track to the next."""
+
+    def __init__(self, make: Callable[[], Workers]) -> None:
+        self._make = make
+        self._free: SimpleQueue[Workers] = SimpleQueue()
+        self._all: list[Workers] = []
+
+    @contextmanager
+    def borrow(self) -> Iterator[Workers]:
+        """Give workers that no one else uses meanwhile."""
+        try:
+            workers = self._free.get_nowait()
+        except Empty:
+            workers = self._make()
+            self._all.append(workers)
+        try:
+            yield workers
+        finally:
+            self._free.put(workers)
+
+    def stop(self) -> None:
+        """End all processes."""
+        for workers in list(self._all):
+            workers.stop()
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells of one track, to be done one after another by anyone who can reach the store's folder.
+
+    It can be pickled, so any `concurrent.futures.Executor` may call `do_cells` with it.
+    """
+
+    tasks: tuple[Task, ...]
+    store: Path
+    timeout: float | None
+    isolate: bool
+
+
+_pools: dict[tuple[float | None, bool], Pool] = {}
+"""The workers of a process that an executor has started; they end with it."""
+
+
+def do_cells(
+    cells: Cells,
+    *,
+    pool: Pool | None = None,
+    on_done: Callable[[Record], None] = lambda record: None,
+) -> list[Record]:
+    """Do cells, keep each record in the store as soon as it is made, and return all.
+
+    Without a ``pool`` the workers are those of this process, which stay for its next cells.
+    """
+    if pool is None:
+        key = (cells.timeout, cells.isolate)
+        pool = _pools.setdefault(key, new_pool(cells.timeout, isolate=cells.isolate))
+    store, records = Store(cells.store), []
+    with pool.borrow() as workers:
+        for task in cells.tasks:
+            record = workers.work(task)
+            store.save(record)
+            records.append(record)
+            on_done(record)
+    return records
+
+
+def new_pool(timeout: float | None, *, isolate: bool) -> Pool:
+    """Return a pool without any process yet."""
+    return Pool(lambda: Workers(timeout=timeout, isolate=isolate))

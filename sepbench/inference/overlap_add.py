@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sepbench.errors import SepbenchError
+from sepbench.errors import SepbenchError, describe
 from sepbench.separator import AnySeparator, SampleCount
 from sepbench.stems import in_order, is_stem_name
 
@@ -217,11 +217,10 @@ def named(separator: AnySeparator) -> Iterator[None]:
     except SepbenchError:
         raise
     except Exception as error:
-        message = " ".join(str(error).split())
-        if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(message):
+        reason = describe(error)
+        if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(reason):
             cure = "try --duration or --device cpu"
             raise SepbenchError(f"method {separator.name} ran out of memory; {cure}") from error
-        reason = f"{type(error).__name__}: {message}"
         raise SepbenchError(f"method {separator.name} failed: {reason}") from error
 
 

@@ -17,8 +17,10 @@ import sepbench
 from sepbench import audio
 from sepbench._util.download import sha256
 from sepbench._util.partial import remove_abandoned
+from sepbench._util.process import WorkerDied
 from sepbench.errors import SepbenchError
-from sepbench.inference import manifest, runner
+from sepbench.inference import manifest
+from sepbench.inference.workers import SeparatorWorker
 from sepbench.registry import Method
 from sepbench.separator import AnySeparator
 from sepbench.stems import with_sums
@@ -52,6 +54,7 @@ class SeparateOptions:
     device: str = "auto"
     spectrogram: bool = False
     overwrite: bool = False
+    isolate: bool = True
 
     def __post_init__(self) -> None:
         audio.check_format(self.format, self.bit_depth, self.bitrate)
@@ -223,12 +226,14 @@ def _jobs(
 
 
 class SeparationSession:
-    """Separates songs one after another; a method stays loaded from song to song."""
+    """Separates songs one after another; a method stays loaded from song to song.
+
+    Methods run in processes of their own unless the options say otherwise; `close` ends them.
+    """
 
     def __init__(self, job: SeparateOptions) -> None:
         self._job = job
-        self._device = runner.choose_device(job.device)
-        self._loaded: dict[str, AnySeparator] = {}
+        self._workers: dict[str, SeparatorWorker] = {}
         self._digests: dict[Path, str] = {}
 
     def separate(
@@ -267,17 +272,17 @@ class SeparationSession:
             missing = {stem: path for stem, path in files.items() if path not in written.kept}
             if not missing:
                 return written
-            separator = self._separator(order.method)
+            worker = self._worker(order.method)
             for folder in {path.parent for path in missing.values()}:
                 remove_abandoned(folder)
             started = time.perf_counter()
             writers = self._writers(order, missing, reader.info, stack)
-            done = self._stream(reader, separator, writers, on_progress)
+            done = self._stream(reader, order.method, writers, on_progress)
             for writer in writers.values():
                 writer.finish()
             partial = {writer.path: writer.partial for writer in writers.values()}
             manifest.remember(partial, made_of, order.song)
-        notes = [*reader.notes, *runner.notes(separator)]
+        notes = [*reader.notes, *worker.notes]
         warnings = [f"{order.song}: {note}" for note in notes]
         warnings += [_clipping(writer) for writer in writers.values() if writer.clipped]
         return replace(
@@ -309,15 +314,15 @@ class SeparationSession:
     def _stream(
         self,
         reader: audio.Reader,
-        separator: AnySeparator,
+        method: Method,
         writers: Mapping[str, audio.Writer],
         on_progress: Callable[[float, float], None],
     ) -> int:
         """Separate all that the job asks for; return how many samples that was."""
         job, rate, done = self._job, reader.info.rate, 0
         total = min(job.duration or math.inf, reader.info.seconds - job.start)
-        chunks = _chunks(reader, separator, job)
-        for part in runner.stream(separator, chunks, rate=rate, device=self._device):
+        chunks = _chunks(reader, method.declared, job)
+        for part in _alive(method, self._worker(method).stream(chunks, rate)):
             stems = with_sums(part)
             if job.two_stems is not None and (rest := rest_of(job.two_stems)) not in stems:
                 others = [part[name] for name in part if name != job.two_stems]
@@ -345,12 +350,31 @@ class SeparationSession:
             **order.method.identity,
         }
 
-    def _separator(self, method: Method) -> AnySeparator:
-        if method.label not in self._loaded:
-            separator = method.create()
-            runner.load(separator, self._device)
-            self._loaded[method.label] = separator
-        return self._loaded[method.label]
+    def close(self) -> None:
+        """End the processes."""
+        for worker in self._workers.values():
+            worker.stop()
+
+    def __enter__(self) -> SeparationSession:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _worker(self, method: Method) -> SeparatorWorker:
+        if method.label not in self._workers:
+            self._workers[method.label] = SeparatorWorker(
+                method, self._job.device, isolate=self._job.isolate
+            )
+        return self._workers[method.label]
+
+
+def _alive(method: Method, parts: Iterator[dict[str, Samples]]) -> Iterator[dict[str, Samples]]:
+    """Yield the parts; a process that dies is an error that names the method."""
+    try:
+        yield from parts
+    except WorkerDied as death:
+        raise SepbenchError(f"method {method.label}: {death}") from None
 
 
 def _chunks(

@@ -12,6 +12,7 @@ from typing import Any
 from sepbench._util import entry_points
 from sepbench._util.entry_points import Loaded
 from sepbench.errors import SepbenchError
+from sepbench.registry.facts import absurd_fact
 from sepbench.separator import AnySeparator, Ensemble
 from sepbench.stems import is_stem_name
 
@@ -80,7 +81,10 @@ def validate(point: EntryPoint, separator: Any) -> str | None:
     if separator.name != point.name or not _NAME.fullmatch(point.name):
         return f"entry point {point.name!r} and class name {separator.name!r} must be the same word"
     # The stems of an ensemble are those of members that it does not have yet.
-    return None if issubclass(separator, Ensemble) else _wrong_stems(separator())
+    if issubclass(separator, Ensemble):
+        return None
+    instance = separator()
+    return _wrong_stems(instance) or absurd_fact(instance)
 
 
 def _wrong_stems(separator: AnySeparator) -> str | None:

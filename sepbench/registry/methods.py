@@ -10,6 +10,7 @@ from typing import Any
 from sepbench import options as opts
 from sepbench.errors import SepbenchError
 from sepbench.registry import discovery
+from sepbench.registry.facts import absurd_fact
 from sepbench.separator import AnySeparator, Ensemble
 
 
@@ -35,9 +36,14 @@ class Method:
 
     def create(self) -> AnySeparator:
         """Return a new separator with these options, not loaded yet."""
+        separator: AnySeparator
         if issubclass(self.separator, Ensemble):
-            return self.separator(self.options, [member.create() for member in self.members])
-        return self.separator(self.options)
+            separator = self.separator(self.options, [member.create() for member in self.members])
+        else:
+            separator = self.separator(self.options)
+        if (fault := absurd_fact(separator)) is not None:
+            raise SepbenchError(f"method {self.label}: {fault}")
+        return separator
 
     @cached_property
     def declared(self) -> AnySeparator:

@@ -150,7 +150,7 @@ def _check_place(where: str) -> None:
         )
 
 
-def in_worker(target: Target, worker: WorkerProcess[tuple[Target, str], Outcome]) -> Examination:
+def in_worker(target: Target, worker: WorkerProcess[tuple[Target, str]]) -> Examination:
     """Return an examination in another process, so that a crash or a hang is a failed check.
 
     The ``worker`` calls `run_check`.
@@ -158,10 +158,11 @@ def in_worker(target: Target, worker: WorkerProcess[tuple[Target, str], Outcome]
 
     def run(check: Check) -> Outcome:
         try:
-            return worker.run((target, check.name))
+            outcome: Outcome = worker.run((target, check.name))
         except WorkerDied as death:
             fix = "find what it was doing with python -X faulthandler; or give more --timeout"
             return check.outcome(FAILED, str(death), fix)
+        return outcome
 
     return Examination(run, target.checks)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from sepbench._util.process_state import settings
+
 
 class Traces:
     """The settings of the process at one moment."""
 
     def __init__(self) -> None:
-        self._before = _settings()
+        self._before = settings()
 
     def left(self) -> list[str]:
         """Return what has changed since, each as ``what: before -> now``."""
-        now = _settings()
+        now = settings()
         return [f"{k}: {v} -> {now[k]}" for k, v in self._before.items() if now[k] != v]
 
 
@@ -63,18 +64,3 @@ def _generators() -> dict[str, Any]:
 def _cuda_generators() -> list[torch.Tensor]:
     in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     return torch.cuda.get_rng_state_all() if in_use else []
-
-
-def _settings() -> dict[str, Any]:
-    return {
-        "threads of torch": torch.get_num_threads(),
-        "default dtype of torch": torch.get_default_dtype(),
-        "gradients": torch.is_grad_enabled(),
-        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
-        "precision of matrix products": torch.get_float32_matmul_precision(),
-        "cudnn.benchmark": torch.backends.cudnn.benchmark,
-        "cudnn.deterministic": torch.backends.cudnn.deterministic,
-        "errors of numpy": np.geterr(),
-        "working folder": os.getcwd(),
-        "environment": dict(os.environ),
-    }

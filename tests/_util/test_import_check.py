@@ -12,6 +12,14 @@ MODULES = {
     "probed_hanging": "import time; time.sleep(3600)",
     "probed_dying": "import os; os._exit(7)",
     "probed_talking": "print('probed_good'); import os; os.write(1, b'probed_good')",
+    "probed_interrupting": "raise KeyboardInterrupt",
+    "probed_making": """
+class Quiet:
+    pass
+class Dies:
+    def __init__(self):
+        import os; os._exit(0)
+""",
     "probed_staying": "from threading import Timer; Timer(99, print).start()",
 }
 
@@ -22,9 +30,12 @@ def test_only_imports_that_no_process_survives_are_named(
     monkeypatch.syspath_prepend(tmp_path)
     for name, source in MODULES.items():
         (tmp_path / f"{name}.py").write_text(source)
-    found = failures([*MODULES, "probed_nowhere", "sys", "probed_dying"], seconds=3)
+    made = ["probed_making:Quiet", "probed_making:Dies", "probed_making:Nothing"]
+    found = failures([*MODULES, *made, "probed_nowhere", "sys", "probed_dying"], seconds=5)
     assert found == {
-        "probed_hanging": "does not come to an end in 3 seconds",
+        "probed_interrupting": "raises KeyboardInterrupt",
+        "probed_making:Dies": "ends the process it happens in (exit status 0)",
+        "probed_hanging": "does not come to an end in 5 seconds",
         "probed_dying": "ends the process it happens in (exit status 7)",
     }
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sepbench._util.process import WorkerDied, WorkerProcess
+from sepbench._util.process import Call, WorkerDied, WorkerProcess
 
 
 def task(what: str) -> int:
@@ -20,7 +20,7 @@ def task(what: str) -> int:
 
 
 def test_one_process_does_all_tasks_and_it_is_another_one() -> None:
-    lane = WorkerProcess(task)
+    lane = WorkerProcess(Call(task))
     try:
         first, second = lane.run("work"), lane.run("work")
     finally:
@@ -29,7 +29,7 @@ def test_one_process_does_all_tasks_and_it_is_another_one() -> None:
 
 
 def test_a_death_is_told_with_its_cause_and_a_new_process_takes_over() -> None:
-    lane = WorkerProcess(task, timeout=10)
+    lane = WorkerProcess(Call(task), timeout=10)
     try:
         with pytest.raises(WorkerDied, match="signal SIGTERM"):
             lane.run("die")
@@ -41,7 +41,7 @@ def test_a_death_is_told_with_its_cause_and_a_new_process_takes_over() -> None:
 
 
 def test_a_task_that_takes_too_long_is_ended() -> None:
-    lane = WorkerProcess(task, timeout=0.3)
+    lane = WorkerProcess(Call(task), timeout=0.3)
     try:
         with pytest.raises(WorkerDied, match=r"longer than --timeout 0\.3 seconds"):
             lane.run("sleep")

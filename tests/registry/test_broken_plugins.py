@@ -40,7 +40,24 @@ AT_IMPORT = {
     "strange": ("Separator = object", "no subclass of sepbench.Separator"),
     "twice": ("", "two plugins have this name"),
 }
+AT_IMPORT |= {
+    "interrupts": ("raise KeyboardInterrupt", "its import raises KeyboardInterrupt"),
+    "mumbles": (
+        "class Mute(Exception):\n    def __str__(self): raise SystemExit\nraise Mute",
+        "import failed: Mute (its message raises SystemExit)",
+    ),
+    "born-dead": (
+        "class Dead(Separator):\n    def __init__(self): import os; os._exit(0)\nSeparator = Dead",
+        "its import ends the process it happens in (exit status 0)",
+    ),
+    "too-fast": (
+        "class Fast(Separator):\n    sample_rate = 10**9\nSeparator = Fast",
+        "sample_rate 1000000000 is no rate",
+    ),
+}
 AT_WORK = {
+    "quits": ("raise SystemExit(0)", "quits failed: SystemExit: 0"),
+    "stops": ("raise KeyboardInterrupt", "stops failed: KeyboardInterrupt"),
     "raises": ("raise ValueError('no luck today')", "ValueError: no luck today"),
     "shorter": ("mixture = mixture[:, 1:]", "of shape"),
     "nan": ("mixture = mixture * float('nan')", "NaN or infinity in vocals"),

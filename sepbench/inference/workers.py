@@ -1,0 +1,167 @@
+"""A separator in a process of its own, so that it cannot hurt what runs beside it.
+
+The same work runs in this process where isolation is switched off, to debug a plugin.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sepbench import registry
+from sepbench._util import entry_points
+from sepbench._util.process import LocalWorker, Worker, WorkerProcess
+from sepbench.errors import SepbenchError, describe
+from sepbench.inference import runner
+from sepbench.inference.overlap_add import Samples
+from sepbench.inference.runner import Separation
+from sepbench.registry import Method
+from sepbench.separator import AnySeparator
+
+
+@dataclass(frozen=True)
+class Song:
+    """What a separator is given: a mixture held in memory, or the inputs of the task if None.
+
+    Shape:
+        mixture and every reference: ``(channels, samples)``.
+    """
+
+    rate: int
+    mixture: Samples | None = None
+    references: Mapping[str, Samples] | None = None
+
+
+class SeparatorWorker:
+    """Separates songs with one method, in a process of its own unless ``isolate`` is false.
+
+    The method stays loaded from song to song. Every song begins in the same state: the process is
+    replaced once the method has changed its settings (`sepbench._util.process_state`), and the
+    global random generators are seeded. ``timeout`` is in seconds, for one song.
+    """
+
+    def __init__(
+        self, method: Method, device: str, *, timeout: float | None = None, isolate: bool = True
+    ) -> None:
+        self.notes: tuple[str, ...] = ()
+        self._worker: Worker[Song]
+        if isolate:
+            self._worker = WorkerProcess(_Separating(method, device), timeout=timeout)
+        else:
+            self._worker = LocalWorker(_Separating(method, device, isolated=False))
+
+    def separate(
+        self, mixture: Samples, rate: int, references: Mapping[str, Samples] | None = None
+    ) -> tuple[Separation, tuple[str, ...]]:
+        """Separate a song held in memory, measured; also return the settings that were changed.
+
+        Raises `SepbenchError`, and `WorkerDied` as `WorkerProcess` does.
+        """
+        separation: Separation
+        separation, changed = self._worker.run(Song(rate, mixture, references))
+        return separation, changed
+
+    def stream(self, chunks: Iterable[Samples], rate: int) -> Iterator[dict[str, Samples]]:
+        """Yield the stems of a song that arrives in chunks, as `runner.stream` does.
+
+        ``notes`` holds afterwards what the method noted about the song.
+        """
+        self.notes = ()
+        for output in self._worker.stream(Song(rate), chunks):
+            if isinstance(output, tuple):
+                self.notes = output
+            else:
+                yield output
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has a process."""
+        return isinstance(self._worker, WorkerProcess) and self._worker.is_running
+
+    def stop(self) -> None:
+        """End the process, even in the middle of a song."""
+        self._worker.stop()
+
+
+class _Separating:
+    """The work of a `SeparatorWorker`."""
+
+    def __init__(self, method: Method, device: str, *, isolated: bool = True) -> None:
+        self.retire = False
+        self._label = method.label
+        self._method = _packed(method) if isolated else method
+        self._device = device
+        self._separator: AnySeparator | None = None
+        self._is_warm = False
+
+    def __call__(self, song: Song, inputs: Iterator[Samples]) -> Iterator[Any]:
+        """Yield the stems of a song, piece by piece or at once with what they cost."""
+        try:
+            # What a plugin filters, and the libraries that it imports late, ends with the song.
+            with warnings.catch_warnings():
+                yield from self._separate(song, inputs)
+        except (SepbenchError, GeneratorExit):
+            raise
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and isinstance(self._method, Method):
+                raise  # In this process it is the user's.
+            raise SepbenchError(f"method {self._label} failed: {describe(error)}") from error
+
+    def _separate(self, song: Song, inputs: Iterator[Samples]) -> Iterator[Any]:
+        from sepbench._util import process_state
+
+        separator, device = self._loaded(), runner.choose_device(self._device)
+        references = song.references if separator.needs_references else None
+        how: dict[str, Any] = {"rate": song.rate, "device": device, "references": references}
+        if song.mixture is not None and not self._is_warm:
+            process_state.seed_generators()
+            runner.warm_up(separator, song.mixture, **how)
+            self._is_warm = True
+        before = process_state.settings()
+        process_state.seed_generators()
+        try:
+            if song.mixture is None:
+                yield from runner.stream(separator, inputs, **how)
+                yield runner.notes(separator)
+                return
+            made = runner.separate(separator, song.mixture, **how)
+            changed = process_state.differences(before, process_state.settings())
+            yield made, tuple(changed)
+        finally:
+            self.retire = before != process_state.settings()
+
+    def _loaded(self) -> AnySeparator:
+        if self._separator is None:
+            method = _unpacked(self._method) if isinstance(self._method, bytes) else self._method
+            separator = method.create()
+            runner.load(separator, runner.choose_device(self._device))
+            self._separator = separator
+        return self._separator
+
+
+@dataclass(frozen=True)
+class _ByName:
+    """A method whose class cannot be pickled, found again by its entry point."""
+
+    name: str
+    values: dict[str, Any]
+    distribution: str
+
+
+def _packed(method: Method) -> bytes:
+    """Return a method ready to be sent to a process."""
+    try:
+        return pickle.dumps(method)
+    except Exception:  # Whatever pickling a plugin's class raises.
+        return pickle.dumps(_ByName(method.name, vars(method.options), method.distribution))
+
+
+def _unpacked(packed: bytes) -> Method:
+    method: Method | _ByName = pickle.loads(packed)  # noqa: S301 - the parent has packed it
+    if isinstance(method, Method):
+        return method
+    point = entry_points.find(registry.GROUP)[method.name][0]
+    return registry.variant(point.load(), method.values, method.distribution)
