@@ -186,6 +186,29 @@ def import_(name: str, source: Path, out: Path, as_json: bool) -> None:
         say(f"use them: sepbench separate -m '{header['method']}[weights={out}]' song.wav")
 
 
+@command.command("average")
+@click.argument("files", nargs=-1, required=True, type=options.PATH, metavar="FILE FILE...")
+@click.option("--shares", metavar="NUMBER,...", help="Weight of each FILE; equal if not given.")
+@click.option("-o", "--out", type=options.PATH, required=True, help="The weight file to write.")
+def average(files: tuple[Path, ...], shares: str | None, out: Path) -> None:
+    """Write the mean of weight FILEs of one network: of runs, or of a run and what it began with.
+
+    \b
+    sepbench weights average old.safetensors runs/unet/weights.safetensors -o mean.safetensors
+    """
+    from sepbench.cli.console import say
+    from sepbench.weights import averaging
+
+    if out.suffix != ".safetensors":
+        raise SepbenchError(f"{out}: weight files are called NAME.safetensors; give such an --out")
+    try:
+        numbers = [float(share) for share in shares.split(",")] if shares else [1.0] * len(files)
+    except ValueError:
+        raise SepbenchError(f"--shares {shares}: write numbers, as in 0.6,0.4") from None
+    header = averaging.average(files, numbers, out)
+    say(f"{out}: mean of {len(files)} weight files of {header['method']}")
+
+
 @command.command("export")
 @click.argument("name", metavar="FORMAT")
 @click.argument("source", type=options.PATH)

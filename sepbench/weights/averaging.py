@@ -1,0 +1,73 @@
+"""The weighted mean of weight files of one network.
+
+Weights that were trained on from others, on new songs, gain on these and lose a little on the old;
+their mean with the weights they began with keeps most of both (Wortsman et al., Robust fine-tuning
+of zero-shot models, CVPR 2022). The mean of several such runs is better than each (Wortsman et al.,
+Model soups, ICML 2022).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sepbench.errors import SepbenchError
+from sepbench.weights import container
+
+if TYPE_CHECKING:
+    import torch
+
+
+def average(files: Sequence[Path], shares: Sequence[float], out: Path) -> dict[str, Any]:
+    """Write the mean of ``files``, weighted by ``shares``, and return its header.
+
+    The header is that of the last file, with the training data of all and ``averaged``, which has
+    sha256 and share of each. Validation scores are left out, as they were of other weights. Raises
+    `SepbenchError` where the files are not of one network.
+    """
+    if len(files) < 2 or len(shares) != len(files):
+        raise SepbenchError(f"{len(files)} weight files and {len(shares)} shares: give two or more")
+    if not all(0 <= share < math.inf for share in shares) or sum(shares) <= 0:
+        raise SepbenchError("shares of weight files are numbers from 0, not all of them 0")
+    headers = [container.read_header(path) for path in files]
+    for path, header in zip(files, headers, strict=True):
+        if any(header.get(key) != headers[0].get(key) for key in ("method", "model")):
+            raise SepbenchError(f"{path}: not of the same network as {files[0]}")
+    parts = [share / sum(shares) for share in shares]
+    mean = _mean([_tensors(path) for path in files], parts)
+    header = {
+        **headers[-1],
+        "trained_on": sorted({name for one in headers for name in one.get("trained_on", [])}),
+        "averaged": [
+            {"sha256": container.sha256(path), "share": round(part, 4), "steps": one.get("steps")}
+            for path, part, one in zip(files, parts, headers, strict=True)
+        ],
+    }
+    header.pop("validation", None)
+    container.save(out, mean, header)
+    return header
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    container.verify(path)
+    return load_file(path)
+
+
+def _mean(
+    files: Sequence[dict[str, torch.Tensor]], parts: Sequence[float]
+) -> dict[str, torch.Tensor]:
+    """Return the mean of each tensor; of those that count something, the last file's."""
+    mean = {}
+    for name, last in files[-1].items():
+        if last.is_floating_point():
+            terms = (
+                part * tensors[name].float() for part, tensors in zip(parts, files, strict=True)
+            )
+            mean[name] = sum(terms, start=0 * last.float())
+        else:
+            mean[name] = last
+    return mean

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file
+
+from sepbench.cli.main import main
+from sepbench.errors import SepbenchError
+from sepbench.weights import container
+from sepbench.weights.averaging import average
+
+MODEL = {"rate": 16000}
+
+
+def saved(path: Path, value: float, **more: object) -> Path:
+    tensors = {"level": torch.full((3,), value), "steps": torch.tensor(int(value))}
+    header = {"method": "unet", "model": MODEL, "validation": {"mean": value}, **more}
+    container.save(path, tensors, header)
+    return path
+
+
+def test_the_mean_is_weighted_and_says_what_it_is_of(tmp_path: Path) -> None:
+    old = saved(tmp_path / "old.safetensors", 1.0, trained_on=["a/train"], steps=10)
+    new = saved(tmp_path / "new.safetensors", 3.0, trained_on=["b/train"], steps=20)
+    out = tmp_path / "mean.safetensors"
+    header = average([old, new], [3, 1], out)
+    tensors = load_file(out)
+    assert tensors["level"].tolist() == [1.5, 1.5, 1.5]
+    assert tensors["steps"].item() == 3
+    assert container.read_header(out) == header
+    assert header["trained_on"] == ["a/train", "b/train"]
+    assert [(part["share"], part["steps"]) for part in header["averaged"]] == [
+        (0.75, 10),
+        (0.25, 20),
+    ]
+    assert header["averaged"][0]["sha256"] == container.sha256(old)
+    assert "validation" not in header
+
+
+def test_only_weights_of_one_network_have_a_mean(tmp_path: Path) -> None:
+    one = saved(tmp_path / "one.safetensors", 1.0)
+    other = saved(tmp_path / "other.safetensors", 1.0, model={"rate": 8000})
+    out = tmp_path / "mean.safetensors"
+    with pytest.raises(SepbenchError, match=r"other\.safetensors: not of the same network"):
+        average([one, other], [1, 1], out)
+    for files, shares in (([one], [1]), ([one, one], [1])):
+        with pytest.raises(SepbenchError, match="give two or more"):
+            average(files, shares, out)
+    for shares in ([0, 0], [-1, 2]):
+        with pytest.raises(SepbenchError, match="numbers from 0, not all of them 0"):
+            average([one, one], shares, out)
+    assert not out.exists()
+
+
+def test_the_command_takes_equal_shares_where_none_are_given(tmp_path: Path) -> None:
+    files = [str(saved(tmp_path / f"{value}.safetensors", value)) for value in (1.0, 2.0)]
+    out = str(tmp_path / "mean.safetensors")
+    made = CliRunner().invoke(main, ["weights", "average", *files, "-o", out])
+    assert made.exit_code == 0, made.output
+    assert load_file(out)["level"][0] == 1.5
+    wrong = CliRunner().invoke(main, ["weights", "average", *files, "--shares", "x", "-o", out])
+    assert "write numbers, as in 0.6,0.4" in wrong.output
+    wrong = CliRunner().invoke(main, ["weights", "average", *files, "-o", "mean.pth"])
+    assert "NAME.safetensors" in wrong.output
