@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sepbench.separator import Requirement, Separator, WeightFile, option
 
@@ -122,7 +122,6 @@ class Demucs(Separator):
     stems = ("vocals", "drums", "bass", "other")
     sample_rate = 44_100
     channels = 2
-    needs = (Requirement("demucs", "pip install 'sepbench[demucs]'"),)
 
     @dataclass(frozen=True)
     class Options:
@@ -137,6 +136,20 @@ class Demucs(Separator):
         )  # fmt: skip
 
     options: Options
+
+    @property
+    def needs(self) -> tuple[Requirement, ...]:
+        """One of the packages that have the models' code."""
+        from .backend import module_name
+
+        return (Requirement(module_name(), "pip install 'sepbench[demucs]'"),)
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """The package that runs the models."""
+        from .backend import package
+
+        return {"package": package()}
 
     @property
     def citation(self) -> str:

@@ -1,4 +1,4 @@
-"""Models of the package demucs: read from tensors alone, applied without chance."""
+"""Models of Demucs: read from tensors alone, applied without chance."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from demucs.apply import BagOfModels, apply_model
-from demucs.demucs import Demucs
-from demucs.hdemucs import HDemucs
-from demucs.htdemucs import HTDemucs
 from safetensors import SafetensorError, safe_open
 
 from sepbench.errors import SepbenchError
 
+from . import backend
+
 _CLASSES: dict[str, type[torch.nn.Module]] = {
-    f"{kind.__module__}.{kind.__name__}": kind for kind in (Demucs, HDemucs, HTDemucs)
+    f"demucs.{part}.{name}": getattr(backend.load(part), name)
+    for part, name in {"demucs": "Demucs", "hdemucs": "HDemucs", "htdemucs": "HTDemucs"}.items()
 }
+"""The networks by the names under which files have them, whichever package brings them."""
+
+_APPLY = backend.load("apply")
 _SCALAR = np.float64(0).__reduce__()[0]
 _PLAIN: list[Any] = [
-    *_CLASSES.values(),
+    *((kind, name) for name, kind in _CLASSES.items()),
     Fraction,
     _SCALAR,
     (_SCALAR, "numpy.core.multiarray.scalar"),  # As numpy 1 called it.
@@ -38,10 +40,12 @@ _PLAIN: list[Any] = [
 
 def read_bag(
     paths: Sequence[Path], weights: Sequence[Sequence[float]] | None, segment: float | None
-) -> BagOfModels:
+) -> Any:
     """Return the models of some files as one; raise `SepbenchError` where one is none."""
     models = [read_model(path) for path in paths]
-    return BagOfModels(models, [list(row) for row in weights] if weights else None, segment).eval()
+    return _APPLY.BagOfModels(
+        models, [list(row) for row in weights] if weights else None, segment
+    ).eval()
 
 
 def read_model(path: Path) -> Any:
@@ -65,7 +69,7 @@ def read_model(path: Path) -> Any:
 
 
 def apply(
-    models: BagOfModels, mixture: torch.Tensor, *, overlap: float, shifts: int
+    models: Any, mixture: torch.Tensor, *, overlap: float, shifts: int
 ) -> dict[str, torch.Tensor]:
     """Return the stems of a mixture, each ``(2, samples)`` as it is.
 
@@ -77,7 +81,7 @@ def apply(
     before = random.getstate()
     random.seed(0)
     try:
-        made = apply_model(
+        made = _APPLY.apply_model(
             models, ((mixture - mean) / deviation)[None], shifts=shifts, overlap=overlap
         )[0]
     finally:

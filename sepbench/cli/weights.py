@@ -9,6 +9,7 @@ import click
 
 from sepbench.cli import options
 from sepbench.errors import SepbenchError
+from sepbench.options import parse_spec
 from sepbench.registry import weight_status
 
 if TYPE_CHECKING:
@@ -103,6 +104,38 @@ def fetch(specs: tuple[str, ...], as_json: bool) -> None:
         show_json(done)
     if failures:
         click.get_current_context().exit(1)
+
+
+@command.command("add")
+@click.argument("method", metavar="METHOD")
+@click.argument("sources", type=options.PATH, nargs=-1, required=True, metavar="FILE...")
+@options.json_option
+def add(method: str, sources: tuple[Path, ...], as_json: bool) -> None:
+    """Check weight files that were got by hand, and put them where METHOD looks for them.
+
+    Which file each is, its sha256 says, whatever it is called; 'sepbench weights list METHOD' says
+    where to get them.
+
+    \b
+    sepbench weights add open-unmix ~/Downloads/*.pth
+    """
+    from sepbench.cli.console import fraction, say, show_json
+    from sepbench.weights import files
+
+    name, _ = parse_spec(method)
+    wanted = weight_status.files_of(name)
+    added = {}
+    for source in sources:
+        with fraction() as bar:
+            task = bar.add_task(f"adding {source.name}", total=None)
+
+            def advance(done: int, total: int | None, task: Any = task, bar: Any = bar) -> None:
+                bar.update(task, completed=done, total=total)
+
+            added[str(source)] = files.add(name, wanted, source, on_progress=advance)
+        say(f"{added[str(source)]}: here, and as published")
+    if as_json:
+        show_json({source: str(path) for source, path in added.items()})
 
 
 def _check_what_came_along(method: Method) -> None:

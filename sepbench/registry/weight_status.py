@@ -11,7 +11,7 @@ from typing import Any
 
 from sepbench import registry
 from sepbench.errors import SepbenchError
-from sepbench.registry import Method
+from sepbench.registry import Method, PluginInfo
 from sepbench.separator import WeightFile
 from sepbench.weights import container, files
 
@@ -64,24 +64,39 @@ def state(method: Method, file: WeightFile, *, read: bool) -> files.Status:
     return found
 
 
+def files_of(name: str) -> list[WeightFile]:
+    """Return the weight files of a method, those of all choices of its options.
+
+    Raises `SepbenchError` for a method that is not known or cannot be loaded.
+    """
+    info = registry.plugin(name)
+    if info.separator is None:
+        raise SepbenchError(f"method {name}: {info.reason}")
+    return [file for method in _variants(info) for file in method.declared.weight_files]
+
+
 def _all_methods() -> Iterable[Method]:
     """Yield every method by its default options, and again for each choice that has other files."""
-    for entry in registry.plugins():
-        if entry.separator is None:
-            continue
-        options_type = entry.separator.Options
-        chosen: list[dict[str, Any]] = [
-            {},
-            *(
-                {field.name: choice}
-                for field in fields(options_type)
-                for choice in field.metadata.get("choices") or ()
-            ),
-        ]
-        seen = []
-        for values in chosen:
-            method = registry.variant(entry.separator, values, entry.distribution)
-            declared = method.declared.weight_files
-            if declared not in seen:
-                seen.append(declared)
-                yield method
+    for info in registry.plugins():
+        yield from _variants(info)
+
+
+def _variants(info: PluginInfo) -> Iterator[Method]:
+    """Yield a method by its default options, and again for each choice that has other files."""
+    if info.separator is None:
+        return
+    chosen: list[dict[str, Any]] = [
+        {},
+        *(
+            {field.name: choice}
+            for field in fields(info.separator.Options)
+            for choice in field.metadata.get("choices") or ()
+        ),
+    ]
+    seen = []
+    for values in chosen:
+        method = registry.variant(info.separator, values, info.distribution)
+        declared = method.declared.weight_files
+        if declared not in seen:
+            seen.append(declared)
+            yield method

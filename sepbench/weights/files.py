@@ -6,6 +6,7 @@ Files with an address are kept in a folder of the user's cache, or where ``SEPBE
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
@@ -104,6 +105,32 @@ def fetch_missing(separator: AnySeparator, *, on_progress: Progress = no_progres
     return came
 
 
+def add(
+    method: str, wanted: Sequence[WeightFile], source: Path, *, on_progress: Progress = no_progress
+) -> Path:
+    """Copy a file that was got by hand to where a method looks for it; return that place.
+
+    ``wanted`` are the files of the method; which one ``source`` is, its sha256 says, whatever it is
+    called. Raises `SepbenchError` for a file that is none of them.
+    """
+    found = sha256(source)
+    fetched = [file for file in wanted if file.url is not None]
+    for file in fetched:
+        if found.startswith(expected(method, file)):
+            path = path_of(method, file)
+            fetch(source.absolute().as_uri(), path, sha256=found, on_progress=on_progress)
+            write_atomic(_note(path), f"{found}  {path.name}\n")
+            return path
+    if not fetched:
+        raise SepbenchError(f"method {method}: takes no weights from elsewhere")
+    named = [file for file in fetched if Path(file.file).name == source.name]
+    if named:
+        reason = f"its sha256 is {found}, that of {source.name} {named[0].sha256}; get it again"
+    else:
+        reason = f"it takes {', '.join(Path(file.file).name for file in fetched)}"
+    raise SepbenchError(f"{source}: not a weight file of {method}: {reason}")
+
+
 def checked(separator: AnySeparator) -> list[Path]:
     """Return where the files of a separator lie, read through and found to be what they should be.
 
@@ -125,7 +152,8 @@ def _cure(separator: AnySeparator) -> str:
         return f"install the plugin {separator.name} again, or give the path of a weight file"
     # Shells take brackets for patterns.
     command = f"sepbench weights fetch {quote(variant_name(separator.name, separator.options))}"
-    return f'"{command}" brings them' if "'" in command else f"'{command}' brings them"
+    quoted = f'"{command}"' if "'" in command else f"'{command}'"
+    return f"{quoted} brings them; without network, 'sepbench weights add {separator.name} FILE'"
 
 
 def _note(path: Path) -> Path:

@@ -105,6 +105,37 @@ def test_every_choice_of_weights_is_listed_fetched_and_verified(cache: Path) -> 
     assert f"{large}  large.txt  0.0 MB  CC0-1.0  here" in run("list").output
 
 
+def test_files_got_by_hand_are_known_by_their_content(cache: Path) -> None:
+    for name, content in {"a": "0.75", "small.txt": "0.25"}.items():
+        Path(name).write_text(content)
+    result = run("add", "learned", "a", "small.txt", "--json")
+    assert result.exit_code == 0, result.output
+    paths = {"a": str(cache / "large.txt"), "small.txt": str(cache / "small.txt")}
+    assert json.loads(result.stdout) == paths
+    assert states("verify") == {"learned": "here", "learned[size=large]": "here"}
+    # A copy: the file that was got stays where it was.
+    assert Path("a").read_text() == "0.75"
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "message"),
+    [
+        ("learned", "small.txt", "small.txt: not a weight file of learned: its sha256 is "),
+        ("learned", "other.txt", "not a weight file of learned: it takes small.txt, large.txt"),
+        ("learned", "nothing.txt", "nothing.txt: "),
+        ("calm", "other.txt", "method calm: takes no weights from elsewhere"),
+        ("leanred", "other.txt", "no method 'leanred'; did you mean 'learned'?"),
+    ],
+)
+def test_other_files_are_not_added(cache: Path, method: str, name: str, message: str) -> None:
+    for file in ("small.txt", "other.txt"):
+        Path(file).write_text("wrong")
+    result = run("add", method, name)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert not cache.exists() or not list(cache.iterdir())
+
+
 def test_without_its_weights_a_method_is_a_row_with_the_cure(cache: Path) -> None:
     assert "sepbench weights fetch learned" in sepbench("methods").output
     result = sepbench("evaluate", "--all", "--duration", "1", "--out", "run", "--no-isolate")

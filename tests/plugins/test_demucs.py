@@ -55,6 +55,30 @@ def published(model: HTDemucs, path: Path) -> Path:
     return path
 
 
+def test_models_are_run_by_the_package_without_torchaudio_where_it_is_installed() -> None:
+    import sys
+
+    from sepbench_plugins.demucs import backend
+
+    assert sys.modules["demucs"].__name__ == "demucs"
+    if backend.find_spec("demucs_infer") is None:
+        pytest.skip("demucs-infer is not installed")
+    assert backend.module_name() == "demucs_infer"
+    assert backend.load("apply").BagOfModels.__module__ == "demucs_infer.apply"
+    assert (Demucs().provenance["package"] or "").startswith("demucs-infer 4.")
+    assert sys.modules["demucs"].__name__ == "demucs"
+
+
+@pytest.mark.parametrize("module", ["demucs_infer", "demucs"])
+def test_either_package_will_do(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    from sepbench_plugins.demucs import backend
+
+    monkeypatch.setattr(backend, "find_spec", lambda name: object() if name == module else None)
+    assert backend.module_name() == module
+    monkeypatch.setattr(backend, "find_spec", lambda name: None)
+    assert Demucs().needs[0].module == "demucs_infer"
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("models")
