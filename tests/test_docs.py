@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -9,9 +10,11 @@ import sys
 import venv
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
-GUIDE = Path(__file__).parent.parent / "docs/writing-a-plugin.md"
+DOCS = Path(__file__).parent.parent / "docs"
 
 PROGRAMS = {
     "pip": '-m pip "$@" -q --no-build-isolation --no-deps --no-index',
@@ -19,9 +22,23 @@ PROGRAMS = {
     "sepbench": '-c "from sepbench.cli.main import main; main()" "$@"',
 }
 
+MAKE_SONG = """
+import sys
+from pathlib import Path
+import numpy as np
+import soundfile
+noise = np.random.default_rng(0).uniform(-0.1, 0.1, (2, 88200, 2))
+folder = Path(sys.argv[1])
+folder.mkdir(parents=True)
+stems = {"mixture": noise.sum(0), "vocals": noise[0], "accompaniment": noise[1]}
+for name, samples in stems.items():
+    soundfile.write(folder / f"{name}.wav", samples, 44100, subtype="FLOAT")
+"""
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
@@ -41,26 +58,38 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}"}
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
-def test_the_guide_to_plugins_leads_from_nothing_to_a_score(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    import numpy as np
-    import soundfile
-
-    folder = tmp_path / "empty"
+def follow(page: str, environment: dict[str, str], folder: Path) -> None:
+    """Type the commands of a page in a folder that holds a song."""
     folder.mkdir()
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, (44100, 2))
     soundfile.write(folder / "song.wav", noise, 44100)
-    for command in "".join(blocks("sh")).splitlines():
+    (folder / "make_song.py").write_text(MAKE_SONG)
+    for command in "".join(blocks(page, "sh")).splitlines():
         done = subprocess.run(
             ["sh", "-c", command], cwd=folder, env=environment, capture_output=True, text=True
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+def test_the_guide_to_plugins_leads_from_nothing_to_a_score(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "empty"
+    follow("writing-a-plugin.md", environment, folder)
     assert (folder / "separated/centre-cut/song/vocals.wav").is_file()
     scores = (folder / "results/excerpt/scores.csv").read_text()
     for label in ("centre-cut[sharpness=12]", "small-net[weights="):
         assert label in scores
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+def test_the_guide_to_data_sets_leads_from_nothing_to_a_score(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "empty"
+    follow("writing-a-data-set.md", environment, folder)
+    assert "my-song" in (folder / "results/two-stems-test/scores.csv").read_text()
 
 
 def test_the_test_in_the_guide_is_the_one_that_comes_with_a_plugin(tmp_path: Path) -> None:
@@ -68,5 +97,29 @@ def test_the_test_in_the_guide_is_the_one_that_comes_with_a_plugin(tmp_path: Pat
 
     create("centre-cut", tmp_path / "new")
     written = (tmp_path / "new/tests/test_conformance.py").read_text()
-    (shown,) = blocks("python")
+    (shown,) = blocks("writing-a-plugin.md", "python")
     assert "".join(shown.split()) == "".join(written.partition('"""\n\n')[2].split())
+
+
+def test_the_examples_for_python_run(tmp_path: Path) -> None:
+    program = "if __name__ == '__main__':\n" + "".join(
+        f"    {line}" for line in "".join(blocks("python.md", "python")).splitlines(keepends=True)
+    )
+    (tmp_path / "examples.py").write_text(program)
+    done = subprocess.run(
+        [sys.executable, "examples.py"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "hpss" in done.stdout
+
+
+def test_the_notebook_runs_and_is_stored_without_output(tmp_path: Path) -> None:
+    notebook = json.loads((DOCS / "tour.ipynb").read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] for cell in cells)
+    program = "\n".join("".join(cell["source"]) for cell in cells)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "results/tour/run.json").is_file()

@@ -21,10 +21,10 @@ def command() -> None:
 @click.argument("name")
 @click.option(
     "--kind",
-    type=click.Choice(KINDS),
+    type=click.Choice(list(KINDS)),
     default="dsp",
     show_default=True,
-    help="Signal processing in one module, or a network that 'sepbench train' trains.",
+    help="A separator in one module, one with a network to be trained, or a data set.",
 )
 @click.option("-o", "--out", type=options.PATH, help="Folder to make.  [default: ./NAME]")
 @click.option(
@@ -32,7 +32,7 @@ def command() -> None:
 )
 @click.option("--author", default="", metavar="NAME", help="Who holds the copyright.")
 def new(name: str, kind: str, out: Path | None, license: str, author: str) -> None:
-    """Make a plugin that separates at once: a package with its test, ready to be installed.
+    """Write a plugin that works at once: a package with its test, ready to be installed.
 
     \b
     sepbench plugin new centre-cut

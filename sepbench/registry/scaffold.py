@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import keyword
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from importlib.resources import files
 from importlib.util import find_spec
@@ -13,23 +15,67 @@ from string import Template
 
 import sepbench
 from sepbench._util.files import write_atomic
+from sepbench.datasets.discovery import GROUP as DATASETS
 from sepbench.errors import SepbenchError
-from sepbench.registry import GROUP
+from sepbench.registry import discovery
 
-KINDS = ("dsp", "network")
 LICENSES = ("MIT", "BSD-3-Clause", "ISC", "Apache-2.0", "GPL-3.0-or-later")
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST_NAME = 40
-_PACKAGE_DATA = """
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a new plugin of a kind consists of: templates by path, and where it is registered."""
+
+    group: str
+    files: Mapping[str, str]
+    conformance: str
+    use: str
+    base: str = "Separator"
+    package_data: str = ""
+
+
+_COMMON = {
+    "pyproject.toml": "pyproject.toml.txt",
+    "README.md": "README.md.txt",
+    ".github/workflows/test.yml": "workflow.yml.txt",
+    ".gitignore": "gitignore.txt",
+}
+_NETWORK_DATA = """
 [tool.setuptools.package-data]
 $package = ["configs/*.yaml", "weights/*.safetensors"]
 """
-_USE = {
-    "dsp": "sepbench separate -m $name song.wav",
-    "network": "sepbench train $name -d FOLDER\n"
-    "sepbench separate -m '$name[weights=runs/$name/weights.safetensors]' song.wav",
+
+KINDS: Mapping[str, _Kind] = {
+    "dsp": _Kind(
+        group=discovery.GROUP,
+        files={"$package/__init__.py": "dsp.py.txt"},
+        conformance="test_conformance.py.txt",
+        use="sepbench separate -m $name song.wav\nsepbench evaluate -m $name -m mixture",
+    ),
+    "network": _Kind(
+        group=discovery.GROUP,
+        files={
+            "$package/__init__.py": "network.py.txt",
+            "$package/model.py": "model.py.txt",
+            "$package/configs/default.yaml": "default.yaml.txt",
+        },
+        conformance="test_conformance.py.txt",
+        use="sepbench train $name -d FOLDER\n"
+        "sepbench separate -m '$name[weights=runs/$name/weights.safetensors]' song.wav",
+        package_data=_NETWORK_DATA,
+    ),
+    "dataset": _Kind(
+        group=DATASETS,
+        files={"$package/__init__.py": "dataset.py.txt"},
+        conformance="test_dataset.py.txt",
+        use="sepbench data $name\nsepbench evaluate -m repet-sim --dataset $name --root DIR",
+        base="Dataset",
+    ),
 }
+"""The kinds of plugin that `create` writes."""
 
 
 def create(
@@ -37,75 +83,66 @@ def create(
 ) -> list[Path]:
     """Write the files of a new plugin into a new ``folder`` and return their paths.
 
-    ``kind`` is one of `KINDS`: a separator in one module, or one with a network to be trained.
-    ``license`` is one of `LICENSES`. Raises `SepbenchError` for a name that cannot be one or is
-    taken, and for a folder that is there.
+    ``kind`` is one of `KINDS`: a separator in one module, one with a network to be trained, or a
+    data set. ``license`` is one of `LICENSES`. Raises `SepbenchError` for a name that is not valid
+    or taken, and for a folder that exists.
     """
     package = f"sepbench_{name.replace('-', '_')}"
-    _check(name, package)
+    chosen = KINDS[kind]
+    _check(name, package, chosen.group)
     if folder.exists():
-        raise SepbenchError(f"{folder}: is there already; choose another --out")
+        raise SepbenchError(f"{folder}: exists already; choose another --out")
     words = {
         "name": name,
         "package": package,
         "distribution": f"sepbench-{name}",
-        "class_name": _class_name(name),
+        "class_name": _class_name(name, chosen.base),
+        "group": chosen.group,
         "license": license,
         "authors": authors or f"the authors of {name}",
         "year": str(datetime.date.today().year),
         "sepbench": ".".join(sepbench.__version__.split(".")[:2]),
+        "kind": {"dataset": "data set"}.get(kind, "music source separator"),
     }
-    words["use"] = Template(_USE[kind]).substitute(words)
-    data = Template(_PACKAGE_DATA).substitute(words) if kind == "network" else ""
-    words["package_data"] = data
+    words["use"] = Template(chosen.use).substitute(words)
+    words["package_data"] = Template(chosen.package_data).substitute(words)
+    layout = {
+        **_COMMON,
+        **chosen.files,
+        "tests/test_conformance.py": chosen.conformance,
+        "LICENSE": f"licenses/{license}.txt",
+    }
     written = []
-    for path, template in _layout(package, kind, license).items():
-        text = Template(
-            (files("sepbench.registry") / "templates" / template).read_text(encoding="utf-8")
-        )
-        write_atomic(folder / path, text.substitute(words).rstrip() + "\n")
-        written.append(folder / path)
+    for place, template in layout.items():
+        path = folder / Template(place).substitute(words)
+        source = files("sepbench.registry") / "templates" / template
+        text = Template(source.read_text(encoding="utf-8")).substitute(words)
+        write_atomic(path, text.rstrip() + "\n")
+        written.append(path)
     return written
 
 
-def _layout(package: str, kind: str, license: str) -> dict[str, str]:
-    """Return the template of each file."""
-    layout = {
-        "pyproject.toml": "pyproject.toml.txt",
-        f"{package}/__init__.py": f"{kind}.py.txt",
-        "tests/test_conformance.py": "test_conformance.py.txt",
-        "README.md": "README.md.txt",
-        "LICENSE": f"licenses/{license}.txt",
-        ".github/workflows/test.yml": "workflow.yml.txt",
-        ".gitignore": "gitignore.txt",
-    }
-    if kind == "network":
-        layout[f"{package}/model.py"] = "model.py.txt"
-        layout[f"{package}/configs/default.yaml"] = "default.yaml.txt"
-    return layout
-
-
-def _check(name: str, package: str) -> None:
+def _check(name: str, package: str, group: str) -> None:
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise SepbenchError(
-            f"name {name!r}: take lower case letters, digits and single hyphens, a letter first, "
+            f"name {name!r}: use lower-case letters, digits and single hyphens, a letter first, "
             f"at most {_LONGEST_NAME}"
         )
-    taken = entry_points(group=GROUP, name=name)
+    taken = entry_points(group=group, name=name)
     if taken:
         owner = next(iter(taken)).dist
         raise SepbenchError(
-            f"name {name!r}: {owner.name if owner else 'a plugin'} has a method of it; take another"
+            f"name {name!r}: taken by {owner.name if owner else 'a plugin'}; choose another"
         )
     if find_spec(package) is not None:
-        raise SepbenchError(f"name {name!r}: a package {package} is installed; take another name")
+        raise SepbenchError(f"name {name!r}: a package {package} is installed; choose another name")
 
 
-def _class_name(name: str) -> str:
-    """Return the name in the way of classes.
+def _class_name(name: str, base: str) -> str:
+    """Return the name as a class is named; ``base`` is added to a Python keyword.
 
-    >>> _class_name("centre-cut"), _class_name("none")
+    >>> _class_name("centre-cut", "Separator"), _class_name("none", "Separator")
     ('CentreCut', 'NoneSeparator')
     """
     joined = "".join(part.capitalize() for part in name.split("-"))
-    return f"{joined}Separator" if keyword.iskeyword(joined) else joined
+    return f"{joined}{base}" if keyword.iskeyword(joined) else joined

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sepbench
+
+ROOT = Path(__file__).parent.parent
+NOISE = np.random.default_rng(0).normal(0, 0.1, (2, 2, 16000)).astype(np.float32)
+
+
+def python(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_import_is_light_and_every_name_is_there() -> None:
+    program = """
+import sys, time
+start = time.process_time()
+import sepbench
+assert time.process_time() - start < 0.1
+heavy = {"torch", "pandas", "numpy", "soundfile", "click"} & set(sys.modules)
+assert not heavy, heavy
+assert sepbench.methods() and sepbench.datasets() and sepbench.Separator and sepbench.option
+assert {"torch", "pandas", "matplotlib"}.isdisjoint(sys.modules)
+assert all(getattr(sepbench, name) for name in sepbench.__all__)
+"""
+    python(program)
+
+
+def test_it_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sepbench", "--version"], capture_output=True, text=True
+    )
+    assert done.stdout == f"sepbench, version {sepbench.__version__}\n"
+
+
+def test_stems_keep_length_and_channels_and_sum_to_the_song() -> None:
+    song = NOISE.sum(0)
+    stems = sepbench.separate(song, rate=8000, method="hpss")
+    assert {stem.shape for stem in stems.values()} == {song.shape}
+    np.testing.assert_allclose(sum(stems.values()), song, atol=1e-6)
+    alone = sepbench.separate(song, rate=8000, method="hpss", stems=("percussive",))
+    np.testing.assert_array_equal(alone["percussive"], stems["percussive"])
+
+
+@pytest.mark.parametrize(
+    ("song", "rate", "message"),
+    [
+        (NOISE[0], None, "give rate"),
+        (NOISE[0], 0, "must be a whole number of Hz"),
+        ((NOISE[0] * 1000).astype(np.int16), 8000, "x / 32768"),
+        (NOISE[0] * np.nan, 8000, "NaN or infinity"),
+        (NOISE[0].T, 8000, "give \\(channels, samples\\)"),
+        (np.zeros((2, 0)), 8000, "give \\(channels, samples\\)"),
+        ("nowhere.wav", None, "nowhere.wav"),
+    ],
+)
+def test_what_is_not_a_song_is_one_line(song: object, rate: int | None, message: str) -> None:
+    with pytest.raises(sepbench.SepbenchError, match=message):
+        sepbench.separate(song, rate=rate, method="hpss")  # type: ignore[arg-type]
+
+
+def test_a_tenth_of_the_other_stem_costs_twenty_decibels() -> None:
+    true = {"vocals": NOISE[0], "accompaniment": NOISE[1]}
+    scale = np.linalg.norm(NOISE[0]) / np.linalg.norm(NOISE[1])
+    made = {"vocals": NOISE[0] + 0.1 * scale * NOISE[1], "accompaniment": NOISE[1]}
+    table = sepbench.score(true, made, 8000)
+    row = table[(table["stem"] == "vocals") & (table["protocol"] == "mdx")].iloc[0]
+    assert row["value"] == pytest.approx(20.0, abs=1e-3)
+    assert row["mixture"] == pytest.approx(-20 * np.log10(1 / scale), abs=1e-3)
+    with pytest.raises(sepbench.SepbenchError, match="estimate vocals: shape"):
+        sepbench.score(true, {"vocals": NOISE[0][:, :100]}, 8000)
+
+
+def test_a_run_is_the_same_when_it_is_opened_again(tmp_path: Path) -> None:
+    run = sepbench.evaluate(
+        ["mixture", "hpss"], duration=1, out=tmp_path, progress=False, isolate=False
+    )
+    assert sepbench.open_run(tmp_path).scores.equals(run.scores)
+    assert list(run.table().index) == ["mixture", "hpss"]
+    assert "<table" in run._repr_html_()
+    assert run.plot().axes
+    with pytest.raises(sepbench.SepbenchError, match="no protocol"):
+        run.table("sisec2018")
+
+
+def test_weights_are_read_as_often_for_one_song_as_for_three(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    from sepbench import registry
+    from sepbench.inference.runner import choose_device, load
+    from sepbench.weights import container
+
+    shipped = registry.resolve("mask-cnn")[0].declared.weight_files[0].path
+    assert shipped is not None
+    mine = shutil.copy(shipped, tmp_path / "mine.safetensors")
+    counts = {"sha256": 0, "read_header": 0}
+    for name in counts:
+
+        def counted(
+            path: Path, name: str = name, real: object = getattr(container, name)
+        ) -> object:
+            counts[name] += 1
+            return real(path)  # type: ignore[operator]
+
+        monkeypatch.setattr(container, name, counted)
+    (method,) = registry.resolve(f"mask-cnn[weights={mine}]")
+    for _ in range(3):
+        assert method.identity["weights"] == [method.declared.weight_files[0].sha256]
+        registry.describe(method)
+    separator = method.create()
+    load(separator, choose_device("cpu"))
+    # Once for the facts, and once for the separator that is loaded.
+    assert counts == {"sha256": 3, "read_header": 2}
+
+
+def test_the_wheel_has_every_package_and_its_data(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "-w", tmp_path, ROOT], check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        inside = set(wheel.namelist())
+    folders = {"sepbench": "sepbench", "plugins": "sepbench_plugins", "configs": "sepbench_configs"}
+    for folder, package in folders.items():
+        for file in (ROOT / folder).rglob("*"):
+            if file.is_file() and "__pycache__" not in file.parts:
+                assert f"{package}/{file.relative_to(ROOT / folder).as_posix()}" in inside
