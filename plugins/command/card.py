@@ -10,8 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sepbench.card import check_keys, fill, read_mapping
 from sepbench.errors import SepbenchError
+from sepbench.weights.card import check_keys, fill, read_mapping
 
 if TYPE_CHECKING:
     from . import Command

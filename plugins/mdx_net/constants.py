@@ -8,8 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sepbench.card import read_mapping
 from sepbench.errors import SepbenchError
+from sepbench.weights.card import read_mapping
 
 from ..onnx.card import Card, Port, Transform, check
 

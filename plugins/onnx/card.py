@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from sepbench.card import fill, read_mapping
 from sepbench.errors import SepbenchError
+from sepbench.weights.card import fill, read_mapping
 
 Content = Literal["waveform", "magnitude", "complex", "mask"]
 

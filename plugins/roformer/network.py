@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from sepbench.card import check_keys
 from sepbench.errors import SepbenchError
+from sepbench.weights.card import check_keys
 
 from .config import Config
 from .packages import PACKAGES, conflict
