@@ -57,7 +57,7 @@ def command(
     tracks = tracks_of(data)
     if teacher:
         config = TeacherConfig(second=second or "").replaced(teacher)
-        tracks += label_songs(config, data, device=device)
+        tracks += label_songs(config, data, device=device, required=True)
     with counting() as bar:
         task = bar.add_task("preparing", total=len(tracks))
         cache, skipped = prepare(

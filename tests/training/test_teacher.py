@@ -158,6 +158,10 @@ def test_songs_are_those_named_or_those_of_folders_called_unlabelled(song: Path)
     assert [(track.source, track.name, track.split) for track in found] == [
         ("unlabelled", "song", "train")
     ]
+    absent = TeacherConfig(method="not-installed")
+    assert label_songs(absent, [str(song.parent.parent / "elsewhere")], device="cpu") == []
+    with pytest.raises(SepbenchError, match="no folder called 'unlabelled' in the data; give"):
+        label_songs(absent, ["elsewhere"], device="cpu", required=True)
     named = TeacherConfig().replaced(f"mixture:{song.parent}")
     assert (named.method, named.songs) == ("mixture", str(song.parent))
     assert TeacherConfig().replaced("unet[weights=a:b]").songs == ""

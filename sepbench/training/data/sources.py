@@ -124,7 +124,7 @@ def prepared_dataset(
     if prepared:
         cache = open_prepared(Path(data[0]), verify=True)
     else:
-        labelled = label_songs(teacher, data, device=device) if teacher else []
+        labelled = label_songs(teacher, data, device=device, required=must_label) if teacher else []
         cache, skipped = prepare([*tracks_of(data), *labelled], folder, rate=rate)
     if cache.rate != rate:
         raise SepbenchError(

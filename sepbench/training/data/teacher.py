@@ -68,13 +68,22 @@ class TeacherConfig:
         return TeacherConfig(**{**asdict(self), "method": found["method"], "songs": songs})
 
 
-def label_songs(config: TeacherConfig, data: Sequence[str], *, device: str) -> list[Recording]:
+def label_songs(
+    config: TeacherConfig, data: Sequence[str], *, device: str, required: bool = False
+) -> list[Recording]:
     """Return the songs without stems as recordings whose ``decode`` asks the separators.
 
     They are those of ``config.songs``, or of the folders called `FOLDER` in ``data``. Raises
-    `SepbenchError` where there are none, and for separators that cannot be used.
+    `SepbenchError` for separators that cannot be used, and for no songs where they are
+    ``required``.
     """
-    if not config.method:
+    folders = [Path(config.songs)] if config.songs else _unlabelled(data)
+    if required and not folders:
+        raise SepbenchError(
+            f"teacher {config.method}: no folder called {FOLDER!r} in the data; "
+            f"give the folder of the songs, as in --teacher {config.method}:songs/"
+        )
+    if not (config.method and folders):
         return []
     labeller = Labeller(
         config,
@@ -82,7 +91,6 @@ def label_songs(config: TeacherConfig, data: Sequence[str], *, device: str) -> l
         _method(config.second) if config.second else None,
         device=device,
     )
-    folders = [Path(config.songs)] if config.songs else _unlabelled(data)
     return [
         Recording(
             folder.resolve().name,
