@@ -54,6 +54,7 @@ _MOST_NOTES = 5
     show_default=True,
     help="Run separators in processes of their own, so that a crash costs one row.",
 )
+@options.page_options
 @options.json_option
 def command(
     all_methods: bool,
@@ -67,6 +68,8 @@ def command(
     protocol: str,
     references: tuple[str, ...],
     out: Path | None,
+    page: bool,
+    listen: int | None,
     as_json: bool,
     **how: Any,
 ) -> None:
@@ -80,7 +83,7 @@ def command(
     Stopped at any point, the same command goes on where it was.
     """
     from sepbench.cli.console import fail, say
-    from sepbench.cli.report import present
+    from sepbench.cli.report import present, write_page
     from sepbench.datasets import open_dataset
     from sepbench.datasets.selection import select
     from sepbench.evaluation.run import RunConfig
@@ -96,7 +99,9 @@ def command(
     settings = Settings(dataset, subset, start, duration)
     store = Store.create(out or Path("results") / settings.default_name, settings)
     failures = _run(tracks, methods, store, plan)
-    present(store, protocol, references, as_json=as_json)
+    report = present(store, protocol, references, as_json=as_json)
+    if page or listen:
+        write_page(store, report, tracks, protocol=protocol, listen=listen, plan=plan)
     if failures or broken:
         click.get_current_context().exit(1)
 

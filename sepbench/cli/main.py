@@ -28,6 +28,7 @@ _VERBS = (
     "compare",
     "diff",
     "leaderboard",
+    "listen",
     "methods",
     "metrics",
     "data",

@@ -144,6 +144,24 @@ _TRACKS = (
 )
 
 
+_PAGE = (
+    click.option("--page", is_flag=True, help="Write a page to see, hear and judge the run."),
+    click.option(
+        "--listen",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Put N songs on the page, separated anew where the run has not kept their stems.",
+    ),
+)
+
+
+def page_options(command: F) -> F:
+    """Add the options of the page."""
+    for option in reversed(_PAGE):
+        command = option(command)
+    return command
+
+
 def track_options(command: F) -> F:
     """Add the options that say which tracks, and which part of them."""
     for option in reversed(_TRACKS):

@@ -84,7 +84,7 @@ def grid(
     ]
     tracks = scores[scores["protocol"].eq(protocol) & scores["metric"].eq(shown)]
     stems = in_order(chosen["stem"].dropna())
-    marks = {stem: _marks(chosen, tracks, stem, rules) for stem in stems}
+    found = {stem: marks(chosen, tracks, stem, rules) for stem in stems}
     rows = []
     for label, group in chosen.groupby("label", sort=False):
         cells = {
@@ -92,7 +92,7 @@ def grid(
                 float(row["value"]),
                 float(row["low"]),
                 float(row["high"]),
-                *marks[str(row["stem"])].get(str(label), (False, False)),
+                *found[str(row["stem"])].get(str(label), (False, False)),
             )
             for _, row in group.iterrows()
         }
@@ -116,7 +116,7 @@ def _descending(row: Row, stem: str) -> float:
     return math.inf if math.isnan(value) else -value
 
 
-def _marks(
+def marks(
     chosen: pd.DataFrame, tracks: pd.DataFrame, stem: str, rules: Protocol
 ) -> dict[str, tuple[bool, bool]]:
     """Return for each label whether it is the best of a stem, and whether it ties with it."""
@@ -124,14 +124,14 @@ def _marks(
     if rows.empty:
         return {}
     best = str(rows["label"].iloc[int(rows["value"].to_numpy(dtype=float).argmax())])
-    marks = {best: (True, False)}
+    found = {best: (True, False)}
     of_stem = tracks[tracks["stem"].eq(stem)]
     values = of_stem.pivot_table(index="track", columns="label", values="value")
     for label in rows["label"]:
         if label != best and label in values and best in values:
-            found = statistics.interval(values[label] - values[best], rules.over_tracks[0])
-            marks[str(label)] = (False, found.high >= 0)
-    return marks
+            ends = statistics.interval(values[label] - values[best], rules.over_tracks[0])
+            found[str(label)] = (False, ends.high >= 0)
+    return found
 
 
 def _notes(rows: Iterable[Row], rules: Protocol, metric: str) -> list[str]:

@@ -1,0 +1,117 @@
+"""``sepbench listen``: what listeners said, brought into a run, and larger tests."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sepbench.cli import options
+
+if TYPE_CHECKING:
+    from sepbench.report.ratings import Agreement, Opinion
+
+
+@click.group("listen")
+def command() -> None:
+    """Bring ratings of listeners into a run, or prepare a larger listening test.
+
+    'sepbench report RUN --page --listen 5' makes the page on which listeners rate.
+    """
+
+
+@command.command("import")
+@click.argument("run", type=options.PATH, metavar="RUN")
+@click.argument("files", type=options.PATH, metavar="RATINGS.json...", nargs=-1, required=True)
+@click.option("--all-listeners", is_flag=True, help="Keep those who missed the hidden reference.")
+@options.json_option
+def import_ratings(run: Path, files: tuple[Path, ...], all_listeners: bool, as_json: bool) -> None:
+    """Add exported ratings to RUN: mean opinions, and how well each metric agrees with them."""
+    from sepbench.cli.console import say, show_json
+    from sepbench.evaluation.store import Store
+    from sepbench.report import ratings, tables
+
+    store = Store.open(run)
+    for path in files:
+        ratings.add(path, store.folder)
+    said = ratings.table(store.folder)
+    tables.write_csv(said, store.folder / "ratings.csv")
+    left_out = [] if all_listeners else ratings.unreliable(said)
+    said = said[~said["listener"].isin(left_out)]
+    found = ratings.opinions(said)
+    agree = ratings.agreement(said, tables.scores(store.records()))
+    if as_json:
+        show_json(
+            {
+                "left_out": left_out,
+                "opinions": [{**asdict(one), "interval": list(one.interval)} for one in found],
+                "agreement": [asdict(one) for one in agree],
+            }
+        )
+        return
+    click.echo(ratings.describe(said, left_out))
+    _show(found, agree)
+    say(f"written: {store.folder / 'ratings.csv'}")
+
+
+@command.command("export")
+@click.argument("run", type=options.PATH, metavar="RUN")
+@click.option("--webmushra", is_flag=True, required=True, help="As a test for webMUSHRA.")
+@click.option("--songs", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--root", type=options.PATH, help="Where the data set lies.")
+@click.option("-o", "--out", type=options.PATH, required=True, help="Folder to write to.")
+def export(run: Path, webmushra: bool, songs: int, root: Path | None, out: Path) -> None:
+    """Write the excerpts of RUN as a test that other programs run."""
+    from sepbench.cli.console import counting, say
+    from sepbench.datasets import open_dataset
+    from sepbench.evaluation.store import Store
+    from sepbench.report.page.webmushra import write_webmushra
+
+    store = Store.open(run)
+    settings = store.settings
+    tracks = open_dataset(settings.dataset, root).tracks(settings.subset)
+    with counting() as bar:
+        task = bar.add_task("excerpts", total=None)
+        files = write_webmushra(
+            store,
+            tracks,
+            out,
+            songs=songs,
+            on_clip=lambda name: bar.update(task, advance=1, description=name),
+        )
+    say(f"written: {files[0]} and {len(files) - 1} sounds; copy {out} over webMUSHRA's folder")
+
+
+def _show(found: list[Opinion], agree: list[Agreement]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from sepbench.cli.console import show
+
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for heading in ("stem", "source"):
+        table.add_column(heading)
+    for heading in ("mean opinion", "95 %", "over"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in found:
+        low, high = one.interval
+        span = "" if low != low else f"{low:.0f}..{high:.0f}"
+        name = one.source if one.kind != "reference" else "hidden reference"
+        over = f"{one.count} {one.over}"
+        table.add_row(escape(one.stem), escape(name), f"{one.mean:.0f}", span, over)
+    show(table)
+    if not agree:
+        return
+    click.echo("\nHow metrics agree with listeners, over pairs of track and method")
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for heading in ("stem", "protocol", "metric"):
+        table.add_column(heading)
+    for heading in ("Spearman", "Kendall", "Pearson", "pairs"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for pair in agree:
+        numbers = (pair.spearman, pair.kendall, pair.pearson)
+        cells = ["-" if value != value else f"{value:+.2f}" for value in numbers]
+        table.add_row(pair.stem, pair.protocol, pair.metric, *cells, str(pair.pairs))
+    show(table)

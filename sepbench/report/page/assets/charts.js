@@ -1,0 +1,215 @@
+"use strict";
+// The pictures, by plotly. It reads a few tags in texts, so names are escaped for it. It is large, so
+// the page is shown before the browser has read it.
+
+const plotlyIsHere = new Promise((resolve) => {
+  const start = () => {
+    const script = make("script", byId("plotly").textContent);
+    document.head.append(script); // Its hash is in the policy of the page.
+    resolve();
+  };
+  addEventListener("load", () => setTimeout(start, 50));
+});
+
+const escaped = (text) =>
+  String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const short = (text, most = 34) => ([...text].length > most ? [...text].slice(0, most - 1).join("") + "…" : text);
+
+function layout(more) {
+  const line = { gridcolor: colour("--line"), zerolinecolor: colour("--line"), linecolor: colour("--line") };
+  return {
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: colour("--ink"), family: "system-ui, sans-serif", size: 13 },
+    margin: { l: 10, r: 20, t: 10, b: 50 },
+    showlegend: false,
+    hoverlabel: { align: "left" },
+    ...more,
+    xaxis: { automargin: true, ...line, ...more.xaxis },
+    yaxis: { automargin: true, ...line, ...more.yaxis },
+  };
+}
+
+const options = { displayModeBar: false, responsive: true };
+
+function cost(label) {
+  const facts = run.methods[label];
+  const speed = facts.speed === null ? "" : `<br>${decimals(facts.speed, 1)} × real time`;
+  return `${speed}${facts.memory === null ? "" : `<br>${decimals(facts.memory, 0)} MB`}`;
+}
+
+function figureText(label) {
+  const [value, low, high, tracks] = figuresOf(state.stem)[label];
+  const rules = run.protocols[state.protocol];
+  const range = low === null ? "" : ` [${decimals(low)}, ${decimals(high)}]`;
+  return `${rules.statistic} of ${tracks}: ${decimals(value)} ${rules.unit}${range}`;
+}
+
+// Methods of the chosen stem from the worst to the best, as plotly draws from below.
+function ranked() {
+  const figures = figuresOf(state.stem);
+  return shownMethods()
+    .filter((label) => figures[label]?.[0] != null)
+    .sort((one, other) => figures[one][0] - figures[other][0]);
+}
+
+function ticks(labels) {
+  return { tickvals: labels.map((_, index) => index), ticktext: labels.map((label) => escaped(short(marked(label)))) };
+}
+
+function drawBoxplot(labels) {
+  const scores = scoresOf(state.stem);
+  const figures = figuresOf(state.stem);
+  const rules = run.protocols[state.protocol];
+  const traces = labels.filter((label) => scores[label]).map((label) => {
+    const index = labels.indexOf(label);
+    const places = scores[label].map((value, place) => [value, place]).filter(([value]) => value !== null);
+    const oracle = run.methods[label].oracle;
+    return {
+      type: "box",
+      orientation: "h",
+      x: places.map(([value]) => value),
+      y: places.map(() => index),
+      boxpoints: "all",
+      jitter: 0.5,
+      pointpos: 0,
+      boxmean: rules.statistic === "mean",
+      fillcolor: places.length < 5 ? "rgba(0,0,0,0)" : oracle ? "rgba(128,128,128,.35)" : "rgba(86,180,233,.45)",
+      line: { color: places.length < 5 ? "rgba(0,0,0,0)" : colour("--ink"), width: 1.2 },
+      marker: { color: oracle ? "#888888" : colour("--accent"), size: places.length < 5 ? 9 : 4, opacity: 0.75 },
+      text: places.map(([, place]) => escaped(run.tracks[place])),
+      hovertemplate:
+        `<b>${escaped(marked(label))}</b><br>%{text}<br>%{x:.2f} ${rules.unit}<br>` +
+        `${figureText(label)}${cost(label)}<extra></extra>`,
+      hoveron: "points",
+    };
+  });
+  const ranges = labels.filter((label) => figures[label][1] !== null);
+  traces.push({
+    type: "scatter",
+    mode: "markers",
+    x: ranges.map((label) => figures[label][0]),
+    y: ranges.map((label) => labels.indexOf(label) - 0.4),
+    error_x: {
+      type: "data",
+      symmetric: false,
+      array: ranges.map((label) => figures[label][2] - figures[label][0]),
+      arrayminus: ranges.map((label) => figures[label][0] - figures[label][1]),
+      color: "#d55e00",
+      thickness: 2.5,
+      width: 0,
+    },
+    marker: { color: "#d55e00", size: 7 },
+    text: ranges.map((label) => `<b>${escaped(marked(label))}</b><br>${figureText(label)}`),
+    hovertemplate: "%{text}<extra></extra>",
+  });
+  Plotly.react(
+    byId("boxplot"),
+    traces,
+    layout({
+      height: 90 + 38 * labels.length,
+      xaxis: { title: { text: `${escaped(state.metric)} in ${rules.unit}` } },
+      yaxis: { ...ticks(labels), range: [-0.7, labels.length - 0.3] },
+    }),
+    options,
+  );
+  byId("boxplot-caption").textContent =
+    "A point a track, a box the middle half of them with their median" +
+    (ranges.length ? `; below each, the ${rules.statistic} with its 95 % interval.` : ".");
+}
+
+function drawHeatmap(labels) {
+  const scores = scoresOf(state.stem);
+  const having = labels.filter((label) => scores[label]);
+  const mean = (place) => {
+    const values = having.map((label) => scores[label][place]).filter((value) => value !== null);
+    return values.length ? values.reduce((one, other) => one + other, 0) / values.length : -Infinity;
+  };
+  const order = run.tracks.map((_, place) => place).filter((place) => mean(place) > -Infinity);
+  order.sort((one, other) => mean(other) - mean(one));
+  const rules = run.protocols[state.protocol];
+  byId("heatmap").parentElement.hidden = !having.length || order.length < 2;
+  if (byId("heatmap").parentElement.hidden) return;
+  const names = order.map((place) => escaped(short(run.tracks[place], 24)));
+  Plotly.react(
+    byId("heatmap"),
+    [
+      {
+        type: "heatmap",
+        x: order.map((_, index) => index),
+        y: having.map((_, index) => index),
+        z: having.map((label) => order.map((place) => scores[label][place])),
+        text: having.map((label) =>
+          order.map((place) => `<b>${escaped(marked(label))}</b><br>${escaped(run.tracks[place])}${cost(label)}`)),
+        hovertemplate: `%{text}<br>%{z:.2f} ${rules.unit}<extra></extra>`,
+        colorscale: "Viridis",
+        colorbar: { title: { text: rules.unit }, thickness: 14 },
+        hoverongaps: false,
+        xgap: 1,
+        ygap: 1,
+      },
+    ],
+    layout({
+      height: 190 + 22 * having.length,
+      xaxis: { tickvals: names.map((_, index) => index), ticktext: names, tickangle: -60, showgrid: false },
+      yaxis: { ...ticks(having), showgrid: false },
+    }),
+    options,
+  );
+}
+
+function drawCost(labels) {
+  const timed = labels.filter((label) => run.methods[label].speed !== null);
+  const rules = run.protocols[state.protocol];
+  byId("cost").parentElement.hidden = !timed.length;
+  if (!timed.length) return;
+  const figures = figuresOf(state.stem);
+  const largest = Math.max(1, ...timed.map((label) => run.methods[label].memory ?? 0));
+  Plotly.react(
+    byId("cost"),
+    [
+      {
+        type: "scatter",
+        mode: "markers+text",
+        x: timed.map((label) => run.methods[label].speed),
+        y: timed.map((label) => figures[label][0]),
+        text: timed.map((label) => escaped(short(marked(label), 22))),
+        textposition: "top center",
+        cliponaxis: false,
+        marker: {
+          size: timed.map((label) => 9 + 32 * Math.sqrt((run.methods[label].memory ?? 0) / largest)),
+          color: timed.map((label) => (run.methods[label].oracle ? "#888888" : colour("--accent"))),
+          symbol: timed.map((label) => (run.methods[label].trained_on_this ? "circle-open" : "circle")),
+          opacity: 0.7,
+          line: { width: 1.5, color: colour("--ink") },
+        },
+        customdata: timed.map((label) => {
+          const trained = run.methods[label].trained_on.map((name) => escaped(name)).join(", ");
+          return `${figureText(label)}${cost(label)}<br>trained on: ${trained || "nothing, or unknown"}`;
+        }),
+        hovertemplate: "<b>%{text}</b><br>%{customdata}<extra></extra>",
+      },
+    ],
+    layout({
+      height: 440,
+      margin: { l: 10, r: 30, t: 30, b: 50 },
+      xaxis: { type: "log", title: { text: "times real time" } },
+      yaxis: { title: { text: `${escaped(state.stem)} ${escaped(state.metric)} in ${rules.unit}` } },
+    }),
+    options,
+  );
+}
+
+async function drawCharts() {
+  await plotlyIsHere;
+  const labels = ranked();
+  drawBoxplot(labels);
+  drawHeatmap(labels);
+  drawCost(labels);
+  const said = { boxplot: "Boxplot by method", heatmap: "Heat map of methods by tracks", cost: "Quality against speed" };
+  for (const [id, text] of Object.entries(said)) {
+    byId(id).setAttribute("role", "img");
+    byId(id).setAttribute("aria-label", `${text}: ${state.stem}, ${state.metric}. The table above has the numbers.`);
+  }
+}

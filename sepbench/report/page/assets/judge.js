@@ -1,0 +1,208 @@
+"use strict";
+// Ratings: blind, in an order drawn anew, with a hidden reference and an anchor (after ITU-R
+// BS.1534), and ABX. They stay in this browser until they are exported.
+
+const STORE = `sepbench ratings: ${run.title}`;
+const FORMAT = "sepbench ratings 1";
+let kept = { listener: "", ratings: [], abx: [] };
+let abx = null;
+
+function randomBelow(count) {
+  // Without the remainder of 2^32, which would favour low numbers.
+  const limit = 2 ** 32 - (2 ** 32 % count);
+  const drawn = new Uint32Array(1);
+  do crypto.getRandomValues(drawn);
+  while (drawn[0] >= limit);
+  return drawn[0] % count;
+}
+
+function shuffled(values) {
+  const order = [...values];
+  for (let last = order.length - 1; last > 0; last -= 1) {
+    const other = randomBelow(last + 1);
+    [order[last], order[other]] = [order[other], order[last]];
+  }
+  return order;
+}
+
+function keep() {
+  try {
+    localStorage.setItem(STORE, JSON.stringify(kept));
+  } catch {
+    byId("kept").textContent = "This browser keeps nothing here: export before you close the page.";
+    return;
+  }
+  const count = kept.ratings.length + kept.abx.length;
+  byId("kept").textContent = count ? `${kept.ratings.length} excerpts rated, ${kept.abx.length} ABX trials kept here.` : "";
+}
+
+function recall() {
+  try {
+    const known = JSON.parse(localStorage.getItem(STORE));
+    if (Array.isArray(known?.ratings) && Array.isArray(known?.abx)) kept = known;
+  } catch {
+    // Nothing kept, or not ours.
+  }
+  kept.listener ||= Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  keep();
+}
+
+// Hide names: the hidden reference, every method and the anchor become letters.
+function beginBlind() {
+  if (!clip || byId("player").hidden) {
+    byId("revealed").textContent = "Choose an excerpt above first.";
+    return;
+  }
+  const rated = clip.sources.filter((one) => ["reference", "method", "anchor"].includes(one.kind));
+  const keys = shuffled(rated.map((one) => one.key));
+  // The hidden reference has the same sound as the open one, so its name must differ.
+  disguise = Object.fromEntries(
+    keys.map((key, place) => [`${key}/hidden`, place < 26 ? String.fromCharCode(65 + place) : `A${place}`]),
+  );
+  byId("revealed").textContent = "";
+  byId("blind").setAttribute("aria-pressed", "true");
+  byId("ratings").hidden = false;
+  byId("clip").disabled = true;
+  const rows = Object.entries(disguise).map(([key, letter]) => {
+    const row = make("div", undefined, { class: "slider" });
+    const slider = make("input", undefined, { type: "range", min: 0, max: 100, value: 50, id: `rate-${letter}`, "data-key": key });
+    const number = make("output", "50", { for: `rate-${letter}` });
+    const play = make("button", "Hear", { type: "button", "aria-label": `Hear ${letter}` });
+    slider.addEventListener("input", () => {
+      number.textContent = slider.value;
+      slider.dataset.moved = "yes";
+    });
+    play.addEventListener("click", () => {
+      select(key);
+      player.play();
+    });
+    row.append(make("label", letter, { for: `rate-${letter}` }), play, slider, number);
+    return row;
+  });
+  byId("sliders").replaceChildren(...rows);
+  drawSources();
+  select(audible()[0][0]);
+}
+
+function endBlind() {
+  disguise = null;
+  if (byId("clip")) byId("clip").disabled = false;
+  byId("blind")?.setAttribute("aria-pressed", "false");
+  if (byId("ratings")) byId("ratings").hidden = true;
+  if (byId("revealed")) byId("revealed").textContent = "";
+}
+
+function keepRatings(event) {
+  event.preventDefault();
+  const sliders = [...byId("sliders").querySelectorAll("input")];
+  const untouched = sliders.filter((slider) => !slider.dataset.moved);
+  if (untouched.length) {
+    byId("revealed").textContent = `Not rated yet: ${untouched.map((one) => disguise[one.dataset.key]).join(", ")}.`;
+    return;
+  }
+  const named = (key) => clip.sources.find((one) => `${one.key}/hidden` === key);
+  const ratings = sliders.map((slider) => ({
+    letter: disguise[slider.dataset.key],
+    source: named(slider.dataset.key).name,
+    kind: named(slider.dataset.key).kind,
+    rating: Number(slider.value),
+  }));
+  kept.ratings.push({
+    track: clip.track,
+    subset: clip.subset,
+    stem: clip.stem,
+    start: clip.start,
+    seconds: clip.seconds,
+    equally_loud: player.matched,
+    when: new Date().toISOString(),
+    ratings,
+  });
+  keep();
+  endBlind();
+  const list = make("ul");
+  for (const one of [...ratings].sort((a, b) => b.rating - a.rating))
+    list.append(make("li", `${one.letter} was ${one.source}: ${one.rating}`));
+  byId("revealed").replaceChildren(make("p", "Kept. The names:"), list);
+  drawSources();
+  select(clip.sources[0].key);
+}
+
+const exported = () => JSON.stringify(
+  { format: FORMAT, run: run.title, dataset: run.dataset, version: run.version, ...kept }, null, 1) + "\n";
+
+function prepareAbx() {
+  const names = clip.sources.filter((one) => one.kind !== "anchor");
+  for (const [id, place] of [["abx-a", 1], ["abx-b", 2]]) {
+    byId(id).replaceChildren(...names.map((one) => make("option", one.name, { value: one.key })));
+    byId(id).value = (names[place] ?? names[0]).key;
+  }
+  byId("abx").hidden = true;
+  abx = null;
+}
+
+function beginAbx() {
+  if (!clip || byId("player").hidden) {
+    byId("revealed").textContent = "Choose an excerpt above first.";
+    return;
+  }
+  abx = { a: byId("abx-a").value, b: byId("abx-b").value, right: 0, trials: 0 };
+  abx.x = randomBelow(2) ? "a" : "b";
+  byId("abx").hidden = false;
+  byId("abx-result").textContent = "";
+}
+
+// How likely so many right answers, or more, are by guessing.
+function chance(right, trials) {
+  let [sum, ways] = [0, 1];
+  for (let count = trials; count >= right; count -= 1) {
+    sum += ways;
+    ways = (ways * count) / (trials - count + 1);
+  }
+  return sum / 2 ** trials;
+}
+
+function answerAbx(answer) {
+  abx.trials += 1;
+  const right = answer === abx.x;
+  abx.right += right;
+  const name = (key) => clip.sources.find((one) => one.key === key).name;
+  kept.abx.push({ track: clip.track, subset: clip.subset, stem: clip.stem, a: name(abx.a), b: name(abx.b), right });
+  keep();
+  abx.x = randomBelow(2) ? "a" : "b";
+  byId("abx-result").textContent =
+    `${right ? "Right" : "Wrong"}. ${abx.right} of ${abx.trials} right; guessing does as well in ` +
+    `${(100 * chance(abx.right, abx.trials)).toFixed(1)} % of cases. X is drawn anew.`;
+}
+
+function hearAbx(which) {
+  const key = which === "x" ? abx[abx.x] : abx[which];
+  player.select(key);
+  // What is chosen above must not give X away.
+  for (const radio of document.querySelectorAll("#sources input")) radio.checked = false;
+  byId("wave").getContext("2d").clearRect(0, 0, byId("wave").width, byId("wave").height);
+  byId("spectrogram").removeAttribute("src");
+  byId("spectrogram").alt = "";
+  player.play();
+}
+
+function beginJudging() {
+  recall();
+  byId("blind").addEventListener("click", () => {
+    if (!disguise) return beginBlind();
+    endBlind();
+    drawSources();
+    return select(clip.sources[0].key);
+  });
+  byId("ratings").addEventListener("submit", keepRatings);
+  byId("export").addEventListener("click", () => save("ratings.json", "application/json", exported()));
+  byId("forget").addEventListener("click", () => {
+    if (!confirm("Forget all ratings of this run in this browser?")) return;
+    Object.assign(kept, { ratings: [], abx: [] });
+    keep();
+  });
+  byId("abx-start").addEventListener("click", beginAbx);
+  for (const button of document.querySelectorAll("[data-abx]"))
+    button.addEventListener("click", () => hearAbx(button.dataset.abx));
+  for (const button of document.querySelectorAll("[data-answer]"))
+    button.addEventListener("click", () => answerAbx(button.dataset.answer));
+}

@@ -1,0 +1,242 @@
+"use strict";
+// The table of scores. Names come from songs and methods of other people, so text is only ever set
+// as text, never as markup.
+
+const run = JSON.parse(document.getElementById("data").textContent);
+const state = { protocol: run.protocol, metric: "", stem: "", filter: "", oracles: true, sort: null };
+const byId = (id) => document.getElementById(id);
+
+function make(tag, text, attributes = {}) {
+  const node = document.createElement(tag);
+  if (text !== undefined) node.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  return node;
+}
+
+function fill(select, values, chosen) {
+  select.replaceChildren(...values.map((value) => make("option", value, { value })));
+  if (values.includes(chosen)) select.value = chosen;
+  return select.value;
+}
+
+const decimals = (value, digits = 2) =>
+  value === null || value === undefined ? "" : value.toFixed(digits).replace("-", "−");
+
+const figuresOf = (stem) => run.figures[state.protocol]?.[state.metric]?.[stem] ?? {};
+const scoresOf = (stem) => run.scores[state.protocol]?.[state.metric]?.[stem] ?? {};
+const stemsHere = () => run.stems.filter((stem) => Object.keys(figuresOf(stem)).length);
+
+function shownMethods() {
+  const wanted = state.filter.trim().toLowerCase();
+  return Object.keys(run.methods).filter(
+    (label) =>
+      (state.oracles || !run.methods[label].oracle) &&
+      label.toLowerCase().includes(wanted) &&
+      stemsHere().some((stem) => label in figuresOf(stem)),
+  );
+}
+
+function marked(label) {
+  const facts = run.methods[label];
+  return label + (facts.oracle ? " *" : "") + (facts.trained_on_this ? " †" : "");
+}
+
+// The columns: what each shows of a method, and by what it sorts.
+function columns() {
+  const stems = stemsHere().map((stem) => ({
+    id: stem,
+    name: stem,
+    value: (label) => figuresOf(stem)[label]?.[0] ?? null,
+    range: (label) => {
+      const [, low, high] = figuresOf(stem)[label] ?? [];
+      return low === null || low === undefined ? "" : `${decimals(low, 1)} to ${decimals(high, 1)}`;
+    },
+    digits: 2,
+  }));
+  const tracks = (label) =>
+    Math.max(0, ...stemsHere().map((stem) => figuresOf(stem)[label]?.[3] ?? 0));
+  return [
+    { id: "method", name: "method", value: (label) => label.toLowerCase() },
+    ...stems,
+    { id: "tracks", name: "tracks", value: tracks, digits: 0 },
+    { id: "speed", name: "× real time", value: (label) => run.methods[label].speed, digits: 1 },
+    { id: "memory", name: "memory, MB", value: (label) => run.methods[label].memory, digits: 0 },
+  ];
+}
+
+function sorted(labels, all) {
+  const column = all.find((one) => one.id === state.sort.column) ?? all[1] ?? all[0];
+  const factor = state.sort.descending ? -1 : 1;
+  return [...labels].sort((one, other) => {
+    const [a, b] = [column.value(one), column.value(other)];
+    if (a === null || b === null) return (a === null) - (b === null);
+    return (a < b ? -1 : a > b ? 1 : 0) * factor || (one < other ? -1 : 1);
+  });
+}
+
+// Whether a score is the best of its stem or cannot be told from it, by its interval.
+function standing(stem, label, labels) {
+  const figures = figuresOf(stem);
+  const rivals = labels.filter((one) => !run.methods[one].oracle && figures[one]?.[0] != null);
+  if (!rivals.includes(label)) return "";
+  const best = rivals.reduce((one, other) => (figures[other][0] > figures[one][0] ? other : one));
+  if (label === best) return "best";
+  return run.ties[state.protocol]?.[state.metric]?.[stem]?.includes(label) ? "tie" : "";
+}
+
+function drawTable() {
+  const all = columns();
+  const labels = sorted(shownMethods(), all);
+  const head = make("tr");
+  for (const column of all) {
+    const direction = state.sort.descending ? "descending" : "ascending";
+    const cell = make("th", undefined, {
+      scope: "col",
+      "aria-sort": state.sort.column === column.id ? direction : "none",
+    });
+    const button = make("button", column.name, { type: "button", "data-column": column.id });
+    button.addEventListener("click", () => {
+      const same = state.sort.column === column.id;
+      state.sort = { column: column.id, descending: same ? !state.sort.descending : column.id !== "method" };
+      draw();
+      byId("table").querySelector(`[data-column="${CSS.escape(column.id)}"]`).focus();
+    });
+    cell.append(button);
+    head.append(cell);
+  }
+  const rows = labels.map((label) => {
+    const row = make("tr", undefined, run.methods[label].oracle ? { class: "oracle" } : {});
+    const name = make("th", marked(label), { scope: "row" });
+    const more = make("button", "details", { type: "button", "aria-label": `Details of ${label}` });
+    more.addEventListener("click", () => showDetails(label));
+    name.append(more);
+    row.append(name);
+    for (const column of all.slice(1)) {
+      const cell = make("td", decimals(column.value(label), column.digits));
+      if (column.range?.(label)) cell.append(make("span", column.range(label), { class: "range" }));
+      if (column.range) cell.className = standing(column.id, label, labels);
+      row.append(cell);
+    }
+    return row;
+  });
+  byId("table").tHead.replaceChildren(head);
+  byId("table").tBodies[0].replaceChildren(...rows);
+}
+
+function showDetails(label) {
+  const facts = run.methods[label];
+  const list = make("dl");
+  const known = {
+    "trained on": facts.trained_on.join(", ") || "nothing, or unknown",
+    "tracks that failed": String(facts.failed),
+    ...facts.provenance,
+  };
+  for (const [name, value] of Object.entries(known)) list.append(make("dt", name), make("dd", value));
+  byId("details-heading").textContent = label;
+  byId("details-body").replaceChildren(list);
+  byId("details").showModal();
+}
+
+function describe() {
+  const rules = run.protocols[state.protocol];
+  byId("caption").textContent = `${state.metric} in ${rules.unit}: ${rules.caption}.`;
+  const figures = stemsHere().flatMap((stem) => Object.values(figuresOf(stem)));
+  const parts = [];
+  if (figures.some((figure) => figure[1] !== null))
+    parts.push("Small: 95 % interval, by bootstrap over tracks. Bold: best; italic: not told apart from it, track by track.");
+  else parts.push("One track has no interval: another song would give other scores.");
+  if (Object.values(run.methods).some((one) => one.oracle)) parts.push("* oracle: made from the true stems.");
+  if (Object.values(run.methods).some((one) => one.trained_on_this)) parts.push("† trained on songs of this very set.");
+  byId("marks").textContent = parts.join(" ");
+  for (const node of document.querySelectorAll(".chosen"))
+    node.textContent = `${state.stem}, ${state.metric}, protocol ${state.protocol}`;
+}
+
+function draw() {
+  const rules = run.protocols[state.protocol];
+  state.metric = fill(byId("metric"), rules.metrics, state.metric);
+  state.stem = fill(byId("stem"), stemsHere(), state.stem);
+  state.sort ??= { column: state.stem, descending: true };
+  describe();
+  drawTable();
+  drawCharts();
+}
+
+function save(name, type, text) {
+  const link = make("a", "", { download: name, href: URL.createObjectURL(new Blob([text], { type })) });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  return text;
+}
+
+// A cell that begins like a formula would run in a spreadsheet.
+function csvCell(value) {
+  const text = value === null || value === undefined ? "" : String(value);
+  const inert = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\n\r]/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
+}
+
+const csv = (rows) => rows.map((row) => row.map(csvCell).join(",")).join("\n") + "\n";
+
+function tableCsv() {
+  const all = columns();
+  const labels = sorted(shownMethods(), all);
+  const head = all.flatMap((column) =>
+    column.range ? [column.name, `${column.name} low`, `${column.name} high`] : [column.name]);
+  const rows = labels.map((label) =>
+    all.flatMap((column) => {
+      if (column.id === "method") return [label];
+      if (!column.range) return [column.value(label)];
+      return (figuresOf(column.id)[label] ?? [null, null, null]).slice(0, 3);
+    }));
+  return csv([head, ...rows]);
+}
+
+function scoresCsv() {
+  const rows = [];
+  for (const [protocol, metrics] of Object.entries(run.scores))
+    for (const [metric, stems] of Object.entries(metrics))
+      for (const [stem, labels] of Object.entries(stems))
+        for (const [label, values] of Object.entries(labels))
+          values.forEach((value, index) => {
+            if (value !== null) rows.push([run.tracks[index], label, stem, metric, protocol, value]);
+          });
+  return csv([["track", "label", "stem", "metric", "protocol", "value"], ...rows]);
+}
+
+function begin() {
+  byId("title").textContent = run.title;
+  const part = run.duration === null ? "" : ` (${run.duration} s of each, from ${run.start} s)`;
+  const count = `${run.tracks.length} track${run.tracks.length === 1 ? "" : "s"}`;
+  byId("about").textContent =
+    `${Object.keys(run.methods).length} methods on ${count} of ${run.dataset}, subset ${run.subset}${part}.`;
+  byId("made").textContent = run.command ? `Made by: ${run.command}` : "";
+  if (run.failures.length) {
+    const list = make("ul");
+    for (const one of run.failures) list.append(make("li", `${one.label} on ${one.track}: ${one.error}`));
+    byId("failures").append(make("h3", "Failures", { class: "error" }), list);
+  }
+  fill(byId("protocol"), Object.keys(run.protocols), state.protocol);
+  state.protocol = byId("protocol").value;
+  for (const name of ["protocol", "metric", "stem"])
+    byId(name).addEventListener("change", (event) => {
+      state[name] = event.target.value;
+      if (name === "stem") state.sort = { column: state.stem, descending: true };
+      draw();
+    });
+  byId("filter").addEventListener("input", (event) => {
+    state.filter = event.target.value;
+    draw();
+  });
+  byId("oracles").addEventListener("change", (event) => {
+    state.oracles = event.target.checked;
+    draw();
+  });
+  byId("controls").addEventListener("submit", (event) => event.preventDefault());
+  byId("download-table").addEventListener("click", () => save("table.csv", "text/csv", tableCsv()));
+  byId("download-scores").addEventListener("click", () => save("scores.csv", "text/csv", scoresCsv()));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCharts);
+  draw();
+}
+
+document.addEventListener("DOMContentLoaded", begin);

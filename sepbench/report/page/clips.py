@@ -1,0 +1,204 @@
+"""The sounds of an excerpt: mixture, reference, estimates and an anchor, cut, levelled, encoded."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import image
+from numpy.typing import NDArray
+from scipy import signal
+
+from sepbench import audio
+from sepbench._util.files import write_atomic
+from sepbench.audio.memory import ogg
+from sepbench.datasets.base import Track
+from sepbench.errors import SepbenchError
+from sepbench.evaluation.store import Record, Store
+from sepbench.report.page.excerpts import MIXTURE, Excerpt
+from sepbench.report.spectrogram import band_powers
+from sepbench.stems import with_sums
+
+ANCHOR_HZ = 3500.0
+"""Band of the anchor of listening tests (ITU-R BS.1534)."""
+
+LOUDNESS = -20.0
+"""LUFS to which sources are matched, lower where one of them would clip."""
+
+MOST_GAIN = 20.0
+"""dB beyond which a source that is almost silent is not raised."""
+
+RANGE = 70.0
+"""dB from the loudest point of the mixture to the end of the colours."""
+
+COLUMNS = 480
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One sound of a clip. ``kind`` is mixture, reference, method, oracle or anchor."""
+
+    name: str
+    kind: str
+    samples: Samples
+    loudness: float
+    gain: float
+    """dB that match its loudness to that of the others."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """All sounds of an excerpt at one rate."""
+
+    excerpt: Excerpt
+    rate: int
+    peak: float
+    """Power of the loudest point of the mixture's spectrogram."""
+    sources: list[Source]
+
+
+def stems_of(store: Store, record: Record) -> dict[str, Path]:
+    """Return the files of separated stems that a run has kept of a method on a track."""
+    folder = store.stems_folder(record.label, record.subset, record.track)
+    if not folder.is_dir():
+        return {}
+    files = sorted(folder.iterdir())
+    return {path.stem: path for path in files if path.suffix.lower() in audio.SUFFIXES}
+
+
+def clips(
+    store: Store, records: Sequence[Record], track: Track, excerpts: Sequence[Excerpt]
+) -> Iterator[Clip]:
+    """Yield the clips of one track; methods whose stems were not kept are left out.
+
+    The audio of the track and of all estimates is read once, in the part that is needed.
+    """
+    settings = store.settings
+    first = min(excerpt.start for excerpt in excerpts)
+    last = max(excerpt.start + excerpt.seconds for excerpt in excerpts)
+    song = track.load(start=settings.start + first, duration=last - first)
+    estimates = {
+        record.label: (record.oracle, _estimates(store, record, song.rate, first, last))
+        for record in records
+        if (record.subset, record.track) == (track.subset, track.name)
+        and record.error is None
+        and record.method != MIXTURE  # It is heard anyway.
+    }
+    for excerpt in excerpts:
+        if excerpt.stem not in song.references:
+            continue
+        start = round((excerpt.start - first) * song.rate)
+        part = slice(start, start + round(excerpt.seconds * song.rate))
+        found = {
+            ("mixture", "mixture"): song.mixture[:, part],
+            ("reference", "reference"): song.references[excerpt.stem][:, part],
+        }
+        for label, (is_oracle, stems) in estimates.items():
+            if excerpt.stem in stems:
+                kind = "oracle" if is_oracle else "method"
+                found[label, kind] = stems[excerpt.stem][:, part]
+        found["anchor", "anchor"] = _anchor(found["reference", "reference"], song.rate)
+        length = min(samples.shape[1] for samples in found.values())
+        cut = {key: samples[:, :length] for key, samples in found.items()}
+        peak = float(band_powers(cut["mixture", "mixture"], song.rate).max())
+        yield Clip(excerpt, song.rate, peak, _levelled(cut, song.rate))
+
+
+def write_source(path: Path, key: str, source: Source, clip: Clip) -> None:
+    """Write a source as a script that hands its sound and pictures to the page.
+
+    A page opened by double click may load scripts from beside itself, but not read files.
+    """
+    payload: dict[str, Any] = {
+        "audio": _base64(ogg(source.samples, clip.rate)),
+        "spectrogram": _base64(spectrogram_png(source.samples, clip.rate, clip.peak)),
+    }
+    if source.kind in ("method", "oracle"):
+        reference = next(one for one in clip.sources if one.kind == "reference")
+        error = source.samples - reference.samples
+        payload["error"] = _base64(spectrogram_png(error, clip.rate, clip.peak))
+    write_atomic(path, f"sepbenchSource({json.dumps(key)}, {json.dumps(payload)});\n")
+
+
+def spectrogram_png(samples: Samples, rate: int, peak: float) -> bytes:
+    """Return a spectrogram as PNG: bands of equal width on a logarithmic scale, low ones below.
+
+    Colours reach `RANGE` dB down from the power ``peak``.
+    """
+    powers = band_powers(samples, rate)
+    if powers.shape[1] > COLUMNS:
+        edges = np.linspace(0, powers.shape[1], COLUMNS + 1).astype(int)[:-1]
+        powers = np.maximum.reduceat(powers, edges, axis=1)
+    levels = 10 * np.log10(np.maximum(powers, 1e-20) / max(peak, 1e-20))
+    made = io.BytesIO()
+    image.imsave(made, levels[::-2], cmap="magma", vmin=-RANGE, vmax=0, format="png", metadata={})
+    return made.getvalue()
+
+
+def loudness(samples: Samples, rate: int) -> float:
+    """Return the loudness in LUFS (ITU-R BS.1770-4); minus infinity for silence."""
+    import pyloudnorm
+
+    # Blocks are 0.4 s long, so what is shorter is repeated.
+    least = math.ceil(0.4 * rate) + 1
+    repeated = np.tile(samples, (1, math.ceil(least / max(1, samples.shape[1]))))
+    with warnings.catch_warnings(), np.errstate(divide="ignore"):
+        warnings.simplefilter("ignore")
+        return float(pyloudnorm.Meter(rate).integrated_loudness(repeated.T.astype(np.float64)))
+
+
+def _levelled(found: Mapping[tuple[str, str], Samples], rate: int) -> list[Source]:
+    measured = {key: loudness(samples, rate) for key, samples in found.items()}
+    room = [
+        loud - 20 * math.log10(float(abs(found[key]).max()))
+        for key, loud in measured.items()
+        if math.isfinite(loud)
+    ]
+    target = min([LOUDNESS, *room])
+    return [
+        Source(
+            *key,
+            samples=found[key],
+            loudness=loud,
+            gain=min(MOST_GAIN, target - loud) if math.isfinite(loud) else 0.0,
+        )
+        for key, loud in measured.items()
+    ]
+
+
+def _anchor(reference: Samples, rate: int) -> Samples:
+    """Return the reference without what is above `ANCHOR_HZ`, not delayed."""
+    if rate / 2 <= ANCHOR_HZ:
+        return reference
+    low = signal.butter(8, ANCHOR_HZ, fs=rate, output="sos")
+    return np.asarray(signal.sosfiltfilt(low, reference, axis=1, padlen=0), dtype=np.float32)
+
+
+def _estimates(
+    store: Store, record: Record, rate: int, first: float, last: float
+) -> dict[str, Samples]:
+    """Return the kept stems of a method, and their sums, between two seconds."""
+    stems = {}
+    for name, path in stems_of(store, record).items():
+        try:
+            read = audio.read(path, start=first, duration=last - first)
+        except SepbenchError:
+            continue  # A damaged file of one method must not take the page of all others.
+        stems[name] = (
+            read.samples if read.rate == rate else audio.resample(read.samples, read.rate, rate)
+        )
+    return with_sums(stems)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

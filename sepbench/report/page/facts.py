@@ -1,0 +1,153 @@
+"""What the page knows of a run: scores, figures, costs and provenance, ready for JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+import sepbench
+from sepbench.evaluation.store import Record, Settings
+from sepbench.metrics.protocols import PROTOCOLS
+from sepbench.report import published
+from sepbench.report.diff import flat
+from sepbench.report.formats import marks
+from sepbench.stems import in_order
+
+DIGITS = 3
+
+
+def facts(
+    records: Sequence[Record], settings: Settings, scores: pd.DataFrame, summary: pd.DataFrame
+) -> dict[str, Any]:
+    """Return the run as nested lists and mappings; numbers are rounded, missing ones are None.
+
+    ``scores[protocol][metric][stem][label]`` lists a value a track, in the order of ``tracks``;
+    ``figures`` has value, low, high and number of tracks under the same keys.
+    """
+    tracks = [str(name) for name in dict.fromkeys(scores["track"].dropna())]
+    return {
+        "title": settings.default_name,
+        "dataset": settings.dataset,
+        "subset": settings.subset,
+        "start": settings.start,
+        "duration": settings.duration,
+        "version": sepbench.__version__,
+        "tracks": tracks,
+        "stems": in_order(scores["stem"].dropna()),
+        "protocols": _protocols(summary),
+        "methods": _methods(records, summary),
+        "scores": _scores(scores, tracks),
+        "figures": _figures(summary),
+        "ties": _ties(scores, summary),
+        "failures": [
+            {"label": record.label, "track": record.track, "error": record.error}
+            for record in records
+            if record.error is not None
+        ],
+    }
+
+
+def _protocols(summary: pd.DataFrame) -> dict[str, Any]:
+    here = set(summary["protocol"].dropna())
+    return {
+        rules.id: {
+            "caption": rules.caption,
+            "unit": rules.unit,
+            "statistic": rules.over_tracks[0],
+            "metrics": [
+                shown
+                for shown in dict.fromkeys(name.rpartition(" ")[2] for name in rules.metrics)
+                if (summary["protocol"].eq(rules.id) & summary["metric"].eq(shown)).any()
+            ],
+        }
+        for rules in PROTOCOLS.values()
+        if rules.id in here
+    }
+
+
+def _methods(records: Sequence[Record], summary: pd.DataFrame) -> dict[str, Any]:
+    first = {record.label: record for record in reversed(records) if record.error is None}
+    first = {record.label: record for record in records} | first
+    methods = {}
+    for label, rows in summary.groupby("label", sort=False):
+        row = rows.iloc[0]
+        speed = float(row["seconds_per_second"])
+        record = first.get(str(label))
+        methods[str(label)] = {
+            "oracle": bool(row["oracle"]),
+            "published": bool(row["published"]),
+            "trained_on_this": bool(row["trained_on_this"]),
+            "failed": int(row["failed"]),
+            "speed": _number(1 / speed if speed > 0 else math.nan),
+            "memory": _number(row["peak_memory_mb"]),
+            "trained_on": list(_trained_on(record)),
+            "provenance": {"published": published.caption()} if record is None else _origin(record),
+        }
+    return methods
+
+
+def _origin(record: Record) -> dict[str, str]:
+    known = flat(record.identity)
+    return known | {"notes": "; ".join(record.notes)} if record.notes else known
+
+
+def _trained_on(record: Record | None) -> Iterable[str]:
+    """Yield what a method was trained on, as far as the installed method says it."""
+    from sepbench import registry
+    from sepbench.errors import SepbenchError
+
+    if record is None or "method" not in record.identity:
+        return
+    try:
+        (method,) = registry.resolve(record.label)
+        yield from method.create().trained_on
+    except (SepbenchError, ValueError):
+        return  # Not installed here: the run was made elsewhere.
+
+
+def _scores(scores: pd.DataFrame, tracks: Sequence[str]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    place = {track: index for index, track in enumerate(tracks)}
+    valued = scores[scores["protocol"].notna() & scores["value"].notna()]
+    columns = ["protocol", "metric", "stem", "label", "track", "value"]
+    for protocol, metric, stem, label, track, value in valued[columns].itertuples(index=False):
+        of_metric = nested.setdefault(protocol, {}).setdefault(metric, {})
+        values = of_metric.setdefault(stem, {}).setdefault(label, [None] * len(tracks))
+        values[place[track]] = _number(value)
+    return nested
+
+
+def _figures(summary: pd.DataFrame) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for row in summary[summary["protocol"].notna()].to_dict(orient="records"):
+        if row["statistic"] == PROTOCOLS[row["protocol"]].over_tracks[0]:
+            of_metric = nested.setdefault(row["protocol"], {}).setdefault(row["metric"], {})
+            of_metric.setdefault(row["stem"], {})[row["label"]] = [
+                _number(row["value"]),
+                _number(row["low"]),
+                _number(row["high"]),
+                int(row["tracks"]),
+            ]
+    return nested
+
+
+def _ties(scores: pd.DataFrame, summary: pd.DataFrame) -> dict[str, Any]:
+    """Return the methods that cannot be told from the best of each stem."""
+    nested: dict[str, Any] = {}
+    valued = summary[summary["protocol"].notna()]
+    for (protocol, metric, stem), rows in valued.groupby(["protocol", "metric", "stem"]):
+        rules = PROTOCOLS[str(protocol)]
+        own = scores[scores["protocol"].eq(str(protocol)) & scores["metric"].eq(str(metric))]
+        statistic = rows["statistic"].eq(rules.over_tracks[0])
+        found = marks(rows[statistic], own, str(stem), rules)
+        ties = [label for label, (_, tie) in found.items() if tie]
+        nested.setdefault(str(protocol), {}).setdefault(str(metric), {})[str(stem)] = ties
+    return nested
+
+
+def _number(value: Any) -> float | None:
+    number = float(value)
+    return round(number, DIGITS) if math.isfinite(number) else None

@@ -1,0 +1,121 @@
+"""Writes a listening test for webMUSHRA, for more listeners than one page can ask."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from sepbench._util.files import write_atomic
+from sepbench.audio import Writer
+from sepbench.datasets.base import Track
+from sepbench.errors import SepbenchError
+from sepbench.evaluation.store import Store
+from sepbench.report.page.clips import Clip, Source, clips
+from sepbench.report.page.write import kept_excerpts
+
+SOUNDS = "configs/resources/sepbench"
+
+
+def write_webmushra(
+    store: Store,
+    tracks: Sequence[Track],
+    folder: Path,
+    *,
+    songs: int,
+    on_clip: Callable[[str], None] = lambda name: None,
+) -> list[Path]:
+    """Write ``configs/sepbench.yaml`` and equally loud wav files to a webMUSHRA folder.
+
+    Copied over an installation of webMUSHRA, it opens as ``?config=sepbench.yaml``. The hidden
+    reference and the anchors are made by webMUSHRA. Raises `SepbenchError` where the run has kept
+    no stems.
+    """
+    records = store.records()
+    excerpts = kept_excerpts(store, records, songs)
+    by_key = {(track.subset, track.name): track for track in tracks}
+    pages: list[dict[str, Any]] = []
+    files: list[Path] = []
+    for key in dict.fromkeys((one.subset, one.track) for one in excerpts):
+        if key not in by_key:
+            continue
+        of_track = [one for one in excerpts if (one.subset, one.track) == key]
+        for clip in clips(store, records, by_key[key], of_track):
+            if not any(source.kind == "method" for source in clip.sources):
+                continue
+            on_clip(f"{clip.excerpt.track}, {clip.excerpt.stem}")
+            page, written = _trial(clip, len(pages), folder)
+            pages.append(page)
+            files += written
+    if not pages:
+        raise SepbenchError(
+            f"{store.folder}: no kept stems to export; 'sepbench report {store.folder} "
+            "--page --listen 5' separates some"
+        )
+    config = folder / "configs" / "sepbench.yaml"
+    write_atomic(config, yaml.safe_dump(_test(store, pages), sort_keys=False, allow_unicode=True))
+    return [config, *files]
+
+
+def _trial(clip: Clip, number: int, folder: Path) -> tuple[dict[str, Any], list[Path]]:
+    names: dict[str, str] = {}
+    files = []
+    for index, source in enumerate(clip.sources):
+        if source.kind in ("reference", "method"):
+            name = f"{SOUNDS}/{number}-{index}.wav"
+            files.append(_write(source, folder / name, clip.rate))
+            names[source.name if source.kind == "method" else ""] = name
+    excerpt = clip.excerpt
+    page = {
+        "type": "mushra",
+        "id": f"trial{number}",
+        # webMUSHRA shows this as markup.
+        "name": html.escape(f"{excerpt.stem}: {excerpt.track}"),
+        "content": "How well is the stem separated? The reference would be 100.",
+        "showWaveform": True,
+        "enableLooping": True,
+        "createAnchor35": True,
+        "createAnchor70": False,
+        "randomize": True,
+        "reference": names.pop(""),
+        "stimuli": names,
+    }
+    return page, files
+
+
+def _write(source: Source, path: Path, rate: int) -> Path:
+    with Writer(path, rate, source.samples.shape[0], bit_depth="16") as file:
+        file.write(source.samples * np.float32(10 ** (source.gain / 20)))
+    return path
+
+
+def _test(store: Store, pages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    trials: list[Any] = ["random", *pages]
+    return {
+        "testname": f"sepbench {store.settings.default_name}",
+        "testId": "sepbench",
+        "bufferSize": 2048,
+        "stopOnErrors": True,
+        "showButtonPreviousPage": True,
+        "remoteService": "service/write.php",
+        "pages": [
+            {
+                "type": "generic",
+                "id": "begin",
+                "name": "Listening test",
+                "content": "Please use headphones in a quiet room.",
+            },
+            trials,
+            {
+                "type": "finish",
+                "name": "Thank you",
+                "content": "Your ratings are sent when you press the button.",
+                "showResults": True,
+                "writeResults": True,
+            },
+        ],
+    }

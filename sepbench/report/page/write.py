@@ -1,0 +1,172 @@
+"""Writes the page: one HTML file, and beside it the sounds that it loads when asked for."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from sepbench._util.files import write_atomic
+from sepbench.datasets.base import Track
+from sepbench.evaluation.store import Record, Store
+from sepbench.report import formats
+from sepbench.report.build import Report
+from sepbench.report.page.clips import Clip, clips, write_source
+from sepbench.report.page.excerpts import Excerpt, choose
+from sepbench.report.page.facts import facts
+
+SCRIPTS = ("page.js", "charts.js", "player.js", "listen.js", "judge.js")
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where the page is, how large, and what is missing from it why."""
+
+    path: Path
+    size: int
+    remarks: list[str]
+
+
+def write_page(
+    store: Store,
+    report: Report,
+    *,
+    protocol: str,
+    tracks: Sequence[Track] = (),
+    excerpts: Sequence[Excerpt] = (),
+    command: str = "",
+    on_clip: Callable[[str], None] = lambda name: None,
+) -> Page:
+    """Write ``page/index.html`` of a run, with the sounds of ``excerpts`` of ``tracks``."""
+    folder = store.folder / "page"
+    shutil.rmtree(folder / "audio", ignore_errors=True)  # Sounds of an older page fit no more.
+    records = store.records()
+    listen, remarks = _write_sounds(folder, store, records, tracks, excerpts, on_clip)
+    known = facts(records, store.settings, report.scores, report.summary)
+    known |= {"listen": listen, "protocol": protocol, "command": command}
+    table = formats.as_html(formats.grid(report.scores, report.summary, protocol))
+    text = _render(known, table)
+    path = folder / "index.html"
+    write_atomic(path, text)
+    return Page(path, len(text.encode()), remarks)
+
+
+def missing_stems(store: Store, records: Sequence[Record], chosen: Sequence[Excerpt]) -> set[str]:
+    """Return labels of the methods whose separated stems were not kept for all chosen tracks."""
+    wanted = {(excerpt.subset, excerpt.track) for excerpt in chosen}
+    return {
+        record.label
+        for record in records
+        if (record.subset, record.track) in wanted
+        and record.error is None
+        and not store.stems_folder(record.label, record.subset, record.track).is_dir()
+    }
+
+
+def kept_excerpts(store: Store, records: Sequence[Record], tracks: int) -> list[Excerpt]:
+    """Return excerpts of the tracks whose separated stems were kept, at most so many tracks."""
+    kept = [
+        record
+        for record in records
+        if store.stems_folder(record.label, record.subset, record.track).is_dir()
+    ]
+    return choose(kept, tracks)
+
+
+def _write_sounds(
+    folder: Path,
+    store: Store,
+    records: Sequence[Record],
+    tracks: Sequence[Track],
+    excerpts: Sequence[Excerpt],
+    on_clip: Callable[[str], None],
+) -> tuple[list[dict[str, Any]], list[str]]:
+    by_key = {(track.subset, track.name): track for track in tracks}
+    listed: list[dict[str, Any]] = []
+    remarks: list[str] = []
+    for key in dict.fromkeys((excerpt.subset, excerpt.track) for excerpt in excerpts):
+        if key not in by_key:
+            remarks.append(f"{key[1]}: the data set has no such track here, so no sound of it")
+            continue
+        of_track = [one for one in excerpts if (one.subset, one.track) == key]
+        for clip in clips(store, records, by_key[key], of_track):
+            on_clip(f"{clip.excerpt.track}, {clip.excerpt.stem}")
+            listed.append(_write_clip(folder, clip, len(listed)))
+    return listed, remarks
+
+
+def _write_clip(folder: Path, clip: Clip, number: int) -> dict[str, Any]:
+    # Numbers, not names, so that no song or method can choose a path or an address.
+    sources = []
+    for index, source in enumerate(clip.sources):
+        key = f"{number}-{index}"
+        write_source(folder / "audio" / f"{key}.js", key, source, clip)
+        sources.append(
+            {
+                "key": key,
+                "name": source.name,
+                "kind": source.kind,
+                "gain": round(source.gain, 2),
+                "loudness": round(source.loudness, 2) if source.loudness > -200 else None,
+            }
+        )
+    excerpt = clip.excerpt
+    return {
+        "track": excerpt.track,
+        "subset": excerpt.subset,
+        "stem": excerpt.stem,
+        "start": excerpt.start,
+        "seconds": round(clip.sources[0].samples.shape[1] / clip.rate, 3),
+        "rate": clip.rate,
+        "why": excerpt.reason,
+        "sources": sources,
+    }
+
+
+def _render(known: dict[str, Any], table: str) -> str:
+    import jinja2
+    import plotly.offline
+
+    texts = {name: _asset(name) for name in ("page.css", *SCRIPTS)}
+    charts = plotly.offline.get_plotlyjs()
+    script = "\n".join(texts[name] for name in SCRIPTS)
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(_asset("index.html.j2"))
+    return template.render(
+        title=known["title"],
+        version=known["version"],
+        style=texts["page.css"],
+        policy=_policy([charts, script]),
+        data=_inert(known),
+        table=table,
+        plotly=charts,
+        script=script,
+        listen=bool(known["listen"]),
+    )
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Return a Content-Security-Policy that runs these scripts and those beside the page alone."""
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed} 'self' file:; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _inert(value: Any) -> str:
+    """Return JSON that no browser reads as markup, whatever names it holds."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _asset(name: str) -> str:
+    folder = resources.files("sepbench.report.page") / "assets"
+    return (folder / name).read_text(encoding="utf-8")

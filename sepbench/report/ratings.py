@@ -1,0 +1,193 @@
+"""What listeners said: ratings exported from the page, and how well the scores agree with them."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from sepbench._util.files import write_atomic
+from sepbench.errors import SepbenchError
+from sepbench.report import statistics
+from sepbench.report.statistics import Interval
+
+FORMAT = "sepbench ratings 1"
+COLUMNS = "listener track subset stem source kind rating".split()
+KINDS = ("reference", "method", "oracle", "anchor")
+
+LOW_REFERENCE = 90
+MOST_LOW = 0.15
+"""Listeners who rate the hidden reference under 90 in more than 15 % of excerpts are left out, as
+ITU-R BS.1534-3 recommends (section 4.1.2)."""
+
+FEWEST_PAIRS = 6
+_LISTENER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """The mean rating of a source for a stem, 0 to 100, with its 95 % interval.
+
+    The interval is over tracks, each the mean of its listeners, or over listeners where there is
+    one track; ``over`` says which and ``count`` how many.
+    """
+
+    source: str
+    kind: str
+    stem: str
+    mean: float
+    interval: Interval
+    over: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a metric goes with the mean rating over pairs of track and method, from -1 to 1."""
+
+    stem: str
+    protocol: str
+    metric: str
+    spearman: float
+    kendall: float
+    pearson: float
+    pairs: int
+
+
+def add(path: Path, run: Path) -> Path:
+    """Copy a file of exported ratings into a run, once a listener; return where it is kept.
+
+    Raises `SepbenchError` for another file.
+    """
+    plain = _read(path)
+    kept = run / "ratings" / f"{plain['listener']}.json"
+    write_atomic(kept, json.dumps(plain, indent=1) + "\n")
+    return kept
+
+
+def table(run: Path) -> pd.DataFrame:
+    """Return a row a rating of all listeners of a run, with `COLUMNS`."""
+    files = sorted((run / "ratings").glob("[!.]*.json"))
+    rows = [row for path in files for row in _rows(_read(path))]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def unreliable(ratings: pd.DataFrame) -> list[str]:
+    """Return the listeners who too often did not find the hidden reference."""
+    hidden = ratings[ratings["kind"].eq("reference")]
+    low = hidden["rating"].lt(LOW_REFERENCE).groupby(hidden["listener"]).mean()
+    return sorted(str(name) for name in low.index[low > MOST_LOW])
+
+
+def opinions(ratings: pd.DataFrame) -> list[Opinion]:
+    """Return the mean opinion of each source and stem, the best of each stem first."""
+    found = []
+    for (stem, kind, source), rows in ratings.groupby(["stem", "kind", "source"]):
+        by_track = rows.groupby("track")["rating"].mean()
+        by_listener = rows.groupby("listener")["rating"].mean()
+        over, means = ("tracks", by_track) if len(by_track) > 1 else ("listeners", by_listener)
+        values = means.to_numpy(dtype=float)
+        ends = statistics.interval(values, "mean")
+        mean = float(values.mean())
+        found.append(Opinion(str(source), str(kind), str(stem), mean, ends, over, len(values)))
+    return sorted(found, key=lambda one: (one.stem, -one.mean, one.source))
+
+
+def agreement(ratings: pd.DataFrame, scores: pd.DataFrame) -> list[Agreement]:
+    """Return how each metric of ``scores.csv`` goes with the ratings, the best of each stem first.
+
+    Oracles, hidden references and anchors take no part.
+    """
+    rated = ratings[ratings["kind"].eq("method")]
+    means = rated.groupby(["track", "stem", "source"])["rating"].mean()
+    valued = scores[np.isfinite(scores["value"].astype(float)) & scores["protocol"].notna()]
+    found = []
+    for (stem, protocol, metric), rows in valued.groupby(["stem", "protocol", "metric"]):
+        keys = list(zip(rows["track"], rows["stem"], rows["label"], strict=True))
+        pairs = [
+            (means[key], value)
+            for key, value in zip(keys, rows["value"], strict=True)
+            if key in means.index
+        ]
+        if pairs:
+            found.append(_agreement(str(stem), str(protocol), str(metric), np.array(pairs)))
+    return sorted(found, key=lambda one: (one.stem, -_rank(one.spearman), one.protocol, one.metric))
+
+
+def _agreement(stem: str, protocol: str, metric: str, pairs: np.ndarray) -> Agreement:
+    said, scored = pairs.T.astype(float)
+    if len(pairs) < FEWEST_PAIRS or not (np.ptp(said) and np.ptp(scored)):
+        return Agreement(stem, protocol, metric, math.nan, math.nan, math.nan, len(pairs))
+    tests = (stats.spearmanr, stats.kendalltau, stats.pearsonr)
+    spearman, kendall, pearson = (float(test(said, scored).statistic) for test in tests)
+    return Agreement(stem, protocol, metric, spearman, kendall, pearson, len(pairs))
+
+
+def _rank(value: float) -> float:
+    return -math.inf if math.isnan(value) else value
+
+
+def _rows(plain: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for trial in plain["ratings"]:
+        facts = {key: trial[key] for key in ("track", "subset", "stem")}
+        for one in trial["ratings"]:
+            said = {key: one[key] for key in ("source", "kind", "rating")}
+            yield {"listener": plain["listener"], **facts, **said}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SepbenchError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ValueError:
+        raise SepbenchError(f"{path}: not JSON; export the ratings from the page again") from None
+    fault = _fault(plain)
+    if fault:
+        raise SepbenchError(f"{path}: {fault}; export the ratings from the page again")
+    return dict(plain)
+
+
+def _fault(plain: Any) -> str:
+    """Return why something is not a file of ratings, empty if it is."""
+    if not isinstance(plain, dict) or plain.get("format") != FORMAT:
+        return f"not '{FORMAT}'"
+    if not _LISTENER.fullmatch(str(plain.get("listener", ""))):
+        return "the listener has no name of letters and digits"
+    trials = plain.get("ratings")
+    if not isinstance(trials, list):
+        return "no list of ratings"
+    for trial in trials:
+        if not (isinstance(trial, dict) and isinstance(trial.get("ratings"), list)):
+            return "a trial without ratings"
+        if not all(isinstance(trial.get(key), str) for key in ("track", "subset", "stem")):
+            return "a trial without track, subset and stem"
+        if not all(_is_rating(one) for one in trial["ratings"]):
+            return "a rating that is no number from 0 to 100 of a source"
+    return ""
+
+
+def _is_rating(one: Any) -> bool:
+    return (
+        isinstance(one, dict)
+        and isinstance(one.get("source"), str)
+        and one.get("kind") in KINDS
+        and isinstance(one.get("rating"), (int, float))
+        and 0 <= one["rating"] <= 100
+    )
+
+
+def describe(ratings: pd.DataFrame, left_out: Sequence[str]) -> str:
+    """Return in words how many listeners and excerpts there are."""
+    listeners = ratings["listener"].nunique()
+    excerpts = len(ratings[["track", "stem"]].drop_duplicates())
+    out = f"; left out: {', '.join(left_out)}, who missed the hidden reference" if left_out else ""
+    return f"{listeners} listeners, {excerpts} excerpts{out}"

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from matplotlib import image
+
+from sepbench.errors import SepbenchError
+from sepbench.report import ratings
+from sepbench.report.page.clips import clips, loudness, spectrogram_png
+from sepbench.report.page.excerpts import SECONDS, choose
+from sepbench.report.page.webmushra import write_webmushra
+
+from .conftest import NAMES, RATE, MadeTrack, made_tracks
+
+
+def test_the_excerpt_is_where_methods_differ_most(made_run) -> None:
+    records = made_run.records()
+    frames = {"good": [9.0] * 60, "poor": [9.0] * 40 + [0.0] * 20}
+    changed = [
+        replace(r, stems={"vocals": replace(r.stems["vocals"], frames={"SDR": frames[r.label]})})
+        for r in records
+        if r.label in frames and r.track == NAMES[0]
+    ]
+    (excerpt,) = choose([replace(r, audio_seconds=60.0) for r in changed], 1)
+    assert 40 <= excerpt.start <= 60 - SECONDS
+    assert excerpt.seconds == SECONDS
+    assert excerpt.spread == pytest.approx(4.5)
+    assert "4.5 dB" in excerpt.reason
+
+
+def test_songs_come_in_the_order_in_which_methods_differ(made_run) -> None:
+    records = [r for r in made_run.records() if not r.oracle]
+    wide = [
+        replace(
+            r,
+            stems={
+                name: replace(result, frames={"SDR": [0.0, 30.0 * (r.label == "good")]})
+                for name, result in r.stems.items()
+            },
+        )
+        if r.track == NAMES[2]
+        else r
+        for r in records
+    ]
+    assert {one.track for one in choose(wide, 1)} == {NAMES[2]}
+
+
+def test_sources_are_cut_alike_and_equally_loud(made_run) -> None:
+    excerpts = choose(made_run.records(), 1)
+    (track,) = (one for one in made_tracks() if one.name == excerpts[0].track)
+    clip = next(iter(clips(made_run, made_run.records(), track, excerpts)))
+    kinds = [source.kind for source in clip.sources]
+    assert sorted(kinds) == sorted(["mixture", "reference", *["method"] * 3, "oracle", "anchor"])
+    assert len({source.samples.shape for source in clip.sources}) == 1
+    levels = [loudness(s.samples * np.float32(10 ** (s.gain / 20)), RATE) for s in clip.sources]
+    assert np.ptp(levels) < 0.01
+    assert all(abs(s.samples).max() * 10 ** (s.gain / 20) <= 1.0001 for s in clip.sources)
+    quiet = next(s for s in clip.sources if s.name == "poor")
+    assert quiet.gain > next(s for s in clip.sources if s.name == "good").gain + 3
+
+
+def test_loudness_is_that_of_the_standard() -> None:
+    time = np.arange(2 * 48000) / 48000
+    tone = np.stack([np.sin(2 * np.pi * 997 * time)] * 2).astype(np.float32)
+    # ITU-R BS.1770: a full-scale 997 Hz sine in one channel is -3.01 LKFS, in two 3.01 more.
+    assert loudness(tone, 48000) == pytest.approx(0.0, abs=0.05)
+    assert loudness(np.zeros((2, 4800), np.float32), 48000) == -np.inf
+
+
+def test_a_tone_is_a_line_at_its_height_in_the_spectrogram() -> None:
+    time = np.arange(2 * RATE) / RATE
+    tone = np.sin(2 * np.pi * 1000 * time)[None].astype(np.float32)
+    picture = image.imread(io.BytesIO(spectrogram_png(tone, RATE, 1e-9)))
+    picture = image.imread(io.BytesIO(spectrogram_png(tone, RATE, 100.0)))
+    brightest = picture[..., :3].sum(2).mean(1).argmax()
+    expected = 1 - np.log(1000 / 50) / np.log(RATE / 2 / 50)
+    assert brightest / picture.shape[0] == pytest.approx(expected, abs=0.02)
+
+
+def test_the_page_s_sounds_are_the_samples_that_were_separated(page, made_run) -> None:
+    text = page.read_text()
+    known = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+    clip = next(c for c in known["listen"] if c["track"] == NAMES[3] and c["stem"] == "vocals")
+    source = next(s for s in clip["sources"] if s["name"] == "good")
+    script = (page.parent / "audio" / f"{source['key']}.js").read_text()
+    payload = json.loads(script[script.index(",") + 1 : script.rindex(")")])
+    heard, rate = soundfile.read(io.BytesIO(base64.b64decode(payload["audio"])))
+    kept, _ = soundfile.read(made_run.stems_folder("good", "test", NAMES[3]) / "vocals.wav")
+    assert rate == RATE
+    assert heard.shape == kept.shape
+    assert np.square(heard - kept).sum() < 0.03 * np.square(kept).sum()
+
+
+def test_names_cannot_leave_their_place_in_the_page(page) -> None:
+    text = page.read_text()
+    for name in NAMES:
+        assert name not in text
+    assert "<b onclick" not in text
+    assert "<script>window.bad" not in text
+
+
+def test_webmushra_gets_a_trial_with_every_method_equally_loud(made_run, tmp_path) -> None:
+    files = write_webmushra(made_run, made_tracks(), tmp_path, songs=1)
+    test = yaml.safe_load(files[0].read_text())
+    order, *trials = test["pages"][1]
+    assert order == "random"
+    assert [set(trial["stimuli"]) for trial in trials] == [
+        {"good", "poor", "<b onclick=bad()>[x=1]"}
+    ] * 2
+    loud = []
+    for trial in trials[:1]:
+        for name in [trial["reference"], *trial["stimuli"].values()]:
+            samples, rate = soundfile.read(tmp_path / name, dtype="float32")
+            loud.append(loudness(samples.T, rate))
+    assert np.ptp(loud) < 0.1
+
+
+def test_a_run_without_kept_stems_says_how_to_get_some(made_run, tmp_path) -> None:
+    from made_runs import make_run
+
+    bare = make_run(tmp_path / "bare", {"good": 1.0}, 2)
+    with pytest.raises(SepbenchError, match="--listen 5"):
+        write_webmushra(bare, [MadeTrack("song 00", "test", "some", (), ())], tmp_path, songs=1)
+
+
+def exported(path, listener, rating, *, reference=100):
+    """Write ratings of two songs as the page exports them; ``rating`` gives that of a method."""
+    trials = [
+        {
+            "track": track,
+            "subset": "test",
+            "stem": "vocals",
+            "ratings": [
+                {"source": "reference", "kind": "reference", "rating": reference},
+                *({"source": m, "kind": "method", "rating": rating(m, n)} for m in METHODS),
+            ],
+        }
+        for n, track in enumerate(NAMES)
+    ]
+    plain = {"format": ratings.FORMAT, "listener": listener, "ratings": trials, "abx": []}
+    path.write_text(json.dumps(plain))
+    return path
+
+
+METHODS = ("good", "poor")
+
+
+def test_opinions_are_means_over_songs_with_their_interval(tmp_path) -> None:
+    for n, name in enumerate(("ann", "bob")):
+        said = exported(
+            tmp_path / name, name, lambda m, k, n=n: 80 + k + 4 * n - 50 * (m != "good")
+        )
+        ratings.add(said, tmp_path)
+    table = ratings.table(tmp_path)
+    reference, good, poor = ratings.opinions(table)
+    assert reference.kind == "reference"
+    assert (good.source, good.mean, good.over, good.count) == ("good", 83.5, "tracks", 4)
+    assert good.interval.low < good.mean < good.interval.high
+    assert poor.mean == 33.5
+    ratings.add(tmp_path / "ann", tmp_path)
+    assert len(ratings.table(tmp_path)) == len(table), "a second export of a listener is the same"
+
+
+def test_listeners_who_miss_the_hidden_reference_are_named(tmp_path) -> None:
+    for name, reference in (("ann", 100), ("bob", 60)):
+        said = exported(tmp_path / name, name, lambda m, k: 50, reference=reference)
+        ratings.add(said, tmp_path)
+    assert ratings.unreliable(ratings.table(tmp_path)) == ["bob"]
+
+
+def test_a_metric_that_orders_as_listeners_do_agrees_with_them(made_run, tmp_path) -> None:
+    from sepbench.report import tables
+
+    scores = tables.scores(made_run.records())
+    value = scores[scores["metric"].eq("uSDR") & scores["stem"].eq("vocals")]
+    known = {(row.label, row.track): row.value for row in value.itertuples()}
+    said = exported(tmp_path / "ann", "ann", lambda m, n: 50 + 2 * known[m, NAMES[n]])
+    ratings.add(said, tmp_path)
+    found = ratings.agreement(ratings.table(tmp_path), scores)
+    of_metric = {(one.stem, one.metric): one for one in found}
+    assert of_metric["vocals", "uSDR"].spearman == pytest.approx(1)
+    assert of_metric["vocals", "uSDR"].pearson == pytest.approx(1)
+    assert of_metric["vocals", "uSDR"].pairs == 8
+    assert ("accompaniment", "uSDR") not in of_metric
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"format": "other"}, "not 'sepbench ratings 1'"),
+        ({"listener": "../../x"}, "letters and digits"),
+        ({"ratings": [{"track": "a"}]}, "a trial without ratings"),
+        (
+            {
+                "ratings": [
+                    {
+                        "track": "a",
+                        "subset": "b",
+                        "stem": "c",
+                        "ratings": [{"source": "x", "kind": "method", "rating": 101}],
+                    }
+                ]
+            },
+            "0 to 100",
+        ),
+    ],
+)
+def test_what_the_page_has_not_exported_is_refused(tmp_path, change, fault) -> None:
+    plain = {"format": ratings.FORMAT, "listener": "ann", "ratings": []} | change
+    (tmp_path / "file").write_text(json.dumps(plain))
+    with pytest.raises(SepbenchError, match=fault):
+        ratings.add(tmp_path / "file", tmp_path)
+    assert not (tmp_path / "ratings").exists()
