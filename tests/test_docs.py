@@ -123,3 +123,29 @@ def test_the_notebook_runs_and_is_stored_without_output(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "results/tour/run.json").is_file()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+def test_the_guide_to_metrics_leads_from_nothing_to_a_score(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    for command in "".join(blocks("writing-a-metric.md", "sh")).splitlines():
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=folder, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    scores = (folder / "results/excerpt/summary.csv").read_text()
+    assert "vocals,vocals+drums+bass+other,crest-error,crest-error,median" in scores
+
+
+def test_the_test_in_the_guide_to_metrics_is_the_one_that_comes_with_a_metric(
+    tmp_path: Path,
+) -> None:
+    from sepbench.registry.scaffold import create
+
+    create("crest-error", tmp_path / "new", kind="metric")
+    written = (tmp_path / "new/tests/test_conformance.py").read_text()
+    shown = blocks("writing-a-metric.md", "python")[-1]
+    assert "".join(shown.split()) == "".join(written.partition('"""\n\n')[2].split())

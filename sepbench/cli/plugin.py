@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sepbench.cli import options
 from sepbench.registry.scaffold import KINDS, LICENSES
+
+if TYPE_CHECKING:
+    from sepbench.testing.examination import Kind
 
 
 @click.group("plugin")
@@ -24,7 +28,7 @@ def command() -> None:
     type=click.Choice(list(KINDS)),
     default="dsp",
     show_default=True,
-    help="A separator in one module, one with a network to be trained, or a data set.",
+    help="A separator in one module, one with a network to be trained, a data set, or a metric.",
 )
 @click.option("-o", "--out", type=options.PATH, help="Folder to make.  [default: ./NAME]")
 @click.option(
@@ -38,6 +42,7 @@ def new(name: str, kind: str, out: Path | None, license: str, author: str) -> No
     sepbench plugin new centre-cut
     pip install -e ./centre-cut
     sepbench evaluate -m centre-cut
+    sepbench plugin new crest-error --kind metric
     """
     from sepbench.cli.console import say
     from sepbench.registry.scaffold import create
@@ -68,17 +73,31 @@ def new(name: str, kind: str, out: Path | None, license: str, author: str) -> No
     help="Length of the longest song that is tried.",
 )
 @click.option("--root", type=options.PATH, help="Where the data set to be checked is.")
+@click.option(
+    "--kind",
+    type=click.Choice(["separator", "metric"]),
+    default="separator",
+    show_default=True,
+    help="What MODULE:CLASS is; names are known.",
+)
 @options.json_option
 def check(
-    method: str, device: str, timeout: float, seconds: float, root: Path | None, as_json: bool
+    method: str,
+    device: str,
+    timeout: float,
+    seconds: float,
+    root: Path | None,
+    kind: Kind,
+    as_json: bool,
 ) -> None:
-    """Check a separator or a data set: what was expected, what was found, how to fix it.
+    """Check a separator, a data set or a metric: what was expected, what was found, how to fix it.
 
     \b
     sepbench plugin check hpss
     sepbench plugin check 'hpss[margin=2]'
     sepbench plugin check my_module:MySeparator
     sepbench plugin check my-songs --root ~/songs
+    sepbench plugin check fullness
 
     It runs in a process of its own, so a crash or a hang is a failed check. Exit status 1 if any
     check fails.
@@ -90,7 +109,8 @@ def check(
     from sepbench.testing.examination import find, in_worker, run_check
 
     sys.path.insert(0, os.getcwd())  # As python -m would find MODULE.
-    target = find(method, device=str(choose_device(device)), seconds=seconds, root=root)
+    where = str(choose_device(device))
+    target = find(method, device=where, seconds=seconds, root=root, kind=kind)
     worker = WorkerProcess(Call(run_check), timeout=timeout)
     outcomes = []
     try:

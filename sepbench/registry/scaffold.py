@@ -18,6 +18,7 @@ from sepbench._util.files import write_atomic
 from sepbench.datasets.discovery import GROUP as DATASETS
 from sepbench.errors import SepbenchError
 from sepbench.registry import discovery
+from sepbench.registry.metrics import METRIC_GROUP
 
 LICENSES = ("MIT", "BSD-3-Clause", "ISC", "Apache-2.0", "GPL-3.0-or-later")
 
@@ -74,6 +75,13 @@ KINDS: Mapping[str, _Kind] = {
         use="sepbench data $name\nsepbench evaluate -m repet-sim --dataset $name --root DIR",
         base="Dataset",
     ),
+    "metric": _Kind(
+        group=METRIC_GROUP,
+        files={"$package/__init__.py": "metric.py.txt"},
+        conformance="test_metric.py.txt",
+        use="sepbench metrics $name\nsepbench evaluate --all --metric $name --protocol $name",
+        base="Metric",
+    ),
 }
 """The kinds of plugin that `create` writes."""
 
@@ -83,9 +91,9 @@ def create(
 ) -> list[Path]:
     """Write the files of a new plugin into a new ``folder`` and return their paths.
 
-    ``kind`` is one of `KINDS`: a separator in one module, one with a network to be trained, or a
-    data set. ``license`` is one of `LICENSES`. Raises `SepbenchError` for a name that is not valid
-    or taken, and for a folder that exists.
+    ``kind`` is one of `KINDS`: a separator in one module, one with a network to be trained, a data
+    set, or a metric. ``license`` is one of `LICENSES`. Raises `SepbenchError` for a name that is
+    not valid or taken, and for a folder that exists.
     """
     package = f"sepbench_{name.replace('-', '_')}"
     chosen = KINDS[kind]
@@ -102,7 +110,7 @@ def create(
         "authors": authors or f"the authors of {name}",
         "year": str(datetime.date.today().year),
         "sepbench": ".".join(sepbench.__version__.split(".")[:2]),
-        "kind": {"dataset": "data set"}.get(kind, "music source separator"),
+        "kind": {"dataset": "data set", "metric": "metric"}.get(kind, "music source separator"),
     }
     words["use"] = Template(chosen.use).substitute(words)
     words["package_data"] = Template(chosen.package_data).substitute(words)

@@ -23,13 +23,15 @@ from typing import Any
 
 from sepbench import registry
 from sepbench.datasets import Dataset
+from sepbench.metrics.metric import SetMetric
 from sepbench.separator import AnySeparator
 from sepbench.testing.check import FAILED, NOT_APPLICABLE, NOT_SEEN, Check, Outcome
 from sepbench.testing.dataset import DatasetSubject
-from sepbench.testing.examination import CHECKS, DATASET_CHECKS, Examination
+from sepbench.testing.examination import CHECKS, DATASET_CHECKS, METRIC_CHECKS, Examination
+from sepbench.testing.metric import MetricSubject
 from sepbench.testing.subject import Subject
 
-__all__ = ["BoundCheck", "checks", "dataset_checks", "examine"]
+__all__ = ["BoundCheck", "checks", "dataset_checks", "examine", "metric_checks"]
 
 
 class BoundCheck:
@@ -74,6 +76,15 @@ def dataset_checks(dataset: type[Dataset], *, root: Path | None = None) -> list[
     subject = DatasetSubject(dataset, root=root)
     examination = Examination(lambda check: check.run(lambda: subject), DATASET_CHECKS)
     return [BoundCheck(check, examination) for check in DATASET_CHECKS.values()]
+
+
+def metric_checks(
+    metric: type[SetMetric], *, options: Mapping[str, Any] | None = None
+) -> list[BoundCheck]:
+    """Return every check of a metric; ``options`` are values by name."""
+    subject = MetricSubject(metric, values=options)
+    examination = Examination(lambda check: check.run(lambda: subject), METRIC_CHECKS)
+    return [BoundCheck(check, examination) for check in METRIC_CHECKS.values()]
 
 
 def examine(

@@ -11,16 +11,18 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sepbench import options as opts
 from sepbench import registry
 from sepbench._util.process import WorkerDied, WorkerProcess
 from sepbench.datasets.discovery import GROUP as DATASETS
 from sepbench.errors import SepbenchError
-from sepbench.testing import dataset, metadata, outputs, side_effects
+from sepbench.registry.metrics import METRIC_GROUP
+from sepbench.testing import dataset, metadata, metric, outputs, side_effects
 from sepbench.testing.check import FAILED, NOT_SEEN, NOTE, PASSED, Check, CheckFailed, Outcome
 from sepbench.testing.dataset import DatasetSubject
+from sepbench.testing.metric import MetricSubject
 from sepbench.testing.subject import Subject
 
 CHECKS: Mapping[str, Check] = {
@@ -30,6 +32,17 @@ CHECKS: Mapping[str, Check] = {
 
 DATASET_CHECKS: Mapping[str, Check] = {check.name: check for check in dataset.CHECKS}
 """Every check of a data set."""
+
+METRIC_CHECKS: Mapping[str, Check] = {check.name: check for check in metric.CHECKS}
+"""Every check of a metric."""
+
+Kind = Literal["separator", "data set", "metric"]
+
+_BY_KIND: Mapping[Kind, Mapping[str, Check]] = {
+    "separator": CHECKS,
+    "data set": DATASET_CHECKS,
+    "metric": METRIC_CHECKS,
+}
 
 _FORM = "write it as NAME, or as MODULE:CLASS such as my_module:MySeparator"
 
@@ -79,19 +92,21 @@ class Target:
     device: str = "cpu"
     seconds: float = 60.0
     root: Path | None = None
-    is_dataset: bool = False
+    kind: Kind = "separator"
 
     @property
     def checks(self) -> Mapping[str, Check]:
         """The checks of plugins of this kind."""
-        return DATASET_CHECKS if self.is_dataset else CHECKS
+        return _BY_KIND[self.kind]
 
     @cache  # noqa: B019 - one subject a process, and the process is for it alone
-    def subject(self) -> Subject | DatasetSubject:
+    def subject(self) -> Subject | DatasetSubject | MetricSubject:
         """Import the class; raise `CheckFailed` if it is not a plugin of this kind."""
         kind = self._import()
-        if self.is_dataset:
+        if self.kind == "data set":
             return DatasetSubject(kind, self.name, self.root)
+        if self.kind == "metric":
+            return MetricSubject(kind, self.name, dict(self.values))
         name = self.name or getattr(kind, "name", "")
         if reason := registry.validate(EntryPoint(name, self.where, registry.GROUP), kind):
             raise CheckFailed(reason)
@@ -112,12 +127,17 @@ class Target:
 
 
 def find(
-    spec: str, *, device: str = "cpu", seconds: float = 60.0, root: Path | None = None
+    spec: str,
+    *,
+    device: str = "cpu",
+    seconds: float = 60.0,
+    root: Path | None = None,
+    kind: Kind = "separator",
 ) -> Target:
     """Return the plugin that ``NAME`` or ``MODULE:CLASS`` is, either with ``[option=value,...]``.
 
-    A class is a data set if ``root`` is given. Imports nothing. Raises `SepbenchError` for a name
-    that is not registered.
+    A class is a data set if ``root`` is given, else a plugin of this ``kind``. Imports nothing.
+    Raises `SepbenchError` for a name that is not registered.
     """
     name, values = opts.parse_spec(spec)
     several = [key for key, given in values.items() if len(given) > 1]
@@ -126,14 +146,17 @@ def find(
     chosen = tuple((key, given[0]) for key, given in values.items())
     if ":" in name:
         _check_place(name)
-        return Target(name, chosen, "", device, seconds, root, is_dataset=root is not None)
+        return Target(name, chosen, "", device, seconds, root, "data set" if root else kind)
     if name.endswith(".py"):
         raise SepbenchError(f"{name}: {_FORM}, in the folder that contains the file")
     if points := entry_points(group=registry.GROUP, name=name):
         return Target(next(iter(points)).value, chosen, name, device, seconds)
     if points := entry_points(group=DATASETS, name=name):
         where = next(iter(points)).value
-        return Target(where, (), name, device, seconds, root, is_dataset=True)
+        return Target(where, (), name, device, seconds, root, "data set")
+    if points := entry_points(group=METRIC_GROUP, name=name):
+        where = next(iter(points)).value
+        return Target(where, chosen, name, device, seconds, kind="metric")
     registry.resolve(name)  # Raises with the name that was probably meant.
     raise SepbenchError(f"no plugin {name!r}; {_FORM}")
 
