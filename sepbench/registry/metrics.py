@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from typing import Any
 
 from sepbench import options as opts
-from sepbench._util.import_check import failures
+from sepbench._util import entry_points
+from sepbench._util.entry_points import Loaded
 from sepbench.errors import SepbenchError
 from sepbench.metrics.metric import SetMetric
 from sepbench.metrics.protocols import PROTOCOLS, Protocol, of_metric, of_unknown
@@ -43,8 +43,7 @@ class MetricInfo:
 
 def metrics() -> list[MetricInfo]:
     """Return every registered metric, sorted by name."""
-    _check_imports([point for points in _entry_points().values() for point in points])
-    return [_info(name) for name in sorted(_entry_points())]
+    return [_info(loaded) for loaded in _load_all()]
 
 
 def metric(name: str) -> MetricInfo:
@@ -52,13 +51,12 @@ def metric(name: str) -> MetricInfo:
 
     Raises `SepbenchError` where there is none.
     """
-    found = _entry_points()
+    found = entry_points.find(METRIC_GROUP)
     if name not in found:
         close = difflib.get_close_matches(name, [*found, *groups()], n=1)
         cure = f"did you mean {close[0]!r}?" if close else "'sepbench metrics' lists them"
         raise SepbenchError(f"no metric {name!r}; {cure}")
-    _check_imports(found[name])
-    return _info(name)
+    return _info(_load(name))
 
 
 def groups() -> dict[str, list[str]]:
@@ -138,8 +136,8 @@ def protocol(name: str) -> Protocol:
     if name in PROTOCOLS:
         return PROTOCOLS[name]
     bare = name.partition("[")[0]
-    if bare not in _entry_points():
-        known = [*PROTOCOLS, *_entry_points()]
+    if bare not in entry_points.find(METRIC_GROUP):
+        known = [*PROTOCOLS, *entry_points.find(METRIC_GROUP)]
         close = difflib.get_close_matches(name, known, n=1)
         cure = f"did you mean {close[0]!r}?" if close else f"choose {', '.join(known)}"
         raise SepbenchError(f"no protocol {name!r}; {cure}")
@@ -186,7 +184,7 @@ def _published(metric: SetMetric) -> list[str]:
 
 def _members(spec: str) -> list[str]:
     """Return the names that a group stands for, none for a metric's own name."""
-    if spec in _entry_points() or "[" in spec:
+    if spec in entry_points.find(METRIC_GROUP) or "[" in spec:
         return []
     return groups().get(spec, [])
 
@@ -208,47 +206,21 @@ def _resolve(spec: str) -> list[SetMetric]:
 
 
 @cache
-def _entry_points() -> dict[str, list[EntryPoint]]:
-    found: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=METRIC_GROUP):
-        found.setdefault(point.name, []).append(point)
-    return found
-
-
-_harmful: dict[str, str] = {}
-"""What the import of a module does that no process survives; none for those that do no harm."""
-
-
-def _check_imports(points: Iterable[EntryPoint]) -> None:
-    """Try the modules of foreign plugins, together and once, in a process of its own."""
-    foreign = {point.module for point in points if not point.dist or point.dist.name != "sepbench"}
-    new = sorted(foreign - set(_harmful))
-    if new:
-        _harmful.update({**dict.fromkeys(new, ""), **failures(new)})
+def _load_all() -> list[Loaded]:
+    return entry_points.load_all(METRIC_GROUP, validate_metric)
 
 
 @cache
-def _info(name: str) -> MetricInfo:
-    points = _entry_points()[name]
-    point = points[0]
-    owner = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
-    if len({other.value for other in points}) > 1:
-        return MetricInfo(point.name, owner, None, "two plugins have this name", broken=True)
-    if _harmful.get(point.module):
-        reason = f"its import {_harmful[point.module]}"
-        return MetricInfo(point.name, owner, None, reason, broken=True)
-    try:
-        found = point.load()
-        fault = validate_metric(point, found)
-    # A plugin may fail in any way here, by SystemExit too; it must cost one row, not the tool.
-    except (Exception, SystemExit) as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        fault = f"import failed: {what} ({where.filename}:{where.lineno})"
-    if fault:
-        return MetricInfo(point.name, owner, None, fault, broken=True)
-    lacking = [cure for module, cure in found.needs if find_spec(module) is None]
-    return MetricInfo(point.name, owner, found, lacking[0] if lacking else None)
+def _load(name: str) -> Loaded:
+    return entry_points.load(METRIC_GROUP, name, validate_metric)
+
+
+def _info(loaded: Loaded) -> MetricInfo:
+    name, owner = loaded.name, loaded.distribution
+    if loaded.value is None:
+        return MetricInfo(name, owner, None, loaded.reason, broken=True)
+    lacking = [cure for module, cure in loaded.value.needs if find_spec(module) is None]
+    return MetricInfo(name, owner, loaded.value, lacking[0] if lacking else None)
 
 
 def validate_metric(point: EntryPoint, metric: Any) -> str | None:

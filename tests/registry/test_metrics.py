@@ -4,12 +4,14 @@ import json
 import math
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import EntryPoint
 
 import pytest
 import torch
 from click.testing import CliRunner
 
+from sepbench._util import entry_points
 from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
 from sepbench.metrics.scorer import TrackScorer
@@ -32,13 +34,19 @@ FAKES = {
 @pytest.fixture
 def installed(monkeypatch):
     """The fakes beside the bundled metrics."""
-    real = registry._entry_points()
+    real = entry_points.find
     points = {name: [EntryPoint(name, f"fake_metrics:{x}", "g")] for name, x in FAKES.items()}
-    monkeypatch.setattr(registry, "_entry_points", lambda: {**real, **points})
-    monkeypatch.setattr(registry, "_harmful", {"fake_metrics": ""})
-    registry._info.cache_clear()
+
+    def find(group):
+        return {**real(group), **points} if group == registry.METRIC_GROUP else real(group)
+
+    monkeypatch.setattr(entry_points, "find", find)
+    import_module("fake_metrics")  # What is imported is not tried in another process.
+    for cached in (registry._load_all, registry._load):
+        cached.cache_clear()
     yield
-    registry._info.cache_clear()
+    for cached in (registry._load_all, registry._load):
+        cached.cache_clear()
 
 
 def scored(*names):
