@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -209,6 +209,11 @@ class AnySeparator(ABC):
         """What else decides the stems, ready for JSON: digests of files, a program's version."""
         return MappingProxyType({})
 
+    @property
+    def batch(self) -> bool:
+        """Whether it is better given many songs at once: see `Separator.separate_batch`."""
+        return False
+
     def load(self, device: torch.device) -> None:  # noqa: B027 - most methods have nothing to load
         """Read weights and build networks on ``device``; called once, before the first song."""
 
@@ -246,6 +251,17 @@ class Separator(AnySeparator):
 
         The same input and options give the same output; no global random state is touched.
         """
+
+    def separate_batch(
+        self, mixtures: Iterable[torch.Tensor]
+    ) -> Iterator[Mapping[str, torch.Tensor] | SepbenchError]:
+        """Yield for each mixture what `separate` returns, or the error that it alone failed with.
+
+        Where ``batch`` is true, ``evaluate`` calls this once for all tracks. Mixtures and stems
+        come one at a time, so that all need not be in memory.
+        """
+        for mixture in mixtures:
+            yield self.separate(mixture)
 
     def process(
         self, mixture: torch.Tensor, given: Mapping[str, torch.Tensor]

@@ -124,16 +124,24 @@ class Command(Separator):
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the stems, each ``(channels, samples)``."""
-        return next(self.separate_batch([mixture]))
+        made = next(self.separate_batch([mixture]))
+        if isinstance(made, SepbenchError):
+            raise made
+        return made
 
     def separate_batch(
         self, mixtures: Iterable[torch.Tensor]
-    ) -> Iterator[Mapping[str, torch.Tensor]]:
-        """Run the program once for all songs; yield the stems of each, in order."""
+    ) -> Iterator[Mapping[str, torch.Tensor] | SepbenchError]:
+        """Run the program once for all songs; yield the stems of each, or what is wrong with them.
+
+        Raises `SepbenchError` where the program itself fails.
+        """
         from .running import run
 
+        label = variant_name(self.name, self.options)
         try:
-            yield from run(self._card, mixtures, device=self._device, note=self.note)
+            for made in run(self._card, mixtures, device=self._device, note=self.note):
+                failed = isinstance(made, SepbenchError)
+                yield SepbenchError(f"method {label}: {made}") if failed else made
         except SepbenchError as error:
-            label = variant_name(self.name, self.options)
             raise SepbenchError(f"method {label}: {error}") from None

@@ -30,11 +30,11 @@ def run(
     *,
     device: str,
     note: Callable[[str], None] = lambda text: None,
-) -> Iterator[Mapping[str, torch.Tensor]]:
+) -> Iterator[Mapping[str, torch.Tensor] | SepbenchError]:
     """Run a program once for all songs; yield the stems of each, in order.
 
-    ``note`` is told what is odd about the stems. Raises `SepbenchError` for a program that fails,
-    and for files other than the card promises.
+    For a song whose files are other than the card promises it yields the error. ``note`` is told
+    what is odd about the stems. Raises `SepbenchError` for a program that fails.
 
     Shape:
         each of the mixtures and stems: ``(channels, samples)``.
@@ -49,7 +49,11 @@ def run(
         ]
         _start(guard, folder, card, songs, device)
         for song in songs:
-            yield read_stems(card, song, out, note)
+            try:
+                made: Mapping[str, torch.Tensor] | SepbenchError = read_stems(card, song, out, note)
+            except SepbenchError as error:
+                made = error
+            yield made
 
 
 def _start(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sepbench
 from sepbench.datasets.base import Track
+from sepbench.evaluation.ahead import separated_ahead
 from sepbench.evaluation.store import Record, Settings, Store, fingerprint
 from sepbench.evaluation.workers import Cells, Task, do_cells, new_pool
 from sepbench.inference import overlap_add
@@ -72,19 +73,37 @@ def run(
     def pending(track: Track) -> Cells:
         tasks = []
         for task in _tasks(track, methods, store.settings, store, plan):
-            known = store.load(task.method.label, track.subset, track.name)
-            if known is not None and _covers(known, task) and _has_stems(task):
+            known = _known(task, store)
+            if known is not None:
                 finish(known, kept=True)
             else:
-                tasks.append(task)
+                tasks.append(replace(task, made=ahead.get(task.fingerprint)))
         return Cells(tuple(tasks), store.folder.absolute(), plan.timeout, plan.isolate)
 
+    with separated_ahead(
+        _pending_batches(tracks, methods, store, plan),
+        store.folder.absolute(),
+        timeout=plan.timeout,
+        isolate=plan.isolate,
+    ) as ahead:
+        _do_all(tracks, pending, plan, finish, executor)
+    return records
+
+
+def _do_all(
+    tracks: Sequence[Track],
+    pending: Callable[[Track], Cells],
+    plan: RunConfig,
+    finish: Callable[[Record], None],
+    executor: Executor | None,
+) -> None:
+    """Do the pending cells of all tracks, by an executor or in threads."""
     if executor is not None:
         calls = [executor.submit(do_cells, cells) for cells in map(pending, tracks) if cells.tasks]
         for call in as_completed(calls):
             for record in call.result():
                 finish(record)
-        return records
+        return
 
     pool = new_pool(plan.timeout, isolate=plan.isolate)
 
@@ -94,7 +113,25 @@ def run(
             do_cells(cells, pool=pool, on_done=finish)
 
     _in_threads(one_track, tracks, plan.jobs, stop=pool.stop)
-    return records
+
+
+def _pending_batches(
+    tracks: Sequence[Track], methods: Sequence[Method], store: Store, plan: RunConfig
+) -> list[Task]:
+    """Return the tasks to be done of methods that take many songs at once."""
+    batching = [method for method in methods if method.declared.batch]
+    return [
+        task
+        for track in (tracks if batching else ())
+        for task in _tasks(track, batching, store.settings, store, plan)
+        if _known(task, store) is None
+    ]
+
+
+def _known(task: Task, store: Store) -> Record | None:
+    """Return the record of a task, if the store has it and all that was asked for with it."""
+    known = store.load(task.method.label, task.track.subset, task.track.name)
+    return known if known is not None and _covers(known, task) and _has_stems(task) else None
 
 
 def _in_threads(

@@ -9,6 +9,7 @@ import pickle
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sepbench import registry
@@ -16,10 +17,11 @@ from sepbench._util import entry_points
 from sepbench._util.process import LocalWorker, Worker, WorkerProcess
 from sepbench.errors import SepbenchError, describe
 from sepbench.inference import runner
+from sepbench.inference.batch import Made, separate_all
 from sepbench.inference.overlap_add import Samples
 from sepbench.inference.runner import Separation
 from sepbench.registry import Method
-from sepbench.separator import AnySeparator
+from sepbench.separator import AnySeparator, Separator
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,13 @@ class Song:
     references: Mapping[str, Samples] | None = None
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What a separator is given that takes many songs at once: the inputs of the task."""
+
+    folder: Path
+
+
 class SeparatorWorker:
     """Separates songs with one method, in a process of its own unless ``isolate`` is false.
 
@@ -47,7 +56,7 @@ class SeparatorWorker:
         self, method: Method, device: str, *, timeout: float | None = None, isolate: bool = True
     ) -> None:
         self.notes: tuple[str, ...] = ()
-        self._worker: Worker[Song]
+        self._worker: Worker[Song | Batch]
         if isolate:
             self._worker = WorkerProcess(_Separating(method, device), timeout=timeout)
         else:
@@ -76,6 +85,10 @@ class SeparatorWorker:
             else:
                 yield output
 
+    def batch(self, songs: Iterable[tuple[Samples, int]], folder: Path) -> Iterator[Made]:
+        """Yield what the method makes of many songs at once, as `batch.separate_all` does."""
+        yield from self._worker.stream(Batch(folder), songs)
+
     @property
     def is_running(self) -> bool:
         """Whether it has a process."""
@@ -97,12 +110,15 @@ class _Separating:
         self._separator: AnySeparator | None = None
         self._is_warm = False
 
-    def __call__(self, song: Song, inputs: Iterator[Samples]) -> Iterator[Any]:
+    def __call__(self, song: Song | Batch, inputs: Iterator[Any]) -> Iterator[Any]:
         """Yield the stems of a song, piece by piece or at once with what they cost."""
         try:
             # What a plugin filters, and the libraries that it imports late, ends with the song.
             with warnings.catch_warnings():
-                yield from self._separate(song, inputs)
+                if isinstance(song, Batch):
+                    yield from self._separate_all(song, inputs)
+                else:
+                    yield from self._separate(song, inputs)
         except (SepbenchError, GeneratorExit):
             raise
         except BaseException as error:
@@ -132,6 +148,14 @@ class _Separating:
             yield made, tuple(changed)
         finally:
             self.retire = before != process_state.settings()
+
+    def _separate_all(self, batch: Batch, inputs: Iterator[Any]) -> Iterator[Made]:
+        from sepbench._util import process_state
+
+        separator, device = self._loaded(), runner.choose_device(self._device)
+        assert isinstance(separator, Separator)  # noqa: S101 - no other kind takes batches
+        process_state.seed_generators()
+        yield from separate_all(separator, inputs, batch.folder, device)
 
     def _loaded(self) -> AnySeparator:
         if self._separator is None:

@@ -1,0 +1,147 @@
+"""Many songs by one call, for separators that take long to start.
+
+Each song goes through `runner.stream` twice: once to learn what the separator is to be fed, at its
+rate and on its channels, and once more with its answers in place of the separator.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sepbench.errors import SepbenchError
+from sepbench.inference import runner
+from sepbench.inference.overlap_add import Samples, without_remainder
+from sepbench.inference.runner import Separation
+
+if TYPE_CHECKING:
+    import torch
+
+    from sepbench.separator import Separator
+
+Process = Callable[..., "Mapping[str, torch.Tensor]"]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of one song of a batch: the files of its stems and what they cost, or an error.
+
+    ``seconds`` is the song's share of the time that all took, by its length.
+    """
+
+    files: dict[str, Path]
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+    def load(self) -> Separation:
+        """Return the stems; raise `SepbenchError` where there are none."""
+        if self.error is not None:
+            raise SepbenchError(self.error)
+        stems = {name: np.load(path) for name, path in self.files.items()}
+        return Separation(stems, self.seconds, 0, self.notes)
+
+
+def separate_all(
+    separator: Separator,
+    songs: Iterator[tuple[Samples, int]],
+    folder: Path,
+    device: torch.device,
+) -> Iterator[Made]:
+    """Separate songs, each a mixture and its rate, by one call; yield what came of each, in order.
+
+    Stems are written into ``folder``, so that no more than one song is in memory.
+    """
+    fed: list[tuple[int, int, int]] = []
+
+    def mixtures() -> Iterator[torch.Tensor]:
+        for index, (mixture, rate) in enumerate(songs):
+            np.save(folder / f"{index}.npy", mixture)
+            inputs: list[torch.Tensor] = []
+            _stream(_with_process(separator, _recording(separator, inputs)), mixture, rate, device)
+            fed.append((len(inputs), mixture.shape[1], rate))
+            yield from inputs
+
+    started = time.perf_counter()
+    answers = separator.separate_batch(mixtures())
+    try:
+        first = next(answers, None)
+    except SepbenchError as error:
+        yield from [Made({}, error=str(error))] * len(fed)
+        return
+    # What all songs waited for is shared among them by their length.
+    common = time.perf_counter() - started
+    whole = sum(samples / rate for _, samples, rate in fed) or 1.0
+    shares = [common * samples / rate / whole for _, samples, rate in fed]
+    index = 0
+    while first is not None:
+        count, _, rate = fed[index]
+        started = time.perf_counter()
+        own = [first, *itertools.islice(answers, count - 1)]
+        seconds = time.perf_counter() - started + (shares[index] if index < len(shares) else 0.0)
+        yield _made(separator, own, seconds, folder, index, rate, device)
+        first, index = next(answers, None), index + 1
+
+
+def _made(
+    separator: Separator,
+    answers: Sequence[Mapping[str, torch.Tensor] | SepbenchError],
+    seconds: float,
+    folder: Path,
+    index: int,
+    rate: int,
+    device: torch.device,
+) -> Made:
+    """Return what came of one song, its stems written into the folder."""
+    notes = separator.take_notes()
+    replayed = iter(answers)
+
+    def process(
+        mixture: torch.Tensor, given: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        answer = next(replayed)
+        if isinstance(answer, SepbenchError):
+            raise answer
+        return answer
+
+    try:
+        mixture = np.load(folder / f"{index}.npy")
+        twin = _with_process(separator, process)
+        made = runner.separate(twin, mixture, rate=rate, device=device)
+    except SepbenchError as error:
+        return Made({}, error=str(error))
+    files = {name: folder / f"{index}-{name}.npy" for name in made.stems}
+    for name, stem in made.stems.items():
+        np.save(files[name], stem)
+    return Made(files, seconds + made.seconds, (*notes, *made.notes))
+
+
+def _with_process(separator: Separator, process: Process) -> Separator:
+    """Return a copy of a separator that is called by another function."""
+    twin = copy.copy(separator)
+    twin.__dict__["process"] = process
+    return twin
+
+
+def _recording(separator: Separator, inputs: list[torch.Tensor]) -> Process:
+    """Return a function that keeps what a separator is fed, and answers with silence."""
+
+    def process(
+        mixture: torch.Tensor, given: Mapping[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        inputs.append(mixture)
+        return dict.fromkeys(without_remainder(separator), mixture * 0)
+
+    return process
+
+
+def _stream(separator: Separator, mixture: Samples, rate: int, device: torch.device) -> None:
+    for _ in runner.stream(separator, [mixture], rate=rate, device=device):
+        pass
