@@ -69,7 +69,12 @@ def _result(
     return StemResult(
         stems,
         {"SDR": windows, "SIR": [w + 4 for w in windows]},
-        {"uSDR": score, "SI-SDR": score - 1},
+        {
+            "uSDR": score,
+            "SI-SDR": score - 1,
+            "mrstft-gensvs": 20 - score,  # The lower the better.
+            "loudness difference": score - 20,  # Best at 0.
+        },
         {"SDR": [-6.0] * 3, "SIR": [-6.0] * 3},
         {"uSDR": -6.0, "SI-SDR": -6.0},
     )

@@ -141,8 +141,10 @@ def _show(each: Comparison) -> None:
     from sepbench.cli.console import show
     from sepbench.report.compare import SIGNIFICANT
 
-    unit = each.protocol.unit
-    click.echo(f"\n{each.stem}: {each.metric} in {unit}, protocol {each.protocol.id}")
+    unit = f" in {each.protocol.unit}" if each.protocol.unit else ""
+    click.echo(
+        f"\n{each.stem}: {each.metric}{unit}, protocol {each.protocol.id}, {each.protocol.better}"
+    )
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("method", vertical="bottom")
     headings = "score|95 %|tracks|difference|95 %|p (Holm)|won|worse equal better"

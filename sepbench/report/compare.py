@@ -12,7 +12,8 @@ import pandas as pd
 
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.store import Record
-from sepbench.metrics.protocols import PROTOCOLS, Protocol, reduce
+from sepbench.metrics.protocols import Protocol, reduce, shown
+from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import statistics, tables
 from sepbench.report.merge import in_one_set
 from sepbench.report.statistics import Interval, Odds
@@ -26,10 +27,11 @@ class Difference:
     """A method against the baseline on the tracks that both have.
 
     ``value`` is the protocol's statistic of the differences (method minus baseline) and
-    ``interval`` its 95 % interval; ``p`` is that of Wilcoxon's signed-rank test and ``p_holm`` the
-    same corrected for the number of methods; ``won`` is the share of tracks on which the method is
-    above the baseline; ``odds`` those of the Bayesian signed-rank test. NaN where there are too
-    few tracks.
+    ``interval`` its 95 % interval: below zero is better where lower scores are. ``p`` is that of
+    Wilcoxon's signed-rank test, and ``p_holm`` the same corrected for the number of methods.
+    ``won`` is the share of tracks on which the method is better than the baseline,
+    ``cliffs_delta`` is above zero if it tends to be; ``odds`` are those of the Bayesian
+    signed-rank test. NaN where there are too few tracks.
     """
 
     label: str
@@ -83,21 +85,21 @@ def compare(
     best method of the stem unless one is named. ``rope`` is the difference in the metric's unit
     below which two methods count as equal. Raises `SepbenchError` where nothing can be compared.
     """
-    rules = PROTOCOLS[protocol]
-    shown = metric or rules.metrics[0].rpartition(" ")[2]
+    rules = find_protocol(protocol)
+    name = metric or shown(rules.metrics[0])
     if rules.source == "frames" and rules.over_windows is None:
         raise SepbenchError(f"protocol {protocol} has no score of a single track; choose another")
     chosen = _chosen(records, methods, baseline)
     found = []
     for stem in stems or in_order(name for record in chosen for name in record.stems):
-        comparable, remarks = in_one_set(chosen, stem, shown)
-        scores = track_scores(comparable, stem, shown, protocol)
+        comparable, remarks = in_one_set(chosen, stem, name)
+        scores = track_scores(comparable, stem, name, protocol)
         if scores.shape[1] >= 2 and (baseline is None or baseline in scores):
-            found.append(_compared(scores, stem, shown, rules, baseline, rope, remarks))
+            found.append(_compared(scores, stem, name, rules, baseline, rope, remarks))
     if not found:
         which = f" with {baseline}" if baseline else ""
         raise SepbenchError(
-            f"no stem of which two methods have {shown} of protocol {protocol}{which}; "
+            f"no stem of which two methods have {name} of protocol {protocol}{which}; "
             "choose another --stem, --metric or --protocol"
         )
     return found
@@ -109,6 +111,13 @@ def track_scores(records: Sequence[Record], stem: str, metric: str, protocol: st
     rows = rows[rows["stem"].eq(stem) & rows["metric"].eq(metric) & rows["protocol"].eq(protocol)]
     rows = rows[np.isfinite(rows["value"].astype(float))]
     return rows.pivot(index="track", columns="label", values="value").astype(float)
+
+
+def goodness(scores: pd.DataFrame, rules: Protocol) -> pd.DataFrame:
+    """Return scores turned so that the greater is the better; see `Protocol.goodness`."""
+    if rules.higher_is_better is None:
+        return -scores.abs()
+    return scores if rules.higher_is_better else -scores
 
 
 def _chosen(
@@ -137,12 +146,12 @@ def _compared(
 ) -> Comparison:
     statistic = rules.over_tracks[0]
     figures = {str(label): reduce(statistic, scores[label].to_numpy()) for label in scores}
-    order = sorted(figures, key=lambda label: (-figures[label], label))
+    order = sorted(figures, key=lambda label: (-rules.goodness(figures[label]), label))
     scores = scores[order]
     reference = baseline or order[0]
     differences = _differences(scores, reference, rules, rope)
     common = scores.dropna()
-    ranks, apart, said = _ranked(common, differences)
+    ranks, apart, said = _ranked(goodness(common, rules), differences)
     if len(common) < len(scores):
         said.append(f"{len(common)} of {len(scores)} tracks have a score of every method")
     return Comparison(
@@ -167,7 +176,9 @@ def _differences(
     others = [str(label) for label in scores if label != baseline]
     paired = {label: scores[[label, baseline]].dropna() for label in others}
     values = {label: (pair[label] - pair[baseline]).to_numpy() for label, pair in paired.items()}
-    p_values = [statistics.wilcoxon(values[label]) for label in others]
+    good = {label: goodness(pair, rules) for label, pair in paired.items()}
+    gains = {label: (pair[label] - pair[baseline]).to_numpy() for label, pair in good.items()}
+    p_values = [statistics.wilcoxon(gains[label]) for label in others]
     return [
         Difference(
             label,
@@ -176,9 +187,9 @@ def _differences(
             statistics.interval(values[label], rules.over_tracks[0]),
             p,
             p_holm,
-            statistics.cliffs_delta(paired[label][label], paired[label][baseline]),
-            statistics.share_won(values[label]),
-            statistics.bayesian_signed_rank(values[label], rope),
+            statistics.cliffs_delta(good[label][label], good[label][baseline]),
+            statistics.share_won(gains[label]),
+            statistics.bayesian_signed_rank(gains[label], rope),
         )
         for label, p, p_holm in zip(others, p_values, statistics.holm(p_values), strict=True)
     ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from sepbench.audio import safe_name
 from sepbench.report import figure as pictures
-from sepbench.report.compare import Comparison
+from sepbench.report.compare import Comparison, goodness
 from sepbench.report.figure import INK, MUTED
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def differences(comparison: Comparison) -> Figure:
     axes.axvline(0, color=INK, lw=1)
     for row, each in enumerate(rows):
         values = _values(comparison, each.label)
-        colours = np.where(values > 0, BETTER, WORSE)
+        better = _gains(comparison, each.label) > 0
+        colours = np.where(better, BETTER, WORSE)
         spread = ((np.arange(len(values)) * 0.6180339887) % 1 - 0.5) * 0.5
         axes.scatter(values, row + spread, s=16, c=colours, alpha=0.6, lw=0, zorder=2)
         if np.isfinite(each.interval.low):
@@ -113,9 +114,9 @@ def differences(comparison: Comparison) -> Figure:
     axes.set_yticks(range(len(rows)), labels, fontproperties=pictures.font(SIZE))
     for text in axes.get_yticklabels():
         text.set_parse_math(False)
-    unit = comparison.protocol.unit
+    unit = f" in {comparison.protocol.unit}" if comparison.protocol.unit else ""
     axes.set_xlabel(
-        f"difference to {comparison.baseline} in {unit}",
+        f"difference to {comparison.baseline}{unit}; {comparison.protocol.better}",
         fontproperties=pictures.font(SMALL),
         parse_math=False,
     )
@@ -139,7 +140,8 @@ def _deciding(comparison: Comparison) -> list[str]:
     lines = []
     for each in comparison.differences[:MOST_LINES]:
         pair = comparison.scores[[each.label, comparison.baseline]].dropna()
-        values = (pair[each.label] - pair[comparison.baseline]).sort_values()
+        values = pair[each.label] - pair[comparison.baseline]
+        values = values.iloc[_gains(comparison, each.label).argsort(kind="stable")]
         if len(values) > 1:
             best, worst = (
                 f"{_short(str(values.index[end]))} ({pictures.decibels(values.iloc[end])})"
@@ -152,6 +154,12 @@ def _deciding(comparison: Comparison) -> list[str]:
 def _values(comparison: Comparison, label: str) -> np.ndarray:
     pair = comparison.scores[[label, comparison.baseline]].dropna()
     return (pair[label] - pair[comparison.baseline]).to_numpy()
+
+
+def _gains(comparison: Comparison, label: str) -> np.ndarray:
+    pair = comparison.scores[[label, comparison.baseline]].dropna()
+    good = goodness(pair, comparison.protocol)
+    return (good[label] - good[comparison.baseline]).to_numpy()
 
 
 def _short(name: str, most: int = 36) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sepbench.evaluation.store import Record
-from sepbench.metrics.protocols import PROTOCOLS, reduce
+from sepbench.metrics.protocols import reduce, shown
+from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import statistics
 from sepbench.report.compare import track_scores
 from sepbench.report.statistics import Interval
@@ -110,11 +111,11 @@ def _scores(
     protocol: str,
     metric: str | None,
 ) -> Iterator[ScoreChange]:
-    rules = PROTOCOLS[protocol]
-    shown = metric or rules.metrics[0].rpartition(" ")[2]
+    rules = find_protocol(protocol)
+    name = metric or shown(rules.metrics[0])
     statistic = rules.over_tracks[0]
     for stem in in_order(name for record in old for name in record.stems):
-        before, after = (track_scores(run, stem, shown, protocol) for run in (old, new))
+        before, after = (track_scores(run, stem, name, protocol) for run in (old, new))
         for label in labels:
             if label not in before or label not in after:
                 continue
@@ -123,7 +124,7 @@ def _scores(
             yield ScoreChange(
                 label,
                 stem,
-                shown,
+                name,
                 len(values),
                 reduce(statistic, was.to_numpy()),
                 reduce(statistic, now.to_numpy()),

@@ -16,9 +16,11 @@ from typing import Any
 
 import pandas as pd
 
-from sepbench.metrics.protocols import PROTOCOLS, Protocol
+from sepbench.metrics.protocols import Protocol, shown
+from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import statistics
 from sepbench.report.caption import DAGGER
+from sepbench.report.compare import goodness
 from sepbench.stems import in_order
 
 
@@ -74,15 +76,15 @@ def grid(
 
     ``scores`` and ``summary`` are rows as in ``scores.csv`` and ``summary.csv``.
     """
-    rules = PROTOCOLS[protocol]
-    shown = metric or rules.metrics[0].rpartition(" ")[2]
+    rules = find_protocol(protocol)
+    name = metric or shown(rules.metrics[0])
     statistic = rules.over_tracks[0]
     chosen = summary[
         summary["protocol"].eq(protocol)
-        & summary["metric"].eq(shown)
+        & summary["metric"].eq(name)
         & summary["statistic"].eq(statistic)
     ]
-    tracks = scores[scores["protocol"].eq(protocol) & scores["metric"].eq(shown)]
+    tracks = scores[scores["protocol"].eq(protocol) & scores["metric"].eq(name)]
     stems = in_order(chosen["stem"].dropna())
     found = {stem: marks(chosen, tracks, stem, rules) for stem in stems}
     rows = []
@@ -107,13 +109,14 @@ def grid(
                 cells=cells,
             )
         )
-    rows.sort(key=lambda row: (not row.oracle, [_descending(row, stem) for stem in stems]))
-    return Grid(rows, stems, shown, rules, _notes(rows, rules, shown))
+    rows.sort(key=lambda row: (not row.oracle, [_worth(row, stem, rules) for stem in stems]))
+    return Grid(rows, stems, name, rules, _notes(rows, rules, name))
 
 
-def _descending(row: Row, stem: str) -> float:
+def _worth(row: Row, stem: str, rules: Protocol) -> float:
+    """Return what sorts the best score first and a missing one last."""
     value = row.cells[stem].value if stem in row.cells else math.nan
-    return math.inf if math.isnan(value) else -value
+    return math.inf if math.isnan(value) else -rules.goodness(value)
 
 
 def marks(
@@ -123,10 +126,12 @@ def marks(
     rows = chosen[chosen["stem"].eq(stem) & ~chosen["oracle"].eq(True) & chosen["value"].notna()]
     if rows.empty:
         return {}
-    best = str(rows["label"].iloc[int(rows["value"].to_numpy(dtype=float).argmax())])
+    good = rows["value"].astype(float).map(rules.goodness).to_numpy()
+    best = str(rows["label"].iloc[int(good.argmax())])
     found = {best: (True, False)}
     of_stem = tracks[tracks["stem"].eq(stem)]
     values = of_stem.pivot_table(index="track", columns="label", values="value")
+    values = goodness(values, rules)
     for label in rows["label"]:
         if label != best and label in values and best in values:
             ends = statistics.interval(values[label] - values[best], rules.over_tracks[0])
@@ -138,7 +143,10 @@ def _notes(rows: Iterable[Row], rules: Protocol, metric: str) -> list[str]:
     rows = list(rows)
     tracks = sorted({row.tracks for row in rows})
     counted = " to ".join(dict.fromkeys(map(str, (tracks[0], tracks[-1])))) if tracks else "0"
-    notes = [f"{metric} in {rules.unit}, protocol {rules.id}: {rules.caption}. Tracks: {counted}."]
+    unit = f" in {rules.unit}" if rules.unit else ""
+    notes = [
+        f"{metric}{unit}, protocol {rules.id}: {rules.caption}; {rules.better}. Tracks: {counted}."
+    ]
     if any(math.isfinite(cell.low) for row in rows for cell in row.cells.values()):
         notes.append(
             "In brackets the 95 % interval, by bootstrap over tracks. Bold: the best; italic: not "

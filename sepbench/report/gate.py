@@ -14,9 +14,10 @@ import numpy as np
 
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.store import Record
-from sepbench.metrics.protocols import PROTOCOLS, Protocol, reduce
+from sepbench.metrics.protocols import Protocol, reduce, shown
+from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import statistics
-from sepbench.report.compare import track_scores
+from sepbench.report.compare import goodness, track_scores
 from sepbench.report.statistics import Interval
 from sepbench.stems import in_order
 
@@ -64,7 +65,12 @@ class Floor:
 def below(
     records: Sequence[Record], floors: Sequence[Floor], *, protocol: str, strict: bool, tests: int
 ) -> list[Verdict]:
-    """Judge floors; ``tests`` is the number of conditions that are judged together."""
+    """Judge floors; ``tests`` is the number of conditions that are judged together.
+
+    Where lower scores are better the floor is a ceiling, and numbers are those of
+    `Protocol.goodness`.
+    """
+    rules = find_protocol(protocol)
     verdicts = []
     for floor in floors:
         chosen = [record for record in records if record.label == floor.label]
@@ -74,11 +80,11 @@ def below(
                 f"--fail-below: no {floor.metric} of {floor.stem} by {floor.label} under protocol "
                 f"{protocol}"
             )
-        condition = f"{floor.label} {floor.stem} {floor.metric} at least {floor.limit:g}"
-        values = scores[floor.label].to_numpy()
-        verdicts.append(
-            _verdict(condition, values, floor.limit, PROTOCOLS[protocol], strict, tests)
-        )
+        bound = "at least" if rules.higher_is_better else "at most"
+        condition = f"{floor.label} {floor.stem} {floor.metric} {bound} {floor.limit:g}"
+        values = goodness(scores, rules)[floor.label].to_numpy()
+        limit = rules.goodness(floor.limit)
+        verdicts.append(_verdict(condition, values, limit, rules, strict, tests))
     return verdicts
 
 
@@ -98,22 +104,24 @@ def worse(
     A method that has no scores any more fails, whatever the margin. ``more_tests`` are conditions
     judged together with these.
     """
-    rules = PROTOCOLS[protocol]
-    shown = metric or rules.metrics[0].rpartition(" ")[2]
+    rules = find_protocol(protocol)
+    name = metric or shown(rules.metrics[0])
     labels = sorted({record.label for record in old} & {record.label for record in new})
     if not labels:
         raise SepbenchError("--fail-worse: the runs have no method in common")
     pairs = {}
     for stem in stems or in_order(name for record in old for name in record.stems):
-        before, after = (track_scores(run, stem, shown, protocol) for run in (old, new))
+        before, after = (
+            goodness(track_scores(run, stem, name, protocol), rules) for run in (old, new)
+        )
         for label in (label for label in labels if label in before):
             if label in after:
                 values = (after[label] - before[label]).dropna().to_numpy()
             else:
                 values = np.empty(0)
-            pairs[f"{label} {stem} {shown} not worse by more than {margin:g}"] = values
+            pairs[f"{label} {stem} {name} not worse by more than {margin:g}"] = values
     if not pairs:
-        raise SepbenchError(f"--fail-worse: no {shown} of protocol {protocol} in the old run")
+        raise SepbenchError(f"--fail-worse: no {name} of protocol {protocol} in the old run")
     tests = len(pairs) + more_tests
     return [
         _verdict(condition, values, -margin, rules, strict, tests)

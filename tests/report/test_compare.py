@@ -60,6 +60,24 @@ def test_differences_are_of_pairs_not_of_figures(run) -> None:
     assert own.high - own.low > 3 * (poor.interval.high - poor.interval.low)
 
 
+@pytest.mark.parametrize("protocol", ["mrstft-gensvs", "loudness"])
+def test_the_better_method_wins_where_low_scores_or_those_near_zero_are_good(run, protocol) -> None:
+    folder = run("a")
+    (found,) = compare(records(folder), stems=["vocals"], protocol=protocol)
+    assert list(found.figures)[-1] == "poor"
+    (poor,) = (one for one in found.differences if one.label == "poor")
+    assert poor.odds.worse > 0.99
+    assert poor.won < 0.1
+    assert list(found.ranks)[-1] == "poor"
+    assert (poor.value > 0) == (protocol == "mrstft-gensvs")
+    old, new = records(folder), records(run("new", {**LEVELS, "good": 4.5}))
+    how = {"protocol": protocol, "metric": None, "stems": ["vocals"], "strict": False}
+    failed = [v.condition.split()[0] for v in worse(old, new, 0.1, **how) if v.failed]
+    assert failed == ["good"]
+    board = leaderboard([folder], protocol=protocol)
+    assert [row.label for row in board.grid.rows if row.cells["vocals"].best] == [found.baseline]
+
+
 def test_five_tracks_have_differences_but_no_p_value_and_it_says_why(run) -> None:
     (found,) = compare(records(run("a", tracks=5)), stems=["vocals"])
     assert all(np.isnan(one.p) for one in found.differences)

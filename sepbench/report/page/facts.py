@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 import sepbench
 from sepbench.evaluation.store import Record, Settings
-from sepbench.metrics.protocols import PROTOCOLS
+from sepbench.metrics.protocols import Protocol
+from sepbench.metrics.protocols import shown as shown_name
+from sepbench.registry.metrics import protocols_of
 from sepbench.report import published
 from sepbench.report.diff import flat
 from sepbench.report.formats import marks
@@ -27,6 +29,12 @@ def facts(
     ``scores[protocol][metric][stem][label]`` lists a value a track, in the order of ``tracks``;
     ``figures`` has value, low, high and number of tracks under the same keys.
     """
+    rules = protocols_of(
+        score
+        for record in records
+        for result in record.stems.values()
+        for score in (*result.frames, *result.totals)
+    )
     tracks = [str(name) for name in dict.fromkeys(scores["track"].dropna())]
     return {
         "title": settings.default_name,
@@ -37,11 +45,11 @@ def facts(
         "version": sepbench.__version__,
         "tracks": tracks,
         "stems": in_order(scores["stem"].dropna()),
-        "protocols": _protocols(summary),
+        "protocols": _protocols(summary, rules),
         "methods": _methods(records, summary),
         "scores": _scores(scores, tracks),
-        "figures": _figures(summary),
-        "ties": _ties(scores, summary),
+        "figures": _figures(summary, rules),
+        "ties": _ties(scores, summary, rules),
         "failures": [
             {"label": record.label, "track": record.track, "error": record.error}
             for record in records
@@ -50,20 +58,22 @@ def facts(
     }
 
 
-def _protocols(summary: pd.DataFrame) -> dict[str, Any]:
+def _protocols(summary: pd.DataFrame, known: Mapping[str, Protocol]) -> dict[str, Any]:
     here = set(summary["protocol"].dropna())
     return {
         rules.id: {
             "caption": rules.caption,
             "unit": rules.unit,
+            "higher_is_better": rules.higher_is_better,
+            "better": rules.better,
             "statistic": rules.over_tracks[0],
             "metrics": [
                 shown
-                for shown in dict.fromkeys(name.rpartition(" ")[2] for name in rules.metrics)
+                for shown in dict.fromkeys(shown_name(name) for name in rules.metrics)
                 if (summary["protocol"].eq(rules.id) & summary["metric"].eq(shown)).any()
             ],
         }
-        for rules in PROTOCOLS.values()
+        for rules in known.values()
         if rules.id in here
     }
 
@@ -120,10 +130,10 @@ def _scores(scores: pd.DataFrame, tracks: Sequence[str]) -> dict[str, Any]:
     return nested
 
 
-def _figures(summary: pd.DataFrame) -> dict[str, Any]:
+def _figures(summary: pd.DataFrame, known: Mapping[str, Protocol]) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for row in summary[summary["protocol"].notna()].to_dict(orient="records"):
-        if row["statistic"] == PROTOCOLS[row["protocol"]].over_tracks[0]:
+        if row["statistic"] == known[row["protocol"]].over_tracks[0]:
             of_metric = nested.setdefault(row["protocol"], {}).setdefault(row["metric"], {})
             of_metric.setdefault(row["stem"], {})[row["label"]] = [
                 _number(row["value"]),
@@ -134,12 +144,14 @@ def _figures(summary: pd.DataFrame) -> dict[str, Any]:
     return nested
 
 
-def _ties(scores: pd.DataFrame, summary: pd.DataFrame) -> dict[str, Any]:
+def _ties(
+    scores: pd.DataFrame, summary: pd.DataFrame, known: Mapping[str, Protocol]
+) -> dict[str, Any]:
     """Return the methods that cannot be told from the best of each stem."""
     nested: dict[str, Any] = {}
     valued = summary[summary["protocol"].notna()]
     for (protocol, metric, stem), rows in valued.groupby(["protocol", "metric", "stem"]):
-        rules = PROTOCOLS[str(protocol)]
+        rules = known[str(protocol)]
         own = scores[scores["protocol"].eq(str(protocol)) & scores["metric"].eq(str(metric))]
         statistic = rows["statistic"].eq(rules.over_tracks[0])
         found = marks(rows[statistic], own, str(stem), rules)

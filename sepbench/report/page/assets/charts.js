@@ -51,7 +51,7 @@ function ranked() {
   const figures = figuresOf(state.stem);
   return shownMethods()
     .filter((label) => figures[label]?.[0] != null)
-    .sort((one, other) => figures[one][0] - figures[other][0]);
+    .sort((one, other) => goodness(figures[one][0]) - goodness(figures[other][0]));
 }
 
 function ticks(labels) {
@@ -127,7 +127,7 @@ function drawHeatmap(labels) {
     return values.length ? values.reduce((one, other) => one + other, 0) / values.length : -Infinity;
   };
   const order = run.tracks.map((_, place) => place).filter((place) => mean(place) > -Infinity);
-  order.sort((one, other) => mean(other) - mean(one));
+  order.sort((one, other) => goodness(mean(other)) - goodness(mean(one)));
   const rules = run.protocols[state.protocol];
   byId("heatmap").parentElement.hidden = !having.length || order.length < 2;
   if (byId("heatmap").parentElement.hidden) return;

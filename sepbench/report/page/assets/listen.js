@@ -68,7 +68,10 @@ async function openClip(index) {
 // The sources that may be heard now, with the names that may be seen now.
 function audible() {
   if (!disguise) {
-    const score = (one) => figuresOf(clip.stem)[one.name]?.[0] ?? -Infinity;
+    const score = (one) => {
+      const figure = figuresOf(clip.stem)[one.name]?.[0] ?? null;
+      return figure === null ? -Infinity : goodness(figure);
+    };
     const fixed = clip.sources.filter((one) => ["mixture", "reference"].includes(one.kind));
     const methods = clip.sources.filter((one) => ["method", "oracle"].includes(one.kind));
     methods.sort((one, other) => score(other) - score(one));

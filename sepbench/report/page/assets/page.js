@@ -22,6 +22,12 @@ function fill(select, values, chosen) {
 const decimals = (value, digits = 2) =>
   value === null || value === undefined ? "" : value.toFixed(digits).replace("-", "−");
 
+// A number that is greater the better a score is: some scores are good if low, some if near 0.
+function goodness(value) {
+  const higher = run.protocols[state.protocol].higher_is_better;
+  return higher === null ? -Math.abs(value) : higher ? value : -value;
+}
+
 const figuresOf = (stem) => run.figures[state.protocol]?.[state.metric]?.[stem] ?? {};
 const scoresOf = (stem) => run.scores[state.protocol]?.[state.metric]?.[stem] ?? {};
 const stemsHere = () => run.stems.filter((stem) => Object.keys(figuresOf(stem)).length);
@@ -79,7 +85,7 @@ function standing(stem, label, labels) {
   const figures = figuresOf(stem);
   const rivals = labels.filter((one) => !run.methods[one].oracle && figures[one]?.[0] != null);
   if (!rivals.includes(label)) return "";
-  const best = rivals.reduce((one, other) => (figures[other][0] > figures[one][0] ? other : one));
+  const best = rivals.reduce((one, other) => (goodness(figures[other][0]) > goodness(figures[one][0]) ? other : one));
   if (label === best) return "best";
   return run.ties[state.protocol]?.[state.metric]?.[stem]?.includes(label) ? "tie" : "";
 }
@@ -139,7 +145,7 @@ function showDetails(label) {
 
 function describe() {
   const rules = run.protocols[state.protocol];
-  byId("caption").textContent = `${state.metric} in ${rules.unit}: ${rules.caption}.`;
+  byId("caption").textContent = `${state.metric}${rules.unit ? ` in ${rules.unit}` : ""}: ${rules.caption}; ${rules.better}.`;
   const figures = stemsHere().flatMap((stem) => Object.values(figuresOf(stem)));
   const parts = [];
   if (figures.some((figure) => figure[1] !== null))
@@ -156,7 +162,8 @@ function draw() {
   const rules = run.protocols[state.protocol];
   state.metric = fill(byId("metric"), rules.metrics, state.metric);
   state.stem = fill(byId("stem"), stemsHere(), state.stem);
-  state.sort ??= { column: state.stem, descending: true };
+  // The best first, unless another order was asked for.
+  state.sort ??= { column: state.stem, descending: rules.higher_is_better !== false };
   describe();
   drawTable();
   drawCharts();
@@ -221,7 +228,7 @@ function begin() {
   for (const name of ["protocol", "metric", "stem"])
     byId(name).addEventListener("change", (event) => {
       state[name] = event.target.value;
-      if (name === "stem") state.sort = { column: state.stem, descending: true };
+      if (name !== "metric") state.sort = null;
       draw();
     });
   byId("filter").addEventListener("input", (event) => {
