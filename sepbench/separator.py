@@ -190,6 +190,16 @@ class AnySeparator(ABC):
         return BLOCK_ALIGNMENT
 
     @property
+    def level(self) -> float | None:
+        """dB below full scale to which the host brings a song, and its stems back from there.
+
+        What comes out then does not depend on how loud the song is, and a constant offset (DC) is
+        taken aside. `sepbench.inference.level` says how it is measured. None: the song comes as it
+        is; right for all that has no scale of its own.
+        """
+        return None
+
+    @property
     def trained_on(self) -> tuple[str, ...]:
         """Data used in training as ``dataset`` or ``dataset/subset``; empty if nothing was."""
         return ()

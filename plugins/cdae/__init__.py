@@ -34,6 +34,7 @@ class Cdae(Learned):
     """Three networks that hear voice, drums and the rest, and share the mixture out among them."""
 
     name = "cdae"
+    version = "2"  # Since songs are brought to a level.
     summary = (
         "Three autoencoders on bands as wide as the ear's: voice, drums, and what has a pitch."
     )

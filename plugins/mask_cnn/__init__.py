@@ -18,6 +18,7 @@ class MaskCnn(LearnedMask):
     """Judges each column of a spectrogram by the window around it."""
 
     name = "mask-cnn"
+    version = "2"  # Since songs are brought to a level.
     summary = "A convolutional network that masks the voice in each column of a spectrogram."
     license = "MIT; weights CC-BY-NC-SA-4.0"
     citation = (

@@ -28,11 +28,13 @@ class Spleeter(Separator):
     """Two U-Nets, one a stem, on segments of twelve seconds that overlap by a quarter."""
 
     name = "spleeter"
+    version = "2"  # Since songs are brought to a level.
     summary = "Spleeter of Deezer, two stems: a U-Net for each on stereo magnitudes."
     stems = ("vocals", "accompaniment")
     remainder = "accompaniment"
     sample_rate = 44_100
     channels = 2
+    level = -15.7
     block_alignment = _STEP
     license = "MIT"
     citation = (

@@ -13,7 +13,9 @@ mixture.
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -26,6 +28,7 @@ from numpy.typing import NDArray
 from sepbench._util.resources import ResourceUsage
 from sepbench.audio import StreamResampler
 from sepbench.errors import SepbenchError
+from sepbench.inference.level import Level, applied, measure
 from sepbench.inference.overlap_add import (
     Chunk,
     Samples,
@@ -152,19 +155,62 @@ def stream(
     device: torch.device,
     references: Mapping[str, Samples] | None = None,
     block_seconds: float | None = None,
+    level: Level | None = None,
 ) -> Iterator[dict[str, Samples]]:
     """Separate a song that arrives in chunks of any length; yield its stems piece by piece.
 
     The pieces of each stem join to exactly as many samples as came in. ``separator`` has been
     loaded on ``device``. ``references`` are at ``rate`` too and go to oracles alone.
     ``block_seconds`` is as in `overlap_add.in_blocks`.
+
+    A separator with a `level` needs that of the song before its first sample: it is measured unless
+    ``level`` says it, by going through ``chunks`` once before. An iterator, which can be gone
+    through only once, is held in memory for that.
     """
+    if level is None:
+        if _wants_level(separator) and isinstance(chunks, Iterator):
+            chunks = list(chunks)
+        level = song_level(separator, chunks, rate)
+    if level is None or separator.level is None:
+        yield from _stream(separator, chunks, rate, device, references, block_seconds, level)
+        return
+    original = _Queue()
+    gain = level.gain(separator.level)
+    even = applied(original.tee(chunks), level, gain)
+    for stems in _stream(separator, even, rate, device, references, block_seconds, level):
+        own = {n: s / np.float32(gain) for n, s in stems.items() if n != separator.remainder}
+        rest = original.take(next(iter(stems.values())).shape[1])
+        if separator.remainder is not None:
+            # From the song itself: so the stems add up to it exactly, offset and all.
+            own[separator.remainder] = functools.reduce(operator.sub, own.values(), rest)
+        yield own
+
+
+def song_level(separator: AnySeparator, chunks: Iterable[Samples], rate: int) -> Level | None:
+    """Measure a song for `stream`, in one pass over it; None where the separator needs no level."""
+    return measure(chunks, rate) if _wants_level(separator) else None
+
+
+def _wants_level(separator: AnySeparator) -> bool:
+    return separator.level is not None or any(map(_wants_level, separator.members))
+
+
+def _stream(
+    separator: AnySeparator,
+    chunks: Iterable[Samples],
+    rate: int,
+    device: torch.device,
+    references: Mapping[str, Samples] | None,
+    block_seconds: float | None,
+    level: Level | None,
+) -> Iterator[dict[str, Samples]]:
+    """Separate a song at the level in which it comes; ``level`` is for the members."""
     inner_rate = separator.sample_rate or rate
     delay = _Queue()
     given = references if separator.needs_references and references is not None else {}
     inner = _resampled(_with_references(delay.tee(chunks), given), rate, inner_rate)
     if isinstance(separator, Ensemble):
-        inner = _with_estimates(separator, inner, inner_rate, device, block_seconds)
+        inner = _with_estimates(separator, inner, inner_rate, device, block_seconds, level)
     backs: dict[str, StreamResampler] = {}
     for stems in in_blocks(separator, inner, inner_rate, device, block_seconds=block_seconds):
         if inner_rate != rate:
@@ -194,6 +240,7 @@ def _with_estimates(
     rate: int,
     device: torch.device,
     block_seconds: float | None,
+    level: Level | None,
 ) -> Iterator[Chunk]:
     """Yield the mixture with the members' estimates, each ``(members, channels, samples)``."""
     stems = ensemble.combined_stems

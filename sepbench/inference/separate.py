@@ -7,7 +7,7 @@ import math
 import operator
 import string
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -282,7 +282,8 @@ class SeparationSession:
                 writer.finish()
             partial = {writer.path: writer.partial for writer in writers.values()}
             manifest.remember(partial, made_of, order.song)
-        notes = [*reader.notes, *worker.notes]
+        # What is read twice, for its level first, is noted twice.
+        notes = dict.fromkeys([*reader.notes, *worker.notes])
         warnings = [f"{order.song}: {note}" for note in notes]
         warnings += [_clipping(writer) for writer in writers.values() if writer.clipped]
         return replace(
@@ -322,7 +323,8 @@ class SeparationSession:
         job, rate, done = self._job, reader.info.rate, 0
         total = min(job.duration or math.inf, reader.info.seconds - job.start)
         chunks = _chunks(reader, method.declared, job)
-        for part in _alive(method, self._worker(method).stream(chunks, rate)):
+        level = runner.song_level(method.declared, chunks, rate)
+        for part in _alive(method, self._worker(method).stream(chunks, rate, level)):
             stems = with_sums(part)
             if job.two_stems is not None and (rest := rest_of(job.two_stems)) not in stems:
                 others = [part[name] for name in part if name != job.two_stems]
@@ -377,14 +379,24 @@ def _alive(method: Method, parts: Iterator[dict[str, Samples]]) -> Iterator[dict
         raise SepbenchError(f"method {method.label}: {death}") from None
 
 
+class _Blocks:
+    """A song in pieces; each time it is gone through, it is read anew."""
+
+    def __init__(self, reader: audio.Reader, job: SeparateOptions) -> None:
+        self._reader, self._job = reader, job
+
+    def __iter__(self) -> Iterator[Samples]:
+        job = self._job
+        return self._reader.blocks(_CHUNK, start=job.start, duration=job.duration)
+
+
 def _chunks(
     reader: audio.Reader, separator: AnySeparator, job: SeparateOptions
-) -> Iterator[Samples]:
+) -> Iterable[Samples]:
     """Read piece by piece for a separator that works in blocks, at once for one that does not."""
     if separator.context is None:
-        yield reader.read(start=job.start, duration=job.duration).samples
-    else:
-        yield from reader.blocks(_CHUNK, start=job.start, duration=job.duration)
+        return [reader.read(start=job.start, duration=job.duration).samples]
+    return _Blocks(reader, job)
 
 
 def rest_of(stem: str) -> str:

@@ -18,6 +18,7 @@ from sepbench._util.process import LocalWorker, Worker, WorkerProcess
 from sepbench.errors import SepbenchError, describe
 from sepbench.inference import runner
 from sepbench.inference.batch import Made, separate_all
+from sepbench.inference.level import Level
 from sepbench.inference.overlap_add import Samples
 from sepbench.inference.runner import Separation
 from sepbench.registry import Method
@@ -28,6 +29,8 @@ from sepbench.separator import AnySeparator, Separator
 class Song:
     """What a separator is given: a mixture held in memory, or the inputs of the task if None.
 
+    ``level`` is that of the inputs, which can be gone through only once.
+
     Shape:
         mixture and every reference: ``(channels, samples)``.
     """
@@ -35,6 +38,7 @@ class Song:
     rate: int
     mixture: Samples | None = None
     references: Mapping[str, Samples] | None = None
+    level: Level | None = None
 
 
 @dataclass(frozen=True)
@@ -73,13 +77,15 @@ class SeparatorWorker:
         separation, changed = self._worker.run(Song(rate, mixture, references))
         return separation, changed
 
-    def stream(self, chunks: Iterable[Samples], rate: int) -> Iterator[dict[str, Samples]]:
+    def stream(
+        self, chunks: Iterable[Samples], rate: int, level: Level | None = None
+    ) -> Iterator[dict[str, Samples]]:
         """Yield the stems of a song that arrives in chunks, as `runner.stream` does.
 
-        ``notes`` holds afterwards what the method noted about the song.
+        ``level`` is what `runner.song_level` found. ``notes`` holds afterwards what the method noted about the song.
         """
         self.notes = ()
-        for output in self._worker.stream(Song(rate), chunks):
+        for output in self._worker.stream(Song(rate, level=level), chunks):
             if isinstance(output, tuple):
                 self.notes = output
             else:
@@ -140,7 +146,7 @@ class _Separating:
         process_state.seed_generators()
         try:
             if song.mixture is None:
-                yield from runner.stream(separator, inputs, **how)
+                yield from runner.stream(separator, inputs, level=song.level, **how)
                 yield runner.notes(separator)
                 return
             made = runner.separate(separator, song.mixture, **how)

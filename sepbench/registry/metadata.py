@@ -61,6 +61,7 @@ def describe(method: Method) -> dict[str, Any]:
         "sample_rate": declared.sample_rate,
         "channels": declared.channels,
         "context": str(context) if isinstance(context, SampleCount) else context,
+        "level": declared.level,
         "oracle": method.is_oracle,
         "version": declared.version,
         "license": declared.license,

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _FULL_BAND = 44_100
 """Hz; a separator in full band works at the first multiple of its trained rate from here on."""
 
+LEVEL = -15.7
+"""dB below full scale: how loud the songs are on which networks are trained, in the middle."""
+
 _AT_ONCE = 256
 """Frames of a full-band spectrum at one time."""
 
@@ -64,6 +67,8 @@ class Learned(Separator):
 
     shipped: ClassVar[Mapping[str, str]] = {}
     """Names of weights in the package, with their sha256."""
+
+    level = LEVEL
 
     leaves_rest: ClassVar[bool] = True
     """Whether the estimates leave something of the mixture."""

@@ -1,0 +1,85 @@
+"""Brings songs to the level at which a network was trained, and what it made of them back.
+
+A network without a scale of its own separates a quiet song worse than the same song loud, and takes
+a constant offset (DC) for sound. The runner therefore measures a song before it separates it, in a
+pass of its own over the samples: whole songs and songs in blocks get the same gain, and memory
+stays bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepbench.inference.overlap_add import Samples
+
+_WINDOW_SECONDS = 0.4
+_GATE = 0.1
+"""Windows with less than this share of the mean energy, 10 dB below it, are left out."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """A song's level in dB below full scale, None for silence, and its offset ``(channels, 1)``.
+
+    The level is the energy of windows of 0.4 s, averaged over those that are not more than 10 dB
+    below the mean: the relative gate of ITU-R BS.1770-4, without its weighting by frequency and
+    without its absolute gate, so that it goes up and down with the song to the bit.
+    """
+
+    decibels: float | None
+    offset: NDArray[np.float32]
+
+    def gain(self, wanted: float) -> float:
+        """Return the factor that brings the song to ``wanted`` dB below full scale."""
+        return 1.0 if self.decibels is None else float(10 ** ((wanted - self.decibels) / 20))
+
+
+def measure(chunks: Iterable[Samples], rate: int) -> Level:
+    """Measure a song that comes in chunks ``(channels, samples)`` of any length."""
+    means, energies, lengths = [], [], []
+    for window in _windows(chunks, max(1, round(_WINDOW_SECONDS * rate))):
+        exact = window.astype(np.float64)
+        means.append(exact.mean(axis=1))
+        energies.append(np.square(exact).mean(axis=1))
+        lengths.append(window.shape[1])
+    if not lengths:
+        return Level(None, np.zeros((1, 1), np.float32))
+    offset = np.average(means, axis=0, weights=lengths)
+    # The energy of what is left when the offset is taken away.
+    squares = np.array(energies) - 2 * np.array(means) * offset + np.square(offset)
+    energy = np.maximum(squares, 0).mean(axis=1)
+    mean = float(np.average(energy, weights=lengths))
+    loud = energy >= _GATE * mean
+    level = float(np.average(energy[loud], weights=np.array(lengths)[loud]))
+    # What is left of an offset alone is the rounding of its samples.
+    silence = 1e-12 * float(np.square(offset).mean())
+    decibels = 10 * float(np.log10(level)) if level > silence else None
+    return Level(decibels, offset.astype(np.float32)[:, None])
+
+
+def _windows(chunks: Iterable[Samples], size: int) -> Iterator[Samples]:
+    """Cut chunks into windows of ``size``, so that how a song comes changes nothing."""
+    held: list[Samples] = []
+    count = 0
+    for chunk in chunks:
+        held.append(chunk)
+        count += chunk.shape[1]
+        if count < size:
+            continue
+        joined = np.concatenate(held, axis=1)
+        whole = count - count % size
+        for start in range(0, whole, size):
+            yield joined[:, start : start + size]
+        held, count = [joined[:, whole:]], count - whole
+    if count:
+        yield np.concatenate(held, axis=1)
+
+
+def applied(chunks: Iterable[Samples], level: Level, gain: float) -> Iterator[Samples]:
+    """Yield the song without its offset, ``gain`` times as loud."""
+    for chunk in chunks:
+        yield (chunk - level.offset) * np.float32(gain)
