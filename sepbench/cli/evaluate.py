@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sepbench.datasets.base import Track
     from sepbench.evaluation.run import Done, RunConfig
     from sepbench.evaluation.store import Record, Store
-    from sepbench.registry import Method
+    from sepbench.registry import Method, PluginInfo
 
 _MOST_NOTES = 5
 
@@ -106,6 +106,10 @@ def command(
         click.get_current_context().exit(1)
 
 
+_SUMMED_UP = 3
+"""Methods that lack something from which on they are only named."""
+
+
 def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], list[str], bool]:
     """Return the methods asked for, what cannot be used and why, and whether any is broken."""
     from sepbench import registry
@@ -121,8 +125,20 @@ def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], lis
     entries = registry.plugins()
     usable = [entry.name for entry in entries if entry.reason is None]
     missing = [entry for entry in entries if entry.reason is not None]
+    return registry.resolve_all(usable), _left_out(missing), any(e.broken for e in missing)
+
+
+def _left_out(missing: Sequence[PluginInfo]) -> list[str]:
+    """Say which methods cannot be used: those that are broken one by one, others in one line."""
+    from sepbench.cli.console import is_detailed
+
     lines = [f"{entry.name} is left out: {entry.reason}" for entry in missing]
-    return registry.resolve_all(usable), lines, any(entry.broken for entry in missing)
+    lacking = [entry.name for entry in missing if not entry.broken]
+    if len(lacking) < _SUMMED_UP or is_detailed():
+        return lines
+    broken = [line for line, entry in zip(lines, missing, strict=True) if entry.broken]
+    names = ", ".join(lacking)
+    return [*broken, f"left out, as they lack something: {names} ('sepbench methods -v' says what)"]
 
 
 def _bring(methods: Sequence[Method]) -> None:

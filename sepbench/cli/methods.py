@@ -19,6 +19,8 @@ from sepbench.registry.metadata import overview
 def command(name: str | None, as_json: bool) -> None:
     """List the separators that are installed, or say all about one of them.
 
+    What cannot be used is summed up in the last line; -v says why, one by one.
+
     \b
     sepbench methods hpss
     sepbench methods 'command[preset=demucs]'
@@ -50,7 +52,7 @@ def _show_all(described: list[dict[str, Any]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from sepbench.cli.console import show
+    from sepbench.cli.console import is_detailed, show
 
     table = Table("method", "stems", "rate", "trained", "what it does", box=None)
     for facts in described:
@@ -62,10 +64,13 @@ def _show_all(described: list[dict[str, Any]]) -> None:
                 "yes" if facts["trained_on"] else "no",
                 facts["summary"],
             )
-        else:
+        elif is_detailed():
             reason = escape(f"not available: {facts['reason']}")  # extras stand in brackets
             table.add_row(facts["name"], "", "", "", reason)
     show(table)
+    lacking = [facts["name"] for facts in described if not facts["available"]]
+    if lacking and not is_detailed():
+        click.echo(f"not available: {', '.join(lacking)} (-v says why)")
 
 
 def _show_one(facts: dict[str, Any]) -> None:

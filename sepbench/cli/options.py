@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from sepbench.cli.completion import complete_method
 from sepbench.metrics.protocols import PROTOCOLS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,6 +64,7 @@ method_option = click.option(
     "specs",
     multiple=True,
     metavar="METHOD[opt=value,...]",
+    shell_complete=complete_method,
     help="A separator, with options if need be; may be given several times.",
 )
 start_option = click.option(

@@ -39,6 +39,11 @@ class PluginInfo:
     broken: bool = False
 
 
+def names() -> list[str]:
+    """Return what every registered separator is called, and import none of them."""
+    return sorted(entry_points.find(GROUP))
+
+
 def load_all() -> list[PluginInfo]:
     """Return every registered separator, sorted by name."""
     return [_info(loaded) for loaded in entry_points.load_all(GROUP, validate)]

@@ -137,7 +137,8 @@ def test_other_files_are_not_added(cache: Path, method: str, name: str, message:
 
 
 def test_without_its_weights_a_method_is_a_row_with_the_cure(cache: Path) -> None:
-    assert "sepbench weights fetch learned" in sepbench("methods").output
+    assert "sepbench weights fetch learned" in sepbench("methods", "-v").output
+    assert "not available: learned (-v says why)" in sepbench("methods").output
     result = sepbench("evaluate", "--all", "--duration", "1", "--out", "run", "--no-isolate")
     assert result.exit_code == 0, result.output
     assert "learned is left out: its weights are not here" in result.output

@@ -48,7 +48,7 @@ def test_without_the_extra_they_are_rows_that_say_how_to_get_it(monkeypatch, lac
     monkeypatch.setattr(
         registry, "find_spec", lambda name: None if name == lacking else found(name)
     )
-    listed = CliRunner().invoke(main, ["methods"]).stdout
+    listed = CliRunner().invoke(main, ["methods", "-v"]).stdout
     for name in ("nussl-repet", "nussl-ft2d", "nussl-deep-mask"):
         with pytest.raises(SepbenchError, match=f"method {name}: needs "):
             registry.resolve(name)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from sepbench.datasets import open_dataset
@@ -148,10 +149,14 @@ def test_a_segment_s_ends_count_for_nothing_where_another_has_them() -> None:
 def test_blocks_give_what_the_whole_song_gives() -> None:
     separator = with_networks(Somewhere(), Share(0.5))
     song = noise(2, 44_100 * 90)
-    blocks = runner.separate(separator, song.numpy(), rate=44_100, device=CPU).stems["vocals"]
-    with torch.inference_mode():
-        whole = separator.separate(song)["vocals"].numpy()
-    np.testing.assert_allclose(blocks, whole, atol=1e-6)
+
+    def vocals(block_seconds: float | None) -> NDArray[np.float32]:
+        made = runner.separate(
+            separator, song.numpy(), rate=44_100, device=CPU, block_seconds=block_seconds
+        )
+        return made.stems["vocals"]
+
+    np.testing.assert_allclose(vocals(None), vocals(1000.0), atol=1e-6)
 
 
 def test_the_filter_is_off_unless_it_is_asked_for() -> None:

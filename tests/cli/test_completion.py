@@ -1,0 +1,47 @@
+"""What a shell is offered after ``-m``."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+
+from sepbench.cli.main import main
+
+
+def offered(*words: str) -> list[str]:
+    """What click offers for the last word of a command line."""
+    *before, typed = words
+    completion = ShellComplete(main, {}, "sepbench", "_SEPBENCH_COMPLETE")
+    return [item.value for item in completion.get_completions(list(before), typed)]
+
+
+@pytest.mark.parametrize("verb", ["separate", "evaluate"])
+def test_methods_are_offered_by_their_names(verb: str) -> None:
+    assert offered(verb, "-m", "mask") == ["mask-cnn"]
+    assert {"hpss", "unet", "repet-sim"} <= set(offered(verb, "-m", ""))
+
+
+def test_options_of_a_method_are_offered_after_its_bracket() -> None:
+    names = offered("separate", "-m", "hpss[")
+    assert "hpss[margin=" in names
+    assert offered("separate", "-m", "hpss[margin=2,mar") == ["hpss[margin=2,margin="]
+    recipes = offered("separate", "-m", "repet-sim[recipe=")
+    assert "repet-sim[recipe=librosa" in recipes
+    assert offered("separate", "-m", "nothing[") == []
+
+
+def test_verbs_and_their_options_are_offered() -> None:
+    assert offered("sep") == ["separate"]
+    assert "--two-stems" in offered("separate", "--two")
+    assert {"--quiet", "--verbose", "--debug"} <= set(offered("separate", "--"))
+    assert "mp3" in offered("separate", "--format", "")
+
+
+def test_a_method_takes_part_in_completion_everywhere_it_can_be_given() -> None:
+    for verb in main.list_commands(click.Context(main)):
+        command = main.get_command(click.Context(main), verb)
+        assert command is not None
+        for param in command.params:
+            if "--method" in param.opts:
+                assert offered(verb, "--method", "hps") == ["hpss"], verb
