@@ -19,7 +19,7 @@ from sepbench._util.download import sha256
 from sepbench._util.partial import remove_abandoned
 from sepbench._util.process import WorkerDied
 from sepbench.errors import SepbenchError
-from sepbench.inference import manifest
+from sepbench.inference import manifest, runner
 from sepbench.inference.workers import SeparatorWorker
 from sepbench.registry import Method
 from sepbench.separator import AnySeparator

@@ -82,7 +82,8 @@ class SeparatorWorker:
     ) -> Iterator[dict[str, Samples]]:
         """Yield the stems of a song that arrives in chunks, as `runner.stream` does.
 
-        ``level`` is what `runner.song_level` found. ``notes`` holds afterwards what the method noted about the song.
+        ``level`` is what `runner.song_level` found. ``notes`` holds afterwards what the method
+        noted about the song.
         """
         self.notes = ()
         for output in self._worker.stream(Song(rate, level=level), chunks):
