@@ -23,6 +23,9 @@ from .published import FRAMES, LAYOUTS, WindowNet
 _FLOOR = 1e-3
 """Magnitude that is added before the logarithm."""
 
+_COLUMNS = 256
+"""Columns of a block, a third of whose work is done twice."""
+
 ARCHITECTURES = ("frequency-unet", *LAYOUTS)
 
 
@@ -66,6 +69,15 @@ class FrequencyTrainable(MaskTrainable):
     def inputs(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Return the logarithms of magnitudes."""
         return torch.log10(spectrum.abs() + _FLOOR)
+
+    def mask(self, network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the mask of every column, in blocks that stay in the processor's cache."""
+        padded = functional.pad(inputs, (self.margin, self.margin), value=self.silence)
+        blocks = [
+            network(padded[..., first : first + _COLUMNS + 2 * self.margin])
+            for first in range(0, inputs.shape[-1], _COLUMNS)
+        ]
+        return torch.cat(blocks, -1)
 
 
 class WindowTrainable(MaskTrainable):
