@@ -34,6 +34,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_an_evaluation_leaves_scores_tables_and_pictures() -> None:
     result = run("evaluate", "-m", "mixture", "-m", "oracle-irm", *QUICK)
     assert result.exit_code == 0, result.output
@@ -52,6 +53,7 @@ def test_an_evaluation_leaves_scores_tables_and_pictures() -> None:
     assert float(costs["mixture"]["seconds_per_second"]) > 0
 
 
+@pytest.mark.slow
 def test_a_report_makes_the_same_tables_again_from_the_store() -> None:
     run("evaluate", "-m", "mixture", *QUICK)
     names = ("scores.csv", "summary.csv", "boxplot.svg")
@@ -69,6 +71,7 @@ def test_json_holds_what_the_table_shows() -> None:
     assert {row["label"] for row in facts["summary"]} == {"mixture"}
 
 
+@pytest.mark.slow
 def test_a_configuration_gives_defaults_and_the_command_line_wins() -> None:
     Path("run.yaml").write_text(
         "method: ['mixture[gain=1,0.5]']\ndataset: simulated\ntrack: '*-000'\n"
@@ -81,6 +84,7 @@ def test_a_configuration_gives_defaults_and_the_command_line_wins() -> None:
     assert {r["label"] for r in rows(Path("results/simulated-test-2s/scores.csv"))} == {"mixture"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -141,6 +145,7 @@ def test_what_cannot_be_done_says_what_can(words: list[str], message: str) -> No
     assert message in result.output
 
 
+@pytest.mark.slow
 def test_the_folder_has_the_same_short_name_in_every_verb() -> None:
     _song("songs/a/vocals.wav")
     _song("est/a/vocals.wav")
@@ -232,6 +237,7 @@ def test_a_device_that_is_not_there_leaves_no_folder() -> None:
         assert not Path("results").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_begin_leaves_nothing_and_a_method_that_fails_is_a_row() -> None:
     import torch
 
@@ -264,6 +270,7 @@ def _song(path: str) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_stems_of_any_origin_get_the_scores_that_their_method_got() -> None:
     words = ("--dataset", "simulated", "--track", "*-000")
     assert run("evaluate", "-m", "hpss", *words, "--save-stems", "--no-isolate").exit_code == 0
@@ -297,6 +304,7 @@ def test_estimates_that_do_not_fit_are_mended_and_said_or_refused() -> None:
     assert "at most 1024 may differ" in result.output
 
 
+@pytest.mark.slow
 def test_scores_that_museval_wrote_stand_in_the_same_table() -> None:
     run("evaluate", "-m", "mixture", *QUICK)
     frames = [
@@ -322,6 +330,7 @@ def test_scores_that_museval_wrote_stand_in_the_same_table() -> None:
     assert row["improvement"]
 
 
+@pytest.mark.slow
 def test_imported_scores_never_take_the_place_of_a_method_s_own() -> None:
     run("evaluate", "-m", "mixture", *QUICK)
     (own,) = RUN.glob("scores/mixture/*/*.json")
@@ -334,6 +343,7 @@ def test_imported_scores_never_take_the_place_of_a_method_s_own() -> None:
     assert "museval has written" in run("report", RUN, "--import", f"x={RUN}/theirs.json").output
 
 
+@pytest.mark.slow
 def test_a_report_of_no_run_says_what_is_there_instead() -> None:
     run("evaluate", "-m", "mixture", *QUICK)
     assert "a file; give the folder of a run" in run("report", RUN / "run.json").output
@@ -350,6 +360,7 @@ def test_a_folder_called_as_a_stem_is_no_estimate() -> None:
     assert "no stems of any of 1 tracks" in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["theirs", "=theirs", "theirs=", " =theirs"])
 def test_imported_scores_need_a_name_and_a_place(text: str) -> None:
     run("evaluate", "-m", "mixture", *QUICK)
@@ -358,6 +369,7 @@ def test_imported_scores_need_a_name_and_a_place(text: str) -> None:
     assert "write it as NAME=PATH" in result.output
 
 
+@pytest.mark.slow
 def test_stems_of_others_cannot_take_the_name_of_a_method_of_the_run() -> None:
     words = ("--dataset", "simulated", "--track", "*-000")
     run("evaluate", "-m", "mixture", *words, "--save-stems", "--no-isolate")
@@ -367,6 +379,7 @@ def test_stems_of_others_cannot_take_the_name_of_a_method_of_the_run() -> None:
     assert "choose --name" in result.output
 
 
+@pytest.mark.slow
 def test_a_protocol_without_scores_is_said_and_leaves_no_picture_of_another() -> None:
     run("evaluate", "-m", "mixture", *QUICK)
     result = run("report", RUN, "--protocol", "nussl")
@@ -374,6 +387,7 @@ def test_a_protocol_without_scores_is_said_and_leaves_no_picture_of_another() ->
     assert not (RUN / "boxplot.png").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="this system has no process groups")
 def test_an_interrupt_from_the_keyboard_is_nobody_s_failure() -> None:
     words = ["evaluate", "-m", "repet-sim[recipe=librosa]", "--dataset", "simulated", "--jobs", "2"]
@@ -403,6 +417,7 @@ def test_published_scores_are_refused_with_the_reason_where_they_do_not_fit() ->
     assert not [row for row in rows(RUN / "scores.csv") if row["published"] == "True"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_a_run_that_is_killed_goes_on_to_the_same_table() -> None:
     words = ["evaluate", "-m", "mixture[gain=1,0.5,0.25]", "--dataset", "simulated"]

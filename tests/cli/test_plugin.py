@@ -110,6 +110,7 @@ def test_a_plugin_that_cannot_be_is_refused_in_one_line(words: list[str], messag
     assert not list(Path().iterdir())
 
 
+@pytest.mark.slow
 def test_a_check_tells_crash_and_hang_with_their_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(TESTS))
     crash = run("plugin", "check", "fakes:Crashing", "--json", "--seconds", 1)
@@ -123,6 +124,7 @@ def test_a_check_tells_crash_and_hang_with_their_reasons(monkeypatch: pytest.Mon
     assert "got: took longer than --timeout 8 seconds; fix: " in hang.output
 
 
+@pytest.mark.slow
 def test_what_is_no_separator_is_a_failed_fact_and_what_is_not_there_an_error() -> None:
     Path("mine.py").write_text("class Mine: pass\nraise_later = 1\n")
     result = run("plugin", "check", "mine:Mine")

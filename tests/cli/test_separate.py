@@ -287,6 +287,7 @@ def test_an_ensemble_is_a_method_like_any_other() -> None:
     assert result.output.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_preset_writes_its_one_stem_and_says_why() -> None:
     tone(Path("song.wav"))
     result = run("separate", "--preset", "drums", "song.wav", "--json")
@@ -306,6 +307,7 @@ def test_a_preset_leaves_nothing_to_choose(more: list[str]) -> None:
     assert "leave --method and --stem out" in result.output
 
 
+@pytest.mark.slow
 def test_a_picture_is_drawn_beside_the_stems() -> None:
     tone(Path("song.wav"), rate=22050)
     result = run("separate", "-m", "hpss", "song.wav", "--stem", "harmonic", "--spectrogram")

@@ -27,6 +27,7 @@ def test_cells_are_the_bins_of_the_spectrum(samples, dtype, tolerance):
     assert len(np.unique(places)) == len(places)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [44032, 1665, 1022, 1023, 401, 402])
 def test_synthesis_is_the_adjoint_of_the_spectrum(samples):
     spectrum = Spectrum(samples, CPU, torch.float64)

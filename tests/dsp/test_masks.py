@@ -16,6 +16,7 @@ magnitudes = st.lists(
 ).map(torch.tensor)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(magnitudes, magnitudes, st.sampled_from([0.5, 1.0, 2.0, 6.0]))
 def test_soft_mask_is_librosas(target, rest, power):

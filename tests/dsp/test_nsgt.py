@@ -191,6 +191,7 @@ def test_many_signals_at_once_are_each_on_its_own(form):
     torch.testing.assert_close(back[20], alone, atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [Nsgt, RaggedNsgt])
 def test_other_devices_than_processors_make_the_same_shapes(form):
     """Where nothing computes, what only processors can would fail."""

@@ -86,6 +86,7 @@ def test_a_method_that_fails_costs_its_own_rows(
     assert [r.error for r in records if r.method == "calm"] == [None, None]
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_or_never_ends_costs_one_row(store: Store) -> None:
     plan = RunConfig(isolate=True, timeout=20)
     records = run(store, Crashing, Calm, tracks=TRACKS[:1], plan=plan)

@@ -69,6 +69,7 @@ def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overlap_add, "BLOCK_SECONDS", 2.0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_blocks")
 @pytest.mark.parametrize("seconds", [1.0, 3.1, 6.2, 20.0])
 def test_blocks_sound_as_the_whole_song(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +89,7 @@ def test_how_a_song_arrives_changes_nothing() -> None:
     np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_blocks")
 def test_a_block_and_its_surround_bound_what_a_separator_is_given() -> None:
     longest = 0

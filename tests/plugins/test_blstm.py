@@ -393,6 +393,7 @@ def test_what_was_written_for_nussl_reads_back(tmp_path: Path, section: dict[str
     assert second.sample_rate == first.sample_rate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -240,6 +240,7 @@ def test_chunks_side_by_side_or_cross_faded_are_the_song_again() -> None:
         assert torch.allclose(whole[0], song, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_how_many_chunks_are_worked_on_at_once_changes_nothing(published: Path) -> None:
     song = 0.3 * noise(2, 100_000)
     one, many = (separate(loaded(published, batch=size), song) for size in (1, 5))

@@ -221,6 +221,7 @@ def test_a_method_with_small_models_separates_a_song(installed: type[Demucs]) ->
     assert {stem.shape for stem in made.values()} == {(1, 9_001)}
 
 
+@pytest.mark.slow
 def test_it_keeps_to_the_contract(installed: type[Demucs]) -> None:
     fetch_missing(installed())
     failed = [

@@ -24,6 +24,7 @@ def tone_and_clicks(samples: int = 2 * RATE) -> tuple[torch.Tensor, torch.Tensor
     return tone, clicks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "theirs"),
     [

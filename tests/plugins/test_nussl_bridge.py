@@ -97,6 +97,7 @@ SAME: list[tuple[Separator, str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "options"), SAME, ids=lambda value: getattr(value, "name", None)
 )
@@ -118,6 +119,7 @@ def test_any_length_comes_back_whole_and_its_stems_sum_to_it(nussl, kind, sample
     torch.testing.assert_close(sum(stems.values()), mixture, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 @each
 def test_levels_are_kept_far_beyond_full_scale(nussl, kind):
     mixture = MIXTURE[:, :25000] if kind is RPCA else MIXTURE
@@ -136,6 +138,7 @@ def test_silence_stays_silence_and_a_silent_channel_does_no_harm(nussl, kind):
     torch.testing.assert_close(sum(stems.values()), mixture, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "gain"), [(Repet, 3), (RepetSim, 3), (FT2D, 1), (Ensemble, 1)])
 def test_what_repeats_is_accompaniment(nussl, kind, gain):
     song = repeating_song(5.0)
@@ -238,6 +241,7 @@ print([name for name in before if before[name] != after[name]])
 """
 
 
+@pytest.mark.slow
 def test_nothing_of_the_import_or_the_separation_stays_behind(nussl):
     done = subprocess.run(
         [sys.executable, "-c", LEAVES_NO_TRACE], check=False, capture_output=True, text=True

@@ -140,6 +140,7 @@ def test_a_method_with_small_weights_separates_a_song(installed: type[OpenUnmix]
     assert {stem.shape for stem in made.values()} == {(1, 9_001)}
 
 
+@pytest.mark.slow
 def test_it_keeps_to_the_contract(installed: type[OpenUnmix]) -> None:
     fetch_missing(installed())
     failed = [

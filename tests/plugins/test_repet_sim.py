@@ -112,6 +112,7 @@ def test_nearest_frames_are_those_of_librosa():
         assert set(found) == set(np.flatnonzero(theirs[:, frame]))
 
 
+@pytest.mark.slow
 def test_the_gallerys_recipe_is_librosas():
     rate = 22050
     mixture = (MIXTURE[:1, ::2] + 0.01 * noise(1, MIXTURE.shape[1] // 2))[:, : 4 * rate]

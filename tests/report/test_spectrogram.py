@@ -111,6 +111,7 @@ def test_short_and_silent_songs_are_drawn(samples, check_legible):
     check_legible(picture(song, {"vocals": song}, RATE))
 
 
+@pytest.mark.slow
 def test_text_is_whole_and_apart_from_other_text(check_legible):
     song = tone(440)
     names = ("vocals", "drums", "bass", "other", "residual")
