@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -219,6 +220,36 @@ def import_(name: str, source: Path, out: Path, as_json: bool) -> None:
         say(f"use them: sepbench separate -m '{header['method']}[weights={out}]' song.wav")
 
 
+@command.command("show")
+@click.argument("file", type=options.PATH)
+@options.json_option
+def show_(file: Path, as_json: bool) -> None:
+    """Print what a FILE of weights says about itself, without running anything in it.
+
+    Files of sepbench, safetensors of others, PyTorch (.pt, .pth, .ckpt), Keras (.h5) and ONNX.
+
+    \b
+    sepbench weights show runs/unet/weights.safetensors
+    """
+    import math
+
+    from sepbench.cli.console import show_json
+    from sepbench.weights.inspect import inspect
+
+    found = inspect(file)
+    numbers = [size for size in found["tensors"].values() if all(isinstance(n, int) for n in size)]
+    if as_json:
+        show_json(found)
+        return
+    click.echo(f"{file}: {found['format']}, {len(found['tensors'])} tensors, "
+               f"{sum(map(math.prod, numbers)):,} numbers")  # fmt: skip
+    for key, value in found["header"].items():
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+        click.echo(f"  {key}: {text[:400]}")
+    for tensor, shape in found["tensors"].items():
+        click.echo(f"  {tensor} {' x '.join(map(str, shape)) or 'scalar'}")
+
+
 @command.command("average")
 @click.argument("files", nargs=-1, required=True, type=options.PATH, metavar="FILE FILE...")
 @click.option("--shares", metavar="NUMBER,...", help="Weight of each FILE; equal if not given.")
@@ -250,13 +281,23 @@ def average(files: tuple[Path, ...], shares: str | None, out: Path) -> None:
 def export(name: str, source: Path, out: Path, as_json: bool) -> None:
     """Turn a weight file SOURCE of sepbench into what another tool reads: FORMAT 'nussl'.
 
+    FORMAT 'safetensors' makes a weight file of a run that was stopped: SOURCE is its folder, or one
+    of its checkpoints.
+
     \b
     sepbench weights export nussl runs/blstm/weights.safetensors --out best.model.pth
+    sepbench weights export safetensors runs/unet --out unet.safetensors
     """
     from sepbench.cli.console import say, show_json
-    from sepbench.weights.formats import write_weights
 
-    write_weights(name, source, out)
+    if name == "safetensors":
+        from sepbench.training.train import export_run
+
+        export_run(source, out)
+    else:
+        from sepbench.weights.formats import write_weights
+
+        write_weights(name, source, out)
     if as_json:
         show_json({"format": name, "source": str(source), "out": str(out)})
     else:

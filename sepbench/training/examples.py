@@ -125,8 +125,7 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
             )
         voice = self._treat_voice(voice, rng)
         backing = self._treat_backing(backing, rng)
-        low, high, mode = recipe.ratio
-        wanted = 10 ** (rng.triangular(low, mode, high) / 20)
+        wanted = 10 ** (draw_level(recipe.ratio, rng) / 20)
         voice *= np.float32(wanted * ratio_of(backing, voice))
         if kind < recipe.no_voice:
             voice[:] = 0
@@ -294,6 +293,12 @@ def backing_parts(track: PreparedTrack) -> tuple[str, ...]:
     if "accompaniment" in track.parts:
         return ("accompaniment",)
     return tuple(part for part in _INSTRUMENTS if part in track.parts)
+
+
+def draw_level(levels: tuple[float, float, float], rng: Generator) -> float:
+    """Draw from a triangular distribution; levels are the lowest, highest and most likely in dB."""
+    low, high, mode = levels
+    return float(rng.triangular(low, mode, high)) if low < high else low
 
 
 def ratio_of(reference: Signal, other: Signal) -> float:

@@ -79,6 +79,8 @@ class Learned(Separator):
         chosen = str(self.options.weights)
         if chosen.endswith(".safetensors"):
             return Path(chosen).expanduser()
+        if (given := Path(chosen).expanduser()).is_dir() or given.suffix == ".pt":
+            return _of_run(self.name, given)
         file = self.folder / "weights" / f"{chosen}.safetensors"
         if chosen not in self.shipped or not file.exists():
             names = ", ".join(sorted(self.shipped)) or "none"
@@ -200,6 +202,17 @@ class Learned(Separator):
         """Build the network that `load` gives the file's tensors of the same names."""
         network: nn.Module = self._model.network()
         return network
+
+
+def _of_run(method: str, run: Path) -> Path:
+    """Return the weight file of a run; raise `SepbenchError` with the command that makes one."""
+    file = run / "weights.safetensors"
+    if run.is_dir() and file.is_file():
+        return file
+    raise SepbenchError(
+        f"method {method}: {run}: a run without a weight file; make one with "
+        f"'sepbench weights export safetensors {run} --out {method}.safetensors'"
+    )
 
 
 def _is_complete(header: Mapping[str, Any]) -> bool:

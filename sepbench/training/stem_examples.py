@@ -12,7 +12,14 @@ from sepbench.errors import SepbenchError
 from sepbench.training import augment
 from sepbench.training.augment import Signal
 from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
-from sepbench.training.examples import Examples, MixConfig, Pool, backing_parts, ratio_of
+from sepbench.training.examples import (
+    Examples,
+    MixConfig,
+    Pool,
+    backing_parts,
+    draw_level,
+    ratio_of,
+)
 from sepbench.training.song_examples import ScaperExamples, SongExamples
 
 STEMS = ("vocals", "percussive", "harmonic")
@@ -69,8 +76,7 @@ class StemExamples(Examples):
         else:
             voice, drums = self._voice(rng), self._draw(self._drums, rng)
             pitched = self._draw(self._pitched, rng)
-        low, high, mode = recipe.percussive
-        level = 10 ** (rng.triangular(low, mode, high) / 20)
+        level = 10 ** (draw_level(recipe.percussive, rng) / 20)
         drums = drums * np.float32(level * ratio_of(pitched, drums))
         if rng.random() < recipe.layer:
             pool = self._drums if rng.random() < 0.5 else self._pitched
@@ -84,8 +90,7 @@ class StemExamples(Examples):
             drums[:] = 0
         elif rng.random() < recipe.no_harmonic:
             pitched[:] = 0
-        low, high, mode = recipe.ratio
-        wanted = 10 ** (rng.triangular(low, mode, high) / 20)
+        wanted = 10 ** (draw_level(recipe.ratio, rng) / 20)
         voice *= np.float32(wanted * ratio_of(drums + pitched, voice))
         if kind < recipe.no_voice:
             voice[:] = 0

@@ -17,6 +17,7 @@ from sepbench._util.files import write_atomic
 from sepbench.errors import SepbenchError
 from sepbench.inference.runner import choose_device
 from sepbench.options import parse_spec
+from sepbench.training import checkpoint
 from sepbench.training.config import read_config
 from sepbench.training.curves import draw_curves
 from sepbench.training.data.prepare import PreparedDataset
@@ -219,6 +220,23 @@ def open_training(
     if resume:
         run.resume()
     return Training(run, examples, dataset, skipped)
+
+
+def export_run(source: Path, out: Path) -> dict[str, Any]:
+    """Write the weights of a run's folder, or of one of its checkpoints; return their header.
+
+    Of a folder the best epoch is taken, or the last where none is. Raises `SepbenchError` where
+    there is no checkpoint, or none of a method that is installed.
+    """
+    file = source
+    if source.is_dir():
+        file = source / "best.pt"
+        file = file if file.is_file() else source / "last.pt"
+    if not file.is_file():
+        raise SepbenchError(f"{source}: no run, it has neither best.pt nor last.pt")
+    state = checkpoint.load(file, torch.device("cpu"))
+    trainable = _build(_trained_separator(state["method"]), state["model"], str(file))
+    return export(file.parent, trainable, out, which=file.stem)
 
 
 def _check_folder(folder: Path, *, resume: bool, init: Path | None, find_rate: bool) -> None:

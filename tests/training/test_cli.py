@@ -82,8 +82,11 @@ def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
     scores = json.loads((out / "scores.json").read_text())
     assert set(scores) == {"train", "val", "test"}
     assert set(scores["test"]) == {"loss", "mir1k", "songs", "mean"}
+    exported = tmp_path / "exported.safetensors"
+    assert run("weights", "export", "safetensors", out, "--out", exported).exit_code == 0
+    assert read_header(exported)["method"] == "unet"
     song = corpus / "songs" / "First" / "vocals.wav"
-    method = f"unet[weights={out / 'weights.safetensors'}]"
+    method = f"unet[weights={out}]"
     separated = run("separate", "-m", method, song, "-o", tmp_path / "stems", "--stem", "vocals")
     assert separated.exit_code == 0, separated.output
     stem = next((tmp_path / "stems").rglob("vocals.wav"))

@@ -64,3 +64,9 @@ def test_without_songs_it_says_what_is_missing(cache: PreparedDataset) -> None:
     voices = PreparedDataset(cache.rate, tuple(cache.holding("vocals"))[:0], cache.digest)
     with pytest.raises(SepbenchError, match="mixtures: remix"):
         examples_of(TWO, voices, MixConfig(mixtures="songs"), seed=0, count=1)
+
+
+def test_one_ratio_for_all_examples(cache: PreparedDataset) -> None:
+    recipe = MixConfig(seconds=0.5, ratio=(0.0, 0.0, 0.0), no_voice=0, no_backing=0)
+    examples = examples_of(TWO, cache.split("train"), recipe, seed=0, count=4)
+    assert all(examples[index]["vocals"].any() for index in range(4))

@@ -1,0 +1,112 @@
+"""What a file of weights says about itself, whoever wrote it; nothing in it is run."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sepbench.errors import SepbenchError
+from sepbench.weights import container
+
+_LONGEST = 2**26
+"""Bytes of the longest header of a safetensors file that is read."""
+
+_TORCH = {".pt", ".pth", ".ckpt", ".th", ".tar"}
+_KERAS = {".h5", ".hdf5", ".keras"}
+
+
+def inspect(path: Path) -> dict[str, Any]:
+    """Return what a weight file holds: its ``format``, ``header`` and ``tensors`` by name.
+
+    ``tensors`` gives each shape as a list. Files of sepbench and of others in safetensors, of
+    PyTorch, Keras (HDF5) and ONNX are read. Raises `SepbenchError` for any other, for a damaged
+    one, and where the library that reads it is missing.
+    """
+    if not path.is_file():
+        raise SepbenchError(f"{path}: no such file; give a file of weights")
+    suffix = path.suffix.lower()
+    try:
+        if suffix in _TORCH:
+            return _torch(path)
+        if suffix in _KERAS:
+            return _keras(path)
+        if suffix == ".onnx":
+            return _onnx(path)
+        return _safetensors(path)
+    except ImportError as error:
+        raise SepbenchError(
+            f"{path}: reading it needs {error.name}; pip install {error.name}"
+        ) from None
+    except SepbenchError:
+        raise
+    except Exception as error:
+        raise SepbenchError(
+            f"{path}: damaged, or not what its name says: {' '.join(str(error).split())[:200]}"
+        ) from error
+
+
+def _safetensors(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > _LONGEST:
+            raise SepbenchError(f"{path}: not a file of weights that is known here")
+        table = json.loads(file.read(length))
+    metadata = table.pop("__metadata__", None) or {}
+    tensors = {name: entry["shape"] for name, entry in table.items()}
+    if "sepbench" in metadata:
+        return {"format": "sepbench", "header": container.read_header(path), "tensors": tensors}
+    return {"format": "safetensors", "header": metadata, "tensors": tensors}
+
+
+def _torch(path: Path) -> dict[str, Any]:
+    import torch
+
+    # Tensors and plain values alone: a pickle that names anything else is refused.
+    content = torch.load(path, map_location="meta", weights_only=True)
+    tensors: dict[str, list[int]] = {}
+    header: dict[str, Any] = {}
+    _walk(content, "", tensors, header)
+    return {"format": "torch", "header": header, "tensors": tensors}
+
+
+def _walk(value: Any, name: str, tensors: dict[str, list[int]], header: dict[str, Any]) -> None:
+    """Sort what nested mappings hold into tensors and plain values."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _walk(item, f"{name}.{key}" if name else str(key), tensors, header)
+    elif hasattr(value, "shape"):
+        tensors[name] = list(value.shape)
+    elif isinstance(value, (str, int, float, bool)) or value is None:
+        header[name] = value
+
+
+def _keras(path: Path) -> dict[str, Any]:
+    import h5py
+
+    tensors: dict[str, list[int]] = {}
+    with h5py.File(path, "r") as file:
+        header = {
+            name: value.decode() if isinstance(value, bytes) else str(value)
+            for name, value in file.attrs.items()
+        }
+
+        def visit(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                tensors[name] = list(item.shape)
+
+        file.visititems(visit)
+    return {"format": "keras", "header": header, "tensors": tensors}
+
+
+def _onnx(path: Path) -> dict[str, Any]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    meta = session.get_modelmeta()
+    tensors = {f"input {i.name}": list(i.shape) for i in session.get_inputs()}
+    tensors |= {f"output {o.name}": list(o.shape) for o in session.get_outputs()}
+    header = {"producer": meta.producer_name, **meta.custom_metadata_map}
+    return {"format": "onnx", "header": header, "tensors": tensors}

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import save_file
+
+from sepbench.activity.shipped import DEFAULT
+from sepbench.cli.main import main
+from sepbench.errors import SepbenchError
+from sepbench.weights.inspect import inspect
+
+
+def test_our_own_header_is_shown() -> None:
+    found = inspect(DEFAULT)
+    assert found["format"] == "sepbench"
+    assert found["header"]["model"]["architecture"] == "activity"
+    done = CliRunner().invoke(main, ["weights", "show", str(DEFAULT)])
+    assert done.exit_code == 0
+    assert "enter.0.weight 96 x 320 x 1" in done.output
+
+
+def test_files_of_others_show_their_tensors(tmp_path: Path) -> None:
+    tensors = {"layer.weight": torch.zeros(3, 4)}
+    save_file(tensors, tmp_path / "other.safetensors", metadata={"made by": "someone"})
+    torch.save({"state": tensors, "epoch": 7}, tmp_path / "other.pth")
+    plain = inspect(tmp_path / "other.safetensors")
+    assert (plain["header"], plain["tensors"]) == ({"made by": "someone"}, {"layer.weight": [3, 4]})
+    pickled = inspect(tmp_path / "other.pth")
+    assert (pickled["header"], pickled["tensors"]) == (
+        {"epoch": 7}, {"state.layer.weight": [3, 4]}
+    )  # fmt: skip
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path.touch, (Path("exploded"),))  # type: ignore[return-value]
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "bomb.pt"
+    file.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(SepbenchError, match="damaged, or not what its name says"):
+        inspect(file)
+    assert not Path("exploded").exists()
+
+
+def test_noise_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "noise.safetensors"
+    file.write_bytes(b"\xff" * 64)
+    with pytest.raises(SepbenchError, match="not a file of weights"):
+        inspect(file)
