@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sepbench.datasets.base import Track
+    from sepbench.evaluation.remote import Source
     from sepbench.evaluation.run import Done, RunConfig
-    from sepbench.evaluation.store import Record, Store
+    from sepbench.evaluation.store import Store
     from sepbench.registry import Method, PluginInfo
 
 _MOST_NOTES = 5
@@ -40,7 +41,22 @@ _MOST_NOTES = 5
 @options.reference_option
 @options.out_option
 @options.device_option
+@click.option(
+    "--devices",
+    metavar="DEVICE,...",
+    help="Several devices of one kind, such as cuda:0,cuda:1; each works on a track of its own.",
+)
 @click.option("--jobs", type=click.IntRange(min=1), default=1, help="Tracks at the same time.")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Run on the workers of a Dask scheduler, such as tcp://host:8786 (docs/cluster.md).",
+)
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Run the I-th of N parts of the cells and nothing else, for job arrays.",
+)
 @click.option(
     "--timeout",
     type=options.SECONDS,
@@ -86,19 +102,33 @@ def command(
     from sepbench.cli.report import present, write_page
     from sepbench.datasets import open_dataset
     from sepbench.datasets.selection import select
+    from sepbench.evaluation.remote import Source
     from sepbench.evaluation.run import RunConfig
+    from sepbench.evaluation.shards import read_shard
     from sepbench.evaluation.store import Settings, Store
-    from sepbench.inference import runner
 
     how["metrics"] = options.chosen_metrics(how["metrics"])
     methods, unavailable, broken = _methods(all_methods, specs)
     for line in unavailable:
         (fail if broken else say)(line)
     tracks = select(open_dataset(dataset, root), subset, patterns)
-    plan = RunConfig(**{**how, "device": str(runner.choose_device(how["device"]))})
+    devices = options.chosen_devices(how.pop("devices"), how["device"])
+    part, scheduler = how.pop("shard"), how.pop("scheduler")
+    plan = RunConfig(
+        **{**how, "device": devices[0]},
+        devices=devices if len(devices) > 1 else (),
+        shard=None if part is None else read_shard(part),
+    )
+    if scheduler and plan.save_stems:
+        raise click.UsageError("--save-stems needs a folder of this machine; run without it")
     settings = Settings(dataset, subset, start, duration)
     store = Store.create(out or Path("results") / settings.default_name, settings)
-    failures = _run(tracks, methods, store, plan)
+    source = (
+        None
+        if scheduler is None
+        else Source(dataset, None if root is None else str(root.absolute()), start, duration)
+    )
+    failures = _run(tracks, methods, store, plan, scheduler, source)
     report = present(store, protocol, references, as_json=as_json)
     if page or listen:
         write_page(store, report, tracks, protocol=protocol, listen=listen, plan=plan)
@@ -154,39 +184,57 @@ def _bring(methods: Sequence[Method]) -> None:
             fail(str(error))
 
 
-def _run(tracks: Sequence[Track], methods: Sequence[Method], store: Store, plan: RunConfig) -> int:
-    """Run the matrix with a progress bar; return how many cells failed."""
+def _run(
+    tracks: Sequence[Track],
+    methods: Sequence[Method],
+    store: Store,
+    plan: RunConfig,
+    scheduler: str | None,
+    source: Source | None,
+) -> int:
+    """Run the matrix, here or on a cluster, with a progress bar; return how many cells failed."""
     from sepbench.cli.console import counting, fail, say, warn
     from sepbench.evaluation import run
+    from sepbench.evaluation.cluster import Cluster
+    from sepbench.evaluation.shards import shard
 
-    kept = 0
+    kept = failed = finished = 0
+    notes: dict[str, dict[str, None]] = {}
+    cells = sum(len(chosen) for _, chosen in shard(tracks, methods, plan.shard))
     with counting() as bar:
-        task = bar.add_task("starting", total=len(tracks) * len(methods))
+        task = bar.add_task("starting", total=cells)
 
         def on_done(done: Done) -> None:
-            nonlocal kept
+            nonlocal kept, failed, finished
             kept += done.kept
+            failed += done.record.error is not None
+            finished += 1
+            for note in done.record.notes:
+                notes.setdefault(note, {})[done.record.track] = None
             bar.update(task, advance=1, description=f"{done.record.label}  {done.record.track}")
             if done.record.error is not None:
                 fail(f"{done.record.label} on {done.record.track}: {done.record.error}")
 
         try:
-            records = run.run(tracks, methods, store, plan, on_done=on_done)
+            if scheduler is None or source is None:
+                run.run(tracks, methods, store, plan, on_done=on_done)
+            else:
+                cluster = Cluster(
+                    scheduler, source, timeout=plan.timeout, isolate=plan.isolate, on_worker=say
+                )
+                say(f"dashboard: {cluster.dashboard}")
+                run.run_on_cluster(cluster, tracks, methods, store, plan, on_done=on_done)
         except CancelledError:
             raise KeyboardInterrupt from None
     if kept:
-        say(f"{kept} of {len(records)} scores were there already")
-    for line in _notes(records):
+        say(f"{kept} of {finished} scores were there already")
+    for line in _notes(notes):
         warn(line)
-    return sum(record.error is not None for record in records)
+    return failed
 
 
-def _notes(records: Sequence[Record]) -> Iterator[str]:
+def _notes(tracks: dict[str, dict[str, None]]) -> Iterator[str]:
     """Say once what had to be done to the tracks or is wrong with them."""
-    tracks: dict[str, dict[str, None]] = {}
-    for record in records:
-        for note in record.notes:
-            tracks.setdefault(note, {})[record.track] = None
     for note, names in list(tracks.items())[:_MOST_NOTES]:
         more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
         yield f"{next(iter(names))}{more}: {note}"

@@ -116,6 +116,21 @@ metric_option = click.option(
 )
 
 
+def chosen_devices(several: str | None, one: str) -> tuple[str, ...]:
+    """Return the devices that ``--devices`` names, or the one of ``--device``.
+
+    Raises `SepbenchError` for a device that is not here, and for kinds that differ.
+    """
+    from sepbench.errors import SepbenchError
+    from sepbench.inference.runner import choose_device
+
+    names = [one] if several is None else [name.strip() for name in several.split(",")]
+    devices = tuple(dict.fromkeys(str(choose_device(name)) for name in names))
+    if len({device.partition(":")[0] for device in devices}) > 1:
+        raise SepbenchError(f"--devices {several}: give devices of one kind; scores depend on it")
+    return devices
+
+
 def chosen_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the metrics that names and groups stand for; say which of a group are left out.
 

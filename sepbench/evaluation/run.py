@@ -6,17 +6,25 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import starmap
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sepbench
 from sepbench.datasets.base import Track
 from sepbench.evaluation.ahead import separated_ahead
+from sepbench.evaluation.shards import shard
 from sepbench.evaluation.store import Record, Settings, Store, fingerprint
 from sepbench.evaluation.workers import Cells, Task, do_cells, new_pool
 from sepbench.inference import overlap_add
 from sepbench.registry import Method
 from sepbench.registry.metrics import metric_identities
 from sepbench.separator import AnySeparator
+
+if TYPE_CHECKING:
+    from sepbench.evaluation.cluster import Cluster
+
+T = TypeVar("T")
 
 SHARED = {"medleydb/train": "musdb18/train"}
 """Songs under two names: the Music Delta songs of MedleyDB are in MUSDB18's training set too."""
@@ -28,11 +36,14 @@ class RunConfig:
 
     ``device`` is a resolved name such as ``cpu`` or ``cuda:0``; ``timeout`` counts seconds a
     method may take on a track; ``isolate`` runs separators in processes of their own, so that
-    one that crashes costs one row.
+    one that crashes costs one row. With ``devices`` of one kind, each works on a track of its own.
+    ``shard`` is ``(I, N)``: the I-th of N parts of the cells, from 1.
     """
 
     metrics: tuple[str, ...] = ("sdr",)
     device: str = "cpu"
+    devices: tuple[str, ...] = ()
+    shard: tuple[int, int] | None = None
     jobs: int = 1
     timeout: float | None = None
     isolate: bool = True
@@ -70,9 +81,11 @@ def run(
         records.append(record)
         on_done(Done(record, kept))
 
-    def pending(track: Track) -> Cells:
+    part = shard(tracks, methods, plan.shard)
+
+    def pending(track: Track, chosen: Sequence[Method]) -> Cells:
         tasks = []
-        for task in _tasks(track, methods, store.settings, store, plan):
+        for task in _tasks(track, chosen, store.settings, store, plan):
             known = _known(task, store)
             if known is not None:
                 finish(known, kept=True)
@@ -81,25 +94,25 @@ def run(
         return Cells(tuple(tasks), store.folder.absolute(), plan.timeout, plan.isolate)
 
     with separated_ahead(
-        _pending_batches(tracks, methods, store, plan),
+        _pending_batches(part, store, plan),
         store.folder.absolute(),
         timeout=plan.timeout,
         isolate=plan.isolate,
     ) as ahead:
-        _do_all(tracks, pending, plan, finish, executor)
+        _do_all(part, pending, plan, finish, executor)
     return records
 
 
 def _do_all(
-    tracks: Sequence[Track],
-    pending: Callable[[Track], Cells],
+    part: Sequence[tuple[Track, list[Method]]],
+    pending: Callable[[Track, Sequence[Method]], Cells],
     plan: RunConfig,
     finish: Callable[[Record], None],
     executor: Executor | None,
 ) -> None:
     """Do the pending cells of all tracks, by an executor or in threads."""
     if executor is not None:
-        calls = [executor.submit(do_cells, cells) for cells in map(pending, tracks) if cells.tasks]
+        calls = [executor.submit(do_cells, one) for one in starmap(pending, part) if one.tasks]
         for call in as_completed(calls):
             for record in call.result():
                 finish(record)
@@ -107,23 +120,67 @@ def _do_all(
 
     pool = new_pool(plan.timeout, isolate=plan.isolate)
 
-    def one_track(track: Track) -> None:
-        cells = pending(track)
-        if cells.tasks:
-            do_cells(cells, pool=pool, on_done=finish)
+    free: SimpleQueue[str] = SimpleQueue()
+    for device in plan.devices or (plan.device,) * plan.jobs:
+        free.put(device)
 
-    _in_threads(one_track, tracks, plan.jobs, stop=pool.stop)
+    def one_track(of_track: tuple[Track, list[Method]]) -> None:
+        cells = pending(*of_track)
+        if not cells.tasks:
+            return
+        device = free.get()
+        try:
+            tasks = tuple(replace(task, device=device) for task in cells.tasks)
+            do_cells(replace(cells, tasks=tasks), pool=pool, on_done=finish)
+        finally:
+            free.put(device)
+
+    _in_threads(one_track, part, len(plan.devices) or plan.jobs, stop=pool.stop)
+
+
+def run_on_cluster(
+    cluster: Cluster,
+    tracks: Sequence[Track],
+    methods: Sequence[Method],
+    store: Store,
+    plan: RunConfig,
+    *,
+    on_done: Callable[[Done], None] = lambda done: None,
+) -> None:
+    """Score what the store does not hold yet on the workers of a cluster, and keep the records.
+
+    Nothing grows here with the number of cells. Raises `SepbenchError` if no worker can be used.
+    """
+
+    def cells() -> Iterator[list[Task]]:
+        for track, chosen in shard(tracks, methods, plan.shard):
+            pending = []
+            for task in _tasks(track, chosen, store.settings, store, plan):
+                known = _known(task, store)
+                if known is None:
+                    pending.append(task)
+                else:
+                    on_done(Done(known, kept=True))
+            if pending:
+                yield pending
+
+    for record in cluster.run(cells()):
+        store.save(record)
+        on_done(Done(record, kept=False))
 
 
 def _pending_batches(
-    tracks: Sequence[Track], methods: Sequence[Method], store: Store, plan: RunConfig
+    part: Sequence[tuple[Track, list[Method]]], store: Store, plan: RunConfig
 ) -> list[Task]:
     """Return the tasks to be done of methods that take many songs at once."""
-    batching = [method for method in methods if method.declared.batch]
+    batching = [
+        (track, [method for method in chosen if method.declared.batch]) for track, chosen in part
+    ]
     return [
         task
-        for track in (tracks if batching else ())
-        for task in _tasks(track, batching, store.settings, store, plan)
+        for track, chosen in batching
+        if chosen
+        for task in _tasks(track, chosen, store.settings, store, plan)
         if _known(task, store) is None
     ]
 
@@ -135,12 +192,12 @@ def _known(task: Task, store: Store) -> Record | None:
 
 
 def _in_threads(
-    function: Callable[[Track], None], tracks: Sequence[Track], jobs: int, stop: Callable[[], None]
+    function: Callable[[T], None], tracks: Sequence[T], jobs: int, stop: Callable[[], None]
 ) -> None:
     """Call a function for each track, in threads; the first to raise ends all others."""
     stopped = threading.Event()
 
-    def call(track: Track) -> None:
+    def call(track: T) -> None:
         if stopped.is_set():
             return
         try:
@@ -149,7 +206,7 @@ def _in_threads(
             stopped.set()
             raise
 
-    with ThreadPoolExecutor(min(jobs, len(tracks))) as threads:
+    with ThreadPoolExecutor(max(1, min(jobs, len(tracks)))) as threads:
         try:
             for future in as_completed([threads.submit(call, track) for track in tracks]):
                 future.result()

@@ -254,6 +254,13 @@ def do_cells(
     return records
 
 
+def do_task(task: Task, timeout: float | None, *, isolate: bool) -> Record:
+    """Do one cell with the workers of this process, which stay for its next cells."""
+    pool = _pools.setdefault((timeout, isolate), new_pool(timeout, isolate=isolate))
+    with pool.borrow() as workers:
+        return workers.work(task)
+
+
 def new_pool(timeout: float | None, *, isolate: bool) -> Pool:
     """Return a pool without any process yet."""
     return Pool(lambda: Workers(timeout=timeout, isolate=isolate))

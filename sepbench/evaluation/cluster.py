@@ -1,0 +1,270 @@
+"""The cells of a run on a Dask cluster: fed one at a time, returned when a worker dies.
+
+::
+
+    client (tracks, methods, store) -- one cell --> worker (its own copy of the data set)
+           <------- record (scores, costs) ---------
+
+Each worker has one cell at a time, of the same track as long as there are any, so that it reads and
+correlates the references once. The client keeps what is in flight and nothing else. It decides
+which worker does what, so that a worker that joins late gets cells, and one that must not have any
+gets none.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Any
+
+import sepbench
+from sepbench.errors import SepbenchError, describe
+from sepbench.evaluation.remote import Source, do_remotely, reason_against
+from sepbench.evaluation.store import Record
+from sepbench.evaluation.workers import Task
+
+Future = Any
+"""A `distributed.Future`; the library has no types."""
+
+DEATHS = 3
+"""Workers that a cell may take along before it is given up."""
+
+_POLL = 1.0
+"""Seconds between two looks at which workers there are."""
+
+_CONNECT = 10.0
+
+
+@dataclass
+class _Slot:
+    """A worker that gets cells: those left of its track, and the one it is doing."""
+
+    waiting: deque[Task] = field(default_factory=deque)
+    doing: tuple[Task, Future] | None = None
+
+
+class Cluster:
+    """The workers of a Dask scheduler, used for one run.
+
+    ``patience`` counts the seconds without any usable worker after which the run ends.
+    ``on_worker`` is told in words of workers that go or cannot be used. ``work`` does a cell.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        source: Source,
+        *,
+        timeout: float | None = None,
+        isolate: bool = True,
+        patience: float = 60.0,
+        on_worker: Callable[[str], None] = lambda line: None,
+        work: Callable[..., Record] = do_remotely,
+    ) -> None:
+        self._client = connect(address)
+        self._address, self._source = address, source
+        self._timeout, self._isolate = timeout, isolate
+        self._patience, self._say, self._work = patience, on_worker, work
+        self._slots: dict[str, _Slot] = {}
+        self._asked: dict[str, Future] = {}
+        self._refused: dict[str, str] = {}
+        self._deaths: dict[tuple[str, str, str], int] = {}
+        self._returned: deque[Task] = deque()
+        self._events: SimpleQueue[tuple[str, Future]] = SimpleQueue()
+
+    @property
+    def dashboard(self) -> str:
+        """The address of the scheduler's page in a browser."""
+        return str(self._client.dashboard_link)
+
+    @property
+    def workers(self) -> int:
+        """How many workers get cells."""
+        return len(self._slots)
+
+    def run(self, tracks: Iterable[list[Task]]) -> Iterator[Record]:
+        """Yield the record of every cell; ``tracks`` are the cells of each, asked for as needed.
+
+        Raises `SepbenchError` where no worker can be used for longer than the patience.
+        """
+        source = iter(tracks)
+        first = next(source, None)
+        if first is None:
+            return
+        upcoming = _chain(first, source)
+        looked, alone_since = 0.0, monotonic()
+        try:
+            while True:
+                if monotonic() - looked > _POLL:
+                    yield from self._look(first[0])
+                    looked = monotonic()
+                self._feed(upcoming)
+                if not self._busy and not self._left and self._slots:
+                    return
+                alone_since = monotonic() if self._slots else alone_since
+                if monotonic() - alone_since > self._patience:
+                    raise SepbenchError(self._nobody())
+                yield from self._next_event()
+        finally:
+            self._stop()
+
+    @property
+    def _busy(self) -> bool:
+        return any(slot.doing for slot in self._slots.values())
+
+    @property
+    def _left(self) -> bool:
+        return bool(self._returned) or any(slot.waiting for slot in self._slots.values())
+
+    def _next_event(self) -> Iterator[Record]:
+        try:
+            address, future = self._events.get(timeout=_POLL)
+        except Empty:
+            return
+        if self._asked.get(address) is future:
+            self._admit(address, future)
+            return
+        slot = self._slots.get(address)
+        if slot is None or slot.doing is None or slot.doing[1] is not future:
+            return
+        task, slot.doing = slot.doing[0], None
+        if future.status == "finished":
+            yield future.result()
+        elif future.status == "error":
+            yield task.record(error=_reason(task, future))
+        else:  # Lost, or cancelled by the scheduler: it is as if its worker had died.
+            yield from self._lost(task)
+
+    def _feed(self, upcoming: Iterator[list[Task]]) -> None:
+        for address, slot in self._slots.items():
+            if slot.doing is not None:
+                continue
+            task = self._returned.popleft() if self._returned else None
+            if task is None and not slot.waiting:
+                slot.waiting.extend(next(upcoming, ()))
+            if task is None and not slot.waiting:
+                self._steal(slot)
+            if task is None and slot.waiting:
+                task = slot.waiting.popleft()
+            if task is not None:
+                self._give(address, slot, task)
+
+    def _steal(self, slot: _Slot) -> None:
+        """Take a cell from the worker that has most left to do."""
+        richest = max(self._slots.values(), key=lambda other: len(other.waiting))
+        if richest.waiting:
+            slot.waiting.append(richest.waiting.pop())
+
+    def _give(self, address: str, slot: _Slot, task: Task) -> None:
+        future = self._client.submit(
+            self._work,
+            task,
+            self._source,
+            timeout=self._timeout,
+            isolate=self._isolate,
+            workers=[address],
+            pure=False,
+        )
+        slot.doing = (task, future)
+        future.add_done_callback(lambda done: self._events.put((address, done)))
+
+    def _look(self, example: Task) -> Iterator[Record]:
+        """Ask new workers whether they can be used, and take back what dead ones were doing."""
+        there = set(self._client.nthreads())
+        for address in there - set(self._slots) - set(self._asked) - set(self._refused):
+            question = _question(sepbench.__version__, example, self._source)
+            future = self._client.submit(question, workers=[address], pure=False)
+            self._asked[address] = future
+            future.add_done_callback(lambda done, a=address: self._events.put((a, done)))
+        for address in set(self._asked) - there:
+            self._asked.pop(address).cancel()
+        for address in set(self._slots) - there:
+            slot = self._slots.pop(address)
+            self._returned.extend(slot.waiting)
+            self._say(f"worker {address} is gone; its cells go to the others")
+            if slot.doing is not None:
+                task, future = slot.doing
+                future.cancel()
+                yield from self._lost(task)
+
+    def _lost(self, task: Task) -> Iterator[Record]:
+        key = (task.method.label, task.track.subset, task.track.name)
+        self._deaths[key] = self._deaths.get(key, 0) + 1
+        if self._deaths[key] < DEATHS:
+            self._returned.append(task)
+        else:
+            reason = f"method {task.method.label}: {DEATHS} workers died while they had this cell"
+            yield task.record(error=reason)
+
+    def _admit(self, address: str, answer: Future) -> None:
+        del self._asked[address]
+        if answer.status == "finished":
+            reason = answer.result()
+        elif answer.status == "error":
+            reason = f"cannot answer: {describe(answer.exception())}"
+        else:
+            return
+        if reason:
+            self._refused[address] = reason
+            self._say(f"worker {address} is not used: {reason}")
+        else:
+            self._slots[address] = _Slot()
+
+    def _nobody(self) -> str:
+        reasons = "; ".join(f"{address} {reason}" for address, reason in self._refused.items())
+        cure = f"start one with 'dask worker {self._address}'"
+        return f"scheduler {self._address}: no worker that can be used; {reasons or cure}"
+
+    def _stop(self) -> None:
+        """Take back what is in flight."""
+        doing = [slot.doing[1] for slot in self._slots.values() if slot.doing]
+        self._client.cancel([*doing, *self._asked.values()])
+        self._client.close()
+
+
+def connect(address: str) -> Any:
+    """Return a client of a scheduler; raise `SepbenchError` where none answers."""
+    try:
+        import distributed
+    except ImportError:
+        raise SepbenchError("--scheduler needs Dask; pip install 'sepbench[dask]'") from None
+    try:
+        client: Any = distributed
+        return client.Client(address, timeout=_CONNECT, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise SepbenchError(
+            f"scheduler {address}: does not answer ({describe(error)}); "
+            "start 'dask scheduler' and give the address that it prints"
+        ) from None
+
+
+def _chain(first: list[Task], rest: Iterator[list[Task]]) -> Iterator[list[Task]]:
+    yield first
+    yield from rest
+
+
+def _reason(task: Task, future: Future) -> str:
+    error = future.exception()
+    if type(error).__name__ == "KilledWorker":
+        return f"method {task.method.label}: {DEATHS} workers died while they had this cell"
+    return f"method {task.method.label}: {describe(error)}"
+
+
+def _question(version: str, example: Task, source: Source) -> Callable[[], str | None]:
+    """Return a function that a worker of any version can run: why it cannot be used, or None."""
+    where = (source, example.track.subset, example.track.name, example.identity["audio"])
+
+    def ask() -> Any:
+        try:
+            import sepbench
+        except ImportError:
+            return "sepbench is not installed there"
+        if sepbench.__version__ != version:
+            return f"it has sepbench {sepbench.__version__}, this is {version}"
+        return reason(*where)
+
+    reason = reason_against
+    return ask

@@ -1,0 +1,81 @@
+"""What a worker of a cluster does: finds its own copy of a track, and does one cell."""
+
+from __future__ import annotations
+
+import multiprocessing
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from sepbench.datasets import open_dataset
+from sepbench.datasets.base import Track
+from sepbench.errors import SepbenchError
+from sepbench.evaluation.store import Record
+from sepbench.evaluation.workers import Task, do_task
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the tracks of a run come from: a data set, its root on the client, and the span.
+
+    A worker on which the root does not exist looks where its own configuration says.
+    """
+
+    dataset: str
+    root: str | None
+    start: float
+    duration: float | None
+
+
+def do_remotely(task: Task, source: Source, *, timeout: float | None, isolate: bool) -> Record:
+    """Do a cell with this worker's own copy of the track; what goes wrong becomes its error."""
+    _allow_children()
+    try:
+        track = find_track(source, task.track.subset, task.track.name, task.identity["audio"])
+    except SepbenchError as error:
+        return task.record(error=str(error))
+    return do_task(replace(task, track=track), timeout, isolate=isolate)
+
+
+def reason_against(source: Source, subset: str, name: str, digest: str) -> str | None:
+    """Return why this worker cannot take part: it lacks the data set, or has other audio."""
+    try:
+        find_track(source, subset, name, digest)
+    except SepbenchError as error:
+        return str(error)
+    return None
+
+
+@lru_cache(maxsize=4096)
+def find_track(source: Source, subset: str, name: str, digest: str) -> Track:
+    """Return the track as it is found here, proved by its digest to be the same audio.
+
+    Raises `SepbenchError` if the data set or the track is not here, or if the audio differs.
+    """
+    track = _tracks(source.dataset, source.root).get((subset, name))
+    if track is None:
+        raise SepbenchError(f"data set {source.dataset} has no track {name!r} here")
+    if track.digest(start=source.start, duration=source.duration) != digest:
+        raise SepbenchError(f"track {name}: the audio here is not that of the client")
+    return track
+
+
+@lru_cache(maxsize=4)
+def _tracks(dataset: str, root: str | None) -> dict[tuple[str, str], Track]:
+    here = Path(root) if root is not None and Path(root).is_dir() else None
+    found = open_dataset(dataset, here)
+    if not found.is_available:
+        raise SepbenchError(
+            f"data set {dataset} is not here; set SEPBENCH_DATA where the worker runs, or give a "
+            "--root that exists there"
+        )
+    return {(track.subset, track.name): track for track in found.tracks("all")}
+
+
+def _allow_children() -> None:
+    """Let this process start others, though Dask's nanny has started it as a daemon.
+
+    Those of sepbench end with their parent by themselves, which is why multiprocessing forbids it.
+    """
+    settings = getattr(multiprocessing.current_process(), "_config", {})
+    settings["daemon"] = False

@@ -1,0 +1,198 @@
+"""Runs on a real scheduler with real workers, each a process of its own, on the loopback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import fakes
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from sepbench import registry
+from sepbench.cli.main import main
+from sepbench.datasets import open_dataset
+from sepbench.errors import SepbenchError
+from sepbench.evaluation import cluster as clusters
+from sepbench.evaluation.cluster import Cluster, connect
+from sepbench.evaluation.remote import Source
+from sepbench.evaluation.run import Done, RunConfig, run, run_on_cluster
+from sepbench.evaluation.shards import read_shard, shard
+from sepbench.evaluation.store import Settings, Store
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),  # What Dask and its sockets warn of.
+]
+
+TESTS = Path(__file__).parent
+OTHER_VERSION = "import sepbench\nsepbench.__version__ = '0.0.9'\n"
+NO_DATA = "import os\nos.environ['SEPBENCH_DATA'] = '/nowhere'\n"
+
+
+class Loopback:
+    """A scheduler and its workers."""
+
+    def __init__(self, data: Path, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{port}"
+        self._folder = folder
+        self._environment = {
+            **os.environ,
+            "SEPBENCH_DATA": str(data),
+            "PYTHONPATH": str(TESTS),
+            "OMP_NUM_THREADS": "1",
+        }
+        self.processes = [self._start("scheduler", "--host", "127.0.0.1", "--port", str(port))]
+
+    def worker(self, preload: str = "", *, nanny: bool = False) -> subprocess.Popen[bytes]:
+        options = ["--nthreads", "1", "--nanny" if nanny else "--no-nanny"]
+        if preload:
+            path = self._folder / f"preload{len(self.processes)}.py"
+            path.write_text(preload)
+            options += ["--preload", str(path)]
+        self.processes.append(self._start("worker", self.address, *options))
+        return self.processes[-1]
+
+    def stop(self) -> None:
+        for process in reversed(self.processes):
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        program = f"import distributed.cli.dask_{arguments[0]} as program; program.main()"
+        words = [*arguments[1:], "--no-dashboard"]
+        log = (self._folder / f"{arguments[0]}{time.monotonic()}.log").open("wb")
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *words],
+            cwd=self._folder,
+            env=self._environment,
+            stdout=log,
+            stderr=log,
+        )
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four songs of a second in a folder that SEPBENCH_DATA leads to."""
+    generator = np.random.default_rng(0)
+    for song in "abcd":
+        folder = tmp_path / "data" / "folder" / song
+        folder.mkdir(parents=True)
+        for stem in ("vocals", "accompaniment"):
+            noise = generator.uniform(-0.3, 0.3, (8000, 1))
+            soundfile.write(folder / f"{stem}.wav", noise, 8000)
+    monkeypatch.setenv("SEPBENCH_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def loopback(data: Path, tmp_path: Path) -> Iterator[Loopback]:
+    network = Loopback(data, tmp_path)
+    yield network
+    network.stop()
+
+
+def whole(folder: Path) -> tuple[list, list, Store, Source]:
+    tracks = open_dataset("folder").tracks("all")
+    methods = registry.resolve_all(["mixture", "oracle-irm"])
+    store = Store.create(folder, Settings("folder", "all"))
+    return tracks, methods, store, Source("folder", None, 0.0, None)
+
+
+def scores(store: Store) -> dict:
+    return {(r.label, r.track): (r.error, r.stems) for r in store.records()}
+
+
+def test_a_run_outlives_a_killed_worker_and_takes_one_that_joins_late(
+    loopback: Loopback, tmp_path: Path
+) -> None:
+    doomed = loopback.worker()
+    loopback.worker(OTHER_VERSION)
+    loopback.worker(NO_DATA)
+    tracks, methods, store, source = whole(tmp_path / "run")
+    said: list[str] = []
+    done: list[Done] = []
+
+    def on_done(one: Done) -> None:
+        done.append(one)
+        if len(done) == 2:
+            doomed.kill()
+            loopback.worker()
+
+    plan = RunConfig(isolate=False)
+    cluster = Cluster(loopback.address, source, isolate=False, on_worker=said.append)
+    run_on_cluster(cluster, tracks, methods, store, plan, on_done=on_done)
+    assert len(done) == len(tracks) * len(methods) == 8
+    text = "\n".join(said)
+    assert "is not used: it has sepbench 0.0.9" in text
+    assert "is not used: data set folder is not here; set SEPBENCH_DATA" in text
+    assert "is gone; its cells go to the others" in text
+    local = Store.create(tmp_path / "local", store.settings)
+    run(tracks, methods, local, plan)
+    assert scores(local) == scores(store)
+
+
+def test_a_cell_that_takes_three_workers_along_is_a_row(loopback: Loopback, tmp_path: Path) -> None:
+    loopback.worker(nanny=True)
+    tracks, _, store, source = whole(tmp_path / "run")
+    methods = [registry.variant(fakes.Crashing, {}), registry.variant(fakes.Calm, {})]
+    cluster = Cluster(loopback.address, source, isolate=False)
+    run_on_cluster(cluster, tracks[:1], methods, store, RunConfig(isolate=False))
+    errors = {record.label: record.error for record in store.records()}
+    assert errors["calm"] is None
+    assert "3 workers died while they had this cell" in errors["crashing"]
+
+
+def test_what_is_wrong_with_a_scheduler_is_one_line(
+    loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracks, methods, store, source = whole(tmp_path / "run")
+    cluster = Cluster(loopback.address, source, patience=0.5)
+    with pytest.raises(SepbenchError, match=r"no worker that can be used; start one with 'dask"):
+        run_on_cluster(cluster, tracks, methods, store, RunConfig())
+    monkeypatch.setattr(clusters, "_CONNECT", 0.5)
+    with pytest.raises(SepbenchError, match=r"scheduler tcp://127.0.0.1:9: does not answer"):
+        connect("tcp://127.0.0.1:9")
+    with pytest.raises(SepbenchError, match="scheduler nonsense://x: does not answer"):
+        connect("nonsense://x")
+
+
+def test_parts_make_up_the_whole(data: Path, tmp_path: Path) -> None:
+    tracks, methods, store, _ = whole(tmp_path / "run")
+    for count in (1, 2, 3, 4, 7, 8, 20):
+        parts = [shard(tracks, methods, (i, count)) for i in range(1, count + 1)]
+        cells = [(t.name, m.label) for part in parts for t, chosen in part for m in chosen]
+        assert len(cells) == 8
+        assert len(set(cells)) == 8
+        if count <= len(tracks):
+            assert all(len(chosen) == 2 for part in parts for _, chosen in part)
+    run(tracks, methods, store, RunConfig(isolate=False, shard=(1, 2)))
+    assert {record.track for record in store.records()} == {"a", "c"}
+    run(tracks, methods, store, RunConfig(isolate=False, shard=(2, 2)))
+    assert len(store.records()) == 8
+
+
+@pytest.mark.parametrize("text", ["5/4", "0/4", "1", "a/b", "1/0", "-1/2"])
+def test_wrong_parts_are_one_line(text: str, data: Path) -> None:
+    with pytest.raises(SepbenchError, match="--shard"):
+        read_shard(text)
+    words = ["evaluate", "-m", "mixture", "--dataset", "folder", "--subset", "all"]
+    result = CliRunner().invoke(main, [*words, "--shard", text])
+    assert result.exit_code == 2
+    assert result.output.count("\n") == 1
