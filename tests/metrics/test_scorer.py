@@ -168,3 +168,15 @@ def test_references_that_rounding_decides_are_noted():
     references["drums"] = torch.nn.functional.pad(references["vocals"][:, :-5], (5, 0))
     scores = scorer_of(references, metrics=["bsseval"]).score(made, targets=names)
     assert "ill-conditioned" in scores["vocals"].notes[0]
+
+
+def test_methods_together_score_as_each_alone_to_the_bit():
+    references, made, names = track(channels=2)
+    methods = [made, {name: 0.5 * stem for name, stem in made.items()}, references] * 2
+    chosen = ["bsseval", "nussl"]
+    together = scorer_of(references, metrics=chosen).score_methods(methods, targets=names)
+    alone = scorer_of(references, metrics=chosen)
+    for found, method in zip(together, methods, strict=True):
+        expected = alone.score(method, targets=names)
+        for stem in names:
+            assert str(found[stem]) == str(expected[stem])

@@ -80,12 +80,32 @@ class Projections:
             energies: what `sepbench.metrics.sdr.measure` says of each of them.
             each score: float64 ``(stems, windows)`` on the CPU.
         """
+        return self.score_methods([estimates], [energies])[0]
+
+    def score_methods(
+        self,
+        several: Sequence[Sequence[torch.Tensor]],
+        energies: Sequence[Sequence[Energies]],
+    ) -> list[dict[str, torch.Tensor]]:
+        """Return the scores of several methods, as `score` does, from one walk over the samples.
+
+        The references are transformed once for all of them; each score is, to the last bit, that
+        of the method alone.
+        """
         if not self._rank:
-            return self._nothing(energies)
-        distinct, places = _distinct(estimates)
-        known, made = self._correlate([channel for estimate in distinct for channel in estimate])
-        parts = zip(known.of_windows(), made.of_windows(), strict=True)
-        return self._scores(made.total, parts, places, energies)
+            return [self._nothing(of_method) for of_method in energies]
+        distinct = [_distinct(estimates) for estimates in several]
+        channels = [[c for estimate in unlike for c in estimate] for unlike, _ in distinct]
+        known, *made = self._correlate(*channels)
+        return [
+            self._scores(
+                found.total,
+                zip(known.of_windows(), found.of_windows(), strict=True),
+                places,
+                of_method,
+            )
+            for found, (_, places), of_method in zip(made, distinct, energies, strict=True)
+        ]
 
     def score_mixture(self, energies: Sequence[Energies]) -> dict[str, torch.Tensor]:
         """Return the scores of the mixture, taken as the estimate of every stem; see `score`."""

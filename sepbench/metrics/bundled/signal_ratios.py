@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from sepbench.metrics.protocols import Reduction
     from sepbench.metrics.sdr import Energies
 
+_TOGETHER = 4
+"""Methods whose correlations are held at once; those of 4 minutes take 63 MB each."""
+
 _MASKED = "windows in which any stem of the set is silent have no score"
 
 
@@ -58,11 +61,20 @@ class BssEval(SetMetric):
 
     def score_set(self, song: Song, estimates: Estimates) -> Mapping[str, torch.Tensor]:
         """Return ISR, SIR and SAR ``(stems, windows)`` in dB."""
-        fitted = projections(song)
-        sums = energies(song, estimates)
         if estimates.mixture:
-            return fitted.score_mixture(sums)
-        return fitted.score(list(estimates.stems.values()), sums)
+            return projections(song).score_mixture(energies(song, estimates))
+        return self.score_sets(song, [estimates])[0]
+
+    def score_sets(self, song: Song, several: list[Estimates]) -> list[Mapping[str, torch.Tensor]]:
+        """Return the scores of several methods, some at a time in one walk over the samples."""
+        if any(estimates.mixture for estimates in several):
+            return [self.score_set(song, estimates) for estimates in several]
+        fitted, scores = projections(song), []
+        for first in range(0, len(several), _TOGETHER):
+            some = several[first : first + _TOGETHER]
+            stems = [list(estimates.stems.values()) for estimates in some]
+            scores += fitted.score_methods(stems, [energies(song, one) for one in some])
+        return scores
 
 
 class Nussl(SetMetric):
