@@ -77,7 +77,7 @@ def _decoder(path: Path, stream: int | None) -> Decoder:
         return FfmpegDecoder(path, stream)
     except SepbenchError:
         # What FFmpeg takes for nothing at all; libsndfile knows some rare formats.
-        if _is_mpeg(head):
+        if not any(head) or _may_be_mpeg(path, head):
             raise
         try:
             return LibsndfileDecoder(path)
@@ -105,6 +105,7 @@ def _is_one_vorbis(path: Path, head: bytes) -> bool:
     return last < 0 or tail[serial] == head[14:18]
 
 
-def _is_mpeg(head: bytes) -> bool:
-    """Tell whether libsndfile would take this for mp3; its decoder prints what it thinks."""
-    return len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
+def _may_be_mpeg(path: Path, head: bytes) -> bool:
+    """Tell whether libsndfile would try this as mp3; its decoder prints what it thinks."""
+    begins_a_frame = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
+    return begins_a_frame or path.suffix.lower().startswith(".mp")
