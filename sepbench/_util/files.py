@@ -15,7 +15,8 @@ def write_atomic(path: Path, content: str | bytes | memoryview) -> None:
 
     Parent folders are made. Raises `SepbenchError` where that cannot be.
     """
-    data = content.encode() if isinstance(content, str) else content
+    # A lone surrogate, from a name that is not UTF-8, becomes the escape that JSON reads back.
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = partial_path(path)

@@ -22,7 +22,11 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Task as RichTask
 from rich.table import Column, Table
+from rich.text import Text
+
+from sepbench._util.text import printable
 
 _WIDE = 200
 
@@ -54,20 +58,20 @@ def is_detailed() -> bool:
 def warn(text: str) -> None:
     """Print one line of warning."""
     messages.print("[yellow]warning:[/] ", end="")
-    messages.print(text, markup=False)
+    messages.print(printable(text, keep="\n"), markup=False)
 
 
 def fail(text: str) -> None:
     """Print one line about something that went wrong while the rest goes on."""
     quiet, messages.quiet = messages.quiet, False
     messages.print("[red]error:[/] ", end="")
-    messages.print(text, markup=False)
+    messages.print(printable(text, keep="\n"), markup=False)
     messages.quiet = quiet
 
 
 def say(text: str) -> None:
     """Print one line for a person, verbatim."""
-    messages.print(text, markup=False)
+    messages.print(printable(text, keep="\n"), markup=False)
 
 
 def show(table: Table) -> None:
@@ -141,7 +145,7 @@ _for_json: TextIO | None = None
 def show_json(value: Any) -> None:
     """Print ``value`` as JSON to standard output; NaN becomes null."""
     text = json.dumps(_finite(value), indent=1, ensure_ascii=False)
-    # A file's name that is not UTF-8 is escaped as JSON does.
+    # What is left of a name that is not UTF-8 becomes the escape that JSON reads back.
     click.echo(text.encode(errors="backslashreplace").decode(), file=_for_json)
 
 
@@ -169,6 +173,13 @@ def json_alone() -> Iterator[None]:
             _for_json = None
 
 
+class _Description(TextColumn):
+    """A description that holds the names of songs and methods, whatever is in them."""
+
+    def render(self, task: RichTask) -> Text:
+        return Text(printable(str(task.description)))
+
+
 def counting() -> Progress:
     """Return a bar that counts what is done, with the time left."""
     return _bar(MofNCompleteColumn())
@@ -182,7 +193,7 @@ def fraction() -> Progress:
 def _bar(*more: ProgressColumn) -> Progress:
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
+        _Description("{task.description}", markup=False),
         BarColumn(),
         *more,
         TimeElapsedColumn(),

@@ -37,6 +37,7 @@ _MOST_NOTES = 5
 @click.option("--dataset", default="excerpt", show_default=True, help="See 'sepbench data'.")
 @options.track_options
 @options.metric_option
+@options.targets_option
 @options.protocol_option
 @options.reference_option
 @options.out_option
@@ -121,7 +122,7 @@ def command(
     )
     if scheduler and plan.save_stems:
         raise click.UsageError("--save-stems needs a folder of this machine; run without it")
-    settings = Settings(dataset, subset, start, duration)
+    settings = Settings.of(dataset, root, subset, start, duration)
     store = Store.create(out or Path("results") / settings.default_name, settings)
     source = (
         None

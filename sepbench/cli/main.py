@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from sepbench import __version__
+from sepbench._util.text import printable
 from sepbench.cli.general import DEBUG, add_general_options
 from sepbench.errors import SepbenchError
 
@@ -65,7 +66,8 @@ class _OneLineError(click.ClickException):
     exit_code = 2
 
     def show(self, file: Any = None) -> None:
-        click.echo(f"{click.style('error:', fg='red')} {self.message}", err=True)
+        message = printable(self.message, keep="\n")
+        click.echo(f"{click.style('error:', fg='red')} {message}", err=True)
 
 
 class _Verbs(click.Group):

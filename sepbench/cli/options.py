@@ -104,6 +104,14 @@ format_option = click.option(
     type=click.Choice(["latex", "markdown", "html", "csv", "json"]),
     help="Print the table for a paper, a page or a program.",
 )
+targets_option = click.option(
+    "--targets",
+    type=click.Choice(["largest", "musdb"]),
+    default="largest",
+    show_default=True,
+    help="Stems scored together: the largest set, or as museval does for MUSDB18 (vocals within "
+    "vocals and accompaniment).",
+)
 metric_option = click.option(
     "--metric",
     "metrics",

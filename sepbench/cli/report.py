@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("report")
-@click.argument("run", type=options.PATH, metavar="RUN")
+@click.argument("runs", type=options.PATH, metavar="RUN...", nargs=-1, required=True)
 @options.protocol_option
 @options.reference_option
 @click.option(
@@ -29,7 +29,18 @@ if TYPE_CHECKING:
     "imports",
     multiple=True,
     metavar="NAME=PATH",
-    help="First take in the scores that museval wrote for a method: a JSON file or a folder.",
+    help="First take in the scores that museval wrote for a method: a JSON file or a folder. "
+    "Without a run at RUN, one is made.",
+)
+@click.option("--method", "methods", multiple=True, metavar="GLOB", help="Only these methods.")
+@click.option("--track", "tracks", multiple=True, metavar="GLOB", help="Only these tracks.")
+@click.option("--stem", "stems", multiple=True, metavar="NAME", help="Only these stems.")
+@click.option(
+    "-o",
+    "--out",
+    type=options.PATH,
+    help="Folder for tables and plots.  [default: that of the run; needed for several runs and "
+    "for a choice]",
 )
 @options.page_options
 @click.option("--root", type=options.PATH, help="Where the data set lies, for songs on the page.")
@@ -37,33 +48,74 @@ if TYPE_CHECKING:
 @click.option("--metric", help="Of --format, such as SIR.  [default: the protocol's first]")
 @options.json_option
 def command(
-    run: Path,
+    runs: tuple[Path, ...],
     protocol: str,
     references: tuple[str, ...],
     imports: tuple[str, ...],
     page: bool,
     listen: int | None,
     root: Path | None,
+    methods: tuple[str, ...],
+    tracks: tuple[str, ...],
+    stems: tuple[str, ...],
+    out: Path | None,
     format: str | None,
     metric: str | None,
     as_json: bool,
 ) -> None:
-    """Make the tables and plots of RUN, the folder of an evaluation, from its stored scores."""
-    from sepbench.evaluation.museval_json import import_museval
-    from sepbench.evaluation.store import Store
+    """Make the tables and plots of RUNs, the folders of evaluations, from their stored scores.
 
-    store = Store.open(run)
+    \b
+    sepbench report results/musdb18-test
+    sepbench report results/musdb18-test --method 'unet*' --stem vocals -o chosen
+    sepbench report mine --import umx=museval/umx --reference sisec18
+    """
+    from sepbench.evaluation.store import Store
+    from sepbench.report.build import Choice
+
+    if imports:
+        _import(runs[0], imports)
+    stores = [Store.open(run) for run in runs]
+    choice = Choice(methods, tracks, stems)
+    if out is None and (len(runs) > 1 or choice != Choice()):
+        raise click.UsageError("give --out FOLDER: tables of a choice or of several runs are apart")
+    how: dict[str, Any] = {"references": references, "others": stores[1:], "choice": choice}
+    how["out"] = out
+    if format is not None:
+        _print(stores[0], protocol, format, metric, **how)
+        return
+    report = present(stores[0], protocol, as_json=as_json, **how)
+    if page or listen:
+        if out is not None:
+            raise click.UsageError("--page is for a whole run; leave --out out")
+        found = _tracks(stores[0], root)
+        write_page(stores[0], report, found, protocol=protocol, listen=listen)
+
+
+def _import(run: Path, imports: tuple[str, ...]) -> None:
+    """Take museval's scores into a run, which is made if there is none."""
+    from sepbench.cli.console import counting
+    from sepbench.evaluation.museval_json import import_museval, museval_files
+    from sepbench.evaluation.store import Settings, Store
+    from sepbench.report.published import campaign
+
+    systems: dict[str, list[Path]] = {}
     for text in imports:
         name, _, path = text.partition("=")
         if not (name.strip() and path.strip()):
             raise click.UsageError(f"--import {text}: write it as NAME=PATH")
-        import_museval(Path(path), store, name=name)
-    if format is not None:
-        _print(store, protocol, references, format, metric)
-        return
-    report = present(store, protocol, references, as_json=as_json)
-    if page or listen:
-        write_page(store, report, _tracks(store, root), protocol=protocol, listen=listen)
+        systems.setdefault(name, []).extend(museval_files(Path(path)))
+    names = {file.stem for files in systems.values() for file in files}
+    if (run / "run.json").is_file() or run.is_file():
+        store = Store.open(run)
+    else:
+        is_campaign = names <= set(campaign()["track"])
+        store = Store.create(run, Settings("musdb18" if is_campaign else "imported", "test"))
+    with counting() as bar:
+        task = bar.add_task("importing", total=sum(map(len, systems.values())))
+        import_museval(
+            systems, store, on_file=lambda name: bar.update(task, advance=1, description=name)
+        )
 
 
 def _tracks(store: Store, root: Path | None) -> Sequence[Track]:
@@ -111,28 +163,37 @@ def write_page(
     say(f"written: {page.path} ({page.size / 1e6:.1f} MB without its sounds); open it in a browser")
 
 
-def _print(
-    store: Store, protocol: str, references: tuple[str, ...], format: str, metric: str | None
-) -> None:
+def _print(store: Store, protocol: str, format: str, metric: str | None, **how: Any) -> None:
     """Print the table in another format, and nothing else, so that it can go into a file."""
     from sepbench.cli.console import warn
     from sepbench.report.build import write
     from sepbench.report.formats import FORMATS, grid
 
-    report = write(store, protocol=protocol, references=references)
+    report = write(store, protocol=protocol, **how)
     for remark in report.remarks:
         warn(remark)
     table = grid(report.scores, report.summary, protocol, metric)
     click.echo(FORMATS[format](table), nl=False)
 
 
-def present(store: Store, protocol: str, references: tuple[str, ...], *, as_json: bool) -> Report:
-    """Write the tables and plots of a run beside its scores, and print the summary."""
+def present(
+    store: Store,
+    protocol: str,
+    references: tuple[str, ...] = (),
+    *,
+    as_json: bool,
+    **how: Any,
+) -> Report:
+    """Write the tables and plots of a run beside its scores, and print the summary.
+
+    ``how`` is what else `sepbench.report.build.write` takes.
+    """
+    from sepbench._util.text import printable
     from sepbench.cli.console import say, show, show_json, warn
     from sepbench.report import terminal
     from sepbench.report.build import write
 
-    report = write(store, protocol=protocol, references=references)
+    report = write(store, protocol=protocol, references=references, **how)
     for remark in report.remarks:
         warn(remark)
     if as_json:
@@ -145,13 +206,13 @@ def present(store: Store, protocol: str, references: tuple[str, ...], *, as_json
             }
         )
         return report
-    for line in terminal.heading(report.summary, protocol, store.settings):
-        click.echo(line)
+    for line in terminal.heading(report.summary, protocol, store.settings, report.incomplete):
+        click.echo(printable(line))
     if report.summary["protocol"].eq(protocol).any():
-        show(terminal.scores(report.summary, protocol))
+        show(terminal.scores(report.summary, protocol, report.incomplete))
         click.echo()
-        show(terminal.costs(report.summary, protocol))
+        show(terminal.costs(report.summary, protocol, report.incomplete))
     for line in terminal.failures(report.summary):
-        click.echo(line)
+        click.echo(printable(line))
     say("written: " + ", ".join(str(path) for path in report.files))
     return report

@@ -22,6 +22,12 @@ from sepbench.cli import options
 @click.option("--name", help="What to call the method.  [default: the folder's name]")
 @options.track_options
 @options.metric_option
+@options.targets_option
+@click.option(
+    "--align",
+    is_flag=True,
+    help="Take out a constant delay of the estimates, such as that of a codec.",
+)
 @options.protocol_option
 @options.reference_option
 @options.out_option
@@ -37,6 +43,8 @@ def command(
     start: float,
     duration: float | None,
     metrics: tuple[str, ...],
+    targets: str,
+    align: bool,
     protocol: str,
     references: tuple[str, ...],
     out: Path | None,
@@ -75,7 +83,7 @@ def command(
     for line in incomplete(found):
         warn(line)
     chosen_device = str(runner.choose_device(device))
-    settings = Settings(dataset, subset, start, duration)
+    settings = Settings.of(dataset, root, subset, start, duration)
     store = Store.create(out or Path("results") / settings.default_name, settings)
     with counting() as bar:
         task = bar.add_task("scoring", total=len(found))
@@ -93,7 +101,11 @@ def command(
             name=name or estimates.resolve().name,
             metrics=metrics,
             device=chosen_device,
+            targets=targets,
+            align=align,
+            folder=estimates,
             on_done=on_done,
+            on_note=warn,
         )
     present(store, protocol, references, as_json=as_json)
     if any(record.error is not None for record in records):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+from unicodedata import normalize
 
 import numpy as np
+from scipy import fft
 
 import sepbench
 from sepbench import audio
@@ -23,6 +25,14 @@ from sepbench.stems import MIXTURE, in_order, stem_of, with_sums
 if TYPE_CHECKING:
     from sepbench.datasets.base import Track, TrackAudio
     from sepbench.inference.overlap_add import Samples
+
+
+LONGEST_DELAY = 8192
+"""Samples by which estimates may be late or early for that to be found."""
+
+_LOOKED_AT = 60 * 44100
+_CLEAR, _BETTER = 0.3, 0.1
+_FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 
 
 @dataclass(frozen=True)
@@ -72,27 +82,69 @@ def score(
     name: str,
     metrics: Sequence[str],
     device: str,
+    targets: str = "largest",
+    align: bool = False,
+    folder: Path | None = None,
     on_done: Callable[[Record], None] = lambda record: None,
+    on_note: Callable[[str], None] = lambda text: None,
 ) -> list[Record]:
     """Score the stems of every track under a method's ``name``; keep and return the records.
 
+    What the run holds under that name from estimates of another ``folder`` is removed, and
+    ``on_note`` is told. ``align`` takes out a constant delay. ``targets`` is as in `RunConfig`.
     A track that cannot be scored is a record with its reason. Raises `SepbenchError` where the run
     has scores of a method of that name already which are no one else's estimates.
     """
     own = {record.label for record in store.records() if "method" in record.identity}
     if name in own:
         raise SepbenchError(f"{store.folder} has scores of its own method {name!r}; choose --name")
+    here = None if folder is None else str(folder.resolve())
+    _remove_others(
+        store, name, here, {(one.track.subset, one.track.name) for one in found}, on_note
+    )
+    how = _How(tuple(metrics), device, targets, align, here)
     records = []
     for estimates in found:
-        record = _record(estimates, store, name, metrics, device)
+        record = _record(estimates, store, name, how)
         store.save(record)
         records.append(record)
         on_done(record)
     return records
 
 
+@dataclass(frozen=True)
+class _How:
+    """How estimates are scored, and the folder they are in."""
+
+    metrics: tuple[str, ...]
+    device: str
+    targets: str
+    align: bool
+    folder: str | None
+
+
+def _remove_others(
+    store: Store,
+    name: str,
+    folder: str | None,
+    found: set[tuple[str, str]],
+    on_note: Callable[[str], None],
+) -> None:
+    """Remove what a method of this name has on other tracks from the estimates of others."""
+    for record in store.records():
+        is_new = (record.subset, record.track) in found
+        if record.label == name and not is_new and record.identity.get("folder") != folder:
+            store.remove(record)
+            whose = record.identity.get("folder") or "others"
+            on_note(f"{record.track}: removed the scores of {name} of before, made from {whose}")
+
+
 def _files(folder: Path, track: Track, *, alone: bool) -> dict[str, Path]:
-    names = dict.fromkeys([track.name, audio.safe_name(track.name), audio.folder_name(track.name)])
+    plain = [track.name, audio.safe_name(track.name), audio.folder_name(track.name)]
+    # Names of some systems come decomposed, those of others composed.
+    names = dict.fromkeys(
+        form for name in plain for form in (name, *(normalize(kind, name) for kind in _FORMS))
+    )
     for name in names:
         for place in (folder / track.subset / name, folder / name):
             if place.is_dir():
@@ -118,22 +170,29 @@ def _named(folder: Path, prefix: str) -> dict[str, Path]:
     return found
 
 
-def _record(
-    estimates: Estimates, store: Store, name: str, metrics: Sequence[str], device: str
-) -> Record:
+def _record(estimates: Estimates, store: Store, name: str, how: _How) -> Record:
     settings, track = store.settings, estimates.track
     identity: dict[str, Any] = {
         "sepbench": sepbench.__version__,
         "estimates": {stem: sha256(path) for stem, path in estimates.files.items()},
         "audio": track.digest(start=settings.start, duration=settings.duration),
-        "metrics": metric_identities(metrics),
+        "metrics": metric_identities(how.metrics),
+        **({} if how.targets == "largest" else {"targets": how.targets}),
+        **({"align": True} if how.align else {}),
+        **({} if how.folder is None else {"folder": how.folder}),
     }
     results: dict[str, Any] = {}
     try:
         song = track.load(start=settings.start, duration=settings.duration)
         stems, notes = _load(estimates.files, song, settings.start, settings.duration)
-        scorer = new_scorer(song, metrics, device)
-        results["stems"] = score_stems(scorer, stems, list(song.references))
+        late = delay(stems, song.references)
+        if late and how.align:
+            stems = {stem: _shifted(samples, late) for stem, samples in stems.items()}
+        if late:
+            notes.append(_said_of_delay(late, taken_out=how.align))
+        scorer = new_scorer(song, how.metrics, how.device)
+        musdb = how.targets == "musdb"
+        results["stems"] = score_stems(scorer, stems, list(song.references), musdb=musdb)
         results["notes"] = (*song.notes, *notes)
     except SepbenchError as error:
         results["error"] = str(error)
@@ -148,6 +207,57 @@ def _record(
         identity=identity,
         **results,
     )
+
+
+def delay(estimates: Mapping[str, Samples], references: Mapping[str, Samples]) -> int:
+    """Return by how many samples all estimates are late, by their cross-correlation; 0 if unsure.
+
+    Codecs and programs add such delays (MP3: 1105 samples); a delay of a millisecond costs an
+    estimate without any error some 20 dB. Found are up to `LONGEST_DELAY` samples either way, if
+    all stems that sound agree.
+    """
+    found = set()
+    for stem, estimate in estimates.items():
+        if stem in references:
+            late = _delay(estimate, references[stem])
+            if late is not None:
+                found.add(late)
+    return found.pop() if len(found) == 1 else 0
+
+
+def _delay(estimate: Samples, reference: Samples) -> int | None:
+    """Return the delay at which two signals correlate clearly best, or None."""
+    count = min(estimate.shape[1], reference.shape[1], _LOOKED_AT)
+    made, true = estimate[:, :count].sum(0), reference[:, :count].sum(0)
+    norm = float(np.sqrt(np.square(made).sum() * np.square(true).sum()))
+    if not norm:
+        return None
+    size = fft.next_fast_len(2 * count, real=True)
+    spectrum = fft.rfft(made, size) * np.conj(fft.rfft(true, size))
+    correlation = fft.irfft(spectrum, size) / norm
+    lags = np.concatenate([np.arange(LONGEST_DELAY + 1), np.arange(-LONGEST_DELAY, 0)])
+    peaks = correlation[lags]
+    best = int(np.argmax(peaks))
+    if peaks[best] < _CLEAR:
+        return None
+    return int(lags[best]) if peaks[best] > correlation[0] + _BETTER else 0
+
+
+def _shifted(samples: Samples, late: int) -> Samples:
+    """Return the samples ``late`` samples earlier, filled up with silence."""
+    moved = np.zeros_like(samples)
+    if late > 0:
+        moved[:, :-late] = samples[:, late:]
+    else:
+        moved[:, -late:] = samples[:, :late]
+    return moved
+
+
+def _said_of_delay(late: int, *, taken_out: bool) -> str:
+    how = f"{abs(late)} samples {'late' if late > 0 else 'early'}"
+    if taken_out:
+        return f"the estimates were {how}; aligned"
+    return f"the estimates are {how}, as after some codecs; --align takes that out"
 
 
 def _load(

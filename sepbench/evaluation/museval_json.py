@@ -4,44 +4,62 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from sepbench._util.text import same_name
 from sepbench._util.walk import files as files_in
 from sepbench._util.walk import walk
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.store import MUSEVAL_METRICS, Record, StemResult, Store
 from sepbench.stems import in_order, stem_of
 
+_Mixtures: TypeAlias = Mapping[tuple[str, str], StemResult]
 
-def import_museval(path: Path, store: Store, *, name: str) -> list[Record]:
-    """Take museval's scores into a run as those of a method called ``name``; return the records.
 
-    ``path`` is one track's JSON file, named as the track, or a folder of them as museval writes
-    it (``test/<track>.json``). The scores of the mixture are taken from the run where it has them.
-    Raises `SepbenchError` for what is not museval's.
-    """
-    files = (
-        [file for folder in walk(path) for file in files_in(folder, {".json"})]
-        if path.is_dir()
-        else [path]
-    )
-    if not files:
+def museval_files(path: Path) -> list[Path]:
+    """Return the JSON files that a path stands for; raise `SepbenchError` where there is none."""
+    if not path.is_dir():
+        return [path]
+    found = [file for folder in walk(path) for file in files_in(folder, {".json"})]
+    if not found:
         raise SepbenchError(f"{path}: no JSON files of museval in this folder")
-    if name in {record.label for record in store.records() if "method" in record.identity}:
-        raise SepbenchError(
-            f"{store.folder} has scores of its own method {name!r}; import them by another NAME"
-        )
-    known = _mixtures(store)
-    records = [_record(file, store, name, known) for file in files]
+    return found
+
+
+def import_museval(
+    systems: Mapping[str, Sequence[Path]],
+    store: Store,
+    *,
+    on_file: Callable[[str], None] = lambda name: None,
+) -> list[Record]:
+    """Take museval's scores into a run as those of methods called by name; return the records.
+
+    ``systems`` has the files of each method, see `museval_files`; a file is named as its track. The
+    scores of the mixture are taken from the run where it has them. Raises `SepbenchError` for what
+    is not museval's.
+    """
+    before = store.records()
+    own = {record.label for record in before if "method" in record.identity}
+    for name in systems:
+        if name in own:
+            raise SepbenchError(
+                f"{store.folder} has scores of its own method {name!r}; import them by another NAME"
+            )
+    mixtures = _mixtures(before)
+    records = []
+    for name, files in systems.items():
+        for file in files:
+            records.append(_record(file, store, name, mixtures))
+            on_file(name)
     for record in records:
         store.save(record)
     return records
 
 
-def _record(file: Path, store: Store, name: str, known: Mapping[Any, StemResult]) -> Record:
+def _record(file: Path, store: Store, name: str, known: _Mixtures) -> Record:
     try:
         text = file.read_bytes()
         by_name = {str(t["name"]): t["frames"] for t in json.loads(text)["targets"]}
@@ -49,20 +67,20 @@ def _record(file: Path, store: Store, name: str, known: Mapping[Any, StemResult]
         frames = {stem: _scores(rows) for stem, rows in by_stem.items() if stem is not None}
     except OSError as error:
         raise SepbenchError(f"{file}: cannot read: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise SepbenchError(f"{file}: not a JSON file that museval has written") from None
     if not frames:
         raise SepbenchError(f"{file}: no stem that sepbench knows among {', '.join(by_name)}")
-    targets = tuple(in_order(frames))
-    subset = file.parent.name if file.parent.name in ("train", "test") else store.settings.subset
+    settings = store.settings
+    subset = file.parent.name if file.parent.name in ("train", "test") else settings.subset
     digest = hashlib.sha256(text).hexdigest()
     stems = {}
     for stem, scores in frames.items():
-        mixture = known.get((file.stem, stem))
-        result = StemResult(targets=targets, frames=scores, totals={})
+        mixture = known.get((same_name(file.stem), stem))
+        result = StemResult(targets=_targets(stem, list(frames)), frames=scores, totals={})
         stems[stem] = result if mixture is None else _beside(result, mixture)
     return Record(
-        dataset=store.settings.dataset,
+        dataset=settings.dataset,
         subset=subset,
         track=file.stem,
         label=name,
@@ -75,15 +93,27 @@ def _record(file: Path, store: Store, name: str, known: Mapping[Any, StemResult]
     )
 
 
+def _targets(stem: str, stems: Sequence[str]) -> tuple[str, ...]:
+    """Return the set in which museval's ``eval_mus_track`` scores a stem.
+
+    Where there is an accompaniment, it and the vocals are a set of their own; vocals also take part
+    in the set of the others.
+    """
+    pair = ("vocals", "accompaniment")
+    if stem in pair and all(name in stems for name in pair):
+        return pair
+    return tuple(name for name in in_order(stems) if name != "accompaniment" or name == stem)
+
+
 def _scores(rows: list[dict[str, Any]]) -> dict[str, list[float]]:
     return {m: [float(row["metrics"][m]) for row in rows] for m in MUSEVAL_METRICS}
 
 
-def _mixtures(store: Store) -> dict[tuple[str, str], StemResult]:
+def _mixtures(records: Sequence[Record]) -> _Mixtures:
     """Return results of the run that hold the mixture's scores, by track and stem."""
     return {
-        (record.track, stem): result
-        for record in store.records()
+        (same_name(record.track), stem): result
+        for record in records
         for stem, result in record.stems.items()
         if result.mixture_frames
     }
@@ -92,5 +122,9 @@ def _mixtures(store: Store) -> dict[tuple[str, str], StemResult]:
 def _beside(result: StemResult, other: StemResult) -> StemResult:
     """Add the mixture's scores where their windows are the same in number."""
     count = len(result.frames["SDR"])
-    fitting = {m: f for m, f in other.mixture_frames.items() if len(f) == count}
+    fitting = {
+        metric: frames
+        for metric, frames in other.mixture_frames.items()
+        if len(frames) == count and (metric == "SDR" or result.targets == other.targets)
+    }
     return replace(result, mixture_frames=fitting)

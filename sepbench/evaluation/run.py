@@ -37,7 +37,8 @@ class RunConfig:
     ``device`` is a resolved name such as ``cpu`` or ``cuda:0``; ``timeout`` counts seconds a
     method may take on a track; ``isolate`` runs separators in processes of their own, so that
     one that crashes costs one row. With ``devices`` of one kind, each works on a track of its own.
-    ``shard`` is ``(I, N)``: the I-th of N parts of the cells, from 1.
+    ``shard`` is ``(I, N)``: the I-th of N parts of the cells, from 1. ``targets`` is ``largest`` or
+    ``musdb``, see `sepbench.evaluation.scoring.target_sets`.
     """
 
     metrics: tuple[str, ...] = ("sdr",)
@@ -48,6 +49,7 @@ class RunConfig:
     timeout: float | None = None
     isolate: bool = True
     save_stems: bool = False
+    targets: str = "largest"
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,7 @@ def _tasks(
             identity=identity,
             fingerprint=fingerprint(identity),
             trained_on_this=_has_heard(method.declared, track),
+            musdb_targets=plan.targets == "musdb",
         )
 
 
@@ -255,6 +258,7 @@ def _identity(method: Method, digest: str, plan: RunConfig) -> dict[str, Any]:
         ],
         "device": plan.device.partition(":")[0],
         "metrics": metric_identities(plan.metrics),
+        **({} if plan.targets == "largest" else {"targets": plan.targets}),
     }
 
 

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from sepbench.metrics.scorer import TrackScorer
 
 
-def target_sets(stems: Sequence[str], references: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def target_sets(
+    stems: Sequence[str], references: Sequence[str], *, musdb: bool = False
+) -> dict[str, tuple[str, ...]]:
     """Return, for each stem that can be scored, the set in which it is scored.
 
     That is the largest set of stems with references that is either what the method itself makes
-    or one of `sepbench.stems.TARGET_SETS`; a sum of stems is not in the set of its terms.
+    or one of `sepbench.stems.TARGET_SETS`; a sum of stems is not in the set of its terms. With
+    ``musdb``, vocals are scored within vocals and accompaniment wherever there are both, as
+    museval's ``eval_mus_track`` and the campaign of 2018 do.
 
     >>> target_sets(["vocals", "drums", "bass", "other"], ["vocals", "accompaniment"])
     {'vocals': ('vocals', 'accompaniment'), 'accompaniment': ('vocals', 'accompaniment')}
@@ -36,6 +40,9 @@ def target_sets(stems: Sequence[str], references: Sequence[str]) -> dict[str, tu
     chosen = {}
     for name in scored:
         chosen[name] = max((members for members in sets if name in members), key=len)
+    pair = ("vocals", "accompaniment")
+    if musdb and all(name in scored for name in pair):
+        chosen |= dict.fromkeys(pair, pair)
     return chosen
 
 
@@ -56,7 +63,11 @@ def new_scorer(song: TrackAudio, metrics: Sequence[str], device: str) -> TrackSc
 
 
 def score_stems(
-    scorer: TrackScorer, stems: Mapping[str, Samples], references: Sequence[str]
+    scorer: TrackScorer,
+    stems: Mapping[str, Samples],
+    references: Sequence[str],
+    *,
+    musdb: bool = False,
 ) -> dict[str, StemResult]:
     """Score the stems that a method made of a track, and the sums of them that have references.
 
@@ -66,7 +77,7 @@ def score_stems(
 
     stems = merge_into_other(stems, references)
     estimates = {name: torch.from_numpy(stem) for name, stem in with_sums(stems).items()}
-    chosen = target_sets(list(stems), references)
+    chosen = target_sets(list(stems), references, musdb=musdb)
     if not chosen:
         raise SepbenchError(f"the track has no reference for any of {', '.join(stems)}")
     results = {}
@@ -133,6 +144,7 @@ class ScoreStems:
     key: SongKey
     stems: Mapping[str, Samples]
     folder: Path | None = None
+    musdb: bool = False
 
 
 Request: TypeAlias = OpenSong | ShowReferences | ScoreStems
@@ -168,7 +180,7 @@ class Scoring:
             return
         if request.folder is not None:
             _save(request.stems, song.rate, request.folder)
-        yield score_stems(self._scorer, request.stems, list(song.references))
+        yield score_stems(self._scorer, request.stems, list(song.references), musdb=request.musdb)
 
 
 def _save(stems: Mapping[str, Samples], rate: int, folder: Path) -> None:

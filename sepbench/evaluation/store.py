@@ -15,7 +15,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,34 @@ class Settings:
     subset: str
     start: float = 0.0
     duration: float | None = None
+    root: str | None = None
+    """The folder of a person's own songs; other data sets are the same wherever they are."""
+
+    @classmethod
+    def of(
+        cls,
+        dataset: str,
+        root: Path | None,
+        subset: str,
+        start: float = 0.0,
+        duration: float | None = None,
+    ) -> Settings:
+        """Return the settings for a data set at ``root``, or at its usual place."""
+        own = str(root.resolve()) if dataset == "folder" and root is not None else None
+        return cls(dataset, subset, start, duration, own)
+
+    def fits(self, other: Settings) -> bool:
+        """Tell whether scores of both may share a folder; runs made before do not know a root."""
+        if self.root is None or other.root is None:
+            return replace(self, root=None) == replace(other, root=None)
+        return self == other
 
     @property
     def default_name(self) -> str:
         """A folder name that differs whenever the settings do."""
         parts = [self.dataset] if self.dataset == "excerpt" else [self.dataset, self.subset]
+        if self.root is not None:
+            parts.insert(1, safe_name(Path(self.root).name))
         if self.start:
             parts.append(f"from{self.start:g}s")
         if self.duration is not None:
@@ -122,9 +145,10 @@ class Store:
         """
         store = cls(folder)
         if (folder / "run.json").is_file():
-            if store.settings != settings:
+            if not store.settings.fits(settings):
                 raise SepbenchError(
-                    f"{folder} holds scores of other settings ({store.settings.default_name}); "
+                    f"{folder} holds scores of other settings ({store.settings.default_name}"
+                    f"{f', {store.settings.root}' if store.settings.root else ''}); "
                     "choose another --out"
                 )
         elif any((folder / kind).is_dir() for kind in ("scores", "failures")):
@@ -145,6 +169,7 @@ class Store:
                 str(plain["subset"]),
                 float(plain["start"]),
                 None if duration is None else float(duration),
+                None if plain.get("root") is None else str(plain["root"]),
             )
         except OSError as error:
             raise SepbenchError(f"{path}: cannot be read: {error.strerror or error}") from None
@@ -164,6 +189,12 @@ class Store:
         )
         write_atomic(kept, _dumps(record))
         outdated.unlink(missing_ok=True)
+
+    def remove(self, record: Record) -> None:
+        """Forget the scores of a method on a track, or why there are none."""
+        for kind in ("scores", "failures"):
+            path = self._path(kind, record.label, record.subset, record.track)
+            path.unlink(missing_ok=True)
 
     def stems_folder(self, label: str, subset: str, track: str) -> Path:
         """Return where the separated audio of a method on a track is kept."""

@@ -58,6 +58,7 @@ class Task:
     trained_on_this: bool
     made: Made | None = None
     """What the method made of the song before, together with others."""
+    musdb_targets: bool = False
 
     def record(self, **results: Any) -> Record:
         """Return the record of this task with these results, or with an ``error``."""
@@ -129,7 +130,7 @@ class Workers:
         except WorkerDied as death:
             raise SepbenchError(f"method {label}: {death}") from None
         notes = [f"{label} changed the process's {what}" for what in changed]
-        request = ScoreStems(task.song_key, separation.stems, task.stems_folder)
+        request = ScoreStems(task.song_key, separation.stems, task.stems_folder, task.musdb_targets)
         return task.record(
             stems=self._asked(request, task),
             seconds=separation.seconds,

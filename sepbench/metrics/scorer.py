@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -147,7 +148,17 @@ class TrackScorer:
             values, failure = _values(metric, self._song(targets, rate), at_rates[rate])
             for place, into in enumerate(scored):
                 _take(metric, into, values[place] if values else None, masks[place], failure)
+        for into in scored:
+            for stem in self._without_interference(targets):
+                for found in (into.frames[stem], into.totals[stem]):
+                    for name in (name for name in found if name.endswith("SIR")):
+                        found[name] = _no_score(found[name])
         return scored
+
+    def _without_interference(self, targets: tuple[str, ...]) -> list[str]:
+        """Return the stems of a set beside which no other reference sounds: nothing interferes."""
+        silent = {stem for stem in targets if self._silent(stem).all()}
+        return [stem for stem in targets if silent >= set(targets) - {stem}]
 
     def _at(self, made: Estimates, rate: int) -> Estimates:
         stems = {name: self._resampled(signal, rate) for name, signal in made.stems.items()}
@@ -189,6 +200,8 @@ class TrackScorer:
             notes.append("the reference is silent")
         if sums.silent.all():
             notes.append("the estimate is silent")
+        if not notes and stem in self._without_interference(song.stems) and len(song.stems) > 1:
+            notes.append("no other reference of its set sounds, so there is no SIR")
         fitted = song.known("projections")
         if fitted is not None and fitted.condition > CONDITION_LIMIT:
             notes.append(
@@ -242,6 +255,10 @@ def _take(
         for name in metric.totals:
             score = float(values[name][stem]) if values else float("nan")
             into.totals[stem][metric.id_of(name)] = score
+
+
+def _no_score(value: Any) -> Any:
+    return [float("nan")] * len(value) if isinstance(value, list) else float("nan")
 
 
 def _check_finite(song: Song, made: Estimates) -> None:

@@ -78,9 +78,9 @@ def boxplot(
     return _page(panels, rules, title, words, boxes)
 
 
-def save(figure: Figure, folder: Path) -> list[Path]:
+def save(figure: Figure, folder: Path, *, name: str = "boxplot") -> list[Path]:
     """Write ``boxplot.png`` and ``boxplot.svg`` to ``folder``, each whole or not at all."""
-    return [pictures.save(figure, folder / f"boxplot.{ending}") for ending in ("png", "svg")]
+    return [pictures.save(figure, folder / f"{name}.{ending}") for ending in ("png", "svg")]
 
 
 def _page(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pandas as pd
 
+from sepbench._util.text import printable
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.store import Record, Settings, Store
+from sepbench.evaluation.store import Record, Settings, Store, fingerprint
 from sepbench.report import boxplot, published, tables
+
+DEFAULT_PROTOCOL = "sisec18"
+"""The protocol whose picture is ``boxplot.png``; those of others have its name."""
 
 
 @dataclass(frozen=True)
@@ -21,57 +26,206 @@ class Report:
     summary: pd.DataFrame
     files: list[Path]
     remarks: list[str]
+    incomplete: frozenset[str] = frozenset()
+    """The methods that lack tracks that others have; they are not ranked with them."""
 
 
-def write(store: Store, *, protocol: str, references: tuple[str, ...] = ()) -> Report:
+@dataclass(frozen=True)
+class Choice:
+    """Which scores of a run are shown: globs of methods and tracks, names of stems; empty: all."""
+
+    methods: tuple[str, ...] = ()
+    tracks: tuple[str, ...] = ()
+    stems: tuple[str, ...] = ()
+
+    def of(self, records: Sequence[Record]) -> list[Record]:
+        """Return the records that are chosen, with the chosen stems alone."""
+        chosen = [
+            record
+            for record in records
+            if _matches(record.label, self.methods) and _matches(record.track, self.tracks)
+        ]
+        if not self.stems:
+            return chosen
+        return [
+            replace(record, stems={s: r for s, r in record.stems.items() if s in self.stems})
+            for record in chosen
+        ]
+
+
+def write(
+    store: Store,
+    *,
+    protocol: str,
+    references: tuple[str, ...] = (),
+    others: Sequence[Store] = (),
+    choice: Choice = Choice(),
+    out: Path | None = None,
+) -> Report:
     """Make ``scores.csv``, ``summary.csv`` and the boxplots of a run from its stored scores.
 
     ``references`` are names of published scores (``sisec18``); those that do not fit the run are
-    left out, and the remarks of the report say why.
+    left out, and the remarks of the report say why. ``others`` are runs whose rows are shown with
+    it. The files go to the run's folder, or to ``out``.
     """
-    records, damaged = store.contents()
-    if damaged and not records:
-        raise SepbenchError(f"{damaged[0]}: damaged; 'sepbench evaluate' makes it again")
+    records, remarks = _contents([store, *others])
+    records = choice.of(records)
     if not records:
-        raise SepbenchError(f"{store.folder}: no scores yet; 'sepbench evaluate' makes them")
+        raise SepbenchError(f"{store.folder}: no scores of what was chosen")
+    records, said = separated(records)
     settings = store.settings
     scores, summary = tables.scores(records), tables.summary(records)
-    remarks = [f"{path}: damaged, left out; 'sepbench evaluate' makes it again" for path in damaged]
-    remarks += _unequal(records)
+    incomplete = _incomplete(records)
+    remarks += [*said, *_unequal(records, incomplete), *_silent(records)]
     words = [*_span(settings)]
     for _ in references:
         whole = settings.start == 0 and settings.duration is None
         rows, reasons = published.published_rows(scores, whole_tracks=whole)
         remarks += reasons
         if not rows.empty:
+            remarks += [*_other_protocol(protocol), *_other_sets(scores, rows)]
             words.append(published.caption(settings.dataset))
             scores = _joined(scores, rows)
             summary = _joined(summary, tables.summary_of_published(rows))
+    folder = store.folder if out is None else out
     files = []
     for name, frame in (("scores.csv", scores), ("summary.csv", summary)):
-        files.append(store.folder / name)
+        files.append(folder / name)
         tables.write_csv(frame, files[-1])
+    suffix = "" if protocol == DEFAULT_PROTOCOL else f"-{protocol}"
     try:
         figure = boxplot.boxplot(scores, protocol=protocol, remarks=words)
     except SepbenchError as reason:
         remarks.append(f"no plot: {reason}")
-        for ending in ("png", "svg"):  # That of another protocol would not fit the table.
-            (store.folder / f"boxplot.{ending}").unlink(missing_ok=True)
+        for ending in ("png", "svg"):  # One of before would not fit the table.
+            (folder / f"boxplot{suffix}.{ending}").unlink(missing_ok=True)
     else:
-        files += boxplot.save(figure, store.folder)
-    return Report(scores, summary, files, remarks)
+        files += boxplot.save(figure, folder, name=f"boxplot{suffix}")
+    return Report(scores, summary, files, remarks, incomplete)
 
 
-def _unequal(records: Sequence[Record]) -> list[str]:
-    """Say where methods were run on different tracks, for then their figures do not compare."""
+def separated(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
+    """Give rows of one label that were made differently labels of their own, and say so.
+
+    Weights that were overwritten between two runs, or another version of a plugin, must not become
+    one row. What is made of each song alone (audio, estimates, metrics) makes no difference.
+    """
+    kinds: dict[str, dict[str, str]] = {}
+    keys = {}
+    for record in records:
+        if "method" in record.identity:
+            fixed = {k: v for k, v in record.identity.items() if k not in ("audio", "metrics")}
+            key = fingerprint(fixed)
+            keys[id(record)] = key
+            known = kinds.setdefault(record.label, {})
+            known.setdefault(key, f"{record.label} ({len(known) + 1})")
+    several = {label: names for label, names in kinds.items() if len(names) > 1}
+    renamed = [
+        replace(record, label=several[record.label][keys[id(record)]])
+        if record.label in several and id(record) in keys
+        else record
+        for record in records
+    ]
+    return renamed, [
+        f"{label}: made in {len(names)} ways (weights, version or device differ), shown as "
+        f"{', '.join(names.values())}; evaluate all tracks again for one row"
+        for label, names in several.items()
+    ]
+
+
+def _contents(stores: Sequence[Store]) -> tuple[list[Record], list[str]]:
+    """Return the records of runs; labels that two runs have get the run's name."""
+    records: list[Record] = []
+    remarks: list[str] = []
+    taken: set[str] = set()
+    for store in stores:
+        found, damaged = store.contents()
+        if damaged and not found:
+            raise SepbenchError(f"{damaged[0]}: damaged; 'sepbench evaluate' makes it again")
+        if not found:
+            raise SepbenchError(f"{store.folder}: no scores yet; 'sepbench evaluate' makes them")
+        remarks += [f"{p}: damaged, left out; 'sepbench evaluate' makes it again" for p in damaged]
+        if not stores[0].settings.fits(store.settings):
+            remarks.append(
+                f"{store.folder} is of {store.settings.default_name}, {stores[0].folder} of "
+                f"{stores[0].settings.default_name}: not the same songs"
+            )
+        name = store.folder.resolve().name
+        records += [
+            replace(record, label=f"{record.label} ({name})") if record.label in taken else record
+            for record in found
+        ]
+        taken |= {record.label for record in found}
+    return records, remarks
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    # A name may hold brackets, which mean something else in a glob.
+    return not patterns or any(
+        name == pattern or fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns
+    )
+
+
+def _incomplete(records: Sequence[Record]) -> frozenset[str]:
+    """Return the methods that do not have all tracks that any method has."""
     tracks: dict[str, set[tuple[str, str]]] = {}
     for record in records:
-        tracks.setdefault(record.label, set()).add((record.subset, record.track))
-    most = max(len(names) for names in tracks.values())
-    fewer = [label for label, names in tracks.items() if len(names) < most]
-    if not fewer:
+        found = tracks.setdefault(printable(record.label), set())
+        if record.error is None:
+            found.add((record.subset, record.track))
+    every = set().union(*tracks.values())
+    return frozenset(label for label, names in tracks.items() if names and names != every)
+
+
+def _unequal(records: Sequence[Record], incomplete: frozenset[str]) -> list[str]:
+    """Say where methods have scores of different tracks, for then their figures do not compare."""
+    if not incomplete:
         return []
-    return [f"not run on all {most} tracks, so not comparable: {', '.join(fewer)}"]
+    count = len({(record.subset, record.track) for record in records if record.error is None})
+    return [
+        f"no scores of all {count} tracks, so not ranked with the others: "
+        f"{', '.join(sorted(incomplete))}"
+    ]
+
+
+def _silent(records: Sequence[Record]) -> list[str]:
+    """Say which stems have no score, or one that says little, because something is silent."""
+    tracks: dict[tuple[str, str], dict[str, None]] = {}
+    for record in records:
+        for stem, result in record.stems.items():
+            for note in result.notes:
+                if "silent" in note or "no SIR" in note:
+                    tracks.setdefault((stem, note), {})[record.track] = None
+    lines = []
+    for (stem, note), names in tracks.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        extra = "; protocol mdx counts it all the same" if "reference is silent" in note else ""
+        lines.append(f"{stem}: {note} on {printable(next(iter(names)))}{more}{extra}")
+    return lines
+
+
+def _other_protocol(protocol: str) -> list[str]:
+    if protocol == published.PROTOCOL:
+        return []
+    return [
+        f"published SiSEC18 scores are of the protocol {published.PROTOCOL} alone, so the table of "
+        f"{protocol} has none; --protocol {published.PROTOCOL} shows them"
+    ]
+
+
+def _other_sets(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
+    """Say of which stems the published scores were computed in another set of stems."""
+    lines = []
+    for stem in sorted(set(ours["stem"].dropna()) & set(theirs["stem"])):
+        own = set(ours.loc[ours["stem"].eq(stem) & ours["protocol"].eq("sisec18"), "set"].dropna())
+        published_sets = set(theirs.loc[theirs["stem"].eq(stem), "set"])
+        if own and not published_sets <= own:
+            lines.append(
+                f"{stem}: scored within {' or '.join(sorted(own))} here, most published systems "
+                f"within {' or '.join(sorted(published_sets - own))}, up to 3 dB apart; "
+                "--targets musdb scores as they were"
+            )
+    return lines
 
 
 def _span(settings: Settings) -> list[str]:

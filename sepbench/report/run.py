@@ -136,7 +136,7 @@ def evaluate(
         specs = [methods] if isinstance(methods, str) else list(methods)
     resolved = registry.resolve_all(specs)
     chosen = select(open_dataset(dataset, None if root is None else Path(root)), subset, tracks)
-    settings = Settings(dataset, subset, start, duration)
+    settings = Settings.of(dataset, None if root is None else Path(root), subset, start, duration)
     plan = RunConfig(**{**config, "device": str(choose_device(config.get("device", "auto")))})
     folder = Path(out) if out is not None else Path("results") / settings.default_name
     store = Store.create(folder, settings)

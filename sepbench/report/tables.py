@@ -12,11 +12,14 @@ import numpy as np
 import pandas as pd
 
 from sepbench._util.files import write_atomic
+from sepbench._util.text import printable
 from sepbench.evaluation.store import Record, StemResult
 from sepbench.metrics.protocols import PROTOCOLS, Protocol, Reduction, reduce, shown, used
 from sepbench.registry.metrics import protocols_of
 from sepbench.report.statistics import Interval, interval, pooled_interval
 from sepbench.stems import in_order
+
+_FORMULA = ("=", "+", "-", "@")
 
 SCORE_COLUMNS = (
     "dataset subset track label method options oracle trained_on_this published stem set metric "
@@ -25,12 +28,13 @@ SCORE_COLUMNS = (
 """Columns of ``scores.csv``; values in the protocol's unit, ``frames_used`` from 0 to 1."""
 
 SUMMARY_COLUMNS = (
-    "label method options oracle trained_on_this published stem set metric protocol statistic "
-    "value low high improvement tracks failed frames_used seconds_per_second peak_memory_mb error"
+    "dataset subset version label method options oracle trained_on_this published stem set metric "
+    "protocol statistic value low high improvement tracks failed frames_used seconds_per_second "
+    "peak_memory_mb error"
 ).split()
 """Columns of ``summary.csv``; ``low`` and ``high`` are the ends of the 95 % interval of ``value``
-over tracks, ``tracks`` counts those with a score, ``seconds_per_second`` is processing time over
-length of audio."""
+over tracks, ``version`` is that of sepbench, ``tracks`` counts those with a score,
+``seconds_per_second`` is processing time over length of audio."""
 
 
 def scores(records: Iterable[Record]) -> pd.DataFrame:
@@ -62,6 +66,8 @@ def summary_of_published(rows: pd.DataFrame) -> pd.DataFrame:
     ``rows`` are as in ``scores.csv``; the score of the mixture, speed and memory are not known.
     """
     keys = [
+        "dataset",
+        "subset",
         "label",
         "method",
         "options",
@@ -93,8 +99,13 @@ def summary_of_published(rows: pd.DataFrame) -> pd.DataFrame:
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a table with six decimals, whole or not at all."""
     text = io.StringIO()
-    frame.to_csv(text, index=False, float_format="%.6f", lineterminator="\n")
+    frame.map(_cell).to_csv(text, index=False, float_format="%.6f", lineterminator="\n")
     write_atomic(path, text.getvalue())
+
+
+def _cell(value: Any) -> Any:
+    """Return a text that a spreadsheet would take for a formula with an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _options_text(record: Record) -> str:
@@ -103,9 +114,9 @@ def _options_text(record: Record) -> str:
 
 def _facts(record: Record) -> dict[str, Any]:
     return {
-        "label": record.label,
-        "method": record.method,
-        "options": _options_text(record),
+        "label": printable(record.label),
+        "method": printable(record.method),
+        "options": printable(_options_text(record)),
         "oracle": record.oracle,
         "trained_on_this": record.trained_on_this,
         "published": False,
@@ -116,9 +127,9 @@ def _score_rows(record: Record) -> Iterator[dict[str, Any]]:
     facts = {
         "dataset": record.dataset,
         "subset": record.subset,
-        "track": record.track,
+        "track": printable(record.track),
         **_facts(record),
-        "error": record.error or "",
+        "error": printable(record.error or ""),
     }
     if record.error is not None:
         yield facts
@@ -146,9 +157,13 @@ def _summary_rows(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
     done = [record for record in records if record.error is None]
     errors = [record.error for record in records if record.error is not None]
     facts = {
+        "dataset": " or ".join(sorted({record.dataset for record in records})),
+        "subset": " or ".join(sorted({record.subset for record in records})),
+        "version": " or ".join(sorted({_version(record) for record in records})),
         **_facts(records[0]),
+        "trained_on_this": any(record.trained_on_this for record in records),
         "failed": len(errors),
-        "error": errors[0] if errors else "",
+        "error": printable(errors[0]) if errors else "",
         "seconds_per_second": reduce("median", [_speed(record) for record in done]),
         "peak_memory_mb": max((r.peak_bytes or 0 for r in done), default=np.nan) / 1e6,
         "tracks": len(done),
@@ -196,6 +211,10 @@ def _improvement(
         return value - protocol.of_data_set([mixture for _, mixture in pairs])
     good = [[protocol.goodness(protocol.of_track(x)) for x in pair] for pair in pairs]
     return reduce(statistic, [theirs - mixture for theirs, mixture in good])
+
+
+def _version(record: Record) -> str:
+    return str(record.identity.get("sepbench", ""))
 
 
 def _in_order(stems: Mapping[str, StemResult]) -> list[tuple[str, StemResult]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pandas as pd
@@ -20,7 +20,12 @@ _HEADINGS = {"accompaniment": "accom-\npaniment", "percussive": "percus-\nsive"}
 _PADDING = (0, 1, 0, 0)
 
 
-def heading(summary: pd.DataFrame, protocol: str, settings: Settings) -> Iterator[str]:
+def heading(
+    summary: pd.DataFrame,
+    protocol: str,
+    settings: Settings,
+    incomplete: Collection[str] = (),
+) -> Iterator[str]:
     """Yield lines that say what the scores are, of what, and what the marks mean."""
     rules = find_protocol(protocol)
     rows = _chosen(summary, protocol)
@@ -38,10 +43,23 @@ def heading(summary: pd.DataFrame, protocol: str, settings: Settings) -> Iterato
     if rows["oracle"].eq(True).any():
         yield "* oracle: a ceiling, made from the true stems"
     if rows["trained_on_this"].eq(True).any():
-        yield "† trained on songs of this very set"
+        yield "† trained on songs that are scored here"
+    if rows["label"].isin(incomplete).any():
+        yield "‡ not all tracks: not ranked with the others"
+    yield from _sets(rows)
 
 
-def scores(summary: pd.DataFrame, protocol: str) -> Table:
+def _sets(rows: pd.DataFrame) -> Iterator[str]:
+    """Yield for each set of stems that were scored together which stems' scores are of it."""
+    by_set: dict[str, dict[str, None]] = {}
+    for stem, name in zip(rows["stem"], rows["set"], strict=True):
+        if isinstance(name, str):
+            by_set.setdefault(name, {})[str(stem)] = None
+    for name, stems in by_set.items():
+        yield f"{', '.join(in_order(stems))}: scored within {name}"
+
+
+def scores(summary: pd.DataFrame, protocol: str, incomplete: Collection[str] = ()) -> Table:
     """Lay out the first metric of a protocol: a row a method, a column a stem, best vocals first.
 
     The best score of each stem that is no oracle's is bold. Below a score of two tracks or more
@@ -57,8 +75,9 @@ def scores(summary: pd.DataFrame, protocol: str) -> Table:
         )
     good = rows["value"].map(find_protocol(protocol).goodness)
     rows = rows.assign(good=good)
-    best = rows[~rows["oracle"].eq(True)].groupby("stem")["good"].max()
-    for label, group in _best_first(rows, stems):
+    ranked = ~rows["oracle"].eq(True) & ~rows["label"].isin(incomplete)
+    best = rows[ranked].groupby("stem")["good"].max()
+    for label, group in _best_first(rows, stems, incomplete):
         of_stems = {str(row["stem"]): row for _, row in group.iterrows()}
         cells = [
             _score(of_stems[stem], best=of_stems[stem]["good"] == best.get(stem))
@@ -66,11 +85,11 @@ def scores(summary: pd.DataFrame, protocol: str) -> Table:
             else ""
             for stem in stems
         ]
-        table.add_row(_marked(label, group), *cells)
+        table.add_row(_marked(label, group, incomplete), *cells)
     return table
 
 
-def costs(summary: pd.DataFrame, protocol: str) -> Table:
+def costs(summary: pd.DataFrame, protocol: str, incomplete: Collection[str] = ()) -> Table:
     """Lay out speed, memory and what was scored: a row a method, as in `scores`."""
     rows = _chosen(summary, protocol)
     rows = rows.assign(good=rows["value"].map(find_protocol(protocol).goodness))
@@ -78,13 +97,13 @@ def costs(summary: pd.DataFrame, protocol: str) -> Table:
     table.add_column("method")
     for heading in ("tracks", "windows used", "times real time", "peak memory"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for label, group in _best_first(rows, in_order(rows["stem"].unique())):
+    for label, group in _best_first(rows, in_order(rows["stem"].unique()), incomplete):
         first = group.iloc[0]
-        speed, used = first["seconds_per_second"], group["frames_used"].min()
+        speed = first["seconds_per_second"]
         table.add_row(
-            _marked(label, group),
+            _marked(label, group, incomplete),
             str(group["tracks"].max()),
-            "" if used != used else f"{used:.0%}",
+            _used(group),
             "" if not speed > 0 else f"{1 / speed:.3g}",
             "" if speed != speed else f"{first['peak_memory_mb']:.0f} MB",
         )
@@ -107,13 +126,29 @@ def _chosen(summary: pd.DataFrame, protocol: str) -> pd.DataFrame:
     ]
 
 
-def _best_first(rows: pd.DataFrame, stems: list[str]) -> list[tuple[str, pd.DataFrame]]:
+def _used(group: pd.DataFrame) -> str:
+    """Return the share of windows that have a score, by stem where the stems differ."""
+    shares: dict[str, list[str]] = {}
+    for stem, share in zip(group["stem"], group["frames_used"], strict=True):
+        if share == share:
+            shares.setdefault(f"{share:.0%}", []).append(str(stem))
+    if len(shares) < 2:
+        return "".join(shares)
+    most = max(shares, key=lambda share: len(shares[share]))
+    few = [f"{', '.join(stems)} {share}" for share, stems in shares.items() if share != most]
+    return "; ".join([most, *few])
+
+
+def _best_first(
+    rows: pd.DataFrame, stems: list[str], incomplete: Collection[str]
+) -> list[tuple[str, pd.DataFrame]]:
     groups = [(str(label), group) for label, group in rows.groupby("label", sort=False)]
 
     def rank(item: tuple[str, pd.DataFrame]) -> list[float]:
         values = item[1].set_index("stem")["good"]
         known = [float(values.get(stem, math.nan)) for stem in stems]
-        return [math.inf if math.isnan(value) else -value for value in known]
+        ranks = [math.inf if math.isnan(value) else -value for value in known]
+        return [float(item[0] in incomplete), *ranks]
 
     return sorted(groups, key=rank)
 
@@ -126,7 +161,8 @@ def _score(row: pd.Series[Any], *, best: bool) -> str:
     return f"{text}\n[dim]{row['low']:.1f}..{row['high']:.1f}[/]"
 
 
-def _marked(label: str, group: pd.DataFrame) -> str:
+def _marked(label: str, group: pd.DataFrame, incomplete: Collection[str]) -> str:
     first = group.iloc[0]
     marks = "*" * bool(first["oracle"]) + "†" * bool(first["trained_on_this"])
+    marks += "‡" * (label in incomplete)
     return f"{escape(label)} {marks}" if marks else escape(label)

@@ -198,7 +198,7 @@ def test_a_track_that_is_broken_is_a_row_with_its_reason() -> None:
         "--subset", "all", "--no-isolate",
     )  # fmt: skip
     assert result.exit_code == 1
-    scores = rows(Path("results/folder-all/scores.csv"))
+    scores = rows(Path("results/folder-songs-all/scores.csv"))
     assert {row["track"] for row in scores if row["error"]} == {"bad"}
     assert {row["track"] for row in scores if not row["error"]} == {"good"}
     assert "bad" in result.output

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from fakes import Calm, Crashing, Empty, Endless, Hungry, Raising, Unloadable
 
 from sepbench.datasets.base import Track, TrackAudio, assemble
+from sepbench.errors import SepbenchError
 from sepbench.evaluation import run as evaluation
 from sepbench.evaluation.run import Done, RunConfig
 from sepbench.evaluation.store import Record, Settings, Store
@@ -17,6 +19,12 @@ from sepbench.report import build as report
 from sepbench.separator import NoOptions, Separator
 
 RATE = 8000
+
+
+class Other(Calm):
+    """The same by another name."""
+
+    name = "other"
 
 
 class Noise(Track):
@@ -152,9 +160,11 @@ def test_scores_of_more_metrics_than_asked_for_are_kept(store: Store) -> None:
 
 def test_methods_that_ran_on_other_tracks_are_said_not_to_compare(store: Store) -> None:
     run(store, Calm)
-    run(store, Raising, tracks=TRACKS[:1])
-    (remark,) = report.write(store, protocol="sisec18").remarks
-    assert remark == "not run on all 2 tracks, so not comparable: raising"
+    run(store, Other, tracks=TRACKS[:1])
+    made = report.write(store, protocol="sisec18")
+    (remark,) = made.remarks
+    assert remark == "no scores of all 2 tracks, so not ranked with the others: other"
+    assert made.incomplete == {"other"}
 
 
 @pytest.mark.parametrize(
@@ -200,3 +210,35 @@ def test_the_mixture_s_own_score_is_the_floor_of_every_improvement(store: Store)
     # Half the mixture of two equally loud noises is nearer to either than the mixture is.
     assert scores.totals["uSDR"] > scores.mixture_totals["uSDR"]
     assert scores.mixture_totals["uSDR"] == pytest.approx(0, abs=0.2)
+
+
+def test_rows_of_one_label_that_were_made_differently_stay_apart(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(store, Calm, tracks=TRACKS[:1])
+    monkeypatch.setattr(Calm, "version", "2")
+    run(store, Calm, tracks=TRACKS[1:])
+    made = report.write(store, protocol="sisec18")
+    assert set(made.summary["label"]) == {"calm (1)", "calm (2)"}
+    assert "calm: made in 2 ways" in made.remarks[0]
+
+
+def test_an_executor_of_other_processes_gives_the_same_table(store: Store, tmp_path: Path) -> None:
+    other = Store.create(tmp_path / "other", Settings("noise", "test"))
+    run(store, Calm)
+    methods = [method(Calm)]
+    with ThreadPoolExecutor(1) as executor:
+        records = evaluation.run(
+            TRACKS, methods, other, RunConfig(isolate=False), executor=executor
+        )
+    assert len(records) == len(TRACKS)
+    assert csv_of(store) == csv_of(other)
+
+
+def test_a_run_s_own_folder_of_songs_is_part_of_its_settings(tmp_path: Path) -> None:
+    first = Settings.of("folder", tmp_path / "FA", "test")
+    Store.create(tmp_path / "out", first)
+    with pytest.raises(SepbenchError, match="other settings"):
+        Store.create(tmp_path / "out", Settings.of("folder", tmp_path / "FB", "test"))
+    Store.create(tmp_path / "out", first)
+    assert first.default_name == "folder-FA-test"

@@ -1,0 +1,40 @@
+"""Names and messages of strangers, made fit to be shown."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# What changes the direction of the text after it, and separators that end a line.
+_RANGES = ((0x61C, 0x61C), (0x200E, 0x200F), (0x2028, 0x202E), (0x2066, 0x2069))
+_ODD = frozenset(chr(code) for first, last in _RANGES for code in range(first, last + 1))
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    r"""Return a text in which nothing acts on a terminal, a table or an editor.
+
+    Control characters, changes of direction and the bytes of a name that is not UTF-8 become
+    escapes as in Python, from which the name can be made again; ``keep`` holds exceptions.
+
+    >>> print(printable("caf\udce9 \x1b[31m"))
+    caf\udce9 \x1b[31m
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if char in keep or not _acts(char) else _escape(char) for char in text)
+
+
+def same_name(text: str) -> str:
+    """Return a name in the form in which it is compared: composed and without blanks around it.
+
+    >>> same_name("Sen\u0303or ") == same_name("Se\u00f1or")
+    True
+    """
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def _acts(char: str) -> bool:
+    return char in _ODD or unicodedata.category(char) in ("Cc", "Cs")
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")

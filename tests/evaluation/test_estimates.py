@@ -1,0 +1,151 @@
+"""Stems that others separated: delays, names, and what a second call of one name does."""
+
+from __future__ import annotations
+
+import csv
+import json
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from sepbench.cli.main import main
+from sepbench.evaluation.estimates import delay
+
+RATE = 8000
+STEMS = ("vocals", "drums", "bass", "other")
+
+
+def noise(seed: int, seconds: float = 2.0) -> np.ndarray:
+    samples = np.random.default_rng(seed).uniform(-0.2, 0.2, (round(seconds * RATE), 2))
+    return np.round(samples * 32768) / 32768
+
+
+def song(folder: Path, seed: int, *, error: float = 0.0, shift: int = 0) -> None:
+    folder.mkdir(parents=True)
+    for index, stem in enumerate(STEMS):
+        samples = noise(10 * seed + index)
+        wrong = samples + error * noise(1000 + index)
+        wrong = np.roll(wrong, shift, axis=0)
+        with (folder / f"{stem}.wav").open("wb") as file:
+            soundfile.write(file, wrong, RATE, "FLOAT", format="WAV")
+
+
+def score(*words: str) -> str:
+    result = CliRunner().invoke(main, ["score", *words, "-o", "out", "--name", "m"])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def mean_sdr() -> float:
+    with Path("out/summary.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["protocol"] == "mdx"]
+    return float(np.mean([float(row["value"]) for row in rows]))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_constant_delay_is_found_said_and_taken_out() -> None:
+    song(Path("songs/a"), 1)
+    song(Path("late/a"), 1, error=0.1, shift=105)
+    assert "the estimates are 105 samples late" in score("late", "--references", "songs")
+    assert mean_sdr() < 0
+    assert "were 105 samples late; aligned" in score("late", "--references", "songs", "--align")
+    assert mean_sdr() == pytest.approx(18.5, abs=2)
+
+
+def test_no_delay_is_seen_where_stems_disagree_or_nothing_correlates() -> None:
+    truth = {stem: noise(i).T.astype(np.float32) for i, stem in enumerate(STEMS)}
+    assert delay(truth, truth) == 0
+    assert delay({"vocals": noise(99).T.astype(np.float32)}, truth) == 0
+    shifted = {"vocals": np.roll(truth["vocals"], 5, 1), "drums": np.roll(truth["drums"], 9, 1)}
+    assert delay(shifted, truth) == 0
+    assert delay({"vocals": np.roll(truth["vocals"], -7, 1)}, truth) == -7
+
+
+def test_a_second_call_of_a_name_leaves_no_rows_of_the_first() -> None:
+    for name in "ab":
+        song(Path("songs", name), ord(name))
+        song(Path("first", name), ord(name), error=0.5)
+    song(Path("second/a"), ord("a"), error=0.1)
+    score("first", "--references", "songs")
+    told = score("second", "--references", "songs")
+    assert "b: removed the scores of m of before" in told
+    assert [p.stem for p in Path("out/scores/m").rglob("*.json")] == ["a"]
+
+
+def test_names_are_the_same_composed_and_decomposed() -> None:
+    song(Path("songs", unicodedata.normalize("NFC", "Señor")), 1)
+    song(Path("est", unicodedata.normalize("NFD", "Señor")), 1, error=0.1)
+    score("est", "--references", "songs")
+    assert len(list(Path("out/scores").rglob("*.json"))) == 1
+
+
+def test_the_set_is_said_and_can_be_that_of_museval() -> None:
+    song(Path("songs/a"), 1)
+    song(Path("est/a"), 1, error=0.1)
+    assert "scored within vocals+drums+bass+other" in score("est", "--references", "songs")
+    told = score("est", "--references", "songs", "--targets", "musdb")
+    assert "vocals, accompaniment: scored within vocals+accompaniment" in told
+    assert "drums, bass, other: scored within vocals+drums+bass+other" in told
+
+
+def test_a_silent_reference_leaves_the_other_stem_no_sir_and_is_said() -> None:
+    song(Path("songs/a"), 1)
+    song(Path("est/a"), 1, error=0.1)
+    for folder in ("songs", "est"):
+        for stem in STEMS[1:]:
+            Path(folder, "a", f"{stem}.wav").unlink()
+        soundfile.write(f"{folder}/a/instrumental.wav", noise(5), RATE, "FLOAT")
+    soundfile.write("songs/a/vocals.wav", np.zeros((2 * RATE, 2)), RATE)
+    told = score("est", "--references", "songs", "--metric", "bsseval")
+    assert "vocals: the reference is silent on a" in told
+    assert "accompaniment: no other reference of its set sounds, so there is no SIR on a" in told
+    (file,) = Path("out/scores").rglob("*.json")
+    scores = json.loads(file.read_text())["sepbench"]["stems"]["accompaniment"]["frames"]
+    assert np.isnan(scores["SIR"]).all()
+    assert np.isfinite(scores["SDR"]).all()
+
+
+def test_names_that_are_formulas_or_not_utf8_are_written_safely() -> None:
+    for name in ("=1+2", "caf\udce9", "\x1b[31mred"):
+        song(Path("songs", name), 1)
+        song(Path("est", name), 1, error=0.1)
+    told = score("est", "--references", "songs")
+    assert "\x1b" not in told
+    text = Path("out/scores.csv").read_text(encoding="utf-8")
+    assert ",'=1+2," in text
+    assert "caf\\udce9" in text
+    assert "\\x1b[31mred" in text
+
+
+def test_museval_s_scores_become_a_run_of_their_own() -> None:
+    from sepbench.evaluation.store import Store
+
+    frames = [
+        {"time": 0, "duration": 1, "metrics": dict.fromkeys(("SDR", "SIR", "ISR", "SAR"), 4.0)}
+    ]
+    names = ("vocals", "accompaniment", "drums", "bass", "other")
+    text = json.dumps({"targets": [{"name": name, "frames": frames} for name in names]})
+    for track in ("AM Contra - Heart Peripheral", "Al James - Schoolboy Facination"):
+        Path("theirs/test").mkdir(parents=True, exist_ok=True)
+        Path("theirs/test", f"{track}.json").write_text(text)
+    words = ["report", "fresh", "--import", "x=theirs", "--reference", "sisec18"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    stems = Store.open(Path("fresh")).records()[0].stems
+    assert stems["vocals"].targets == ("vocals", "accompaniment")
+    assert set(stems["drums"].targets) == set(STEMS)
+    result = CliRunner().invoke(main, [*words, "--protocol", "mean"])
+    assert "published SiSEC18 scores are of the protocol sisec18 alone" in result.output
+    assert Path("fresh/boxplot.png").exists()
+    result = CliRunner().invoke(main, ["report", "fresh", "--stem", "drums", "-o", "chosen"])
+    assert result.exit_code == 0, result.output
+    assert "drums" in Path("chosen/summary.csv").read_text()
+    assert "vocals," not in Path("chosen/summary.csv").read_text().replace("vocals+", "")
