@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sepbench.options import option
     from sepbench.registry.metadata import listing as methods
     from sepbench.report.arrays import score
+    from sepbench.report.compare import compare_runs as compare
     from sepbench.report.run import Run, evaluate, open_run
     from sepbench.separator import Ensemble, Oracle, SampleCount, Separator, WeightFile
 
@@ -33,6 +34,7 @@ _HOME = {
     "SepbenchError": "sepbench.errors",
     "Separator": "sepbench.separator",
     "WeightFile": "sepbench.separator",
+    "compare": "sepbench.report.compare:compare_runs",
     "evaluate": "sepbench.report.run",
     "methods": "sepbench.registry.metadata:listing",
     "open_run": "sepbench.report.run",
@@ -50,6 +52,7 @@ __all__ = [
     "Separator",
     "SepbenchError",
     "WeightFile",
+    "compare",
     "datasets",
     "evaluate",
     "methods",

@@ -68,12 +68,19 @@ def _marks(boxes: bool, most: int, protocol: Protocol) -> str:
     if not boxes:
         if most == 1:
             return "One track: points; the line from the mixture is the improvement."
-        return f"A point a track; vertical stroke: their {protocol.over_tracks[0]}."
+        stroke = f"A point a track; vertical stroke: their {protocol.over_tracks[0]}"
+        return f"{stroke}; {_interval(protocol)}"
     mean = "; diamond: mean" if protocol.over_tracks[0] == "mean" else ""
     return (
         f"Box: the middle half of the tracks with their median{mean}; whiskers: the farthest "
-        "track within 1.5 box lengths; arrows: tracks beyond the axis."
+        "track within 1.5 box lengths; arrows: tracks beyond the axis; "
+        f"{_interval(protocol)}"
     )
+
+
+def _interval(protocol: Protocol) -> str:
+    statistic = protocol.over_tracks[0]
+    return f"bar below: 95 % interval of the {statistic}, by bootstrap over tracks."
 
 
 def _windows(own: pd.DataFrame) -> Iterator[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from sepbench.evaluation.store import Record
 from sepbench.metrics.protocols import Protocol, reduce, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import statistics, tables
-from sepbench.report.merge import in_one_set
+from sepbench.report.merge import in_one_set, merge
 from sepbench.report.statistics import Interval, Odds
 from sepbench.stems import in_order
 
@@ -103,6 +104,32 @@ def compare(
             "choose another --stem, --metric or --protocol"
         )
     return found
+
+
+def compare_runs(
+    *runs: Path | str,
+    protocol: str = "sisec18",
+    metric: str | None = None,
+    stems: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    baseline: str | None = None,
+    rope: float = 0.1,
+) -> list[Comparison]:
+    """Compare the methods of one run or several, given by their folders; see `compare`.
+
+    What had to be left out, because the runs do not share it, is among the remarks.
+    """
+    merged = merge([Path(run) for run in runs])
+    found = compare(
+        merged.records,
+        protocol=protocol,
+        metric=metric,
+        stems=stems,
+        methods=methods,
+        baseline=baseline,
+        rope=rope,
+    )
+    return [replace(one, remarks=[*merged.remarks, *one.remarks]) for one in found]
 
 
 def track_scores(records: Sequence[Record], stem: str, metric: str, protocol: str) -> pd.DataFrame:

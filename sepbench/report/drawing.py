@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import seaborn as sns
+from matplotlib.patches import Rectangle
 
 from sepbench.metrics.protocols import Protocol
 from sepbench.report import figure as pictures
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 KINDS = {"method": "#56B4E9", "published": "#E69F00", "oracle": "#BBBBBB"}
 """Colours of the rows, from the palette of Okabe and Ito; published oracles count as oracles."""
+
+SURE = "#D55E00"
+"""Colour of intervals, from the same palette."""
 
 POINTS_UP_TO = 20
 """Tracks up to which each is drawn as a point over its box."""
@@ -43,6 +47,7 @@ def draw(axes: Axes, panel: Panel, protocol: Protocol, *, boxes: bool, counts: b
         axes.axvline(decibel, color=INK, linestyle=style, linewidth=1.1, zorder=1)
         _write(axes, text, decibel, 0.05, side)
     limits = _limits(panel, boxes)
+    _draw_intervals(axes, panel)
     if boxes:
         _draw_boxes(axes, panel, protocol, points=panel.most <= POINTS_UP_TO)
         _count_outside(axes, panel, limits)
@@ -88,6 +93,15 @@ def _draw_boxes(axes: Axes, panel: Panel, protocol: Protocol, *, points: bool) -
         across = 0.5 * (_spread(panel) - 0.5)
         places = _places(panel) + across
         axes.scatter(panel.rows["value"], places, s=7, color=INK, alpha=0.4, lw=0, zorder=4)
+
+
+def _draw_intervals(axes: Axes, panel: Panel) -> None:
+    """Draw the interval of each method's figure below its row."""
+    for row, label in enumerate(panel.figures):
+        low, high = panel.intervals[label]
+        if math.isfinite(low):
+            bar = Rectangle((low, row + 0.37), high - low, 0.09, color=SURE, lw=0, zorder=5)
+            axes.add_patch(bar)
 
 
 def _draw_points(axes: Axes, panel: Panel) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from sepbench.metrics.protocols import Protocol, reduce
 from sepbench.report import figure as pictures
 from sepbench.report.caption import DAGGER
+from sepbench.report.statistics import Interval, interval
 
 LABEL, BROKEN_LABEL, SMALL = 9.0, 7.0, 8.0
 LABEL_WIDTH = 3.2
@@ -22,14 +23,15 @@ class Panel:
     """What one panel shows.
 
     ``rows`` are the scores of ``stem`` with the ``kind`` of each; ``figures`` the scores of the
-    data set by label, in the order from the top, and ``tracks`` the number of tracks of each;
-    ``oracles`` methods come first. ``floor`` is the mixture's score and ``ceiling`` the best
-    oracle's, NaN where there is none.
+    data set by label, in the order from the top, ``intervals`` their 95 % intervals over tracks,
+    and ``tracks`` the number of tracks of each; ``oracles`` methods come first. ``floor`` is the
+    mixture's score and ``ceiling`` the best oracle's, NaN where there is none.
     """
 
     stem: str
     rows: pd.DataFrame
     figures: dict[str, float]
+    intervals: dict[str, Interval]
     tracks: dict[str, int]
     oracles: int
     floor: float
@@ -90,6 +92,10 @@ def panel(stem: str, rows: pd.DataFrame, protocol: Protocol) -> Panel:
         stem=stem,
         rows=rows.assign(kind=kind),
         figures={label: figures[label] for label in order},
+        intervals={
+            label: interval(group["value"].to_numpy(dtype=float), over_tracks)
+            for label, group in groups.items()
+        },
         tracks={label: int(group["track"].nunique()) for label, group in groups.items()},
         oracles=len(oracles),
         floor=reduce(over_tracks, mixture.to_numpy(dtype=float)),

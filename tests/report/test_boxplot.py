@@ -10,6 +10,7 @@ import pytest
 from sepbench.errors import SepbenchError
 from sepbench.report.boxplot import boxplot, save
 from sepbench.report.published import published_rows
+from sepbench.report.statistics import interval
 
 TRACKS = [f"Song {number:02}" for number in range(50)]
 SIX = {
@@ -279,3 +280,17 @@ def test_a_folder_that_cannot_be_made_is_told(run, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SepbenchError, match="cannot write"):
         save(boxplot(run(SIX, TRACKS[:1])), Path(tmp_path / "file" / "plots"))
+
+
+def test_below_each_row_is_the_interval_of_its_figure(run):
+    scores = run(SIX, TRACKS[:12], ("vocals",))
+    axes = boxplot(scores).axes[0]
+    bars = [patch for patch in axes.patches if patch.get_zorder() == 5]
+    assert len(bars) == len(SIX)
+    for bar, label in zip(bars, labels(axes), strict=True):
+        own = scores.loc[scores["label"].eq(label), "value"]
+        low, high = interval(own, "median")
+        assert bar.get_x() == pytest.approx(low)
+        assert bar.get_width() == pytest.approx(high - low)
+    one = boxplot(run(SIX, TRACKS[:1], ("vocals",))).axes[0]
+    assert not [patch for patch in one.patches if patch.get_zorder() == 5]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made_runs import make_run
 
+import sepbench
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.store import Settings
 from sepbench.report import compare_pictures, statistics
@@ -47,6 +48,14 @@ def test_a_better_method_is_told_apart_and_an_equal_one_is_not(run) -> None:
     assert equal.p > 0.05
     assert found.groups == [tuple(label for label in found.ranks if label != "poor")]
     assert list(found.ranks)[-1] == "poor"
+
+
+def test_runs_are_compared_from_python_by_their_folders(run) -> None:
+    one, two = run("one"), run("two", {"good": 5.0}, tracks=10)
+    found = sepbench.compare(one, two, stems=["vocals"], baseline="good (one)")[0]
+    (lost,) = (each for each in found.differences if each.label == "good (two)")
+    assert lost.value == pytest.approx(-1.0)
+    assert "10 tracks" in found.remarks[0]
 
 
 def test_differences_are_of_pairs_not_of_figures(run) -> None:

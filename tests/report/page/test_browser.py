@@ -378,7 +378,7 @@ def test_blind_ratings_hide_names_and_come_back_as_json(listening, made_run, tmp
     assert set(table["track"]) == {NAMES[0]}
     # Another visit still knows them.
     listening.refresh()
-    assert "1 excerpts rated" in listening.find_element("id", "kept").text
+    assert "excerpts rated: 1" in listening.find_element("id", "kept").text
     listening.execute_script(
         "window.confirm = () => true; document.getElementById('forget').click()"
     )

@@ -33,7 +33,7 @@ function keep() {
     return;
   }
   const count = kept.ratings.length + kept.abx.length;
-  byId("kept").textContent = count ? `${kept.ratings.length} excerpts rated, ${kept.abx.length} ABX trials kept here.` : "";
+  byId("kept").textContent = count ? `Kept here: excerpts rated: ${kept.ratings.length}, ABX trials: ${kept.abx.length}.` : "";
 }
 
 function recall() {
