@@ -26,8 +26,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SHARED = {"medleydb/train": "musdb18/train"}
-"""Songs under two names: the Music Delta songs of MedleyDB are in MUSDB18's training set too."""
+_SAME_SONGS = {
+    "musdb18-hq": "musdb18",
+    "musdb18-7s": "musdb18",
+    "musdb18-hq/train": "musdb18/train",
+    "musdb18-hq/valid": "musdb18/valid",
+    "musdb18-hq/test": "musdb18/test",
+    "musdb18-7s/train": "musdb18/train",
+    "musdb18-7s/valid": "musdb18/valid",
+    "musdb18-7s/test": "musdb18/test",
+    "medleydb": "musdb18/train",
+    "medleydb/train": "musdb18/train",
+    "dsd100": "musdb18",
+    "dsd100/train": "musdb18/test",
+    "dsd100/test": "musdb18/train",
+}
+"""Songs under two names: the forms of MUSDB18, the Music Delta songs of MedleyDB, and DSD100, whose
+sides are swapped in MUSDB18."""
 
 
 @dataclass(frozen=True)
@@ -240,9 +255,13 @@ def _tasks(
 
 def _has_heard(separator: AnySeparator, track: Track) -> bool:
     """Tell whether a separator was trained on songs of the subset that a track is in."""
-    heard = set(separator.trained_on)
-    heard |= {SHARED[name] for name in heard & set(SHARED)}
-    return bool(heard & set(track.part_of))
+    heard = {name.lower() for name in separator.trained_on}
+    # A data set without a side was heard whole.
+    there = {_SAME_SONGS.get(name, name) for name in track.part_of} | set(track.part_of)
+    heard |= {_SAME_SONGS[name] for name in heard & set(_SAME_SONGS)}
+    return any(name in heard for name in there if "/" in name) or any(
+        name in heard for name in {name.partition("/")[0] for name in there}
+    )
 
 
 def _identity(method: Method, digest: str, plan: RunConfig) -> dict[str, Any]:

@@ -173,6 +173,11 @@ def test_methods_that_ran_on_other_tracks_are_said_not_to_compare(store: Store) 
         ("musdb18/train", "musdb18/train", True),
         ("musdb18/train", "musdb18/test", False),
         ("medleydb/train", "musdb18/train", True),
+        ("musdb18-hq/train", "musdb18/train", True),
+        ("musdb18-7s/train", "musdb18/test", False),
+        ("dsd100/train", "musdb18/test", True),
+        ("dsd100/train", "musdb18/train", False),
+        ("musdb18/train", "dsd100/test", True),
         ("", "musdb18/test", False),
     ],
 )

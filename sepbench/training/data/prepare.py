@@ -120,6 +120,13 @@ def _prepare(
         entry = known.get(file, {})
         is_same = entry.get("parts") == list(track.parts)
         is_same &= entry.get("identity", "") == track.identity
+        try:
+            digest = track.digest()
+        except SepbenchError as error:
+            skipped.append(f"{track.source}/{track.name}: {error}")
+            continue
+        # Arrays that were prepared before audio was known by its digest are made anew, once.
+        is_same &= entry.get("audio", "") == digest
         if not (is_same and (folder / file).exists()):
             try:
                 array, cuts = _decode(track, rate)
@@ -133,6 +140,8 @@ def _prepare(
             entry = {"file": file, "cuts": cuts, "sha256": _sha256(folder / file)}
             if track.identity:
                 entry["identity"] = track.identity
+            if digest:
+                entry["audio"] = digest
         entries.append(
             {
                 **entry,

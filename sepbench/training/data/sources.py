@@ -146,6 +146,7 @@ def _dataset_tracks(dataset: Dataset) -> list[Recording]:
             name=track.name,
             stems=track.stems,
             split="val" if track.subset == "valid" else track.subset,
+            digest=track.digest,
         )
         for track in dataset.tracks("all")
     ]

@@ -1,0 +1,127 @@
+"""Training data as people keep it: split tables, several files a stem, songs in two places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from sepbench.errors import SepbenchError
+from sepbench.training.data.discover import Recording, find_tracks, share_out
+from sepbench.training.data.prepare import prepare
+
+RATE = 8000
+
+
+def write(path: Path, seed: int, seconds: float = 1.0) -> np.ndarray:
+    samples = np.random.default_rng(seed).integers(-8000, 8000, round(seconds * RATE)) / 32768
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, RATE)
+    return samples.astype(np.float32)
+
+
+def song(folder: Path, seed: int = 1) -> None:
+    for index, stem in enumerate(("vocals", "drums", "bass", "other")):
+        write(folder / f"{stem}.wav", 10 * seed + index)
+
+
+def splits(root: Path) -> dict[str, str]:
+    return {track.name: track.split for track in find_tracks(root)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffsong,split\nS0,train\nS1,val\nS2,test\n",
+        "song;split\nS0;train\nS1;val\nS2;test\n",
+        "Song,Split\nS0,Train\nS1,valid\n S2 , Test\n\n",
+        "track\tsubset\nS0\ttrain\nS1\tvalidation\nS2\ttest\n",
+    ],
+)
+def test_a_split_table_is_read_as_people_write_it(tmp_path: Path, text: str) -> None:
+    for index in range(3):
+        song(tmp_path / f"S{index}", index)
+    (tmp_path / "split.csv").write_text(text, encoding="utf-8")
+    assert splits(tmp_path) == {"S0": "train", "S1": "val", "S2": "test"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("song\nS0\n", "line 1: give the columns song and split"),
+        ("song,split\nS0,train\nS1,dev\n", "line 3: no split 'dev'"),
+        ("song,split\nS0,train\nS7,test\n", "line 3: no song 'S7'"),
+    ],
+)
+def test_a_split_table_that_is_not_understood_is_refused_by_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    for name in ("S0", "S1"):
+        song(tmp_path / name)
+    (tmp_path / "split.csv").write_text(text)
+    with pytest.raises(SepbenchError, match=message):
+        splits(tmp_path)
+
+
+def test_files_of_a_stem_s_folder_sound_together_and_other_stems_are_added(tmp_path: Path) -> None:
+    first = write(tmp_path / "db/song/vocals/a.wav", 1)
+    second = write(tmp_path / "db/song/vocals/b.wav", 2)
+    bass = write(tmp_path / "db/song/bass/c.wav", 3)
+    guitar = write(tmp_path / "db/song/guitar/d.wav", 4)
+    piano = write(tmp_path / "db/song/piano/e.wav", 5)
+    (track,) = find_tracks(tmp_path)
+    assert (track.name, track.parts) == ("song", ("vocals", "bass", "other"))
+    made = track.decode(RATE)
+    np.testing.assert_allclose(made["vocals"][0], first + second, atol=1e-6)
+    np.testing.assert_allclose(made["bass"][0], bass, atol=1e-6)
+    np.testing.assert_allclose(made["other"][0], guitar + piano, atol=1e-6)
+
+
+def test_the_guitar_of_a_folder_of_six_stems_is_in_the_other(tmp_path: Path) -> None:
+    song(tmp_path / "S0")
+    guitar = write(tmp_path / "S0/guitar.wav", 77)
+    (track,) = find_tracks(tmp_path)
+    other, _ = soundfile.read(tmp_path / "S0/other.wav", dtype="float32")
+    np.testing.assert_allclose(track.decode(RATE)["other"][0], other + guitar, atol=1e-6)
+
+
+def test_stems_of_unequal_length_are_refused_as_in_an_evaluation(tmp_path: Path) -> None:
+    song(tmp_path / "S0")
+    write(tmp_path / "S0/vocals.wav", 5, seconds=0.4)
+    dataset, skipped = prepare(find_tracks(tmp_path), tmp_path / "out", rate=RATE)
+    assert not dataset.tracks
+    assert "lengths differ: vocals 0.40 s" in skipped[0]
+
+
+def test_audio_that_changed_is_decoded_anew(tmp_path: Path) -> None:
+    song(tmp_path / "data/S0")
+    song(tmp_path / "data/S1", 2)
+    before, _ = prepare(find_tracks(tmp_path / "data"), tmp_path / "out", rate=RATE)
+    new = write(tmp_path / "data/S0/vocals.wav", 99)
+    times = {track.name: track.file.stat().st_mtime_ns for track in before.tracks}
+    after, _ = prepare(find_tracks(tmp_path / "data"), tmp_path / "out", rate=RATE)
+    vocals = {track.name: track.read("vocals", 0, RATE) for track in after.tracks}
+    np.testing.assert_allclose(vocals["S0"], new, atol=1e-4)
+    renewed = [t.name for t in after.tracks if t.file.stat().st_mtime_ns != times[t.name]]
+    assert renewed == ["S0"]
+
+
+def test_no_song_is_on_two_sides(tmp_path: Path) -> None:
+    def recording(source: str, name: str, split: str = "train") -> Recording:
+        return Recording(source, name, ("vocals", "other"), lambda rate: {}, split)
+
+    tracks = [
+        recording("musdb18", "AM Contra - Heart Peripheral", "test"),
+        recording("dsd100", "AM Contra - Heart Peripheral", "train"),
+        recording("mine", "am_contra - heart peripheral"),
+        *(recording(source, f"S{n}") for source in ("a", "b") for n in range(20)),
+    ]
+    shared = share_out(tracks)
+    assert {track.split for track in shared[:3]} == {"test"}
+    sides: dict[str, set[str]] = {}
+    for track in shared:
+        sides.setdefault(track.name.lower(), set()).add(track.split)
+    assert all(len(found) == 1 for found in sides.values())
+    assert "val" in {track.split for track in shared}
