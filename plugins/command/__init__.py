@@ -106,9 +106,10 @@ class Command(Separator):
     @cached_property
     def provenance(self) -> Mapping[str, Any]:
         """The card, the program's version, and digests of the files in its command line."""
+        from .card import source
         from .provenance import provenance
 
-        return provenance(self.card)
+        return provenance(self.card, source(self.options, self.card_file).values)
 
     @property
     def batch(self) -> bool:

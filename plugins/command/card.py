@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from sepbench.errors import SepbenchError
 from sepbench.weights.card import check_keys, fill, read_mapping
-
-if TYPE_CHECKING:
-    from . import Command
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 AT_RUN_TIME = ("in", "songs", "out", "track", "device", "threads")
@@ -64,14 +62,22 @@ class Card:
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def choose(options: Command.Options, file: Path | None) -> Card:
+@dataclass(frozen=True)
+class Source:
+    """The keys of a card as they are written, what to call it, and the folder beside it."""
+
+    values: dict[str, Any]
+    name: str
+    here: Path
+
+
+def source(options: Any, file: Path | None) -> Source:
     """Return the card that options, or a subclass's ``file``, stand for.
 
-    Raises `SepbenchError` where they stand for none or several, or where the card is wrong.
+    Raises `SepbenchError` where they stand for none or several.
     """
-    ways = {
-        name: getattr(options, name) for name in ("preset", "file", "run") if getattr(options, name)
-    }
+    names = ("preset", "file", "run")
+    ways = {name: value for name in names if (value := getattr(options, name, ""))}
     if file is not None:
         ways = {"file": str(file)}
     if len(ways) != 1:
@@ -82,41 +88,52 @@ def choose(options: Command.Options, file: Path | None) -> Card:
         )
     ((way, value),) = ways.items()
     if way == "run":
-        return _from_line(value, options)
-    name = value if way == "file" else f"preset {value}"
-    source = Path(value) if way == "file" else files(__package__) / "presets" / f"{value}.yaml"
-    values = read_mapping(source, name)
-    here = Path(value).absolute().parent if way == "file" else Path.cwd()
-    return _filled(values, name, here, options)
+        return _from_line(value, options.stems)
+    if way == "file":
+        return Source(read_mapping(Path(value), value), value, Path(value).absolute().parent)
+    name = f"preset {value}"
+    preset = files(__package__) / "presets" / f"{value}.yaml"
+    return Source(read_mapping(preset, name), name, Path.cwd())
 
 
-def _from_line(line: str, options: Command.Options) -> Card:
+def choose(options: Any, file: Path | None) -> Card:
+    """Return the card that options, or a subclass's ``file``, stand for, its placeholders filled.
+
+    Raises `SepbenchError` where it is wrong.
+    """
+    found = source(options, file)
+    return _filled(found.values, found.name, found.here, options)
+
+
+def _from_line(line: str, stems: str) -> Source:
     name = f"method command: run={line}"
     try:
         run = shlex.split(line)
     except ValueError as error:
         raise SepbenchError(f"{name}: {str(error).lower()}") from None
-    if not options.stems:
+    if not stems:
         raise SepbenchError(f"{name}: say what it writes, as in stems=vocals+accompaniment")
     if not any("{out}" in argument for argument in run):
         raise SepbenchError(f"{name}: put {{in}} and {{out}} where the program takes them")
-    return _filled({"run": run, "stems": {}}, name, Path.cwd(), options)
+    return Source({"run": run, "stems": {}}, name, Path.cwd())
 
 
-def _filled(values: dict[str, Any], name: str, here: Path, options: Command.Options) -> Card:
+def _filled(values: dict[str, Any], name: str, here: Path, options: Any) -> Card:
     """Return a card with the values of the chosen model and of the options in their places."""
     first = fill(Card, values, name)
-    chosen = {**first.defaults, **{key: v for key in OPTIONS if (v := getattr(options, key))}}
+    given = {key: value for key in OPTIONS if (value := getattr(options, key, ""))}
+    chosen = {**first.defaults, **given}
     model = first.models.get(chosen.get("model", ""), {})
     check_keys(model, Card.__dataclass_fields__, f"{name}: models")
     card = fill(Card, {**values, **model}, name)
-    if options.stems:
-        card = replace(card, stems=_stems(options.stems))
+    if stems := getattr(options, "stems", ""):
+        card = replace(card, stems=_stems(stems))
     if not card.run or not card.stems:
         raise SepbenchError(f"{name}: 'run' and 'stems' must not be empty")
-    if options.program:
-        card = replace(card, run=(options.program, *card.run[1:]))
-    known = {"here": str(here), **chosen}
+    program = given.get("program")
+    if program:
+        card = replace(card, run=(program, *card.run[1:]))
+    known = {"here": str(here), "python": sys.executable, **chosen}
     return replace(
         card,
         run=tuple(_beside(substitute(part, known, name), here) for part in card.run),
@@ -125,7 +142,7 @@ def _filled(values: dict[str, Any], name: str, here: Path, options: Command.Opti
         environment={key: substitute(v, known, name) for key, v in card.environment.items()},
         needs=replace(
             card.needs,
-            program=options.program or card.needs.program,
+            program=program or card.needs.program,
             version=tuple(_beside(substitute(v, known, name), here) for v in card.needs.version),
         ),
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import asdict
+import sys
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,15 @@ _SECONDS = 60.0
 """How long a program may take to tell its version; some import torch first."""
 
 
-def provenance(card: Card) -> dict[str, Any]:
-    """Return the digest of a card, the program's version line, and digests of the files named."""
-    named = [*card.run, *card.files]
+def provenance(card: Card, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the digest of a card, the program's version line, and digests of the files named.
+
+    ``values`` are the card's as they are written, without the paths of this machine.
+    """
+    # The interpreter tells its version; its file differs from machine to machine.
+    named = [word for word in (*card.run, *card.files) if word != sys.executable]
     return {
-        "card": digest({**asdict(card), "models": None, "defaults": None}),
+        "card": digest(values),
         "version": version(card),
         "files": {Path(name).name: _digest(path) for name in named if (path := _file(name))},
     }

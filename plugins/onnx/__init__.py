@@ -43,7 +43,7 @@ class Onnx(Separator):
         """What is known of the network; raises `SepbenchError` where that is nothing."""
         from .card import read
 
-        path = self.card_file or self.options.file
+        path: Path | str = self.card_file or str(getattr(self.options, "file", ""))
         if not path:
             raise SepbenchError(f"method {self.name}: give it a card: {self.name}[CARD.yaml]")
         return read(Path(path))

@@ -28,7 +28,8 @@ def command() -> None:
     type=click.Choice(list(KINDS)),
     default="dsp",
     show_default=True,
-    help="A separator in one module, one with a network to be trained, a data set, or a metric.",
+    help="A separator in one module, one with a network to be trained, a program, a network in "
+    "ONNX, a data set, or a metric.",
 )
 @click.option("-o", "--out", type=options.PATH, help="Folder to make.  [default: ./NAME]")
 @click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import keyword
 import re
@@ -36,6 +37,8 @@ class _Kind:
     use: str
     base: str = "Separator"
     package_data: str = ""
+    extra: str = ""
+    """What of sepbench it needs beside sepbench itself."""
 
 
 _COMMON = {
@@ -48,6 +51,12 @@ _NETWORK_DATA = """
 [tool.setuptools.package-data]
 $package = ["configs/*.yaml", "weights/*.safetensors"]
 """
+_CARD_DATA = """
+[tool.setuptools.package-data]
+$package = ["*.yaml", "*.onnx"]
+"""
+_BASE64 = ".base64.txt"
+"""How the names of templates end that stand for other files than texts."""
 
 KINDS: Mapping[str, _Kind] = {
     "dsp": _Kind(
@@ -67,6 +76,29 @@ KINDS: Mapping[str, _Kind] = {
         use="sepbench train $name -d FOLDER\n"
         "sepbench separate -m '$name[weights=runs/$name/weights.safetensors]' song.wav",
         package_data=_NETWORK_DATA,
+    ),
+    "command": _Kind(
+        group=discovery.GROUP,
+        files={
+            "$package/__init__.py": "command.py.txt",
+            "$package/separator.yaml": "command.yaml.txt",
+            "$package/separate.py": "command_program.py.txt",
+        },
+        conformance="test_conformance.py.txt",
+        use="sepbench separate -m $name song.wav\nsepbench evaluate -m $name -m mixture",
+        package_data=_CARD_DATA,
+    ),
+    "onnx": _Kind(
+        group=discovery.GROUP,
+        files={
+            "$package/__init__.py": "onnx.py.txt",
+            "$package/card.yaml": "onnx.yaml.txt",
+            "$package/network.onnx": f"network.onnx{_BASE64}",
+        },
+        conformance="test_conformance.py.txt",
+        use="sepbench separate -m $name song.wav\nsepbench evaluate -m $name -m mixture",
+        package_data=_CARD_DATA,
+        extra="[onnx]",
     ),
     "dataset": _Kind(
         group=DATASETS,
@@ -91,9 +123,9 @@ def create(
 ) -> list[Path]:
     """Write the files of a new plugin into a new ``folder`` and return their paths.
 
-    ``kind`` is one of `KINDS`: a separator in one module, one with a network to be trained, a data
-    set, or a metric. ``license`` is one of `LICENSES`. Raises `SepbenchError` for a name that is
-    not valid or taken, and for a folder that exists.
+    ``kind`` is one of `KINDS`: a separator in one module, one with a network to be trained, a
+    program, a network in ONNX, a data set, or a metric. ``license`` is one of `LICENSES`. Raises
+    `SepbenchError` for a name that is not valid or taken, and for a folder that exists.
     """
     package = f"sepbench_{name.replace('-', '_')}"
     chosen = KINDS[kind]
@@ -109,6 +141,7 @@ def create(
         "license": license,
         "authors": authors or f"the authors of {name}",
         "year": str(datetime.date.today().year),
+        "extra": chosen.extra,
         "sepbench": ".".join(sepbench.__version__.split(".")[:2]),
         "kind": {"dataset": "data set", "metric": "metric"}.get(kind, "music source separator"),
     }
@@ -124,8 +157,11 @@ def create(
     for place, template in layout.items():
         path = folder / Template(place).substitute(words)
         source = files("sepbench.registry") / "templates" / template
-        text = Template(source.read_text(encoding="utf-8")).substitute(words)
-        write_atomic(path, text.rstrip() + "\n")
+        text = source.read_text(encoding="utf-8")
+        if template.endswith(_BASE64):
+            write_atomic(path, base64.b64decode(text))
+        else:
+            write_atomic(path, Template(text).substitute(words).rstrip() + "\n")
         written.append(path)
     return written
 

@@ -91,6 +91,33 @@ def test_a_new_network_parts_stereo_songs_by_place_unless_told_not_to(
     assert not torch.allclose(made[0], made[1], atol=1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["command", "onnx"])
+def test_a_new_program_or_network_keeps_the_middle_and_the_contract(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    import importlib
+
+    import torch
+
+    from sepbench.inference import runner
+    from sepbench.testing import examine
+    from sepbench.testing.check import FAILED
+
+    if kind == "onnx":
+        pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    run("plugin", "new", f"mid-{kind}", "--kind", kind, "--out", kind)
+    monkeypatch.syspath_prepend(kind)
+    made = getattr(importlib.import_module(f"sepbench_mid_{kind}"), f"Mid{kind.capitalize()}")
+    song = torch.randn(2, 50_000, generator=torch.Generator().manual_seed(0))
+    separator = made()
+    runner.load(separator, torch.device("cpu"))
+    voice = separator.separate(song)["vocals"]
+    torch.testing.assert_close(voice, song.mean(0, keepdim=True).expand(2, -1))
+    failed = [outcome.line() for outcome in examine(made, seconds=1.0) if outcome.status == FAILED]
+    assert not failed, "\n".join(failed)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
