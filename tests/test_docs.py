@@ -58,12 +58,21 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}"}
 
 
+def files(page: str) -> dict[str, str]:
+    """Return the files that a page shows, by name."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    found = re.findall(r"^```\w+ file=(\S+)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return dict(found)
+
+
 def follow(page: str, environment: dict[str, str], folder: Path) -> None:
     """Type the commands of a page in a folder that holds a song."""
     folder.mkdir()
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, (44100, 2))
     soundfile.write(folder / "song.wav", noise, 44100)
     (folder / "make_song.py").write_text(MAKE_SONG)
+    for name, text in files(page).items():
+        (folder / name).write_text(text)
     for command in "".join(blocks(page, "sh")).splitlines():
         done = subprocess.run(
             ["sh", "-c", command], cwd=folder, env=environment, capture_output=True, text=True
@@ -90,6 +99,30 @@ def test_the_guide_to_data_sets_leads_from_nothing_to_a_score(
     folder = tmp_path / "empty"
     follow("writing-a-data-set.md", environment, folder)
     assert "my-song" in (folder / "results/two-stems-test/scores.csv").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+def test_separators_of_one_s_own_are_rows(environment: dict[str, str], tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    pytest.importorskip("onnx", reason="needs onnx, to export a network")
+    folder = tmp_path / "empty"
+    follow("bring-your-own.md", environment, folder)
+    scores = (folder / "results/excerpt/scores.csv").read_text()
+    for label in ("command[file=mysep.yaml]", "chain[repet-sim.accompaniment", "by=min]", "mine"):
+        assert label in scores
+    assert (folder / "separated/onnx[middle.yaml]/song/vocals.wav").is_file()
+
+
+def test_the_card_s_keys_in_the_guide_are_those_of_the_program() -> None:
+    from dataclasses import fields
+
+    from sepbench_plugins.command import PRESETS
+    from sepbench_plugins.command.card import Card
+
+    text = (DOCS / "bring-your-own.md").read_text(encoding="utf-8")
+    for name in (*(field.name for field in fields(Card)), *PRESETS):
+        assert f"`{name}`" in text
 
 
 def test_the_test_in_the_guide_is_the_one_that_comes_with_a_plugin(tmp_path: Path) -> None:

@@ -1,0 +1,156 @@
+"""What bridges to programs and foreign networks cost, and how near they come to their makers.
+
+    python benchmarks/bridges.py
+
+Prints the seconds a song that ``command`` adds to a program's own, the largest difference of
+``onnx`` to torch, and how far the three schemes of ``roformer`` are apart on a small network of
+chance tensors. ``--files DIR`` leaves that network and its config there, to be used by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from sepbench.dsp.chunks import overlap_add
+from sepbench_plugins.command import Command
+from sepbench_plugins.roformer import Roformer, network
+from sepbench_plugins.roformer.config import read
+
+RATE = 44_100
+PROGRAM = """
+import sys, soundfile
+samples, rate = soundfile.read(sys.argv[1], dtype="float32")
+soundfile.write(sys.argv[2] + "/vocals.wav", samples * 0.5, rate, "FLOAT")
+"""
+CONFIG = """
+audio: {chunk_size: 88200, sample_rate: 44100}
+model:
+  dim: 16
+  depth: 1
+  stereo: true
+  num_stems: 1
+  time_transformer_depth: 1
+  freq_transformer_depth: 1
+  dim_head: 16
+  heads: 2
+  flash_attn: false
+  freqs_per_bands: !!python/tuple [64, 64, 128, 256, 513]
+  dim_freqs_in: 1025
+  stft_n_fft: 2048
+  stft_hop_length: 441
+  stft_win_length: 2048
+  mask_estimator_depth: 1
+training: {instruments: [vocals, other], target_instrument: vocals}
+inference: {num_overlap: 2, dim_t: 201}
+"""
+
+
+def noise(seconds: float) -> torch.Tensor:
+    """Return quiet noise in stereo."""
+    generator = torch.Generator().manual_seed(0)
+    return 0.1 * torch.randn(2, round(seconds * RATE), generator=generator)
+
+
+def overhead(folder: Path, *, seconds: float, repeats: int) -> None:
+    """Compare a program called by hand with the same by ``command``, alternating."""
+    (folder / "program.py").write_text(PROGRAM)
+    (folder / "card.yaml").write_text(
+        'run: ["{python}", program.py, "{in}", "{out}"]\nstems: {vocals: vocals.wav}\n'
+        "remainder: accompaniment\n"
+    )
+    song = noise(seconds)
+    soundfile.write(folder / "song.wav", song.numpy().T, RATE, "FLOAT")
+    separator = Command(Command.Options(file=str(folder / "card.yaml")))
+    separator.load(torch.device("cpu"))
+    added = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, folder / "program.py", folder / "song.wav", folder], check=True
+        )
+        middle = time.perf_counter()
+        separator.separate(song)
+        added.append(time.perf_counter() - middle - (middle - start))
+    print(
+        f"command: {np.median(added):.3f} s beyond the program for {seconds:g} s of stereo, "
+        f"median of {repeats} ({min(added):.3f} to {max(added):.3f})"
+    )
+
+
+def onnx_difference(folder: Path) -> None:
+    """Run a network by onnxruntime and by torch, over the same chunks."""
+    from sepbench_plugins.onnx import Onnx
+
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv1d(2, 8, 33, padding=16), torch.nn.Tanh(),
+                              torch.nn.Conv1d(8, 2, 33, padding=16)).eval()  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(net, (torch.zeros(4, 2, RATE),), str(folder / "n.onnx"), dynamo=False)
+    (folder / "n.yaml").write_text(
+        "model: n.onnx\nstems: [vocals]\nremainder: accompaniment\nchunk: 44100\noverlap: 0.5\n"
+        "window: hann\ninput: {content: waveform, axes: bct}\n"
+        "output: {content: waveform, axes: bct}\n"
+    )
+    separator = Onnx(Onnx.Options(file=str(folder / "n.yaml")))
+    separator.load(torch.device("cpu"))
+    song, card = noise(30), separator.card
+    window = torch.hann_window(card.size + 2, periodic=False)[1:-1]
+    with torch.inference_mode():
+        made = separator.separate(song)["vocals"]
+        expected = overlap_add(
+            song, lambda x: net(x)[:, None], window=window, step=card.step, lead=card.lead
+        )[0]
+    print(f"onnx: {float((made - expected).abs().max()):.1e} from torch, 30 s of noise")
+
+
+def schemes(folder: Path) -> None:
+    """Put the chunks of one network together in three ways."""
+    (folder / "model.yaml").write_text(CONFIG)
+    torch.manual_seed(0)
+    net = network.build(read(folder / "model.yaml"))
+    weights = {name: torch.randn_like(tensor) * 0.1 for name, tensor in net.named_parameters()}
+    torch.save({**net.state_dict(), **weights}, folder / "model.ckpt")
+    song, made = noise(20), {}
+    for scheme in ("msst", "audio-separator", "host"):
+        options = Roformer.Options(
+            config=str(folder / "model.yaml"), checkpoint=str(folder / "model.ckpt"), scheme=scheme
+        )
+        separator = Roformer(options)
+        separator.load(torch.device("cpu"))
+        with torch.inference_mode():
+            made[scheme] = separator.separate(song)["vocals"]
+    reference = made.pop("msst")
+    for scheme, stem in made.items():
+        error = (stem - reference).double().square().sum()
+        ratio = 10 * torch.log10(reference.double().square().sum() / error)
+        print(f"roformer: scheme={scheme} is {ratio:.1f} dB SDR from scheme=msst, 20 s of noise")
+
+
+def main() -> None:
+    """Print all three."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--files", type=Path)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = chosen.files or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        overhead(folder, seconds=chosen.seconds, repeats=chosen.repeats)
+        onnx_difference(folder)
+        schemes(folder)
+
+
+if __name__ == "__main__":
+    main()
