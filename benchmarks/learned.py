@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=RATE, help="Hz at which songs are read.")
     parser.add_argument("--source", action="append", help="Only songs of this source.")
     parser.add_argument("--split", default="test", help="Songs of this split.")
+    parser.add_argument("--every", type=int, default=1, help="Only one track in so many.")
     parser.add_argument("--equal", action="store_true", help="Single instruments equally loud.")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="Write the score of every clip here.")
@@ -49,8 +50,9 @@ def main() -> None:
     for separator in separators.values():
         runner.load(separator, torch.device("cpu"))
     scores: dict[str, dict[str, dict[str, list[float]]]] = {}
-    for track in find_tracks(given.corpus):
-        if track.split == given.split and (not given.source or track.source in given.source):
+    tracks = [track for track in find_tracks(given.corpus) if track.split == given.split]
+    for track in tracks[:: given.every]:
+        if not given.source or track.source in given.source:
             for references in clips(track, given.rate, equal=given.equal):
                 rows = scores.setdefault(track.source, {})
                 for label, values in score(references, separators, given.rate).items():

@@ -35,7 +35,7 @@ class IbmCnn(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.ibm_cnn.model:trainable"
     shipped = MappingProxyType(
-        {"default": "5bbb1e589df6a98918efdba2bdab7cd0762ae0863a867b61dcd4506e93a05166"}
+        {"default": "9fccd6978febc5f95658dab91e12945a1ad4efc27600ace03f0d65724734e536"}
     )
 
     @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class VoiceGate(Ensemble):
             "unet", "the method, as in voice-gate[repet-sim[recipe=librosa]]", unnamed=True
         )
         threshold: float = option(
-            0.3, "probability of singing from which on it is open", minimum=0.0, maximum=1.0
+            0.2, "probability of singing from which on it is open", minimum=0.0, maximum=1.0
         )
 
     options: Options

@@ -6,7 +6,7 @@ import torch
 
 from sepbench.activity.segments import Decision, Probabilities, gain, segments
 
-CAUTIOUS = Decision(threshold=0.3, hold=0.5, shortest_gap=0.4, shortest=0.1)
+CAUTIOUS = Decision(threshold=0.2, hold=0.5, shortest_gap=0.4, shortest=0.1)
 """What a gate goes by: a voice that is cut off is worse than a rest that is left in."""
 
 _BEFORE, _AFTER, _FADE = 0.15, 0.3, 0.1

@@ -9,7 +9,7 @@ from sepbench.separator import WeightFile
 DEFAULT = Path(__file__).parent / "weights" / "default.safetensors"
 """Where they are."""
 
-SHA256 = "b812e1e68f63b6010c55deb3144dcb695acd830cbf893e268e7601b64c0a9242"
+SHA256 = "3f5ed8bb8cd3a9039d128bc46dca5ca2ef53077855b54d7a4e3e280cd44aba16"
 
 LICENSE = "weights CC-BY-NC-SA-4.0"
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score, roc_auc_score
@@ -10,9 +10,11 @@ from sklearn.metrics import f1_score, roc_auc_score
 from sepbench.activity.scores import activity_scores
 from sepbench.activity.segments import Decision, Segment, gain, is_active, segments
 
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 probabilities = arrays(np.float32, st.integers(1, 200), elements=st.floats(0, 1, width=32))
 
 
+@patient
 @given(probabilities)
 def test_segments_are_in_order_and_apart_and_cover_what_is_active(p: np.ndarray) -> None:
     found = segments(p)
@@ -25,6 +27,7 @@ def test_segments_are_in_order_and_apart_and_cover_what_is_active(p: np.ndarray)
     assert np.array_equal(covered, is_active(p, Decision()))
 
 
+@patient
 @given(probabilities, st.floats(0.1, 0.9))
 def test_a_lower_threshold_never_closes_anything(p: np.ndarray, threshold: float) -> None:
     high = is_active(p, Decision(threshold=threshold, shortest=0))
