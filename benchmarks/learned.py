@@ -50,14 +50,17 @@ def main() -> None:
     for separator in separators.values():
         runner.load(separator, torch.device("cpu"))
     scores: dict[str, dict[str, dict[str, list[float]]]] = {}
-    tracks = [track for track in find_tracks(given.corpus) if track.split == given.split]
+    tracks = [
+        track
+        for track in find_tracks(given.corpus)
+        if track.split == given.split and (not given.source or track.source in given.source)
+    ]
     for track in tracks[:: given.every]:
-        if not given.source or track.source in given.source:
-            for references in clips(track, given.rate, equal=given.equal):
-                rows = scores.setdefault(track.source, {})
-                for label, values in score(references, separators, given.rate).items():
-                    for stem, value in values.items():
-                        rows.setdefault(label, {}).setdefault(stem, []).append(value)
+        for references in clips(track, given.rate, equal=given.equal):
+            rows = scores.setdefault(track.source, {})
+            for label, values in score(references, separators, given.rate).items():
+                for stem, value in values.items():
+                    rows.setdefault(label, {}).setdefault(stem, []).append(value)
     for source, rows in scores.items():
         for label, by_stem in rows.items():
             for stem, values in by_stem.items():
