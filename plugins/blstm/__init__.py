@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sepbench.separator import option
-from sepbench.training.learned import LearnedMask, wiener_option
+from sepbench.training.learned import LearnedMask, LearnedOptions
 
 if TYPE_CHECKING:
     import torch
@@ -36,14 +36,9 @@ class BLSTM(LearnedMask):
     )
 
     @dataclass(frozen=True)
-    class Options:
+    class Options(LearnedOptions):
         """What can be tuned."""
 
-        weights: str = option("default", "name of shipped weights, or path of a .safetensors file")
-        full_band: bool = option(
-            True, "continue the mask above the trained band; false: nothing above it"
-        )
-        wiener: int = wiener_option()
         per_clip_norm: bool = option(
             False, "normalise by the statistics of the song, not by those of the training"
         )

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sepbench.separator import BLOCK_ALIGNMENT, option
-from sepbench.training.learned import Learned, wiener_option
+from sepbench.training.learned import Learned, LearnedOptions, wiener_option
 
 if TYPE_CHECKING:
     import torch
@@ -50,13 +50,9 @@ class Cdae(Learned):
     )
 
     @dataclass(frozen=True)
-    class Options:
+    class Options(LearnedOptions):
         """What can be tuned."""
 
-        weights: str = option("default", "name of shipped weights, or path of a .safetensors file")
-        full_band: bool = option(
-            True, "continue the masks above the trained band; false: nothing above it"
-        )
         wiener: int = wiener_option("with single_model or weights not for the least error")
         power: float = option(
             2.0, "exponent of the Wiener filter that shares out the mixture", minimum=0.1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sepbench.activity.shipped import weight_file
 from sepbench.errors import SepbenchError
 from sepbench.separator import WeightFile, option
-from sepbench.training.learned import LearnedMask, wiener_option
+from sepbench.training.learned import LearnedMask, LearnedOptions, wiener_option
 
 if TYPE_CHECKING:
     import torch
@@ -39,13 +39,9 @@ class IbmCnn(LearnedMask):
     )
 
     @dataclass(frozen=True)
-    class Options:
+    class Options(LearnedOptions):
         """What can be tuned."""
 
-        weights: str = option("default", "name of shipped weights, or path of a .safetensors file")
-        full_band: bool = option(
-            True, "continue the mask above the trained band; false: nothing above it"
-        )
         wiener: int = wiener_option("after binary masks, a cut, post filters or other weights")
         mask: str = option(
             "soft", "soft: shares; binary: all or nothing", choices=("soft", "binary")

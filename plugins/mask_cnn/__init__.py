@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sepbench.separator import option
-from sepbench.training.learned import LearnedMask, wiener_option
+from sepbench.training.learned import LearnedMask, LearnedOptions, wiener_option
 
 if TYPE_CHECKING:
     import torch
@@ -32,13 +32,9 @@ class MaskCnn(LearnedMask):
     )
 
     @dataclass(frozen=True)
-    class Options:
+    class Options(LearnedOptions):
         """What can be tuned."""
 
-        weights: str = option("default", "name of shipped weights, or path of a .safetensors file")
-        full_band: bool = option(
-            True, "continue the mask above the trained band; false: nothing above it"
-        )
         wiener: int = wiener_option("after hard masks, a gate or weights for something else")
         mask: str = option("soft", "soft: shares; hard: all or nothing", choices=("soft", "hard"))
         threshold: float = option(

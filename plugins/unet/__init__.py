@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from sepbench.separator import option
-from sepbench.training.learned import LearnedMask, wiener_option
+from sepbench.training.learned import LearnedMask
 
 
 class UNet(LearnedMask):
@@ -27,15 +25,3 @@ class UNet(LearnedMask):
     shipped = MappingProxyType(
         {"default": "49bf2dceb927a42c3e9d0b89eb0bd9b0a37f78a31a2f67bf520d9c7db936442f"}
     )
-
-    @dataclass(frozen=True)
-    class Options:
-        """What can be tuned."""
-
-        weights: str = option("default", "name of shipped weights, or path of a .safetensors file")
-        full_band: bool = option(
-            True, "continue the mask above the trained band; false: nothing above it"
-        )
-        wiener: int = wiener_option()
-
-    options: Options

@@ -6,7 +6,7 @@ import importlib
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -49,13 +49,27 @@ def wiener_option(
     )
 
 
+@dataclass(frozen=True)
+class LearnedOptions:
+    """The options of every learned separator; a class with more of them inherits these."""
+
+    weights: str = option("default", "name of shipped weights, or path of a .safetensors file")
+    full_band: bool = option(
+        True, "continue the mask above the trained band; false: nothing above it"
+    )
+    wiener: int = wiener_option()
+
+
 class Learned(Separator):
     """A separator with trained weights.
 
-    Its ``Options`` have ``weights`` (name of a file in the plugin's folder ``weights``, or a path)
-    and ``full_band``. With ``wiener``, a number of iterations, a multichannel Wiener filter refines
-    the estimates of stereo songs; below 0 it is one where `least_error` holds.
+    The option ``weights`` names a file in the plugin's folder ``weights``, or is a path. With
+    ``wiener``, a number of iterations, a multichannel Wiener filter refines the estimates of stereo
+    songs; below 0 it is one iteration where `least_error` holds.
     """
+
+    Options = LearnedOptions
+    options: LearnedOptions
 
     needs = (Requirement("safetensors", "pip install safetensors"),)
 
