@@ -163,7 +163,7 @@ def test_blocks_give_what_the_whole_song_gives() -> None:
 
 def test_the_filter_is_off_unless_it_is_asked_for() -> None:
     plain, filtered = (with_networks(Somewhere(), Share(0.5), **o) for o in ({}, {"wiener": 1}))
-    assert plain.context * 44_100 == plain.grid
+    assert plain.context * 44_100 == plain.block_alignment
     assert filtered.context > plain.context + 5
     song = noise(2, 44_100)
     with torch.inference_mode():

@@ -107,7 +107,7 @@ def test_blocks_are_the_whole_song_where_hops_do_not_divide_the_grid(
 ) -> None:
     file = small_network(tmp_path / "odd.safetensors", {"hop": 20})
     separator = loaded(UNet, weights=str(file), full_band=False)
-    assert UNet(separator.options).grid == separator.grid
+    assert UNet(separator.options).block_alignment == separator.block_alignment
     song = noise(2, 40 * RATE)
     whole = made(separator, song)["vocals"]
     monkeypatch.setattr("sepbench.inference.overlap_add.BLOCK_SECONDS", 1.0)
