@@ -23,6 +23,7 @@ from sepbench.errors import SepbenchError
 @click.option("--teacher", metavar="METHOD[:SONGS]", help="Label songs without stems by METHOD.")
 @click.option("--second", metavar="METHOD", help="Leave out windows where METHOD disagrees.")
 @options.device_option
+@options.json_option
 def command(
     data: tuple[str, ...],
     out: Path,
@@ -30,6 +31,7 @@ def command(
     teacher: str | None,
     second: str | None,
     device: str,
+    as_json: bool,
 ) -> None:
     """Decode songs, voices and backings into a folder that 'sepbench train' reads.
 
@@ -47,7 +49,7 @@ def command(
     vocals of METHOD as label; they are those in SONGS or in folders called 'unlabelled'. About
     110 MB an hour and part at 16 kHz.
     """
-    from sepbench.cli.console import counting, say, warn
+    from sepbench.cli.console import counting, say, show_json, warn
     from sepbench.training.data.prepare import prepare
     from sepbench.training.data.sources import tracks_of
     from sepbench.training.data.teacher import TeacherConfig, label_songs
@@ -68,3 +70,13 @@ def command(
     if not cache.tracks:
         raise SepbenchError(f"{out}: none of {len(tracks)} tracks could be prepared")
     say(f"{out}: {len(cache.tracks)} tracks, {cache.hours:.1f} hours at {rate} Hz")
+    if as_json:
+        show_json(
+            {
+                "folder": str(out),
+                "tracks": len(cache.tracks),
+                "hours": cache.hours,
+                "rate": rate,
+                "skipped": list(skipped),
+            }
+        )

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on from the last whole epoch of the run.")
 @click.option("--find-rate", is_flag=True, help="Only print the loss by learning rate, and stop.")
 @options.device_option
+@options.json_option
 @click.option("--threads", type=click.IntRange(min=1), help="Processor threads; all if not given.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs in all.")
 @click.option("--examples", type=click.IntRange(min=1), help="Examples in an epoch.")
@@ -57,6 +58,7 @@ def command(
     find_rate: bool,
     device: str,
     threads: int | None,
+    as_json: bool,
     **changes: Any,
 ) -> None:
     """Train METHOD and write its weights.
@@ -73,7 +75,7 @@ def command(
     stopped. In the end OUT holds the learning curves as a picture (curves.png) and the scores on
     songs of all three splits (scores.json). Logs for TensorBoard are in OUT/logs.
     """
-    from sepbench.cli.console import counting, say, warn
+    from sepbench.cli.console import counting, say, show_json, warn
     from sepbench.training.train import open_training
 
     training = open_training(
@@ -92,7 +94,11 @@ def command(
     for line in training.skipped:
         warn(f"skipped {line}")
     if find_rate:
-        for rate, loss in training.find_learning_rate():
+        found = training.find_learning_rate()
+        if as_json:
+            show_json([{"learning_rate": rate, "loss": loss} for rate, loss in found])
+            return
+        for rate, loss in found:
             click.echo(f"{rate:.2e}  {loss:.4f}")
         return
     say(training.summary())
@@ -119,6 +125,15 @@ def command(
         decibels = {name: value for name, value in scores.items() if not name.startswith("loss")}
         say(f"{subset:5}  loss {scores['loss']:.4f}  SDR {_decibels(decibels)}")
     say(f"curves in {result.curves}, scores in {result.curves.with_name('scores.json')}")
+    if as_json:
+        show_json(
+            {
+                "weights": str(result.weights),
+                "best_epoch": result.best_epoch,
+                "scores": result.scores,
+                "curves": str(result.curves),
+            }
+        )
 
 
 def _mark(best: float, plan: TrainingConfig) -> str:

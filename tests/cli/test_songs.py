@@ -304,6 +304,19 @@ def test_stems_can_be_compressed_and_keep_the_tags(format: str) -> None:
     assert audio.read_tags(stem).texts["title"] == "Tune (vocals)"
 
 
+def test_channels_keep_their_names_and_places_through_a_stereo_method() -> None:
+    time_ = np.arange(RATE) / RATE
+    song = 0.1 * np.stack([np.sin(2 * np.pi * 100 * (k + 1) * time_) for k in range(6)])
+    with audio.Writer(Path("song.wav"), RATE, 6, layout="5.1(side)", bit_depth="32f") as writer:
+        writer.write(song.astype(np.float32))
+    words = ("separate", "-m", "repet-sim", "song.wav", "--bit-depth", "32f")
+    assert run(*words).exit_code == 0
+    made = {path.stem: path for path in Path("separated").rglob("*.wav")}
+    assert {audio.info(path).layout for path in made.values()} == {"5.1(side)"}
+    total = sum(audio.read(path).samples for path in made.values())
+    np.testing.assert_allclose(total, song, atol=1e-6)
+
+
 def test_two_stems_are_a_stem_and_the_sum_of_the_others() -> None:
     tone("song.wav")
     words = ("separate", "-m", "hpss", "song.wav", "--bit-depth", "32f")

@@ -93,6 +93,20 @@ def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
     assert soundfile.info(stem).frames == soundfile.info(song).frames
 
 
+def test_programs_read_what_was_prepared_and_trained_as_json(corpus: Path, tmp_path: Path) -> None:
+    config, out = tmp_path / "tiny.yaml", tmp_path / "run"
+    config.write_text(CONFIG)
+    prepared = run("prepare", corpus, "-o", tmp_path / "prepared", "--rate", "8000", "--json")
+    facts = json.loads(prepared.stdout)
+    assert facts["tracks"] > 0
+    assert facts["rate"] == 8000
+    trained = run("train", "unet", "-d", tmp_path / "prepared", "-c", config, "-o", out, "--json")
+    facts = json.loads(trained.stdout)
+    assert facts["best_epoch"] == 1
+    assert Path(facts["weights"]).is_file()
+    assert {"loss", "mean"} <= set(facts["scores"]["test"])
+
+
 def test_three_stems_from_folders_named_by_stem(corpus: Path, tmp_path: Path) -> None:
     config, out = tmp_path / "tiny.yaml", tmp_path / "run"
     config.write_text(CDAE)
