@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from old_nsgt import library_frame
 
-from sepbench.dsp.nsgt import bark, mel, octave
+from sepbench.dsp.nsgt import bark, mel
 
 FILE = Path(__file__).parent / "data" / "nsgt.json"
 RATE = 44100
 FRAMES = {
     "MiXiN": (bark(0, 22050, 96), 44032),
     "mel": (mel(80, 11000, 30), 4411),
-    "octave": (octave(27.5, 20000, 12), 8192),
+    "octave": (27.5 * np.exp2(np.arange(115) / 12), 8192),
     "linear": ([1000, 2500, 4000, 5500, 7000, 22050, 30000], 1023),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,9 @@ Progress: TypeAlias = Callable[[int, "int | None"], None]
 
 _CHUNK = 1 << 18
 _SECONDS = 30
+_PATIENCE, _SLOWEST = 300.0, 4096.0
+"""Seconds after which a server has to have sent so many bytes a second."""
+
 _NOTHING_LEFT = 416
 
 
@@ -43,7 +47,7 @@ def fetch(url: str, place: Path, *, sha256: str = "", on_progress: Progress = no
     off waits beside ``place`` for the next try. Raises `SepbenchError` for what cannot be reached,
     broke off, or is not the file that was meant.
     """
-    if urlsplit(url).scheme not in ("https", "http", "file"):
+    if not _is_address(url):
         raise SepbenchError(f"{url}: not an address of the web; begin it with https://")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +77,15 @@ def fetch(url: str, place: Path, *, sha256: str = "", on_progress: Progress = no
     return found
 
 
+def _is_address(url: str) -> bool:
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        return False
+    odd = any(char.isspace() or not char.isprintable() or not char.isascii() for char in url)
+    return scheme in ("https", "http", "file") and not odd
+
+
 @contextmanager
 def _part(place: Path) -> Iterator[BinaryIO]:
     """Open what waits beside ``place`` for its rest, or a file of one's own if another is at that.
@@ -80,6 +93,8 @@ def _part(place: Path) -> Iterator[BinaryIO]:
     What has come of the first is left there for a next try.
     """
     first = place.with_name(f"{place.name}.part")
+    if first.is_symlink():  # It would be written through to wherever it points.
+        first.unlink()
     file = first.open("a+b")
     if not _is_ours(file):
         file.close()
@@ -134,9 +149,19 @@ def _fetch(url: str, file: BinaryIO, on_progress: Progress) -> str:
         if done and response.status != 206:
             file.truncate(0)
             done, digest = 0, hashlib.sha256()
-        length = response.headers.get("Content-Length")
-        total = done + int(length) if length else None
+        length = str(response.headers.get("Content-Length") or "").strip()
+        total = done + int(length) if length.isdecimal() and len(length) < 19 else None
+        before, began = done, time.monotonic()
         while piece := response.read(_CHUNK):
+            if total is not None and done + len(piece) > total:
+                file.truncate(0)
+                raise SepbenchError(f"{url}: sends more than the {total} bytes that it names")
+            waited = time.monotonic() - began
+            if waited > _PATIENCE and (done - before) / waited < _SLOWEST:
+                raise SepbenchError(
+                    f"{url}: too slow: {(done - before) / waited:.0f} bytes a second; "
+                    "try again to go on"
+                )
             file.write(piece)
             digest.update(piece)
             done += len(piece)

@@ -16,7 +16,7 @@ from sepbench.dsp.fourier import Integers
 Frequencies: TypeAlias = NDArray[np.float64]
 
 _SHORTEST = 4  # bins
-_LEAST_COVER = 1e-4  # of squared windows in any bin: below, the inverse would magnify rounding
+_LEAST_COVER = 1e-8  # of squared windows in any bin: below, doubles do not bring the signal back
 
 
 def linear(low: float, high: float, bands: int) -> Frequencies:
@@ -30,9 +30,15 @@ def log(low: float, high: float, bands: int) -> Frequencies:
 
 
 def octave(low: float, high: float, per_octave: int) -> Frequencies:
-    """Return the frequencies from ``low`` Hz up to ``high`` Hz, ``per_octave`` to each octave."""
-    steps = int(np.floor(per_octave * np.log2(high / low) + 1e-9)) + 1
-    return low * np.exp2(np.arange(steps) / per_octave)
+    """Return the frequencies from ``low`` to ``high`` Hz, ``per_octave`` to each octave.
+
+    Where the range is no whole number of steps, the steps are a little smaller and end at ``high``,
+    as in the package ``nsgt`` (``OctScale``).
+    """
+    octaves = per_octave * np.log2(high / low)
+    if abs(octaves - round(octaves)) < 1e-9:
+        return low * np.exp2(np.arange(round(octaves) + 1) / per_octave)
+    return np.geomspace(low, high, int(np.ceil(octaves)) + 1)
 
 
 def mel(low: float, high: float, bands: int) -> Frequencies:

@@ -206,6 +206,7 @@ class Run:
         before, now = (config.get("data_sha256") for config in (state["config"], self.config))
         if before != now:
             raise SepbenchError(f"{path}: its songs are others; give the same data or a new --out")
+        self._check_plan(path, state["config"])
         if "init" in state["config"]:
             self.config |= {name: state["config"][name] for name in ("init", "trained_on")}
         self.network.load_state_dict(state["network"])
@@ -214,6 +215,18 @@ class Run:
         self._half.load_state_dict(state["half"])
         self.epoch, self.best = state["epoch"], state["best"]
         self.best_epoch, self.history = state["best_epoch"], state["history"]
+
+    def _check_plan(self, path: Path, before: dict[str, Any]) -> None:
+        """Raise where steps would not add up with those before: other epochs, batches or seed."""
+        was, now = (
+            config.get("training", {}).get("training", {}) for config in (before, self.config)
+        )
+        for key in _FIXED:
+            if key in was and key in now and was[key] != now[key]:
+                raise SepbenchError(
+                    f"{path}: was begun with {key} {was[key]}, not {now[key]}; "
+                    "give the same, or a new --out"
+                )
 
     def _train_epoch(
         self, examples: Examples, on_step: Callable[[int, float], None]
@@ -240,8 +253,8 @@ class Run:
                 loss = self.step(stems, rate)
                 if not math.isfinite(loss):
                     raise SepbenchError(
-                        f"{self.folder}: the loss is no number from step {step + 1} on; "
-                        "take a lower --learning-rate"
+                        f"{self.folder}: the loss is no number from step {step + 1} on: "
+                        f"{self._origin(stems)}"
                     )
                 total += loss
                 on_step(step, loss)
@@ -276,6 +289,25 @@ class Run:
         state = checkpoint.load(self.folder / "best.pt", self.device)
         network.load_state_dict(state["weights"])
         return network.eval()
+
+    def _origin(self, stems: Batch) -> str:
+        """Return where a loss that is no number comes from, and what helps."""
+        lower = "take a lower --learning-rate"
+        for name, weights in self.network.named_parameters():
+            if not torch.isfinite(weights).all():
+                return f"the weights {name} are none since the step before; {lower}"
+        stems = {name: stem.to(self.device) for name, stem in stems.items()}
+        with torch.no_grad():
+            inputs, targets = self._inputs(stems), self.trainable.targets(stems)
+            output = self.network(inputs)
+            parts = {"features": inputs, "targets": targets, "output of the network": output}
+            for name, value in parts.items():
+                if isinstance(value, torch.Tensor) and not torch.isfinite(value).all():
+                    return f"the {name} hold what is no number; {lower}"
+            loss = self.trainable.loss(output.float(), targets)
+        if not torch.isfinite(loss).all():
+            return "the loss itself makes it from finite output and targets; mend the loss"
+        return lower
 
     def step(self, stems: Batch, rate: float) -> float:
         """Take one step at a learning rate, and return the loss before it."""
@@ -341,6 +373,7 @@ def _disable_dropout(network: nn.Module) -> None:
             module.dropout = 0.0
 
 
+_FIXED = ("examples", "batch_size", "seed")
 _Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 

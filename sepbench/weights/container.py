@@ -20,6 +20,7 @@ _KEY = "sepbench"
 _DIGEST = "sha256"
 _BLANK = "0" * 64
 _LONGEST_HEADER = 2**24
+_LONGEST_CONTEXT = 3600.0
 _CHUNK = 2**18
 _CURE = "get it anew, or make it by 'sepbench train' or 'sepbench weights import'"
 
@@ -77,13 +78,51 @@ def _parsed(file: BinaryIO, size: int) -> tuple[bytes, dict[str, Any]]:
         header = json.loads(metadata[_KEY]) if _KEY in metadata else None
         ends = [entry["data_offsets"][1] for name, entry in table.items() if name[0] != "_"]
         excess = size - 8 - length - max(ends, default=0)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise ValueError("damaged weights, or other than safetensors") from None
     if not isinstance(header, dict):
         raise ValueError("weights, but not a weight file of sepbench: they do not say what of")
+    if (fault := _fault(header)) is not None:
+        raise ValueError(f"its header is not one of sepbench: {fault}")
     if excess:
         raise ValueError("weights cut short" if excess < 0 else "more in it than weights")
     return start + text, header
+
+
+_BOUNDS = {
+    "rate": (1000, 768_000),
+    "n_fft": (16, 1 << 17),
+    "win": (16, 1 << 17),
+    "hop": (1, 1 << 17),
+    "samples": (1, 1 << 27),
+    "steps": (0, 1 << 53),
+}
+"""Whole numbers of a header, by key, and between which they lie; others are up to a million."""
+
+
+def _fault(header: Mapping[str, Any]) -> str | None:
+    """Return what in a header would build something absurd, or None."""
+    model = header.get("model", {})
+    if not isinstance(model, dict):
+        return "model is no table"
+    for key, value in {"steps": header.get("steps", 0), **model}.items():
+        least, most = _BOUNDS.get(key, (-(1 << 20), 1 << 20))
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if key in _BOUNDS and not isinstance(value, int):
+            return f"{key} {str(value)[:40]!r} is no whole number"
+        if is_number and not least <= value <= most:  # NaN too.
+            return f"{key} {str(value)[:40]} is not between {least} and {most}"
+    if "hop" in model and "n_fft" in model and model["hop"] > model["n_fft"]:
+        return f"hop {model['hop']} is longer than n_fft {model['n_fft']}"
+    context = header.get("context")
+    if context is not None and not (
+        isinstance(context, (int, float)) and 0 <= context <= _LONGEST_CONTEXT
+    ):
+        return f"context {str(context)[:40]!r} is no number of seconds"
+    heard = header.get("trained_on", [])
+    if not (isinstance(heard, list) and all(isinstance(name, str) for name in heard)):
+        return "trained_on is no list of names"
+    return None
 
 
 def save(

@@ -36,6 +36,8 @@ def path_of(method: str, file: WeightFile) -> Path:
     """Return where a file of a method is, or where it belongs once it is fetched."""
     if file.path is not None:
         return file.path
+    if Path(file.file).is_absolute() or ".." in Path(file.file).parts:
+        raise SepbenchError(f"method {method}: {file.file!r} is no name of a weight file")
     if file.package is None:
         return folder() / method / file.file
     found = find_spec(file.package)

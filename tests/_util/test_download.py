@@ -115,3 +115,23 @@ def test_what_another_fetches_is_not_spoilt_by_one_that_breaks_off(
     server.breaks_after = None
     assert fetch(f"{server.address}/file", tmp_path / "file", sha256=SHA256) == SHA256
     assert server.asked[-1] == ("/file", "bytes=1000-")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://x.org/a b", "http://x.org/\x1b[31m", "ftp://x.org/a", "", "/etc"]
+)
+def test_what_is_no_address_is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(SepbenchError, match="not an address"):
+        fetch(url, tmp_path / "file")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_in_place_of_the_part_is_not_written_through(
+    server: Serving, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"mine")
+    (tmp_path / "file.part").symlink_to(other)
+    fetch(f"{server.address}/file", tmp_path / "file", sha256=SHA256)
+    assert other.read_bytes() == b"mine"
+    assert (tmp_path / "file").read_bytes() == CONTENT

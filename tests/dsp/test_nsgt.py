@@ -17,7 +17,7 @@ SCALES = {
     "part of bark": bark(30, 20000, 24),
     "mel": mel(80, 11000, 30),
     "log": log(30, 18000, 60),
-    "octave": octave(27.5, 20000, 12),
+    "octave": 27.5 * np.exp2(np.arange(115) / 12),
     "linear": linear(0, 22050, 50),
     "uneven": [50, 120, 300, 450, 1000, 1700, 4000, 9000],
     "one": [3000],
@@ -337,3 +337,17 @@ def test_scales_end_where_they_are_said_to(
             assert (frequencies[0], frequencies[-1]) == (0, rate / 2)
             assert len(frequencies) == bands
     assert Nsgt(scale(0, 4000, 64), rate=8000, samples=8192).bands == 64
+
+
+def test_a_linear_scale_far_from_zero_is_a_frame_too() -> None:
+    nsgt = Nsgt(linear(80, 16000, 96), rate=44100, samples=22050)
+    signal = torch.randn(22050, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    again = nsgt.inverse(nsgt.forward(signal), 22050)
+    assert float((again - signal).abs().max()) < 1e-12
+
+
+def test_octaves_end_at_the_highest_as_the_library_s_do() -> None:
+    scale = octave(27.5, 20000, 12)
+    assert len(scale) == 116
+    assert scale[-1] == pytest.approx(20000)
+    np.testing.assert_allclose(octave(55, 440, 2), 55 * 2 ** (np.arange(7) / 2))

@@ -256,3 +256,15 @@ def test_schedules_stay_between_nothing_and_the_highest_rate() -> None:
     assert schedule("one-cycle")(999, 1000) < 0.01
     with pytest.raises(SepbenchError, match="choose one of"):
         schedule("cosine")
+
+
+@pytest.mark.parametrize("changed", [{"batch_size": 3}, {"seed": 5}, {"examples": 64}])
+def test_a_run_goes_on_with_its_own_batches_and_seed_alone(
+    cache: PreparedDataset, tmp_path: Path, changed: dict[str, int]
+) -> None:
+    plan = {"batch_size": 2, "seed": 0, "examples": 8}
+    ours = Run(Tiny(), PLAN, tmp_path, CPU, {"training": {"training": plan}})
+    ours.train(examples(cache), passages(cache, seconds=1.0, each=1))
+    again = {"training": {"training": {**plan, **changed}}}
+    with pytest.raises(SepbenchError, match=f"was begun with {next(iter(changed))}"):
+        Run(Tiny(), PLAN, tmp_path, CPU, again).resume()

@@ -137,3 +137,31 @@ def test_a_header_that_says_too_little_is_one_line(
     (method,) = registry.resolve(f"unet[weights={file}]")
     with pytest.raises(SepbenchError, match=f"{file}: {reason}"):
         method.create().load(torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"rate": 2**70},
+        {"rate": 1.5},
+        {"rate": "fast"},
+        {"rate": 8000, "n_fft": 10**9},
+        {"rate": 8000, "n_fft": 1024, "hop": 512.5},
+        {"rate": 8000, "n_fft": 1024, "hop": 2048},
+        {"rate": 8000, "hidden_size": 10**8},
+        {"rate": 8000, "floor": float("nan")},
+    ],
+)
+def test_a_header_that_would_build_something_absurd_is_refused(tmp_path: Path, model: dict) -> None:
+    file = tmp_path / "w.safetensors"
+    container.save(file, torch.nn.Linear(4, 2).state_dict(), {**HEADER, "model": model})
+    with pytest.raises(SepbenchError, match="its header is not one of sepbench"):
+        container.read_header(file)
+
+
+def test_a_header_of_brackets_within_brackets_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    text = b'{"__metadata__":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    file.write_bytes(struct.pack("<Q", len(text)) + text)
+    with pytest.raises(SepbenchError, match="damaged"):
+        container.read_header(file)
