@@ -147,7 +147,7 @@ class _Walk:
         """Return the number of windows, each of so many blocks, that fill the cache."""
         signals = len(self._lefts)
         size = 8 * fft * (2 * frames * signals + signals**2)
-        return max(1, _CHUNK[self._lefts[0].device.type] // size)
+        return max(1, _CHUNK.get(self._lefts[0].device.type, _CHUNK["cuda"]) // size)
 
     def _within(self, plan: _Plan, start: int, stop: int) -> list[torch.Tensor]:
         """Correlate windows from ``start`` to ``stop``, as if there were zeros around each."""
