@@ -35,7 +35,12 @@ _WAITS = {
     torch.Tensor.equal,
     torch.Tensor.cpu,
 }
-_MIXES = {torch.Tensor.copy_, torch.Tensor.__getitem__, torch.Tensor.__setitem__}
+_MIXES = {
+    torch.Tensor.copy_,
+    torch.Tensor.__getitem__,
+    torch.Tensor.__setitem__,
+    torch._has_compatible_shallow_copy_type,
+}
 """What takes tensors of both sides on a GPU too."""
 
 
@@ -96,7 +101,7 @@ def _moved(tensor: torch.Tensor, where: tuple[Any, ...], kwargs: dict[str, Any])
             plain.append(value.dtype)
         elif isinstance(value, (str, torch.device)):
             kind = Standin if torch.device(value) == DEVICE else torch.Tensor
-        elif value is not None:
+        elif value is not None and not isinstance(value, bool):  # That is non_blocking or copy.
             plain.append(value)
     with torch._C.DisableTorchFunctionSubclass():
         moved = tensor.as_subclass(torch.Tensor)
@@ -108,7 +113,7 @@ def _marked(found: Any, kind: type[torch.Tensor]) -> Any:
         return found.as_subclass(kind)
     if isinstance(found, (tuple, list)):
         made = [_marked(x, kind) for x in found]
-        return made if type(found) is list else tuple(made)
+        return type(found)(made)  # Such as the named values and indices of `max`.
     return found
 
 
