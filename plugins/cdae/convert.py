@@ -41,11 +41,11 @@ class MixinExchange:
         """
         from .model import CdaeTrainable
 
-        _check_folder(source)
+        files = _find(source)
         tensors: dict[str, torch.Tensor] = {}
         for stem, network in CdaeTrainable(MODEL).network().items():
             wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-            found = _tensors(source / _FILES[stem], wanted)
+            found = _tensors(files[stem], wanted)
             tensors |= {f"{stem}.{name}": tensor for name, tensor in found.items()}
         header = {
             "method": "cdae",
@@ -55,7 +55,7 @@ class MixinExchange:
             "config_sha256": container.digest({}),
             "trained_on": ["unknown"],
             "license": "as the models'",
-            "notes": f"read from {', '.join(sorted(_FILES.values()))}",
+            "notes": f"read from {', '.join(sorted(file.name for file in files.values()))}",
             "epochs": 0,
             "steps": 0,
             "validation": {},
@@ -64,11 +64,24 @@ class MixinExchange:
         return header
 
 
-def _check_folder(source: Path) -> None:
-    lacking = [name for name in _FILES.values() if not (source / name).is_file()]
-    if lacking:
-        what = f"no {lacking[0]} in it" if source.is_dir() else "no folder"
-        raise SepbenchError(f"{source}: {what}; give the folder with {', '.join(_FILES.values())}")
+def _find(source: Path) -> dict[str, Path]:
+    """Return the model of each stem: ``vocal.h5``, or the one file such as ``model_vocal.h5``."""
+    found = {}
+    for stem, name in _FILES.items():
+        word = name.removesuffix(".h5")
+        files = (
+            [source / name] if (source / name).is_file() else sorted(source.glob(f"*{word}*.h5"))
+        )
+        if len(files) > 1:
+            names = ", ".join(file.name for file in files)
+            raise SepbenchError(f"{source}: several models of {word}: {names}; leave one, {name}")
+        if not files:
+            what = f"no {name} in it" if source.is_dir() else "no folder"
+            raise SepbenchError(
+                f"{source}: {what}; give the folder with {', '.join(_FILES.values())}"
+            )
+        found[stem] = files[0]
+    return found
 
 
 def _tensors(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:

@@ -340,6 +340,17 @@ def keras_models(folder: Path, tensors: Tensors, layout: str = "model") -> Path:
     return folder
 
 
+def test_models_may_be_named_model_harmonic(published: Path, tmp_path: Path) -> None:
+    folder = keras_models(tmp_path, loaded(published)._network.state_dict())
+    for stem in ("harmonic", "percussive", "vocal"):
+        (folder / f"{stem}.h5").rename(folder / f"model_{stem}.h5")
+    header = MixinExchange().read(folder, tmp_path / "mixin.safetensors")
+    assert "model_vocal.h5" in header["notes"]
+    (folder / "old_vocal.h5").write_bytes(b"")
+    with pytest.raises(SepbenchError, match="several models of vocal"):
+        MixinExchange().read(folder, tmp_path / "mixin.safetensors")
+
+
 @pytest.mark.parametrize("layout", ["model", "weights", "keras 3"])
 def test_keras_models_become_a_weight_file(published: Path, tmp_path: Path, layout: str) -> None:
     tensors = loaded(published)._network.state_dict()
