@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mkdocs.structure.files import Files
 
 FIRST = {
-    "Use": ["index.md", "guide.md", "python.md", "command-line.md"],
+    "Use": ["index.md", "guide.md", "songs.md", "python.md", "command-line.md"],
     "Lists": ["methods.md", "metrics.md", "datasets.md"],
     "Methods": ["cdae.md", "blstm.md"],
     "Extend": ["writing-a-plugin.md", "training.md"],
