@@ -55,6 +55,7 @@ def serving() -> Iterator[Serving]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.handle_error = lambda *who: None  # type: ignore[method-assign]  # Clients that left.
         state.address = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
