@@ -115,6 +115,8 @@ def command(
     tracks = select(open_dataset(dataset, root), subset, patterns)
     devices = options.chosen_devices(how.pop("devices"), how["device"])
     part, scheduler = how.pop("shard"), how.pop("scheduler")
+    # With every song on the page, none is separated twice.
+    how["save_stems"] |= bool(listen) and listen >= len(tracks) and not scheduler
     plan = RunConfig(
         **{**how, "device": devices[0]},
         devices=devices if len(devices) > 1 else (),
