@@ -116,7 +116,7 @@ def command(
     devices = options.chosen_devices(how.pop("devices"), how["device"])
     part, scheduler = how.pop("shard"), how.pop("scheduler")
     # With every song on the page, none is separated twice.
-    how["save_stems"] |= bool(listen) and listen >= len(tracks) and not scheduler
+    how["save_stems"] |= listen is not None and listen >= len(tracks) and not scheduler
     plan = RunConfig(
         **{**how, "device": devices[0]},
         devices=devices if len(devices) > 1 else (),

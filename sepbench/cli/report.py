@@ -125,8 +125,9 @@ def _tracks(store: Store, root: Path | None) -> Sequence[Track]:
     from sepbench.errors import SepbenchError
 
     settings = store.settings
+    known = Path(settings.root) if root is None and settings.root else root
     try:
-        return open_dataset(settings.dataset, root).tracks(settings.subset)
+        return open_dataset(settings.dataset, known).tracks(settings.subset)
     except SepbenchError as error:
         warn(f"no songs on the page: {error}")
         return []
@@ -143,8 +144,12 @@ def write_page(
 ) -> None:
     """Write the page of a run with a progress bar, and say where it is."""
     from sepbench.cli.console import counting, say, warn
+    from sepbench.evaluation.run import RunConfig
+    from sepbench.inference.runner import choose_device
     from sepbench.report.page.make import make_page
 
+    if plan is None and listen:
+        plan = RunConfig(device=str(choose_device("auto")))
     command = shlex.join(["sepbench", *sys.argv[1:]])
     with counting() as bar:
         task = bar.add_task("page", total=None)

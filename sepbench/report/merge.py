@@ -11,6 +11,7 @@ import numpy as np
 
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.store import Record, Settings, Store
+from sepbench.report.build import separated
 
 WITHIN_A_SET = ("ISR", "SIR", "SAR", "SI-SIR", "SI-SAR")
 """Scores that depend on the other stems of the set; those of different sets do not compare."""
@@ -31,10 +32,11 @@ class Merged:
 def contents(folder: Path) -> tuple[Settings, list[Record], list[str]]:
     """Return the settings and records of a run, and remarks on files that cannot be read."""
     store = Store.open(folder)
-    records, damaged = store.contents()
+    found, damaged = store.contents()
+    records, said = separated(found)
     if not records:
         raise SepbenchError(f"{folder}: no scores yet; 'sepbench evaluate' makes them")
-    return store.settings, records, [f"{path}: damaged, left out" for path in damaged]
+    return store.settings, records, [*said, *(f"{path}: damaged, left out" for path in damaged)]
 
 
 def merge(folders: Sequence[Path]) -> Merged:

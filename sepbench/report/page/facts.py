@@ -94,7 +94,7 @@ def _methods(records: Sequence[Record], summary: pd.DataFrame) -> dict[str, Any]
             "speed": _number(1 / speed if speed > 0 else math.nan),
             "memory": _number(row["peak_memory_mb"]),
             "trained_on": list(_trained_on(record)),
-            "provenance": {"published": published.caption()} if record is None else _origin(record),
+            "provenance": _origin(record) if record else {"published": published.caption()},
         }
     return methods
 

@@ -78,7 +78,9 @@ def _separate(
         return remarks
     # The same scores again, so that none gets lost when the records are written anew.
     metrics = {name for record in records for name in record.identity.get("metrics", ())}
-    again = replace(plan, save_stems=True, metrics=tuple(sorted(metrics)) or plan.metrics)
+    again = replace(
+        plan, save_stems=True, shard=None, metrics=tuple(sorted(metrics)) or plan.metrics
+    )
     run.run(
         chosen,
         methods,

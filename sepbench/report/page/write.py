@@ -16,7 +16,7 @@ from sepbench._util.files import write_atomic
 from sepbench.datasets.base import Track
 from sepbench.evaluation.store import Record, Store
 from sepbench.report import formats
-from sepbench.report.build import Report
+from sepbench.report.build import Report, separated
 from sepbench.report.page.clips import Clip, clips, write_source
 from sepbench.report.page.excerpts import Excerpt, choose
 from sepbench.report.page.facts import facts
@@ -48,7 +48,7 @@ def write_page(
     shutil.rmtree(folder / "audio", ignore_errors=True)  # Sounds of an older page fit no more.
     records = store.records()
     listen, remarks = _write_sounds(folder, store, records, tracks, excerpts, on_clip)
-    known = facts(records, store.settings, report.scores, report.summary)
+    known = facts(separated(records)[0], store.settings, report.scores, report.summary)
     known |= {"listen": listen, "protocol": protocol, "command": command}
     table = formats.as_html(formats.grid(report.scores, report.summary, protocol))
     text = _render(known, table)

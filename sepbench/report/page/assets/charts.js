@@ -165,6 +165,15 @@ function drawCost(labels) {
   byId("cost").parentElement.hidden = !timed.length;
   if (!timed.length) return;
   const figures = figuresOf(state.stem);
+  // Only methods that no other beats in both are named, for names would cover each other.
+  const beaten = (label) =>
+    timed.some(
+      (other) =>
+        other !== label &&
+        run.methods[other].oracle === run.methods[label].oracle &&
+        run.methods[other].speed >= run.methods[label].speed &&
+        goodness(figures[other][0]) >= goodness(figures[label][0]),
+    );
   const largest = Math.max(1, ...timed.map((label) => run.methods[label].memory ?? 0));
   Plotly.react(
     byId("cost"),
@@ -174,7 +183,7 @@ function drawCost(labels) {
         mode: "markers+text",
         x: timed.map((label) => run.methods[label].speed),
         y: timed.map((label) => figures[label][0]),
-        text: timed.map((label) => escaped(short(marked(label), 22))),
+        text: timed.map((label) => (beaten(label) ? "" : escaped(short(marked(label), 22)))),
         textposition: "top center",
         cliponaxis: false,
         marker: {
@@ -186,9 +195,9 @@ function drawCost(labels) {
         },
         customdata: timed.map((label) => {
           const trained = run.methods[label].trained_on.map((name) => escaped(name)).join(", ");
-          return `${figureText(label)}${cost(label)}<br>trained on: ${trained || "nothing, or unknown"}`;
+          return `<b>${escaped(marked(label))}</b><br>${figureText(label)}${cost(label)}<br>trained on: ${trained || "nothing, or unknown"}`;
         }),
-        hovertemplate: "<b>%{text}</b><br>%{customdata}<extra></extra>",
+        hovertemplate: "%{customdata}<extra></extra>",
       },
     ],
     layout({
