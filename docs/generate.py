@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from mkdocs.structure.files import Files
 
 FIRST = {
-    "Use": ["index.md", "guide.md", "songs.md", "python.md", "command-line.md"],
-    "Lists": ["methods.md", "metrics.md", "datasets.md"],
+    "Use": [
+        *("index.md", "guide.md", "songs.md", "python.md", "metrics.md", "cluster.md"),
+        "command-line.md",
+    ],
+    "Lists": ["methods.md", "metric-list.md", "datasets.md"],
     "Methods": ["cdae.md", "blstm.md"],
-    "Extend": ["writing-a-plugin.md", "training.md"],
+    "Extend": ["writing-a-plugin.md", "writing-a-metric.md", "training.md"],
     "Inside": ["api.md", "architecture.md"],
 }
 """Pages by section, in order; a page that is in no section comes last."""
@@ -30,6 +33,7 @@ DOORS = {
         "sepbench.inference.arrays.separate",
         "sepbench.report.run.evaluate",
         "sepbench.report.run.open_run",
+        "sepbench.compare",
         "sepbench.report.run.Run",
         "sepbench.report.arrays.score",
         "sepbench.errors.SepbenchError",
@@ -87,7 +91,7 @@ def pages() -> dict[str, str]:
         "api.md": "\n".join(_api()),
         "command-line.md": "\n".join(_command_line()),
         "methods.md": "\n".join(_methods(methods())),
-        "metrics.md": "\n".join(
+        "metric-list.md": "\n".join(
             _metrics(
                 found.metric_facts(info.metric(), info.distribution)
                 for info in found.metrics()

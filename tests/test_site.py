@@ -56,7 +56,7 @@ def test_every_method_metric_and_data_set_stands_on_the_site(pages: dict[str, st
 
     names = {
         "methods.md": [entry.name for entry in registry.plugins()],
-        "metrics.md": [info.name for info in registry.metrics.metrics() if info.metric],
+        "metric-list.md": [info.name for info in registry.metrics.metrics() if info.metric],
         "datasets.md": [entry["name"] for entry in datasets()],
     }
     for page, wanted in names.items():

@@ -36,14 +36,16 @@ _POLL = 1.0
 """Seconds between two looks at which workers there are."""
 
 _CONNECT = 10.0
+_AHEAD = 2
+"""Cells that a worker has at once: one in work, and one so that it need not wait for the next."""
 
 
 @dataclass
 class _Slot:
-    """A worker that gets cells: those left of its track, and the one it is doing."""
+    """A worker that gets cells: those left of its track, and those it has, the first in work."""
 
     waiting: deque[Task] = field(default_factory=deque)
-    doing: tuple[Task, Future] | None = None
+    doing: deque[tuple[Task, Future]] = field(default_factory=deque)
 
 
 class Cluster:
@@ -128,9 +130,9 @@ class Cluster:
             self._admit(address, future)
             return
         slot = self._slots.get(address)
-        if slot is None or slot.doing is None or slot.doing[1] is not future:
+        task = None if slot is None else self._taken(slot, future)
+        if task is None:
             return
-        task, slot.doing = slot.doing[0], None
         if future.status == "finished":
             yield future.result()
         elif future.status == "error":
@@ -138,19 +140,31 @@ class Cluster:
         else:  # Lost, or cancelled by the scheduler: it is as if its worker had died.
             yield from self._lost(task)
 
+    def _taken(self, slot: _Slot, future: Future) -> Task | None:
+        """Return the cell that a future is of, no longer with the worker."""
+        for pair in slot.doing:
+            if pair[1] is future:
+                slot.doing.remove(pair)
+                return pair[0]
+        return None
+
     def _feed(self, upcoming: Iterator[list[Task]]) -> None:
-        for address, slot in self._slots.items():
-            if slot.doing is not None:
-                continue
-            task = self._returned.popleft() if self._returned else None
-            if task is None and not slot.waiting:
-                slot.waiting.extend(next(upcoming, ()))
-            if task is None and not slot.waiting:
-                self._steal(slot)
-            if task is None and slot.waiting:
-                task = slot.waiting.popleft()
-            if task is not None:
-                self._give(address, slot, task)
+        # Every worker gets its first cell before any gets a second.
+        for depth in range(_AHEAD):
+            for address, slot in self._slots.items():
+                if len(slot.doing) == depth:
+                    self._feed_one(address, slot, upcoming)
+
+    def _feed_one(self, address: str, slot: _Slot, upcoming: Iterator[list[Task]]) -> None:
+        task = self._returned.popleft() if self._returned else None
+        if task is None and not slot.waiting:
+            slot.waiting.extend(next(upcoming, ()))
+        if task is None and not slot.waiting and not slot.doing:
+            self._steal(slot)
+        if task is None and slot.waiting:
+            task = slot.waiting.popleft()
+        if task is not None:
+            self._give(address, slot, task)
 
     def _steal(self, slot: _Slot) -> None:
         """Take a cell from the worker that has most left to do."""
@@ -168,7 +182,7 @@ class Cluster:
             workers=[address],
             pure=False,
         )
-        slot.doing = (task, future)
+        slot.doing.append((task, future))
         future.add_done_callback(lambda done: self._events.put((address, done)))
 
     def _look(self, example: Task) -> Iterator[Record]:
@@ -185,10 +199,12 @@ class Cluster:
             slot = self._slots.pop(address)
             self._returned.extend(slot.waiting)
             self._say(f"worker {address} is gone; its cells go to the others")
-            if slot.doing is not None:
-                task, future = slot.doing
+            for place, (task, future) in enumerate(slot.doing):
                 future.cancel()
-                yield from self._lost(task)
+                if place:  # It had not begun: no fault of its own.
+                    self._returned.append(task)
+                else:
+                    yield from self._lost(task)
 
     def _lost(self, task: Task) -> Iterator[Record]:
         key = (task.method.label, task.track.subset, task.track.name)
@@ -220,7 +236,7 @@ class Cluster:
 
     def _stop(self) -> None:
         """Take back what is in flight."""
-        doing = [slot.doing[1] for slot in self._slots.values() if slot.doing]
+        doing = [future for slot in self._slots.values() for _, future in slot.doing]
         self._client.cancel([*doing, *self._asked.values()])
         self._client.close()
 

@@ -69,7 +69,8 @@ class BssEval(SetMetric):
         """Return the scores of several methods, some at a time in one walk over the samples."""
         if any(estimates.mixture for estimates in several):
             return [self.score_set(song, estimates) for estimates in several]
-        fitted, scores = projections(song), []
+        fitted = projections(song)
+        scores: list[Mapping[str, torch.Tensor]] = []
         for first in range(0, len(several), _TOGETHER):
             some = several[first : first + _TOGETHER]
             stems = [list(estimates.stems.values()) for estimates in some]
