@@ -86,9 +86,9 @@ def judge(
     mixture = sung + stft.forward(backing)
     rows = mixture.shape[-2]
     seen = mixture[:, : model.bins] * model.stft.n_fft / stft.n_fft
-    places = separator._places()
-    mask = separator.heard(seen * slope(places)[:, None])
-    full = separator.heard(seen)
+    places = separator._frequencies()
+    mask = separator.predict(seen * slope(places)[:, None])
+    full = separator.predict(seen)
     own, octave = mask[:, places < EDGE], extend(mask, seen.abs(), places, rows)
     end = own.shape[-2]
 

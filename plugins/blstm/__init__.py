@@ -62,12 +62,12 @@ class BLSTM(LearnedMask):
         """Return the voice ``(channels, samples)``."""
         from torch.nn import functional
 
-        # Silence up to a whole number of hops, as scipy has it: backwards it is heard first.
+        # Silence up to a whole number of hops, as scipy has it: the backward layers read it first.
         samples = mixture.shape[-1]
         filled = functional.pad(mixture, (0, -samples % self._stft().hop))
         return {stem: made[..., :samples] for stem, made in super().estimates(filled).items()}
 
-    def heard(self, spectrum: torch.Tensor) -> torch.Tensor:
+    def predict(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Return the mask for the bins and the rate of training."""
         model: BLSTMTrainable = self._model  # type: ignore[assignment]
         return model.song_mask(self._network, spectrum)

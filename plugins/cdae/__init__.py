@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .model import CdaeTrainable
 
 _AT_ONCE = {"cpu": 2}
-"""Chunks at once: on processors more would fall out of the cache; elsewhere many keep it busy."""
+"""Chunks in a batch: on a CPU more would not fit into its cache; a GPU needs many to be busy."""
 
 _STEMS = ("vocals", "percussive", "harmonic")
 
@@ -31,7 +31,7 @@ OVERLAP = 0.125
 
 
 class Cdae(Learned):
-    """Three networks that hear voice, drums and the rest, and share the mixture out among them."""
+    """Three networks estimate voice, drums and the rest; a Wiener filter splits the mixture."""
 
     name = "cdae"
     version = "2"  # Since songs are brought to a level.
@@ -123,7 +123,7 @@ class Cdae(Learned):
     @property
     def _size(self) -> int:
         """Samples of a chunk."""
-        return int(self.header["model"]["samples"]) * self._widening
+        return int(self.header["model"]["samples"]) * self._rate_factor
 
     def build(self) -> nn.Module:
         """Build the networks of the stems that are wanted."""
@@ -136,10 +136,10 @@ class Cdae(Learned):
         from .fused import arrange
 
         super().load(device)
-        self._hear = arrange(self._network)
-        self._nsgt = self._model.widened(self._widening)
-        self._places = self._model.places()
-        self._slope = slope(self._places)[:, None].to(device)
+        self._fused = arrange(self._network)
+        self._nsgt = self._model.wider_transform(self._rate_factor)
+        self._frequencies = self._model.relative_frequencies()
+        self._slope = slope(self._frequencies)[:, None].to(device)
 
     def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the stems, each ``(channels, samples)``; channels are worked on one by one."""
@@ -147,14 +147,14 @@ class Cdae(Learned):
 
         made = in_chunks(
             mixture,
-            self._stems_of,
+            self._separate_chunks,
             size=self._size,
             overlap=self._size - self._hop,
             batch=self.options.batch or _AT_ONCE.get(mixture.device.type, 32),
         )
         return dict(zip(self.stems, made, strict=True))
 
-    def _stems_of(self, chunks: torch.Tensor) -> torch.Tensor:
+    def _separate_chunks(self, chunks: torch.Tensor) -> torch.Tensor:
         """Separate chunks ``(chunks, samples)`` into ``(chunks, stems, samples)``."""
         import torch
 
@@ -179,41 +179,41 @@ class Cdae(Learned):
         """
         from .masking import wiener
 
-        seen = levels[:, : self._model.bands]
-        magnitudes = self._heard(seen.float())
+        features = levels[:, : self._model.bands]
+        magnitudes = self._predict(features.float())
         if not self.options.single_model:
             masks = wiener(magnitudes, power=self.options.power)
-            return masks if self._widening == 1 else self._extended(masks, seen)
-        if self._widening == 1:
-            # Where nothing sounds there is no phase, whatever a network hears.
-            return (magnitudes / seen[:, None]).where(seen[:, None] > 0, 0)
-        heard = magnitudes * self._widening
-        return self._extended(heard / seen[:, None].clamp_min(1e-9), seen)
+            return masks if self._rate_factor == 1 else self._extend_shares(masks, features)
+        if self._rate_factor == 1:
+            # Silence has no phase, whatever the network predicts there.
+            return (magnitudes / features[:, None]).where(features[:, None] > 0, 0)
+        shares = magnitudes * self._rate_factor / features[:, None].clamp_min(1e-9)
+        return self._extend_shares(shares, features)
 
-    def _extended(self, shares: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    def _extend_shares(self, shares: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Continue shares above the trained band, given what the mixture has in it."""
         from sepbench.training.bandwidth import extend
 
-        return extend(shares, seen[:, None], self._places, self._nsgt.bands)
+        return extend(shares, features[:, None], self._frequencies, self._nsgt.bands)
 
-    def _heard(self, levels: torch.Tensor) -> torch.Tensor:
-        """Return the magnitudes that the networks hear, at the scale of the trained rate.
+    def _predict(self, levels: torch.Tensor) -> torch.Tensor:
+        """Return the magnitudes that the networks predict, at the scale of the trained rate.
 
-        Where nothing but their ratio is asked for, there may be fewer rows than bands.
+        There may be fewer rows than bands where only the ratio of the stems is needed.
         """
-        if self._widening > 1:
+        if self._rate_factor > 1:
             # A transform over more samples of the same signal is that much larger.
-            levels = levels * (self._slope / self._widening)
-        heard: torch.Tensor = self._hear(levels)
-        if self._widening > 1 or self.options.single_model:
-            heard = heard.repeat_interleave(levels.shape[1] // heard.shape[2], dim=2)
-        return heard
+            levels = levels * (self._slope / self._rate_factor)
+        magnitudes: torch.Tensor = self._fused(levels)
+        if self._rate_factor > 1 or self.options.single_model:
+            magnitudes = magnitudes.repeat_interleave(levels.shape[1] // magnitudes.shape[2], dim=2)
+        return magnitudes
 
     def _exactly(self, chunks: torch.Tensor) -> torch.Tensor:
         """Return chunks in double precision where phases alone are taken from the mixture.
 
-        Networks hear something in bands where the mixture has next to nothing; what rounding leaves
-        of its phase there would be heard.
+        Networks predict something in bands where the mixture has almost nothing; its rounded
+        phase would be audible.
         """
         exact = self.options.single_model and chunks.device.type != "mps"  # which has no doubles
         return chunks.double() if exact else chunks

@@ -74,7 +74,7 @@ class CdaeTrainable(Trainable):
             frames=self.frames,
         )
 
-    def widened(self, factor: int) -> Nsgt:
+    def wider_transform(self, factor: int) -> Nsgt:
         """Return the transform for ``factor`` times the rate.
 
         Up to half the trained rate its bands are the trained ones; above, they go on at equal
@@ -92,7 +92,7 @@ class CdaeTrainable(Trainable):
             frames=self.nsgt.frames,
         )
 
-    def places(self) -> torch.Tensor:
+    def relative_frequencies(self) -> torch.Tensor:
         """Return the frequency of each band, ``(bands,)``; 1 is half the trained rate."""
         return torch.from_numpy(self.nsgt.frequencies / (self.rate / 2)).float()
 

@@ -1,4 +1,4 @@
-"""Masks: which share of each time-frequency bin belongs to a source."""
+"""Time-frequency masks: the share of each bin that belongs to a source."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def soft_mask(
         return (target > rest).to(target.dtype)
     loudest = torch.maximum(target, rest)
     silent = loudest < torch.finfo(target.dtype).tiny
-    # Scaled to the louder of the two, so that no power under- or overflows.
+    # Relative to the louder of the two, so that no power under- or overflows.
     scale = loudest.masked_fill(silent, 1.0)
     ours, theirs = (target / scale).pow_(power), (rest / scale).pow_(power)
     return ours.div_(theirs.add_(ours)).masked_fill_(silent, silence)

@@ -102,7 +102,7 @@ def _running_network(size: int, group: int) -> _Network:
 
     def descend(core: list[int], rank: int, start: int, stop: int, window: int, count: int) -> None:
         """Find ``count`` windows from the sorted ``core`` of ``start:stop``; ``core[0]`` ranks."""
-        # A sample with too many below or above it in the core is no window's median.
+        # A sample with too many below or above it in the core cannot be a window's median.
         low = max(wanted - (size - (stop - start)) - rank, 0)
         core, rank = core[low : wanted - rank + 1], rank + low
         if count == 1:
@@ -120,7 +120,7 @@ def _running_network(size: int, group: int) -> _Network:
 
 
 class _Comparators:
-    """Writes down minima and maxima of values, which are numbered from the inputs on."""
+    """Records minima and maxima of values, numbered from the inputs on."""
 
     def __init__(self, inputs: int) -> None:
         self.inputs = inputs
@@ -155,7 +155,7 @@ class _Comparators:
         ]
 
     def network(self, outputs: list[int]) -> _Network:
-        """Return the steps that the outputs need, on as few registers as they get by with."""
+        """Return the steps that the outputs need, on as few registers as possible."""
         steps = list(self.written)
         last_use: dict[int, int] = {}
         for value in range(self.inputs + len(steps) - 1, self.inputs - 1, -1):

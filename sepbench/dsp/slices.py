@@ -61,7 +61,7 @@ class Slices:
             yield first, min(first + size, total)
 
     def cut(self, signal: torch.Tensor, first: int = 0, last: int | None = None) -> torch.Tensor:
-        """Return slices ``first`` to ``last`` (exclusive; none: the end), with zeros around.
+        """Return slices ``first`` to ``last`` (exclusive; None: the end), with zeros around.
 
         Shape:
             signal: ``(..., samples)``.

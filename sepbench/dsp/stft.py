@@ -14,7 +14,7 @@ Window = Literal["hann", "hamming", "sqrt_hann"]
 
 @dataclass(frozen=True)
 class Stft:
-    """A centred STFT: frame ``t`` stands at sample ``t * hop``, and the signal has zeros around it.
+    """A centred STFT: frame ``t`` is centred at sample ``t * hop``; zeros surround the signal.
 
     Args:
         n_fft: length of each transform, in samples.
@@ -76,7 +76,7 @@ class Stft:
     def forward(
         self, signal: torch.Tensor, first: int = 0, last: int | None = None
     ) -> torch.Tensor:
-        """Return the spectrum of frames ``first`` to ``last`` (exclusive; none: the end).
+        """Return the spectrum of frames ``first`` to ``last`` (exclusive; None: the end).
 
         Shape:
             signal: ``(..., samples)``, real.
@@ -109,7 +109,7 @@ class Stft:
         window = self._window(signal)
         dual = window / self._periodic_energy(window)
         piece = self._overlap(torch.fft.irfft(spectrum.mT, n=self.n_fft) * dual)
-        # Near the ends there are fewer windows than the dual window counts on.
+        # Near the ends fewer windows overlap than the dual window assumes.
         total = self.frames(samples)
         reach = -(-self.n_fft // self.hop)
         if first < reach or first + frames > total - reach:

@@ -1,16 +1,16 @@
-"""A multichannel Wiener filter that tells stems apart by where they sound from.
+"""A multichannel Wiener filter that separates stems by their position in the stereo image.
 
-Masks look at each channel alone. Once they say roughly which stem sounds in which bin, the bins
-in which one is nearly alone show its place between the channels, and a filter over all channels
-parts what shares a bin: the expectation maximisation of Duong, Vincent and Gribonval (IEEE TASLP
+Masks treat each channel alone. Where the masks find one stem nearly alone in a bin, that bin shows
+the stem's spatial covariance; with it a filter over all channels separates stems that share a bin:
+the expectation maximisation of Duong, Vincent and Gribonval (IEEE TASLP
 2010) and of Nugraha, Liutkus and Vincent (IEEE TASLP 2016), with three changes that measured better
 after masks:
 
-- The energy of a stem is its share of the mixture, not that of its estimate. A mask of least error
-  is that share itself; where all stems sound from one place the filter returns it. The square
-  would sharpen the mask, and costs more than the places gain.
-- Its covariance is the mean of the mixture's over the seconds around, most of it from bins in which
-  the stem stands nearly alone, none much louder than the others.
+- The energy of a stem is its share of the mixture, not the energy of its estimate. A mask of least
+  error is that share itself; where all stems have the same position the filter returns it. The
+  square would sharpen the mask, and loses more than the positions gain.
+- Its covariance is a mean of the mixture's over the seconds around, weighted towards bins in which
+  the stem is nearly alone, with no bin much louder than the others.
 - Windows are several times as long as those of the masks.
 """
 
@@ -36,28 +36,28 @@ _LONGEST = 4 * (BLOCK_ALIGNMENT // 3)
 """Samples of the longest window whose frames fall in the host's blocks as in the whole song."""
 
 _AROUND = 5.0
-"""Seconds to each side that have a say in where a stem sounds from."""
+"""Seconds to each side over which a covariance is averaged."""
 
 _STRETCH = 60.0
-"""Seconds that are filtered at once, their surround apart."""
+"""Seconds that are filtered at a time, without their context."""
 
 _AT_ONCE = 24
-"""Frames that are transformed at once: what is made of them stays small."""
+"""Frames that are transformed at a time, to bound memory."""
 
 _BAND = 128
-"""Bins that are filtered at once: what is made of them stays in the cache."""
+"""Bins that are filtered at a time, so that intermediate results stay in the cache."""
 
 _ALONE = 6
-"""Exponent of a stem's share of a bin: how much that bin says about its place."""
+"""Exponent of a stem's share of a bin, in the weight of that bin in the stem's covariance."""
 
 _PRIOR = 1e-6
-"""Added to that power: a stem that is never there sounds from where the mixture does."""
+"""Added to that weight: regularises absent stems towards the mixture's spatial covariance."""
 
 _DIFFUSE = 0.1
-"""Energy from everywhere, over that from a stem's place: no filter gets steeper than that."""
+"""Diffuse energy added to a stem's covariance, relative to it: limits the filter's gain."""
 
 _ONE_PLACE = 1e-5
-"""Energy from other places than the loudest, over all of it, up to which there is but one."""
+"""Share of energy outside the principal direction up to which a bin has a single position."""
 
 _SILENCE = 1e-30
 
@@ -105,7 +105,7 @@ class MultichannelWiener:
     def refine(
         self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor], *, rest: bool
     ) -> dict[str, torch.Tensor]:
-        """Return the refined stems; the estimates as they are where there is nothing to tell.
+        """Return the refined stems; the estimates unchanged where all have one position.
 
         That is so without iterations, with one channel and with channels that are the same.
         With ``rest``, what the estimates leave of the mixture is a stem too, that is not returned.
@@ -155,7 +155,7 @@ class MultichannelWiener:
     def _refined(
         self, mixture: torch.Tensor, estimates: torch.Tensor, *, rest: bool
     ) -> torch.Tensor:
-        """Return the estimates of a band refined.
+        """Return the refined estimates of a band.
 
         Shape:
             mixture: ``(channels, steps, frames, bins)``; estimates and result: ``(stems, ...)`` of
@@ -166,14 +166,14 @@ class MultichannelWiener:
         from sepbench.dsp.linear import wiener
 
         energy = _energy(mixture).sum(0).clamp_min_(_SILENCE)
-        # As loud frames say no more than quiet ones about a place, amplitudes count, not energies.
+        # Amplitudes, not energies: loud frames say no more about a position than quiet ones.
         covariance = mixture[:, None] * (mixture.conj() * energy.rsqrt())
         refined = estimates
         if rest:
             refined = torch.cat([refined, (mixture - refined.sum(0))[None]])
         for _ in range(self.iterations):
             inner = (mixture.real * refined.real + mixture.imag * refined.imag).sum(1)
-            shares = inner.clamp_min_(_SILENCE)  # In silence the same for all.
+            shares = inner.clamp_min_(_SILENCE)  # equal for all stems in silence
             shares /= shares.sum(0)
             places = [self._place(covariance * (share**_ALONE + _PRIOR)) for share in shares]
             refined = torch.stack(wiener(mixture, list(shares), places))
@@ -181,7 +181,7 @@ class MultichannelWiener:
         return refined if bool(apart.all()) else torch.where(apart, refined, estimates)
 
     def _apart(self, covariance: torch.Tensor) -> torch.Tensor:
-        """Tell in which bins sounds come from several places in the seconds around.
+        """Return in which bins there are several positions in the seconds around.
 
         Elsewhere there is nothing to gain, and the estimates are as good as they were. The square
         of the trace, less that of the norm, is twice the sum of all products of two eigenvalues.
@@ -195,7 +195,7 @@ class MultichannelWiener:
         return whole - norm > 2 * _ONE_PLACE * whole
 
     def _place(self, covariance: torch.Tensor) -> torch.Tensor:
-        """Return the mean around each step, of mean energy 1, with something from everywhere."""
+        """Return the mean around each step, normalised to energy 1, plus a diffuse part."""
         total = self._sum_around(covariance)
         energy = total.diagonal(dim1=0, dim2=1).real.mean(-1)
         total *= energy.clamp_min_(_SILENCE).reciprocal_()
@@ -225,5 +225,5 @@ class MultichannelWiener:
 
 
 def _energy(values: torch.Tensor) -> torch.Tensor:
-    """Return ``|values|^2``, faster than by `torch.abs`, which minds numbers below 1e-19."""
+    """Return ``|values|^2``, faster than `torch.abs`, which handles numbers below 1e-19."""
     return values.real.square() + values.imag.square()

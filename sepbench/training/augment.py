@@ -1,4 +1,4 @@
-"""What a producer does to a voice or a backing, cheap enough to do it anew for every example.
+"""Audio effects of a music production, cheap enough to be drawn anew for every example.
 
 Every function takes mono float32 ``(samples,)`` and a random generator, and returns as many
 samples.
@@ -118,14 +118,14 @@ def _room(rng: Generator, rate: int, length: int) -> Signal:
     time = np.arange(length, dtype=np.float32) / np.float32(rate)
     noise = rng.standard_normal(length, dtype=np.float32)
     smooth = ndimage.uniform_filter1d(noise, int(rng.integers(2, 6)))
-    # The darkness of real rooms: the bright part dies twice as fast.
+    # As in real rooms, high frequencies decay twice as fast.
     tail = noise * np.exp(-13.8 / decay * time) + smooth * np.exp(-6.9 / decay * time)
     delay = int(rng.uniform(0, 0.06) * rate)
     response = np.zeros(length, np.float32)
     response[delay:] = tail[: length - delay]
     wet = 10 ** (rng.uniform(-24, -4) / 20)
     response *= np.float32(wet / (np.sqrt(np.square(response).sum()) + 1e-9))
-    if rng.random() < 0.2:  # an echo in time with nothing in particular
+    if rng.random() < 0.2:  # an echo with an arbitrary delay
         at = int(rng.uniform(0.08, 0.5) * rate)
         response[at] += np.float32(10 ** (rng.uniform(-20, -8) / 20))
     response[0] += 1

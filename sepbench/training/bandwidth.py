@@ -1,17 +1,16 @@
-"""What networks make of songs that reach above the band they were trained in.
+"""Bandwidth extension: masks above the band that a network was trained in.
 
-Songs for training came to the trained rate by `sepbench.audio.resample`, whose filter falls off in
-the top sixteenth of the band. A song at a higher rate is at full level there, and goes on above it:
-neither is anything that the networks have ever heard, and at the full level the recurrent ones lose
-their way in the whole of the band: 0.3 dB in the mean of six songs, 1.3 dB in one of them. So they
-are shown what the resampler would have left. From where it falls off, the mask goes on as it is in
-the octave below: its mean over the rows, each by its energy.
+Training songs were resampled to the trained rate, by a filter that falls off in the top sixteenth
+of the band. A song at a higher rate is at full level there and continues above. Networks never saw
+such input in training; recurrent ones then lose 0.3 dB over the whole band in the mean of six
+songs, 1.3 dB in one of them. So `slope` attenuates their input as the resampler would have, and
+from there `extend` continues the mask with its mean over the octave below, weighted by energy.
 
-Powers of that mean, less of it by the odds and its mean over time are no better
-(``benchmarks/above.py``). Logistic functions fitted to songs erred up to 7 dB more above the band
-than silence does, on songs that were not among those.
+Powers of that mean, shrinking it by the odds, and its mean over time are no better
+(``benchmarks/bandwidth.py``). Logistic functions fitted to songs erred by up to 7 dB more above the
+band than silence does, on songs that they were not fitted to.
 
-Frequencies are given as places: 1 is half the trained rate.
+Frequencies are relative: 1 is half the trained rate.
 """
 
 from __future__ import annotations
@@ -19,32 +18,32 @@ from __future__ import annotations
 import torch
 
 EDGE = 15 / 16
-"""The place where the resampler begins to fall off."""
+"""Relative frequency at which the resampler begins to fall off."""
 
 _SILENCE = 1e-12
-"""Energy of a row in which nothing sounds; where all is silence, every row counts the same."""
+"""Added to the energy of a row, so that in silence all rows have the same weight."""
 
 
-def slope(places: torch.Tensor) -> torch.Tensor:
-    """Return what resampling to the trained rate leaves of magnitudes ``(rows,)``.
+def slope(frequencies: torch.Tensor) -> torch.Tensor:
+    """Return the gain of resampling to the trained rate at each of ``frequencies``, ``(rows,)``.
 
-    The filter is soxr's of very high quality, whose fall is an error function to within 0.015.
+    soxr's filter of very high quality falls off as an error function, to within 0.015.
     """
-    return 0.5 * torch.erfc((places - 0.9557) / 0.0141)
+    return 0.5 * torch.erfc((frequencies - 0.9557) / 0.0141)
 
 
 def extend(
-    mask: torch.Tensor, magnitudes: torch.Tensor, places: torch.Tensor, rows: int
+    mask: torch.Tensor, magnitudes: torch.Tensor, frequencies: torch.Tensor, rows: int
 ) -> torch.Tensor:
-    """Return a mask of ``rows`` rows that is the given one up to `EDGE`.
+    """Continue a mask above `EDGE`, to ``rows`` rows.
 
     Shape:
         mask: ``(..., trained rows, frames)``.
         magnitudes: of the mixture, broadcastable to the mask.
-        places: ``(trained rows,)``, rising.
+        frequencies: ``(trained rows,)``, increasing.
         result: ``(..., rows, frames)``.
     """
-    middle, end = (int((places < edge).sum()) for edge in (EDGE / 2, EDGE))
+    middle, end = (int((frequencies < edge).sum()) for edge in (EDGE / 2, EDGE))
     energy = magnitudes[..., middle:end, :].square() + _SILENCE
     mean = (mask[..., middle:end, :] * energy).sum(-2, keepdim=True) / energy.sum(-2, keepdim=True)
     above = mean.expand(*mask.shape[:-2], rows - end, -1)

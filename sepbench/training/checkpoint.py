@@ -1,4 +1,4 @@
-"""Checkpoints of a run: everything that is needed to go on bit for bit, in one file."""
+"""Checkpoints: all that a run needs to resume bit for bit, in one file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
         raise SepbenchError(f"{path}: no checkpoint to resume from; leave out --resume")
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch fails in many ways, and tells of none in plain words.
+    except Exception as error:  # torch raises many types, none with a message for users
         raise SepbenchError(f"{path}: not a checkpoint of sepbench, or damaged; {_CURE}") from error
     if not (isinstance(state, dict) and {"method", "model", "weights"} <= state.keys()):
         raise SepbenchError(f"{path}: a file of torch, but not a checkpoint of sepbench; {_CURE}")

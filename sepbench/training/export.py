@@ -1,4 +1,4 @@
-"""From a checkpoint to a weight file with its header."""
+"""Write a checkpoint as a weight file with a header."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sepbench.weights import container
 
 
 def describe(config: Config, cache: PreparedDataset) -> dict[str, Any]:
-    """Return what the checkpoints of a run say about how they were made."""
+    """Return the record of how a run was made, for its checkpoints."""
     sources = sorted({f"{track.source}/{track.split}" for track in cache.split("train").tracks})
     return {
         "training": config.as_dict(),

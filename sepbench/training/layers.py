@@ -1,4 +1,4 @@
-"""Layers that the networks of several methods are built of."""
+"""Layers that the networks of several methods share."""
 
 from __future__ import annotations
 

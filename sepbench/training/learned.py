@@ -1,4 +1,4 @@
-"""From trained weights to a separator; imports nothing heavy until the weights are loaded."""
+"""Separators with trained weights; torch is imported when the weights are loaded."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from sepbench.training.masking import MaskTrainable
 
 _FULL_BAND = 44_100
-"""Hz; a separator in full band works at the first multiple of its trained rate from here on."""
+"""Hz; in full band a separator works at the lowest multiple of its trained rate from here on."""
 
 LEVEL = -15.7
 """dB below full scale: how loud the songs are on which networks are trained, in the middle."""
 
 _AT_ONCE = 256
-"""Frames of a full-band spectrum at one time."""
+"""Frames of a full-band spectrum that are processed at a time."""
 
 
 def wiener_option(
@@ -38,12 +38,12 @@ def wiener_option(
 ) -> Any:
     """Declare the option ``wiener`` of a `Learned`.
 
-    ``unless`` says where a class's `Learned.least_error` does not hold.
+    ``unless`` names the cases in which `Learned.least_error` is false.
     """
     return option(
         -1,
-        "iterations of a filter that parts stems of stereo songs by where they sound from; "
-        f"0: none; below: one, or none {unless}",
+        "iterations of a filter that separates stems of stereo songs by their position; "
+        f"0: none; -1: one, or none {unless}",
         minimum=-1,
         maximum=5,
     )
@@ -85,7 +85,7 @@ class Learned(Separator):
     level = LEVEL
 
     leaves_rest: ClassVar[bool] = True
-    """Whether the estimates leave something of the mixture."""
+    """Whether the estimates may sum to less than the mixture."""
 
     @cached_property
     def weights_file(self) -> Path:
@@ -145,7 +145,7 @@ class Learned(Separator):
     @property
     def sample_rate(self) -> int | None:
         """The trained rate, or in full band a multiple of it."""
-        return int(self.header["model"]["rate"]) * self._widening
+        return int(self.header["model"]["rate"]) * self._rate_factor
 
     @property
     def context(self) -> float | None:
@@ -172,7 +172,7 @@ class Learned(Separator):
         return loss is not None and loss.is_mmse
 
     @property
-    def _widening(self) -> int:
+    def _rate_factor(self) -> int:
         rate = int(self.header["model"]["rate"])
         return -(-_FULL_BAND // rate) if self.options.full_band else 1
 
@@ -191,7 +191,7 @@ class Learned(Separator):
         (file,) = self.weight_files
         if container.sha256(self.weights_file) != file.sha256:
             raise SepbenchError(f"{self.weights_file}: damaged, its sha256 is not {file.sha256}")
-        # First weights are drawn and then replaced: nobody else's random numbers shall change.
+        # The weights are drawn at random and then replaced; the caller's generator must not change.
         with torch.random.fork_rng(devices=[]):
             network = self._build()
         container.load_into(network, self.weights_file)
@@ -230,7 +230,7 @@ def _of_run(method: str, run: Path) -> Path:
 
 
 def _is_complete(header: Mapping[str, Any]) -> bool:
-    """Tell whether a header says all that a separator is asked before its network is built."""
+    """Return whether a header has all that is needed before the network is built."""
     model, context = header.get("model"), header.get("context", "")
     return (
         isinstance(model, dict)
@@ -243,8 +243,8 @@ def _is_complete(header: Mapping[str, Any]) -> bool:
 class LearnedMask(Learned):
     """A separator whose network gives a mask for the voice; the rest is the accompaniment.
 
-    In full band the transform has the same bins and frames as in training, and more bins above
-    them, on which the mask goes on as `full_band.extend` has it.
+    In full band the transform has the bins and frames of training, and more bins above them, to
+    which `sepbench.training.bandwidth.extend` continues the mask.
     """
 
     stems = ("vocals", "accompaniment")
@@ -255,23 +255,23 @@ class LearnedMask(Learned):
         """Multiples of the host's own that whole hops go into, where the weights say ``hop``."""
         hop = self.header["model"].get("hop")  # Asked for before there is a network.
         is_told = isinstance(hop, int) and hop > 0
-        return math.lcm(BLOCK_ALIGNMENT, hop * self._widening) if is_told else BLOCK_ALIGNMENT
+        return math.lcm(BLOCK_ALIGNMENT, hop * self._rate_factor) if is_told else BLOCK_ALIGNMENT
 
     def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the masked mixture for each stem, ``(channels, samples)``.
 
-        Only what the network hears and says of it is there for the whole song at one time; the
-        wider spectrum is made, masked and taken back some seconds at a time.
+        Only the network's input and its mask are held for the whole song; the wider spectrum is
+        computed, masked and inverted a few seconds at a time, to bound memory.
         """
         import torch
 
         stft, samples = self._stft(), mixture.shape[-1]
-        seen = self._seen(stft, mixture)
-        mask = self.heard(seen)
+        features = self._features(stft, mixture)
+        mask = self.predict(features)
         made: dict[str, torch.Tensor] = {}
         for first, last in stft.blocks(samples, _AT_ONCE):
             spectrum = stft.forward(mixture, first, last)
-            part = self._extended(mask[..., first:last], seen[..., first:last], stft.bins)
+            part = self._extend_mask(mask[..., first:last], features[..., first:last], stft.bins)
             for stem, share in self.shares(part).items():
                 signal = made.setdefault(stem, torch.zeros_like(mixture))
                 stft.add(signal, spectrum * share, first)
@@ -281,11 +281,11 @@ class LearnedMask(Learned):
         """Return each stem's mask, given that of the voice."""
         return {"vocals": mask}
 
-    def heard(self, spectrum: torch.Tensor) -> torch.Tensor:
+    def predict(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Return the mask for the bins and the rate of training.
 
-        Channels are masked one by one; in stereo each mask is averaged with that of the middle, in
-        which most voices stand clearer.
+        Channels are masked one by one. In stereo each mask is averaged with that of the mean of
+        both channels, in which most voices are clearer.
         """
 
         def mask(of: torch.Tensor) -> torch.Tensor:
@@ -296,40 +296,40 @@ class LearnedMask(Learned):
         return (mask(spectrum) + mask(spectrum.mean(0, keepdim=True))) / 2
 
     def _stft(self) -> Stft:
-        """Return the transform of training, as many times longer as the rate is higher."""
+        """Return the transform of training, longer by the same factor as the rate is higher."""
         own = self._model.stft
-        factor = self._widening
+        factor = self._rate_factor
         win = None if own.win is None else own.win * factor
         return replace(own, n_fft=own.n_fft * factor, hop=own.hop * factor, win=win)
 
-    def _seen(self, stft: Stft, mixture: torch.Tensor) -> torch.Tensor:
-        """Return the bins and the scale of training, ``(channels, bins, frames)``."""
+    def _features(self, stft: Stft, mixture: torch.Tensor) -> torch.Tensor:
+        """Return the spectrum in bins and scale of training, ``(channels, bins, frames)``."""
         import torch
 
         from sepbench.training.bandwidth import slope
 
         samples, bins = mixture.shape[-1], self._model.bins
         shape = (*mixture.shape[:-1], stft.frames(samples), bins)
-        seen = torch.empty(shape, dtype=mixture.dtype.to_complex(), device=mixture.device)
+        features = torch.empty(shape, dtype=mixture.dtype.to_complex(), device=mixture.device)
         for first, last in stft.blocks(samples, _AT_ONCE):
             spectrum = stft.forward(mixture, first, last)[..., :bins, :]
-            seen[..., first:last, :] = spectrum.mT / self._widening
-        if self._widening > 1:
-            seen *= slope(self._places()).to(seen.device)
-        return seen.mT
+            features[..., first:last, :] = spectrum.mT / self._rate_factor
+        if self._rate_factor > 1:
+            features *= slope(self._frequencies()).to(features.device)
+        return features.mT
 
-    def _places(self) -> torch.Tensor:
-        """Return the frequency of each bin that is seen; 1 is half the trained rate."""
+    def _frequencies(self) -> torch.Tensor:
+        """Return the frequency of each bin of the features; 1 is half the trained rate."""
         import torch
 
         return 2 * torch.arange(self._model.bins) / self._model.stft.n_fft
 
-    def _extended(self, mask: torch.Tensor, seen: torch.Tensor, rows: int) -> torch.Tensor:
-        """Return a mask for all ``rows`` bins, given that of those that are seen."""
+    def _extend_mask(self, mask: torch.Tensor, features: torch.Tensor, rows: int) -> torch.Tensor:
+        """Return a mask for all ``rows`` bins, given that of the trained ones."""
         from torch.nn import functional
 
         from sepbench.training.bandwidth import extend
 
-        if self._widening == 1:
+        if self._rate_factor == 1:
             return functional.pad(mask, (0, 0, 0, rows - self._model.bins))
-        return extend(mask, seen.abs(), self._places(), rows)
+        return extend(mask, features.abs(), self._frequencies(), rows)

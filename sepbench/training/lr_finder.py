@@ -1,4 +1,4 @@
-"""Which learning rates a network bears (Smith 2017)."""
+"""Learning-rate range test (Smith 2017)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def find_learning_rate(
 ) -> Iterator[tuple[float, float]]:
     """Yield rate and smoothed loss while the rate grows geometrically, until the loss explodes.
 
-    A good highest rate is a third of the one where the loss falls fastest. The run's network is
-    spoilt afterwards.
+    A good highest rate is a third of the one where the loss falls fastest. The run
+    cannot be trained afterwards.
     """
     run.network.train()
     smooth = lowest = float("inf")

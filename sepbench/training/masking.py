@@ -14,7 +14,7 @@ from sepbench.training.model import Batch, Trainable
 class MaskTrainable(Trainable):
     """A network whose input has a row for each bin and a column for each frame, as its mask.
 
-    A subclass sets `rate`, `stft`, `bins` (rows the network sees; those above get no voice in
+    A subclass sets `rate`, `stft`, `bins` (rows of the input; bins above have a mask of zero in
     training), `margin` and `objective`, the name of a loss in `sepbench.training.losses`.
     """
 
@@ -22,9 +22,9 @@ class MaskTrainable(Trainable):
     bins: int
     objective: str
     margin: int = 0
-    """Columns at each end that the network needs and gives no mask for."""
+    """Columns at each end that the network reads and gives no mask for."""
     silence: float = 0.0
-    """What the network is shown of silence; it surrounds a song."""
+    """Input that stands for silence; it pads both ends of a song."""
     context: float | None = None
 
     def check(self) -> None:
@@ -32,7 +32,7 @@ class MaskTrainable(Trainable):
         loss(self.objective)
 
     def inputs(self, spectrum: torch.Tensor) -> torch.Tensor:
-        """Return what the network is shown of a spectrum ``(batch, bins, frames)``."""
+        """Return the network's input for a spectrum ``(batch, bins, frames)``."""
         return spectrum.abs()
 
     def mask(self, network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:

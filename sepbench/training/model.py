@@ -15,7 +15,7 @@ Batch = Mapping[str, torch.Tensor]
 
 
 class Trainable(ABC):
-    """A model: a network, what goes in, what should come out, and how far off it is.
+    """A network with its input features, its targets and its loss.
 
     Args:
         model: the section ``model`` of a training config, as plain values.
@@ -27,12 +27,12 @@ class Trainable(ABC):
     """The separator that reads the weights."""
 
     stems: ClassVar[tuple[str, ...]] = ("vocals", "accompaniment")
-    """What an example gives; their sum is the mixture."""
+    """The stems of an example; their sum is the mixture."""
 
     rate: int
 
     context: float | None
-    """Seconds of surround that the output depends on, to each side; none: the whole song."""
+    """Seconds of context on each side that the output depends on; None: the whole song."""
 
     def __init__(self, model: Mapping[str, Any]) -> None:
         self.model = dict(model)
@@ -51,11 +51,11 @@ class Trainable(ABC):
 
     @abstractmethod
     def loss(self, output: torch.Tensor, targets: Batch) -> torch.Tensor:
-        """Return how far the network's output is from the targets, a scalar to be minimised."""
+        """Return the loss of the network's output, a scalar to minimise."""
 
     @abstractmethod
     def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
-        """Return the stems ``(batch, samples)`` that a network in ``eval`` mode hears."""
+        """Return the stems ``(batch, samples)`` that a network in ``eval`` mode estimates."""
 
     def losses(self, output: torch.Tensor, targets: Batch) -> Batch:
         """Return the loss of each network by its name, for a model that has several."""
@@ -75,11 +75,11 @@ class Trainable(ABC):
 
 
 BADLY_DESCRIBED = (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError, IndexError)
-"""What a model raises that is made of a section ``model`` with wrong or missing fields."""
+"""Exceptions of a model that is built from a ``model`` section with wrong or missing fields."""
 
 
 def wrong_field(error: Exception) -> str:
-    """Say what is wrong with a section ``model``, given one of `BADLY_DESCRIBED`.
+    """Describe what is wrong with a section ``model``, given one of `BADLY_DESCRIBED`.
 
     >>> wrong_field(KeyError("rate")), wrong_field(ValueError("need 0 < hop <= n_fft"))
     ("no field 'rate'", 'need 0 < hop <= n_fft')

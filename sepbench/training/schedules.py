@@ -12,12 +12,12 @@ Schedule = Callable[[int, int], float]
 
 
 def fixed(step: int, steps: int) -> float:
-    """The same rate all the way."""
+    """Return 1: a constant rate."""
     return 1.0
 
 
 def step_down(step: int, steps: int) -> float:
-    """A tenth of the rate after each third of the steps."""
+    """Return a rate that drops to a tenth after each third of the steps."""
     return 0.1 ** min(2, 3 * step // max(steps, 1))
 
 

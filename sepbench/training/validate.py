@@ -1,4 +1,4 @@
-"""How good a network is by now: the SDR of its stems on songs it has never heard."""
+"""Validation: SDR of a network's stems on songs that it was not trained on."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
 from sepbench.training.model import Trainable
 
 _ACTIVE = 0.2
-"""A passage counts where the voice sounds in at least this share of its tenths of a second."""
+"""Smallest share of tenths of a second with voice in a passage that is scored."""
 
 _AUDIBLE = 1e-4
-"""Share of a passage's energy from which on a stem is scored."""
+"""Smallest share of a passage's energy for a stem to be scored."""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def test_arranged_networks_make_the_same_stems(
     separator = loaded(weight_file(tmp_path / "w.safetensors", model), **options)
     song = 0.3 * noise(1, 30_000)
     arranged = separate(separator, song)
-    separator._hear = separator._network
+    separator._fused = separator._network
     for stem, plain in separate(separator, song).items():
         assert torch.allclose(arranged[stem], plain, atol=1e-5)
 

@@ -106,5 +106,5 @@ def test_a_voice_that_is_known_is_parted_from_its_backing_above_the_band(
     turns = (torch.arange(RATE) // (RATE // 4)) % 2
     sung, played = noise(RATE) * turns, noise(RATE, seed=1) * (1 - turns)
     spectra = [separator._stft().forward(part)[:, :512].abs().square() for part in (sung, played)]
-    monkeypatch.setattr(separator, "heard", lambda _: spectra[0] / (spectra[0] + spectra[1]))
+    monkeypatch.setattr(separator, "predict", lambda _: spectra[0] / (spectra[0] + spectra[1]))
     assert sdr(only(sung, 8000, 24_000), only(voice(separator, sung + played), 8000, 24_000)) > 15
