@@ -11,7 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from sepbench import registry
+from sepbench import registry, separator
 from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
 from sepbench.separator import Separator
@@ -44,9 +44,9 @@ def test_facts_are_read_without_torch_and_nussl():
 
 @pytest.mark.parametrize("lacking", ["nussl", "gpytorch"])
 def test_without_the_extra_they_are_rows_that_say_how_to_get_it(monkeypatch, lacking):
-    found = registry.find_spec
+    found = separator.find_spec
     monkeypatch.setattr(
-        registry, "find_spec", lambda name: None if name == lacking else found(name)
+        separator, "find_spec", lambda name: None if name == lacking else found(name)
     )
     listed = CliRunner().invoke(main, ["methods", "-v"]).stdout
     for name in ("nussl-repet", "nussl-ft2d", "nussl-deep-mask"):
