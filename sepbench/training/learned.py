@@ -82,8 +82,6 @@ class Learned(Separator):
     shipped: ClassVar[Mapping[str, str]] = {}
     """Names of weights in the package, with their sha256."""
 
-    level = LEVEL
-
     leaves_rest: ClassVar[bool] = True
     """Whether the estimates may sum to less than the mixture."""
 
@@ -146,6 +144,13 @@ class Learned(Separator):
     def sample_rate(self) -> int | None:
         """The trained rate, or in full band a multiple of it."""
         return int(self.header["model"]["rate"]) * self._rate_factor
+
+    @property
+    def level(self) -> float | None:
+        """The level of training; None for weights of songs at their own levels, as published."""
+        config = self.header.get("config") or {}
+        mixtures = config.get("examples", {}).get("mixtures", "remix")
+        return LEVEL if config and mixtures == "remix" else None
 
     @property
     def context(self) -> float | None:
