@@ -234,12 +234,14 @@ def _json_name(track: str) -> str:
 
 
 def _dumps(record: Record) -> str:
-    plain = asdict(record)
+    # Neither `asdict`, which copies every number, nor an indent, which json makes in Python, is
+    # quick enough for the scores of a whole campaign.
+    plain = {**vars(record), "stems": {name: vars(stem) for name, stem in record.stems.items()}}
     museval = [
         {"name": name, "frames": _frames(result.frames)} for name, result in record.stems.items()
     ]
     # museval's readers look at "targets" alone.
-    return json.dumps({"targets": museval, "sepbench": plain}, indent=1) + "\n"
+    return json.dumps({"targets": museval, "sepbench": plain}) + "\n"
 
 
 def _frames(scores: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
