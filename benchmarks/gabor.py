@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import contest
+import compare
 import numpy as np
 import psutil
 import torch
@@ -38,7 +38,7 @@ def library(form: str) -> Method:
     """Return the library's loop."""
     from old_nsgt import library_frame
 
-    frame = library_frame(SCALE, contest.RATE, CHUNK, matrix=form == "matrix")
+    frame = library_frame(SCALE, compare.RATE, CHUNK, matrix=form == "matrix")
 
     def there_and_back(song: torch.Tensor) -> torch.Tensor:
         chunks = Slices(CHUNK, 0).cut(song).double().numpy()
@@ -85,8 +85,8 @@ def once(name: str, seconds: float, threads: int) -> dict[str, float]:
     torch.set_num_threads(threads)
     with threadpool_limits(threads):
         method = METHODS[name]()
-        method(contest.mixture(3.0))
-        song = contest.mixture(seconds)
+        method(compare.mixture(3.0))
+        song = compare.mixture(seconds)
         before = psutil.Process().memory_info().rss
         with share_of_peak() as peak, Clock() as clock:
             back = method(song)

@@ -8,25 +8,25 @@ python benchmarks/repet_sim.py [--seconds 60] [--threads 1 2] [--long] [--json F
 
 from __future__ import annotations
 
-import contest
+import compare
 import torch
 
 
-def sepbench(mixture: torch.Tensor) -> contest.Stems:
+def sepbench(mixture: torch.Tensor) -> compare.Stems:
     """Separate with the plugin at its defaults."""
     from sepbench_plugins.repet_sim import RepetSim
 
     return {"accompaniment": RepetSim().separate(mixture)["accompaniment"].numpy()}
 
 
-def nussl(mixture: torch.Tensor) -> contest.Stems:
+def nussl(mixture: torch.Tensor) -> compare.Stems:
     """Separate with nussl at its defaults."""
     from sepbench_plugins.nussl_bridge import import_nussl
 
     old = import_nussl.nussl()
-    signal = old.AudioSignal(audio_data_array=mixture.numpy(), sample_rate=contest.RATE)
+    signal = old.AudioSignal(audio_data_array=mixture.numpy(), sample_rate=compare.RATE)
     return {"accompaniment": old.separation.primitive.RepetSim(signal)()[0].audio_data}
 
 
 if __name__ == "__main__":
-    contest.main(sepbench, {"nussl": nussl})
+    compare.main(sepbench, {"nussl": nussl})

@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from sepbench.dsp.bands import BandPlan, Layout, Weights, analyse, synthesise
-from sepbench.dsp.fourier import Integers
+from sepbench.dsp.bands import BandPlan, Integers, Layout, Weights
 
 Frequencies: TypeAlias = NDArray[np.float64]
 
@@ -116,13 +115,13 @@ class _Frame:
         if missing < 0:
             raise ValueError(f"need at most {self.samples} samples, not {signal.shape[-1]}")
         whole = functional.pad(signal, (0, missing)) if missing else signal
-        made = analyse(self._plan(signal), "window", whole.reshape(-1, self.samples))
+        made = self._plan(signal).analyse(whole.reshape(-1, self.samples), "window")
         return [group.view(*signal.shape[:-1], *group.shape[-2:]) for group in made]
 
     def _inverse(self, groups: Sequence[torch.Tensor], samples: int | None) -> torch.Tensor:
         """Return the signal ``(..., samples)`` of the coefficients."""
         rows = [group.reshape(-1, *group.shape[-2:]) for group in groups]
-        signal = synthesise(self._plan(groups[0].real), "dual", *rows)
+        signal = self._plan(groups[0].real).synthesise(rows, "dual")
         return signal.view(*groups[0].shape[:-2], self.samples)[..., :samples]
 
     def _plan(self, like: torch.Tensor) -> BandPlan:
