@@ -111,7 +111,7 @@ def test_separators_of_one_s_own_are_rows(environment: dict[str, str], tmp_path:
     scores = (folder / "results/excerpt/scores.csv").read_text()
     for label in ("command[file=mysep.yaml]", "chain[repet-sim.accompaniment", "by=min]", "mine"):
         assert label in scores
-    assert (folder / "separated/onnx[middle.yaml]/song/vocals.wav").is_file()
+    assert (folder / "separated/onnx(middle.yaml)/song/vocals.wav").is_file()
 
 
 def test_the_card_s_keys_in_the_guide_are_those_of_the_program() -> None:

@@ -4,7 +4,9 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,17 +104,20 @@ def test_weights_are_read_as_often_for_one_song_as_for_three(
 
     shipped = registry.resolve("mask-cnn")[0].declared.weight_files[0].path
     assert shipped is not None
-    mine = shutil.copy(shipped, tmp_path / "mine.safetensors")
+    mine = Path(shutil.copy(shipped, tmp_path / "mine.safetensors"))
     counts = {"sha256": 0, "read_header": 0}
+
+    def counting(name: str) -> Callable[[Path], Any]:
+        real = getattr(container, name)
+
+        def counted(path: Path) -> Any:
+            counts[name] += path == mine
+            return real(path)
+
+        return counted
+
     for name in counts:
-
-        def counted(
-            path: Path, name: str = name, real: object = getattr(container, name)
-        ) -> object:
-            counts[name] += 1
-            return real(path)  # type: ignore[operator]
-
-        monkeypatch.setattr(container, name, counted)
+        monkeypatch.setattr(container, name, counting(name))
     (method,) = registry.resolve(f"mask-cnn[weights={mine}]")
     for _ in range(3):
         assert method.identity["weights"] == [method.declared.weight_files[0].sha256]
