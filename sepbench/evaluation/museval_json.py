@@ -62,7 +62,7 @@ def import_museval(
 def _record(file: Path, store: Store, name: str, known: _Mixtures) -> Record:
     try:
         text = file.read_bytes()
-        by_name = {str(t["name"]): t["frames"] for t in json.loads(text)["targets"]}
+        by_name = {t["name"]: t["frames"] for t in json.loads(text)["targets"]}
         by_stem = {stem_of(name): rows for name, rows in by_name.items()}
         frames = {stem: _scores(rows) for stem, rows in by_stem.items() if stem is not None}
     except OSError as error:

@@ -121,12 +121,12 @@ def test_a_new_program_or_network_keeps_the_middle_and_the_contract(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["Centre"], "lower case letters"),
-        (["centre_cut"], "lower case letters"),
+        (["Centre"], "lower-case letters"),
+        (["centre_cut"], "lower-case letters"),
         (["2-stems"], "a letter first"),
-        (["../up"], "lower case letters"),
-        (["hpss"], "sepbench has a method of it"),
-        (["fresh", "--out", "."], "is there already"),
+        (["../up"], "lower-case letters"),
+        (["hpss"], "taken by sepbench"),
+        (["fresh", "--out", "."], "exists already"),
     ],
 )
 def test_a_plugin_that_cannot_be_is_refused_in_one_line(words: list[str], message: str) -> None:

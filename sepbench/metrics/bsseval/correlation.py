@@ -15,7 +15,8 @@ import torch
 
 from sepbench.metrics.sdr import Windows
 
-_CHUNK = {"cpu": 2**23, "cuda": 2**28}
+_CHUNK = {"cpu": 2**23}
+_CHUNK_ELSEWHERE = 2**28
 """Bytes of spectra that are made at a time; on a processor, about what its cache holds."""
 
 _KEPT = 2**27
@@ -147,7 +148,7 @@ class _Walk:
         """Return the number of windows, each of so many blocks, that fill the cache."""
         signals = len(self._lefts)
         size = 8 * fft * (2 * frames * signals + signals**2)
-        return max(1, _CHUNK.get(self._lefts[0].device.type, _CHUNK["cuda"]) // size)
+        return max(1, _CHUNK.get(self._lefts[0].device.type, _CHUNK_ELSEWHERE) // size)
 
     def _within(self, plan: _Plan, start: int, stop: int) -> list[torch.Tensor]:
         """Correlate windows from ``start`` to ``stop``, as if there were zeros around each."""
