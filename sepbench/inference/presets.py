@@ -53,7 +53,7 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
         Choice("open-unmix[model=umxl]", "vocals", _UMXL),
         Choice(_WITH_SPLEETER, "vocals", _TOGETHER, score=4.52),
         Choice("ensemble[unet+cdae+blstm]", "vocals", _INCLUDED, score=4.06),
-        Choice("spleeter", "vocals", score=3.63),
+        Choice("spleeter", "vocals", score=3.62),
         Choice("unet", "vocals", score=3.06),
         Choice("repet-sim", "vocals", score=2.11),
     ),
