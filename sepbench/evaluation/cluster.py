@@ -36,6 +36,9 @@ _POLL = 1.0
 """Seconds between two looks at which workers there are."""
 
 _CONNECT = 10.0
+_FETCH = 20.0
+"""Seconds for a result to come; that of a worker that has died never comes."""
+
 _AHEAD = 2
 """Cells that a worker has at once: one in work, and one so that it need not wait for the next."""
 
@@ -134,7 +137,11 @@ class Cluster:
         if task is None:
             return
         if future.status == "finished":
-            yield future.result()
+            try:
+                yield future.result(timeout=_FETCH)
+            except Exception:  # Its worker died with the result: the cell is done again.
+                future.cancel()
+                yield from self._lost(task)
         elif future.status == "error":
             yield task.record(error=_reason(task, future))
         else:  # Lost, or cancelled by the scheduler: it is as if its worker had died.
@@ -218,7 +225,11 @@ class Cluster:
     def _admit(self, address: str, answer: Future) -> None:
         del self._asked[address]
         if answer.status == "finished":
-            reason = answer.result()
+            try:
+                reason = answer.result(timeout=_FETCH)
+            except Exception:  # The worker died before its answer came.
+                answer.cancel()
+                return
         elif answer.status == "error":
             reason = f"cannot answer: {describe(answer.exception())}"
         else:
