@@ -129,7 +129,7 @@ class Run:
         """Train from where the run stands to the last epoch of the plan.
 
         Stopped at any moment, the run goes on from the last whole epoch. Raises `SepbenchError` as
-        soon as the loss is no number.
+        soon as the loss is not finite.
         """
         make_folder(self.folder)
         with SummaryWriter(str(self.folder / "logs"), purge_step=self.epoch) as log:
@@ -253,7 +253,7 @@ class Run:
                 loss = self.step(stems, rate)
                 if not math.isfinite(loss):
                     raise SepbenchError(
-                        f"{self.folder}: the loss is no number from step {step + 1} on: "
+                        f"{self.folder}: the loss is NaN or infinite from step {step + 1} on: "
                         f"{self._origin(stems)}"
                     )
                 total += loss
@@ -291,11 +291,11 @@ class Run:
         return network.eval()
 
     def _origin(self, stems: Batch) -> str:
-        """Return where a loss that is no number comes from, and what helps."""
+        """Return where a loss that is not finite comes from, and the cure."""
         lower = "take a lower --learning-rate"
         for name, weights in self.network.named_parameters():
             if not torch.isfinite(weights).all():
-                return f"the weights {name} are none since the step before; {lower}"
+                return f"the weights {name} are not finite since the step before; {lower}"
         stems = {name: stem.to(self.device) for name, stem in stems.items()}
         with torch.no_grad():
             inputs, targets = self._inputs(stems), self.trainable.targets(stems)
@@ -303,10 +303,10 @@ class Run:
             parts = {"features": inputs, "targets": targets, "output of the network": output}
             for name, value in parts.items():
                 if isinstance(value, torch.Tensor) and not torch.isfinite(value).all():
-                    return f"the {name} hold what is no number; {lower}"
+                    return f"the {name} hold NaN or infinity; {lower}"
             loss = self.trainable.loss(output.float(), targets)
         if not torch.isfinite(loss).all():
-            return "the loss itself makes it from finite output and targets; mend the loss"
+            return "the loss function makes it of finite output and targets; correct the function"
         return lower
 
     def step(self, stems: Batch, rate: float) -> float:

@@ -200,7 +200,8 @@ def _prepared(folder: Path, split: str) -> set[str]:
 
 
 def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
-    assert "choose one of blstm, cdae, mask-cnn, unet" in run("train", "hpss", "-d", corpus).output
+    untrained = run("train", "hpss", "-d", corpus).output
+    assert "choose one of blstm, cdae, ibm-cnn, mask-cnn, unet" in untrained
     varied = run("train", "unet[full_band=false]", "-d", corpus).output
     assert "give its name without options, 'unet'" in varied
     assert "neither a file nor" in run("train", "unet", "-d", corpus, "-c", "none").output

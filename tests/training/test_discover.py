@@ -142,7 +142,8 @@ def test_what_sepbench_made_itself_is_no_training_data(tmp_path: Path) -> None:
         for file in ("vocals.wav", "drums.wav", "below/vocals.wav", "below/drums.wav"):
             _write(tmp_path / folder / file)
     for folder in ("stems/Song/hpss", "by/vocals", "by/drums"):
-        remember([tmp_path / folder / "vocals.wav"], {"method": "hpss"})
+        made_file = tmp_path / folder / "vocals.wav"
+        remember({made_file: made_file}, {"method": "hpss"}, tmp_path / "song.wav")
     _write(tmp_path / "run" / "last.pt")
     _write(tmp_path / "scored" / "run.json")
     prepare([_even(0.5, "vocals")], tmp_path / "prepared", rate=8000)
