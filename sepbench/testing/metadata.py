@@ -116,8 +116,11 @@ def summary(subject: Subject) -> str:
 )
 def stems(subject: Subject) -> str:
     """Stems, each once, in lower case; a remainder that is one of them."""
-    separator = subject.declared()
-    names, remainder = separator.stems, separator.remainder
+    try:
+        separator = subject.declared()
+        names, remainder = separator.stems, separator.remainder
+    except SepbenchError as reason:  # They depend on an option that has no default.
+        raise NotApplicable(str(reason)) from None
     strange = [name for name in names if not is_stem_name(name)]
     if not isinstance(names, tuple) or strange or not names or len(set(names)) < len(names):
         raise CheckFailed(f"{names!r}")
@@ -133,8 +136,11 @@ def stems(subject: Subject) -> str:
 def host_facts(subject: Subject) -> str:
     """A rate from 1000 to 384000 Hz or none, 1 or 2 channels or none, a context of seconds or
     none."""
-    s = subject.declared()
-    rate, channels, context = s.sample_rate, s.channels, s.context
+    try:
+        separator = subject.declared()
+        rate, channels, context = separator.sample_rate, separator.channels, separator.context
+    except SepbenchError as reason:  # They depend on an option that has no default.
+        raise NotApplicable(str(reason)) from None
     length = context.count if isinstance(context, SampleCount) else context or 0.0
     got = f"rate {rate}, channels {channels}, context {context}"
     fits = (
