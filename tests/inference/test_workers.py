@@ -168,7 +168,7 @@ def test_workers_end_with_their_parent_even_in_the_middle_of_c_code() -> None:
         "worker = SeparatorWorker(method(Endless), 'cpu')\n"
         "threading.Thread(target=vocals, args=[worker], daemon=True).start()\n"
         "while not worker.is_running: time.sleep(0.01)\n"
-        "time.sleep(2)\n"
+        "time.sleep(4)\n"
         "print(worker._worker._process.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
