@@ -48,7 +48,8 @@ class ActivityModel:
             raise ValueError(f"predicts={self.predicts}: choose voice or no-voice")
         low, high = float(rest.pop("low", 50.0)), float(rest.pop("high", self.rate / 2))
         self._sizes = rest
-        network = self.network()
+        with torch.random.fork_rng(devices=[]):  # Others keep their random numbers.
+            network = self.network()
         self.margin = network.margin
         self._bands: torch.Tensor | None = None
         if isinstance(network, ActivityNet):

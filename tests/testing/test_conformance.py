@@ -20,7 +20,9 @@ def test_every_bundled_method_conforms(entry: registry.PluginInfo) -> None:
         assert not entry.broken, entry.reason
         pytest.skip(str(entry.reason))
     seconds = LEARNED_SECONDS if entry.separator.needs else SECONDS
-    failed = [o.line() for o in examine(entry.separator, seconds=seconds) if o.status == FAILED]
+    expected = {"audible"} if entry.name == "voice-gate" else set()  # The kit's song has no voice.
+    outcomes = examine(entry.separator, seconds=seconds)
+    failed = [o.line() for o in outcomes if o.status == FAILED and o.check not in expected]
     assert not failed, "\n".join(failed)
 
 
