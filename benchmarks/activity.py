@@ -35,7 +35,7 @@ def main() -> None:
     dataset, detector = open_prepared(given.prepared), VoiceDetector(given.weights)
     sources = sorted({track.source for track in dataset.holding("vocals")})
     for source in sources:
-        for split in ("test", "val"):
+        for split in ("test", "valid"):
             tracks = [t for t in dataset.split(split).holding("vocals") if t.source == source]
             found = [frames for t in tracks for frames in scored(t, detector, dataset.rate)]
             if not found:

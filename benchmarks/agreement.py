@@ -1,6 +1,6 @@
 """Whether two separators that agree are right: the SDR of labels, by how far the two are apart.
 
-    python benchmarks/agreement.py CORPUS [--teacher spleeter] [--second unet] [--split val]
+    python benchmarks/agreement.py CORPUS [--teacher spleeter] [--second unet] [--split valid]
 
 The validation songs of CORPUS with single instruments are mixed (in `medleydb`, raw tracks, the
 voice at -3 dB over the rest) and separated by both, as `sepbench prepare --teacher` does with
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--teacher", default="spleeter")
     parser.add_argument("--second", default="unet")
     parser.add_argument("--share", type=float, default=0.33)
-    parser.add_argument("--split", default="val", help="Songs of this split.")
+    parser.add_argument("--split", default="valid", help="Songs of this split.")
     given = parser.parse_args()
     separators = [registry.resolve(spec)[0].create() for spec in (given.teacher, given.second)]
     for separator in separators:

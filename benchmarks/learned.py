@@ -26,7 +26,8 @@ from sepbench.metrics.sdr import Windows, measure, usdr
 from sepbench.separator import AnySeparator
 from sepbench.stems import STEMS, with_sums
 from sepbench.training.augment import active_rms, rms
-from sepbench.training.data.discover import Recording, find_tracks
+from sepbench.training.data.discover import find_tracks
+from sepbench.training.data.recording import Recording
 
 RATE = 16_000
 

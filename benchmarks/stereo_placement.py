@@ -1,6 +1,6 @@
 """SDR of learned separators on stereo songs, made of songs whose single instruments are known.
 
-    python benchmarks/stereo_placement.py CORPUS -m unet -m 'unet[wiener=0]' [--split val]
+    python benchmarks/stereo_placement.py CORPUS -m unet -m 'unet[wiener=0]' [--split valid]
 
 The 30 s of each song in which the voice is loudest are placed in three ways, at 44.1 kHz:
 ``narrow`` (all near the middle, in small rooms), ``panned`` (drums and others to the sides) and
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("-m", "--method", action="append", required=True)
     parser.add_argument("--source", default="medleydb")
-    parser.add_argument("--split", action="append", help="train and val if not given.")
+    parser.add_argument("--split", action="append", help="train and valid if not given.")
     given = parser.parse_args()
     torch.set_num_threads(1)
     separators = {of.label: of.create() for of in registry.resolve_all(given.method)}
@@ -43,7 +43,7 @@ def main() -> None:
         runner.load(separator, torch.device("cpu"))
     scores: dict[tuple[str, str, str], list[float]] = {}
     for track in find_tracks(given.corpus):
-        if track.source != given.source or track.split not in (given.split or ("train", "val")):
+        if track.source != given.source or track.split not in (given.split or ("train", "valid")):
             continue
         for dry in clips(track, RATE):
             first = loudest(dry["vocals"][0])

@@ -191,7 +191,8 @@ def _check(field: dataclasses.Field[Any], kind: Any, value: Any, what: str) -> A
         converted = _convert(value, kind)
     except (ValueError, TypeError):
         raise SepbenchError(f"{shown}: expected {_kind_name(kind)}") from None
-    if isinstance(converted, float) and not math.isfinite(converted):
+    numbers = converted if isinstance(converted, tuple) else (converted,)
+    if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
         raise SepbenchError(f"{shown}: must be a finite number")
     low, high = field.metadata.get("minimum"), field.metadata.get("maximum")
     choices = field.metadata.get("choices")
@@ -205,11 +206,16 @@ def _check(field: dataclasses.Field[Any], kind: Any, value: Any, what: str) -> A
 def _convert(value: Any, kind: Any) -> Any:
     inner = get_args(kind)
     if get_origin(kind) is tuple:
-        return tuple(_convert(item, each) for item, each in zip(value, inner, strict=True))
+        if isinstance(value, str):
+            raise TypeError(value)
+        each = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
+        return tuple(_convert(item, one) for item, one in zip(value, each, strict=True))
     if inner:
         return {str(key): _convert(item, inner[1]) for key, item in dict(value).items()}
     if kind is bool:
         return value if isinstance(value, bool) else _truth(str(value))
+    if isinstance(value, bool) and kind in (int, float):
+        raise TypeError(value)  # To Python true is 1; to whoever writes a config it is not.
     if kind is int:
         number = float(value)
         if number != int(number):
@@ -221,7 +227,8 @@ def _convert(value: Any, kind: Any) -> Any:
 def _kind_name(kind: Any) -> str:
     inner = get_args(kind)
     if get_origin(kind) is tuple:
-        return f"a list of {len(inner)} values of type {inner[0].__name__}"
+        several = "values" if inner[-1] is Ellipsis else f"{len(inner)} values"
+        return f"a list of {several} of type {inner[0].__name__}"
     return f"lines of 'name: {inner[1].__name__}'" if inner else str(kind.__name__)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -167,6 +169,38 @@ _TRACKS = (
     start_option,
     duration_option,
 )
+
+
+_CHOICE = (
+    click.option("--track", "tracks", multiple=True, metavar="GLOB", help="Only these songs."),
+    click.option(
+        "--exclude", multiple=True, metavar="GLOB", help="Leave these out, as 'Music Delta*'."
+    ),
+    click.option("--limit", type=click.IntRange(min=1), help="Songs of each split, at most."),
+    start_option,
+    duration_option,
+    click.option(
+        "--rest", type=click.Choice(["other", "harmonic"]),
+        help="Add files whose names tell no stem to the other instruments; with 'harmonic' all "
+        "that is neither vocals nor drums, as MiXiN had it.",
+    ),
+)  # fmt: skip
+
+
+def choice_options(command: F) -> F:
+    """Add the options that say which songs of training data, given as one ``choice``."""
+
+    @functools.wraps(command)
+    def chosen(*args: Any, **values: Any) -> Any:
+        from sepbench.training.data.choice import Choice
+
+        fields = {field.name: values.pop(field.name) for field in dataclasses.fields(Choice)}
+        return command(*args, choice=Choice(**fields), **values)
+
+    wrapped: Any = chosen
+    for option in reversed(_CHOICE):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[no-any-return]
 
 
 _PAGE = (

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sepbench.cli import options
 from sepbench.errors import SepbenchError
+
+if TYPE_CHECKING:
+    from sepbench.training.data.choice import Choice
 
 
 @click.command("prepare")
@@ -22,6 +26,7 @@ from sepbench.errors import SepbenchError
 )
 @click.option("--teacher", metavar="METHOD[:SONGS]", help="Label songs without stems by METHOD.")
 @click.option("--second", metavar="METHOD", help="Leave out windows where METHOD disagrees.")
+@options.choice_options
 @options.device_option
 @options.json_option
 def command(
@@ -30,6 +35,7 @@ def command(
     rate: int,
     teacher: str | None,
     second: str | None,
+    choice: Choice,
     device: str,
     as_json: bool,
 ) -> None:
@@ -39,6 +45,7 @@ def command(
     sepbench prepare corpus/ -o prepared/
     sepbench prepare musdb18 voices/ backings/ -o prepared/ --rate 22050
     sepbench prepare corpus/ -o prepared/ --teacher spleeter:songs/ --second unet
+    sepbench prepare musdb18 -o prepared/ --exclude 'Music Delta*' --start 30 --duration 60
 
     A folder holds stems of songs in one folder a song or one a stem, a data set, or a collection;
     in folders called 'voices' and 'backings' every file is a voice or a backing. A NAME is that of
@@ -46,17 +53,21 @@ def command(
     for; if nothing says so, a tenth is kept to validate and a tenth to test. Folders in it that
     sepbench wrote (separated stems, runs, prepared data) are passed by. What is there already is
     kept, so a run that was stopped goes on. With --teacher, songs without stems are added, with the
-    vocals of METHOD as label; they are those in SONGS or in folders called 'unlabelled'. About
+    vocals of METHOD as label; they are those in SONGS or in folders called 'unlabelled'. Guitars,
+    pianos and the like are added to the other instruments; files whose names tell no stem are left
+    out, which is said, or added too with --rest. What --track, --exclude, --limit, --start and
+    --duration leave out is not prepared; GLOB is matched with a song's name or SOURCE/NAME. About
     110 MB an hour and part at 16 kHz.
     """
     from sepbench.cli.console import counting, say, show_json, warn
+    from sepbench.training.data.choice import left_out
     from sepbench.training.data.prepare import prepare
     from sepbench.training.data.sources import tracks_of
     from sepbench.training.data.teacher import TeacherConfig, label_songs
 
     if second and not teacher:
         raise SepbenchError("--second compares with a teacher; give --teacher METHOD too")
-    tracks = tracks_of(data)
+    tracks = tracks_of(data, choice)
     if teacher:
         config = TeacherConfig(second=second or "").replaced(teacher)
         tracks += label_songs(config, data, device=device, required=True)
@@ -65,6 +76,7 @@ def command(
         cache, skipped = prepare(
             tracks, out, rate=rate, on_track=lambda name: bar.update(task, advance=1)
         )
+    skipped += left_out(tracks)
     for line in skipped:
         warn(f"skipped {line}")
     if not cache.tracks:

@@ -10,6 +10,7 @@ import click
 from sepbench.cli import options
 
 if TYPE_CHECKING:
+    from sepbench.training.data.choice import Choice
     from sepbench.training.loop import Epoch, TrainingConfig
 
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from the last whole epoch of the run.")
 @click.option("--find-rate", is_flag=True, help="Only print the loss by learning rate, and stop.")
+@options.choice_options
 @options.device_option
 @options.json_option
 @click.option("--threads", type=click.IntRange(min=1), help="Processor threads; all if not given.")
@@ -56,6 +58,7 @@ def command(
     teacher: str | None,
     resume: bool,
     find_rate: bool,
+    choice: Choice,
     device: str,
     threads: int | None,
     as_json: bool,
@@ -71,7 +74,7 @@ def command(
     sepbench separate -m 'unet[weights=runs/unet/weights.safetensors]' song.wav
 
     Options that are given replace those of the config. After every epoch the run is scored on songs
-    of the split 'val' and saved; stopped at any moment, --resume goes on as if it had never been
+    of the split 'valid' and saved; stopped at any moment, --resume goes on as if it had never been
     stopped. In the end OUT holds the learning curves as a picture (curves.png) and the scores on
     songs of all three splits (scores.json). Logs for TensorBoard are in OUT/logs.
     """
@@ -89,6 +92,7 @@ def command(
         find_rate=find_rate,
         device=device,
         threads=threads,
+        choice=choice,
         changes={name: value for name, value in changes.items() if value is not None},
     )
     for line in training.skipped:

@@ -88,6 +88,8 @@ def read_config(
         read_fields(TeacherConfig, sections.get("teacher") or {}, where=where, noun="field"),
         str(sections.get("license", "as the training data's")),
     )
+    if wrong := config.recipe.wrong_range():
+        raise SepbenchError(f"{where}: {wrong}")
     plan = config.plan
     if plan.examples < plan.batch_size:
         raise SepbenchError(

@@ -38,6 +38,7 @@ class MixConfig:
         "several, each at a level of its own, by stem_level, semitones and tempo besides",
         choices=("remix", "songs", "scaper"),
     )
+    exclude: tuple[str, ...] = option((), "patterns of the names of songs that are left out")
     seconds: float = option(6.0, "length of an example", minimum=0.01)
     coherent: float = _chance(0.3, "voice and backing from the same moment of one song")
     no_voice: float = _chance(0.03, "silence in place of the voice")
@@ -74,6 +75,23 @@ class MixConfig:
     harmonic: Mapping[str, str] = option(
         {}, "sources whose accompaniment has no drums, with a pattern for the names of such tracks"
     )
+
+    def wrong_range(self) -> str | None:
+        """Say which range cannot be drawn from and why; None if all can."""
+        for name in ("gain", "instrument_gain", "stem_level", "tempo"):
+            low, high = getattr(self, name)
+            if low > high:
+                return f"field {name}=[{low:g}, {high:g}]: write the lowest first"
+        if self.tempo[0] <= 0:
+            return f"field tempo=[{self.tempo[0]:g}, {self.tempo[1]:g}]: must be above 0"
+        for name in ("ratio", "percussive"):
+            low, high, likely = getattr(self, name)
+            if not low <= likely <= high:
+                return (
+                    f"field {name}=[{low:g}, {high:g}, {likely:g}]: write the lowest, the highest "
+                    "and, between them, the most likely"
+                )
+        return None
 
 
 class Examples(Dataset[dict[str, torch.Tensor]]):

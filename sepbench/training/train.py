@@ -20,8 +20,10 @@ from sepbench.options import parse_spec
 from sepbench.training import checkpoint
 from sepbench.training.config import read_config
 from sepbench.training.curves import draw_curves
+from sepbench.training.data.choice import Choice, without
 from sepbench.training.data.prepare import PreparedDataset
 from sepbench.training.data.sources import prepared_dataset
+from sepbench.training.data.splits import SUBSETS
 from sepbench.training.examples import Examples
 from sepbench.training.export import describe, export
 from sepbench.training.loop import Epoch, Run
@@ -33,7 +35,6 @@ from sepbench.training.validate import passage_losses, passages, validate
 if TYPE_CHECKING:
     from sepbench.separator import AnySeparator
 
-_SUBSETS = ("train", "val", "test")
 
 _SONGS = 12
 """Songs of a source that are scored of the subset that was trained on; of the others all are."""
@@ -77,7 +78,7 @@ class Training:
     def summary(self) -> str:
         """Return one line on the network's size and on the data."""
         parameters = sum(parameter.numel() for parameter in self.run.network.parameters())
-        tracks = ", ".join(f"{len(self.dataset.split(s).tracks)} {s}" for s in _SUBSETS)
+        tracks = ", ".join(f"{len(self.dataset.split(s).tracks)} {s}" for s in SUBSETS)
         method = self.run.trainable.method
         return (
             f"{method}: {parameters:,} parameters, {self.dataset.hours:.1f} hours of data "
@@ -110,7 +111,7 @@ class Training:
         """Return the scores of the best weights on songs of every subset that has vocals."""
         run = self.run
         network, scores = run.best_network(), {}
-        for subset in _SUBSETS:
+        for subset in SUBSETS:
             songs = _SONGS if subset == "train" else None
             with suppress(SepbenchError):  # a subset may have no such songs
                 chosen = passages(
@@ -138,6 +139,7 @@ def train(
     init: Path | None = None,
     teacher: str | None = None,
     device: str = "auto",
+    choice: Choice | None = None,
     changes: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
@@ -151,7 +153,7 @@ def train(
     """
     training = open_training(
         method, data, config=config, out=out, resume=resume, init=init, teacher=teacher,
-        device=device, changes=changes,
+        device=device, choice=choice, changes=changes,
     )  # fmt: skip
     return training.fit(on_epoch=on_epoch, on_step=on_step)
 
@@ -168,6 +170,7 @@ def open_training(
     find_rate: bool = False,
     device: str = "auto",
     threads: int | None = None,
+    choice: Choice | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> Training:
     """Prepare the data, unless it is prepared, and set up a run.
@@ -183,6 +186,7 @@ def open_training(
         find_rate: allow a folder that holds a run, as nothing is written to it.
         device: as ``--device`` of the command line.
         threads: of the processor; all if not given.
+        choice: which songs of the data are used, and which part of each; all if None.
         changes: fields that replace those of the config's section ``training``.
 
     Raises `SepbenchError` for an unknown method, a wrong config, unusable data, and a folder whose
@@ -202,11 +206,15 @@ def open_training(
         [str(where) for where in data],
         folder / "data",
         trainable.rate,
+        choice=choice or Choice(),
         teacher=settings.teacher,
         device=device,
         must_label=bool(teacher),
     )
     plan = settings.plan
+    kept = without(dataset.tracks, settings.recipe.exclude)
+    if len(kept) < len(dataset.tracks):
+        dataset = dataset.of(kept)
     examples = examples_of(
         trainable.stems,
         dataset.split("train"),

@@ -39,7 +39,7 @@ def passages(
     each: int = 24,
     seed: int = 0,
     stems: tuple[str, ...] = ("vocals", "accompaniment"),
-    split: str = "val",
+    split: str = "valid",
     songs: int | None = None,
 ) -> list[Passage]:
     """Cut passages with voice out of the songs of a split, at most ``each`` from a source.

@@ -80,7 +80,7 @@ def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
     assert read_header(begun)["init"] == {"sha256": sha256(initial), "steps": steps}
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     scores = json.loads((out / "scores.json").read_text())
-    assert set(scores) == {"train", "val", "test"}
+    assert set(scores) == {"train", "valid", "test"}
     assert set(scores["test"]) == {"loss", "mir1k", "songs", "mean"}
     exported = tmp_path / "exported.safetensors"
     assert run("weights", "export", "safetensors", out, "--out", exported).exit_code == 0
@@ -131,7 +131,7 @@ def test_from_simulated_songs_to_stems_that_are_apart(tmp_path: Path) -> None:
     trained = run("train", "cdae", "-d", "simulated", "-c", config, "-o", out)
     assert trained.exit_code == 0, trained.output
     scores = json.loads((out / "scores.json").read_text())
-    assert set(scores) == {"train", "val", "test"}
+    assert set(scores) == {"train", "valid", "test"}
     for split in scores.values():
         assert split["simulated percussive"] > 1
         assert split["simulated harmonic"] > 1
@@ -156,8 +156,8 @@ def test_songs_as_people_have_them_need_no_table_of_splits(layout: str, tmp_path
     config.write_text(BLSTM)
     trained = run("train", "blstm", "-d", songs, "-c", config, "-o", out)
     assert trained.exit_code == 0, trained.output
-    assert "(2 train, 1 val, 1 test)" in trained.output
-    assert set(json.loads((out / "scores.json").read_text())) == {"train", "val", "test"}
+    assert "(2 train, 1 valid, 1 test)" in trained.output
+    assert set(json.loads((out / "scores.json").read_text())) == {"train", "valid", "test"}
     assert (out / "curves.png").exists()
     if layout.startswith("train"):
         assert "Lacking" in trained.output
@@ -177,7 +177,7 @@ def test_songs_for_tests_alone_may_lie_in_a_folder_of_their_own(tmp_path: Path) 
     prepared = run("prepare", tmp_path / "train", tmp_path / "test", "-o", out, "--rate", 8000)
     assert prepared.exit_code == 0, prepared.output
     index = json.loads((out / "index.json").read_text())
-    assert sorted(track["split"] for track in index["tracks"]) == ["test", "train", "val"]
+    assert sorted(track["split"] for track in index["tracks"]) == ["test", "train", "valid"]
     named = run("prepare", "excerpt", "-o", tmp_path / "none")
     assert "data set excerpt has no songs to train on" in named.output
 

@@ -4,12 +4,14 @@ from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.training.config import read_config
+from sepbench.training.examples import draw_level
 
 SEPARATORS = {
     entry.name: entry.separator
@@ -44,6 +46,14 @@ def test_what_is_given_replaces_what_the_file_says(tmp_path: Path) -> None:
     assert config.plan.batch_size == read_config("unet", "default").plan.batch_size
 
 
+def test_levels_without_a_range_are_constant(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("model: {}\nexamples: {ratio: [0, 0, 0], gain: [0, 0], exclude: [a, b]}")
+    recipe = read_config("unet", str(file)).recipe
+    assert draw_level(recipe.ratio, np.random.default_rng(0)) == 0
+    assert recipe.exclude == ("a", "b")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -65,6 +75,14 @@ def test_what_is_given_replaces_what_the_file_says(tmp_path: Path) -> None:
         ("model: {}\nexamples: {weights: [1]}", "expected lines of 'name: float'"),
         ("model: {}\ntraining: {schedule: steep}", "choose one of fixed"),
         ("model: {}\nexamples: {seconds: 0}", "must be at least 0.01"),
+        ("model: {}\nexamples: {ratio: [-10, 5, 8]}", "between them, the most likely"),
+        ("model: {}\nexamples: {gain: [10, -10]}", "write the lowest first"),
+        ("model: {}\nexamples: {gain: [.nan, 1]}", "must be a finite number"),
+        ("model: {}\nexamples: {tempo: [0, 1]}", "must be above 0"),
+        ("model: {}\nexamples: {exclude: Music*}", "expected a list of values of type str"),
+        ("model: {}\ntraining: {epochs: 1.9}", "field epochs=1.9: expected int"),
+        ("model: {}\ntraining: {batch_size: true}", "field batch_size=True: expected int"),
+        ("model: {}\ntraining: {learning_rate: true}", "learning_rate=True: expected float"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path: Path, text: str, message: str) -> None:

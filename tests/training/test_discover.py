@@ -8,15 +8,17 @@ import pytest
 
 from sepbench.errors import SepbenchError
 from sepbench.inference.manifest import remember
-from sepbench.training.data.discover import Recording, find_tracks, share_out
+from sepbench.training.data.discover import find_tracks
 from sepbench.training.data.prepare import PreparedDataset, open_prepared, prepare
+from sepbench.training.data.recording import Recording
 from sepbench.training.data.sources import tracks_of
+from sepbench.training.data.splits import share_out
 
 
 def test_every_layout_of_a_collection_is_found(corpus: Path) -> None:
     found = {(t.source, t.name): (set(t.parts), t.split) for t in find_tracks(corpus)}
     assert found["mir1k", "Ani_1"] == ({"vocals", "accompaniment"}, "train")
-    assert found["mir1k", "Bea_2"][1] == "val"
+    assert found["mir1k", "Bea_2"][1] == "valid"
     assert found["songs", "First"] == ({"vocals", "drums", "bass"}, "train")
     assert found["songs", "Third"][1] == "test"
     assert found["voices/soprano", "one"] == ({"vocals"}, "train")
@@ -69,11 +71,17 @@ def test_folders_say_the_split_of_what_they_hold(tmp_path: Path) -> None:
         _write(tmp_path / split / "foreground" / "drums" / "song.wav")
         _write(tmp_path / "hq" / split / f"Song {split}" / "vocals.wav")
         _write(tmp_path / "more" / split / "voices" / "one.wav")
-    splits = {track.source: track.split for track in find_tracks(tmp_path)}
-    assert splits["train/foreground"] == splits["hq/train"] == "train"
-    assert splits["valid/foreground"] == splits["hq/valid"] == "val"
-    assert splits["test/foreground"] == splits["hq/test"] == "test"
-    assert splits["more/test/voices"] == "test"
+    found = [(track.source, track.split) for track in find_tracks(tmp_path)]
+    # Whatever a song is for, it is from the same source.
+    assert sorted(found) == [
+        (source, split)
+        for source in ("foreground", "hq", "more/voices")
+        for split in ("test", "train", "valid")
+    ]
+    below = {track.source for track in find_tracks(tmp_path / "train")}
+    assert below == {"foreground"}
+    hq = {track.source for track in find_tracks(tmp_path / "hq" / "train")}
+    assert hq == {"hq"}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +113,7 @@ def test_data_sets_are_known_in_collections_and_beside_songs(
         _write(tmp_path / "deep" / "bystem" / stem / "Ours.wav")
     found = {(t.source, t.name): t.split for t in tracks_of([str(tmp_path)]) if t.source == source}
     if source != "dsd100":
-        assert found.pop((source, kept)) == "val"
+        assert found.pop((source, kept)) == "valid"
         assert found == {(source, "One"): "train", (source, "Two"): "test"}
     assert found[source, "Two"] == "test"
     names = sorted(track.name for track in tracks_of([str(tmp_path)]))
@@ -171,21 +179,21 @@ def test_songs_of_no_split_are_shared_out_by_their_names() -> None:
     voices = [_song(f"voice {number}", "vocals") for number in range(30)]
     shared = share_out([*songs, *voices])
     assert [track.name for track in shared] == [track.name for track in [*songs, *voices]]
-    kept = {split: _names(shared, split) for split in ("val", "test")}
-    assert len(kept["val"]) == len(kept["test"]) == 3
-    assert not kept["val"] & kept["test"]
-    assert all(name.startswith("song") for name in kept["val"] | kept["test"])
-    assert _names(share_out([*voices, *reversed(songs)]), "val") == kept["val"]
+    kept = {split: _names(shared, split) for split in ("valid", "test")}
+    assert len(kept["valid"]) == len(kept["test"]) == 3
+    assert not kept["valid"] & kept["test"]
+    assert all(name.startswith("song") for name in kept["valid"] | kept["test"])
+    assert _names(share_out([*voices, *reversed(songs)]), "valid") == kept["valid"]
 
 
 def test_splits_that_were_told_stay_as_they_are() -> None:
-    told = [_song("a"), _song("b"), _song("c"), _song("d", split="val")]
+    told = [_song("a"), _song("b"), _song("c"), _song("d", split="valid")]
     assert share_out(told) == told
     tested = share_out([_song("a"), _song("b"), _song("c"), _song("d", split="test")])
     assert _names(tested, "test") == {"d"}
-    assert len(_names(tested, "val")) == 1
+    assert len(_names(tested, "valid")) == 1
     assert _names(share_out([_song("a")]), "train") == {"a"}
-    assert {track.split for track in share_out([_song("a"), _song("b")])} == {"train", "val"}
+    assert {track.split for track in share_out([_song("a"), _song("b")])} == {"train", "valid"}
 
 
 def test_a_folder_of_something_else_is_an_error(tmp_path: Path) -> None:

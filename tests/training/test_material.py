@@ -9,8 +9,10 @@ import pytest
 import soundfile
 
 from sepbench.errors import SepbenchError
-from sepbench.training.data.discover import Recording, find_tracks, share_out
+from sepbench.training.data.discover import find_tracks
 from sepbench.training.data.prepare import prepare
+from sepbench.training.data.recording import Recording
+from sepbench.training.data.splits import share_out
 
 RATE = 8000
 
@@ -44,7 +46,7 @@ def test_a_split_table_is_read_as_people_write_it(tmp_path: Path, text: str) -> 
     for index in range(3):
         song(tmp_path / f"S{index}", index)
     (tmp_path / "split.csv").write_text(text, encoding="utf-8")
-    assert splits(tmp_path) == {"S0": "train", "S1": "val", "S2": "test"}
+    assert splits(tmp_path) == {"S0": "train", "S1": "valid", "S2": "test"}
 
 
 @pytest.mark.parametrize(
@@ -124,4 +126,4 @@ def test_no_song_is_on_two_sides(tmp_path: Path) -> None:
     for track in shared:
         sides.setdefault(track.name.lower(), set()).add(track.split)
     assert all(len(found) == 1 for found in sides.values())
-    assert "val" in {track.split for track in shared}
+    assert "valid" in {track.split for track in shared}

@@ -9,8 +9,8 @@ import torch
 
 from sepbench.errors import SepbenchError
 from sepbench.training import augment
-from sepbench.training.data.discover import Recording
 from sepbench.training.data.prepare import PreparedDataset, prepare
+from sepbench.training.data.recording import Recording
 from sepbench.training.examples import Examples, MixConfig
 from sepbench.training.stem_examples import STEMS, StemExamples, examples_of
 from sepbench.training.validate import passages
@@ -100,7 +100,7 @@ def test_passages_hold_the_stems_that_are_known(cache: PreparedDataset) -> None:
 def test_a_song_of_a_moment_makes_no_passage(tmp_path: Path) -> None:
     clip = np.full(400, 0.25, np.float32)
     parts = {"vocals": [clip], "drums": [clip]}
-    song = Recording("songs", "short", tuple(parts), lambda rate: parts, "val")
+    song = Recording("songs", "short", tuple(parts), lambda rate: parts, "valid")
     short, _ = prepare([song], tmp_path, rate=8000)
-    with pytest.raises(SepbenchError, match="no songs of split 'val'"):
+    with pytest.raises(SepbenchError, match="no songs of split 'valid'"):
         passages(short)

@@ -14,8 +14,8 @@ from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
 from sepbench.registry.methods import variant
 from sepbench.separator import Separator
-from sepbench.training.data.discover import Recording
 from sepbench.training.data.prepare import open_prepared, prepare
+from sepbench.training.data.recording import Recording
 from sepbench.training.data.teacher import Labeller, TeacherConfig, agreeing, label_songs
 
 RATE = 8000

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from sepbench._util.files import make_folder
 from sepbench.errors import SepbenchError
-from sepbench.training.data.discover import Recording
+from sepbench.training.data.recording import Recording
+from sepbench.training.data.splits import SPLITS
 
 _INDEX = "index.json"
 _LAYOUT = 1
@@ -71,6 +72,13 @@ class PreparedDataset:
     def holding(self, *parts: str) -> Iterator[PreparedTrack]:
         """Yield the tracks that have all of ``parts``."""
         return (track for track in self.tracks if set(parts) <= set(track.parts))
+
+    def of(self, tracks: Iterable[PreparedTrack]) -> PreparedDataset:
+        """Return a data set of some of the tracks; its digest says which."""
+        chosen = tuple(tracks)
+        names = json.dumps([[track.source, track.name, track.split] for track in chosen])
+        digest = hashlib.sha256(f"{self.digest} {names}".encode()).hexdigest()
+        return PreparedDataset(self.rate, chosen, digest)
 
     @property
     def hours(self) -> float:
@@ -193,9 +201,10 @@ def _listed(folder: Path, index: dict[str, Any], verify: bool) -> PreparedDatase
             raise SepbenchError(f"{file}: missing or cut short; run 'sepbench prepare' again")
         if verify and _sha256(file) != entry["sha256"]:
             raise SepbenchError(f"{file}: damaged; delete it and run 'sepbench prepare' again")
-        tracks.append(
-            PreparedTrack(entry["source"], entry["name"], entry["split"], parts, cuts, file)
-        )
+        split = SPLITS[entry["split"]]
+        tracks.append(PreparedTrack(entry["source"], entry["name"], split, parts, cuts, file))
+        # Folders prepared before 0.1.0 say "val"; the digest of both is the same.
+        entry["split"] = "val" if split == "valid" else split
     digest = hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
     return PreparedDataset(int(index["rate"]), tuple(tracks), digest)
 

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from sepbench.errors import SepbenchError
 from sepbench.inference import manifest
-from sepbench.training.data.discover import Recording, find_tracks, from_references, share_out
+from sepbench.training.data.choice import Choice, left_out
+from sepbench.training.data.discover import find_tracks
 from sepbench.training.data.prepare import PreparedDataset, is_prepared, open_prepared, prepare
+from sepbench.training.data.recording import Recording, from_references
+from sepbench.training.data.splits import share_out
 from sepbench.training.data.teacher import TeacherConfig, label_songs
 
 if TYPE_CHECKING:
@@ -28,12 +31,16 @@ _OF_RUNS = ("last.pt", "run.json")
 """Files in the folders that 'sepbench train' and 'sepbench evaluate' write."""
 
 
-def tracks_of(data: Sequence[str]) -> list[Recording]:
-    """Return the tracks of folders and data sets, some of which are kept from training."""
-    return share_out([track for where in data for track in _tracks(where)])
+_EVERYTHING = Choice()
 
 
-def _tracks(where: str) -> list[Recording]:
+def tracks_of(data: Sequence[str], choice: Choice = _EVERYTHING) -> list[Recording]:
+    """Return the chosen tracks of folders and data sets, some of them kept from training."""
+    found = [track for where in data for track in _tracks(where, choice.rest)]
+    return share_out(choice.recordings(found))
+
+
+def _tracks(where: str, rest: str | None) -> list[Recording]:
     folder = Path(where)
     if not folder.is_dir():
         return _dataset_tracks(_named(where))
@@ -43,7 +50,7 @@ def _tracks(where: str) -> list[Recording]:
             "give another folder, or move them"
         )
     known = _known(folder)
-    return find_tracks(folder, read=_read) if known is None else _dataset_tracks(known)
+    return find_tracks(folder, read=_read, rest=rest) if known is None else _dataset_tracks(known)
 
 
 def _read(folder: Path) -> list[Recording] | None:
@@ -100,6 +107,7 @@ def prepared_dataset(
     folder: Path,
     rate: int,
     *,
+    choice: Choice = _EVERYTHING,
     teacher: TeacherConfig | None = None,
     device: str = "auto",
     must_label: bool = False,
@@ -108,7 +116,8 @@ def prepared_dataset(
 
     Songs without stems in other data are labelled by ``teacher`` on ``device``. The second value
     has a line for each recording that was skipped, with the reason. Raises `SepbenchError` where
-    prepared data has another rate, or ``must_label`` asks for labels in data prepared already.
+    prepared data has another rate, ``must_label`` asks for labels in data prepared already, or a
+    choice does that can only be made before.
     """
     skipped: list[str] = []
     prepared = [where for where in data if is_prepared(Path(where))]
@@ -121,11 +130,19 @@ def prepared_dataset(
         raise SepbenchError(
             f"{prepared[0]}: prepared already; label songs by 'sepbench prepare --teacher'"
         )
+    if prepared and choice.preparing:
+        raise SepbenchError(
+            f"{prepared[0]}: prepared already; give {choice.preparing[0]} to 'sepbench prepare'"
+        )
     if prepared:
         cache = open_prepared(Path(data[0]), verify=True)
+        chosen = choice.of(cache.tracks)
+        cache = cache.of(chosen) if len(chosen) < len(cache.tracks) else cache
     else:
         labelled = label_songs(teacher, data, device=device, required=must_label) if teacher else []
-        cache, skipped = prepare([*tracks_of(data), *labelled], folder, rate=rate)
+        tracks = tracks_of(data, choice)
+        cache, skipped = prepare([*tracks, *labelled], folder, rate=rate)
+        skipped += left_out(tracks)
     if cache.rate != rate:
         raise SepbenchError(
             f"{data[0]}: prepared at {cache.rate} Hz, but the config wants {rate} Hz; "
@@ -145,7 +162,7 @@ def _dataset_tracks(dataset: Dataset) -> list[Recording]:
             source=dataset.name,
             name=track.name,
             stems=track.stems,
-            split="val" if track.subset == "valid" else track.subset,
+            split=track.subset,
             digest=track.digest,
         )
         for track in dataset.tracks("all")

@@ -26,7 +26,7 @@ from sepbench.inference import runner
 from sepbench.options import option
 from sepbench.registry import Method
 from sepbench.separator import AnySeparator
-from sepbench.training.data.discover import Decoded, Recording
+from sepbench.training.data.recording import Decoded, Recording
 from sepbench.weights.container import sha256
 
 FOLDER = "unlabelled"

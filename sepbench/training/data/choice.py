@@ -1,0 +1,109 @@
+"""Which songs of the data are used, and which part of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Protocol, TypeVar
+
+from sepbench.errors import SepbenchError
+from sepbench.training.data.recording import Recording
+
+
+class _Named(Protocol):
+    @property
+    def source(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def split(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Named)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of the data is used; without arguments all of it.
+
+    Args:
+        tracks: glob patterns; songs that match none of them are left out.
+        exclude: glob patterns of songs that are left out.
+        limit: songs of each split that are used at most, the first by order.
+        start: seconds from which on each song is used.
+        duration: seconds of each song that are used at most.
+        rest: where files go whose names tell no stem, see `parts_of`.
+
+    Patterns match a song's name or ``source/name``, without regard to case.
+    """
+
+    tracks: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    limit: int | None = None
+    start: float = 0.0
+    duration: float | None = None
+    rest: str | None = None
+
+    @property
+    def preparing(self) -> tuple[str, ...]:
+        """The options that only have an effect while songs are prepared, as they are written."""
+        chosen = (("start", self.start), ("duration", self.duration), ("rest", self.rest))
+        return tuple(f"--{name}" for name, value in chosen if value)
+
+    def of(self, songs: Sequence[T]) -> list[T]:
+        """Return the songs that are used; raise `SepbenchError` for a pattern without a match."""
+        for option, patterns in (("track", self.tracks), ("exclude", self.exclude)):
+            for pattern in patterns:
+                if not any(_matches(song, pattern) for song in songs):
+                    raise SepbenchError(f"--{option} {pattern!r}: matches no song; {_some(songs)}")
+        kept = without(songs, self.exclude)
+        if self.tracks:
+            kept = [song for song in kept if any(_matches(song, p) for p in self.tracks)]
+        if not kept:
+            raise SepbenchError(f"--exclude leaves no song to train on; {_some(songs)}")
+        if self.limit is None:
+            return kept
+        count: Counter[str] = Counter()
+        limited = []
+        for song in kept:
+            count[song.split] += 1
+            if count[song.split] <= self.limit:
+                limited.append(song)
+        return limited
+
+    def recordings(self, found: Sequence[Recording]) -> list[Recording]:
+        """Return the recordings that are used, cut to the part that is used."""
+        return [song.cut(self.start, self.duration) for song in self.of(found)]
+
+
+def without(songs: Iterable[T], patterns: Sequence[str]) -> list[T]:
+    """Return the songs that match none of the patterns.
+
+    >>> songs = [Recording("a", name, (), dict) for name in ("Music Delta - Rock", "Once")]
+    >>> [song.name for song in without(songs, ["music delta*"])]
+    ['Once']
+    """
+    return [song for song in songs if not any(_matches(song, pattern) for pattern in patterns)]
+
+
+def _matches(song: _Named, pattern: str) -> bool:
+    names = (song.name, f"{song.source}/{song.name}")
+    # A name may hold brackets, which mean something else in a glob.
+    return pattern in names or any(fnmatchcase(n.lower(), pattern.lower()) for n in names)
+
+
+def _some(songs: Sequence[_Named]) -> str:
+    names = ", ".join(repr(song.name) for song in songs[:3])
+    return f"there are {names}{' and more' if len(songs) > 3 else ''}"
+
+
+def left_out(songs: Iterable[Recording]) -> list[str]:
+    """Return a line for each song with files that are not used, as their names tell no stem."""
+    return [
+        f"in {song.source}/{song.name}: {', '.join(song.left_out)}: no stem is called so; "
+        "--rest other adds them to the other instruments"
+        for song in songs
+        if song.left_out
+    ]

@@ -1,0 +1,160 @@
+"""Songs, voices and backings with their parts on one time line, decoded when they are needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepbench import audio
+from sepbench._util.download import sha256
+from sepbench.datasets.base import FRAME
+from sepbench.errors import SepbenchError
+
+PARTS = ("vocals", "drums", "bass", "other", "accompaniment")
+"""Stems that examples are made of."""
+
+Decoded = dict[str, list[NDArray[np.float32]]]
+"""Mono clips by part, each ``(samples,)``, to be played one after the other."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A file, and which of its channels holds what; ``None``: the mean of all."""
+
+    path: Path
+    channel: int | None = None
+    added: tuple[Path, ...] = ()
+    """Files that sound together with it and belong to the same part."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Parts that sound together: a song with stems, a voice alone, or a backing alone.
+
+    ``decode(rate)`` returns each part as mono clips; those at the same place of two parts belong
+    together.
+    """
+
+    source: str
+    name: str
+    parts: tuple[str, ...]
+    decode: Callable[[int], Decoded] = field(compare=False)
+    split: str = "train"
+    identity: str = ""
+    """What ``decode`` depends on besides the files; prepared data of another is made anew."""
+    digest: Callable[[], str] = field(compare=False, default=str)
+    """Returns a hash of the files, none if they are not known."""
+    left_out: tuple[str, ...] = ()
+    """Names of files beside the parts that are not used, as no stem is known by them."""
+
+    def cut(self, start: float, duration: float | None) -> Recording:
+        """Return the recording from ``start`` seconds on, for ``duration`` seconds at most.
+
+        Clips are counted as if they were played one after the other.
+        """
+        if not start and duration is None:
+            return self
+        span = f"{start:g} s + {'all' if duration is None else f'{duration:g} s'}"
+        decode = partial(_cut, self.decode, start, duration)
+        return replace(self, decode=decode, identity=f"{self.identity} {span}".strip())
+
+
+def from_references(
+    load: Callable[[], tuple[Mapping[str, NDArray[np.float32]], int]],
+    *,
+    source: str,
+    name: str,
+    stems: tuple[str, ...],
+    split: str,
+    digest: Callable[[], str] = str,
+) -> Recording:
+    """Return a track of a data set; ``load`` gives ``(channels, samples)`` by stem, and a rate."""
+    parts = tuple(part for part in PARTS[:-1] if part in stems) or stems
+
+    def decode(rate: int) -> Decoded:
+        references, own_rate = load()
+        return {
+            part: [audio.resample(references[part].mean(0, keepdims=True), own_rate, rate)[0]]
+            for part in parts
+        }
+
+    return Recording(source, name, parts, decode, split, digest=digest)
+
+
+def recording(
+    source: str,
+    name: str,
+    clips: dict[str, list[Segment]],
+    left_out: tuple[str, ...] = (),
+    *,
+    split: str = "train",
+) -> Recording:
+    """Return a track whose parts are in files: as many segments of each part, one after another."""
+    decode, digest = partial(_decode, clips), partial(_digest, clips)
+    return Recording(source, name, tuple(clips), decode, split, digest=digest, left_out=left_out)
+
+
+def _cut(
+    decode: Callable[[int], Decoded], start: float, duration: float | None, rate: int
+) -> Decoded:
+    whole = decode(rate)
+    first = round(start * rate)
+    last = None if duration is None else first + round(duration * rate)
+    chosen: Decoded = {part: [] for part in whole}
+    begin = 0
+    for clips in zip(*whole.values(), strict=True):
+        length = max(map(len, clips))
+        here = slice(max(0, first - begin), None if last is None else max(0, last - begin))
+        if here.start < length and (here.stop is None or here.stop > here.start):
+            for part, clip in zip(chosen, clips, strict=True):
+                chosen[part].append(clip[here])
+        begin += length
+    if not any(chosen.values()):
+        raise SepbenchError(f"is {begin / rate:.1f} s long, --start {start:g} s is behind its end")
+    return chosen
+
+
+def _digest(clips: dict[str, list[Segment]]) -> str:
+    total = hashlib.sha256(json.dumps([[part, len(ones)] for part, ones in clips.items()]).encode())
+    for ones in clips.values():
+        for clip in ones:
+            for path in (clip.path, *clip.added):
+                total.update(f"{clip.channel} {sha256(path)}".encode())
+    return total.hexdigest()
+
+
+def _decode(clips: dict[str, list[Segment]], rate: int) -> Decoded:
+    decoded = {part: [_mixed(clip, rate) for clip in ones] for part, ones in clips.items()}
+    # The rule of data sets: what differs by more than a frame of a codec was not cut together.
+    most = math.ceil(FRAME * rate / 44100) + 1
+    for ones in zip(*decoded.values(), strict=True):
+        lengths = dict(zip(decoded, map(len, ones), strict=True))
+        if max(lengths.values()) - min(lengths.values()) > most:
+            listed = ", ".join(f"{part} {length / rate:.2f} s" for part, length in lengths.items())
+            raise SepbenchError(f"lengths differ: {listed}; make them alike")
+    return decoded
+
+
+def _mixed(clip: Segment, rate: int) -> NDArray[np.float32]:
+    """Return a segment with what sounds together with it."""
+    layers = [_mono(replace(clip, path=path, added=()), rate) for path in (clip.path, *clip.added)]
+    total = np.zeros(max(map(len, layers)), np.float32)
+    for layer in layers:
+        total[: len(layer)] += layer
+    return total
+
+
+def _mono(clip: Segment, rate: int) -> NDArray[np.float32]:
+    read = audio.read(clip.path)
+    channel = slice(None) if clip.channel is None else slice(clip.channel, clip.channel + 1)
+    mono = read.samples[channel].mean(0, keepdims=True)
+    resampled: NDArray[np.float32] = audio.resample(mono, read.rate, rate)[0]
+    return resampled

@@ -1,0 +1,131 @@
+"""Which songs train, validate and test: what ``split.csv`` says, and shares for the others."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sepbench._util.text import same_name
+from sepbench._util.walk import folders
+from sepbench.errors import SepbenchError
+from sepbench.training.data.naming import audio_files
+from sepbench.training.data.recording import Recording
+
+SUBSETS = ("train", "valid", "test")
+"""What songs are for; each later one is farther from training."""
+
+SPLITS = {name: name for name in SUBSETS} | {"val": "valid", "validation": "valid"}
+"""The words that folders and tables use, in lower case."""
+
+EXCLUDED = "excluded"
+"""What a table says of songs that are not used at all."""
+
+Row = dict[str, str]
+"""The cells of a row of ``split.csv`` by column."""
+
+
+def share_out(tracks: list[Recording]) -> list[Recording]:
+    """Return tracks of which some songs are kept from training, if none of them were.
+
+    A song that lies in several places, perhaps on several sides, is on the side farthest from
+    training in all of them: DSD100 has MUSDB18's songs with the sides swapped. Names tell songs,
+    without regard to case, accents' form and punctuation.
+
+    Where no song is of split ``valid``, a tenth of those with voice and accompaniment becomes so,
+    one at least; another tenth becomes ``test`` if there are none of that split either. The names
+    of songs decide which, not their order.
+    """
+    songs = [track for track in tracks if "vocals" in track.parts and len(track.parts) > 1]
+    tracks, songs = _on_one_side(tracks, songs), _on_one_side(songs, songs)
+    told = {song.split for song in songs}
+    free = sorted({song_key(song.name) for song in songs if song.split == "train"}, key=_lot)
+    each = max(1, len(free) // 10)
+    kept: dict[str, str] = {}
+    for split in ("valid", "test"):
+        if told & {"valid", split} or len(free) <= each:
+            continue
+        kept |= dict.fromkeys(free[:each], split)
+        del free[:each]
+    chosen = {song: kept.get(song_key(song.name), song.split) for song in songs}
+    return [replace(track, split=chosen.get(track, track.split)) for track in tracks]
+
+
+def song_key(name: str) -> str:
+    """Return what the names of a song have in common in different data sets.
+
+    >>> song_key("AM Contra - Heart Peripheral") == song_key("am_contra-heart peripheral")
+    True
+    """
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(char for char in plain if char.isalnum()) or plain
+
+
+def _on_one_side(tracks: Sequence[Recording], songs: Sequence[Recording]) -> list[Recording]:
+    side: dict[str, str] = {}
+    for song in songs:
+        key = song_key(song.name)
+        side[key] = max(side.get(key, "train"), song.split, key=SUBSETS.index)
+    whole = set(songs)
+    return [
+        replace(track, split=side[song_key(track.name)]) if track in whole else track
+        for track in tracks
+    ]
+
+
+def _lot(name: str) -> bytes:
+    return hashlib.sha256(name.encode(errors="surrogatepass")).digest()
+
+
+def read_table(folder: Path) -> list[Row]:
+    """Return the rows of a folder's ``split.csv``, as people write them.
+
+    Any of comma, semicolon and tab separates columns; case and blanks do not matter. Raises
+    `SepbenchError` that names the line for what is not understood.
+    """
+    path = folder / "split.csv"
+    if not path.exists():
+        return []
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise SepbenchError(f"{path}: cannot be read: {error}; save it as UTF-8") from None
+    lines = text.splitlines()
+    heading = lines[0] if lines else ""
+    mark = max(",;\t", key=heading.count)
+    reader = csv.reader(lines, delimiter=mark)
+    columns = [column.strip().lower() for column in next(reader, [])]
+    columns = [{"subset": "split", "set": "split", "track": "song"}.get(c, c) for c in columns]
+    if "split" not in columns or not {"song", "clip"} & set(columns):
+        raise SepbenchError(
+            f"{path}: line 1: give the columns song and split (or clip, song, split)"
+        )
+    rows = []
+    for number, cells in enumerate(reader, 2):
+        row = {c: same_name(cell) for c, cell in zip(columns, cells, strict=False)}
+        if not any(row.values()):
+            continue
+        split = row.get("split", "").lower()
+        if split not in (*SPLITS, EXCLUDED):
+            raise SepbenchError(
+                f"{path}: line {number}: no split {split!r}; write train, valid, test or excluded"
+            )
+        rows.append({**row, "split": SPLITS.get(split, split)})
+    if "clip" not in columns:
+        _check_songs(path, rows)
+    return rows
+
+
+def _check_songs(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    """Raise for a song that is not beside the table: its side would be told to nobody."""
+    there = {same_name(item.name) for item in path.parent.iterdir()}
+    there |= {same_name(file.stem) for child in folders(path.parent) for file in audio_files(child)}
+    for number, row in enumerate(rows, 2):
+        if row["song"] not in there:
+            raise SepbenchError(
+                f"{path}: line {number}: no song {row['song']!r} beside the table; "
+                "write the names of the folders"
+            )
