@@ -18,9 +18,9 @@ from sepbench.metrics.protocols import shown as score_name
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import figure as pictures
 from sepbench.report.caption import caption
-from sepbench.report.drawing import COUNT, KINDS, PLOT, VALUE, draw
+from sepbench.report.drawing import KINDS, draw
 from sepbench.report.figure import INK
-from sepbench.report.panel import SMALL, Panel, panel
+from sepbench.report.panel import Panel, panel
 from sepbench.stems import in_order
 
 if TYPE_CHECKING:
@@ -31,11 +31,14 @@ BOX_FROM = 5
 """Tracks from which a box says more than the points it is made of."""
 
 TITLE = 13.0
-HEAD, FOOT = 0.52, 0.5
-GAP, MARGIN, LEAD = 0.35, 0.2, 0.165
-ASPECT = 1.5
+PLOT, LETTER = 5.0, 0.075
+"""Inches of a panel's plot and figures, and of each letter of a method's name beside it."""
+
+ROW, BETWEEN, LINE = 0.27, 0.95, 0.165
+"""Inches of a method's row, of what is above and below a panel's rows, and of a caption's line."""
 
 
+@pictures.styled
 def boxplot(
     scores: pd.DataFrame,
     *,
@@ -86,68 +89,45 @@ def save(figure: Figure, folder: Path, *, name: str = "boxplot") -> list[Path]:
 def _page(
     panels: Sequence[Panel], protocol: Protocol, title: str, words: Sequence[str], boxes: bool
 ) -> Figure:
-    """Lay out title, legend, panels and caption, whose sizes in inches make that of the page."""
+    """Return a page with title and legend above the panels, and the caption below them."""
+    columns = math.ceil(math.sqrt(len(panels)))
     counts = any(len(set(shown.tracks.values())) > 1 for shown in panels)
-    left, right = _margins(panels, counts)
-    cell = left + PLOT + right
-    columns = _columns(panels, cell)
-    grid = [panels[start : start + columns] for start in range(0, len(panels), columns)]
-    depths = [HEAD + max(shown.height for shown in row) + FOOT for row in grid]
-    inside = columns * cell + (columns - 1) * GAP
-    lines = [line for text in words for line in pictures.wrap(text, inside, SMALL)]
-    keys, key_columns = _legend(panels, inside)
-    top = MARGIN + 0.34 + 0.2 * math.ceil(len(keys) / key_columns) + 0.1
-    width = inside + 2 * MARGIN
-    height = top + sum(depths) + LEAD * len(lines) + MARGIN
-
-    page = pictures.new(width, height)
-    pictures.write(page, title, MARGIN, MARGIN, size=TITLE, weight="bold")
+    letters = max(
+        len(line) for shown in panels for name in shown.names for line in name.split("\n")
+    )
+    width = columns * (PLOT + LETTER * letters)
+    depths = [
+        max(len(shown.figures) for shown in panels[start : start + columns])
+        for start in range(0, len(panels), columns)
+    ]
+    text = pictures.wrapped(words, width)
+    above_and_below = 1.0 + LINE * (text.count("\n") + 1)
+    page = pictures.new(width, above_and_below + sum(ROW * rows + BETWEEN for rows in depths))
+    grid = page.subplots(len(depths), columns, squeeze=False, height_ratios=depths).flat
+    for place, axes in enumerate(grid):
+        if place < len(panels):
+            rows = depths[place // columns]
+            draw(axes, panels[place], protocol, rows=rows, boxes=boxes, counts=counts)
+        else:
+            axes.remove()
+    keys = _legend(panels)
+    # Constrained layout keeps room for one thing above the panels, so the legend has the title.
     page.legend(
         handles=keys,
-        loc="upper left",
-        bbox_to_anchor=(MARGIN / width, 1 - (MARGIN + 0.34) / height),
-        ncols=key_columns,
+        title=title,
+        title_fontproperties={"weight": "bold", "size": TITLE},
+        alignment="left",
+        loc="outside upper left",
+        ncols=len(keys) if columns > 1 else math.ceil(len(keys) / 2),
         frameon=False,
-        borderaxespad=0,
-        borderpad=0,
         columnspacing=1.4,
-        prop=pictures.font(SMALL),
-        labelcolor=INK,
     )
-    for row, depth in zip(grid, depths, strict=True):
-        for column, shown in enumerate(row):
-            x = MARGIN + column * (cell + GAP) + left
-            y = height - top - HEAD - shown.height
-            axes = page.add_axes((x / width, y / height, PLOT / width, shown.height / height))
-            axes.set_label(shown.stem)
-            draw(axes, shown, protocol, boxes=boxes, counts=counts)
-        top += depth
-    for index, line in enumerate(lines):
-        pictures.write(page, line, MARGIN, top + index * LEAD, size=SMALL)
+    page.supxlabel(text, x=0.01, ha="left", size=pictures.SMALL, weight="normal", linespacing=1.4)
     return page
 
 
-def _margins(panels: Sequence[Panel], counts: bool) -> tuple[float, float]:
-    """Return the inches that labels need left of a panel, and figures right of it."""
-    marks = [text for shown in panels for _, text, _ in shown.marks]
-    mark = max((pictures.width_of(text, SMALL) for text in marks), default=0.0)
-    label = max(shown.label_width for shown in panels)
-    return max(label + 0.12, mark), max(VALUE + COUNT * counts, mark)
-
-
-def _columns(panels: Sequence[Panel], cell: float) -> int:
-    """Return the number of panels side by side that brings the page nearest to `ASPECT`."""
-
-    def mismatch(columns: int) -> float:
-        rows = math.ceil(len(panels) / columns)
-        tall = rows * (HEAD + FOOT + max(shown.height for shown in panels))
-        return abs(math.log(columns * cell / tall / ASPECT)) + 0.1 * (rows * columns - len(panels))
-
-    return min(range(1, len(panels) + 1), key=mismatch)
-
-
-def _legend(panels: Sequence[Panel], inside: float) -> tuple[list[Artist], int]:
-    """Return the keys of all that is drawn, and how many of them fit side by side."""
+def _legend(panels: Sequence[Panel]) -> list[Artist]:
+    """Return the keys of all that is drawn."""
     names = {"method": "method", "published": "published, not run here", "oracle": "oracle"}
     kinds = {kind for shown in panels for kind in shown.rows["kind"]}
     keys: list[Artist] = [
@@ -159,20 +139,4 @@ def _legend(panels: Sequence[Panel], inside: float) -> tuple[list[Artist], int]:
         keys.append(Line2D([], [], color=INK, linestyle="--", label="mixture (floor)"))
     if any(math.isfinite(shown.ceiling) for shown in panels):
         keys.append(Line2D([], [], color=INK, linestyle=":", label="best oracle (ceiling)"))
-    if any(shown.rows["trained_on_this"].any() for shown in panels):
-        keys.append(
-            Line2D(
-                [],
-                [],
-                color=INK,
-                linestyle="none",
-                marker=r"$\dagger$",
-                markersize=7,
-                markeredgewidth=0,
-                label="trained on this very set",
-            )
-        )
-    widths = [pictures.width_of(str(key.get_label()), SMALL) + 0.55 for key in keys]
-    if sum(widths) <= inside:
-        return keys, len(keys)
-    return keys, max(1, int(inside / max(widths)))
+    return keys

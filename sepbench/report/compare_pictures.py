@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,9 @@ BETTER, WORSE = "#0072B2", "#D55E00"
 """Above and below the baseline, from the palette of Okabe and Ito."""
 
 MOST_LINES = 6
-SIZE, SMALL, TITLE = 9.0, 8.0, 11.0
+SIZE, TITLE = 9.0, 10.0
+LETTER = 0.08
+"""Inches of a letter of a method's name."""
 
 
 def save(comparison: Comparison, folder: Path) -> list[Path]:
@@ -36,6 +39,7 @@ def save(comparison: Comparison, folder: Path) -> list[Path]:
     ]
 
 
+@pictures.styled
 def critical_difference(comparison: Comparison) -> Figure:
     """Return a diagram of mean ranks; a bar joins methods that cannot be told apart.
 
@@ -44,22 +48,28 @@ def critical_difference(comparison: Comparison) -> Figure:
     """
     ranks = comparison.ranks
     bars = len(comparison.groups)
-    names = [f"{label}  {rank:.2f}" for label, rank in ranks.items()]
     rows = (len(ranks) + 1) // 2
-    margin = max(pictures.width_of(name, SIZE) for name in names) + 0.45
-    width, height = max(2 * margin + 4.2, 7.2), 1.35 + 0.17 * bars + 0.26 * rows
-    page = pictures.new(width, height)
-    axes = page.add_axes((margin / width, 0.0, 1 - 2 * margin / width, 1 - 0.75 / height))
+    letters = max(len(label) for label in ranks)
+    page = _page(
+        comparison,
+        width=5.5 + 2 * LETTER * letters,
+        height=0.5 + 0.17 * bars + 0.26 * rows,
+        title="mean rank over tracks, best at the right",
+        words=[
+            f"{comparison.common} tracks. A bar joins methods that the tests do not tell apart "
+            "(Wilcoxon, Holm over all pairs, 5 %)."
+        ],
+    )
+    axes = page.subplots()
     axes.set_axis_off()
     axes.set_xlim(len(ranks) + 0.1, 0.9)
-    inches = height - 0.75
-    axes.set_ylim(inches, 0)
+    axes.set_ylim(0.5 + 0.17 * bars + 0.26 * rows, 0)
     _scale(axes, len(ranks))
     for number, group in enumerate(comparison.groups):
         ends = [ranks[group[0]] - 0.04, ranks[group[-1]] + 0.04]
         level = 0.36 + 0.17 * number
         axes.plot(ends, [level, level], color=INK, lw=4, solid_capstyle="round")
-    for place, (name, rank) in enumerate(zip(names, ranks.values(), strict=True)):
+    for place, (label, rank) in enumerate(ranks.items()):
         left = place < rows
         row = place if left else len(ranks) - 1 - place
         level = 0.42 + 0.17 * bars + 0.26 * row
@@ -67,23 +77,19 @@ def critical_difference(comparison: Comparison) -> Figure:
         edge = 0.9 if left else len(ranks) + 0.1
         axes.plot([rank, rank, edge], [0.22, level, level], color=MUTED, lw=0.9, clip_on=False)
         axes.annotate(
-            name,
+            f"{label}  {rank:.2f}",
             (edge, level),
             xytext=(6 if left else -6, 0),
             textcoords="offset points",
             ha="left" if left else "right",
             va="center",
-            fontproperties=pictures.font(SIZE),
-            color=INK,
+            fontsize=SIZE,
             annotation_clip=False,
-            parse_math=False,
         )
-    _heading(page, comparison, "mean rank over tracks, best at the right")
-    words = "A bar joins methods that no test tells apart (Wilcoxon, Holm over all pairs, 5 %)."
-    pictures.write(page, f"{comparison.common} tracks. {words}", 0.2, 0.46, size=SMALL)
     return page
 
 
+@pictures.styled
 def differences(comparison: Comparison) -> Figure:
     """Return a plot of the difference to the baseline on each track, the widest songs named.
 
@@ -91,15 +97,18 @@ def differences(comparison: Comparison) -> Figure:
     """
     rows = comparison.differences
     labels = [each.label for each in rows]
-    left = max(pictures.width_of(label, SIZE) for label in labels) + 0.3
-    lines = _deciding(comparison)
-    width = max(left + 5.4, 7.0)
-    height = 1.45 + 0.42 * len(rows) + 0.17 * len(lines)
-    page = pictures.new(width, height)
-    foot = 0.62 + 0.17 * len(lines)
-    axes = page.add_axes(
-        (left / width, foot / height, 1 - (left + 0.25) / width, 0.42 * len(rows) / height)
+    statistic = comparison.protocol.over_tracks[0]
+    page = _page(
+        comparison,
+        width=6.0 + LETTER * max(map(len, labels)),
+        height=0.5 + 0.42 * len(rows),
+        title=f"differences to {comparison.baseline}, song by song",
+        words=[
+            f"A point a track; circle: {statistic}; bar: its 95 % interval over tracks.",
+            *_deciding(comparison),
+        ],
     )
+    axes = page.subplots()
     axes.axvline(0, color=INK, lw=1)
     for row, each in enumerate(rows):
         values = _values(comparison, each.label)
@@ -111,27 +120,12 @@ def differences(comparison: Comparison) -> Figure:
             axes.hlines(row, *each.interval, color=INK, lw=3.5, zorder=3)
         axes.plot(each.value, row, "o", ms=6, mfc="white", mec=INK, mew=1.4, zorder=4)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_yticks(range(len(rows)), labels, fontproperties=pictures.font(SIZE))
-    for text in axes.get_yticklabels():
-        text.set_parse_math(False)
+    axes.set_yticks(range(len(rows)), labels, color=INK, fontsize=SIZE)
     unit = f" in {comparison.protocol.unit}" if comparison.protocol.unit else ""
-    axes.set_xlabel(
-        f"difference to {comparison.baseline}{unit}; {comparison.protocol.better}",
-        fontproperties=pictures.font(SMALL),
-        parse_math=False,
-    )
-    for text in axes.get_xticklabels():
-        text.set_fontproperties(pictures.font(SMALL))
+    axes.set_xlabel(f"difference to {comparison.baseline}{unit}; {comparison.protocol.better}")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color="#DDDDDD", lw=0.6)
-    axes.set_axisbelow(True)
-    statistic = comparison.protocol.over_tracks[0]
-    _heading(page, comparison, f"differences to {comparison.baseline}, song by song")
-    words = f"A point a track; circle: {statistic}; bar: its 95 % interval over tracks."
-    pictures.write(page, words, 0.2, 0.46, size=SMALL)
-    for number, line in enumerate(lines):
-        pictures.write(page, line, 0.2, height - foot + 0.58 + 0.17 * number, size=SMALL)
+    axes.grid(axis="x")
     return page
 
 
@@ -170,12 +164,18 @@ def _scale(axes: Axes, methods: int) -> None:
     axes.plot([1, methods], [0.22, 0.22], color=INK, lw=1.2)
     for rank in range(1, methods + 1):
         axes.plot([rank, rank], [0.15, 0.22], color=INK, lw=1.2)
-        axes.text(
-            rank, 0.11, str(rank), ha="center", va="bottom", fontproperties=pictures.font(SMALL)
-        )
+        axes.text(rank, 0.11, str(rank), ha="center", va="bottom")
 
 
-def _heading(page: Figure, comparison: Comparison, words: str) -> None:
-    title = f"{comparison.stem}, {comparison.metric} ({comparison.protocol.id}): {words}"
-    size = min(TITLE, TITLE * (page.get_figwidth() - 0.4) / pictures.width_of(title, TITLE, "bold"))
-    pictures.write(page, title, 0.2, 0.17, size=size, weight="bold")
+def _page(
+    comparison: Comparison, *, width: float, height: float, title: str, words: Sequence[str]
+) -> Figure:
+    """Return a page for a plot of so many inches, with a title above it and words below it."""
+    whole = f"{comparison.stem}, {comparison.metric} ({comparison.protocol.id}): {title}"
+    heading = pictures.wrapped([whole], width, TITLE)
+    below = pictures.wrapped(words, width)
+    lines = heading.count("\n") + below.count("\n") + 2
+    page = pictures.new(width, height + 0.4 + 0.19 * lines)
+    page.suptitle(heading, x=0.01, ha="left", size=TITLE)
+    page.supxlabel(below, x=0.01, ha="left", size=pictures.SMALL, linespacing=1.4)
+    return page

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import seaborn as sns
-from matplotlib.patches import Rectangle
 
 from sepbench.metrics.protocols import Protocol
 from sepbench.report import figure as pictures
 from sepbench.report.figure import INK, MUTED
-from sepbench.report.panel import BROKEN_LABEL, LABEL, SMALL, Panel
+from sepbench.report.panel import Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,38 +26,37 @@ SURE = "#D55E00"
 POINTS_UP_TO = 20
 """Tracks up to which each is drawn as a point over its box."""
 
-PLOT = 4.4
-"""Width of the axes in inches; figures end `VALUE`, numbers of tracks `COUNT` more to the right."""
 
-VALUE = 0.62
-COUNT = 0.5
-
-
-def draw(axes: Axes, panel: Panel, protocol: Protocol, *, boxes: bool, counts: bool) -> None:
-    """Draw ``panel`` into ``axes`` of `PLOT` inches width.
+def draw(
+    axes: Axes, panel: Panel, protocol: Protocol, *, rows: int, boxes: bool, counts: bool
+) -> None:
+    """Draw ``panel`` into ``axes``, with room for so many ``rows``.
 
     With ``boxes`` the tracks of a method are a box, else points; with ``counts`` the number of
     tracks of each method is written after its figure.
     """
-    axes.set_ylim(len(panel.figures) - 0.5, -0.5)
-    axes.axhspan(-0.5, panel.oracles - 0.5, color="#F2F2F2", linewidth=0, zorder=0)
-    for decibel, text, side in panel.marks:
+    for value, text, side in panel.marks:
         style = "--" if text.startswith("mixture") else ":"
-        axes.axvline(decibel, color=INK, linestyle=style, linewidth=1.1, zorder=1)
-        _write(axes, text, decibel, 0.05, side)
+        axes.axvline(value, color=INK, linestyle=style, linewidth=1.1, zorder=1)
+        _annotate(axes, text, (value, 1.0), ("data", "axes fraction"), (0, 4), side)
     limits = _limits(panel, boxes)
-    _draw_intervals(axes, panel)
+    for row, label in enumerate(panel.figures):
+        if math.isfinite(panel.intervals[label].low):
+            axes.hlines(row + 0.41, *panel.intervals[label], color=SURE, lw=1.8, zorder=5)
     if boxes:
-        _draw_boxes(axes, panel, protocol, points=panel.most <= POINTS_UP_TO)
+        _draw_boxes(axes, panel, protocol)
         _count_outside(axes, panel, limits)
     else:
         _draw_points(axes, panel)
+    axes.axhspan(-0.5, panel.oracles - 0.5, color="#F2F2F2", linewidth=0, zorder=0)
     axes.set_xlim(*limits)
+    axes.set_ylim(rows - 0.5, -0.5)
     _write_figures(axes, panel, protocol, counts)
-    _dress(axes, panel, protocol)
+    _label(axes, panel, protocol)
 
 
-def _draw_boxes(axes: Axes, panel: Panel, protocol: Protocol, *, points: bool) -> None:
+def _draw_boxes(axes: Axes, panel: Panel, protocol: Protocol) -> None:
+    points = panel.most <= POINTS_UP_TO
     with warnings.catch_warnings():
         # seaborn 0.13.2 speaks to matplotlib by a name that 3.11 gave up.
         warnings.filterwarnings("ignore", "vert: bool")
@@ -68,7 +66,6 @@ def _draw_boxes(axes: Axes, panel: Panel, protocol: Protocol, *, points: bool) -
             y="label",
             order=list(panel.figures),
             hue="kind",
-            hue_order=list(KINDS),
             palette=KINDS,
             saturation=1,
             dodge=False,
@@ -84,35 +81,26 @@ def _draw_boxes(axes: Axes, panel: Panel, protocol: Protocol, *, points: bool) -
                 "markersize": 3.5,
                 "markerfacecolor": "white",
                 "markeredgecolor": INK,
-                "markeredgewidth": 0.8,
             },
             legend=False,
             ax=axes,
         )
     if points:
-        across = 0.5 * (_spread(panel) - 0.5)
-        places = _places(panel) + across
+        tracks = sorted(set(panel.rows["track"]))
+        # Multiples of the golden ratio leave no two of a few tracks close to each other.
+        height_of = {track: (n * 0.6180339887) % 1 - 0.5 for n, track in enumerate(tracks)}
+        spread = 0.5 * panel.rows["track"].map(height_of).to_numpy(dtype=float)
+        places = _places(panel) + spread
         axes.scatter(panel.rows["value"], places, s=7, color=INK, alpha=0.4, lw=0, zorder=4)
 
 
-def _draw_intervals(axes: Axes, panel: Panel) -> None:
-    """Draw the interval of each method's figure below its row."""
-    for row, label in enumerate(panel.figures):
-        low, high = panel.intervals[label]
-        if math.isfinite(low):
-            bar = Rectangle((low, row + 0.37), high - low, 0.09, color=SURE, lw=0, zorder=5)
-            axes.add_patch(bar)
-
-
 def _draw_points(axes: Axes, panel: Panel) -> None:
-    places = _places(panel)
+    values, places = panel.rows["value"], _places(panel)
     if panel.most == 1 and math.isfinite(panel.floor):
         # The line from the mixture to the method is the improvement.
-        axes.hlines(places, panel.floor, panel.rows["value"], color=MUTED, lw=1.2, zorder=2)
-    colours = [KINDS[kind] for kind in panel.rows["kind"]]
-    axes.scatter(
-        panel.rows["value"], places, s=38, c=colours, edgecolors=INK, linewidths=0.8, zorder=3
-    )
+        axes.hlines(places, panel.floor, values, color=MUTED, lw=1.2, zorder=2)
+    colours = panel.rows["kind"].map(KINDS)
+    axes.scatter(values, places, s=38, c=colours, edgecolors=INK, linewidths=0.8, zorder=3)
     if panel.most > 1:
         figures = list(panel.figures.values())
         axes.scatter(figures, range(len(figures)), s=150, marker="|", color=INK, lw=1.8, zorder=4)
@@ -121,14 +109,6 @@ def _draw_points(axes: Axes, panel: Panel) -> None:
 def _places(panel: Panel) -> np.ndarray:
     row_of = {label: row for row, label in enumerate(panel.figures)}
     return panel.rows["label"].map(row_of).to_numpy(dtype=float)
-
-
-def _spread(panel: Panel) -> np.ndarray:
-    """Return a height within the row for each track, from 0 to 1, the same for every method."""
-    tracks = sorted(set(panel.rows["track"]))
-    # Multiples of the golden ratio leave no two of a few tracks close to each other.
-    height_of = {track: (index * 0.6180339887) % 1 for index, track in enumerate(tracks)}
-    return panel.rows["track"].map(height_of).to_numpy(dtype=float)
 
 
 def _limits(panel: Panel, boxes: bool) -> tuple[float, float]:
@@ -151,94 +131,56 @@ def _count_outside(axes: Axes, panel: Panel, limits: tuple[float, float]) -> Non
     for row, label in enumerate(panel.figures):
         own = values[panel.rows["label"].eq(label)]
         left, right = int((own < limits[0]).sum()), int((own > limits[1]).sum())
-        for count, where, text in ((left, 0.004, f"◂{left}"), (right, 0.996, f"{right}▸")):
+        for count, text, x, side in (
+            (left, f"◂{left}", 0.0, "left"),
+            (right, f"{right}▸", 1.0, "right"),
+        ):
             if count:
-                axes.text(
-                    where,
-                    row,
-                    text,
-                    transform=axes.get_yaxis_transform(),
-                    ha="left" if where < 0.5 else "right",
-                    va="center",
-                    color=MUTED,
-                    fontproperties=pictures.font(6.5),
-                    zorder=5,
-                )
+                _annotate(axes, text, (x, row), ("axes fraction", "data"), (0, -3), side)
 
 
 def _write_figures(axes: Axes, panel: Panel, protocol: Protocol, counts: bool) -> None:
+    """Write each method's figure, and its number of tracks, in columns right of the axes."""
     heading = protocol.over_tracks[0] if panel.most > 1 else protocol.unit or "score"
-    _write(axes, heading, VALUE, 0.28, "right", inches=True)
-    _write(axes, panel.stem, -PLOT, 0.26, "left", inches=True, size=11.0, weight="bold")
+    figures = [pictures.decibels(value) for value in panel.figures.values()]
+    columns = [(44, heading, figures)]
     if counts:
-        _write(axes, "tracks", VALUE + COUNT, 0.28, "right", inches=True)
-    for row, (label, value) in enumerate(panel.figures.items()):
-        texts = [(VALUE, pictures.decibels(value), INK)]
-        if counts:
-            texts.append((VALUE + COUNT, str(panel.tracks[label]), MUTED))
-        for where, text, colour in texts:
-            axes.text(
-                1 + where / PLOT,
-                row,
-                text,
-                transform=axes.get_yaxis_transform(),
-                ha="right",
-                va="center_baseline",
-                color=colour,
-                fontproperties=pictures.font(LABEL),
-            )
+        columns.append((80, "tracks", [str(panel.tracks[label]) for label in panel.figures]))
+    for right, name, texts in columns:
+        _annotate(axes, name, (1.0, 1.0), ("axes fraction", "axes fraction"), (right, 18), "right")
+        for row, text in enumerate(texts):
+            _annotate(axes, text, (1.0, row), ("axes fraction", "data"), (right, -3), "right")
 
 
-def _write(
+def _label(axes: Axes, panel: Panel, protocol: Protocol) -> None:
+    axes.set_label(panel.stem)
+    axes.set_title(panel.stem, fontsize=11.0, pad=18)
+    axes.set_yticks(range(len(panel.figures)), panel.names, color=INK, linespacing=0.95)
+    for label in axes.get_yticklabels():
+        label.set_fontsize(7.0 if "\n" in label.get_text() else 9.0)
+    metric = panel.rows["metric"].iloc[0]
+    axes.set_xlabel(f"{metric} ({protocol.unit})" if protocol.unit else metric)
+    axes.set_ylabel("")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _annotate(
     axes: Axes,
     text: str,
-    x: float,
-    above: float,
+    place: tuple[float, float],
+    coordinates: tuple[str, str],
+    offset: tuple[int, int],
     side: str,
-    *,
-    inches: bool = False,
-    size: float = SMALL,
-    weight: str = "normal",
 ) -> None:
-    """Write ``text`` so many inches above the axes, at ``x`` dB or inches from the right edge."""
+    """Write ``text`` so many points to the right of and above a place, to one side of it."""
     axes.annotate(
         text,
-        (1.0, 1.0) if inches else (x, 1.0),
-        xycoords="axes fraction" if inches else axes.get_xaxis_transform(),
-        xytext=(72 * x if inches else 0.0, 72 * above),
+        place,
+        xycoords=coordinates,
+        xytext=offset,
         textcoords="offset points",
         ha=side,
-        va="bottom",
-        color=INK,
-        fontproperties=pictures.font(size, weight),
         annotation_clip=False,
     )
-
-
-def _dress(axes: Axes, panel: Panel, protocol: Protocol) -> None:
-    axes.set_yticks(
-        range(len(panel.figures)),
-        panel.names,
-        fontproperties=pictures.font(LABEL),
-        color=INK,
-        parse_math=False,
-        linespacing=0.95,
-    )
-    for label in axes.get_yticklabels():
-        if "\n" in label.get_text():
-            label.set_fontsize(BROKEN_LABEL)
-    axes.set_ylabel("")
-    metric = panel.rows["metric"].iloc[0]
-    axes.set_xlabel(
-        f"{metric} ({protocol.unit})" if protocol.unit else metric,
-        fontproperties=pictures.font(SMALL),
-        color=MUTED,
-        labelpad=2,
-    )
-    axes.tick_params(axis="y", length=0)
-    axes.tick_params(axis="x", length=3, color=MUTED, labelcolor=MUTED, labelsize=SMALL)
-    axes.tick_params(axis="x", labelfontfamily=pictures.FONT)
-    axes.grid(axis="x", color="#DDDDDD", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(MUTED)

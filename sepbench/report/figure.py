@@ -1,87 +1,94 @@
-"""What all pictures share: figures without global state, text that fits, files written whole.
+"""What all pictures share: one style, figures without global state, files written whole.
 
-Figures are made of `matplotlib.figure.Figure` and the Agg canvas alone, so no display, no backend
-setting and no ``pyplot`` state of the caller plays a part, and the font is the one that matplotlib
-ships: the same data gives the same picture on every machine.
+Figures are made of `matplotlib.figure.Figure` and the Agg canvas alone, in a style of their own
+(`styled`) and a font that matplotlib ships: no display, no backend and no setting of the caller
+plays a part, and the same data gives the same picture on every machine.
 """
 
 from __future__ import annotations
 
 import io
+import textwrap
 import warnings
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 
 from sepbench._util.files import write_atomic
 
-FONT = "DejaVu Sans"
 INK = "#222222"
 MUTED = "#666666"
 DOTS_PER_INCH = 150
+SMALL = 8.0
+"""Points of the text that is not a label of a row."""
+
+STYLE: dict[Any, Any] = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": SMALL,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": SMALL,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9.0,
+    "axes.titleweight": "bold",
+    "figure.constrained_layout.h_pad": 0.1,
+    "figure.constrained_layout.w_pad": 0.1,
+    "figure.titlesize": 12.0,
+    "figure.titleweight": "bold",
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "xtick.labelsize": SMALL,
+    "ytick.color": MUTED,
+    "ytick.labelsize": SMALL,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "sepbench",
+}
+
+P = ParamSpec("P")
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Let a function that draws a figure do so in `STYLE`, whatever the caller has set."""
+
+    @wraps(draw)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with _style():
+            figure = draw(*args, **kwargs)
+            for axes in figure.axes:
+                # All ticks of an axis copy the first, which is made when it is first asked for.
+                axes.xaxis.get_major_ticks(1)
+                axes.yaxis.get_major_ticks(1)
+            return figure
+
+    return inside
 
 
 def new(width: float, height: float) -> Figure:
-    """Return an empty figure of ``width`` by ``height`` inches on the Agg canvas."""
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, facecolor="white")
+    """Return an empty figure of ``width`` by ``height`` inches that lays itself out."""
+    figure = Figure(
+        figsize=(width, height), dpi=DOTS_PER_INCH, facecolor="white", layout="constrained"
+    )
     FigureCanvasAgg(figure)
     return figure
 
 
-def font(size: float, weight: str = "normal") -> FontProperties:
-    """Return the font of all pictures in ``size`` points."""
-    return FontProperties(family=[FONT], size=size, weight=weight)
+def wrapped(sentences: Iterable[str], inches: float, size: float = SMALL) -> str:
+    """Break sentences into lines of about so many ``inches`` in ``size`` points.
 
-
-@cache
-def width_of(text: str, size: float, weight: str = "normal") -> float:
-    """Return the width in inches of one line of ``text`` in ``size`` points."""
-    renderer = RendererAgg(1, 1, DOTS_PER_INCH)  # type: ignore[no-untyped-call]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        extent = renderer.get_text_width_height_descent(  # type: ignore[no-untyped-call]
-            text, font(size, weight), False
-        )
-    return float(extent[0]) / DOTS_PER_INCH
-
-
-def wrap(text: str, width: float, size: float) -> list[str]:
-    """Break ``text`` at blanks into lines of at most ``width`` inches in ``size`` points.
-
-    A word that is longer than a line is broken inside, so nothing ever leaves the picture.
+    Each begins a line of its own; a word longer than a line is broken.
     """
-    lines: list[str] = []
-    line = ""
-    for word in text.split():
-        if line and width_of(f"{line} {word}", size) > width:
-            lines.append(line)
-            line = ""
-        line = f"{line} {word}".lstrip()
-        while len(line) > 1 and width_of(line, size) > width:
-            fits = next(n for n in range(len(line) - 1, 0, -1) if _fits(line[:n], width, size))
-            lines.append(line[:fits])
-            line = line[fits:]
-    return [*lines, line] if line else lines
-
-
-def write(
-    figure: Figure, text: str, left: float, top: float, *, size: float, weight: str = "normal"
-) -> None:
-    """Write one line so many inches from the left and from the top of the page."""
-    width, height = figure.get_size_inches()
-    figure.text(
-        left / width,
-        1 - top / height,
-        text,
-        va="top",
-        color=INK,
-        fontproperties=font(size, weight),
-        parse_math=False,
-    )
+    letters = max(10, int(inches * 72 / (0.62 * size)))
+    return "\n".join(textwrap.fill(sentence, letters) for sentence in sentences)
 
 
 def decibels(value: float) -> str:
@@ -96,16 +103,13 @@ def decibels(value: float) -> str:
 def save(figure: Figure, path: Path) -> Path:
     """Write ``figure`` in the format of the path's ending, whole or not at all.
 
-    The same figure gives the same bytes: an SVG carries no date and its identifiers are not
-    random. Raises `SepbenchError` where the file cannot be written.
+    The same figure gives the same bytes: an SVG has no date and its identifiers are not random.
+    Raises `SepbenchError` where the file cannot be written.
     """
     ending = path.suffix.lstrip(".")
     metadata = {"Date": None} if ending == "svg" else None
     drawn = io.BytesIO()
-    with (
-        mpl.rc_context({"svg.hashsalt": "sepbench", "svg.fonttype": "path"}),
-        warnings.catch_warnings(),
-    ):
+    with _style(), warnings.catch_warnings():
         # A song's name may hold letters that the font lacks; they are drawn as boxes.
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         figure.savefig(drawn, format=ending, dpi=DOTS_PER_INCH, metadata=metadata)
@@ -113,5 +117,9 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def _fits(text: str, width: float, size: float) -> bool:
-    return len(text) == 1 or width_of(text, size) <= width
+@contextmanager
+def _style() -> Iterator[None]:
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        yield

@@ -13,9 +13,8 @@ from sepbench.report import figure as pictures
 from sepbench.report.caption import DAGGER
 from sepbench.report.statistics import Interval, interval
 
-LABEL, BROKEN_LABEL, SMALL = 9.0, 7.0, 8.0
-LABEL_WIDTH = 3.2
-ROW = 0.27
+MOST_LETTERS = 40
+"""Letters of a method's name from which it takes two lines."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,6 @@ class Panel:
     ceiling: float
 
     @property
-    def height(self) -> float:
-        """Height in inches of the rows alone."""
-        return ROW * len(self.figures)
-
-    @property
     def most(self) -> int:
         """The largest number of tracks that a method has a score of."""
         return max(self.tracks.values())
@@ -54,17 +48,8 @@ class Panel:
         return [_in_lines(f"{x} {DAGGER}" if x in trained else x) for x in self.figures]
 
     @property
-    def label_width(self) -> float:
-        """Inches that the longest name takes."""
-        return max(
-            pictures.width_of(line, BROKEN_LABEL if "\n" in name else LABEL)
-            for name in self.names
-            for line in name.split("\n")
-        )
-
-    @property
     def marks(self) -> list[tuple[float, str, str]]:
-        """The floor and the ceiling: position, text, and side of the line it stands on."""
+        """The floor and the ceiling: position, text, and the end of the text at the line."""
         floor = (self.floor, f"mixture {pictures.decibels(self.floor)}")
         ceiling = (self.ceiling, f"best oracle {pictures.decibels(self.ceiling)}")
         known = sorted(mark for mark in (floor, ceiling) if math.isfinite(mark[0]))
@@ -104,8 +89,8 @@ def panel(stem: str, rows: pd.DataFrame, protocol: Protocol) -> Panel:
 
 
 def _in_lines(name: str) -> str:
-    """Break a name that is wider than `LABEL_WIDTH` into two lines, where an option ends."""
-    if pictures.width_of(name, LABEL) <= LABEL_WIDTH:
+    """Break a long name into two lines, where an option ends nearest to its middle."""
+    if len(name) <= MOST_LETTERS:
         return name
     ends = [index + 1 for index, letter in enumerate(name[:-1]) if letter in ",[ ("]
     middle = len(name) / 2

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.ticker import FixedFormatter, FixedLocator
 from numpy.typing import NDArray
 from scipy.signal.windows import hann
 
 from sepbench.report import figure as pictures
-from sepbench.report.figure import INK, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,11 +49,9 @@ FREQUENCIES = {
     10000: "10k",
     20000: "20k",
 }
-SIZE, TITLE = 8.0, 13.0
-WIDTH, ROW = 5.2, 1.6
-LEFT, GAP, RIGHT = 0.8, 1.65, 0.9
-TOP, BETWEEN, BOTTOM = 0.85, 0.36, 0.55
-MARGIN = 0.2
+TITLE = 12.0
+WIDTH, ROW, ABOVE_AND_BELOW = 14.0, 2.0, 1.1
+"""Inches of the picture, of one of its rows, and of title and time below."""
 
 
 class Signal(Protocol):
@@ -68,6 +64,7 @@ class Signal(Protocol):
     def __getitem__(self, piece: tuple[slice, slice], /) -> NDArray[Any]: ...
 
 
+@pictures.styled
 def picture(mixture: Signal, stems: Mapping[str, Signal], rate: int, *, title: str = "") -> Figure:
     """Return a figure with a row for the mixture and one for each stem with its mask.
 
@@ -79,37 +76,31 @@ def picture(mixture: Signal, stems: Mapping[str, Signal], rate: int, *, title: s
     mean over channels. Signals are read frame by frame, at most `MOST_FRAMES` of them, so memory
     beyond the signals does not grow with their length.
     """
-    height = TOP + ROW + len(stems) * (ROW + BETWEEN) + BOTTOM
-    width = LEFT + WIDTH + GAP + WIDTH + RIGHT
-    page = pictures.new(width, height)
-    title = title or "Mixture and stems"
-    # Small letters are a little wider than in proportion: hinting rounds them to whole pixels.
-    fits = 0.95 * (width - 2 * MARGIN) / pictures.width_of(title, TITLE, "bold")
-    pictures.write(page, title, MARGIN, MARGIN, size=TITLE * min(1.0, fits), weight="bold")
+    page = pictures.new(WIDTH, ABOVE_AND_BELOW + ROW * (1 + len(stems)))
+    page.suptitle(pictures.wrapped([title or "Mixture and stems"], WIDTH, TITLE), x=0.01, ha="left")
+    grid = page.subplots(1 + len(stems), 2, sharex=True, sharey=True, squeeze=False)
     seconds = mixture.shape[-1] / rate
     span = (0.0, max(seconds, 1 / rate), math.log2(LOWEST), math.log2(rate / 2))
 
     whole = band_powers(mixture, rate)
     peak = float(whole.max()) or 1.0
     silent = whole <= peak * 10 ** (-RANGE / 10)
-    axes = _axes(page, 0, 0, "mixture", span)
-    levels = _show(axes, _decibels(whole, peak), span, "magma", (-RANGE, 0.0))
-    _scale(page, axes, levels, "dB under the mixture's peak")
-    bottom = [axes]
-    for row, (name, stem) in enumerate(stems.items(), 1):
+    image = _show(grid[0, 0], "mixture", decibels(whole, peak), span, "magma", (-RANGE, 0.0))
+    page.colorbar(image, ax=grid[0, 0], pad=0.01, label="dB under the mixture's peak")
+    for (left, right), (name, stem) in zip(grid[1:], stems.items(), strict=True):
         powers = band_powers(stem, rate)
-        left = _axes(page, 0, row, name, span)
-        _show(left, _decibels(powers, peak), span, "magma", (-RANGE, 0.0))
-        right = _axes(page, 1, row, f"mask of {name}", span)
+        _show(left, name, decibels(powers, peak), span, "magma", (-RANGE, 0.0))
         ratio = np.sqrt(powers / np.where(silent, 1.0, whole)).clip(0.0, 1.0)
-        mask = _show(right, np.ma.masked_array(ratio, silent), span, "viridis", (0.0, 1.0))
-        if row == 1:
-            _scale(page, right, mask, "|stem| / |mixture|")
-        bottom = [left, right]
-    for axes in bottom:
-        axes.set_xlabel("time (s)", fontproperties=pictures.font(SIZE), color=MUTED)
-        axes.tick_params(axis="x", labelbottom=True)
-    _explain(page, seconds, rate, mixture.shape[0])
+        mask = np.ma.masked_array(ratio, silent)
+        image = _show(right, f"mask of {name}", mask, span, "viridis", (0.0, 1.0))
+    if stems:
+        page.colorbar(image, ax=grid[1, 1], pad=0.01, label="|stem| / |mixture|")
+    for axes in grid[-1, : 1 + bool(stems)]:
+        axes.set_xlabel("time (s)")
+    # The mixture has no mask; its place has the explanation.
+    grid[0, 1].set_axis_off()
+    words = pictures.wrapped(_explanation(seconds, rate, mixture.shape[0]), WIDTH / 2.4)
+    grid[0, 1].text(0, 1, words, va="top", transform=grid[0, 1].transAxes, linespacing=1.4)
     return page
 
 
@@ -153,50 +144,31 @@ def _band_weights(length: int, rate: int) -> NDArray[np.float64]:
     return weights
 
 
-def _decibels(powers: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
+def decibels(powers: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
+    """Return powers in dB under ``peak``, at least minus `RANGE`."""
     floor = 10 ** (-RANGE / 10)
     return np.asarray(10 * np.log10(np.maximum(powers / peak, floor)), np.float32)
 
 
-def _axes(
-    page: Figure, column: int, row: int, name: str, span: tuple[float, float, float, float]
-) -> Axes:
-    width, height = page.get_size_inches()
-    x = LEFT + column * (WIDTH + GAP)
-    y = height - TOP - ROW - row * (ROW + BETWEEN)
-    axes = page.add_axes((x / width, y / height, WIDTH / width, ROW / height), label=name)
-    axes.set_title(
-        name,
-        loc="left",
-        pad=3,
-        color=INK,
-        fontproperties=pictures.font(9.0, "bold"),
-        parse_math=False,
-    )
-    axes.set_xlim(*span[:2])
-    axes.set_ylim(*span[2:])
-    shown = {hertz: text for hertz, text in FREQUENCIES.items() if math.log2(hertz) <= span[3]}
-    axes.yaxis.set_major_locator(FixedLocator([math.log2(hertz) for hertz in shown]))
-    axes.yaxis.set_major_formatter(FixedFormatter(list(shown.values())))
-    axes.set_ylabel("frequency (Hz)", fontproperties=pictures.font(SIZE), color=MUTED)
-    axes.tick_params(
-        color=MUTED,
-        labelcolor=MUTED,
-        labelsize=SIZE,
-        labelfontfamily=pictures.FONT,
-        labelbottom=False,
-    )
-    axes.spines[:].set_color(MUTED)
-    return axes
+def frequency_axis(axes: Axes, rate: int) -> None:
+    """Label a vertical axis of octaves (the logarithm of Hz to base 2) with frequencies."""
+    shown = {hertz: text for hertz, text in FREQUENCIES.items() if hertz <= rate / 2}
+    axes.set_yticks([math.log2(hertz) for hertz in shown], list(shown.values()))
+    axes.set_ylabel("frequency (Hz)")
 
 
 def _show(
     axes: Axes,
+    name: str,
     values: NDArray[np.float32],
     span: tuple[float, float, float, float],
     colours: str,
     limits: tuple[float, float],
 ) -> AxesImage:
+    axes.set_label(name)
+    axes.set_title(name, pad=3)
+    frequency_axis(axes, round(2 ** (span[3] + 1)))
+    axes.label_outer()
     return axes.imshow(
         values,
         origin="lower",
@@ -209,24 +181,11 @@ def _show(
     )
 
 
-def _scale(page: Figure, axes: Axes, image: AxesImage, name: str) -> None:
-    box = axes.get_position()
-    width = page.get_size_inches()[0]
-    beside = page.add_axes((box.x1 + 0.1 / width, box.y0, 0.13 / width, box.height), label=name)
-    bar = page.colorbar(image, cax=beside)
-    bar.set_label(name, fontproperties=pictures.font(SIZE), color=MUTED)
-    beside.tick_params(color=MUTED, labelcolor=MUTED, labelsize=SIZE, labelfontfamily=pictures.FONT)
-
-
-def _explain(page: Figure, seconds: float, rate: int, channels: int) -> None:
-    """Say what is seen, in the corner that the mixture leaves empty, as it has no mask."""
+def _explanation(seconds: float, rate: int, channels: int) -> tuple[str, ...]:
     count = "1 channel" if channels == 1 else f"{channels} channels"
-    sentences = (
+    return (
         f"{seconds:.1f} s at {rate} Hz, {count}; power is the mean over channels.",
         f"Left: levels of mixture and stems on one scale of {RANGE:g} dB.",
-        "Right: what of the mixture's magnitude each stem has, from 0 to 1. "
+        "Right: the share of the mixture's magnitude in each stem, from 0 to 1. "
         f"Grey: the mixture is more than {RANGE:g} dB under its peak.",
     )
-    lines = [line for text in sentences for line in pictures.wrap(text, WIDTH, SIZE)]
-    for index, line in enumerate(lines):
-        pictures.write(page, line, LEFT + WIDTH + GAP, TOP + 0.165 * index, size=SIZE)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,13 +40,19 @@ def labels(axes):
 
 
 def caption(page):
-    return " ".join(text.get_text() for text in page.texts)
+    return page.get_supxlabel().replace("\n", " ")
 
 
 def medians(axes):
     """Return the positions of the median lines that are drawn, from the top."""
     lines = [line for line in axes.lines if line.get_linewidth() == pytest.approx(1.8)]
     return [line.get_xdata()[0] for line in sorted(lines, key=lambda line: line.get_ydata()[0])]
+
+
+def intervals(axes):
+    """Return the ends of the intervals that are drawn, from the top."""
+    bars = [bar for bar in axes.collections if bar.get_zorder() == 5]
+    return [bar.get_segments()[0][:, 0].tolist() for bar in bars]
 
 
 @pytest.mark.slow
@@ -144,7 +151,8 @@ def test_points_are_drawn_over_boxes_of_few_tracks_only(run):
     for count, points in ((12, 12 * len(SIX)), (50, 0)):
         axes = boxplot(run(SIX, TRACKS[:count], ("vocals",))).axes[0]
         assert len(medians(axes)) == len(SIX)
-        assert sum(len(dots.get_offsets()) for dots in axes.collections) == points
+        dots = [each for each in axes.collections if each.get_zorder() == 4]
+        assert sum(len(each.get_offsets()) for each in dots) == points
 
 
 def test_protocols_with_a_mean_sort_and_print_means(run):
@@ -253,6 +261,14 @@ def test_scores_read_back_from_csv_give_the_same_picture(run, tmp_path, failed):
     assert one.read_bytes() == other.read_bytes()
 
 
+def test_settings_of_the_caller_change_nothing_and_stay(run, tmp_path):
+    scores = run(SIX, TRACKS[:8], ("vocals",))
+    own = save(boxplot(scores), tmp_path / "a")[0].read_bytes()
+    with mpl.rc_context({"font.size": 20, "axes.grid": True, "xtick.labelsize": 3}):
+        assert save(boxplot(scores), tmp_path / "b")[0].read_bytes() == own
+        assert mpl.rcParams["font.size"] == 20
+
+
 def test_pyplot_keeps_no_figure(run):
     boxplot(run(SIX, TRACKS[:8]))
     from matplotlib import pyplot
@@ -285,12 +301,9 @@ def test_a_folder_that_cannot_be_made_is_told(run, tmp_path):
 def test_below_each_row_is_the_interval_of_its_figure(run):
     scores = run(SIX, TRACKS[:12], ("vocals",))
     axes = boxplot(scores).axes[0]
-    bars = [patch for patch in axes.patches if patch.get_zorder() == 5]
-    assert len(bars) == len(SIX)
-    for bar, label in zip(bars, labels(axes), strict=True):
+    drawn = intervals(axes)
+    assert len(drawn) == len(SIX)
+    for ends, label in zip(drawn, labels(axes), strict=True):
         own = scores.loc[scores["label"].eq(label), "value"]
-        low, high = interval(own, "median")
-        assert bar.get_x() == pytest.approx(low)
-        assert bar.get_width() == pytest.approx(high - low)
-    one = boxplot(run(SIX, TRACKS[:1], ("vocals",))).axes[0]
-    assert not [patch for patch in one.patches if patch.get_zorder() == 5]
+        assert ends == pytest.approx(interval(own, "median"))
+    assert not intervals(boxplot(run(SIX, TRACKS[:1], ("vocals",))).axes[0])
