@@ -155,6 +155,28 @@ def _sums(stems: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
     return sums
 
 
+def terms_of(stem: str, made: Iterable[str]) -> tuple[str, ...]:
+    """Return which of the stems ``made`` add up to ``stem``: itself, if it is one; () if none do.
+
+    >>> terms_of("accompaniment", ["vocals", "drums", "bass", "other"])
+    ('drums', 'bass', 'other')
+    """
+    there = set(made)
+    if stem in there:
+        return (stem,)
+    sums = (terms for name, terms in _sums(there) if name == stem and there.issuperset(terms))
+    return next(sums, ())
+
+
+def rest_of(stem: str) -> str:
+    """Return the name of everything in a song but one stem.
+
+    >>> rest_of("vocals"), rest_of("accompaniment"), rest_of("drums")
+    ('accompaniment', 'vocals', 'no_drums')
+    """
+    return {"vocals": "accompaniment", "accompaniment": "vocals"}.get(stem, f"no_{stem}")
+
+
 def merge_into_other(stems: Mapping[str, A], names: Iterable[str]) -> dict[str, A]:
     """Add to ``other`` the stems that are in neither `STEMS` nor ``names``.
 

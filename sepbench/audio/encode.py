@@ -12,14 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepbench._util.partial import partial_path
-from sepbench.audio.encoders import (
-    LOSSY,
-    Encoder,
-    FfmpegEncoder,
-    LibsndfileEncoder,
-    Sound,
-    UnwritableError,
-)
+from sepbench.audio.encoders import Encoder, LibsndfileEncoder, Sound, UnwritableError
+from sepbench.audio.lossy import LOSSY, FfmpegEncoder
 from sepbench.audio.tags import Tags
 from sepbench.errors import SepbenchError
 

@@ -135,8 +135,16 @@ def distinct_track_name(song: Path) -> str:
     >>> distinct_track_name(Path("/a/two.wav"))
     'two-626f06'
     """
-    place = os.fsencode(song.absolute())
-    return folder_name(_bare(song), mark=hashlib.sha256(place).hexdigest()[:_MARK])
+    return folder_name(_bare(song), mark=path_hash(song))
+
+
+def path_hash(song: Path) -> str:
+    """Return a short hash of a song's absolute path.
+
+    >>> path_hash(Path("/a/two.wav"))
+    '626f06'
+    """
+    return hashlib.sha256(os.fsencode(song.absolute())).hexdigest()[:_MARK]
 
 
 def track_names(songs: Sequence[Path]) -> list[str]:

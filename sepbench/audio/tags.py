@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     import av
 
 _KEPT = "title artist album album_artist composer genre date track disc comment copyright".split()
+_FRONT = 3
+"""The type of a picture that is a front cover, in flac and ogg."""
+
 _LARGEST = 16 << 20
 """Bytes beyond which a picture is left out."""
 
@@ -55,11 +59,39 @@ def _cover(container: av.container.InputContainer) -> bytes | None:
     for stream in container.streams.video:
         if is_cover(stream):
             picture = next((bytes(each) for each in container.demux(stream) if each.size), None)
-            return picture if picture and len(picture) <= _LARGEST else None
+            return picture if picture and _is_picture(picture) else None
     return None
 
 
-def add_cover(container: av.container.OutputContainer, cover: bytes) -> None:
+def _is_picture(cover: bytes) -> bool:
+    """Tell whether a cover can be carried over: no stem is lost for one that cannot."""
+    import av
+
+    try:
+        with av.open(io.BytesIO(cover)) as picture:
+            return len(cover) <= _LARGEST and len(picture.streams.video) > 0
+    except (av.FFmpegError, ValueError):
+        return False
+
+
+def add_cover(path: Path, format: str, cover: bytes) -> None:
+    """Put a picture into a complete flac, ogg or opus file."""
+    from mutagen import flac, oggopus, oggvorbis
+
+    picture = flac.Picture()
+    picture.type, picture.data = _FRONT, cover
+    picture.mime = "image/png" if cover.startswith(b"\x89PNG") else "image/jpeg"
+    if format == "flac":
+        file = flac.FLAC(path)
+        file.add_picture(picture)
+    else:
+        kinds = {"ogg": oggvorbis.OggVorbis, "opus": oggopus.OggOpus}
+        file = kinds[format](path)
+        file["metadata_block_picture"] = base64.b64encode(picture.write()).decode("ascii")
+    file.save()
+
+
+def mux_cover(container: av.container.OutputContainer, cover: bytes) -> None:
     """Put a picture before the first sample of a file that is about to be written."""
     import av
     from av.stream import Disposition

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -15,8 +16,14 @@ from sepbench.cli import options
 @options.protocol_option
 @options.format_option
 @click.option("-o", "--out", type=options.PATH, help="Write to this file.  [default: print]")
+@options.json_option
 def command(
-    runs: tuple[Path, ...], metric: str | None, protocol: str, format: str | None, out: Path | None
+    runs: tuple[Path, ...],
+    metric: str | None,
+    protocol: str,
+    format: str | None,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Merge runs, whoever made them, into one table with the provenance of every row.
 
@@ -24,15 +31,19 @@ def command(
     common are refused.
     """
     from sepbench._util.files import write_atomic
-    from sepbench.cli.console import say, warn
+    from sepbench.cli.console import say, show_json, warn
     from sepbench.report import leaderboard
     from sepbench.report.formats import FORMATS
 
+    if as_json and format not in (None, "json"):
+        raise click.UsageError("give --json or --format, not both")
     board = leaderboard.leaderboard(runs, protocol=protocol, metric=metric)
     for remark in board.remarks:
         warn(remark)
-    text = FORMATS[format or "markdown"](board.grid)
-    if out is None:
+    text = FORMATS["json" if as_json else format or "markdown"](board.grid)
+    if out is None and as_json:
+        show_json(json.loads(text))
+    elif out is None:
         click.echo(text, nl=False)
     else:
         write_atomic(out, text)

@@ -62,9 +62,12 @@ def import_ratings(run: Path, files: tuple[Path, ...], all_listeners: bool, as_j
 @click.option("--songs", type=click.IntRange(min=1), default=5, show_default=True)
 @click.option("--root", type=options.PATH, help="Where the data set lies.")
 @click.option("-o", "--out", type=options.PATH, required=True, help="Folder to write to.")
-def export(run: Path, webmushra: bool, songs: int, root: Path | None, out: Path) -> None:
+@options.json_option
+def export(
+    run: Path, webmushra: bool, songs: int, root: Path | None, out: Path, as_json: bool
+) -> None:
     """Write the excerpts of RUN as a test that other programs run."""
-    from sepbench.cli.console import counting, say
+    from sepbench.cli.console import counting, say, show_json
     from sepbench.datasets import open_dataset
     from sepbench.evaluation.store import Store
     from sepbench.report.page.webmushra import write_webmushra
@@ -81,6 +84,9 @@ def export(run: Path, webmushra: bool, songs: int, root: Path | None, out: Path)
             songs=songs,
             on_clip=lambda name: bar.update(task, advance=1, description=name),
         )
+    if as_json:
+        show_json({"out": str(out), "files": [*map(str, files)]})
+        return
     say(f"written: {files[0]} and {len(files) - 1} sounds; copy {out} over webMUSHRA's folder")
 
 

@@ -36,7 +36,8 @@ def command() -> None:
     "--license", type=click.Choice(LICENSES), default="MIT", show_default=True, help="Of the code."
 )
 @click.option("--author", default="", metavar="NAME", help="Who holds the copyright.")
-def new(name: str, kind: str, out: Path | None, license: str, author: str) -> None:
+@options.json_option
+def new(name: str, kind: str, out: Path | None, license: str, author: str, as_json: bool) -> None:
     """Write a plugin that works at once: a package with its test, ready to be installed.
 
     \b
@@ -45,12 +46,16 @@ def new(name: str, kind: str, out: Path | None, license: str, author: str) -> No
     sepbench evaluate -m centre-cut
     sepbench plugin new crest-error --kind metric
     """
-    from sepbench.cli.console import say
+    from sepbench.cli.console import say, show_json
     from sepbench.registry.scaffold import create
 
     folder = out or Path(name)
-    for path in create(name, folder, kind=kind, license=license, authors=author):
-        click.echo(str(path))
+    files = [*map(str, create(name, folder, kind=kind, license=license, authors=author))]
+    if as_json:
+        show_json({"name": name, "kind": kind, "folder": str(folder), "files": files})
+        return
+    for path in files:
+        click.echo(path)
     where = folder if folder.is_absolute() else f"./{folder}"
     say(f"next: pip install -e {where} && sepbench plugin check {name}")
 

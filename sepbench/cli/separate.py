@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
+    from sepbench.inference.jobs import Job, SeparateOptions
     from sepbench.inference.presets import Chosen
-    from sepbench.inference.separate import Job, Result, SeparateOptions, SeparationSession
+    from sepbench.inference.separate import Result, SeparationSession
 
 _FORMATS = ["wav", "flac", "ogg", "mp3", "m4a", "aac", "opus"]
 
@@ -74,7 +75,7 @@ _FORMATS = ["wav", "flac", "ogg", "mp3", "m4a", "aac", "opus"]
     "pattern",
     default="{method}/{track}/{stem}",
     show_default=True,
-    help="Where each file goes below --out.",
+    help="Where each file goes below --out; {hash}, of the song's path, tells songs of one name.",
 )
 @options.device_option
 @click.option("--spectrogram", is_flag=True, help="Draw mixture, stems and masks beside the stems.")
@@ -109,7 +110,8 @@ def command(
     from sepbench import registry
     from sepbench.cli.console import show_json
     from sepbench.cli.weights import bring
-    from sepbench.inference.separate import SeparateOptions, SeparationSession, plan
+    from sepbench.inference.jobs import SeparateOptions, plan
+    from sepbench.inference.separate import SeparationSession
 
     if not songs:
         songs, specs, preset, both = _asked(specs, preset, how)

@@ -254,13 +254,14 @@ def show_(file: Path, as_json: bool) -> None:
 @click.argument("files", nargs=-1, required=True, type=options.PATH, metavar="FILE FILE...")
 @click.option("--shares", metavar="NUMBER,...", help="Weight of each FILE; equal if not given.")
 @click.option("-o", "--out", type=options.PATH, required=True, help="The weight file to write.")
-def average(files: tuple[Path, ...], shares: str | None, out: Path) -> None:
+@options.json_option
+def average(files: tuple[Path, ...], shares: str | None, out: Path, as_json: bool) -> None:
     """Write the mean of weight FILEs of one network: of runs, or of a run and what it began with.
 
     \b
     sepbench weights average old.safetensors runs/unet/weights.safetensors -o mean.safetensors
     """
-    from sepbench.cli.console import say
+    from sepbench.cli.console import say, show_json
     from sepbench.weights import averaging
 
     if out.suffix != ".safetensors":
@@ -270,7 +271,10 @@ def average(files: tuple[Path, ...], shares: str | None, out: Path) -> None:
     except ValueError:
         raise SepbenchError(f"--shares {shares}: write numbers, as in 0.6,0.4") from None
     header = averaging.average(files, numbers, out)
-    say(f"{out}: mean of {len(files)} weight files of {header['method']}")
+    if as_json:
+        show_json({"out": str(out), "method": header["method"], "files": [*map(str, files)]})
+    else:
+        say(f"{out}: mean of {len(files)} weight files of {header['method']}")
 
 
 @command.command("export")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import math
 import operator
-import string
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sepbench
@@ -20,10 +19,11 @@ from sepbench._util.partial import remove_abandoned
 from sepbench._util.process import WorkerDied
 from sepbench.errors import SepbenchError
 from sepbench.inference import manifest, runner
+from sepbench.inference.jobs import Job, SeparateOptions
 from sepbench.inference.workers import SeparatorWorker
 from sepbench.registry import Method
 from sepbench.separator import AnySeparator
-from sepbench.stems import with_sums
+from sepbench.stems import rest_of, terms_of, with_sums
 
 if TYPE_CHECKING:
     from sepbench.inference.overlap_add import Samples
@@ -34,72 +34,6 @@ _BEFORE: dict[manifest.Origin, str] = {
     "unknown": "kept {}, whatever made them; --overwrite makes them anew",
     "other": "{} had been made of another song or with other settings",
 }
-_FIELDS = {"method", "track", "stem"}
-
-
-@dataclass(frozen=True)
-class SeparateOptions:
-    """How songs are to be separated: the options of ``sepbench separate``."""
-
-    out: Path
-    stems: tuple[str, ...] = ()
-    start: float = 0.0
-    duration: float | None = None
-    format: str = "wav"
-    bit_depth: str = "24"
-    bitrate: int | None = None
-    stream: int | None = None
-    two_stems: str | None = None
-    pattern: str = "{method}/{track}/{stem}"
-    device: str = "auto"
-    spectrogram: bool = False
-    overwrite: bool = False
-    isolate: bool = True
-
-    def __post_init__(self) -> None:
-        audio.check_format(self.format, self.bit_depth, self.bitrate)
-        # Absolute at once: what a plugin does to the working folder moves no stem.
-        object.__setattr__(self, "out", self.out.absolute())
-        try:
-            fields = {name for _, name, _, _ in string.Formatter().parse(self.pattern) if name}
-        except ValueError as error:
-            raise SepbenchError(f"--name {self.pattern!r}: {error}") from None
-        if not fields <= _FIELDS or "stem" not in fields:
-            raise SepbenchError(
-                f"--name {self.pattern!r}: use {{method}}, {{track}} and {{stem}}, the last always"
-            )
-
-    def wanted(self, method: Method) -> list[str]:
-        """Return the stems of a method to be written, sums of others among them if asked for.
-
-        Raises `SepbenchError` for one that the method does not make.
-        """
-        made = list(method.declared.stems)
-        if self.two_stems is not None:
-            asked: tuple[str, ...] = (self.two_stems,)
-        elif not self.stems:
-            return made
-        else:
-            asked = self.stems
-        possible = list(with_sums(dict.fromkeys(made, 0)))
-        for stem in asked:
-            if stem not in possible:
-                raise SepbenchError(
-                    f"method {method.label} makes no stem {stem!r}; it has {', '.join(possible)}"
-                )
-        rest = [] if self.two_stems is None else [rest_of(self.two_stems)]
-        return [*asked, *rest]
-
-    def path(self, method: Method, track: str, stem: str) -> Path:
-        """Return where a stem goes: below ``out``, whatever the track is called."""
-        names = {
-            "method": audio.folder_name(method.label),
-            "track": track,
-            "stem": stem,
-        }
-        parts = PurePosixPath(self.pattern.format(**names)).parts
-        safe = [audio.safe_name(part) for part in parts if part != "/"]
-        return self.out.joinpath(*safe[:-1], f"{safe[-1]}.{self.format}")
 
 
 @dataclass(frozen=True)
@@ -151,78 +85,6 @@ class Result:
             if names:
                 parts.append(words.format(names))
         return f"{folder}: {'; '.join(parts)}"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One song to be separated with one method, the file of each stem, and that of a picture."""
-
-    song: Path
-    method: Method
-    files: dict[str, Path]
-    picture: Path
-
-
-def plan(songs: Sequence[Path], methods: Sequence[Method], options: SeparateOptions) -> list[Job]:
-    """Return what is to be done, song by song.
-
-    Raises `SepbenchError` for an oracle, for a stem that a method does not make, and where a stem
-    would be written over a song or over another stem.
-    """
-    for method in methods:
-        if method.is_oracle:
-            raise SepbenchError(
-                f"method {method.label} is an oracle: it needs the true stems, "
-                "so it runs in 'sepbench evaluate' alone"
-            )
-    sources = {song.resolve() for song in songs}
-    claimed: dict[Path, Job] = {}
-    jobs = []
-    for song in songs:
-        for job in _jobs(song, methods, options, claimed):
-            for path in job.files.values():
-                if path.resolve() in sources:
-                    raise SepbenchError(f"{path} is a song to be separated; choose another --out")
-                if path in claimed:
-                    first = claimed[path]
-                    raise SepbenchError(
-                        f"{path} would be written twice, for {first.song} ({first.method.label}) "
-                        f"and {job.song} ({job.method.label}); "
-                        "put {method}, {track} and {stem} into --name"
-                    )
-                claimed[path] = job
-            jobs.append(job)
-    return jobs
-
-
-def _jobs(
-    song: Path, methods: Sequence[Method], options: SeparateOptions, claimed: Mapping[Path, Job]
-) -> list[Job]:
-    """Return a song's jobs, under a name that no other song has taken, in this run or before."""
-
-    def called(track: str) -> list[Job]:
-        return [
-            Job(
-                song,
-                method,
-                {stem: options.path(method, track, stem) for stem in options.wanted(method)},
-                options.path(method, track, "spectrogram").with_suffix(".png"),
-            )
-            for method in methods
-        ]
-
-    plain, distinct = called(audio.track_name(song)), called(audio.distinct_track_name(song))
-
-    def paths(jobs: Sequence[Job]) -> list[Path]:
-        return [path for job in jobs for path in job.files.values()]
-
-    if any(path.is_file() for path in set(paths(distinct)) - set(paths(plain))):
-        return distinct
-    taken = any(
-        (path in claimed and claimed[path].song != song) or manifest.is_of_another_song(path, song)
-        for path in paths(plain)
-    )
-    return distinct if taken else plain
 
 
 class SeparationSession:
@@ -327,7 +189,8 @@ class SeparationSession:
         for part in _alive(method, self._worker(method).stream(chunks, rate, level)):
             stems = with_sums(part)
             if job.two_stems is not None and (rest := rest_of(job.two_stems)) not in stems:
-                others = [part[name] for name in part if name != job.two_stems]
+                taken = terms_of(job.two_stems, part)
+                others = [part[name] for name in part if name not in taken]
                 stems[rest] = functools.reduce(operator.add, others)
             for stem, writer in writers.items():
                 writer.write(stems[stem])
@@ -397,15 +260,6 @@ def _chunks(
     if separator.context is None:
         return [reader.read(start=job.start, duration=job.duration).samples]
     return _Blocks(reader, job)
-
-
-def rest_of(stem: str) -> str:
-    """Return the name of everything in a song but one stem.
-
-    >>> rest_of("vocals"), rest_of("drums")
-    ('accompaniment', 'no_drums')
-    """
-    return "accompaniment" if stem == "vocals" else f"no_{stem}"
 
 
 def _clipping(writer: audio.Writer) -> str:

@@ -12,7 +12,7 @@ from sepbench.report import figure, spectrogram
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sepbench.inference.separate import Job
+    from sepbench.inference.jobs import Job
 
 _SEEKABLE = {".wav", ".flac"}
 

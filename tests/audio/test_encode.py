@@ -109,7 +109,7 @@ def test_mp3_of_six_channels_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "opus", "m4a"])
-@pytest.mark.parametrize("channels", [3, 4, 6, 8])
+@pytest.mark.parametrize("channels", [3, 4, 5, 6, 7, 8])
 def test_every_channel_comes_back_in_its_place(tmp_path: Path, suffix: str, channels: int) -> None:
     samples = tones(channels, RATE)
     path = tmp_path / f"stem.{suffix}"
@@ -160,9 +160,44 @@ def test_tags_and_cover_go_from_the_song_to_its_stems(tmp_path: Path, suffix: st
     found = audio.read_tags(stem)
     assert found.texts["title"] == "Tune (vocals)"
     assert found.texts["artist"] == "Someone"
-    if suffix in {"mp3", "m4a", "flac"}:
+    if suffix != "wav":
         assert found.cover == tags.cover
         assert av.open(io.BytesIO(found.cover or b"")).streams.video[0].width == 32
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "opus"])
+def test_a_cover_changes_no_sample(tmp_path: Path, suffix: str) -> None:
+    samples = tones(2, RATE)
+    bare = put(tmp_path / f"bare.{suffix}", samples)
+    covered = put(tmp_path / f"covered.{suffix}", samples, tags=Tags({}, picture()))
+    assert np.array_equal(bare, covered)
+
+
+@pytest.mark.parametrize("layout", ["5.0(side)", "5.1(side)"])
+def test_side_channels_are_kept_in_opus(tmp_path: Path, layout: str) -> None:
+    channels = av.AudioLayout(layout).nb_channels
+    path = tmp_path / "stem.opus"
+    put(path, tones(channels, RATE), layout=layout)
+    read = audio.read(path)
+    assert hertz(read.samples, read.rate) == [50 * (1 + channel) for channel in range(channels)]
+
+
+def test_a_cover_that_is_no_picture_costs_no_stem(tmp_path: Path) -> None:
+    import base64
+
+    from mutagen.flac import Picture
+    from mutagen.oggvorbis import OggVorbis
+
+    song = tmp_path / "song.ogg"
+    put(song, tones(2, RATE), tags=Tags({"title": "Tune"}))
+    picture = Picture()
+    picture.type, picture.mime, picture.data = 3, "image/png", b"no picture"
+    file = OggVorbis(song)
+    file["metadata_block_picture"] = base64.b64encode(picture.write()).decode("ascii")
+    file.save()
+    tags = audio.read_tags(song)
+    assert tags == Tags({"title": "Tune"})
+    put(tmp_path / "stem.mp3", tones(2, RATE), tags=tags)
 
 
 def test_flac_with_a_cover_is_still_exact(tmp_path: Path) -> None:

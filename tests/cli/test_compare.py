@@ -61,3 +61,10 @@ def test_report_and_leaderboard_print_a_table_alone(sepbench, tmp_path) -> None:
     out = tmp_path / "board.csv"
     assert sepbench("leaderboard", "old", "new", "--format", "csv", "-o", out)[0] == 0
     assert "good (new)" in out.read_text()
+
+
+def test_leaderboard_prints_json(sepbench) -> None:
+    status, printed = sepbench("leaderboard", "old", "new", "--json")[:2]
+    assert status == 0
+    rows = json.loads(printed)["rows"]
+    assert {"good (old)", "good (new)"} <= {row["label"] for row in rows}

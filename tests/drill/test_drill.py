@@ -29,7 +29,8 @@ from sepbench.evaluation import run as evaluation
 from sepbench.evaluation.museval_json import import_museval
 from sepbench.evaluation.run import RunConfig
 from sepbench.evaluation.store import Settings, Store
-from sepbench.inference.separate import SeparateOptions, SeparationSession, plan
+from sepbench.inference.jobs import SeparateOptions, plan
+from sepbench.inference.separate import SeparationSession
 from sepbench.registry import Method
 from sepbench.report import tables
 from sepbench.separator import NoOptions

@@ -1,0 +1,148 @@
+"""Encodes mp3, m4a (AAC) and opus by FFmpeg's libraries."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepbench.audio.encoders import Sound, UnwritableError, refusal
+from sepbench.audio.resampling import StreamResampler
+from sepbench.audio.tags import add_cover, mux_cover
+
+if TYPE_CHECKING:
+    import av
+
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+
+
+class FfmpegEncoder:
+    """mp3, m4a (AAC) and opus; the rate becomes the nearest that the codec has."""
+
+    clipped = 0
+
+    def __init__(self, path: Path, format: str, sound: Sound) -> None:
+        import av
+
+        self.path = path
+        self._format, self._kind = format, LOSSY[format]
+        kind = self._kind
+        if sound.channels not in kind.channels:
+            raise UnwritableError(refusal(format, sound))
+        rates = sorted(av.Codec(kind.codec, "w").audio_rates or [sound.rate])
+        self._rate = next((rate for rate in rates if rate >= sound.rate), rates[-1])
+        self._resampler = StreamResampler(sound.rate, self._rate)
+        self._is_resampled = self._rate != sound.rate
+        named = sound.layout if kind.keeps_layout else None
+        self._layout = named or _LAYOUTS[sound.channels]
+        self._order = None if kind.keeps_layout else input_order(format, self._layout)
+        self._at = 0
+        options = {"fflags": "+bitexact", **kind.options}
+        self._container: Any = av.open(str(path), "w", format=kind.container, options=options)
+        self._closed = False
+        flags = {"flags": "+bitexact"}
+        stream: Any = self._container.add_stream(
+            kind.codec, rate=self._rate, layout=self._layout, options=flags
+        )
+        self._stream = stream
+        usual = kind.bitrate * max(2, sound.channels) // 2
+        stream.bit_rate = 1000 * (sound.bitrate or usual)
+        self._container.metadata.update(sound.tags.texts)
+        self._cover = sound.tags.cover
+        if self._cover and kind.muxes_cover:
+            mux_cover(self._container, self._cover)
+
+    def write(self, block: NDArray[np.float32]) -> None:
+        """Append ``(channels, n)``."""
+        self._encode(self._resampler.process(block) if self._is_resampled else block)
+
+    def _encode(self, block: NDArray[np.float32]) -> None:
+
+        if not block.shape[1]:
+            return
+        frame = _frame(block if self._order is None else block[self._order], self._layout)
+        frame.rate, frame.pts = self._rate, self._at
+        self._at += block.shape[1]
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._closed:
+            return
+        self._closed = True
+        with self._container as container:
+            if self._is_resampled and self._at:
+                self._encode(self._resampler.finish())
+            container.mux(self._stream.encode(None))
+        if self._cover and not self._kind.muxes_cover:
+            add_cover(self.path, self._format, self._cover)
+
+
+@dataclass(frozen=True)
+class Lossy:
+    """A format that FFmpeg writes: its codec, its container, and its kbit/s for two channels."""
+
+    codec: str
+    container: str
+    bitrate: int
+    channels: tuple[int, ...]
+    muxes_cover: bool
+    keeps_layout: bool
+    options: dict[str, str]
+
+
+_UP_TO_EIGHT = tuple(range(1, 9))
+LOSSY = {
+    "mp3": Lossy("libmp3lame", "mp3", 256, (1, 2), True, True, {}),
+    "m4a": Lossy(
+        "aac", "mp4", 256, _UP_TO_EIGHT, True, True, {"brand": "M4A ", "movflags": "+faststart"}
+    ),
+    # Opus knows one layout for each number of channels.
+    "opus": Lossy("libopus", "opus", 160, _UP_TO_EIGHT, False, False, {}),
+}
+
+
+@cache
+def input_order(format: str, layout: str) -> list[int]:
+    """Return the order of channels in which an encoder is to be fed so that each is in its place.
+
+    FFmpeg's encoder of Opus mixes up five and seven channels, so it is tried: a tone in each.
+    """
+    import av
+
+    kind, rate, size = LOSSY[format], 48000, 1 << 14
+    count = len(av.AudioLayout(layout).channels)
+    if count < 3:
+        return list(range(count))
+    bins = 32 + 16 * np.arange(count)
+    time = 2 * np.pi * np.arange(2 * size) / size
+    tones = (0.1 * np.sin(bins[:, None] * time)).astype(np.float32)
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=kind.container) as target:
+        stream: Any = target.add_stream(kind.codec, rate=rate, layout=layout)
+        stream.bit_rate = 64000 * count
+        frame = _frame(tones, layout)
+        frame.rate, frame.pts = rate, 0
+        target.mux(stream.encode(frame))
+        target.mux(stream.encode(None))
+    buffer.seek(0)
+    opened: Any = av.open(buffer)
+    with opened as source:
+        flat = av.AudioResampler("flt")
+        frames = [each for frame in source.decode(audio=0) for each in flat.resample(frame)]
+    heard = np.concatenate([each.to_ndarray().reshape(each.samples, -1) for each in frames]).T
+    spectra = np.abs(np.fft.rfft(heard[:, size // 2 : size // 2 + size]))
+    return [int(place) for place in np.argsort(spectra[:, bins].argmax(axis=1))]
+
+
+def _frame(block: NDArray[np.float32], layout: str) -> av.AudioFrame:
+    import av
+
+    # Interleaved: PyAV crashes on planes of eight channels and more.
+    interleaved = np.ascontiguousarray(block.T).reshape(1, -1)
+    return av.AudioFrame.from_ndarray(interleaved, format="flt", layout=layout)
