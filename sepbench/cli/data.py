@@ -50,12 +50,8 @@ def command(name: str | None, root: Path | None, download: bool, as_json: bool) 
 def _download(name: str, root: Path | None) -> None:
     from sepbench.cli.console import fraction
     from sepbench.datasets import open_dataset
-    from sepbench.datasets.musdb18 import Musdb18Sample
-    from sepbench.errors import SepbenchError
 
     dataset = open_dataset(name, root)
-    if not isinstance(dataset, Musdb18Sample):
-        raise SepbenchError(f"data set {name} cannot be fetched from here. {dataset.how_to_get}")
     with fraction() as bar:
         task = bar.add_task(f"fetching {name}", total=None)
         dataset.download(

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sepbench._util.download import Progress, no_progress
 from sepbench.errors import SepbenchError
 from sepbench.stems import SUMS, with_sums
 
@@ -104,6 +105,14 @@ class Dataset(ABC):
         ``subset`` is one of `SUBSETS` or ``all``. Raises `SepbenchError` where there is no data
         set, with the places that were searched and how to get it.
         """
+
+    def download(self, *, on_progress: Progress = no_progress) -> Path:
+        """Fetch the data set, unless it is here, and return its folder.
+
+        ``on_progress`` is called with the bytes fetched and the bytes in all, or None. Raises
+        `SepbenchError` with the way to get it where it cannot be fetched.
+        """
+        raise SepbenchError(f"data set {self.name} cannot be fetched from here. {self.how_to_get}")
 
 
 def assemble(

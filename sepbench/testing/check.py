@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from sepbench.errors import SepbenchError
@@ -95,6 +96,20 @@ class Check:
         except (Exception, SystemExit) as error:
             said = " ".join(f"{type(error).__name__}: {error}".split())
             return self.outcome(FAILED, said, self.fix)
+
+
+def valid_plugin(
+    kind: type, name: str, group: str, validate: Callable[[EntryPoint, Any], str | None]
+) -> str:
+    """Return the ``module:class`` of a plugin.
+
+    Raises `CheckFailed` with the reason where ``validate`` has one against an entry point ``name``
+    of ``group`` that names it.
+    """
+    where = f"{kind.__module__}:{kind.__qualname__}"
+    if reason := validate(EntryPoint(name, where, group), kind):
+        raise CheckFailed(reason)
+    return where
 
 
 def check(*, fix: str, required: bool = False) -> Callable[[Callable[[Any], str]], Check]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pickle
 from functools import cached_property
-from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +12,7 @@ from sepbench.datasets import GROUP, SUBSETS, Dataset, Track, TrackAudio
 from sepbench.datasets.base import disjoint
 from sepbench.datasets.discovery import validate_dataset
 from sepbench.stems import is_stem_name
-from sepbench.testing.check import CheckFailed, NotApplicable, Note, check
+from sepbench.testing.check import CheckFailed, NotApplicable, Note, check, valid_plugin
 
 _SUM_ERROR_DB = -20.0
 """dB below the mixture by which the stems' sum may differ from it without a note."""
@@ -56,11 +54,7 @@ class DatasetSubject:
 )
 def contract(subject: DatasetSubject) -> str:
     """A subclass of sepbench.datasets.Dataset with all of its facts."""
-    kind: Any = subject.kind
-    where = f"{kind.__module__}:{kind.__qualname__}"
-    if reason := validate_dataset(EntryPoint(subject.name, where, GROUP), kind):
-        raise CheckFailed(reason)
-    return where
+    return valid_plugin(subject.kind, subject.name, GROUP, validate_dataset)
 
 
 @check(fix="return each track in one subset alone, and all of them for 'all'", required=True)

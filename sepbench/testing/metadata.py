@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any
 
@@ -22,7 +22,7 @@ from sepbench.errors import SepbenchError
 from sepbench.options import NoOptions
 from sepbench.separator import Ensemble, SampleCount
 from sepbench.stems import is_stem_name
-from sepbench.testing.check import CheckFailed, NotApplicable, Note, check
+from sepbench.testing.check import CheckFailed, NotApplicable, Note, check, valid_plugin
 from sepbench.testing.subject import Subject
 from sepbench.weights import files
 
@@ -60,13 +60,8 @@ def registered(subject: Subject) -> str:
 )
 def contract(subject: Subject) -> str:
     """A subclass of sepbench.separator.Separator with all of its facts."""
-    kind = subject.kind
-    where = f"{kind.__module__}:{kind.__qualname__}"
-    name = subject.name or getattr(kind, "name", "?")
-    fault = registry.validate(EntryPoint(name, where, registry.GROUP), kind)
-    if fault:
-        raise CheckFailed(fault)
-    return where
+    name = subject.name or getattr(subject.kind, "name", "?")
+    return valid_plugin(subject.kind, name, registry.GROUP, registry.validate)
 
 
 @check(fix="import heavy modules inside load or separate, types under TYPE_CHECKING")

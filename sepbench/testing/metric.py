@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cached_property
-from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
 from sepbench import options as opts
@@ -14,7 +13,7 @@ from sepbench.metrics import golden
 from sepbench.metrics.metric import SetMetric
 from sepbench.metrics.protocols import PROTOCOLS, of_metric
 from sepbench.registry.metrics import METRIC_GROUP, validate_metric
-from sepbench.testing.check import CheckFailed, NotApplicable, Note, check
+from sepbench.testing.check import CheckFailed, NotApplicable, Note, check, valid_plugin
 
 if TYPE_CHECKING:
     import torch
@@ -90,11 +89,7 @@ class MetricSubject:
 )
 def contract(subject: MetricSubject) -> str:
     """A subclass of sepbench.metrics.metric.Metric with all of its facts."""
-    kind: Any = subject.kind
-    where = f"{kind.__module__}:{kind.__qualname__}"
-    if reason := validate_metric(EntryPoint(subject.name, where, METRIC_GROUP), kind):
-        raise CheckFailed(reason)
-    return where
+    return valid_plugin(subject.kind, subject.name, METRIC_GROUP, validate_metric)
 
 
 @check(fix="return a number for each of totals, (windows,) for each of frames", required=True)

@@ -1,16 +1,19 @@
-"""Short songs for looking at separators: four stems that are known, made from a seed."""
+"""Songs that separators are examined with: four known stems, made from a seed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 
-BEAT = 0.5
-"""Seconds."""
+from sepbench.datasets.simulated import STEMS, simulate
+
+VOICE_BEGINS = 2.2
+"""Seconds at which the voice of the first song begins."""
+
+HALF = np.full((1, 1), 0.5, np.float32)
 
 
 @dataclass(frozen=True)
@@ -35,28 +38,17 @@ class Sound:
 
 
 def song(*, samples: int, rate: int, channels: int, seed: int = 0) -> Sound:
-    """Return beats, a bass and chords that repeat under a voice that glides; about -20 dBFS."""
-    generator = np.random.default_rng(seed)
-    time = np.arange(samples) / rate
-    tune = 2.0 ** (generator.integers(-5, 6) / 12)
-    decay = np.exp(-8.0 * (time % BEAT))
-    moving = 300 * tune + 90 * np.sin(2 * np.pi * 0.31 * time) + 8 * np.sin(2 * np.pi * 5.5 * time)
-    phase = 2 * np.pi * np.cumsum(moving) / rate
-    sung = np.sin(2 * np.pi * 0.45 * time + 0.5) > -0.5
-    lines: dict[str, Any] = {
-        "vocals": sung * sum(np.sin(k * phase) / k for k in range(1, 9)),
-        "drums": generator.standard_normal(samples) * np.exp(-40.0 * (time % BEAT)),
-        "bass": np.sin(2 * np.pi * 55 * tune * time) * decay,
-        "other": sum(np.sin(2 * np.pi * f * tune * time) for f in (220.0, 277.2, 329.6)) / 3,
-    }
-    pans = {"vocals": 0.0, "drums": -0.2, "bass": 0.0, "other": 0.6}
-    places = np.linspace(-1.0, 1.0, channels)[:, None] if channels > 1 else np.zeros((1, 1))
+    """Return a song of the data set ``simulated`` from where the voice begins, at about -21 dBFS.
+
+    With one channel it is the mean of both; more than two lie between them, from left to right.
+    """
+    start = round(VOICE_BEGINS * rate)
+    places = np.linspace(0, 1, channels, dtype=np.float32)[:, None] if channels > 1 else HALF
+    made = simulate((0, 0, seed), (start + samples) / rate, rate=rate)
     return Sound(
         {
-            name: torch.from_numpy(
-                (0.1 * (1 + pans[name] * places) * line[None]).astype(np.float32)
-            )
-            for name, line in lines.items()
+            name: torch.from_numpy((1 - places) * stem[0, start:] + places * stem[1, start:])
+            for name, stem in made.items()
         },
         rate,
     )
@@ -64,8 +56,7 @@ def song(*, samples: int, rate: int, channels: int, seed: int = 0) -> Sound:
 
 def silence(*, samples: int, rate: int, channels: int) -> Sound:
     """Return four silent stems."""
-    names = ("vocals", "drums", "bass", "other")
-    return Sound({name: torch.zeros(channels, samples) for name in names}, rate)
+    return Sound({name: torch.zeros(channels, samples) for name in STEMS}, rate)
 
 
 def decibels(signal: torch.Tensor, reference: torch.Tensor) -> float:

@@ -218,5 +218,21 @@ def test_a_device_that_is_not_here_is_refused_with_those_that_are(name: str) -> 
         runner.choose_device(name)
 
 
-def test_auto_is_always_some_device() -> None:
-    assert runner.choose_device("auto").type in {"cpu", "cuda"}
+@pytest.mark.parametrize(("cards", "device"), [(0, "cpu"), (2, "cuda:0")])
+def test_auto_is_the_first_card_or_the_processor(
+    monkeypatch: pytest.MonkeyPatch, cards: int, device: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cards > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
+    assert str(runner.choose_device("auto")) == device
+
+
+@pytest.mark.parametrize(("name", "device"), [("cuda", "cuda:0"), ("cuda:1", "cuda:1")])
+def test_a_card_is_chosen_by_its_number(
+    monkeypatch: pytest.MonkeyPatch, name: str, device: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert str(runner.choose_device(name)) == device
+    with pytest.raises(SepbenchError, match="this machine has cpu, cuda:0, cuda:1"):
+        runner.choose_device("cuda:2")

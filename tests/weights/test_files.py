@@ -85,7 +85,7 @@ def test_the_wrong_file_never_lies_where_weights_belong(tmp_path: Path, cache: P
 
 
 def test_a_file_of_a_package_lies_in_the_package() -> None:
-    file = WeightFile("separator.py", "", package="sepbench")
+    file = WeightFile("errors.py", "", package="sepbench")
     assert files.path_of("any", file).is_file()
     missing = WeightFile("weights.bin", "", package="no_such_package_anywhere")
     assert not files.is_here("any", missing)

@@ -1,0 +1,65 @@
+"""The parts that a separator's facts are made of."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+BLOCK_ALIGNMENT = 12288
+"""Blocks begin at multiples of this many samples of the separator's rate.
+
+Frames whose hop divides it fall in a block as they fall in the whole song: any power of two up to
+4096, and three times any up to that.
+"""
+
+
+@dataclass(frozen=True)
+class SampleCount:
+    """A length in samples, where a plain number would mean seconds."""
+
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.count} samples"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A module or a program that may be missing, and the command that installs it."""
+
+    module: str = ""
+    install: str = ""
+    program: str = ""
+    """A program on the PATH, or the path of one."""
+
+    def missing(self) -> str | None:
+        """Return what is missing and the cure, or None if it is here."""
+        if self.module and find_spec(self.module) is None:
+            return f"needs {self.module}, which is not installed; {self.install}"
+        if self.program and shutil.which(self.program) is None:
+            return f"needs the program {self.program}, which is not on the PATH; {self.install}"
+        return None
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A file of trained weights.
+
+    Where it is depends on which of these is set: ``path``, a file on this machine, shipped with the
+    plugin or the user's own; ``package``, the installed package that contains it; ``url``, the
+    address it is fetched from into the cache.
+    """
+
+    file: str
+    """Its name, or its path inside ``package``."""
+    sha256: str
+    """The hash in hex, or as much of its beginning as is published."""
+    url: str | None = None
+    package: str | None = None
+    path: Path | None = None
+    size: int | None = None
+    """Bytes."""
+    terms: str = ""
+    """An SPDX identifier."""

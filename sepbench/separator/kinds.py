@@ -1,0 +1,162 @@
+"""The three kinds of separator: by what they are given."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sepbench.errors import SepbenchError
+from sepbench.separator.base import AnySeparator
+from sepbench.separator.facts import SampleCount
+from sepbench.stems import in_order, with_sums
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Separator(AnySeparator):
+    """Splits a mixture into stems."""
+
+    @abstractmethod
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return every stem of ``stems`` but the ``remainder``.
+
+        Shape:
+            mixture: float32 ``(channels, samples)`` on the device given to `load`; the separator's
+                own copy.
+            each stem: as the mixture.
+
+        The same input and options give the same output; no global random state is touched.
+        """
+
+    def separate_batch(
+        self, mixtures: Iterable[torch.Tensor]
+    ) -> Iterator[Mapping[str, torch.Tensor] | SepbenchError]:
+        """Yield for each mixture what `separate` returns, or the error that it alone failed with.
+
+        Where ``batch`` is true, ``evaluate`` calls this once for all tracks. Mixtures and stems
+        come one at a time, so that all need not be in memory.
+        """
+        for mixture in mixtures:
+            yield self.separate(mixture)
+
+    def process(
+        self, mixture: torch.Tensor, given: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Call `separate`."""
+        return self.separate(mixture)
+
+
+class Oracle(AnySeparator):
+    """An upper bound: a separator that is given the true stems of the track.
+
+    It runs in ``evaluate``, never in ``separate``. Of its ``stems`` it may leave out those that
+    the track has no references for.
+    """
+
+    needs_references = True
+
+    @abstractmethod
+    def separate(
+        self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Return the stems of ``mixture`` given the true ones, each ``(channels, samples)``."""
+
+    def process(
+        self, mixture: torch.Tensor, given: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Call `separate` with the references."""
+        return self.separate(mixture, given)
+
+
+class Ensemble(AnySeparator):
+    """A separator that makes its stems of the estimates of others, its members.
+
+    The host runs every member on the song, each at its own rate, on its own channels and in its
+    own blocks, and hands over what they made. Members may be ensembles themselves, not oracles.
+    """
+
+    def __init__(self, options: Any = None, members: Sequence[AnySeparator] = ()) -> None:
+        super().__init__(options)
+        self.members = members
+        if members and not self.stems:
+            made = "; ".join(f"{member.name} makes {', '.join(member.stems)}" for member in members)
+            raise SepbenchError(f"method {self.name}: its members share no stem: {made}")
+
+    @classmethod
+    @abstractmethod
+    def methods(cls, options: Any) -> Sequence[str]:
+        """Return for each member what a user would type: ``name`` or ``name[opt=value,...]``."""
+
+    @abstractmethod
+    def combine(
+        self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Return every stem of ``stems`` but the ``remainder``.
+
+        Shape:
+            mixture: float32 ``(channels, samples)`` on the device given to `load`.
+            each of the estimates: ``(members, channels, samples)``.
+            each stem: as the mixture.
+        """
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The stem that each member but the last hands to the next; empty: all get the mixture.
+
+        In a chain the estimates are those of the last member alone.
+        """
+        return ()
+
+    @property
+    def combined_stems(self) -> tuple[str, ...]:
+        """The stems of the members that `combine` is given."""
+        return tuple(stem for stem in self.stems if stem != self.remainder)
+
+    def process(
+        self, mixture: torch.Tensor, given: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Call `combine` with the members' estimates."""
+        return self.combine(mixture, given)
+
+    @property
+    def block_context(self) -> float | SampleCount:
+        """How much `combine` itself depends on; the members have had their own context."""
+        return 0.0
+
+    @property
+    def context(self) -> float | SampleCount | None:
+        """None if a member must see the whole song, else what `combine` depends on."""
+        return (
+            None if any(member.context is None for member in self.members) else self.block_context
+        )
+
+    @cached_property
+    def stems(self) -> tuple[str, ...]:
+        """The stems that all members make; sums count where at least one makes the sum itself."""
+        possible = [with_sums(dict.fromkeys(member.stems, 0)) for member in self.members]
+        declared = {stem for member in self.members for stem in member.stems}
+        return tuple(s for s in in_order(declared) if all(s in made for made in possible))
+
+    @property
+    def remainder(self) -> str | None:
+        """The members' remainder, if they agree on all stems."""
+        kinds = {(frozenset(member.stems), member.remainder) for member in self.members}
+        return next(iter(kinds))[1] if len(kinds) == 1 else None
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """What any member was trained on."""
+        return _each_once(data for member in self.members for data in member.trained_on)
+
+    @property
+    def license(self) -> str:
+        """The licenses of all members."""
+        licenses = (member.license.split("; ") for member in self.members)
+        return "; ".join(_each_once(part for parts in licenses for part in parts))
+
+
+def _each_once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
