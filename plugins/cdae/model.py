@@ -62,6 +62,7 @@ class CdaeTrainable(Trainable):
         self.overlap = float(rest.pop("overlap", OVERLAP))
         self.architecture = rest.pop("architecture")
         self._loss = loss(self.objective)
+        self.loss_label = self._loss.label
         if self.architecture not in _ARCHITECTURES:
             raise SepbenchError(f"cdae: architecture is one of {', '.join(_ARCHITECTURES)}")
         self._sizes: dict[str, Any] = rest
@@ -130,11 +131,15 @@ class CdaeTrainable(Trainable):
         return value(wiener(output, power=self.power)) + 0.1 * alone
 
     def losses(self, output: torch.Tensor, targets: Batch) -> Batch:
-        """Return the mean absolute error of each network, where that is the objective."""
-        if self.objective != "magnitude":
-            return {}
-        errors = (output - targets["stem"]).abs().mean((0, 2, 3))
-        return dict(zip(STEMS, errors, strict=True))
+        """Return the loss of each network's own stem, over the examples in which it is known."""
+        masks = output / (targets["magnitudes"] + 1e-6)
+        values = self._loss.value(masks, targets, self._second)
+        known = targets["known"]
+        return {name: _mean(values[:, stem], known[:, stem]) for stem, name in enumerate(STEMS)}
+
+    def outputs(self, output: torch.Tensor) -> Batch:
+        """Return the magnitudes that each network gives."""
+        return dict(zip(STEMS, output.unbind(1), strict=True))
 
     def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
         """Return the stems ``(batch, samples)``, chunks cross-faded."""

@@ -23,6 +23,8 @@ class ActivityTrainable(Trainable):
     """
 
     method = "ibm-cnn"
+    needs_voice = False
+    loss_label = "binary cross-entropy"
 
     def __init__(self, model: Mapping[str, Any]) -> None:
         super().__init__(model)
@@ -57,25 +59,41 @@ class ActivityTrainable(Trainable):
             rows = torch.cat([rows, shares], 1)
         return {"rows": rows[..., detector.margin : columns - detector.margin]}
 
+    def losses(self, output: torch.Tensor, targets: Batch) -> Batch:
+        """Return the cross-entropy of singing, and that of shares where they are learned."""
+        wanted = targets["rows"][..., : output.shape[-1]]
+        parts = {"singing": slice(0, 1), "shares": slice(1, None)}
+        return {
+            name: functional.binary_cross_entropy_with_logits(output[:, rows], wanted[:, rows])
+            for name, rows in parts.items()
+            if output.shape[1] > 1
+        }
+
+    def outputs(self, output: torch.Tensor) -> Batch:
+        """Return the log-odds of singing."""
+        return {"network": output[:, 0]}
+
     def loss(self, output: torch.Tensor, targets: Batch) -> torch.Tensor:
         """Return the cross-entropy of singing, and that of the voice's share of each band."""
-        columns = output.shape[-1]
-        wanted = targets["rows"][..., :columns]
-        loss = functional.binary_cross_entropy_with_logits(output[:, 0], wanted[:, 0])
-        if output.shape[1] > 1:
-            loss = loss + functional.binary_cross_entropy_with_logits(output[:, 1:], wanted[:, 1:])
-        return loss
+        wanted = targets["rows"][..., : output.shape[-1]]
+        parts = self.losses(output, targets)
+        if parts:
+            return parts["singing"] + parts["shares"]
+        return functional.binary_cross_entropy_with_logits(output, wanted)
 
     def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
         """Return nothing: a detector makes no stems."""
         return {}
 
     def scores(self, network: nn.Module, stems: Batch) -> Mapping[str, float]:
-        """Return the F1 of the frames of a passage."""
+        """Return the share of frames that are right in a passage, and F1 where someone sings."""
         probabilities = self.detector.probabilities(network, self.mixture(stems)[None])[0]
         reference = reference_activity(stems["vocals"][None], self.rate)
         active, sung = (probabilities > 0.5).cpu().numpy(), reference.cpu().numpy()
-        return {"F1": activity_scores(sung, active, probabilities.cpu().numpy()).f1}
+        scores = {"accuracy": float((active == sung).mean())}
+        if sung.any():
+            scores["F1"] = activity_scores(sung, active, probabilities.cpu().numpy()).f1
+        return scores
 
     def _active(self, vocals: torch.Tensor, columns: int) -> torch.Tensor:
         """Return the reference at the columns of the spectrogram."""

@@ -15,8 +15,9 @@ from sepbench.registry.metadata import overview
 
 @click.command("methods")
 @click.argument("name", required=False)
+@click.option("--layers", is_flag=True, help="Show the layers of a trained method's network.")
 @options.json_option
-def command(name: str | None, as_json: bool) -> None:
+def command(name: str | None, layers: bool, as_json: bool) -> None:
     """List the separators that are installed, or say all about one of them.
 
     What cannot be used is summed up in the last line; -v says why, one by one.
@@ -24,7 +25,11 @@ def command(name: str | None, as_json: bool) -> None:
     \b
     sepbench methods hpss
     sepbench methods 'command[preset=demucs]'
+    sepbench methods unet --layers
     """
+    if layers:
+        click.echo(_layers(name))
+        return
     described = _one(name) if name else [overview(entry) for entry in registry.plugins()]
     if as_json:
         from sepbench.cli.console import show_json
@@ -34,6 +39,17 @@ def command(name: str | None, as_json: bool) -> None:
         _show_all(described)
     else:
         _show_one(described[0])
+
+
+def _layers(name: str | None) -> str:
+    """Return the table of layers of one method."""
+    if name is None:
+        raise click.UsageError("--layers shows the network of one method; give its NAME")
+    methods = registry.resolve(name)
+    separator = methods[0].create()
+    if not hasattr(separator, "layers"):
+        raise SepbenchError(f"method {name}: has no network that was trained with 'sepbench train'")
+    return str(separator.layers())
 
 
 def _one(name: str) -> list[dict[str, Any]]:

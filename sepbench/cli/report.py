@@ -170,15 +170,26 @@ def write_page(
 
 def _print(store: Store, protocol: str, format: str, metric: str | None, **how: Any) -> None:
     """Print the table in another format, and nothing else, so that it can go into a file."""
-    from sepbench.cli.console import warn
-    from sepbench.report.build import write
     from sepbench.report.formats import FORMATS, grid
 
-    report = write(store, protocol=protocol, **how)
-    for remark in report.remarks:
-        warn(remark)
+    report = _written(store, protocol=protocol, **how)
     table = grid(report.scores, report.summary, protocol, metric)
     click.echo(FORMATS[format](table), nl=False)
+
+
+def _written(store: Store, **how: Any) -> Report:
+    """Write the tables and plots of a run with a progress bar, and say what is remarkable."""
+    from sepbench.cli.console import counting, warn
+    from sepbench.report.build import write
+
+    with counting() as bar:
+        task = bar.add_task("reading scores", total=None)
+        report = write(
+            store, on_file=lambda done, total: bar.update(task, completed=done, total=total), **how
+        )
+    for remark in report.remarks:
+        warn(remark)
+    return report
 
 
 def present(
@@ -194,13 +205,10 @@ def present(
     ``how`` is what else `sepbench.report.build.write` takes.
     """
     from sepbench._util.text import printable
-    from sepbench.cli.console import say, show, show_json, warn
+    from sepbench.cli.console import say, show, show_json
     from sepbench.report import terminal
-    from sepbench.report.build import write
 
-    report = write(store, protocol=protocol, references=references, **how)
-    for remark in report.remarks:
-        warn(remark)
+    report = _written(store, protocol=protocol, references=references, **how)
     if as_json:
         show_json(
             {

@@ -11,7 +11,8 @@ from sepbench.cli import options
 
 if TYPE_CHECKING:
     from sepbench.training.data.choice import Choice
-    from sepbench.training.loop import Epoch, TrainingConfig
+    from sepbench.training.epoch import Epoch
+    from sepbench.training.plan import TrainingConfig
 
 
 @click.command("train")
@@ -47,6 +48,19 @@ if TYPE_CHECKING:
 @click.option("--batch-size", type=click.IntRange(min=1), help="Examples in a step.")
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="The highest.")
 @click.option("--schedule", help="fixed, step, noam, one-cycle or trapezoid.")
+@click.option(
+    "--validate-every", type=click.IntRange(min=1), metavar="N",
+    help="Validate every N epochs, and after the first and the last.",
+)  # fmt: skip
+@click.option(
+    "--passages", type=click.IntRange(min=1), metavar="N",
+    help="Passages of each source that are scored, at most.",
+)  # fmt: skip
+@click.option(
+    "--pictures", type=click.IntRange(min=0), metavar="N",
+    help="Draw passages every N epochs: mixture, true stem, mask, estimate and error.",
+)  # fmt: skip
+@click.option("--shown", type=click.IntRange(min=1), metavar="N", help="Passages that are drawn.")
 @click.option("--seed", type=int, help="Of examples, first weights and dropout.")
 @click.option("--workers", type=click.IntRange(min=0), help="Processes that mix examples.")
 def command(
@@ -75,8 +89,9 @@ def command(
 
     Options that are given replace those of the config. After every epoch the run is scored on songs
     of the split 'valid' and saved; stopped at any moment, --resume goes on as if it had never been
-    stopped. In the end OUT holds the learning curves as a picture (curves.png) and the scores on
-    songs of all three splits (scores.json). Logs for TensorBoard are in OUT/logs.
+    stopped. In the end OUT holds the learning curves as a picture (curves.png) and the losses and
+    scores on songs of all three splits (scores.json). Logs for TensorBoard are in OUT/logs, and
+    with --pictures what the network makes of some passages in OUT/pictures.
     """
     from sepbench.cli.console import counting, say, show_json, warn
     from sepbench.training.train import open_training
@@ -111,10 +126,10 @@ def command(
 
         def on_epoch(epoch: Epoch) -> None:
             say(_line(epoch, training.run.plan.epochs))
-            for part in epoch.dead:
+            for part, reason in epoch.dead.items():
                 warn(
-                    f"{part} learns nothing: after an epoch its gradient is zero; begin again with "
-                    "another --seed, or with 'start: keras' in the config's section 'training'"
+                    f"{part} learns nothing: after an epoch {reason}; begin again with another "
+                    "--seed, or with 'start: keras' in the config's section 'training'"
                 )
 
         result = training.fit(
@@ -150,8 +165,10 @@ def _decibels(scores: dict[str, float]) -> str:
 
 def _line(epoch: Epoch, epochs: int) -> str:
     minutes = epoch.seconds * (epochs - epoch.number) / 60
+    found = ""
+    if epoch.scores:
+        found = f"validation loss {epoch.validation_loss:.4f}  SDR {_decibels(epoch.scores)}"
     return (
-        f"epoch {epoch.number}/{epochs}  loss {epoch.loss:.4f}  "
-        f"validation loss {epoch.validation_loss:.4f}  SDR {_decibels(epoch.scores)}"
+        f"epoch {epoch.number}/{epochs}  loss {epoch.loss:.4f}  {found}"
         f"{'  best' if epoch.is_best else ''}  waited {epoch.waiting:.0%}  {minutes:.0f} min left"
     )

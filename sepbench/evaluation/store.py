@@ -26,6 +26,9 @@ from sepbench.errors import SepbenchError
 MUSEVAL_METRICS = ("SDR", "SIR", "ISR", "SAR")
 """The scores of one frame in museval's layout; those that were not asked for are NaN."""
 
+_OURS = ',\n"sepbench": '
+"""Where ours begins in a file; no text of JSON holds a line break, so it is there once at most."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -109,6 +112,16 @@ class Record:
     oracle: bool = False
     trained_on_this: bool = False
 
+    @property
+    def fixed_identity(self) -> dict[str, Any]:
+        """What made the scores, apart from the song and from what was scored."""
+        return {k: v for k, v in self.identity.items() if k not in ("audio", "metrics")}
+
+
+def place(record: Record) -> tuple[str, str, str, str]:
+    """Return what records are ordered by, whenever they were made."""
+    return record.subset, record.track, record.label, record.error or ""
+
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
     """Return the sha256 over everything that can change a score, in hex.
@@ -179,7 +192,7 @@ class Store:
 
     def load(self, label: str, subset: str, track: str) -> Record | None:
         """Return the scores of a method on a track, none if absent or unreadable."""
-        return _read(self._path("scores", label, subset, track))
+        return read(self._path("scores", label, subset, track))
 
     def save(self, record: Record) -> None:
         """Keep a record in place of whatever was known of that method on that track."""
@@ -208,10 +221,10 @@ class Store:
         """Return all records, ordered as by `records`, and the files that cannot be read."""
         kinds = ("scores", "failures")
         paths = [path for kind in kinds for path in self.folder.glob(f"{kind}/*/*/[!.]*.json")]
-        read = {path: _read(path) for path in sorted(paths)}
-        found = [record for record in read.values() if record is not None]
-        found.sort(key=lambda r: (r.subset, r.track, r.label, r.error or ""))
-        return found, [path for path, record in read.items() if record is None]
+        there = {path: read(path) for path in sorted(paths)}
+        found = [record for record in there.values() if record is not None]
+        found.sort(key=place)
+        return found, [path for path, record in there.items() if record is None]
 
     def _path(self, kind: str, label: str, subset: str, track: str) -> Path:
         return self.folder / kind / unique_name(label) / unique_name(subset) / _json_name(track)
@@ -240,8 +253,8 @@ def _dumps(record: Record) -> str:
     museval = [
         {"name": name, "frames": _frames(result.frames)} for name, result in record.stems.items()
     ]
-    # museval's readers look at "targets" alone.
-    return json.dumps({"targets": museval, "sepbench": plain}) + "\n"
+    # museval's readers look at "targets" alone, ours at what comes after `_OURS` alone.
+    return f'{{"targets": {json.dumps(museval)}{_OURS}{json.dumps(plain)}}}\n'
 
 
 def _frames(scores: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
@@ -262,9 +275,12 @@ def _frames(scores: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
     ]
 
 
-def _read(path: Path) -> Record | None:
+def read(path: Path) -> Record | None:
+    """Return the record in a file of a store, None if it is absent or unreadable."""
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))["sepbench"]
+        text = path.read_text(encoding="utf-8")
+        _, mark, ours = text.partition(_OURS)
+        plain = json.loads(ours.rstrip()[:-1]) if mark else json.loads(text)["sepbench"]
         stems = {name: _stem_result(result) for name, result in plain.pop("stems").items()}
         costs = {key: _number(plain[key]) for key in ("seconds", "audio_seconds", "peak_bytes")}
         return Record(**{**plain, **costs, "stems": stems, "notes": tuple(plain["notes"])})

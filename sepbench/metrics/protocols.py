@@ -66,7 +66,7 @@ class Protocol:
         words = {None: "nearer to 0 is better", True: "higher is better", False: "lower is better"}
         return words[self.higher_is_better]
 
-    def of_track(self, scores: Sequence[float]) -> float:
+    def of_track(self, scores: Sequence[float] | NDArray[np.float64]) -> float:
         """Return the score of one track from its windows; NaN where no window has one.
 
         The pooled protocol has no score of a track; the median of its windows stands in where one
@@ -205,11 +205,15 @@ def reduce(how: Reduction, scores: Sequence[float] | NDArray[np.float64]) -> flo
     finite = finite[np.isfinite(finite)]
     if not finite.size:
         return float("nan")
-    return float(np.mean(finite) if how == "mean" else np.median(finite))
+    if how == "mean":
+        return float(np.add.reduce(finite) / finite.size)
+    # numpy's median takes ten times as long for as few numbers as a track has windows.
+    finite = np.sort(finite)
+    return float((finite[(finite.size - 1) // 2] + finite[finite.size // 2]) / 2)
 
 
-def used(scores: Sequence[float]) -> float:
+def used(scores: Sequence[float] | NDArray[np.float64]) -> float:
     """Return the share of windows that have a score, from 0 to 1; NaN where there is no window."""
     if not len(scores):
         return float("nan")
-    return float(np.isfinite(np.asarray(scores, dtype=np.float64)).mean())
+    return int(np.isfinite(np.asarray(scores, dtype=np.float64)).sum()) / len(scores)

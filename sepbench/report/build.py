@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,8 +12,11 @@ import pandas as pd
 
 from sepbench._util.text import printable
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.store import Record, Settings, Store, fingerprint
+from sepbench.evaluation.store import Record, Settings, Store
 from sepbench.report import boxplot, published, tables
+from sepbench.report.index import Index
+from sepbench.report.joining import OnFile, joined, separated
+from sepbench.report.scored import Scored
 
 DEFAULT_PROTOCOL = "sisec18"
 """The protocol whose picture is ``boxplot.png``; those of others have its name."""
@@ -38,19 +42,14 @@ class Choice:
     tracks: tuple[str, ...] = ()
     stems: tuple[str, ...] = ()
 
-    def of(self, records: Sequence[Record]) -> list[Record]:
-        """Return the records that are chosen, with the chosen stems alone."""
+    def of(self, tracks: Sequence[Scored]) -> list[Scored]:
+        """Return what is chosen, with the chosen stems alone."""
         chosen = [
-            record
-            for record in records
-            if _matches(record.label, self.methods) and _matches(record.track, self.tracks)
+            one
+            for one in tracks
+            if _matches(one.record.label, self.methods) and _matches(one.record.track, self.tracks)
         ]
-        if not self.stems:
-            return chosen
-        return [
-            replace(record, stems={s: r for s, r in record.stems.items() if s in self.stems})
-            for record in chosen
-        ]
+        return [one.of_stems(self.stems) for one in chosen] if self.stems else chosen
 
 
 def write(
@@ -61,20 +60,25 @@ def write(
     others: Sequence[Store] = (),
     choice: Choice = Choice(),
     out: Path | None = None,
+    on_file: OnFile = lambda done, total: None,
 ) -> Report:
     """Make ``scores.csv``, ``summary.csv`` and the boxplots of a run from its stored scores.
 
     ``references`` are names of published scores (``sisec18``); those that do not fit the run are
     left out, and the remarks of the report say why. ``others`` are runs whose rows are shown with
-    it. The files go to the run's folder, or to ``out``.
+    it, as one row where they hold other tracks of the same method. The files go to the run's
+    folder, or to ``out``. ``on_file`` is told of scores that are read for the first time.
     """
-    records, remarks = _contents([store, *others])
-    records = choice.of(records)
-    if not records:
-        raise SepbenchError(f"{store.folder}: no scores of what was chosen")
-    records, said = separated(records)
+    with ExitStack() as stack:
+        indexes = [stack.enter_context(Index(each)) for each in (store, *others)]
+        tracks, remarks = joined(indexes, on_file)
+        tracks = choice.of(tracks)
+        if not tracks:
+            raise SepbenchError(f"{store.folder}: no scores of what was chosen")
+        records, said = separated([one.record for one in tracks])
+        tracks = [replace(one, record=r) for one, r in zip(tracks, records, strict=True)]
+        scores, summary = tables.score_table(tracks), tables.summary_table(tracks, indexes[0])
     settings = store.settings
-    scores, summary = tables.scores(records), tables.summary(records)
     incomplete = _incomplete(records)
     remarks += [*said, *_unequal(records, incomplete), *_silent(records)]
     words = [*_span(settings)]
@@ -102,61 +106,6 @@ def write(
     else:
         files += boxplot.save(figure, folder, name=f"boxplot{suffix}")
     return Report(scores, summary, files, remarks, incomplete)
-
-
-def separated(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
-    """Give rows of one label that were made differently labels of their own, and say so.
-
-    Weights that were overwritten between two runs, or another version of a plugin, must not become
-    one row. What is made of each song alone (audio, estimates, metrics) makes no difference.
-    """
-    kinds: dict[str, dict[str, str]] = {}
-    keys = {}
-    for record in records:
-        if "method" in record.identity:
-            fixed = {k: v for k, v in record.identity.items() if k not in ("audio", "metrics")}
-            key = fingerprint(fixed)
-            keys[id(record)] = key
-            known = kinds.setdefault(record.label, {})
-            known.setdefault(key, f"{record.label} ({len(known) + 1})")
-    several = {label: names for label, names in kinds.items() if len(names) > 1}
-    renamed = [
-        replace(record, label=several[record.label][keys[id(record)]])
-        if record.label in several and id(record) in keys
-        else record
-        for record in records
-    ]
-    return renamed, [
-        f"{label}: made in {len(names)} ways (weights, version or device differ), shown as "
-        f"{', '.join(names.values())}; evaluate all tracks again for one row"
-        for label, names in several.items()
-    ]
-
-
-def _contents(stores: Sequence[Store]) -> tuple[list[Record], list[str]]:
-    """Return the records of runs; labels that two runs have get the run's name."""
-    records: list[Record] = []
-    remarks: list[str] = []
-    taken: set[str] = set()
-    for store in stores:
-        found, damaged = store.contents()
-        if damaged and not found:
-            raise SepbenchError(f"{damaged[0]}: damaged; 'sepbench evaluate' makes it again")
-        if not found:
-            raise SepbenchError(f"{store.folder}: no scores yet; 'sepbench evaluate' makes them")
-        remarks += [f"{p}: damaged, left out; 'sepbench evaluate' makes it again" for p in damaged]
-        if not stores[0].settings.fits(store.settings):
-            remarks.append(
-                f"{store.folder} is of {store.settings.default_name}, {stores[0].folder} of "
-                f"{stores[0].settings.default_name}: not the same songs"
-            )
-        name = store.folder.resolve().name
-        records += [
-            replace(record, label=f"{record.label} ({name})") if record.label in taken else record
-            for record in found
-        ]
-        taken |= {record.label for record in found}
-    return records, remarks
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -1,7 +1,7 @@
 """Says whether a score is too low or a method got worse, for a pipeline that must fail then.
 
 The rule is `sepbench.report.statistics.surely_below`: all conditions together raise a false alarm
-in under 5 % of cases; ``benchmarks/statistics.py`` counts them.
+in under 5 % of cases; ``benchmarks/intervals.py`` counts them.
 """
 
 from __future__ import annotations

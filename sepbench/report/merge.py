@@ -11,7 +11,7 @@ import numpy as np
 
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.store import Record, Settings, Store
-from sepbench.report.build import separated
+from sepbench.report.joining import separated
 
 WITHIN_A_SET = ("ISR", "SIR", "SAR", "SI-SIR", "SI-SAR")
 """Scores that depend on the other stems of the set; those of different sets do not compare."""

@@ -5,30 +5,26 @@ function takes one number a track (`pooled_interval`: the windows of each) and i
 
 Intervals are percentile bootstrap intervals of exactly the printed statistic, with the quantiles
 moved outwards by the small-sample correction of Hesterberg (2015, "What Teachers Should Know About
-the Bootstrap", section 5.3); ``benchmarks/statistics.py`` measures how often they hold the truth.
+the Bootstrap", section 5.3); ``benchmarks/intervals.py`` measures how often they hold the truth.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from sepbench.metrics.protocols import Reduction
+from sepbench.report.resampling import RESAMPLES, SEED, Floats, pooled_medians, resamples
 
-RESAMPLES = 10_000
-SEED = 95
 CONFIDENCE = 0.95
 
 MIN_TRACKS = 6
 """Fewest tracks for a p-value: the smallest two-sided one of ``n`` tracks is ``2^(1 - n)``."""
-
-Floats = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
@@ -77,7 +73,7 @@ def interval(
     ordered = np.sort(_finite(scores))
     if ordered.size < 2:
         return NO_INTERVAL
-    drawn = _resamples(ordered.size)
+    drawn = resamples(ordered.size)
     if statistic == "mean":
         values = drawn.counts @ ordered / ordered.size
     else:
@@ -98,15 +94,7 @@ def pooled_interval(
     owner = np.repeat(np.arange(len(kept)), [len(windows) for windows in kept])
     pool = np.concatenate(kept)
     order = np.argsort(pool, kind="stable")
-    pool, owner = pool[order], owner[order]
-    # Row k: how many of the k lowest windows each track has.
-    below = np.zeros((len(pool) + 1, len(kept)), dtype=np.int32)
-    below[np.arange(1, len(pool) + 1), owner] = 1
-    np.cumsum(below, axis=0, out=below)
-    counts = _resamples(len(kept)).counts
-    total = counts @ below[-1]
-    middle = [_order_statistic(pool, below, counts, (total + half) // 2) for half in (1, 2)]
-    return _ends((middle[0] + middle[1]) / 2, len(kept), confidence)
+    return Interval(*pooled_medians(pool[order], owner[order], _levels(len(kept), confidence)))
 
 
 def wilcoxon(
@@ -226,46 +214,16 @@ def groups(order: Sequence[str], distinct: set[frozenset[str]]) -> list[tuple[st
     return [tuple(order[first : last + 1]) for first, last in found]
 
 
-class _Resamples(NamedTuple):
-    """Draws of ``n`` of ``n`` tracks: how often each, and which rank stands in the middle."""
-
-    counts: Floats
-    lower: NDArray[np.intp]
-    upper: NDArray[np.intp]
-
-
-@lru_cache(maxsize=4)
-def _resamples(tracks: int) -> _Resamples:
-    # Drawing ranks is drawing tracks, so the same draws, sorted once, serve every set of scores.
-    ranks = np.random.default_rng([SEED, tracks]).integers(0, tracks, (RESAMPLES, tracks))
-    ranks.sort(axis=1)
-    rows = np.arange(RESAMPLES)[:, None] * tracks
-    counts = np.bincount((ranks + rows).ravel(), minlength=RESAMPLES * tracks)
-    return _Resamples(
-        counts.reshape(RESAMPLES, tracks).astype(np.float64),
-        ranks[:, (tracks - 1) // 2].copy(),
-        ranks[:, tracks // 2].copy(),
-    )
-
-
-def _order_statistic(
-    pool: Floats, below: NDArray[np.int32], counts: Floats, rank: Floats
-) -> Floats:
-    """Return the ``rank``-th lowest window of each resample, by bisection over the sorted pool."""
-    low = np.zeros(len(counts), dtype=np.intp)
-    high = np.full(len(counts), len(pool), dtype=np.intp)
-    while (high - low > 1).any():
-        middle = (low + high) // 2
-        enough = np.einsum("ij,ij->i", counts, below[middle]) >= rank
-        high, low = np.where(enough, middle, high), np.where(enough, low, middle)
-    return np.asarray(pool[high - 1])
-
-
 def _ends(values: Floats, tracks: int, confidence: float) -> Interval:
+    low, high = np.quantile(values, _levels(tracks, confidence))
+    return Interval(float(low), float(high))
+
+
+def _levels(tracks: int, confidence: float) -> tuple[float, float]:
+    """Return the quantiles of the bootstrap distribution that are the ends of the interval."""
     tail = (1 - confidence) / 2
     moved = stats.norm.cdf(stats.t.ppf(tail, tracks - 1) * math.sqrt(tracks / (tracks - 1)))
-    low, high = np.quantile(values, [moved, 1 - moved])
-    return Interval(float(low), float(high))
+    return float(moved), float(1 - moved)
 
 
 def _finite(scores: ArrayLike) -> Floats:

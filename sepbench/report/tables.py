@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import isfinite
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from typing import Protocol as TypingProtocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sepbench._util.files import write_atomic
 from sepbench._util.text import printable
-from sepbench.evaluation.store import Record, StemResult
-from sepbench.metrics.protocols import PROTOCOLS, Protocol, Reduction, reduce, shown, used
+from sepbench.evaluation.store import Record
+from sepbench.metrics.protocols import PROTOCOLS, reduce, shown
 from sepbench.registry.metrics import protocols_of
-from sepbench.report.statistics import Interval, interval, pooled_interval
+from sepbench.report.csv_text import lines
+from sepbench.report.over_tracks import columns, of_pool, of_tracks, pools, used
+from sepbench.report.scored import POOLED, VALUES, Floats, Key, Scored, scored
+from sepbench.report.statistics import interval
 from sepbench.stems import in_order
-
-_FORMULA = ("=", "+", "-", "@")
 
 SCORE_COLUMNS = (
     "dataset subset track label method options oracle trained_on_this published stem set metric "
     "protocol value mixture improvement frames frames_used error"
 ).split()
 """Columns of ``scores.csv``; values in the protocol's unit, ``frames_used`` from 0 to 1."""
+
+FLAGS = ("oracle", "trained_on_this", "published")
+FACTS = {
+    name: bool if name in FLAGS else object
+    for name in ("dataset", "subset", "track", "label", "method", "options", *FLAGS, "error")
+}
+"""Columns that all rows of a record share, and their types."""
 
 SUMMARY_COLUMNS = (
     "dataset subset version label method options oracle trained_on_this published stem set metric "
@@ -43,9 +53,42 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
     A failure is one row with its ``error``. The ``pooled`` protocol has no score of a single
     track, so it appears in the summary alone.
     """
-    rows = [row for record in records for row in _score_rows(record)]
+    return score_table([scored(record) for record in records])
+
+
+def score_table(tracks: Sequence[Scored]) -> pd.DataFrame:
+    """Return the table of `scores` from rows that are made already."""
+    shown_rows = [_shown_rows(track.keys) for track in tracks]
+    failed = [track.record.error is not None for track in tracks]
+    counts = np.array(
+        [len(rows) + fail for rows, fail in zip(shown_rows, failed, strict=True)], dtype=np.intp
+    )
+    facts = [_facts(track.record) for track in tracks]
+    cells: dict[str, Any] = {
+        name: np.repeat(np.array([fact[name] for fact in facts], dtype=kind), counts)
+        for name, kind in FACTS.items()
+    }
+    no_key, no_value = [np.full((1, 4), np.nan, dtype=object)], [np.full((1, len(VALUES)), np.nan)]
+    keys = np.concatenate(
+        [np.empty((0, 4), dtype=object)]
+        + [
+            part
+            for track, fail in zip(tracks, failed, strict=True)
+            for part in [*no_key * fail, _named(track.keys)]
+        ]
+    )
+    values = np.concatenate(
+        [np.empty((0, len(VALUES)))]
+        + [
+            part
+            for track, rows, fail in zip(tracks, shown_rows, failed, strict=True)
+            for part in [*no_value * fail, track.values[rows]]
+        ]
+    )
+    cells |= dict(zip(("stem", "set", "metric", "protocol"), keys.T, strict=True))
+    cells |= dict(zip(VALUES, values.T, strict=True))
     # Whole numbers that may be missing: a failure has no windows.
-    return pd.DataFrame(rows, columns=SCORE_COLUMNS).astype({"frames": "Int64"})
+    return pd.DataFrame(cells, columns=SCORE_COLUMNS).astype({"frames": "Int64"})
 
 
 def summary(records: Sequence[Record]) -> pd.DataFrame:
@@ -53,11 +96,49 @@ def summary(records: Sequence[Record]) -> pd.DataFrame:
 
     Improvements are over the unprocessed mixture in the same windows of the same tracks.
     """
+    return summary_table([scored(record) for record in records])
+
+
+class Summaries(TypingProtocol):
+    """The rows of methods by what they were made from, kept from one report to the next."""
+
+    def known(self, signature: str) -> list[dict[str, Any]] | None:
+        """Return the rows that were kept, or None."""
+
+    def keep(self, signature: str, rows: list[dict[str, Any]]) -> None:
+        """Keep the rows of a method."""
+
+
+def summary_table(tracks: Sequence[Scored], kept: Summaries | None = None) -> pd.DataFrame:
+    """Return the table of `summary` from rows that are made already.
+
+    Rows of a method that are ``kept`` are not computed again.
+    """
+    groups: dict[str, list[Scored]] = {}
+    for track in tracks:
+        groups.setdefault(track.record.label, []).append(track)
     rows = []
-    for label in sorted({record.label for record in records}):
-        group = [record for record in records if record.label == label]
-        rows += list(_summary_rows(group))
+    for label in sorted(groups):
+        signature = _signature(groups[label])
+        found = kept.known(signature) if kept is not None and signature else None
+        if found is None:
+            found = list(_summary_rows(groups[label]))
+            if kept is not None and signature:
+                kept.keep(signature, found)
+        rows += found
     return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
+
+
+def _signature(tracks: Sequence[Scored]) -> str:
+    """Return a digest of all that the summary of a method is made from, "" where unknown."""
+    if not all(track.stamp for track in tracks):
+        return ""
+    digest = hashlib.sha256(tracks[0].record.label.encode("utf-8", "surrogatepass"))
+    for keys in dict.fromkeys(track.keys for track in tracks):
+        digest.update(repr(keys).encode("utf-8", "surrogatepass"))
+    for track in tracks:
+        digest.update(track.stamp.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def summary_of_published(rows: pd.DataFrame) -> pd.DataFrame:
@@ -98,14 +179,7 @@ def summary_of_published(rows: pd.DataFrame) -> pd.DataFrame:
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a table with six decimals, whole or not at all."""
-    text = io.StringIO()
-    frame.map(_cell).to_csv(text, index=False, float_format="%.6f", lineterminator="\n")
-    write_atomic(path, text.getvalue())
-
-
-def _cell(value: Any) -> Any:
-    """Return a text that a spreadsheet would take for a formula with an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    write_atomic(path, "".join(lines(frame)))
 
 
 def _options_text(record: Record) -> str:
@@ -114,53 +188,42 @@ def _options_text(record: Record) -> str:
 
 def _facts(record: Record) -> dict[str, Any]:
     return {
+        "dataset": record.dataset,
+        "subset": record.subset,
+        "track": printable(record.track),
         "label": printable(record.label),
         "method": printable(record.method),
         "options": printable(_options_text(record)),
         "oracle": record.oracle,
         "trained_on_this": record.trained_on_this,
         "published": False,
-    }
-
-
-def _score_rows(record: Record) -> Iterator[dict[str, Any]]:
-    facts = {
-        "dataset": record.dataset,
-        "subset": record.subset,
-        "track": printable(record.track),
-        **_facts(record),
         "error": printable(record.error or ""),
     }
-    if record.error is not None:
-        yield facts
-    for stem, result in _in_order(record.stems):
-        for protocol, metric in _measured(result):
-            if protocol.id == "pooled":
-                continue
-            estimate, mixture = _paired(result, protocol, metric)
-            value, floor = protocol.of_track(estimate), protocol.of_track(mixture)
-            yield {
-                **facts,
-                "stem": stem,
-                "set": "+".join(result.targets),
-                "metric": shown(metric),
-                "protocol": protocol.id,
-                "value": value,
-                "mixture": floor,
-                "improvement": protocol.goodness(value) - protocol.goodness(floor),
-                "frames": len(estimate),
-                "frames_used": used(estimate),
-            }
 
 
-def _summary_rows(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
+@lru_cache(maxsize=1024)
+def _shown_rows(keys: tuple[Key, ...]) -> NDArray[np.intp]:
+    return np.array([row for row, key in enumerate(keys) if key.protocol != POOLED], dtype=np.intp)
+
+
+@lru_cache(maxsize=1024)
+def _named(keys: tuple[Key, ...]) -> NDArray[np.object_]:
+    """Return stem, set, metric and protocol of the rows of a track that `scores` has."""
+    named = np.empty((len(_shown_rows(keys)), 4), dtype=object)
+    for row, key in enumerate(keys[k] for k in _shown_rows(keys)):
+        named[row] = key.stem, key.set, shown(key.score), key.protocol
+    return named
+
+
+def _summary_rows(tracks: Sequence[Scored]) -> Iterator[dict[str, Any]]:
+    records = [track.record for track in tracks]
     done = [record for record in records if record.error is None]
     errors = [record.error for record in records if record.error is not None]
     facts = {
+        **_facts(records[0]),
         "dataset": " or ".join(sorted({record.dataset for record in records})),
         "subset": " or ".join(sorted({record.subset for record in records})),
         "version": " or ".join(sorted({_version(record) for record in records})),
-        **_facts(records[0]),
         "trained_on_this": any(record.trained_on_this for record in records),
         "failed": len(errors),
         "error": printable(errors[0]) if errors else "",
@@ -168,76 +231,35 @@ def _summary_rows(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
         "peak_memory_mb": max((r.peak_bytes or 0 for r in done), default=np.nan) / 1e6,
         "tracks": len(done),
     }
+    del facts["track"]
     if not done:
         yield facts
-    for stem in in_order(stem for record in done for stem in record.stems):
-        results = [record.stems[stem] for record in done if stem in record.stems]
-        measured = dict.fromkeys(pair for result in results for pair in _measured(result))
-        for protocol, metric in measured:
-            having = [result for result in results if (protocol, metric) in _measured(result)]
-            pairs = [_paired(result, protocol, metric) for result in having]
-            for statistic in protocol.over_tracks:
-                value = protocol.of_data_set([pair[0] for pair in pairs], statistic)
-                yield {
-                    **facts,
-                    "stem": stem,
-                    "set": " or ".join(dict.fromkeys("+".join(r.targets) for r in having)),
-                    "metric": shown(metric),
-                    "protocol": protocol.id,
-                    "statistic": statistic,
-                    "value": value,
-                    **_interval([pair[0] for pair in pairs], protocol, statistic)._asdict(),
-                    "improvement": _improvement(pairs, protocol, value, statistic),
-                    "tracks": sum(isfinite(protocol.of_track(scores)) for scores, _ in pairs),
-                    "frames_used": used([score for pair in pairs for score in pair[0]]),
-                }
-
-
-def _interval(
-    tracks: Sequence[Sequence[float]], protocol: Protocol, statistic: Reduction
-) -> Interval:
-    if protocol.id == "pooled":
-        return pooled_interval(tracks)
-    return interval([protocol.of_track(scores) for scores in tracks], statistic)
-
-
-def _improvement(
-    pairs: Sequence[tuple[list[float], list[float]]],
-    protocol: Protocol,
-    value: float,
-    statistic: Any,
-) -> float:
-    if protocol.id == "pooled":
-        return value - protocol.of_data_set([mixture for _, mixture in pairs])
-    good = [[protocol.goodness(protocol.of_track(x)) for x in pair] for pair in pairs]
-    return reduce(statistic, [theirs - mixture for theirs, mixture in good])
+    found = columns(tracks)
+    rules = protocols_of(score for _, score, _ in found)
+    order = {stem: place for place, stem in enumerate(in_order(stem for stem, _, _ in found))}
+    pool: dict[tuple[str, str], list[Floats]] = {}
+    for stem, score, protocol_id in sorted(found, key=lambda key: order[key[0]]):
+        sets, values = found[stem, score, protocol_id]
+        protocol = rules[protocol_id]
+        of_windows = protocol.id == POOLED
+        if of_windows and not pool:
+            pool = pools(tracks)
+        for statistic in protocol.over_tracks:
+            yield {
+                **facts,
+                "stem": stem,
+                "set": " or ".join(sets),
+                "metric": shown(score),
+                "protocol": protocol.id,
+                "statistic": statistic,
+                **(of_pool(pool[stem, score]) if of_windows else of_tracks(values, statistic)),
+                "tracks": int(np.isfinite(values[:, 0]).sum()),
+                "frames_used": used(values),
+            }
 
 
 def _version(record: Record) -> str:
     return str(record.identity.get("sepbench", ""))
-
-
-def _in_order(stems: Mapping[str, StemResult]) -> list[tuple[str, StemResult]]:
-    return [(name, stems[name]) for name in in_order(stems)]
-
-
-def _measured(result: StemResult) -> list[tuple[Protocol, str]]:
-    return [
-        (protocol, metric)
-        for protocol in protocols_of([*result.frames, *result.totals]).values()
-        for metric in protocol.metrics
-        if metric in (result.frames if protocol.source == "frames" else result.totals)
-    ]
-
-
-def _paired(result: StemResult, protocol: Protocol, metric: str) -> tuple[list[float], list[float]]:
-    """Return the scores of the estimate and of the mixture in the windows that both have."""
-    if protocol.source == "totals":
-        return [result.totals[metric]], [result.mixture_totals.get(metric, np.nan)]
-    estimate = result.frames[metric]
-    mixture = result.mixture_frames.get(metric, [np.nan] * len(estimate))
-    usable = np.isfinite(estimate)
-    return estimate, [m if use else np.nan for m, use in zip(mixture, usable, strict=True)]
 
 
 def _speed(record: Record) -> float:

@@ -16,7 +16,7 @@ from sepbench.options import read_fields
 if TYPE_CHECKING:
     from sepbench.training.data.teacher import TeacherConfig
     from sepbench.training.examples import MixConfig
-    from sepbench.training.loop import TrainingConfig
+    from sepbench.training.plan import TrainingConfig
 
 _SECTIONS = {"model", "examples", "teacher", "training", "license"}
 
@@ -63,7 +63,7 @@ def read_config(
     """
     from sepbench.training.data.teacher import TeacherConfig
     from sepbench.training.examples import MixConfig
-    from sepbench.training.loop import TrainingConfig
+    from sepbench.training.plan import TrainingConfig
 
     named = [files("sepbench_configs") / method / f"{where}.yaml"]
     if folder is not None:

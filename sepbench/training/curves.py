@@ -3,45 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+History = Sequence[Mapping[str, Any]]
+"""A row an epoch, as checkpoints have it; what was not measured in an epoch is missing."""
+
+_COLOURS = {"training": "black", "validation": "tab:blue", "test": "tab:red"}
 
 
 def is_score(key: str) -> bool:
     """Tell whether an entry of a run's history is a score, not a count, a time or a loss."""
-    return key not in ("epoch", "loss", "seconds") and not key.startswith("validation")
+    return key not in ("epoch", "seconds") and not key.startswith(("loss", "validation"))
 
 
-def draw_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], file: Path) -> None:
-    """Draw validation SDR and training loss over time, a column for each run, into a picture.
+def draw_curves(
+    histories: Mapping[str, History],
+    file: Path,
+    *,
+    tests: Mapping[str, float] | None = None,
+    best_epoch: int = 0,
+    loss: str = "loss",
+) -> None:
+    """Draw scores and losses over epochs, a column for each run, into a picture.
 
-    ``histories`` are those of checkpoints: a row an epoch, by the name of the run.
+    Below the scores of validation songs stands a panel for the loss of each network, in training
+    and in validation. ``histories`` are rows by the name of the run. ``tests`` are the losses of
+    the best weights on test songs, by ``loss`` or ``loss NAME``, drawn at ``best_epoch``; ``loss``
+    says what a loss is.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6 * len(histories), 5), layout="constrained")
+    keys = [_loss_keys(history) for history in histories.values()]
+    rows = 1 + max(map(len, keys))
+    figure = Figure(figsize=(7 * len(histories), 3.4 + 1.9 * (rows - 1)), layout="constrained")
     panels = figure.subplots(
-        2, len(histories), sharex="col", sharey="row", squeeze=False, height_ratios=(2, 1)
+        rows, len(histories), sharex="col", squeeze=False, height_ratios=(2, *[1] * (rows - 1))
     )
-    for (name, history), (upper, lower) in zip(histories.items(), panels.T, strict=True):
-        marker = "." if len(history) < 100 else ""
-        minutes = list(accumulate(epoch["seconds"] / 60 for epoch in history))
-        for key in sorted(key for key in history[0] if is_score(key)):
-            values = [epoch[key] for epoch in history]
-            upper.plot(minutes, values, marker=marker, lw=2 if key == "mean" else 1, label=key)
-        lower.plot(
-            minutes, [e["loss"] for e in history], marker=marker, color="black", label="training"
-        )
-        for key in sorted(key for key in history[0] if key.startswith("validation")):
-            values = [epoch[key] for epoch in history]
-            lower.plot(minutes, values, marker=marker, lw=1, label=key.replace(" loss", ""))
-        lower.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
-        upper.set_title(name)
-        upper.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
-        lower.set_xlabel("minutes on the clock")
-        upper.grid(alpha=0.3)
-        lower.grid(alpha=0.3)
-    panels[0, 0].set_ylabel("SDR on validation songs, dB")
-    panels[1, 0].set_ylabel("loss")
+    for (name, history), losses, column in zip(histories.items(), keys, panels.T, strict=True):
+        _draw_scores(column[0], history)
+        column[0].set_title(name)
+        for axes in column[1 + len(losses) :]:
+            axes.set_visible(False)
+        for axes, key in zip(column[1:], losses, strict=False):
+            _line(axes, history, key, "training", color=_COLOURS["training"])
+            _line(axes, history, f"validation {key}", "validation", color=_COLOURS["validation"])
+            if tests and key in tests:
+                axes.plot(best_epoch, tests[key], "D", label="test", color=_COLOURS["test"])
+            axes.set_ylabel("\n".join([key.removeprefix("loss").strip(), loss]).strip())
+        last = column[len(losses)]
+        minutes = sum(row["seconds"] for row in history) / 60
+        last.set_xlabel(f"epochs ({minutes:.0f} minutes in all)")
+        last.tick_params(labelbottom=True)
+    for axes in panels.flat:
+        if axes.get_visible():
+            axes.grid(alpha=0.3)
+            axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     figure.savefig(file, dpi=110)
+
+
+def _loss_keys(history: History) -> list[str]:
+    """Return the losses that a run has: of each of several networks, or the only one."""
+    several = {key.removeprefix("validation ") for row in history for key in row}
+    return sorted(key for key in several if key.startswith("loss ")) or ["loss"]
+
+
+def _draw_scores(axes: Axes, history: History) -> None:
+    keys = {key for row in history for key in row if is_score(key)}
+    for key in sorted(keys):
+        _line(axes, history, key, key, lw=2 if key == "mean" else 1)
+    axes.set_ylabel("score on validation songs\n(SDR in dB)")
+
+
+def _line(axes: Axes, history: History, key: str, label: str, **style: Any) -> None:
+    found = [(row["epoch"], row[key]) for row in history if key in row]
+    if found:
+        epochs, values = zip(*found, strict=True)
+        axes.plot(epochs, values, marker="." if len(found) < 100 else "", label=label, **style)

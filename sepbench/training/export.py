@@ -10,6 +10,7 @@ import torch
 
 from sepbench.training import checkpoint
 from sepbench.training.config import Config
+from sepbench.training.curves import is_score
 from sepbench.training.data.prepare import PreparedDataset
 from sepbench.training.model import Trainable
 from sepbench.weights import container
@@ -54,7 +55,7 @@ def export(
         "validation": {
             name: round(value, 3)
             for name, value in scores.items()
-            if name not in ("epoch", "loss", "seconds") and math.isfinite(value)
+            if (is_score(name) or name.startswith("validation")) and math.isfinite(value)
         },
     }
     container.save(file, state["weights"], header)

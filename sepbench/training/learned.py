@@ -202,6 +202,18 @@ class Learned(Separator):
         container.load_into(network, self.weights_file)
         self._network: nn.Module = network.to(device).eval()
 
+    def layers(self) -> str:
+        """Return a table of the network's layers, for an example as it was trained on."""
+        import torch
+
+        from sepbench.training.summary import layer_summary
+
+        with torch.random.fork_rng(devices=[]):
+            network = self._build()
+        config = self.header.get("config") or {}
+        seconds = config.get("examples", {}).get("seconds", 6.0)
+        return layer_summary(self._model, network, float(seconds))
+
     def _build(self) -> nn.Module:
         """Build the network that the weight file describes; raise where it describes none."""
         from sepbench.training.model import BADLY_DESCRIBED, wrong_field

@@ -12,76 +12,23 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, update_bn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Subset
-from torch.utils.tensorboard import SummaryWriter
 
 from sepbench._util.files import make_folder
 from sepbench.errors import SepbenchError
-from sepbench.options import option
-from sepbench.training import checkpoint
+from sepbench.training import averaging, checkpoint
+from sepbench.training.diverged import origin
+from sepbench.training.epoch import Epoch
 from sepbench.training.examples import Examples
 from sepbench.training.initial import load_initial
+from sepbench.training.log import Log
 from sepbench.training.model import Batch, Trainable
-from sepbench.training.schedules import SCHEDULES, schedule
-from sepbench.training.start import STARTS, parts_without_gradient, set_start
-from sepbench.training.validate import Passage, passage_losses, validate
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How long and how fast to train: the section ``training`` of a training config."""
-
-    epochs: int = option(40, "epochs in all", minimum=1)
-    examples: int = option(
-        1600, "examples in an epoch, after which the run is validated and saved", minimum=1
-    )
-    batch_size: int = option(8, "examples in a step", minimum=1)
-    learning_rate: float = option(1e-3, "the highest", minimum=1e-12)
-    schedule: str = option("one-cycle", "learning rate by step", choices=tuple(SCHEDULES))
-    weight_decay: float = option(0.01, "of AdamW", minimum=0)
-    beta2: float = option(0.99, "decay of Adam's mean of squared gradients", minimum=0, maximum=1)
-    epsilon: float = option(1e-8, "what Adam adds to the root of that mean", minimum=0)
-    clip: float = option(5.0, "largest norm of the gradient; 0: any", minimum=0)
-    start: str = option("torch", "where random weights come from", choices=STARTS)
-    best: str = option(
-        "sdr",
-        "the best epoch: that of the highest sdr, or of the lowest validation loss",
-        choices=("sdr", "loss"),
-    )
-    average: float = option(
-        0.999,
-        "decay of the moving average of the weights that is validated and kept; 0: no average",
-        minimum=0,
-        maximum=1,
-    )
-    patience: int = option(
-        0, "epochs without a better score after which to stop; 0: never", minimum=0
-    )
-    seed: int = option(0, "of examples, initial weights and dropout")
-    workers: int = option(1, "processes that mix examples", minimum=0)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimiser steps in an epoch."""
-        return self.examples // self.batch_size
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What an epoch came to."""
-
-    number: int
-    loss: float
-    scores: dict[str, float]
-    seconds: float
-    """Wall-clock time, validation included."""
-    waiting: float
-    """Share of the training time that was spent waiting for examples."""
-    is_best: bool
-    validation_loss: float = math.nan
-    dead: tuple[str, ...] = ()
-    """Parts of the network whose gradient is zero after the first epoch: they learn nothing."""
+from sepbench.training.plan import TrainingConfig
+from sepbench.training.resuming import check_same
+from sepbench.training.schedules import schedule
+from sepbench.training.start import parts_without_gradient, set_start
+from sepbench.training.validate import Songs, Verdict
 
 
 @dataclass
@@ -103,7 +50,7 @@ class Run:
             if parameter.ndim == 4:  # a third faster on processors, and on tensor cores
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         self.averaged = AveragedModel(
-            self.network, multi_avg_fn=_moving(self.plan.average), use_buffers=True
+            self.network, multi_avg_fn=averaging.moving(self.plan.average), use_buffers=True
         )
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(),
@@ -121,62 +68,60 @@ class Run:
     def train(
         self,
         examples: Examples,
-        chosen: list[Passage],
+        songs: Songs,
         *,
         on_epoch: Callable[[Epoch], None] = lambda epoch: None,
         on_step: Callable[[int, float], None] = lambda step, loss: None,
     ) -> None:
         """Train from where the run stands to the last epoch of the plan.
 
-        Stopped at any moment, the run goes on from the last whole epoch. Raises `SepbenchError` as
-        soon as the loss is not finite.
+        ``songs`` are those for validation. Stopped at any moment, the run goes on from the last
+        whole epoch. Raises `SepbenchError` as soon as the loss is not finite.
         """
         make_folder(self.folder)
-        with SummaryWriter(str(self.folder / "logs"), purge_step=self.epoch) as log:
+        with Log(self.folder, self.trainable, first=self.epoch) as log:
             while self.epoch < self.plan.epochs and not self._is_stale():
                 began = time.monotonic()
-                loss, waiting = self._train_epoch(examples, on_step)
-                dead = tuple(parts_without_gradient(self.network)) if self.epoch == 0 else ()
-                scores, losses = self._validate(self._judged(), examples, chosen)
+                losses, waiting = self._train_epoch(examples, on_step)
                 self.epoch += 1
-                mark = self._mark(scores, losses)
-                is_best = mark > self.best
-                if is_best:
-                    self.best, self.best_epoch = mark, self.epoch
+                verdict, dead = None, {}
+                if self.plan.is_validated(self.epoch):
+                    verdict = self._judge(self._judged(), songs)
+                    if self.epoch == 1:
+                        dead = self._dead(verdict)
+                is_best = verdict is not None and self._mark(verdict) > self.best
+                if verdict is not None and is_best:
+                    self.best, self.best_epoch = self._mark(verdict), self.epoch
                 seconds = time.monotonic() - began
-                self.history.append(
-                    {"epoch": self.epoch, "loss": loss, "seconds": seconds, **losses, **scores}
-                )
+                row = {"epoch": self.epoch, **losses, "seconds": seconds, **_entries(verdict)}
+                self.history.append(row)
                 self._save("last.pt")
                 if is_best:
                     self._save("best.pt")
-                for name, value in scores.items():
-                    log.add_scalar(f"sdr/{name}", value, self.epoch)
-                log.add_scalar("loss", loss, self.epoch)
-                for name, value in losses.items():
-                    log.add_scalar(name, value, self.epoch)
-                log.add_scalar("learning rate", self._rate(), self.epoch)
-                log.flush()
-                validation_loss = losses["validation loss"]
+                log.epoch(row, self._rate())
+                if self.plan.is_shown(self.epoch):
+                    shown = songs.passages[: self.plan.shown]
+                    log.pictures(self._judged(), shown, self.device, self.epoch)
+                scores = verdict.scores if verdict else {}
+                validation_loss = verdict.losses["loss"] if verdict else math.nan
                 on_epoch(
                     Epoch(
-                        self.epoch, loss, scores, seconds, waiting, is_best, validation_loss, dead
+                        self.epoch, losses["loss"], scores, seconds, waiting, is_best,
+                        validation_loss, dead,
                     )
-                )
+                )  # fmt: skip
 
-    def _validate(
-        self, network: nn.Module, examples: Examples, chosen: list[Passage]
-    ) -> tuple[dict[str, float], dict[str, float]]:
-        """Return the scores and the losses of a network on passages of validation songs."""
-        scores = validate(self.trainable, network, chosen, device=self.device)
-        losses = passage_losses(
-            self.trainable, network, chosen, samples=examples.samples, device=self.device
-        )
-        return scores, {f"validation {name}": value for name, value in losses.items()}
+    def _judge(self, network: nn.Module, songs: Songs) -> Verdict:
+        return songs.judge(self.trainable, network, self.device, batch_size=self.plan.batch_size)
 
-    def _mark(self, scores: dict[str, float], losses: dict[str, float]) -> float:
+    def _mark(self, verdict: Verdict) -> float:
         """Return what the best epoch has most of."""
-        return scores["mean"] if self.plan.best == "sdr" else -losses["validation loss"]
+        return verdict.scores["mean"] if self.plan.best == "sdr" else -verdict.losses["loss"]
+
+    def _dead(self, verdict: Verdict) -> dict[str, str]:
+        """Return the parts of the network that learn nothing, with the reason."""
+        still = dict.fromkeys(parts_without_gradient(self.network), "its gradient is zero")
+        return still | dict.fromkeys(verdict.constant, "its output is the same for all songs")
 
     def begin_from(self, where: Path) -> None:
         """Begin with the weights of a file, or with the best of another run's folder.
@@ -195,7 +140,7 @@ class Run:
     def resume(self) -> None:
         """Take up the run where ``last.pt`` left it.
 
-        Raises `SepbenchError` where its network or its songs are others.
+        Raises `SepbenchError` where its network, its songs or its examples are others.
         """
         path = self.folder / "last.pt"
         state = checkpoint.load(path, self.device)
@@ -203,10 +148,7 @@ class Run:
             raise SepbenchError(
                 f"{path}: its network is another than the config's; use a new --out"
             )
-        before, now = (config.get("data_sha256") for config in (state["config"], self.config))
-        if before != now:
-            raise SepbenchError(f"{path}: its songs are others; give the same data or a new --out")
-        self._check_plan(path, state["config"])
+        check_same(path, state["config"], self.config)
         if "init" in state["config"]:
             self.config |= {name: state["config"][name] for name in ("init", "trained_on")}
         self.network.load_state_dict(state["network"])
@@ -216,21 +158,10 @@ class Run:
         self.epoch, self.best = state["epoch"], state["best"]
         self.best_epoch, self.history = state["best_epoch"], state["history"]
 
-    def _check_plan(self, path: Path, before: dict[str, Any]) -> None:
-        """Raise where steps would not add up with those before: other epochs, batches or seed."""
-        was, now = (
-            config.get("training", {}).get("training", {}) for config in (before, self.config)
-        )
-        for key in _FIXED:
-            if key in was and key in now and was[key] != now[key]:
-                raise SepbenchError(
-                    f"{path}: was begun with {key} {was[key]}, not {now[key]}; "
-                    "give the same, or a new --out"
-                )
-
     def _train_epoch(
         self, examples: Examples, on_step: Callable[[int, float], None]
-    ) -> tuple[float, float]:
+    ) -> tuple[dict[str, float], float]:
+        """Return the mean ``loss``, and ``loss NAME`` of several networks, and the time waited."""
         plan, first = self.plan, self.epoch * self.plan.steps_per_epoch
         factor = schedule(plan.schedule)
         steps = plan.epochs * plan.steps_per_epoch
@@ -243,25 +174,28 @@ class Run:
             pin_memory=self.device.type == "cuda",
         )
         self.network.train()
-        total = waited = 0.0
+        waited, totals = 0.0, dict[str, float]()
         began = asked = time.monotonic()
         # Dropout draws from a seed of this epoch, so that a resumed run draws the same.
         with _seeded(hash((plan.seed, self.epoch)) & 0xFFFFFFFF):
             for step, stems in enumerate(loader, first):
                 waited += time.monotonic() - asked
                 rate = plan.learning_rate * factor(step, steps)
-                loss = self.step(stems, rate)
+                losses = self.step(stems, rate)
+                loss = losses["loss"]
                 if not math.isfinite(loss):
+                    on_device = {name: stem.to(self.device) for name, stem in stems.items()}
                     raise SepbenchError(
                         f"{self.folder}: the loss is NaN or infinite from step {step + 1} on: "
-                        f"{self._origin(stems)}"
+                        f"{origin(self.trainable, self.network, on_device)}"
                     )
-                total += loss
+                for name, value in losses.items():
+                    totals[name] = totals.get(name, 0.0) + value / plan.steps_per_epoch
                 on_step(step, loss)
                 asked = time.monotonic()
-        return total / plan.steps_per_epoch, waited / (time.monotonic() - began)
+        return totals, waited / (time.monotonic() - began)
 
-    def update_bn(self, examples: Examples, chosen: list[Passage], *, batches: int = 60) -> float:
+    def update_bn(self, examples: Examples, songs: Songs, *, batches: int = 60) -> float:
         """Estimate the batch normalisation of the best weights anew; keep it if it scores higher.
 
         After training the running statistics are averages over few small batches and over weights
@@ -272,14 +206,17 @@ class Run:
         state = checkpoint.load(path, self.device)
         network = self.best_network()
         count = min(batches * self.plan.batch_size, len(examples))
-        loader = DataLoader(Subset(examples, range(count)), batch_size=self.plan.batch_size)
-        _disable_dropout(network)  # `update_bn` needs training mode
-        update_bn((self._inputs(stems) for stems in loader), network)
-        scores, losses = self._validate(network, examples, chosen)
-        mark = self._mark(scores, losses)
+        loader = DataLoader(
+            Subset(examples, range(count)),
+            batch_size=self.plan.batch_size,
+            generator=torch.Generator(),  # Others keep their random numbers.
+        )
+        averaging.update_bn(network, (self._inputs(stems) for stems in loader))
+        verdict = self._judge(network, songs)
+        mark = self._mark(verdict)
         if mark > state["best"]:
             state["weights"], state["best"] = network.state_dict(), mark
-            state["history"][-1].update({**losses, **scores})
+            state["history"][-1].update(_entries(verdict))
             checkpoint.save(path, state)
         return float(state["best"])
 
@@ -290,27 +227,11 @@ class Run:
         network.load_state_dict(state["weights"])
         return network.eval()
 
-    def _origin(self, stems: Batch) -> str:
-        """Return where a loss that is not finite comes from, and the cure."""
-        lower = "take a lower --learning-rate"
-        for name, weights in self.network.named_parameters():
-            if not torch.isfinite(weights).all():
-                return f"the weights {name} are not finite since the step before; {lower}"
-        stems = {name: stem.to(self.device) for name, stem in stems.items()}
-        with torch.no_grad():
-            inputs, targets = self._inputs(stems), self.trainable.targets(stems)
-            output = self.network(inputs)
-            parts = {"features": inputs, "targets": targets, "output of the network": output}
-            for name, value in parts.items():
-                if isinstance(value, torch.Tensor) and not torch.isfinite(value).all():
-                    return f"the {name} hold NaN or infinity; {lower}"
-            loss = self.trainable.loss(output.float(), targets)
-        if not torch.isfinite(loss).all():
-            return "the loss function makes it of finite output and targets; correct the function"
-        return lower
+    def step(self, stems: Batch, rate: float) -> dict[str, float]:
+        """Take one step at a learning rate; return the losses before it.
 
-    def step(self, stems: Batch, rate: float) -> float:
-        """Take one step at a learning rate, and return the loss before it."""
+        They are the ``loss``, and ``loss NAME`` of each of several networks.
+        """
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         stems = {name: stem.to(self.device) for name, stem in stems.items()}
@@ -328,7 +249,10 @@ class Run:
         self._half.step(self.optimiser)
         self._half.update()
         self.averaged.update_parameters(self.network)
-        return float(loss.detach())
+        with torch.no_grad():
+            several = self.trainable.losses(output.detach().float(), targets)
+        named = {f"loss {name}": float(value) for name, value in several.items()}
+        return {"loss": float(loss.detach()), **named}
 
     @torch.no_grad()
     def _inputs(self, stems: Batch) -> torch.Tensor:
@@ -365,31 +289,12 @@ class Run:
         checkpoint.save(self.folder / name, state)
 
 
-def _disable_dropout(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.Dropout | nn.Dropout1d | nn.Dropout2d):
-            module.p = 0.0
-        elif isinstance(module, nn.RNNBase):
-            module.dropout = 0.0
-
-
-_FIXED = ("examples", "batch_size", "seed")
-_Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
-
-
-def _moving(decay: float) -> Callable[[_Tensors, _Tensors, torch.Tensor | int], None]:
-    """Average with a decay that grows from 0.1, so that the first weights are soon forgotten."""
-
-    @torch.no_grad()
-    def update(averages: _Tensors, news: _Tensors, count: torch.Tensor | int) -> None:
-        share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
-        for average, new in zip(averages, news, strict=True):
-            if average.is_floating_point():
-                average.lerp_(new, share)
-            else:
-                average.copy_(new)
-
-    return update
+def _entries(verdict: Verdict | None) -> dict[str, float]:
+    """Return the entries of a run's history for what validation found."""
+    if verdict is None:
+        return {}
+    losses = {f"validation {name}": value for name, value in verdict.losses.items()}
+    return {**losses, **verdict.scores}
 
 
 @contextmanager

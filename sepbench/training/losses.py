@@ -33,6 +33,8 @@ class Loss:
 
     targets: Callable[[Spectra, Spectra], Targets]
     value: Callable[[torch.Tensor, Targets, int], torch.Tensor]
+    label: str
+    """What the number is."""
     is_mmse: bool = False
     """Whether the best mask is the one with the least mean squared error (a Wiener gain)."""
 
@@ -84,9 +86,9 @@ def _cross_entropy(mask: torch.Tensor, targets: Targets, second: int) -> torch.T
 
 
 LOSSES: dict[str, Loss] = {
-    "energy": Loss(_energies, _energy, is_mmse=True),
-    "magnitude": Loss(_magnitudes, _magnitude),
-    "labels": Loss(_labels, _cross_entropy),
+    "energy": Loss(_energies, _energy, "error over mixture, bels", is_mmse=True),
+    "magnitude": Loss(_magnitudes, _magnitude, "mean absolute error"),
+    "labels": Loss(_labels, _cross_entropy, "binary cross-entropy"),
 }
 
 

@@ -23,7 +23,7 @@ def find_learning_rate(
     loader = DataLoader(examples, batch_size=run.plan.batch_size)
     for step, stems in zip(range(steps), loader, strict=False):
         rate = low * (high / low) ** (step / (steps - 1))
-        loss = run.step(stems, rate)
+        loss = run.step(stems, rate)["loss"]
         smooth = loss if step == 0 else 0.8 * smooth + 0.2 * loss
         lowest = min(lowest, smooth)
         yield rate, smooth

@@ -29,7 +29,7 @@ class MaskTrainable(Trainable):
 
     def check(self) -> None:
         """Raise `SepbenchError` for an unknown objective."""
-        loss(self.objective)
+        self.loss_label = self._loss.label
 
     def inputs(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Return the network's input for a spectrum ``(batch, bins, frames)``."""

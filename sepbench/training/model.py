@@ -29,6 +29,12 @@ class Trainable(ABC):
     stems: ClassVar[tuple[str, ...]] = ("vocals", "accompaniment")
     """The stems of an example; their sum is the mixture."""
 
+    needs_voice: ClassVar[bool] = True
+    """Whether only passages with voice are scored."""
+
+    loss_label: str = "loss"
+    """What the number of the loss is."""
+
     rate: int
 
     context: float | None
@@ -60,6 +66,10 @@ class Trainable(ABC):
     def losses(self, output: torch.Tensor, targets: Batch) -> Batch:
         """Return the loss of each network by its name, for a model that has several."""
         return {}
+
+    def outputs(self, output: torch.Tensor) -> Batch:
+        """Return the output of each network by its name."""
+        return {"network": output}
 
     def scores(self, network: nn.Module, stems: Batch) -> Mapping[str, float]:
         """Return scores of a passage by name, for a model whose outcome is no stem.

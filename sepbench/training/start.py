@@ -34,13 +34,14 @@ def parts_without_gradient(network: nn.Module) -> list[str]:
     Parts are a network's direct children, so the networks of a method that has several. A part
     without weights is left out; where all of it is dead the answer is ``["network"]``.
     """
-    dead, alive = [], False
+    moved = {}
     for name, part in network.named_children():
-        parameters = [parameter for parameter in part.parameters() if parameter.requires_grad]
-        if not parameters:
-            continue
-        moved = any(p.grad is not None and bool(p.grad.count_nonzero()) for p in parameters)
-        alive |= moved
-        if not moved:
-            dead.append(name)
+        if parameters := [p for p in part.parameters() if p.requires_grad]:
+            moved[name] = any(map(_moved, parameters))
+    alive = any(moved.values()) or any(map(_moved, network.parameters(recurse=False)))
+    dead = [name for name in moved if not moved[name]]
     return dead if alive or not dead else ["network"]
+
+
+def _moved(parameter: nn.Parameter) -> bool:
+    return parameter.grad is not None and bool(parameter.grad.count_nonzero())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sepbench import registry
-from sepbench._util.files import write_atomic
+from sepbench._util.files import make_folder, write_atomic
 from sepbench.errors import SepbenchError
 from sepbench.inference.runner import choose_device
 from sepbench.options import parse_spec
@@ -24,13 +24,16 @@ from sepbench.training.data.choice import Choice, without
 from sepbench.training.data.prepare import PreparedDataset
 from sepbench.training.data.sources import prepared_dataset
 from sepbench.training.data.splits import SUBSETS
-from sepbench.training.examples import Examples
+from sepbench.training.epoch import Epoch
+from sepbench.training.examples import Examples, MixConfig
 from sepbench.training.export import describe, export
-from sepbench.training.loop import Epoch, Run
+from sepbench.training.log import Log
+from sepbench.training.loop import Run
 from sepbench.training.lr_finder import find_learning_rate
 from sepbench.training.model import BADLY_DESCRIBED, Trainable, wrong_field
 from sepbench.training.stem_examples import examples_of
-from sepbench.training.validate import passage_losses, passages, validate
+from sepbench.training.summary import layer_summary
+from sepbench.training.validate import Songs, songs_of
 
 if TYPE_CHECKING:
     from sepbench.separator import AnySeparator
@@ -62,6 +65,7 @@ class Training:
     run: Run
     examples: Examples
     dataset: PreparedDataset
+    recipe: MixConfig
     skipped: Sequence[str] = ()
     """A line for each recording that cannot be used, with the reason."""
 
@@ -97,36 +101,55 @@ class Training:
     ) -> TrainingResult:
         """Train to the last epoch, score the best weights and write all results."""
         run, folder = self.run, self.run.folder
-        chosen = passages(self.dataset, stems=run.trainable.stems)
-        run.train(self.examples, chosen, on_epoch=on_epoch, on_step=on_step)
-        best = run.update_bn(self.examples, chosen)
+        songs = self._songs("valid")
+        if run.plan.best == "loss" and songs.examples is None:
+            raise SepbenchError(
+                "best: loss: the songs for validation lack something that examples are made of; "
+                "prepare more songs, or write 'best: sdr' into the config's section 'training'"
+            )
+        make_folder(folder)
+        write_atomic(folder / "summary.txt", self._layers())
+        run.train(self.examples, songs, on_epoch=on_epoch, on_step=on_step)
+        best = run.update_bn(self.examples, songs)
         weights, curves = folder / "weights.safetensors", folder / "curves.png"
         export(folder, run.trainable, weights)
-        draw_curves({run.trainable.method: run.history}, curves)
-        scores = self._scores()
+        scores, tests = self._scores()
+        with Log(folder, run.trainable, first=run.epoch + 1) as log:
+            log.test(tests, run.best_epoch)
+        draw_curves(
+            {run.trainable.method: run.history},
+            curves,
+            tests=tests,
+            best_epoch=run.best_epoch,
+            loss=run.trainable.loss_label,
+        )
         write_atomic(folder / "scores.json", json.dumps(scores, indent=1))
         return TrainingResult(weights, curves, scores, run.best_epoch, best)
 
-    def _scores(self) -> dict[str, dict[str, float]]:
-        """Return the scores of the best weights on songs of every subset that has vocals."""
+    def _layers(self) -> str:
         run = self.run
-        network, scores = run.best_network(), {}
+        return layer_summary(run.trainable, run.network, self.recipe.seconds, run.device)
+
+    def _songs(self, subset: str) -> Songs:
+        """Return the songs of a subset to judge the network by."""
+        run, few = self.run, _SONGS if subset == "train" else None
+        return songs_of(
+            self.dataset, subset, self.recipe, trainable=run.trainable, plan=run.plan, songs=few
+        )
+
+    def _scores(self) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+        """Return the losses and scores of the best weights by subset, and the losses of tests."""
+        run = self.run
+        network, scores, tests = run.best_network(), {}, dict[str, float]()
         for subset in SUBSETS:
-            songs = _SONGS if subset == "train" else None
             with suppress(SepbenchError):  # a subset may have no such songs
-                chosen = passages(
-                    self.dataset, stems=run.trainable.stems, split=subset, songs=songs
+                songs = self._songs(subset)
+                verdict = songs.judge(
+                    run.trainable, network, run.device, batch_size=run.plan.batch_size
                 )
-                found = validate(run.trainable, network, chosen, device=run.device)
-                losses = passage_losses(
-                    run.trainable,
-                    network,
-                    chosen,
-                    samples=self.examples.samples,
-                    device=run.device,
-                )
-                scores[subset] = {**losses, **found}
-        return scores
+                scores[subset] = {**verdict.losses, **verdict.scores}
+                tests = verdict.losses if subset == "test" else tests
+        return scores, tests
 
 
 def train(
@@ -227,7 +250,7 @@ def open_training(
         run.begin_from(init)
     if resume:
         run.resume()
-    return Training(run, examples, dataset, skipped)
+    return Training(run, examples, dataset, settings.recipe, skipped)
 
 
 def export_run(source: Path, out: Path) -> dict[str, Any]:

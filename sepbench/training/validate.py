@@ -1,71 +1,104 @@
-"""Validation: SDR of a network's stems on songs that it was not trained on."""
+"""Validation: SDR of a network's stems on passages, and its loss on examples as in training."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
+from torch.utils.data import DataLoader
 
 from sepbench.errors import SepbenchError
-from sepbench.stems import SUMS
-from sepbench.training import augment
-from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
+from sepbench.training.data.prepare import PreparedDataset
+from sepbench.training.examples import Examples, MixConfig
 from sepbench.training.model import Trainable
-
-_ACTIVE = 0.2
-"""Smallest share of tenths of a second with voice in a passage that is scored."""
+from sepbench.training.passages import Passage, passages
+from sepbench.training.plan import TrainingConfig
+from sepbench.training.stem_examples import examples_of
 
 _AUDIBLE = 1e-4
 """Smallest share of a passage's energy for a stem to be scored."""
 
+_SECONDS, _FEWEST, _MOST = 240.0, 32, 2048
+"""Length of the examples that a loss is the mean of, and bounds of their number."""
+
+_SEED = 1 << 32
+"""Added to the seed of training, so that no example of an epoch is one of these."""
+
 
 @dataclass(frozen=True)
-class Passage:
-    """Stems, each ``(samples,)``, that sum to a mixture, and the source they are from."""
+class Verdict:
+    """What a network is worth on songs of a subset.
 
-    source: str
-    stems: Mapping[str, torch.Tensor]
-
-
-def passages(
-    cache: PreparedDataset,
-    *,
-    seconds: float = 6.0,
-    each: int = 24,
-    seed: int = 0,
-    stems: tuple[str, ...] = ("vocals", "accompaniment"),
-    split: str = "valid",
-    songs: int | None = None,
-) -> list[Passage]:
-    """Cut passages with voice out of the songs of a split, at most ``each`` from a source.
-
-    Songs with single instruments are mixed with the voice at -3 dB over the rest, and their parts
-    summed to ``stems``; those with one accompaniment are taken as they are. ``songs`` limits how
-    many of a source are read.
+    Args:
+        scores: mean SDR in dB by source and stem, or the model's own scores, and their ``mean``.
+        losses: the mean ``loss``, and ``loss NAME`` of each of several networks.
+        constant: names of networks whose output is the same for all examples.
     """
-    samples = int(seconds * cache.rate)
-    found: dict[str, list[Passage]] = {}
-    read: Counter[str] = Counter()
-    for track in cache.split(split).holding("vocals"):
-        read[track.source] += len(track.parts) > 1
-        if len(track.parts) == 1 or (songs is not None and read[track.source] > songs):
-            continue
-        found.setdefault(track.source, []).extend(_cut(track, samples, stems))
-    chosen = []
-    for source in sorted(found):
-        order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(found[source]))
-        chosen += [found[source][i] for i in sorted(order[:each])]
-    if not chosen:
-        raise SepbenchError(
-            f"no songs of split {split!r} with vocals and what accompanies them; training needs "
-            "two songs at least, of which one is kept to validate"
+
+    scores: dict[str, float]
+    losses: dict[str, float]
+    constant: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Songs:
+    """Songs of one subset as a network is judged by them.
+
+    Args:
+        passages: stretches with voice, which are separated and scored; there may be none.
+        examples: mixtures made as those of training, whose loss is taken; None if the subset lacks
+            something that they are made of.
+    """
+
+    passages: list[Passage]
+    examples: Examples | None = None
+
+    def judge(
+        self, trainable: Trainable, network: nn.Module, device: torch.device, *, batch_size: int = 8
+    ) -> Verdict:
+        """Return what a network is worth; it is in the mode that it was in, afterwards."""
+        scores = validate(trainable, network, self.passages, device=device)
+        if self.examples is None:
+            return Verdict(scores, {"loss": float("nan")})
+        losses, constant = example_losses(
+            trainable, network, self.examples, batch_size=batch_size, device=device
         )
-    return chosen
+        return Verdict(scores, losses, constant)
+
+
+def songs_of(
+    dataset: PreparedDataset,
+    subset: str,
+    recipe: MixConfig,
+    *,
+    trainable: Trainable,
+    plan: TrainingConfig,
+    songs: int | None = None,
+) -> Songs:
+    """Return the songs of a subset to judge a network by.
+
+    ``songs`` limits how many songs of a source passages are taken from. Raises `SepbenchError`
+    where the subset has no song.
+    """
+    stems = trainable.stems
+    chosen = passages(
+        dataset,
+        stems=stems,
+        split=subset,
+        each=plan.passages,
+        songs=songs,
+        with_voice=trainable.needs_voice,
+    )
+    count = int(np.clip(_SECONDS / recipe.seconds, _FEWEST, min(_MOST, plan.examples)))
+    try:
+        made = examples_of(
+            stems, dataset.split(subset), recipe, seed=plan.seed + _SEED, count=count
+        )
+    except SepbenchError:  # A subset may have voices and no drums, for one.
+        return Songs(chosen)
+    return Songs(chosen, made)
 
 
 def validate(
@@ -98,88 +131,41 @@ def validate(
     return {**means, "mean": float(np.mean(list(means.values()))) if means else float("nan")}
 
 
-def passage_losses(
+def example_losses(
     trainable: Trainable,
     network: nn.Module,
-    chosen: list[Passage],
+    examples: Examples,
     *,
-    samples: int,
+    batch_size: int,
     device: torch.device,
-    each: int = 4,
-) -> dict[str, float]:
-    """Return the mean ``loss`` on pieces of passages, as long as training examples.
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Return the mean losses on examples, and the names of networks with constant output.
 
-    Where a model has several networks, ``loss NAME`` is that of each (`Trainable.losses`). At most
-    ``each`` pieces, evenly spread, are taken from a passage that has all stems. NaN without any.
+    Where a model has several networks, ``loss NAME`` is that of each (`Trainable.losses`).
     """
     was_training = network.training
     network.eval()
     found: dict[str, list[float]] = {}
+    ranges: dict[str, tuple[float, float]] = {}
+    sizes = []
     with torch.inference_mode():
-        for passage in chosen:
-            if set(passage.stems) != set(trainable.stems):
-                continue  # Some instruments of its song are not known.
-            stems = _pieces(passage, samples, each, device)
-            stems["known"] = torch.ones(len(stems["vocals"]), len(trainable.stems), device=device)
+        own = torch.Generator()  # Others keep their random numbers.
+        for batch in DataLoader(examples, batch_size=batch_size, generator=own):
+            stems = {name: stem.to(device) for name, stem in batch.items()}
             output = network(trainable.features(trainable.mixture(stems))).float()
             targets = trainable.targets(stems)
+            sizes.append(len(stems["vocals"]))
             found.setdefault("loss", []).append(float(trainable.loss(output, targets)))
             for name, value in trainable.losses(output, targets).items():
                 found.setdefault(f"loss {name}", []).append(float(value))
+            for name, part in trainable.outputs(output).items():
+                low, high = ranges.get(name, (float("inf"), float("-inf")))
+                ranges[name] = (min(low, float(part.min())), max(high, float(part.max())))
     network.train(was_training)
-    return {"loss": float("nan")} | {name: float(np.mean(v)) for name, v in found.items()}
-
-
-def _pieces(
-    passage: Passage, samples: int, each: int, device: torch.device
-) -> dict[str, torch.Tensor]:
-    """Cut a passage into a batch of at most ``each`` pieces; fill up one that is too short."""
-    length = next(iter(passage.stems.values())).shape[-1]
-    count = max(1, min(each, length // samples))
-    starts = np.linspace(0, max(0, length - samples), count).astype(int)
-    return {
-        name: torch.stack(
-            [
-                functional.pad(piece, (0, samples - len(piece)))
-                for piece in (stem[start : start + samples] for start in starts)
-            ]
-        ).to(device)
-        for name, stem in passage.stems.items()
-    }
+    means = {name: float(np.average(values, weights=sizes)) for name, values in found.items()}
+    return means, tuple(name for name, (low, high) in ranges.items() if low == high)
 
 
 def _sdr(truth: torch.Tensor, estimate: torch.Tensor) -> float:
     error = (estimate - truth).square().sum()
     return 10 * float(torch.log10((truth.square().sum() + 1e-7) / (error + 1e-7)))
-
-
-def _cut(track: PreparedTrack, samples: int, stems: tuple[str, ...]) -> Iterator[Passage]:
-    whole = {
-        stem: np.sum([track.read(part, 0, track.samples) for part in parts], axis=0)
-        for stem, parts in _sums(track, stems).items()
-    }
-    voice = whole["vocals"]
-    loud = augment.active_rms(voice)
-    if "accompaniment" not in track.parts and loud > 0:
-        rest = np.sum([stem for name, stem in whole.items() if name != "vocals"], axis=0)
-        voice *= np.float32(0.7 * augment.active_rms(rest) / loud)
-        loud = augment.active_rms(voice)
-    samples = min(samples, track.samples)
-    for start in range(0, track.samples - samples + 1, samples):
-        passage = {name: stem[start : start + samples].copy() for name, stem in whole.items()}
-        tenths = np.square(passage["vocals"][: samples // 1600 * 1600].reshape(-1, 1600)).mean(1)
-        if tenths.size and (tenths > 0.01 * loud**2).mean() >= _ACTIVE:
-            yield Passage(
-                track.source, {name: torch.from_numpy(stem) for name, stem in passage.items()}
-            )
-
-
-def _sums(track: PreparedTrack, stems: tuple[str, ...]) -> dict[str, list[str]]:
-    """Return which parts of a track make each stem."""
-    if "accompaniment" in track.parts:
-        return {"vocals": ["vocals"], "accompaniment": ["accompaniment"]}
-    own = {
-        stem: [part for part in (stem, *SUMS.get(stem, ())) if part in track.parts]
-        for stem in stems
-    }
-    return {stem: parts for stem, parts in own.items() if parts}

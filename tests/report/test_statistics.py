@@ -18,7 +18,7 @@ def draws(n: int, trials: int, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize(("how", "n"), [("median", 10), ("median", 50), ("mean", 15), ("mean", 50)])
 def test_an_interval_holds_the_truth_as_often_as_it_says(how, n) -> None:
     held = [low <= 0 <= high for low, high in (statistics.interval(x, how) for x in draws(n, 1500))]
-    # Two standard errors of 1000 trials are 1.4 %; benchmarks/statistics.py has more of them.
+    # Two standard errors of 1000 trials are 1.4 %; benchmarks/intervals.py has more of them.
     assert 0.93 - 0.014 <= np.mean(held) <= 0.97 + 0.014
 
 

@@ -54,6 +54,7 @@ def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
     assert trained.exit_code == 0, trained.output
     header = read_header(out / "weights.safetensors")
     assert header["steps"] == 2
+    assert "Total params: " in (out / "summary.txt").read_text()
     assert header["license"] == "CC0-1.0"
     assert "songs/train" in header["trained_on"]
     before = (out / "last.pt").read_bytes()

@@ -10,7 +10,7 @@ from sepbench.errors import SepbenchError
 from sepbench.training import augment
 from sepbench.training.data.prepare import PreparedDataset
 from sepbench.training.examples import Examples, MixConfig
-from sepbench.training.validate import passages
+from sepbench.training.passages import passages
 
 RECIPE = MixConfig(seconds=1.0)
 

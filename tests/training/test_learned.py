@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file
 
+from sepbench.cli.main import main
 from sepbench.inference import runner
 from sepbench.stems import with_sums
 from sepbench.training import learned
@@ -147,3 +150,17 @@ def test_a_song_masked_a_few_frames_at_a_time_is_that_masked_whole(
     parts = separator.estimates(mixture)["vocals"]
     torch.testing.assert_close(parts, whole, rtol=0, atol=1e-6)
     assert whole.square().mean() > 1e-5
+
+
+def test_the_layers_of_included_weights_are_shown() -> None:
+    shown = CliRunner().invoke(main, ["methods", "unet", "--layers"])
+    assert shown.exit_code == 0, shown.output
+    assert "CompactUNet" in shown.output
+    tensors = load_file(UNet.folder / "weights" / "default.safetensors")
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    count = sum(t.numel() for name, t in tensors.items() if not name.endswith(statistics))
+    assert f"Total params: {count:,}" in shown.output
+    assert "GIGABYTES" not in shown.output
+    none = CliRunner().invoke(main, ["methods", "hpss", "--layers"])
+    assert none.exit_code == 2
+    assert "has no network that was trained with 'sepbench train'" in none.output

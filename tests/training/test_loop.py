@@ -11,14 +11,18 @@ from torch import nn
 from sepbench.dsp.stft import Stft
 from sepbench.errors import SepbenchError
 from sepbench.training import checkpoint
+from sepbench.training.curves import draw_curves
 from sepbench.training.data.prepare import PreparedDataset
+from sepbench.training.epoch import Epoch
 from sepbench.training.examples import Examples, MixConfig
 from sepbench.training.initial import load_initial
-from sepbench.training.loop import Run, TrainingConfig
+from sepbench.training.loop import Run
 from sepbench.training.lr_finder import find_learning_rate
 from sepbench.training.masking import MaskTrainable
+from sepbench.training.passages import passages
+from sepbench.training.plan import TrainingConfig
 from sepbench.training.schedules import SCHEDULES, schedule
-from sepbench.training.validate import passages
+from sepbench.training.validate import Songs
 
 CPU = torch.device("cpu")
 PLAN = TrainingConfig(
@@ -62,9 +66,14 @@ def examples(cache: PreparedDataset) -> Examples:
     return Examples(cache.split("train"), MixConfig(seconds=0.5), seed=0, count=1000)
 
 
+def songs(cache: PreparedDataset, each: int = 1) -> Songs:
+    judged = Examples(cache.split("valid"), MixConfig(seconds=0.5), seed=9, count=4)
+    return Songs(passages(cache, seconds=1.0, each=each), judged)
+
+
 def test_a_run_goes_on_with_its_own_songs_alone(cache: PreparedDataset, tmp_path: Path) -> None:
     ours = Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "ours"})
-    ours.train(examples(cache), passages(cache, seconds=1.0, each=1))
+    ours.train(examples(cache), songs(cache))
     Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "ours"}).resume()
     with pytest.raises(SepbenchError, match="songs are others; give the same data"):
         Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "theirs"}).resume()
@@ -75,14 +84,14 @@ def test_a_run_that_diverges_stops_at_once(cache: PreparedDataset, tmp_path: Pat
     with torch.no_grad():
         next(diverging.network.parameters()).fill_(float("nan"))
     with pytest.raises(SepbenchError, match=r"from step 1 on: the weights level .* lower"):
-        diverging.train(examples(cache), passages(cache, seconds=1.0, each=1))
+        diverging.train(examples(cache), songs(cache))
     assert not (tmp_path / "last.pt").exists()
 
 
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
     cache: PreparedDataset, tmp_path: Path
 ) -> None:
-    chosen = passages(cache, seconds=1.0, each=1)
+    chosen = songs(cache)
     whole = run(tmp_path / "whole")
     whole.train(examples(cache), chosen)
 
@@ -111,9 +120,7 @@ def test_training_finds_the_voice(cache: PreparedDataset, tmp_path: Path) -> Non
         epochs=3, examples=80, batch_size=8, learning_rate=0.3, workers=0, average=0.0
     )
     seen = []
-    run(tmp_path, plan).train(
-        examples(cache), passages(cache, seconds=1.0, each=2), on_epoch=seen.append
-    )
+    run(tmp_path, plan).train(examples(cache), songs(cache, 2), on_epoch=seen.append)
     assert seen[-1].scores["songs"] > 3
     assert seen[-1].loss < seen[0].loss
     assert (tmp_path / "best.pt").exists()
@@ -124,12 +131,12 @@ def test_it_stops_where_nothing_gets_better(cache: PreparedDataset, tmp_path: Pa
         epochs=9, examples=4, batch_size=4, learning_rate=1e-12, workers=0, patience=2
     )
     stale = run(tmp_path, plan)
-    stale.train(examples(cache), passages(cache, seconds=1.0, each=1))
+    stale.train(examples(cache), songs(cache))
     assert stale.epoch < 9
 
 
 def test_a_run_begins_with_the_weights_of_another(cache: PreparedDataset, tmp_path: Path) -> None:
-    chosen = passages(cache, seconds=1.0, each=1)
+    chosen = songs(cache)
     first = Run(Tiny(), PLAN, tmp_path / "first", CPU, {"data_sha256": "a", "trained_on": ["old"]})
     first.train(examples(cache), chosen)
     score = first.best
@@ -150,7 +157,7 @@ def test_weights_to_begin_with_are_of_the_method_and_fit(
 ) -> None:
     with pytest.raises(SepbenchError, match=r"no best\.pt in it; give the folder of a run"):
         run(tmp_path / "new").begin_from(tmp_path)
-    run(tmp_path).train(examples(cache), passages(cache, seconds=1.0, each=1))
+    run(tmp_path).train(examples(cache), songs(cache))
     with pytest.raises(SepbenchError, match="weights of tiny, not of other"):
         load_initial(PerBin(), tmp_path, method="other")
     with pytest.raises(SepbenchError, match="do not fit the network"):
@@ -161,7 +168,7 @@ def test_resuming_needs_the_same_network(cache: PreparedDataset, tmp_path: Path)
     with pytest.raises(SepbenchError, match="no checkpoint"):
         run(tmp_path).resume()
     one = run(tmp_path, TrainingConfig(epochs=1, examples=4, batch_size=4, workers=0))
-    one.train(examples(cache), passages(cache, seconds=1.0, each=1))
+    one.train(examples(cache), songs(cache))
     other = Run(Tiny({"width": 3}), PLAN, tmp_path, CPU)
     with pytest.raises(SepbenchError, match="another"):
         other.resume()
@@ -194,7 +201,7 @@ def test_global_random_state_is_left_alone(cache: PreparedDataset, tmp_path: Pat
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    run(tmp_path).train(examples(cache), passages(cache, seconds=1.0, each=1))
+    run(tmp_path).train(examples(cache), songs(cache))
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -214,11 +221,13 @@ def test_batch_statistics_are_those_of_the_data_without_dropout(
         def network(self) -> nn.Module:
             return Normed()
 
-    chosen = passages(cache, seconds=1.0, each=1)
+    chosen = songs(cache)
     trained = Run(Trainable(), PLAN, tmp_path, CPU)
     trained.train(examples(cache), chosen)
     before = trained.best
-    monkeypatch.setattr("sepbench.training.loop.validate", lambda *_, **__: {"mean": before + 1})
+    monkeypatch.setattr(
+        "sepbench.training.validate.validate", lambda *_, **__: {"mean": before + 1}
+    )
     assert trained.update_bn(examples(cache), chosen, batches=3) == before + 1
     batches = torch.utils.data.default_collate([examples(cache)[n] for n in range(12)])
     levels = trained.trainable.features(batches["vocals"] + batches["accompaniment"])
@@ -232,11 +241,11 @@ def test_batch_statistics_are_those_of_the_data_without_dropout(
 def test_worse_batch_statistics_are_not_kept(
     cache: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen = passages(cache, seconds=1.0, each=1)
+    chosen = songs(cache)
     trained = run(tmp_path)
     trained.train(examples(cache), chosen)
     before = (tmp_path / "best.pt").read_bytes()
-    monkeypatch.setattr("sepbench.training.loop.validate", lambda *_, **__: {"mean": -100.0})
+    monkeypatch.setattr("sepbench.training.validate.validate", lambda *_, **__: {"mean": -100.0})
     assert trained.update_bn(examples(cache), chosen) == trained.best
     assert (tmp_path / "best.pt").read_bytes() == before
 
@@ -258,13 +267,43 @@ def test_schedules_stay_between_nothing_and_the_highest_rate() -> None:
         schedule("cosine")
 
 
+def test_examples_that_are_mixed_otherwise_need_a_run_of_their_own(
+    cache: PreparedDataset, tmp_path: Path
+) -> None:
+    def config(**fields: object) -> dict[str, object]:
+        return {"training": {"training": {}, "examples": {"gain": (-10.0, 10.0), **fields}}}
+
+    Run(Tiny(), PLAN, tmp_path, CPU, config(fade=0.1)).train(examples(cache), songs(cache))
+    # A field of a newer version says nothing.
+    Run(Tiny(), PLAN, tmp_path, CPU, config(fade=0.1, exclude=())).resume()
+    with pytest.raises(SepbenchError, match=r"was begun with fade 0\.1, not 0\.3; give the same"):
+        Run(Tiny(), PLAN, tmp_path, CPU, config(fade=0.3)).resume()
+
+
+def test_a_run_is_validated_and_drawn_now_and_then(cache: PreparedDataset, tmp_path: Path) -> None:
+    plan = TrainingConfig(
+        epochs=5, examples=4, batch_size=4, workers=0, validate_every=3, pictures=2, shown=1
+    )
+    seen: list[Epoch] = []
+    followed = run(tmp_path, plan)
+    followed.train(examples(cache), songs(cache), on_epoch=seen.append)
+    assert [bool(epoch.scores) for epoch in seen] == [True, False, True, False, True]
+    assert ["validation loss" in row for row in followed.history] == [
+        bool(epoch.scores) for epoch in seen
+    ]
+    drawn = sorted(file.relative_to(tmp_path) for file in tmp_path.glob("pictures/*/*.png"))
+    assert [file.parent.name for file in drawn] == ["epoch-0002", "epoch-0004", "epoch-0005"]
+    draw_curves({"tiny": followed.history}, tmp_path / "curves.png", tests={"loss": 0.1})
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize("changed", [{"batch_size": 3}, {"seed": 5}, {"examples": 64}])
 def test_a_run_goes_on_with_its_own_batches_and_seed_alone(
     cache: PreparedDataset, tmp_path: Path, changed: dict[str, int]
 ) -> None:
     plan = {"batch_size": 2, "seed": 0, "examples": 8}
     ours = Run(Tiny(), PLAN, tmp_path, CPU, {"training": {"training": plan}})
-    ours.train(examples(cache), passages(cache, seconds=1.0, each=1))
+    ours.train(examples(cache), songs(cache))
     again = {"training": {"training": {**plan, **changed}}}
     with pytest.raises(SepbenchError, match=f"was begun with {next(iter(changed))}"):
         Run(Tiny(), PLAN, tmp_path, CPU, again).resume()

@@ -1,11 +1,22 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from sepbench.training.data.prepare import prepare
+from sepbench.training.data.recording import Recording
+from sepbench.training.epoch import Epoch
+from sepbench.training.examples import MixConfig
+from sepbench.training.loop import Run
+from sepbench.training.plan import TrainingConfig
 from sepbench.training.start import parts_without_gradient, set_start
-from sepbench_plugins.cdae.model import CdaeTrainable
+from sepbench.training.stem_examples import examples_of
+from sepbench.training.validate import songs_of
+from sepbench_plugins.cdae.model import STEMS, CdaeTrainable
 
 PUBLISHED = {
     "architecture": "published", "rate": 8000, "bands": 96, "samples": 8192, "overlap": 0,
@@ -51,3 +62,47 @@ def test_a_part_is_dead_only_if_all_its_gradients_are_zero() -> None:
     network(torch.ones(3, 2)).sum().backward()
     assert parts_without_gradient(network) == ["0"]
     set_start(network, "keras")
+
+
+RATE = 8000
+TIME = np.arange(3 * RATE, dtype=np.float32) / RATE
+SONG = {
+    "vocals": 0.3 * np.sin(2764 * TIME),
+    "drums": 0.1 * np.random.default_rng(1).standard_normal(3 * RATE).astype(np.float32),
+    "other": 0.3 * np.sin(1257 * TIME),
+}
+
+
+@pytest.mark.parametrize(("start", "dead"), [("torch", True), ("keras", False)])
+def test_networks_that_torchs_start_kills_are_said_after_an_epoch(
+    start: str, dead: bool, tmp_path: Path
+) -> None:
+    tracks = [
+        Recording("s", name, tuple(SONG), lambda rate: {k: [v] for k, v in SONG.items()}, split)
+        for name, split in (("a", "train"), ("b", "valid"))
+    ]
+    dataset, _ = prepare(tracks, tmp_path / "data", rate=RATE)
+    recipe = MixConfig(mixtures="songs", seconds=1.024, no_voice=0)
+    plan = TrainingConfig(
+        epochs=1, examples=2, batch_size=2, workers=0, start=start, average=0.0, best="loss"
+    )
+    trainable = CdaeTrainable(PUBLISHED)
+    training = examples_of(STEMS, dataset.split("train"), recipe, seed=0, count=2)
+    seen: list[Epoch] = []
+    run = Run(trainable, plan, tmp_path / "run", torch.device("cpu"))
+    songs = songs_of(dataset, "valid", recipe, trainable=trainable, plan=plan)
+    run.train(training, songs, on_epoch=seen.append)
+    assert bool(seen[0].dead) == dead
+    assert set(seen[0].dead) <= set(STEMS)
+    for name in STEMS:
+        assert {f"loss {name}", f"validation loss {name}"} <= run.history[0].keys()
+    if dead:
+        reasons = set(seen[0].dead.values())
+        assert reasons == {"its output is the same for all songs"}
+        # The loss of a network that gives nothing is the mean of what it should have given.
+        name = next(iter(seen[0].dead))
+        stems = {key: songs.examples[0][key][None] for key in (*STEMS, "known")}
+        targets = trainable.targets(stems)
+        silent = trainable.losses(torch.zeros_like(targets["stem"]), targets)
+        missing = float(targets["stem"][:, STEMS.index(name)].mean())
+        assert float(silent[name]) == pytest.approx(missing)

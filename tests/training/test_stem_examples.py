@@ -12,8 +12,8 @@ from sepbench.training import augment
 from sepbench.training.data.prepare import PreparedDataset, prepare
 from sepbench.training.data.recording import Recording
 from sepbench.training.examples import Examples, MixConfig
+from sepbench.training.passages import passages
 from sepbench.training.stem_examples import STEMS, StemExamples, examples_of
-from sepbench.training.validate import passages
 
 PLAIN = {
     field.name: 0.0

@@ -16,7 +16,8 @@ from sepbench._util.files import write_atomic
 from sepbench.datasets.base import Track
 from sepbench.evaluation.store import Record, Store
 from sepbench.report import formats
-from sepbench.report.build import Report, separated
+from sepbench.report.build import Report
+from sepbench.report.joining import separated
 from sepbench.report.page.clips import Clip, clips, write_source
 from sepbench.report.page.excerpts import Excerpt, choose
 from sepbench.report.page.facts import facts

@@ -1,0 +1,271 @@
+"""An index of a run: what tables need of its many JSON files, in one file beside them.
+
+``index.sqlite`` in the folder of a run holds the rows of `sepbench.report.scored` for each file,
+with the file's time and size. Files that are new or have changed are read, and no other. The JSON
+files are the truth: the index may be deleted at any time, and is made anew where it is damaged or
+of another version.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import sepbench
+from sepbench.evaluation.store import Record, StemResult, Store, place, read
+from sepbench.registry.metrics import protocols_of
+from sepbench.report.scored import VALUES, Key, Scored, Windows, scored, windows_of
+
+NAME = "index.sqlite"
+
+_FORMAT = f"2 {sepbench.__version__}"
+"""What the index holds and how it was computed; one of another format is made anew."""
+
+_SUMMARIES = 2000
+"""Summaries that are kept; each report of a choice of stems or methods has some of its own."""
+
+_PATIENCE = 20.0
+"""Seconds to wait for another process that writes the index."""
+
+_TOGETHER = 500
+"""Files that are read before what was read is kept."""
+
+_TABLES = """
+CREATE TABLE format (text TEXT);
+CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT UNIQUE);
+CREATE TABLE files (
+    path TEXT PRIMARY KEY, time INTEGER, size INTEGER,
+    facts TEXT, identity INTEGER, stems INTEGER, keys INTEGER, numbers BLOB
+);
+CREATE TABLE windows (path TEXT PRIMARY KEY, keys INTEGER, numbers BLOB);
+CREATE TABLE summaries (signature TEXT PRIMARY KEY, rows TEXT);
+"""
+
+_FACTS = (
+    "dataset subset track label method fingerprint seconds audio_seconds peak_bytes notes error "
+    "oracle trained_on_this"
+).split()
+
+Stamp = tuple[int, int]
+"""Time of the last change in ns, and size in bytes."""
+
+
+class Index:
+    """The rows of all records of a run, kept from one report to the next.
+
+    Where the folder cannot be written, or another process holds the index, it is in memory.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._folder = store.folder
+        self._texts: dict[str, int] = {}
+        self._database = self._open(store.folder / NAME)
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._database.close()
+
+    def update(self, on_file: Callable[[int, int], None] = lambda done, total: None) -> None:
+        """Read the files that are new or have changed, and forget those that are gone.
+
+        ``on_file`` is told how many of how many have been read.
+        """
+        known = {
+            path: (time, size)
+            for path, time, size in self._database.execute("SELECT path, time, size FROM files")
+        }
+        there = dict(_files(self._folder))
+        for path in known.keys() - there.keys():
+            self._database.execute("DELETE FROM files WHERE path = ?", (path,))
+            self._database.execute("DELETE FROM windows WHERE path = ?", (path,))
+        changed = [path for path, stamp in there.items() if known.get(path) != stamp]
+        for done, path in enumerate(changed, 1):
+            self._add(path, there[path])
+            if done % _TOGETHER == 0:
+                self._database.commit()
+            on_file(done, len(changed))
+        self._database.commit()
+
+    def contents(self) -> tuple[list[Scored], list[Path]]:
+        """Return the rows of all records, ordered as by `Store.records`, and damaged files."""
+        texts = dict(self._database.execute("SELECT id, text FROM texts").fetchall())
+        identities = _Parsed(texts, lambda plain: plain)
+        stems = _Parsed(texts, _stem_results)
+        keys = _Parsed(texts, lambda plain: tuple(Key(*key) for key in plain))
+        found, damaged = [], []
+        rows = self._database.execute(
+            "SELECT path, time, size, facts, identity, stems, keys, numbers FROM files"
+        )
+        for path, time, size, facts, identity, results, of_rows, numbers in rows:
+            if facts is None:
+                damaged.append(self._folder / _decoded(path))
+                continue
+            plain = dict(zip(_FACTS, json.loads(facts), strict=True))
+            plain["notes"] = tuple(plain["notes"])
+            record = Record(
+                **plain, options={}, identity=identities[identity], stems=stems[results]
+            )
+            values = np.frombuffer(numbers, dtype="<f8").reshape(-1, len(VALUES))
+            windows = partial(self._windows, path)
+            found.append(Scored(record, keys[of_rows], values, windows, f"{path} {time} {size}"))
+        found.sort(key=lambda one: place(one.record))
+        return found, sorted(damaged)
+
+    def known(self, signature: str) -> list[dict[str, Any]] | None:
+        """Return the rows of a summary that was kept, or None."""
+        question = "SELECT rows FROM summaries WHERE signature = ?"
+        row = self._database.execute(question, (signature,)).fetchone()
+        return None if row is None else list(json.loads(row[0]))
+
+    def keep(self, signature: str, rows: list[dict[str, Any]]) -> None:
+        """Keep the rows of a summary under what they were made from."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO summaries VALUES (?, ?)", (signature, json.dumps(rows))
+        )
+        self._database.execute(
+            "DELETE FROM summaries WHERE rowid <= (SELECT max(rowid) FROM summaries) - ?",
+            (_SUMMARIES,),
+        )
+        self._database.commit()
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        for _ in range(2):
+            try:
+                database = sqlite3.connect(path, timeout=_PATIENCE)
+                if self._is_usable(database):
+                    return database
+                database.close()
+            except sqlite3.OperationalError:  # It cannot be written, or another has it.
+                break
+            except sqlite3.DatabaseError:
+                pass
+            with suppress(OSError):  # Damaged, or of another version.
+                path.unlink(missing_ok=True)
+        database = sqlite3.connect(":memory:")
+        self._is_usable(database)
+        return database
+
+    def _is_usable(self, database: sqlite3.Connection) -> bool:
+        """Make the tables of a new database; tell whether one that was there can be used."""
+        database.execute("PRAGMA synchronous = OFF")  # It can be made anew.
+        if not database.execute("SELECT name FROM sqlite_master").fetchall():
+            database.executescript(_TABLES)
+            database.execute("INSERT INTO format VALUES (?)", (_FORMAT,))
+            database.commit()
+            return True
+        if database.execute("SELECT text FROM format").fetchone() != (_FORMAT,):
+            return False
+        texts = database.execute(
+            "SELECT text FROM texts WHERE id IN (SELECT DISTINCT keys FROM files)"
+        )
+        database.execute("UPDATE format SET text = text")  # Fails where it cannot be written.
+        database.rollback()
+        return all(_is_current(json.loads(text)) for (text,) in texts)
+
+    def _add(self, path: str, stamp: Stamp) -> None:
+        record = read(self._folder / _decoded(path))
+        if record is None:
+            row: tuple[Any, ...] = (path, *stamp, None, None, None, None, None)
+        else:
+            one = scored(record)
+            facts = json.dumps([getattr(record, fact) for fact in _FACTS])
+            stems = {name: [r.targets, r.notes] for name, r in record.stems.items()}
+            ids = map(self._id, (record.fixed_identity, stems, one.keys))
+            row = (path, *stamp, facts, *ids, one.values.astype("<f8").tobytes())
+            self._add_windows(path, windows_of(record))
+        self._database.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?)", row)
+
+    def _add_windows(self, path: str, windows: Windows) -> None:
+        keys = [[*key, found.shape[1]] for key, found in windows.items()]
+        numbers = b"".join(found.astype("<f8").tobytes() for found in windows.values())
+        self._database.execute(
+            "INSERT OR REPLACE INTO windows VALUES (?,?,?)", (path, self._id(keys), numbers)
+        )
+
+    def _windows(self, path: str) -> Windows:
+        keys, numbers = self._database.execute(
+            "SELECT text, numbers FROM windows JOIN texts ON keys = id WHERE path = ?", (path,)
+        ).fetchone()
+        values, found, start = np.frombuffer(numbers, dtype="<f8"), {}, 0
+        for stem, score, count in json.loads(keys):
+            found[stem, score] = values[start : start + 2 * count].reshape(2, count)
+            start += 2 * count
+        return found
+
+    def _id(self, value: Any) -> int:
+        """Return the number of a text that many records share."""
+        text = json.dumps(value)
+        if text not in self._texts:
+            self._database.execute("INSERT OR IGNORE INTO texts (text) VALUES (?)", (text,))
+            found = self._database.execute("SELECT id FROM texts WHERE text = ?", (text,))
+            self._texts[text] = int(found.fetchone()[0])
+        return self._texts[text]
+
+
+class _Parsed(dict[int, Any]):
+    """Values of texts by their number, each made once and shared."""
+
+    def __init__(self, texts: dict[int, str], make: Callable[[Any], Any]) -> None:
+        self._all, self._make = texts, make
+
+    def __missing__(self, key: int) -> Any:
+        self[key] = self._make(json.loads(self._all[key]))
+        return self[key]
+
+
+def _stem_results(plain: dict[str, Any]) -> dict[str, StemResult]:
+    return {
+        name: StemResult(tuple(targets), {}, {}, notes=tuple(notes))
+        for name, (targets, notes) in plain.items()
+    }
+
+
+def _is_current(keys: Iterable[Iterable[str]]) -> bool:
+    """Tell whether the scores of a file have the protocols that they had when it was read."""
+    known = [Key(*key) for key in keys]
+    rules = protocols_of(key.score for key in known)
+    return all(key.protocol in rules for key in known) and {
+        (key.score, key.protocol) for key in known
+    } == {
+        (score, rule.id)
+        for rule in rules.values()
+        for score in rule.metrics
+        if any(key.score == score for key in known)
+    }
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Stamp]]:
+    """Yield the files of a store, by their path within it."""
+    for kind in ("scores", "failures"):
+        for method in _folders(folder / kind):
+            for subset in _folders(method):
+                with os.scandir(subset) as entries:
+                    for entry in entries:
+                        if entry.name.endswith(".json") and not entry.name.startswith("."):
+                            stat = entry.stat()
+                            path = f"{kind}/{method.name}/{subset.name}/{entry.name}"
+                            yield _encoded(path), (stat.st_mtime_ns, stat.st_size)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+
+
+def _encoded(path: str) -> str:
+    """Return a path as JSON, for one that is not UTF-8 cannot be stored."""
+    return json.dumps(path)
+
+
+def _decoded(path: str) -> str:
+    return str(json.loads(path))

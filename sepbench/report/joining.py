@@ -1,0 +1,98 @@
+"""Brings the scores of several runs together in one table: parts of a run as one, others apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from sepbench.errors import SepbenchError
+from sepbench.evaluation.store import Record, fingerprint, place
+from sepbench.report.index import Index
+from sepbench.report.scored import Scored
+
+OnFile = Callable[[int, int], None]
+"""Is told how many of how many files have been read."""
+
+
+def joined(
+    indexes: Sequence[Index], on_file: OnFile = lambda done, total: None
+) -> tuple[list[Scored], list[str]]:
+    """Return the scores of runs, and remarks on what does not fit or cannot be read.
+
+    What a run has of a method that another has too is one row with it if they are of different
+    tracks, as of the parts of one run, or the same; else it gets the name of its run.
+    """
+    tracks: list[Scored] = []
+    remarks: list[str] = []
+    taken: dict[str, dict[tuple[str, str], str]] = {}
+    first = indexes[0].store.settings
+    for index in indexes:
+        index.update(on_file)
+        found, damaged = index.contents()
+        folder, settings = index.store.folder, index.store.settings
+        if damaged and not found:
+            raise SepbenchError(f"{damaged[0]}: damaged; 'sepbench evaluate' makes it again")
+        if not found:
+            raise SepbenchError(f"{folder}: no scores yet; 'sepbench evaluate' makes them")
+        remarks += [f"{p}: damaged, left out; 'sepbench evaluate' makes it again" for p in damaged]
+        if not first.fits(settings):
+            remarks.append(
+                f"{folder} is of {settings.default_name}, {indexes[0].store.folder} of "
+                f"{first.default_name}: not the same songs"
+            )
+        tracks += _beside(found, taken, folder.resolve().name)
+    return sorted(tracks, key=lambda one: place(one.record)), remarks
+
+
+def _beside(
+    found: Sequence[Scored], taken: dict[str, dict[tuple[str, str], str]], run: str
+) -> list[Scored]:
+    """Return what a run adds to what is ``taken``: made of each label and track, and add it."""
+    there = {label: dict(made) for label, made in taken.items()}
+    own: dict[str, dict[tuple[str, str], str]] = {}
+    for one in found:
+        record = one.record
+        own.setdefault(record.label, {})[record.subset, record.track] = record.fingerprint
+    names = {}
+    for label, made in own.items():
+        known = there.get(label, {})
+        differs = any(known.get(track, mark) != mark for track, mark in made.items())
+        names[label] = f"{label} ({run})" if differs else label
+        taken.setdefault(names[label], {}).update(made)
+    added = []
+    for one in found:
+        record = one.record
+        label = names[record.label]
+        if (record.subset, record.track) not in there.get(label, {}):
+            is_new = label != record.label
+            added.append(replace(one, record=replace(record, label=label)) if is_new else one)
+    return added
+
+
+def separated(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
+    """Give rows of one label that were made differently labels of their own, and say so.
+
+    Weights that were overwritten between two runs, or another version of a plugin, must not become
+    one row. What is made of each song alone (audio, estimates, metrics) makes no difference.
+    """
+    kinds: dict[str, dict[str, str]] = {}
+    keys: dict[int, str] = {}
+    alike: dict[int, str] = {}  # An index shares the identities of many records.
+    for record in records:
+        if "method" in record.identity:
+            key = alike.get(id(record.identity)) or fingerprint(record.fixed_identity)
+            alike[id(record.identity)] = keys[id(record)] = key
+            known = kinds.setdefault(record.label, {})
+            known.setdefault(key, f"{record.label} ({len(known) + 1})")
+    several = {label: names for label, names in kinds.items() if len(names) > 1}
+    renamed = [
+        replace(record, label=several[record.label][keys[id(record)]])
+        if record.label in several and id(record) in keys
+        else record
+        for record in records
+    ]
+    return renamed, [
+        f"{label}: made in {len(names)} ways (weights, version or device differ), shown as "
+        f"{', '.join(names.values())}; evaluate all tracks again for one row"
+        for label, names in several.items()
+    ]

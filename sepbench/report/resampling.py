@@ -1,0 +1,117 @@
+"""The draws of the bootstrap over tracks, and medians of many windows under them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 10_000
+SEED = 95
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+_FEW = 100
+"""Tracks up to which the median of every draw is found; of more, those near the quantiles alone."""
+
+_MARKS = 32
+"""Parts into which the windows among which the medians lie are divided."""
+
+
+class Resamples(NamedTuple):
+    """Draws of ``n`` of ``n`` tracks: how often each, and which rank stands in the middle."""
+
+    counts: Floats
+    lower: NDArray[np.intp]
+    upper: NDArray[np.intp]
+
+
+@lru_cache(maxsize=4)
+def resamples(tracks: int) -> Resamples:
+    """Return the same draws whenever they are of as many tracks."""
+    # Drawing ranks is drawing tracks, so the same draws, sorted once, serve every set of scores.
+    ranks = np.random.default_rng([SEED, tracks]).integers(0, tracks, (RESAMPLES, tracks))
+    rows = np.arange(RESAMPLES)[:, None] * tracks
+    counts = np.bincount((ranks + rows).ravel(), minlength=RESAMPLES * tracks)
+    middle = [(tracks - 1) // 2, tracks // 2]
+    ranks.partition(middle, axis=1)
+    return Resamples(
+        counts.reshape(RESAMPLES, tracks).astype(np.float64),
+        *(ranks[:, place].copy() for place in middle),
+    )
+
+
+def pooled_medians(pool: Floats, owner: Places, levels: Sequence[float]) -> list[float]:
+    """Return quantiles of the medians of windows when tracks are drawn with all their windows.
+
+    ``pool`` are the windows of all tracks in rising order, ``owner`` the track of each.
+    """
+    counts = resamples(int(owner.max()) + 1).counts
+    ranks = _ranks(owner, counts)
+    if counts.shape[1] <= _FEW:
+        values = pool[_middles(owner, counts, ranks, 0, len(pool))].mean(0)
+        return [float(value) for value in np.quantile(values, levels)]
+    marks, parts = _parts(owner, counts, ranks)
+    ordered = np.sort(parts)
+    found = []
+    for level in levels:
+        # Of many tracks the two middle windows of a draw are neighbours, so a draw whose median is
+        # more than a part away is surely on its side of the quantile.
+        place = level * (len(parts) - 1)
+        first = max(int(ordered[int(place)]) - 1, 0)
+        last = min(int(ordered[int(np.ceil(place))]) + 1, len(marks) - 2)
+        near = (parts >= first) & (parts <= last)
+        middles = _middles(owner, counts[near], ranks[:, near], marks[first], marks[last + 1])
+        values = np.sort(pool[middles].mean(0))
+        below = int((parts < first).sum())
+        found.append(float(np.interp(place - below, np.arange(len(values)), values)))
+    return found
+
+
+def _ranks(owner: Places, counts: Floats) -> Floats:
+    """Return the ranks of the lower and the upper middle window of each draw, from 1."""
+    total = counts @ np.bincount(owner, minlength=counts.shape[1])
+    return np.stack([(total + 1) // 2, (total + 2) // 2])
+
+
+def _parts(owner: Places, counts: Floats, ranks: Floats) -> tuple[Places, Places]:
+    """Return marks among the windows, and the part between them where the median of a draw is."""
+    low, high = 0, len(owner)
+    # A few draws tell roughly where the medians are; those beyond count among the outermost.
+    for some in (slice(500), slice(None)):
+        marks = np.linspace(low, high, _MARKS + 1).astype(np.intp)
+        inside = np.searchsorted(marks[1:-1], np.arange(len(owner)), side="right")
+        shares = np.bincount(
+            inside * counts.shape[1] + owner, minlength=_MARKS * counts.shape[1]
+        ).reshape(_MARKS, -1)
+        # Whole numbers below 2^24 are exact in single precision, and twice as fast.
+        kind = "f4" if ranks.max() < 2**23 else "f8"
+        below: NDArray[Any] = np.cumsum(shares, axis=0)[:-1].astype(kind)
+        reached: NDArray[Any] = counts[some].astype(kind) @ below.T
+        parts = (reached < ranks[0, some, None]).sum(1)
+        low, high = marks[max(parts.min() - 1, 0)], marks[min(parts.max() + 2, _MARKS)]
+    return marks, parts
+
+
+def _middles(owner: Places, counts: Floats, ranks: Floats, low: int, high: int) -> Places:
+    """Return the places of the two middle windows of each draw, by bisection from low to high."""
+    tracks = counts.shape[1]
+    before = counts @ np.bincount(owner[:low], minlength=tracks)
+    # Row k: how many of the k lowest windows each track has.
+    below = np.zeros((high - low + 1, tracks), dtype=np.int32)
+    below[np.arange(1, high - low + 1), owner[low:high]] = 1
+    np.cumsum(below, axis=0, out=below)
+    found = []
+    for rank in ranks - before:
+        left = np.zeros(len(counts), dtype=np.intp)
+        right = np.full(len(counts), high - low, dtype=np.intp)
+        while (right - left > 1).any():
+            middle = (left + right) // 2
+            enough = np.einsum("ij,ij->i", counts, below[middle]) >= rank
+            right, left = np.where(enough, middle, right), np.where(enough, left, middle)
+        found.append(low + right - 1)
+    return np.stack(found)

@@ -1,0 +1,123 @@
+"""What tables need of a record: its scores of the whole track, one row a stem, score and protocol.
+
+Windows are reduced here, once, so that a table of many thousand tracks holds a few numbers of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepbench.evaluation.store import Record, StemResult
+from sepbench.metrics.protocols import PROTOCOLS, Protocol, used
+from sepbench.registry.metrics import protocols_of
+from sepbench.stems import in_order
+
+Floats = NDArray[np.float64]
+
+NAN = float("nan")
+
+POOLED = "pooled"
+"""The protocol that needs the windows of all tracks and has no score of a single one."""
+
+VALUES = ("value", "mixture", "improvement", "frames", "frames_used")
+"""The numbers of a row, in this order; see `sepbench.report.tables.SCORE_COLUMNS`."""
+
+
+class Key(NamedTuple):
+    """What a row is of: a stem, the stems scored with it, the id of a score, and a protocol."""
+
+    stem: str
+    set: str
+    score: str
+    protocol: str
+
+
+Windows = Mapping[tuple[str, str], Floats]
+"""Scores of windows by stem and score: those of the estimate, and below them of the mixture."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A record and its rows: ``values[r]`` are the numbers (`VALUES`) of ``keys[r]``.
+
+    ``record`` may lack its scores, which the rows hold. ``windows`` returns those that the pooled
+    protocol needs. ``stamp`` changes whenever the record does, and is empty where that is unknown.
+    """
+
+    record: Record
+    keys: tuple[Key, ...]
+    values: Floats
+    windows: Callable[[], Windows]
+    stamp: str = ""
+
+    def of_stems(self, stems: Sequence[str]) -> Scored:
+        """Return the rows of these stems alone."""
+        kept = [row for row, key in enumerate(self.keys) if key.stem in stems]
+        record = self.record
+        results = {name: result for name, result in record.stems.items() if name in stems}
+        return replace(
+            self,
+            record=replace(record, stems=results),
+            keys=tuple(self.keys[row] for row in kept),
+            values=self.values[kept],
+        )
+
+
+def scored(record: Record) -> Scored:
+    """Return a record with its rows, in the order in which tables show them."""
+    keys, rows = [], []
+    for stem in in_order(record.stems):
+        result = record.stems[stem]
+        pairs: dict[tuple[str, str], tuple[Floats, Floats]] = {}
+        for protocol, score in measured(result):
+            what = protocol.source, score
+            if what not in pairs:
+                pairs[what] = _paired(result, protocol, score)
+            keys.append(Key(stem, "+".join(result.targets), score, protocol.id))
+            rows.append(_numbers(*pairs[what], protocol))
+    values = np.array(rows, dtype=np.float64).reshape(len(rows), len(VALUES))
+    return Scored(record, tuple(keys), values, partial(windows_of, record))
+
+
+def measured(result: StemResult) -> list[tuple[Protocol, str]]:
+    """Return the protocols that a stem has scores of, each with its scores."""
+    return [
+        (protocol, score)
+        for protocol in protocols_of([*result.frames, *result.totals]).values()
+        for score in protocol.metrics
+        if score in (result.frames if protocol.source == "frames" else result.totals)
+    ]
+
+
+def windows_of(record: Record) -> Windows:
+    """Return the windows of a record that the pooled protocol needs."""
+    pooled = PROTOCOLS[POOLED]
+    return {
+        (stem, score): np.stack(_paired(result, pooled, score))
+        for stem, result in record.stems.items()
+        for score in pooled.metrics
+        if score in result.frames
+    }
+
+
+def _numbers(estimate: Floats, mixture: Floats, protocol: Protocol) -> list[float]:
+    value, floor = protocol.of_track(estimate), protocol.of_track(mixture)
+    improvement = protocol.goodness(value) - protocol.goodness(floor)
+    return [value, floor, improvement, len(estimate), used(estimate)]
+
+
+def _paired(result: StemResult, protocol: Protocol, score: str) -> tuple[Floats, Floats]:
+    """Return the scores of the estimate and of the mixture in the windows that both have."""
+    if protocol.source == "totals":
+        return np.array([result.totals[score]]), np.array([result.mixture_totals.get(score, NAN)])
+    estimate = np.array(result.frames[score], dtype=np.float64)
+    if score not in result.mixture_frames:
+        return estimate, np.full(len(estimate), NAN)
+    mixture = np.array(result.mixture_frames[score], dtype=np.float64)
+    return estimate, np.where(np.isfinite(estimate), mixture, NAN)

@@ -1,0 +1,28 @@
+"""Where a loss that is not finite comes from."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from sepbench.training.model import Batch, Trainable
+
+
+def origin(trainable: Trainable, network: nn.Module, stems: Batch) -> str:
+    """Say where a loss on a batch, on the network's device, ceases to be finite, and the cure."""
+    lower = "take a lower --learning-rate"
+    for name, weights in network.named_parameters():
+        if not torch.isfinite(weights).all():
+            return f"the weights {name} are not finite since the step before; {lower}"
+    with torch.no_grad():
+        inputs = trainable.features(trainable.mixture(stems))
+        targets = trainable.targets(stems)
+        output = network(inputs)
+        parts = {"features": inputs, "targets": targets, "output of the network": output}
+        for name, value in parts.items():
+            if isinstance(value, torch.Tensor) and not torch.isfinite(value).all():
+                return f"the {name} hold NaN or infinity; {lower}"
+        loss = trainable.loss(output.float(), targets)
+    if not torch.isfinite(loss).all():
+        return "the loss function makes it of finite output and targets; correct the function"
+    return lower

@@ -1,0 +1,25 @@
+"""What an epoch of training came to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch came to."""
+
+    number: int
+    loss: float
+    scores: dict[str, float]
+    """Of validation songs; none where the epoch was not validated."""
+    seconds: float
+    """Wall-clock time, validation included."""
+    waiting: float
+    """Share of the training time that was spent waiting for examples."""
+    is_best: bool
+    validation_loss: float = math.nan
+    dead: Mapping[str, str] = field(default_factory=dict)
+    """Parts of the network that learn nothing, as seen after the first epoch, with the reason."""

@@ -1,0 +1,75 @@
+"""What a run leaves to be looked at: logs for TensorBoard, and pictures of passages on disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+
+from sepbench.training.curves import is_score
+from sepbench.training.model import Trainable
+from sepbench.training.passages import Passage
+from sepbench.training.pictures import draw_passage
+
+
+class Log:
+    """The logs of a run in ``folder/logs`` and its pictures in ``folder/pictures``.
+
+    Args:
+        folder: of the run.
+        trainable: what is trained.
+        first: epochs that are done; what a stopped run logged after them is dropped.
+    """
+
+    def __init__(self, folder: Path, trainable: Trainable, *, first: int) -> None:
+        self.folder, self.trainable = folder, trainable
+        # It says at level WARNING how to read images, which nobody asked.
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)
+        self._writer = SummaryWriter(str(folder / "logs"), purge_step=first)
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._writer.close()
+
+    def epoch(self, row: Mapping[str, Any], learning_rate: float) -> None:
+        """Log an entry of a run's history."""
+        for name, value in row.items():
+            if name not in ("epoch", "seconds"):
+                tag = f"sdr/{name}" if is_score(name) else name
+                self._writer.add_scalar(tag, value, row["epoch"])
+        self._writer.add_scalar("learning rate", learning_rate, row["epoch"])
+        self._writer.flush()
+
+    def test(self, losses: Mapping[str, float], epoch: int) -> None:
+        """Log the losses of the best weights on test songs, at their epoch."""
+        for name, value in losses.items():
+            self._writer.add_scalar(f"test {name}", value, epoch)
+
+    def pictures(
+        self, network: nn.Module, shown: Sequence[Passage], device: torch.device, epoch: int
+    ) -> None:
+        """Draw passages as the network separates them after an epoch."""
+        for number, passage in enumerate(shown, 1):
+            figure = draw_passage(self.trainable, network, passage, device)
+            if figure is None:
+                return  # It makes no stems.
+            name = f"{number:02}-{passage.source.replace('/', '-')}"
+            figure.suptitle(f"{passage.source}, epoch {epoch}")
+            file = self.folder / "pictures" / f"epoch-{epoch:04}" / f"{name}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(file, dpi=100)
+            self._writer.add_figure(f"passages/{name}", figure, epoch)
+        self._writer.flush()

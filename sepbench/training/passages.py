@@ -1,0 +1,100 @@
+"""Passages of songs that were not trained on, with their true stems."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sepbench.errors import SepbenchError
+from sepbench.stems import SUMS
+from sepbench.training import augment
+from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
+
+_ACTIVE = 0.2
+"""Smallest share of tenths of a second with voice in a passage that is scored."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Stems, each ``(samples,)``, that sum to a mixture, and the source they are from."""
+
+    source: str
+    stems: Mapping[str, torch.Tensor]
+
+
+def passages(
+    cache: PreparedDataset,
+    *,
+    seconds: float = 6.0,
+    each: int = 24,
+    seed: int = 0,
+    stems: tuple[str, ...] = ("vocals", "accompaniment"),
+    split: str = "valid",
+    songs: int | None = None,
+    with_voice: bool = True,
+) -> list[Passage]:
+    """Cut passages out of the songs of a split, at most ``each`` from a source.
+
+    ``with_voice`` leaves out those with less voice than a fifth of the time.
+
+    Songs with single instruments are mixed with the voice at -3 dB over the rest, and their parts
+    summed to ``stems``; those with one accompaniment are taken as they are. ``songs`` limits how
+    many of a source are read.
+    """
+    samples = int(seconds * cache.rate)
+    found: dict[str, list[Passage]] = {}
+    read: Counter[str] = Counter()
+    for track in cache.split(split).holding("vocals"):
+        read[track.source] += len(track.parts) > 1
+        if len(track.parts) == 1 or (songs is not None and read[track.source] > songs):
+            continue
+        found.setdefault(track.source, []).extend(_cut(track, samples, stems, with_voice))
+    chosen = []
+    for source in sorted(found):
+        order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(found[source]))
+        chosen += [found[source][i] for i in sorted(order[:each])]
+    if not chosen:
+        raise SepbenchError(
+            f"no songs of split {split!r} with vocals and what accompanies them; training needs "
+            "two songs at least, of which one is kept to validate"
+        )
+    return chosen
+
+
+def _cut(
+    track: PreparedTrack, samples: int, stems: tuple[str, ...], with_voice: bool
+) -> Iterator[Passage]:
+    whole = {
+        stem: np.sum([track.read(part, 0, track.samples) for part in parts], axis=0)
+        for stem, parts in _sums(track, stems).items()
+    }
+    voice = whole["vocals"]
+    loud = augment.active_rms(voice)
+    if "accompaniment" not in track.parts and loud > 0:
+        rest = np.sum([stem for name, stem in whole.items() if name != "vocals"], axis=0)
+        voice *= np.float32(0.7 * augment.active_rms(rest) / loud)
+        loud = augment.active_rms(voice)
+    samples = min(samples, track.samples)
+    for start in range(0, track.samples - samples + 1, samples):
+        passage = {name: stem[start : start + samples].copy() for name, stem in whole.items()}
+        tenths = np.square(passage["vocals"][: samples // 1600 * 1600].reshape(-1, 1600)).mean(1)
+        has_voice = tenths.size and (tenths > 0.01 * loud**2).mean() >= _ACTIVE
+        if has_voice or not with_voice:
+            yield Passage(
+                track.source, {name: torch.from_numpy(stem) for name, stem in passage.items()}
+            )
+
+
+def _sums(track: PreparedTrack, stems: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return which parts of a track make each stem."""
+    if "accompaniment" in track.parts:
+        return {"vocals": ["vocals"], "accompaniment": ["accompaniment"]}
+    own = {
+        stem: [part for part in (stem, *SUMS.get(stem, ())) if part in track.parts]
+        for stem in stems
+    }
+    return {stem: parts for stem, parts in own.items() if parts}

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from made_runs import make_run
+
+from sepbench.evaluation.store import Store
+from sepbench.report import index as indexes
+from sepbench.report import tables
+from sepbench.report.build import Choice, write
+from sepbench.report.index import NAME, Index
+
+LEVELS = {"unet": 5.0, "hpss[margin=2]": 1.0, "oracle-irm": 9.0}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Store:
+    return make_run(tmp_path / "run", LEVELS, 7, failed=[("unet", "song 03")])
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The JSON files that an index has read since."""
+    read, seen = indexes.read, []
+    monkeypatch.setattr(indexes, "read", lambda path: seen.append(path) or read(path))
+    return seen
+
+
+def tables_of(store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
+    with Index(store) as index:
+        index.update()
+        tracks, damaged = index.contents()
+        assert damaged == []
+        return tables.score_table(tracks), tables.summary_table(tracks, index)
+
+
+def test_tables_from_the_index_are_those_from_the_records(run) -> None:
+    for _ in range(2):  # As it is made, and as it is read again.
+        scores, summary = tables_of(run)
+        pd.testing.assert_frame_equal(scores, tables.scores(run.records()))
+        pd.testing.assert_frame_equal(summary, tables.summary(run.records()))
+
+
+def test_only_new_and_changed_files_are_read(run, reads) -> None:
+    tables_of(run)
+    assert len(reads) == 21
+    reads.clear()
+    tables_of(run)
+    assert reads == []
+    changed = next(record for record in run.records() if record.track == "song 05")
+    os.utime(run._path("scores", changed.label, "test", "song 05"), ns=(1, 1))
+    make_run(run.folder, {"cdae": 2.0}, ["song 00", "song 01"])
+    scores, _ = tables_of(run)
+    assert sorted({path.stem for path in reads}) == ["song 00", "song 01", "song 05"]
+    assert set(scores.loc[scores["label"].eq("cdae"), "track"]) == {"song 00", "song 01"}
+
+
+def test_what_is_gone_or_done_again_is_not_in_the_tables_any_more(run) -> None:
+    tables_of(run)
+    for record in run.records():
+        if record.label == "hpss[margin=2]" and record.track == "song 02":
+            run.remove(record)
+    make_run(run.folder, {"unet": 7.0}, ["song 03"])  # It failed before.
+    scores, summary = tables_of(run)
+    pd.testing.assert_frame_equal(scores, tables.scores(run.records()))
+    pd.testing.assert_frame_equal(summary, tables.summary(run.records()))
+    assert not summary["failed"].any()
+
+
+@pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\0" + b"\xff" * 5000, b""])
+def test_an_index_that_cannot_be_used_is_made_anew(run, content) -> None:
+    (run.folder / NAME).write_bytes(content)
+    scores, _ = tables_of(run)
+    pd.testing.assert_frame_equal(scores, tables.scores(run.records()))
+
+
+def test_an_index_of_another_version_is_made_anew(run, reads, monkeypatch) -> None:
+    tables_of(run)
+    monkeypatch.setattr(indexes, "_FORMAT", "another")
+    tables_of(run)
+    assert len(reads) == 42
+
+
+def test_without_a_place_for_the_index_there_are_tables_all_the_same(run) -> None:
+    (run.folder / NAME).mkdir()
+    scores, _ = tables_of(run)
+    pd.testing.assert_frame_equal(scores, tables.scores(run.records()))
+
+
+def test_a_damaged_file_is_named_until_it_is_whole(run, reads) -> None:
+    path = run._path("scores", "unet", "test", "song 01")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+    report = write(run, protocol="sisec18")
+    assert any("song 01.json: damaged, left out" in remark for remark in report.remarks)
+    assert any("song 01.json" in remark for remark in write(run, protocol="sisec18").remarks)
+    path.write_bytes(whole)
+    assert not any("damaged" in remark for remark in write(run, protocol="sisec18").remarks)
+
+
+def test_files_of_before_are_read_and_museval_finds_its_part(run) -> None:
+    path = run._path("scores", "unet", "test", "song 01")
+    plain = json.loads(path.read_text())
+    assert [target["name"] for target in plain["targets"]] == ["vocals", "accompaniment"]
+    before = run.records()
+    path.write_text(json.dumps(plain, indent=1))
+    assert run.records() == before
+
+
+def test_a_choice_of_stems_has_a_summary_of_its_own(run, tmp_path) -> None:
+    whole = write(run, protocol="sisec18").summary
+    part = write(
+        run, protocol="sisec18", choice=Choice(("unet",), (), ("vocals",)), out=tmp_path / "part"
+    ).summary
+    expected = whole[whole["label"].eq("unet") & whole["stem"].eq("vocals")]
+    pd.testing.assert_frame_equal(part, expected.reset_index(drop=True))
+
+
+def test_parts_of_a_run_in_several_folders_are_one_row(tmp_path) -> None:
+    songs = [f"song {n:02}" for n in range(8)]
+    whole = make_run(tmp_path / "whole", LEVELS, songs, spread=0)
+    parts = [make_run(tmp_path / f"part{n}", LEVELS, songs, spread=0) for n in range(2)]
+    for n, part in enumerate(parts):
+        for record in part.records():
+            if songs.index(record.track) % 2 != n:
+                part.remove(record)
+    # A cell that two parts have, made alike, counts once.
+    parts[1].save(parts[0].records()[0])
+    report = write(parts[0], protocol="sisec18", others=parts[1:], out=tmp_path / "out")
+    assert report.remarks == []
+    pd.testing.assert_frame_equal(report.scores, tables.scores(whole.records()))
+    pd.testing.assert_frame_equal(report.summary, tables.summary(whole.records()))
+
+
+def test_runs_with_other_scores_of_the_same_tracks_stay_apart(tmp_path) -> None:
+    one = make_run(tmp_path / "one", {"unet": 5.0, "cdae": 1.0}, 3)
+    other = make_run(tmp_path / "other", {"unet": 6.0, "hpss": 1.0}, 3)
+    report = write(one, protocol="sisec18", others=[other], out=tmp_path / "out")
+    assert list(report.summary["label"].unique()) == ["cdae", "hpss", "unet", "unet (other)"]
