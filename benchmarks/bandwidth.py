@@ -23,7 +23,7 @@ from torch.nn import functional
 from sepbench import audio, registry
 from sepbench.training.bandwidth import EDGE, extend, slope
 from sepbench.training.data.discover import find_tracks
-from sepbench.training.learned import LearnedMask
+from sepbench.training.learned_mask import LearnedMask
 
 RATE = 44_100
 

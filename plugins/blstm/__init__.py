@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sepbench.separator import option
-from sepbench.training.learned import LearnedMask, LearnedOptions
+from sepbench.training.learned import LearnedOptions
+from sepbench.training.learned_mask import LearnedMask
 
 if TYPE_CHECKING:
     import torch

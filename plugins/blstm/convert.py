@@ -12,9 +12,9 @@ import numpy as np
 
 from sepbench.errors import SepbenchError
 from sepbench.weights import container
+from sepbench.weights.safe_unpickle import Foreign, read_checkpoint
 
 from .layout import nussl_config, nussl_name, our_parts
-from .safe_unpickle import Foreign, read_checkpoint
 
 _NUSSL = "1.1.9"
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from sepbench.activity.shipped import weight_file
 from sepbench.errors import SepbenchError
 from sepbench.separator import WeightFile, option
-from sepbench.training.learned import LearnedMask, LearnedOptions, wiener_option
+from sepbench.training.learned import LearnedOptions, wiener_option
+from sepbench.training.learned_mask import LearnedMask
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +36,7 @@ class IbmCnn(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.ibm_cnn.model:trainable"
     shipped = MappingProxyType(
-        {"default": "9fccd6978febc5f95658dab91e12945a1ad4efc27600ace03f0d65724734e536"}
+        {"default": "90c6a29066a1dc2727307d6b440ea213b79ba7beaf57d855b9d565742ac82724"}
     )
 
     @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sepbench.separator import option
-from sepbench.training.learned import LearnedMask, LearnedOptions, wiener_option
+from sepbench.training.learned import LearnedOptions, wiener_option
+from sepbench.training.learned_mask import LearnedMask
 
 if TYPE_CHECKING:
     import torch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import MappingProxyType
 
-from sepbench.training.learned import LearnedMask
+from sepbench.training.learned_mask import LearnedMask
 
 
 class UNet(LearnedMask):

@@ -278,22 +278,31 @@ def average(files: tuple[Path, ...], shares: str | None, out: Path, as_json: boo
 
 
 @command.command("export")
-@click.argument("name", metavar="FORMAT")
-@click.argument("source", type=options.PATH)
-@click.option("-o", "--out", type=options.PATH, required=True, help="The file to write.")
+@click.argument("name", metavar="[FORMAT]")
+@click.argument("source", type=options.PATH, required=False)
+@click.option(
+    "-o", "--out", type=options.PATH,
+    help="The file to write; of a run weights.safetensors in its folder if not given.",
+)  # fmt: skip
 @options.json_option
-def export(name: str, source: Path, out: Path, as_json: bool) -> None:
+def export(name: str, source: Path | None, out: Path | None, as_json: bool) -> None:
     """Turn a weight file SOURCE of sepbench into what another tool reads: FORMAT 'nussl'.
 
-    FORMAT 'safetensors' makes a weight file of a run that was stopped: SOURCE is its folder, or one
+    Without a FORMAT a weight file is made of a run that was stopped: SOURCE is its folder, or one
     of its checkpoints.
 
     \b
     sepbench weights export nussl runs/blstm/weights.safetensors --out best.model.pth
-    sepbench weights export safetensors runs/unet --out unet.safetensors
+    sepbench weights export runs/unet
     """
     from sepbench.cli.console import say, show_json
 
+    if source is None:
+        name, source = "safetensors", Path(name)
+    if out is None and name == "safetensors":
+        out = (source if source.is_dir() else source.parent) / "weights.safetensors"
+    if out is None:
+        raise click.UsageError("give --out FILE, the file to write")
     if name == "safetensors":
         from sepbench.training.train import export_run
 

@@ -35,28 +35,33 @@ def export(
     ``notes`` say what the config does not.
     """
     state = checkpoint.load(run / f"{which}.pt", torch.device("cpu"))
-    config = state["config"]
-    scores = state["history"][-1]
-    header = {
+    header = header_of(state, trainable.context, notes=notes)
+    container.save(file, state["weights"], header)
+    return header
+
+
+def header_of(state: dict[str, Any], context: float | None, *, notes: str = "") -> dict[str, Any]:
+    """Return the header of a weight file that is made of a checkpoint."""
+    config, scores = state.get("config", {}), (state.get("history") or [{}])[-1]
+    training = config.get("training", {})
+    return {
         "method": state["method"],
         "model": state["model"],
-        "context": trainable.context,
-        "config": config["training"],
-        "config_sha256": container.digest(config["training"]),
-        "trained_on": config["trained_on"],
-        "data_sha256": config["data_sha256"],
+        "context": context,
+        "config": training,
+        "config_sha256": container.digest(training),
+        "trained_on": config.get("trained_on", []),
+        "data_sha256": config.get("data_sha256", ""),
         # Runs begun before 0.1.0 spell it "licence".
         "license": config.get("license", config.get("licence", "")),
         "notes": notes,
         # Weights that the run began with; None: random ones.
         "init": config.get("init"),
-        "epochs": state["epoch"],
-        "steps": state["steps"],
+        "epochs": state.get("epoch", 0),
+        "steps": state.get("steps", 0),
         "validation": {
             name: round(value, 3)
             for name, value in scores.items()
             if (is_score(name) or name.startswith("validation")) and math.isfinite(value)
         },
     }
-    container.save(file, state["weights"], header)
-    return header

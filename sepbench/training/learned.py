@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import importlib
-import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sepbench.errors import SepbenchError
-from sepbench.separator import BLOCK_ALIGNMENT, Requirement, Separator, WeightFile, option
+from sepbench.separator import Requirement, Separator, WeightFile, option
+from sepbench.training import run_weights
 from sepbench.weights import container
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from sepbench.dsp.stft import Stft
     from sepbench.dsp.wiener import MultichannelWiener
-    from sepbench.training.masking import MaskTrainable
 
 _FULL_BAND = 44_100
 """Hz; in full band a separator works at the lowest multiple of its trained rate from here on."""
 
 LEVEL = -15.7
 """dB below full scale: how loud the songs are on which networks are trained, in the middle."""
-
-_AT_ONCE = 256
-"""Frames of a full-band spectrum that are processed at a time."""
 
 
 def wiener_option(
@@ -53,7 +48,10 @@ def wiener_option(
 class LearnedOptions:
     """The options of every learned separator; a class with more of them inherits these."""
 
-    weights: str = option("default", "name of shipped weights, or path of a .safetensors file")
+    weights: str = option(
+        "default",
+        "name of shipped weights, or path of a .safetensors file, a run or its checkpoint",
+    )
     full_band: bool = option(
         True, "continue the mask above the trained band; false: nothing above it"
     )
@@ -89,10 +87,11 @@ class Learned(Separator):
     def weights_file(self) -> Path:
         """The file that the option ``weights`` stands for."""
         chosen = str(self.options.weights)
-        if chosen.endswith(".safetensors"):
-            return Path(chosen).expanduser()
-        if (given := Path(chosen).expanduser()).is_dir() or given.suffix == ".pt":
-            return _of_run(self.name, given)
+        given = Path(chosen).expanduser()
+        if given.suffix in (".safetensors", run_weights.SUFFIX):
+            return given
+        if given.is_dir():
+            return run_weights.newest(self.name, given)
         file = self.folder / "weights" / f"{chosen}.safetensors"
         if chosen not in self.shipped or not file.exists():
             names = ", ".join(sorted(self.shipped)) or "none"
@@ -112,7 +111,10 @@ class Learned(Separator):
         """What the weight file says about itself."""
         file = self.weights_file
         try:
-            header = container.read_header(file)
+            if file.suffix == run_weights.SUFFIX:
+                header = run_weights.read_header(file)
+            else:
+                header = container.read_header(file)
         except SepbenchError as error:
             raise SepbenchError(f"method {self.name}: {error}") from None
         if header.get("method") != self.name:
@@ -195,11 +197,14 @@ class Learned(Separator):
 
         (file,) = self.weight_files
         if container.sha256(self.weights_file) != file.sha256:
-            raise SepbenchError(f"{self.weights_file}: damaged, its sha256 is not {file.sha256}")
+            raise SepbenchError(
+                f"{self.weights_file}: damaged, or written anew: its sha256 is not {file.sha256}"
+            )
         # The weights are drawn at random and then replaced; the caller's generator must not change.
         with torch.random.fork_rng(devices=[]):
             network = self._build()
-        container.load_into(network, self.weights_file)
+        kind = run_weights if self.weights_file.suffix == run_weights.SUFFIX else container
+        kind.load_into(network, self.weights_file)
         self._network: nn.Module = network.to(device).eval()
 
     def layers(self) -> str:
@@ -235,17 +240,6 @@ class Learned(Separator):
         return network
 
 
-def _of_run(method: str, run: Path) -> Path:
-    """Return the weight file of a run; raise `SepbenchError` with the command that makes one."""
-    file = run / "weights.safetensors"
-    if run.is_dir() and file.is_file():
-        return file
-    raise SepbenchError(
-        f"method {method}: {run}: a run without a weight file; make one with "
-        f"'sepbench weights export safetensors {run} --out {method}.safetensors'"
-    )
-
-
 def _is_complete(header: Mapping[str, Any]) -> bool:
     """Return whether a header has all that is needed before the network is built."""
     model, context = header.get("model"), header.get("context", "")
@@ -255,98 +249,3 @@ def _is_complete(header: Mapping[str, Any]) -> bool:
         and (context is None or isinstance(context, (int, float)))
         and isinstance(header.get("trained_on"), list)
     )
-
-
-class LearnedMask(Learned):
-    """A separator whose network gives a mask for the voice; the rest is the accompaniment.
-
-    In full band the transform has the bins and frames of training, and more bins above them, to
-    which `sepbench.training.bandwidth.extend` continues the mask.
-    """
-
-    stems = ("vocals", "accompaniment")
-    _model: MaskTrainable
-
-    @property
-    def block_alignment(self) -> int:
-        """Multiples of the host's own that whole hops go into, where the weights say ``hop``."""
-        hop = self.header["model"].get("hop")  # Asked for before there is a network.
-        is_told = isinstance(hop, int) and hop > 0
-        return math.lcm(BLOCK_ALIGNMENT, hop * self._rate_factor) if is_told else BLOCK_ALIGNMENT
-
-    def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Return the masked mixture for each stem, ``(channels, samples)``.
-
-        Only the network's input and its mask are held for the whole song; the wider spectrum is
-        computed, masked and inverted a few seconds at a time, to bound memory.
-        """
-        import torch
-
-        stft, samples = self._stft(), mixture.shape[-1]
-        features = self._features(stft, mixture)
-        mask = self.predict(features)
-        made: dict[str, torch.Tensor] = {}
-        for first, last in stft.blocks(samples, _AT_ONCE):
-            spectrum = stft.forward(mixture, first, last)
-            part = self._extend_mask(mask[..., first:last], features[..., first:last], stft.bins)
-            for stem, share in self.shares(part).items():
-                signal = made.setdefault(stem, torch.zeros_like(mixture))
-                stft.add(signal, spectrum * share, first)
-        return made
-
-    def shares(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return each stem's mask, given that of the voice."""
-        return {"vocals": mask}
-
-    def predict(self, spectrum: torch.Tensor) -> torch.Tensor:
-        """Return the mask for the bins and the rate of training.
-
-        Channels are masked one by one. In stereo each mask is averaged with that of the mean of
-        both channels, in which most voices are clearer.
-        """
-
-        def mask(of: torch.Tensor) -> torch.Tensor:
-            return self._model.mask(self._network, self._model.inputs(of))
-
-        if len(spectrum) != 2:
-            return mask(spectrum)
-        return (mask(spectrum) + mask(spectrum.mean(0, keepdim=True))) / 2
-
-    def _stft(self) -> Stft:
-        """Return the transform of training, longer by the same factor as the rate is higher."""
-        own = self._model.stft
-        factor = self._rate_factor
-        win = None if own.win is None else own.win * factor
-        return replace(own, n_fft=own.n_fft * factor, hop=own.hop * factor, win=win)
-
-    def _features(self, stft: Stft, mixture: torch.Tensor) -> torch.Tensor:
-        """Return the spectrum in bins and scale of training, ``(channels, bins, frames)``."""
-        import torch
-
-        from sepbench.training.bandwidth import slope
-
-        samples, bins = mixture.shape[-1], self._model.bins
-        shape = (*mixture.shape[:-1], stft.frames(samples), bins)
-        features = torch.empty(shape, dtype=mixture.dtype.to_complex(), device=mixture.device)
-        for first, last in stft.blocks(samples, _AT_ONCE):
-            spectrum = stft.forward(mixture, first, last)[..., :bins, :]
-            features[..., first:last, :] = spectrum.mT / self._rate_factor
-        if self._rate_factor > 1:
-            features *= slope(self._frequencies()).to(features.device)
-        return features.mT
-
-    def _frequencies(self) -> torch.Tensor:
-        """Return the frequency of each bin of the features; 1 is half the trained rate."""
-        import torch
-
-        return 2 * torch.arange(self._model.bins) / self._model.stft.n_fft
-
-    def _extend_mask(self, mask: torch.Tensor, features: torch.Tensor, rows: int) -> torch.Tensor:
-        """Return a mask for all ``rows`` bins, given that of the trained ones."""
-        from torch.nn import functional
-
-        from sepbench.training.bandwidth import extend
-
-        if self._rate_factor == 1:
-            return functional.pad(mask, (0, 0, 0, rows - self._model.bins))
-        return extend(mask, features.abs(), self._frequencies(), rows)

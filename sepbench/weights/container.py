@@ -100,6 +100,12 @@ _BOUNDS = {
 """Whole numbers of a header, by key, and between which they lie; others are up to a million."""
 
 
+def check(path: Path, header: Mapping[str, Any]) -> None:
+    """Raise `SepbenchError` for a header by which something absurd would be built."""
+    if fault := _fault(header):
+        raise SepbenchError(f"{path}: {fault}; {_CURE}")
+
+
 def _fault(header: Mapping[str, Any]) -> str | None:
     """Return what in a header would build something absurd, or None."""
     model = header.get("model", {})

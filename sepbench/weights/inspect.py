@@ -10,6 +10,7 @@ from typing import Any
 
 from sepbench.errors import SepbenchError
 from sepbench.weights import container
+from sepbench.weights.safe_unpickle import read_checkpoint
 
 _LONGEST = 2**26
 """Bytes of the longest header of a safetensors file that is read."""
@@ -25,6 +26,8 @@ def inspect(path: Path) -> dict[str, Any]:
     PyTorch, Keras (HDF5) and ONNX are read. Raises `SepbenchError` for any other, for a damaged
     one, and where the library that reads it is missing.
     """
+    if path.is_dir():
+        raise SepbenchError(f"{path}: a folder; give a file of weights in it, of a run its best.pt")
     if not path.is_file():
         raise SepbenchError(f"{path}: no such file; give a file of weights")
     suffix = path.suffix.lower()
@@ -64,12 +67,28 @@ def _safetensors(path: Path) -> dict[str, Any]:
 def _torch(path: Path) -> dict[str, Any]:
     import torch
 
-    # Tensors and plain values alone: a pickle that names anything else is refused.
-    content = torch.load(path, map_location="meta", weights_only=True)
+    try:
+        # Tensors and plain values alone: a pickle that names anything else is refused.
+        content = torch.load(path, map_location="meta", weights_only=True)
+    except Exception:  # torch raises many types
+        # Objects of classes that are not here are passed by, and only the tensors beside them kept.
+        content = read_checkpoint(path)
+    if isinstance(content, dict) and {"method", "model", "config", "weights"} <= content.keys():
+        return _checkpoint(content)
     tensors: dict[str, list[int]] = {}
     header: dict[str, Any] = {}
     _walk(content, "", tensors, header)
     return {"format": "torch", "header": header, "tensors": tensors}
+
+
+def _checkpoint(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of a run's checkpoint, without the state of its optimiser."""
+    told = ("method", "model", "config", "epoch", "steps", "best_epoch")
+    return {
+        "format": "checkpoint of sepbench",
+        "header": {name: content[name] for name in told if name in content},
+        "tensors": {name: list(tensor.shape) for name, tensor in content["weights"].items()},
+    }
 
 
 def _walk(value: Any, name: str, tensors: dict[str, list[int]], header: dict[str, Any]) -> None:

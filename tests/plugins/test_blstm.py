@@ -20,11 +20,11 @@ from torch.nn import functional
 from sepbench.errors import SepbenchError
 from sepbench.training.config import read_config
 from sepbench.weights import container
+from sepbench.weights.safe_unpickle import read_checkpoint
 from sepbench_plugins.blstm import BLSTM
 from sepbench_plugins.blstm.convert import NusslExchange
 from sepbench_plugins.blstm.model import BLSTMTrainable
 from sepbench_plugins.blstm.network import MaskInference
-from sepbench_plugins.blstm.safe_unpickle import read_checkpoint
 
 from .songs import noise, repeating_song, sdr
 
@@ -361,7 +361,7 @@ def test_sizes_that_nobody_has_memory_for_are_refused(tmp_path: Path) -> None:
 def test_one_storage_cannot_be_made_many_tensors_of_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sepbench_plugins.blstm.safe_unpickle._LARGEST", 10_000)
+    monkeypatch.setattr("sepbench.weights.safe_unpickle._LARGEST", 10_000)
     one = torch.zeros(1000)
     torch.save({"state_dict": dict.fromkeys("ab", one)}, tmp_path / "two.pth")
     assert len(read_checkpoint(tmp_path / "two.pth")["state_dict"]) == 2

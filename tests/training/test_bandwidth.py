@@ -6,7 +6,7 @@ import torch
 
 from sepbench import audio
 from sepbench.training.bandwidth import EDGE, extend, slope
-from sepbench.training.learned import LearnedMask
+from sepbench.training.learned_mask import LearnedMask
 from sepbench_plugins.blstm import BLSTM
 from sepbench_plugins.mask_cnn import MaskCnn
 from sepbench_plugins.unet import UNet

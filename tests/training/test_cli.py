@@ -4,12 +4,16 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
+import torch
 from click.testing import CliRunner, Result
 
+from sepbench import registry
 from sepbench.cli.main import main
 from sepbench.datasets.simulated import simulate
+from sepbench.inference import runner
 from sepbench.weights.container import read_header, sha256
 
 CONFIG = """
@@ -86,12 +90,43 @@ def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
     exported = tmp_path / "exported.safetensors"
     assert run("weights", "export", "safetensors", out, "--out", exported).exit_code == 0
     assert read_header(exported)["method"] == "unet"
+    shown = run("weights", "show", out / "best.pt")
+    assert "checkpoint of sepbench" in shown.output
+    (out / "weights.safetensors").unlink()
+    noise = np.random.default_rng(0).standard_normal((1, 8000)).astype(np.float32)
+    stems = {}
+    for weights in (out, out / "best.pt", out / "last.pt", exported):
+        (method,) = registry.resolve(f"unet[weights={weights}]")
+        separator = method.create()
+        runner.load(separator, torch.device("cpu"))
+        assert separator.trained_on == tuple(read_header(exported)["trained_on"])
+        stems[weights] = runner.separate(separator, noise, rate=8000, device=torch.device("cpu"))
+    best = stems[out].stems["vocals"]
+    np.testing.assert_array_equal(stems[out / "best.pt"].stems["vocals"], best)
+    # Weight files are in half precision.
+    np.testing.assert_allclose(stems[exported].stems["vocals"], best, atol=2e-2)
+    assert not np.array_equal(stems[out / "last.pt"].stems["vocals"], best)
     song = corpus / "songs" / "First" / "vocals.wav"
     method = f"unet[weights={out}]"
     separated = run("separate", "-m", method, song, "-o", tmp_path / "stems", "--stem", "vocals")
     assert separated.exit_code == 0, separated.output
     stem = next((tmp_path / "stems").rglob("vocals.wav"))
     assert soundfile.info(stem).frames == soundfile.info(song).frames
+    assert run("weights", "export", out).exit_code == 0
+    assert read_header(out / "weights.safetensors")["model"]["rate"] == 8000
+    (tmp_path / "empty").mkdir()
+    broken = tmp_path / "broken.pt"
+    broken.write_bytes(b"PK")
+    for weights, message in {
+        tmp_path / "empty": "no run, it has none of weights.safetensors, best.pt and last.pt",
+        tmp_path / "none.pt": "cannot be read: No such file",
+        broken: "not a checkpoint of sepbench, or damaged",
+    }.items():
+        wrong = run("separate", "-m", f"unet[weights={weights}]", song, "-o", tmp_path / "no")
+        assert wrong.exit_code == 2
+        assert message in " ".join(wrong.output.split())
+    other = run("methods", f"blstm[weights={out / 'best.pt'}]")
+    assert "weights of unet, not of blstm" in " ".join(other.output.split())
 
 
 def test_programs_read_what_was_prepared_and_trained_as_json(corpus: Path, tmp_path: Path) -> None:

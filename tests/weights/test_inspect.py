@@ -43,9 +43,24 @@ class Bomb:
 def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "bomb.pt"
     file.write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(SepbenchError, match="damaged, or not what its name says"):
+    with pytest.raises(SepbenchError, match="not a checkpoint of torch, or damaged"):
         inspect(file)
     assert not Path("exploded").exists()
+
+
+def test_objects_beside_tensors_are_passed_by_and_not_made(tmp_path: Path) -> None:
+    file = tmp_path / "other.pth"
+    torch.save({"weights": {"a": torch.zeros(2)}, "by": Bomb(), "epoch": 3}, file)
+    found = inspect(file)
+    assert (found["header"], found["tensors"]) == ({"epoch": 3}, {"weights.a": [2]})
+    assert not Path("exploded").exists()
+
+
+def test_a_folder_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(SepbenchError, match=r"a folder; give a file of weights in it"):
+        inspect(tmp_path)
+    with pytest.raises(SepbenchError, match="no such file"):
+        inspect(tmp_path / "none.pt")
 
 
 def test_noise_is_one_line(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sepbench._util.files import make_folder
 from sepbench.errors import SepbenchError
 from sepbench.training.data.recording import Recording
-from sepbench.training.data.splits import SPLITS
+from sepbench.training.data.splits import EXCLUDED, SPLITS
 
 _INDEX = "index.json"
 _LAYOUT = 1
@@ -201,6 +201,8 @@ def _listed(folder: Path, index: dict[str, Any], verify: bool) -> PreparedDatase
             raise SepbenchError(f"{file}: missing or cut short; run 'sepbench prepare' again")
         if verify and _sha256(file) != entry["sha256"]:
             raise SepbenchError(f"{file}: damaged; delete it and run 'sepbench prepare' again")
+        if entry["split"] == EXCLUDED:  # Older versions prepared these too.
+            continue
         split = SPLITS[entry["split"]]
         tracks.append(PreparedTrack(entry["source"], entry["name"], split, parts, cuts, file))
         # Folders prepared before 0.1.0 say "val"; the digest of both is the same.

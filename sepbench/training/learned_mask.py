@@ -1,0 +1,115 @@
+"""Separators whose network gives a mask for the voice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sepbench.separator import BLOCK_ALIGNMENT
+from sepbench.training.learned import Learned
+
+if TYPE_CHECKING:
+    import torch
+
+    from sepbench.dsp.stft import Stft
+    from sepbench.training.masking import MaskTrainable
+
+_AT_ONCE = 256
+"""Frames of a full-band spectrum that are processed at a time."""
+
+
+class LearnedMask(Learned):
+    """A separator whose network gives a mask for the voice; the rest is the accompaniment.
+
+    In full band the transform has the bins and frames of training, and more bins above them, to
+    which `sepbench.training.bandwidth.extend` continues the mask.
+    """
+
+    stems = ("vocals", "accompaniment")
+    _model: MaskTrainable
+
+    @property
+    def block_alignment(self) -> int:
+        """Multiples of the host's own that whole hops go into, where the weights say ``hop``."""
+        hop = self.header["model"].get("hop")  # Asked for before there is a network.
+        is_told = isinstance(hop, int) and hop > 0
+        return math.lcm(BLOCK_ALIGNMENT, hop * self._rate_factor) if is_told else BLOCK_ALIGNMENT
+
+    def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return the masked mixture for each stem, ``(channels, samples)``.
+
+        Only the network's input and its mask are held for the whole song; the wider spectrum is
+        computed, masked and inverted a few seconds at a time, to bound memory.
+        """
+        import torch
+
+        stft, samples = self._stft(), mixture.shape[-1]
+        features = self._features(stft, mixture)
+        mask = self.predict(features)
+        made: dict[str, torch.Tensor] = {}
+        for first, last in stft.blocks(samples, _AT_ONCE):
+            spectrum = stft.forward(mixture, first, last)
+            part = self._extend_mask(mask[..., first:last], features[..., first:last], stft.bins)
+            for stem, share in self.shares(part).items():
+                signal = made.setdefault(stem, torch.zeros_like(mixture))
+                stft.add(signal, spectrum * share, first)
+        return made
+
+    def shares(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return each stem's mask, given that of the voice."""
+        return {"vocals": mask}
+
+    def predict(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """Return the mask for the bins and the rate of training.
+
+        Channels are masked one by one. In stereo each mask is averaged with that of the mean of
+        both channels, in which most voices are clearer.
+        """
+
+        def mask(of: torch.Tensor) -> torch.Tensor:
+            return self._model.mask(self._network, self._model.inputs(of))
+
+        if len(spectrum) != 2:
+            return mask(spectrum)
+        return (mask(spectrum) + mask(spectrum.mean(0, keepdim=True))) / 2
+
+    def _stft(self) -> Stft:
+        """Return the transform of training, longer by the same factor as the rate is higher."""
+        own = self._model.stft
+        factor = self._rate_factor
+        win = None if own.win is None else own.win * factor
+        return replace(own, n_fft=own.n_fft * factor, hop=own.hop * factor, win=win)
+
+    def _features(self, stft: Stft, mixture: torch.Tensor) -> torch.Tensor:
+        """Return the spectrum in bins and scale of training, ``(channels, bins, frames)``."""
+        import torch
+
+        from sepbench.training.bandwidth import slope
+
+        samples, bins = mixture.shape[-1], self._model.bins
+        shape = (*mixture.shape[:-1], stft.frames(samples), bins)
+        features = torch.empty(shape, dtype=mixture.dtype.to_complex(), device=mixture.device)
+        for first, last in stft.blocks(samples, _AT_ONCE):
+            spectrum = stft.forward(mixture, first, last)[..., :bins, :]
+            features[..., first:last, :] = spectrum.mT / self._rate_factor
+        if self._rate_factor > 1:
+            features *= slope(self._frequencies()).to(features.device)
+        return features.mT
+
+    def _frequencies(self) -> torch.Tensor:
+        """Return the frequency of each bin of the features; 1 is half the trained rate."""
+        import torch
+
+        return 2 * torch.arange(self._model.bins) / self._model.stft.n_fft
+
+    def _extend_mask(self, mask: torch.Tensor, features: torch.Tensor, rows: int) -> torch.Tensor:
+        """Return a mask for all ``rows`` bins, given that of the trained ones."""
+        from torch.nn import functional
+
+        from sepbench.training.bandwidth import extend
+
+        if self._rate_factor == 1:
+            return functional.pad(mask, (0, 0, 0, rows - self._model.bins))
+        return extend(mask, features.abs(), self._frequencies(), rows)

@@ -1,0 +1,86 @@
+"""The weights of a run that was stopped, or still goes on, used without a weight file."""
+
+from __future__ import annotations
+
+import importlib
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sepbench.errors import SepbenchError
+from sepbench.weights import container
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SUFFIX = ".pt"
+"""Of the checkpoints of a run: ``best.pt`` and ``last.pt``."""
+
+
+def newest(method: str, run: Path) -> Path:
+    """Return the file of a run's folder that holds its best weights.
+
+    It is the weight file of a finished run, else the checkpoint of the best epoch, else of the
+    last. Raises `SepbenchError` where there is none.
+    """
+    finished, best, last = (run / name for name in ("weights.safetensors", "best.pt", "last.pt"))
+    if finished.is_file() and not (
+        best.is_file() and best.stat().st_mtime_ns > finished.stat().st_mtime_ns
+    ):
+        return finished
+    for file in (best, last):
+        if file.is_file():
+            return file
+    raise SepbenchError(
+        f"method {method}: {run}: no run, it has none of weights.safetensors, best.pt and last.pt; "
+        f"train one with 'sepbench train {method} -o {run}'"
+    )
+
+
+def read_header(file: Path) -> dict[str, Any]:
+    """Return what a weight file made of a checkpoint would say about itself.
+
+    Raises `SepbenchError` where it is none of sepbench, or names sizes that nothing has.
+    """
+    try:
+        state = file.stat()
+    except OSError as error:
+        raise SepbenchError(f"{file}: cannot be read: {error.strerror or error}") from None
+    return dict(_header(file, state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=8)
+def _header(file: Path, changed: int, size: int) -> dict[str, Any]:
+    import torch
+
+    from sepbench import registry
+    from sepbench.training import checkpoint
+    from sepbench.training.export import header_of
+    from sepbench.training.model import BADLY_DESCRIBED
+
+    state = checkpoint.load(file, torch.device("cpu"))
+    container.check(file, {"model": state["model"]})
+    separator: Any = registry.plugin(state["method"]).separator
+    module, _, name = separator.trainable.partition(":")
+    try:
+        context = getattr(importlib.import_module(module), name)(state["model"]).context
+    except BADLY_DESCRIBED as error:
+        raise SepbenchError(f"{file}: describes no network of {state['method']}") from error
+    return header_of(state, context)
+
+
+def load_into(network: nn.Module, file: Path) -> None:
+    """Give a network the weights of a checkpoint, of which it may lack parts."""
+    import torch
+
+    from sepbench.training import checkpoint
+
+    weights = checkpoint.load(file, torch.device("cpu"))["weights"]
+    wanted = {name.split(".")[0] for name in network.state_dict()}
+    own = {name: tensor for name, tensor in weights.items() if name.split(".")[0] in wanted}
+    try:
+        network.load_state_dict(own)
+    except RuntimeError:
+        raise SepbenchError(
+            f"{file}: its tensors do not fit the network that it describes"
+        ) from None
