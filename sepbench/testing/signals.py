@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sepbench.datasets.simulated import STEMS, simulate
 
 VOICE_BEGINS = 2.2
 """Seconds at which the voice of the first song begins."""
+
+LONG = 4.0
+"""Seconds from which a song is not kept in memory for the next check."""
 
 HALF = np.full((1, 1), 0.5, np.float32)
 
@@ -42,16 +46,23 @@ def song(*, samples: int, rate: int, channels: int, seed: int = 0) -> Sound:
 
     With one channel it is the mean of both; more than two lie between them, from left to right.
     """
-    start = round(VOICE_BEGINS * rate)
     places = np.linspace(0, 1, channels, dtype=np.float32)[:, None] if channels > 1 else HALF
-    made = simulate((0, 0, seed), (start + samples) / rate, rate=rate)
+    make = _stems if samples < LONG * rate else _stems.__wrapped__
     return Sound(
         {
-            name: torch.from_numpy((1 - places) * stem[0, start:] + places * stem[1, start:])
-            for name, stem in made.items()
+            name: torch.from_numpy((1 - places) * left + places * right)
+            for name, (left, right) in make(samples, rate, seed).items()
         },
         rate,
     )
+
+
+@lru_cache(maxsize=16)
+def _stems(samples: int, rate: int, seed: int) -> dict[str, NDArray[np.float32]]:
+    """Return stereo stems; those of short songs are kept, for many checks need the same."""
+    start = round(VOICE_BEGINS * rate)
+    made = simulate((0, 0, seed), (start + samples) / rate, rate=rate)
+    return {name: stem[:, start:].copy() for name, stem in made.items()}
 
 
 def silence(*, samples: int, rate: int, channels: int) -> Sound:

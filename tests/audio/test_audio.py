@@ -140,6 +140,7 @@ def test_alac_is_read_exactly(tmp_path: Path) -> None:
     assert np.array_equal(audio.read(path).samples[:, :5000], samples)
 
 
+@pytest.mark.slow
 def test_stems_file_equals_stempeg(example: Path) -> None:
     import stempeg
 

@@ -41,6 +41,7 @@ def test_the_voice_is_found_and_the_silence_is_not(song: Path) -> None:
     assert all(0 <= segment["confidence"] <= 1 for segment in found)
 
 
+@pytest.mark.slow
 def test_tables_and_labels_say_the_same(song: Path, tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(run(song, "--csv").stdout)))
     done = run(song, "--labels", "--picture", "-o", tmp_path)

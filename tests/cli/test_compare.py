@@ -34,6 +34,7 @@ def test_compare_prints_differences_and_writes_pictures(sepbench, tmp_path) -> N
     assert "critical-difference-vocals-SDR-sisec18.svg" in names
 
 
+@pytest.mark.slow
 def test_a_loss_fails_the_build_and_a_run_against_itself_does_not(sepbench, tmp_path) -> None:
     code, text = sepbench("compare", "old", "new", "--fail-worse", "0.1", "--stem", "vocals")
     assert code == 1

@@ -30,6 +30,7 @@ def test_the_stems_add_up_to_the_mixture_but_for_the_codec() -> None:
     assert ratio < -20
 
 
+@pytest.mark.slow
 def test_references_are_those_of_musdb(museval: ModuleType) -> None:
     import musdb
     import stempeg

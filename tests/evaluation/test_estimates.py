@@ -51,6 +51,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_constant_delay_is_found_said_and_taken_out() -> None:
     song(Path("songs/a"), 1)
     song(Path("late/a"), 1, error=0.1, shift=105)
@@ -69,6 +70,7 @@ def test_no_delay_is_seen_where_stems_disagree_or_nothing_correlates() -> None:
     assert delay({"vocals": np.roll(truth["vocals"], -7, 1)}, truth) == -7
 
 
+@pytest.mark.slow
 def test_a_second_call_of_a_name_leaves_no_rows_of_the_first() -> None:
     for name in "ab":
         song(Path("songs", name), ord(name))
@@ -87,6 +89,7 @@ def test_names_are_the_same_composed_and_decomposed() -> None:
     assert len(list(Path("out/scores").rglob("*.json"))) == 1
 
 
+@pytest.mark.slow
 def test_the_set_is_said_and_can_be_that_of_museval() -> None:
     song(Path("songs/a"), 1)
     song(Path("est/a"), 1, error=0.1)
@@ -113,6 +116,7 @@ def test_a_silent_reference_leaves_the_other_stem_no_sir_and_is_said() -> None:
     assert np.isfinite(scores["SDR"]).all()
 
 
+@pytest.mark.slow
 def test_names_that_are_formulas_or_not_utf8_are_written_safely() -> None:
     for name in ("=1+2", "caf\udce9", "\x1b[31mred"):
         song(Path("songs", name), 1)
@@ -125,6 +129,7 @@ def test_names_that_are_formulas_or_not_utf8_are_written_safely() -> None:
     assert "\\x1b[31mred" in text
 
 
+@pytest.mark.slow
 def test_museval_s_scores_become_a_run_of_their_own() -> None:
     from sepbench.evaluation.store import Store
 

@@ -184,6 +184,7 @@ def test_signals_of_a_moment_have_scores_or_none():
     assert math.isfinite(found["vocals"].totals["k-sdr"])
 
 
+@pytest.mark.slow
 def test_multi_resolution_distances_equal_aurolosses():
     from auraloss.freq import MultiResolutionSTFTLoss
 

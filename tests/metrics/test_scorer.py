@@ -170,6 +170,7 @@ def test_references_that_rounding_decides_are_noted():
     assert "ill-conditioned" in scores["vocals"].notes[0]
 
 
+@pytest.mark.slow
 def test_methods_together_score_as_each_alone_to_the_bit():
     references, made, names = track(channels=2)
     methods = [made, {name: 0.5 * stem for name, stem in made.items()}, references] * 2

@@ -217,6 +217,7 @@ def test_two_masks_that_share_the_mixture_cost_what_one_does() -> None:
     assert costs[1] == pytest.approx(costs[0], abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -422,6 +423,7 @@ def test_nussl_runs_what_was_written_for_it(
     assert metadata["sample_rate"] == 8000
 
 
+@pytest.mark.slow
 def test_what_nussl_builds_is_read(nussl: ModuleType, tmp_path: Path) -> None:
     config = nussl.ml.networks.builders.build_recurrent_mask_inference(
         33, 6, 2, True, 0.3, 2, "sigmoid"

@@ -167,6 +167,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return weight_file(tmp_path_factory.mktemp("published") / "first.safetensors", MODEL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, {"single_model": True}, {"instrumental": True}], ids=["shared", "single", "two"]
 )
@@ -401,6 +402,7 @@ def test_what_is_no_model_of_mixin_is_one_line(published: Path, tmp_path: Path) 
             MixinExchange().read(source, tmp_path / "mixin.safetensors")
 
 
+@pytest.mark.slow
 def test_from_keras_models_to_published_stems_on_disk(published: Path, tmp_path: Path) -> None:
     tensors = loaded(published)._network.state_dict()
     song = 0.2 * noise(1, 50_000)

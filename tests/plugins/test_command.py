@@ -287,6 +287,7 @@ def test_the_version_comes_from_the_interpreter_of_the_program(tmp_path: Path) -
     assert version(loaded(tool).card) == sys.executable
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="kills by signals")
 @pytest.mark.parametrize("killed", [signal.SIGKILL, signal.SIGTERM])
 def test_nothing_stays_behind_when_it_is_killed(

@@ -89,6 +89,7 @@ def test_a_margin_below_one_is_refused():
         Hpss(Hpss.Options(margin_percussive=0.5))
 
 
+@pytest.mark.slow
 def test_parts_are_nussls(nussl):
     mixture = sum(repeating_song(3.0).values())
     signal = nussl.AudioSignal(audio_data_array=mixture.numpy(), sample_rate=RATE)

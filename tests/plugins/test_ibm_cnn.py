@@ -192,6 +192,7 @@ def write_config(file: Path, **model: object) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_the_published_flow_from_autoencoder_to_stems(tmp_path: Path) -> None:
     for number, split in enumerate(("train", "train", "valid", "test")):
         folder = tmp_path / "songs" / split / f"song {number}"

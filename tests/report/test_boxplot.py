@@ -261,6 +261,7 @@ def test_scores_read_back_from_csv_give_the_same_picture(run, tmp_path, failed):
     assert one.read_bytes() == other.read_bytes()
 
 
+@pytest.mark.slow
 def test_settings_of_the_caller_change_nothing_and_stay(run, tmp_path):
     scores = run(SIX, TRACKS[:8], ("vocals",))
     own = save(boxplot(scores), tmp_path / "a")[0].read_bytes()

@@ -198,6 +198,7 @@ def test_a_floor_fails_only_where_the_interval_is_below_it(run) -> None:
     assert Floor.parse("a b vocals SDR 1").label == "a b"
 
 
+@pytest.mark.slow
 def test_equal_methods_raise_a_false_alarm_in_under_five_per_cent() -> None:
     random = np.random.default_rng(0)
     for how, tests in (("median", 1), ("mean", 8)):

@@ -120,6 +120,7 @@ def test_text_is_whole_and_apart_from_other_text(check_legible):
     check_legible(picture(song, {}, RATE))
 
 
+@pytest.mark.slow
 def test_the_same_song_gives_the_same_bytes(tmp_path):
     song = tone(440)
     one, other = (

@@ -15,6 +15,7 @@ def draws(n: int, trials: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).laplace(size=(trials, n))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "n"), [("median", 10), ("median", 50), ("mean", 15), ("mean", 50)])
 def test_an_interval_holds_the_truth_as_often_as_it_says(how, n) -> None:
     held = [low <= 0 <= high for low, high in (statistics.interval(x, how) for x in draws(n, 1500))]

@@ -335,6 +335,7 @@ def test_behind_a_gate_nothing_is_looked_at():
     assert outcome(NeedsAll, "license").status == PASSED
 
 
+@pytest.mark.slow
 def test_facts_that_are_read_with_torch_are_told():
     light = outcome(Good, "light-import")
     assert light.status == FAILED

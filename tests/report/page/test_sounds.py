@@ -85,6 +85,7 @@ def test_a_tone_is_a_line_at_its_height_in_the_spectrogram() -> None:
     assert brightest / picture.shape[0] == pytest.approx(expected, abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_page_s_sounds_are_the_samples_that_were_separated(page, made_run) -> None:
     text = page.read_text()
     known = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
