@@ -189,7 +189,7 @@ def _check(field: dataclasses.Field[Any], kind: Any, value: Any, what: str) -> A
     shown = f"{what} {field.name}={value}"
     try:
         converted = _convert(value, kind)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise SepbenchError(f"{shown}: expected {_kind_name(kind)}") from None
     numbers = converted if isinstance(converted, tuple) else (converted,)
     if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):

@@ -22,7 +22,7 @@ class BLSTM(LearnedMask):
     """Masks the voice with recurrent layers that read the whole song in both directions."""
 
     name = "blstm"
-    version = "2"  # Since songs are brought to a level.
+    version = "3"  # Since songs are brought to the median level of training.
     summary = "A bidirectional LSTM reads the spectrogram frame by frame and masks the voice."
     remainder = "accompaniment"
     license = "MIT; weights CC-BY-NC-SA-4.0"

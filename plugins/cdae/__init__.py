@@ -34,7 +34,7 @@ class Cdae(Learned):
     """Three networks estimate voice, drums and the rest; a Wiener filter splits the mixture."""
 
     name = "cdae"
-    version = "2"  # Since songs are brought to a level.
+    version = "3"  # Since songs are brought to the median level of training.
     summary = (
         "Three autoencoders on bands as wide as the ear's: voice, drums, and what has a pitch."
     )

@@ -19,7 +19,7 @@ class MaskCnn(LearnedMask):
     """Judges each column of a spectrogram by the window around it."""
 
     name = "mask-cnn"
-    version = "2"  # Since songs are brought to a level.
+    version = "3"  # Since songs are brought to the median level of training.
     summary = "A convolutional network that masks the voice in each column of a spectrogram."
     license = "MIT; weights CC-BY-NC-SA-4.0"
     citation = (

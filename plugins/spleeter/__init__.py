@@ -28,13 +28,14 @@ class Spleeter(Separator):
     """Two U-Nets, one a stem, on segments of twelve seconds that overlap by a quarter."""
 
     name = "spleeter"
-    version = "2"  # Since songs are brought to a level.
+    version = "3"  # Since songs are brought to the median level of training.
     summary = "Spleeter of Deezer, two stems: a U-Net for each on stereo magnitudes."
     stems = ("vocals", "accompaniment")
     remainder = "accompaniment"
     sample_rate = 44_100
     channels = 2
-    level = -15.7
+    # The median of the first minutes of 20 released songs, such as it was trained on.
+    level = -14.1
     block_alignment = _STEP
     license = "MIT"
     citation = (

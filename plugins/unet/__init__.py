@@ -12,7 +12,7 @@ class UNet(LearnedMask):
     """Masks the voice with a U-Net that sees several seconds at once."""
 
     name = "unet"
-    version = "2"  # Since songs are brought to a level.
+    version = "3"  # Since songs are brought to the median level of training.
     summary = "A U-Net that looks at several seconds of spectrogram and masks the voice."
     remainder = "accompaniment"
     license = "MIT; weights CC-BY-NC-SA-4.0"

@@ -15,6 +15,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+from sepbench._util.text import printable
 from sepbench.errors import SepbenchError
 
 try:
@@ -32,6 +33,9 @@ _CHUNK = 1 << 18
 _SECONDS = 30
 _PATIENCE, _SLOWEST = 300.0, 4096.0
 """Seconds after which a server has to have sent so many bytes a second."""
+
+_LONGEST = 6 * 3600.0
+"""Seconds that one try may take in all; the next goes on where it ended."""
 
 _NOTHING_LEFT = 416
 
@@ -62,19 +66,24 @@ def fetch(url: str, place: Path, *, sha256: str = "", on_progress: Progress = no
                 file.close()  # Windows moves no open file.
             os.replace(file.name, place)
     except URLError as error:
-        reason = error.reason if isinstance(error.reason, str) else str(error.reason)
+        reason = _told(error.reason)
         by_hand = f"or fetch it on another machine and put it by hand at {place}"
         raise SepbenchError(
             f"{url}: cannot be fetched: {reason}; try again later, {by_hand}"
         ) from error
     except (TimeoutError, ConnectionError, HTTPException) as error:
-        raise SepbenchError(f"{url}: broke off ({error}); try again to go on") from error
+        raise SepbenchError(f"{url}: broke off ({_told(error)}); try again to go on") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise SepbenchError(
             f"{place}: cannot write: {reason}; make room there, or choose another folder"
         ) from error
     return found
+
+
+def _told(reason: object) -> str:
+    """Return what a server or the network said, in one line."""
+    return printable(" ".join(str(reason).split()))[:200]
 
 
 def _is_address(url: str) -> bool:
@@ -152,11 +161,15 @@ def _fetch(url: str, file: BinaryIO, on_progress: Progress) -> str:
         length = str(response.headers.get("Content-Length") or "").strip()
         total = done + int(length) if length.isdecimal() and len(length) < 19 else None
         before, began = done, time.monotonic()
-        while piece := response.read(_CHUNK):
+        # What there is, and no waiting for a whole piece: the clock is looked at between them.
+        while piece := response.read1(_CHUNK):
             if total is not None and done + len(piece) > total:
                 file.truncate(0)
                 raise SepbenchError(f"{url}: sends more than the {total} bytes that it names")
             waited = time.monotonic() - began
+            if waited > _LONGEST:
+                hours = _LONGEST / 3600
+                raise SepbenchError(f"{url}: not here after {hours:g} hours; try again to go on")
             if waited > _PATIENCE and (done - before) / waited < _SLOWEST:
                 raise SepbenchError(
                     f"{url}: too slow: {(done - before) / waited:.0f} bytes a second; "

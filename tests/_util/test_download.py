@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from serving import Serving, serving
 
+from sepbench._util import download
 from sepbench._util.download import fetch
 from sepbench.errors import SepbenchError
 
@@ -135,3 +139,63 @@ def test_a_link_in_place_of_the_part_is_not_written_through(
     fetch(f"{server.address}/file", tmp_path / "file", sha256=SHA256)
     assert other.read_bytes() == b"mine"
     assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+@contextmanager
+def raw(head: bytes, body: bytes, pause: float = 0.0) -> Iterator[str]:
+    """Answer every request with these very bytes, the body one by one where there is a pause."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(65536)
+                        connection.sendall(head)
+                        for piece in [body] if not pause else [bytes([byte]) for byte in body]:
+                            connection.sendall(piece)
+                            time.sleep(pause)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/file"
+
+
+@pytest.mark.parametrize("length", ["abc", "-1", "", "1e3", "9" * 30])
+def test_a_length_that_is_no_number_is_none(length: str, tmp_path: Path) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n".encode()
+    place = tmp_path / "file"
+    with raw(head, b"weights") as url:
+        fetch(url, place, sha256=hashlib.sha256(b"weights").hexdigest())
+    assert place.read_bytes() == b"weights"
+
+
+def test_more_bytes_than_a_server_names_are_refused(tmp_path: Path) -> None:
+    """A server that resumes elsewhere than it was asked to sends too much."""
+    place = tmp_path / "file"
+    place.with_name("file.part").write_bytes(b"wei")
+    head = b"HTTP/1.1 206 Partial Content\r\nContent-Length: 7\r\n\r\n"
+    digest = hashlib.sha256(b"weights").hexdigest()
+    with raw(head, b"weightsXYZ") as url, pytest.raises(SepbenchError, match="not the file"):
+        fetch(url, place, sha256=digest)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", ["_PATIENCE", "_LONGEST"])
+def test_a_server_that_drips_is_left(
+    limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, limit, 0.2)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+    began = time.monotonic()
+    with raw(head, bytes(1000), pause=0.02) as url, pytest.raises(SepbenchError, match="to go on"):
+        fetch(url, tmp_path / "file")
+    assert time.monotonic() - began < 10
+    assert not (tmp_path / "file").exists()
+
+
+def test_what_a_server_says_is_shown_in_one_line(tmp_path: Path) -> None:
+    with raw(b"HTTP/1.1 \x1b[31mred\r\n\r\n", b"") as url, pytest.raises(SepbenchError) as refused:
+        fetch(url, tmp_path / "file")
+    assert "\x1b" not in str(refused.value)
+    assert "\n" not in str(refused.value)

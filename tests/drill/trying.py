@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import signal
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sepbench.errors import SepbenchError
 
 DONE, REFUSED, TRACEBACK, HANG = 0, 2, 3, 4
+SCALE = float(os.environ.get("SEPBENCH_DRILL", "1"))
+_IN_A_ROW = 5
+"""Kills of one piece of work, at most, before it is let end."""
+
+
+def times(count: int) -> range:
+    return range(max(1, round(count * SCALE)))
 
 
 @dataclass
@@ -58,20 +67,21 @@ def in_child(
     pid = os.fork()
     if pid == 0:
         _work(work, file_size, memory, log)
+    return _wait(pid, limit, kill_after)
+
+
+def _wait(pid: int, limit: float, kill_after: float | None = None) -> int:
+    """Return how a child ended; kill one that is to be killed, or that takes too long."""
     began = time.monotonic()
     while True:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
         passed = time.monotonic() - began
-        if kill_after is not None and passed >= kill_after:
+        if passed > limit or (kill_after is not None and passed >= kill_after):
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            return -signal.SIGKILL
-        if passed > limit:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            return HANG
+            return HANG if passed > limit else -signal.SIGKILL
         time.sleep(0.002)
 
 
@@ -95,3 +105,89 @@ def _work(
                 traceback.print_exc(file=file)
         os._exit(TRACEBACK)
     os._exit(DONE)
+
+
+def killed(
+    tally: Tally,
+    draw: random.Random,
+    work: Callable[[Path], object],
+    fault: Callable[[Path], str | None],
+    tmp_path: Path,
+    count: int,
+) -> None:
+    """Kill work at random moments, up to five times; then let it end, and look for what is wrong.
+
+    What ends before it can be killed does not count.
+    """
+    log = tmp_path / "log"
+    began = time.monotonic()
+    assert in_child(lambda: work(tmp_path / "timed"), log=log) == DONE, log.read_text()
+    usual = time.monotonic() - began
+    left = len(times(count))
+    for number in range(4 * left):
+        if left <= 0:
+            return
+        folder = tmp_path / str(number)
+        kills, reason = 0, None
+        for _ in range(min(left, draw.randint(1, _IN_A_ROW))):
+            ended = in_child(partial(work, folder), kill_after=draw.uniform(0, usual), log=log)
+            kills += ended == -signal.SIGKILL
+            if ended in (TRACEBACK, REFUSED, HANG):
+                reason = f"{number}: {ended} after {kills} kills: {_told(log)}"
+                break
+        if reason is None:
+            ended = in_child(partial(work, folder), log=log)
+            reason = fault(folder) if ended == DONE else f"{number} again: {ended}: {_told(log)}"
+        left -= kills
+        for _ in range(max(kills, reason is not None)):
+            tally.note(reason)
+
+
+def together(works: list[Callable[[], object]], *, log: Path, limit: float = 120.0) -> list[int]:
+    """Do work in forks at the same time; return how each ended."""
+    children = []
+    for work in works:
+        pid = os.fork()
+        if pid == 0:
+            _work(work, None, None, log)
+        children.append(pid)
+    return [_wait(pid, limit) for pid in children]
+
+
+def _told(log: Path) -> str:
+    return log.read_text()[-300:] if log.exists() else ""
+
+
+def mutated(content: bytes, draw: random.Random) -> bytes:
+    """Return content with bits turned, pieces cut, doubled or put in."""
+    made = bytearray(content)
+    for _ in range(draw.randrange(1, 6)):
+        place = draw.randrange(len(made) + 1)
+        end = min(len(made), place + draw.randrange(1, 64))
+        kind = draw.randrange(5)
+        if kind == 0 and place < len(made):
+            made[place] ^= 1 << draw.randrange(8)
+        elif kind == 1:
+            del made[place:end]
+        elif kind == 2:
+            made[place:place] = draw.randbytes(draw.randrange(1, 64))
+        elif kind == 3:
+            made[place:place] = made[place:end]
+        else:
+            del made[place:]
+    return bytes(made)
+
+
+def hostile(tally: Tally, read: Callable[[], object], what: str) -> None:
+    """Read something hostile: it may be refused in one line, and nothing else."""
+    began = time.monotonic()
+    try:
+        read()
+        fault = None
+    except SepbenchError as error:
+        fault = f"{what}: several lines" if "\n" in str(error).strip() else None
+    except Exception as error:
+        fault = f"{what}: {type(error).__name__}: {error}"
+    if time.monotonic() - began > 20:
+        fault = f"{what}: {time.monotonic() - began:.0f} s"
+    tally.note(fault)

@@ -195,6 +195,8 @@ def open_prepared(folder: Path, *, verify: bool = False) -> PreparedDataset:
 def _listed(folder: Path, index: dict[str, Any], verify: bool) -> PreparedDataset:
     tracks = []
     for entry in index["tracks"]:
+        if entry["split"] == EXCLUDED:  # In folders prepared before 0.1.0.
+            continue
         file = folder / entry["file"]
         parts, cuts = tuple(entry["parts"]), tuple(entry["cuts"])
         if not file.exists() or file.stat().st_size < 2 * len(parts) * cuts[-1]:

@@ -1,0 +1,261 @@
+"""Runs that are killed, that meet another, or that run out of disk or memory."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from serving import serving
+from torch import nn
+
+from sepbench import registry
+from sepbench._util.download import fetch
+from sepbench.dsp.stft import Stft
+from sepbench.evaluation.store import Store
+from sepbench.inference.jobs import SeparateOptions, plan
+from sepbench.inference.separate import SeparationSession
+from sepbench.training import checkpoint
+from sepbench.training.data.discover import find_tracks
+from sepbench.training.data.prepare import prepare
+from sepbench.training.examples import Examples, MixConfig
+from sepbench.training.loop import Run, TrainingConfig
+from sepbench.training.masking import MaskTrainable
+from sepbench.training.validate import passages
+
+from .small import RATE, arrays, evaluate, rows, songs
+from .trying import DONE, HANG, REFUSED, TRACEBACK, Tally, in_child, killed, times, together
+
+pytestmark = pytest.mark.drill
+
+
+def test_kills_of_evaluate(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+    whole = rows(evaluate(tmp_path / "right"))
+
+    def fault(folder: Path) -> str | None:
+        parts = [path for path in folder.rglob("*.part") if time.time() - path.stat().st_mtime > 60]
+        return None if rows(Store(folder)) == whole and not parts else "other rows"
+
+    killed(tally, draw, evaluate, fault, tmp_path, 350)
+
+
+def test_kills_of_prepare(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+    data = songs(tmp_path / "songs")
+
+    def work(folder: Path) -> None:
+        prepare(find_tracks(data), folder, rate=RATE)
+
+    work(tmp_path / "right")
+    right = arrays(tmp_path / "right")
+    killed(
+        tally,
+        draw,
+        work,
+        lambda folder: None if arrays(folder) == right else "other arrays",
+        tmp_path,
+        200,
+    )
+
+
+def separating(
+    tmp_path: Path,
+) -> tuple[Callable[[Path], object], Callable[[Path], str | None]]:
+    """Return the separation of a song into a folder, and what finds a fault in what it left."""
+    song = tmp_path / "song.wav"
+    soundfile.write(song, np.random.default_rng(0).uniform(-0.5, 0.5, (2 * RATE, 2)), RATE)
+    (mixture,) = registry.resolve("mixture")
+
+    def work(folder: Path) -> None:
+        job = SeparateOptions(folder, isolate=False, device="cpu")
+        with SeparationSession(job) as session:
+            for order in plan([song], [mixture], job):
+                session.separate(order)
+
+    def stems(folder: Path) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in folder.rglob("*.wav")}
+
+    work(tmp_path / "right")
+    right = stems(tmp_path / "right")
+    return work, lambda folder: None if stems(folder) == right else "other stems"
+
+
+def test_kills_of_separate(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+    work, fault = separating(tmp_path)
+    killed(tally, draw, work, fault, tmp_path, 200)
+
+
+@contextmanager
+def fetching(
+    draw: random.Random,
+) -> Iterator[tuple[Callable[[Path], object], Callable[[Path], str | None]]]:
+    """Yield the download of a file into a folder, and what finds a fault in what it left."""
+    content = draw.randbytes(4 << 20)
+    digest = hashlib.sha256(content).hexdigest()
+    with serving() as server:
+        server.files["file"] = content
+
+        def work(folder: Path) -> None:
+            fetch(f"{server.address}/file", folder / "file", sha256=digest)
+
+        def fault(folder: Path) -> str | None:
+            there = [path.name for path in folder.iterdir()]
+            right = there == ["file"] and (folder / "file").read_bytes() == content
+            return None if right else f"other files: {there}"
+
+        yield work, fault
+
+
+def test_kills_of_fetch(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+    with fetching(draw) as (work, fault):
+        killed(tally, draw, work, fault, tmp_path, 200)
+
+
+def test_a_full_disk(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+    data = songs(tmp_path / "songs")
+    whole = rows(evaluate(tmp_path / "right"))
+    for number in times(60):
+        folder, log = tmp_path / str(number), tmp_path / "log"
+        if number % 2:
+            work: Callable[[], object] = lambda f=folder: evaluate(f)  # noqa: E731
+        else:
+            work = lambda f=folder: prepare(find_tracks(data), f, rate=RATE)  # noqa: E731
+        ended = in_child(work, file_size=draw.randrange(0, 20_000), log=log)
+        if ended not in (0, REFUSED):
+            tally.note(f"ended with {ended}: {log.read_text()[-300:] if log.exists() else ''}")
+            continue
+        again = in_child(work, log=log)
+        good = again == 0 and (number % 2 == 0 or rows(Store(folder)) == whole)
+        tally.note(None if good else f"again: {again}")
+
+
+def test_little_memory(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+    whole = rows(evaluate(tmp_path / "right"))
+    for number in times(40):
+        folder, log = tmp_path / str(number), tmp_path / "log"
+        ended = in_child(
+            lambda f=folder: evaluate(f), memory=draw.randrange(1 << 16, 1 << 24), log=log
+        )
+        if ended == HANG:
+            tally.note("hang")
+            continue
+        again = in_child(lambda f=folder: evaluate(f), log=log)
+        tally.note(None if again == 0 and rows(Store(folder)) == whole else f"again: {again}")
+
+
+class PerBin(nn.Module):
+    """One number for each bin."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.level = nn.Parameter(torch.zeros(65, 1))
+
+    def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.level + torch.zeros_like(magnitudes))
+
+
+class Tiny(MaskTrainable):
+    method = "tiny"
+    rate = RATE
+    stft = Stft(n_fft=128, hop=64)
+    bins = 65
+    objective = "energy"
+
+    def __init__(self) -> None:
+        super().__init__({})
+
+    def network(self) -> nn.Module:
+        return PerBin()
+
+
+def test_kills_of_train(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+    prepared, _ = prepare(find_tracks(songs(tmp_path / "songs")), tmp_path / "data", rate=RATE)
+    plan = TrainingConfig(epochs=3, examples=8, batch_size=4, learning_rate=0.01, workers=0)
+
+    def work(folder: Path) -> None:
+        torch.set_num_threads(1)
+        run = Run(Tiny(), plan, folder, torch.device("cpu"))
+        if (folder / "last.pt").exists():
+            run.resume()
+        examples = Examples(prepared.split("train"), MixConfig(seconds=0.5), seed=0, count=1000)
+        run.train(examples, passages(prepared, seconds=1.0, each=1))
+
+    def state(folder: Path) -> tuple[list[list[float]], list[float]]:
+        last = checkpoint.load(folder / "last.pt", torch.device("cpu"))
+        weights = [tensor.flatten().tolist() for tensor in last["weights"].values()]
+        return weights, [epoch["loss"] for epoch in last["history"]]
+
+    assert in_child(lambda: work(tmp_path / "right")) == DONE
+    right = state(tmp_path / "right")
+    killed(
+        tally,
+        draw,
+        work,
+        lambda folder: None if state(folder) == right else "other weights",
+        tmp_path,
+        200,
+    )
+
+
+def kept_alike(folder: Path, *, right: str) -> str | None:
+    return None if rows(Store(folder)) == right else "other rows"
+
+
+def test_two_runs_of_evaluate_at_once(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+    right = rows(evaluate(tmp_path / "right"))
+    at_once(tally, draw, evaluate, partial(kept_alike, right=right), tmp_path, 60)
+
+
+def test_two_runs_of_prepare_at_once(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+    data = songs(tmp_path / "songs")
+
+    def work(folder: Path) -> None:
+        prepare(find_tracks(data), folder, rate=RATE)
+
+    work(tmp_path / "right")
+    right = arrays(tmp_path / "right")
+
+    def fault(folder: Path) -> str | None:
+        return None if arrays(folder) == right else "other arrays"
+
+    at_once(tally, draw, work, fault, tmp_path, 60)
+
+
+def test_two_runs_of_separate_at_once(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+    work, fault = separating(tmp_path)
+    at_once(tally, draw, work, fault, tmp_path, 60)
+
+
+def test_two_fetch_one_file_at_once(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+    with fetching(draw) as (work, fault):
+        at_once(tally, draw, work, fault, tmp_path, 60)
+
+
+def at_once(
+    tally: Tally,
+    draw: random.Random,
+    work: Callable[[Path], object],
+    fault: Callable[[Path], str | None],
+    tmp_path: Path,
+    count: int,
+) -> None:
+    """Do the same work twice at the same time, the second a little later."""
+    log = tmp_path / "log"
+    for number in times(count):
+        folder, wait = tmp_path / f"pair {number}", draw.choice([0, 0.02, 0.1])
+
+        ended = together([partial(work, folder), partial(_later, wait, work, folder)], log=log)
+        bad = TRACEBACK in ended or HANG in ended
+        tally.note(f"{number}: {ended}: {log.read_text()[-300:]}" if bad else fault(folder))
+
+
+def _later(wait: float, work: Callable[[Path], object], folder: Path) -> None:
+    time.sleep(wait)
+    work(folder)

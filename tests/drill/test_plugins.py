@@ -1,0 +1,107 @@
+"""Plugins that would hurt their neighbours: at import, when loaded, and while they separate."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+from fakes import Calm
+from hostile import SEPARATORS
+
+from sepbench._util.import_check import failures
+from sepbench.evaluation import run as evaluation
+from sepbench.evaluation.run import RunConfig
+from sepbench.evaluation.store import Settings, Store
+from sepbench.inference.workers import SeparatorWorker
+
+from .small import TRACKS, method, rows
+from .trying import Tally, hostile, times
+
+pytestmark = pytest.mark.drill
+
+
+def calm(store: Store) -> list[str]:
+    """Return the rows of the good method."""
+    return [row for row in rows(store).splitlines() if ",calm," in row]
+
+
+def test_plugins_beside_others_in_evaluate(
+    tally: Tally, draw: random.Random, tmp_path: Path
+) -> None:
+    """A hostile method costs its own rows; those of the method after it are as they were."""
+    whole = Store.create(tmp_path / "right", Settings("noise", "test"))
+    evaluation.run(TRACKS[:1], [method(Calm)], whole, RunConfig())
+    right = calm(whole)
+    names = sorted(SEPARATORS)
+    for number in times(2 * len(names)):
+        name = names[number % len(names)]
+        store = Store.create(tmp_path / str(number), Settings("noise", "test"))
+        methods = [method(SEPARATORS[name]), method(Calm)]
+        plan = RunConfig(timeout=4.0, jobs=draw.choice([1, 1, 2]))
+        fault = None
+        try:
+            records = evaluation.run(TRACKS[:1], methods, store, plan)
+            if len(records) != 2:
+                fault = f"{name}: {len(records)} rows"
+            elif calm(store) != right:
+                fault = f"{name}: other rows beside it"
+            elif any("\n" in (record.error or "") for record in records):
+                fault = f"{name}: an error of several lines"
+        except BaseException as error:
+            fault = f"{name}: {type(error).__name__}: {error}"
+        tally.note(fault)
+
+
+def test_plugins_in_separate(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+    audio = TRACKS[0].load()
+    names = sorted(SEPARATORS)
+    for number in times(len(names)):
+        name = names[number % len(names)]
+        worker = SeparatorWorker(method(SEPARATORS[name]), "cpu", timeout=4.0)
+
+        def separate(worker: SeparatorWorker = worker) -> None:
+            try:
+                list(worker.stream([audio.mixture], audio.rate))
+            finally:
+                worker.stop()
+
+        hostile(tally, separate, name)
+
+
+IMPORTS = {
+    "raises": "raise ValueError('odd')",
+    "exits": "import sys; sys.exit(0)",
+    "ends": "import os; os._exit(0)",
+    "dies": "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+    "interrupts": "raise KeyboardInterrupt",
+    "base": "raise BaseException('x')",
+    "talks": "print('.'); import os; os.write(1, b'good\\n')",
+    "closes": "import os; os.closerange(0, 64)",
+    "recurses": "def f(): f()\nf()",
+    "syntax": "def",
+    "latin": "# \xe9",
+    "lacks": "import nothing_of_this_name",
+    "alarm": "import signal; signal.alarm(1)",
+    "init-ends": "class C:\n    def __init__(self): import os; os._exit(0)",
+    "init-raises": "class C:\n    def __init__(self): raise KeyboardInterrupt",
+}
+
+
+def test_plugins_at_import(
+    tally: Tally, draw: random.Random, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever imports do, the good module beside them is not blamed."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "drill_good.py").write_text("class C: pass\n")
+    for name, text in IMPORTS.items():
+        source = text if "class C" in text else f"{text}\nclass C: pass\n"
+        (tmp_path / f"drill_{name.replace('-', '_')}.py").write_bytes(source.encode("latin-1"))
+    for _ in times(40):
+        chosen = draw.sample(sorted(IMPORTS), 3)
+        places = [f"drill_{name.replace('-', '_')}:C" for name in chosen]
+        places.insert(draw.randrange(4), "drill_good:C")
+        found = failures(places, seconds=20)
+        tally.note(f"{chosen}: {found}" if "drill_good:C" in found else None)
+    assert not any(name.startswith("drill_") for name in sys.modules)
