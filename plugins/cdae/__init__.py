@@ -136,7 +136,7 @@ class Cdae(Learned):
         from .fused import arrange
 
         super().load(device)
-        self._fused = arrange(self._network)
+        self._network = arrange(self._network)
         self._nsgt = self._model.wider_transform(self._rate_factor)
         self._frequencies = self._model.relative_frequencies()
         self._slope = slope(self._frequencies)[:, None].to(device)
@@ -204,7 +204,7 @@ class Cdae(Learned):
         if self._rate_factor > 1:
             # A transform over more samples of the same signal is that much larger.
             levels = levels * (self._slope / self._rate_factor)
-        magnitudes: torch.Tensor = self._fused(levels)
+        magnitudes: torch.Tensor = self._network(levels)
         if self._rate_factor > 1 or self.options.single_model:
             magnitudes = magnitudes.repeat_interleave(levels.shape[1] // magnitudes.shape[2], dim=2)
         return magnitudes

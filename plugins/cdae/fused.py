@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from sepbench.training.layers import Level
+from sepbench.training.fused import fused
 
 from .network import PublishedNet, StridedNet, pool
 
@@ -26,12 +24,16 @@ def arrange(networks: nn.Module) -> nn.Module:
         input: magnitudes ``(batch, bands, frames)`` of the mixture.
         output: magnitudes ``(batch, stems, rows, frames)``; a row may stand for three bands.
     """
-    networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    networks = fused(networks)
     if next(networks.parameters()).device.type != "cpu":
         return networks
     published = [network for network in networks.children() if isinstance(network, PublishedNet)]
-    arranged = _Published(published) if published else _without_norms(networks)
-    return arranged.requires_grad_(False)
+    if published:
+        return _Published(published).requires_grad_(False)
+    for network in networks.modules():
+        if isinstance(network, StridedNet):
+            network.add_module("head", _Patches(network.head))
+    return networks.requires_grad_(False)
 
 
 class _Published(nn.Module):
@@ -125,46 +127,6 @@ class _Rest(nn.Module):
         return columns.flatten(-2).repeat_interleave(5, dim=-1)
 
 
-def _without_norms(networks: nn.Module) -> nn.Module:
-    """Return a copy whose normalisations are part of the convolutions before them."""
-    arranged = copy.deepcopy(networks).eval()
-    for steps in list(arranged.modules()):
-        if isinstance(steps, nn.Sequential):
-            for place, (conv, norm) in enumerate(itertools.pairwise(steps)):
-                if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
-                    turned = isinstance(conv, nn.ConvTranspose2d)
-                    steps[place] = fuse_conv_bn_eval(conv, norm, turned)  # type: ignore[type-var]
-                    steps[place + 1] = nn.Identity()
-        if isinstance(steps, nn.ReLU):
-            steps.inplace = True  # what comes from a convolution is nobody else's
-        if isinstance(steps, StridedNet):
-            steps.add_module("head", _Patches(steps.head))
-    for network in arranged.modules():
-        for name, level in network.named_children():
-            if isinstance(level, Level):
-                network.add_module(name, _Level(level))
-    return arranged
-
-
-class _Level(nn.Module):
-    """A `Level` on channels that lie side by side, where what goes across rows needs no copy."""
-
-    def __init__(self, level: Level) -> None:
-        super().__init__()
-        self.local = level.local
-        self.squeeze, self.expand = level.squeeze.weight, level.expand.weight
-        self.squeezed, self.expanded = _affine(level.squeeze_norm), _affine(level.expand_norm)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return ``x`` with what the layer adds to it."""
-        rows = self.local(x).add_(x).relu_().permute(0, 2, 3, 1)
-        (slope, offset), (last_slope, last_offset) = self.squeezed, self.expanded
-        across = torch.matmul(self.squeeze, rows.flatten(2)).view(len(x), -1, *rows.shape[2:])
-        across = torch.addcmul(offset, across, slope).relu_().mul_(last_slope)
-        out = torch.matmul(self.expand, across.flatten(2)).view(rows.shape)
-        return out.add_(last_offset).relu_().add_(rows).permute(0, 3, 1, 2)
-
-
 class _Patches(nn.Module):
     """A transposed convolution whose stride is half its kernel, as a convolution of two by two.
 
@@ -188,13 +150,6 @@ class _Patches(nn.Module):
         x = x.reshape(batch, -1, rows * self.high, columns * self.wide)
         high, wide = self.high // 2, self.wide // 2
         return x[..., high:-high, wide:-wide]
-
-
-def _affine(norm: nn.BatchNorm2d) -> nn.Parameter:
-    """Return slope and offset of a normalisation, ``(2, channels)``."""
-    past = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
-    slope = norm.weight / (past[1] + norm.eps).sqrt()
-    return nn.Parameter(torch.stack([slope, norm.bias - past[0] * slope]))
 
 
 def _conv(weight: torch.Tensor, bias: torch.Tensor) -> nn.Conv2d:

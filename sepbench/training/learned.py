@@ -199,6 +199,8 @@ class Learned(Separator):
         """Read the weights and build the network on ``device``."""
         import torch
 
+        from sepbench.training.fused import fused
+
         (file,) = self.weight_files
         if container.sha256(self.weights_file) != file.sha256:
             raise SepbenchError(
@@ -209,7 +211,7 @@ class Learned(Separator):
             network = self._build()
         kind = run_weights if self.weights_file.suffix == run_weights.SUFFIX else container
         kind.load_into(network, self.weights_file)
-        self._network: nn.Module = network.to(device).eval()
+        self._network: nn.Module = fused(network.to(device))
 
     def layers(self) -> str:
         """Return a table of the network's layers, for an example as it was trained on."""
