@@ -46,7 +46,7 @@ def _fuse_norms(steps: nn.Sequential) -> None:
         if isinstance(following, nn.BatchNorm1d | nn.BatchNorm2d):
             if isinstance(step, nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d):
                 turned = isinstance(step, nn.ConvTranspose1d | nn.ConvTranspose2d)
-                steps[place] = fuse_conv_bn_eval(step, following, turned)  # type: ignore[type-var]
+                steps[place] = fuse_conv_bn_eval(step, following, turned)
                 steps[place + 1] = nn.Identity()
         elif isinstance(following, nn.ReLU) and place:
             # Nothing else uses what a layer of this sequence has made.
