@@ -64,19 +64,20 @@ class FfmpegDecoder:
                 self.samples = round(chosen.duration * chosen.time_base * self.rate)
             else:
                 self.samples = (container.duration or 0) * self.rate // 1_000_000
-            if stream is None:
-                self._describe(container, chosen)
+            if stream is None and self.streams > 1 and not self._sixteen_bit:
+                self._name_streams(container)
+            self._note_late_sound(container, chosen)
 
-    def _describe(
+    def _name_streams(self, container: av.container.InputContainer) -> None:
+        names = (_name(number, each) for number, each in enumerate(container.streams.audio))
+        self.notes.append(
+            f"{self.streams} sound streams ({', '.join(names)}); this is the first; "
+            "--stream N takes another"
+        )
+
+    def _note_late_sound(
         self, container: av.container.InputContainer, chosen: av.audio.stream.AudioStream
     ) -> None:
-        """Note other sound streams, and a sound that begins after the picture."""
-        if self.streams > 1 and not self._sixteen_bit:
-            names = (_name(number, each) for number, each in enumerate(container.streams.audio))
-            self.notes.append(
-                f"{self.streams} sound streams ({', '.join(names)}); this is the first; "
-                "--stream N takes another"
-            )
         starts = [
             float(each.start_time * each.time_base)
             for each in container.streams.video
@@ -92,14 +93,19 @@ class FfmpegDecoder:
     def chunks(self, first: int) -> Iterator[NDArray[np.float32]]:
         """Yield ``(channels, n)`` from sample ``first`` on."""
         position = 0
-        for frame in self._decoded():
+        for frame in self._decoded(first):
+            if isinstance(frame, int):
+                position += frame
+                continue
             if position + frame.shape[1] > first:
                 yield self._rounded(frame[:, max(0, first - position) :])
             position += frame.shape[1]
 
-    def _decoded(self) -> Iterator[NDArray[np.float32]]:
+    def _decoded(self, first: int) -> Iterator[NDArray[np.float32] | int]:
+        """Yield ``(channels, n)``, or only ``n`` for frames that end before sample ``first``."""
         import av
 
+        position, joined = 0, False
         form, converter = None, av.AudioResampler("flt")
         layout: av.AudioLayout | None = None
         try:
@@ -109,10 +115,16 @@ class FfmpegDecoder:
                     now = (frame.format.name, frame.layout.name, frame.sample_rate)
                     if form not in (None, now):
                         # Files joined end to end may differ; the first says what comes out.
+                        joined = True
                         yield from _samples(converter, None)
                         converter = av.AudioResampler("flt", layout, self.rate)
                     form, layout = now, layout or frame.layout
-                    yield from _samples(converter, frame)
+                    position += frame.samples
+                    # While the format is the first, the converter holds nothing back.
+                    if position <= first and not joined:
+                        yield frame.samples
+                    else:
+                        yield from _samples(converter, frame)
                 yield from _samples(converter, None)
         except (av.FFmpegError, ValueError) as error:
             raise DecodingError(_reason(error)) from error

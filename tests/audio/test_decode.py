@@ -115,6 +115,21 @@ def test_joined_files_are_both_there(tmp_path: Path, suffix: str) -> None:
     assert hertz(read[:, -RATE:], RATE) == [400]
 
 
+def test_a_start_beyond_a_join_of_other_formats_is_right(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.mp3", tones(1, 2), format="MP3")
+    other = write(tmp_path / "other.mp3", tones(1, 2, 22050), 22050, format="MP3")
+    path = tmp_path / "joined.mp3"
+    path.write_bytes(one.read_bytes() + other.read_bytes())
+    whole = audio.read(path).samples
+    for start in (0.5, 1.9, 2.2, 3.1):
+        first = round(start * RATE)
+        np.testing.assert_allclose(
+            audio.read(path, start=start, duration=0.5).samples,
+            whole[:, first : first + RATE // 2],
+            atol=1e-5,
+        )
+
+
 def test_a_damaged_frame_of_mp3_costs_itself_alone(tmp_path: Path) -> None:
     path = write(tmp_path / "song.mp3", tones(1, 4), bitrate_mode="CONSTANT")
     data = bytearray(path.read_bytes())
@@ -270,12 +285,18 @@ def test_vorbis_order_of_channels_becomes_the_order_of_wav(
 # Several streams, and videos
 
 
-def film(path: Path, *, late: float = 0.0, languages: tuple[str, ...] = ("eng",)) -> Path:
+def film(
+    path: Path,
+    *,
+    late: tuple[float, ...] = (0.0, 0.0),
+    languages: tuple[str, ...] = ("eng",),
+    kinds: tuple[str, str] = ("mpeg4", "aac"),
+) -> Path:
     with av.open(str(path), "w") as container:
-        picture = container.add_stream("mpeg4", rate=25)
+        picture = container.add_stream(kinds[0], rate=25)
         picture.width = picture.height = 32
         picture.pix_fmt = "yuv420p"
-        sounds = [container.add_stream("aac", rate=48000, layout="mono") for _ in languages]
+        sounds = [container.add_stream(kinds[1], rate=48000, layout="mono") for _ in languages]
         for sound, language in zip(sounds, languages, strict=True):
             sound.metadata["language"] = language
         for number in range(50):
@@ -286,9 +307,9 @@ def film(path: Path, *, late: float = 0.0, languages: tuple[str, ...] = ("eng",)
         for number, sound in enumerate(sounds):
             samples = tones(number + 1, 2, 48000)[number:]
             frame = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(samples), format="fltp", layout="mono"
+                np.ascontiguousarray(samples), format="flt", layout="mono"
             )
-            frame.rate, frame.pts = 48000, round(late * 48000)
+            frame.rate, frame.pts = 48000, round(late[number] * 48000)
             container.mux(sound.encode(frame))
             container.mux(sound.encode(None))
     return path
@@ -308,8 +329,24 @@ def test_other_sound_streams_are_said_and_can_be_chosen(tmp_path: Path) -> None:
 
 def test_a_sound_that_begins_after_the_picture_is_said(tmp_path: Path) -> None:
     assert audio.info(film(tmp_path / "film.mkv")).notes == ()
-    (note,) = audio.info(film(tmp_path / "late.mkv", late=0.5)).notes
+    (note,) = audio.info(film(tmp_path / "late.mkv", late=(0.5,))).notes
     assert note.startswith("its sound begins 0.5")
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "mov", "webm", "ts"])
+def test_a_second_sound_that_is_late_is_said_where_it_is_chosen(
+    tmp_path: Path, suffix: str
+) -> None:
+    kinds = {"webm": ("libvpx", "libopus")}.get(suffix, ("mpeg4", "aac"))
+    path = film(tmp_path / f"film.{suffix}", late=(0.0, 0.5), languages=("eng", "deu"), kinds=kinds)
+    with audio.Reader(path, stream=0) as reader:
+        assert reader.info.notes == ()
+    with audio.Reader(path, stream=1) as reader:
+        (note,) = reader.info.notes
+        assert note.startswith(("its sound begins 0.5", "its sound begins 0.4"))
+        samples = reader.read().samples
+        assert samples.shape[1] == pytest.approx(2 * 48000, abs=4096)
+        assert hertz(samples, 48000) == [400]
 
 
 # What is no file, and damage
