@@ -3,7 +3,8 @@
     python benchmarks/activity.py PREPARED
 
 PREPARED is a folder of ``sepbench prepare``. Frames of 10 ms of all songs of a source are pooled;
-the reference is the energy rule on the vocals. Where a source has no test songs, those for
+the reference is the energy rule on the vocals. "alone" is the share of frames in which a voice is
+found where the backing sounds alone. Where a source has no test songs, those for
 validation are taken, and the row says so. Single instruments are mixed with the voice at -3 dB.
 """
 
@@ -40,22 +41,23 @@ def main() -> None:
             found = [frames for t in tracks for frames in scored(t, detector, dataset.rate)]
             if not found:
                 continue
-            truth, probabilities, active = (
+            truth, probabilities, active, alone = (
                 np.concatenate(part) for part in zip(*found, strict=True)
             )
             scores = activity_scores(truth, active, probabilities)
             print(
                 f"{source:20} {split:5} F1 {scores.f1:.3f}  precision {scores.precision:.3f}  "
                 f"recall {scores.recall:.3f}  AUC {scores.auc:.3f}  always: F1 "
-                f"{2 * truth.mean() / (1 + truth.mean()):.3f}  {len(truth) / 6000:.1f} min"
+                f"{2 * truth.mean() / (1 + truth.mean()):.3f}  alone: {alone.mean():.3f}  "
+                f"{len(truth) / 6000:.1f} min"
             )
             break
 
 
 def scored(
     track: PreparedTrack, detector: VoiceDetector, rate: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield reference, probability and decision of each clip of a track."""
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield reference, probability and decision of each clip, and that for its backing alone."""
     parts = {part: track.read(part, 0, track.samples) for part in track.parts}
     vocals = parts.pop("vocals")
     if not parts:
@@ -67,7 +69,8 @@ def scored(
     for begin, end in itertools.pairwise(cuts):
         truth = reference_activity(torch.from_numpy(vocals[None, begin:end].copy()), rate).numpy()
         heard = detector.probabilities((vocals + rest)[None, begin:end], rate)
-        yield truth, heard, is_active(heard, Decision())
+        alone = detector.probabilities(rest[None, begin:end], rate)
+        yield truth, heard, *(is_active(found, Decision()) for found in (heard, alone))
 
 
 if __name__ == "__main__":

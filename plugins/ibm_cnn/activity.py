@@ -25,6 +25,7 @@ class ActivityTrainable(Trainable):
     method = "ibm-cnn"
     needs_voice = False
     loss_label = "binary cross-entropy"
+    score_unit = ""
 
     def __init__(self, model: Mapping[str, Any]) -> None:
         super().__init__(model)

@@ -39,8 +39,8 @@ class Decision:
         shortest: seconds; shorter segments are dropped.
     """
 
-    threshold: float = 0.3
-    hold: float = 0.8
+    threshold: float = 0.4
+    hold: float = 0.5
     shortest_gap: float = 0.2
     shortest: float = 0.1
 
@@ -49,7 +49,8 @@ def is_active(probabilities: Probabilities, decision: Decision) -> NDArray[np.bo
     """Return in which frames someone sings, by ``decision``.
 
     >>> p = np.array([0, 0.45, 0.9, 0.45, 0, 0.45, 0], np.float32)
-    >>> is_active(p, Decision(threshold=0.5, shortest_gap=0, shortest=0)).astype(int)
+    >>> decision = Decision(threshold=0.5, hold=0.8, shortest_gap=0, shortest=0)
+    >>> is_active(p, decision).astype(int)
     array([0, 1, 1, 1, 0, 0, 0])
     """
     low = probabilities >= decision.hold * decision.threshold

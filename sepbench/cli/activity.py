@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--dataset", type=options.NAME, help="Score on the songs of a data set instead.")
 @options.track_options
 @click.option(
-    "--threshold", type=click.FloatRange(0, 1), default=0.3, show_default=True,
+    "--threshold", type=click.FloatRange(0, 1), default=0.4, show_default=True,
     help="Probability from which on someone sings.",
 )  # fmt: skip
 @click.option("--weights", type=options.PATH, metavar="FILE", help="Another trained detector.")

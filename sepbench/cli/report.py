@@ -69,6 +69,10 @@ def command(
     sepbench report results/musdb18-test
     sepbench report results/musdb18-test --method 'unet*' --stem vocals -o chosen
     sepbench report mine --import umx=museval/umx --reference sisec18
+    sepbench report results/musdb18-test --protocol nussl --format markdown
+
+    A protocol of several scores of a track, as nussl's, has a report card: mean and standard
+    deviation over tracks, of all stems and of each.
     """
     from sepbench.evaluation.store import Store
     from sepbench.report.build import Choice
@@ -170,9 +174,13 @@ def write_page(
 
 def _print(store: Store, protocol: str, format: str, metric: str | None, **how: Any) -> None:
     """Print the table in another format, and nothing else, so that it can go into a file."""
+    from sepbench.report import card
     from sepbench.report.formats import FORMATS, grid
 
     report = _written(store, protocol=protocol, **how)
+    if card.has_card(protocol) and metric is None and format in card.FORMATS:
+        click.echo(card.FORMATS[format](card.card(report.scores, protocol)), nl=False)
+        return
     table = grid(report.scores, report.summary, protocol, metric)
     click.echo(FORMATS[format](table), nl=False)
 
@@ -192,6 +200,13 @@ def _written(store: Store, **how: Any) -> Report:
     return report
 
 
+def _card(report: Report, protocol: str) -> Any:
+    """Return the report card of a protocol with several scores of a track, else None."""
+    from sepbench.report import card
+
+    return card.card(report.scores, protocol) if card.has_card(protocol) else None
+
+
 def present(
     store: Store,
     protocol: str,
@@ -206,7 +221,7 @@ def present(
     """
     from sepbench._util.text import printable
     from sepbench.cli.console import say, show, show_json
-    from sepbench.report import terminal
+    from sepbench.report import card, terminal
 
     report = _written(store, protocol=protocol, references=references, **how)
     if as_json:
@@ -216,6 +231,11 @@ def present(
                 "files": [str(path) for path in report.files],
                 "remarks": report.remarks,
                 "summary": report.summary.to_dict(orient="records"),
+                **(
+                    {"card": card.plain(found)}
+                    if (found := _card(report, protocol)) is not None
+                    else {}
+                ),
             }
         )
         return report
@@ -225,6 +245,9 @@ def present(
         show(terminal.scores(report.summary, protocol, report.incomplete))
         click.echo()
         show(terminal.costs(report.summary, protocol, report.incomplete))
+        if (found := _card(report, protocol)) is not None:
+            click.echo()
+            show(card.table(found))
     for line in terminal.failures(report.summary):
         click.echo(printable(line))
     say("written: " + ", ".join(str(path) for path in report.files))

@@ -121,11 +121,12 @@ def command(
             click.echo(f"{rate:.2e}  {loss:.4f}")
         return
     say(training.summary())
+    unit = training.run.trainable.score_unit
     with counting() as bar:
         task = bar.add_task(method, total=training.steps, completed=training.steps_done)
 
         def on_epoch(epoch: Epoch) -> None:
-            say(_line(epoch, training.run.plan.epochs))
+            say(_line(epoch, training.run.plan.epochs, unit))
             for part, reason in epoch.dead.items():
                 warn(
                     f"{part} learns nothing: after an epoch {reason}; begin again with another "
@@ -138,11 +139,11 @@ def command(
                 task, completed=step + 1, description=f"{method}  loss {loss:.3f}"
             ),
         )
-    best = _mark(result.best, training.run.plan)
+    best = _mark(result.best, training.run.plan, unit)
     say(f"best: epoch {result.best_epoch}, {best}; weights in {result.weights}")
     for subset, scores in result.scores.items():
-        decibels = {name: value for name, value in scores.items() if not name.startswith("loss")}
-        say(f"{subset:5}  loss {scores['loss']:.4f}  SDR {_decibels(decibels)}")
+        shown = {name: value for name, value in scores.items() if not name.startswith("loss")}
+        say(f"{subset:5}  loss {scores['loss']:.4f}  {_shown(shown, unit)}")
     say(f"curves in {result.curves}, scores in {result.curves.with_name('scores.json')}")
     if as_json:
         show_json(
@@ -155,19 +156,21 @@ def command(
         )
 
 
-def _mark(best: float, plan: TrainingConfig) -> str:
-    return f"{best:.2f} dB" if plan.best == "sdr" else f"validation loss {-best:.4f}"
+def _mark(best: float, plan: TrainingConfig, unit: str) -> str:
+    return f"{best:.2f} {unit}".rstrip() if plan.best == "sdr" else f"validation loss {-best:.4f}"
 
 
-def _decibels(scores: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.2f}" for name, value in scores.items()) + " dB"
+def _shown(scores: dict[str, float], unit: str) -> str:
+    """Return scores by source, which are SDR if they are in dB."""
+    text = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
+    return f"SDR {text} dB" if unit == "dB" else text
 
 
-def _line(epoch: Epoch, epochs: int) -> str:
+def _line(epoch: Epoch, epochs: int, unit: str) -> str:
     minutes = epoch.seconds * (epochs - epoch.number) / 60
     found = ""
     if epoch.scores:
-        found = f"validation loss {epoch.validation_loss:.4f}  SDR {_decibels(epoch.scores)}"
+        found = f"validation loss {epoch.validation_loss:.4f}  {_shown(epoch.scores, unit)}"
     return (
         f"epoch {epoch.number}/{epochs}  loss {epoch.loss:.4f}  {found}"
         f"{'  best' if epoch.is_best else ''}  waited {epoch.waiting:.0%}  {minutes:.0f} min left"

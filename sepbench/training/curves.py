@@ -27,15 +27,17 @@ def draw_curves(
     tests: Mapping[str, float] | None = None,
     best_epoch: int = 0,
     loss: str = "loss",
+    unit: str = "dB",
 ) -> None:
     """Draw scores and losses over epochs, a column for each run, into a picture.
 
     Below the scores of validation songs stands a panel for the loss of each network, in training
     and in validation. ``histories`` are rows by the name of the run. ``tests`` are the losses of
     the best weights on test songs, by ``loss`` or ``loss NAME``, drawn at ``best_epoch``; ``loss``
-    says what a loss is.
+    says what a loss is, and ``unit`` is that of the scores.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     keys = [_loss_keys(history) for history in histories.values()]
     rows = 1 + max(map(len, keys))
@@ -44,7 +46,7 @@ def draw_curves(
         rows, len(histories), sharex="col", squeeze=False, height_ratios=(2, *[1] * (rows - 1))
     )
     for (name, history), losses, column in zip(histories.items(), keys, panels.T, strict=True):
-        _draw_scores(column[0], history)
+        _draw_scores(column[0], history, unit)
         column[0].set_title(name)
         for axes in column[1 + len(losses) :]:
             axes.set_visible(False)
@@ -61,6 +63,7 @@ def draw_curves(
     for axes in panels.flat:
         if axes.get_visible():
             axes.grid(alpha=0.3)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     figure.savefig(file, dpi=110)
 
@@ -71,11 +74,12 @@ def _loss_keys(history: History) -> list[str]:
     return sorted(key for key in several if key.startswith("loss ")) or ["loss"]
 
 
-def _draw_scores(axes: Axes, history: History) -> None:
+def _draw_scores(axes: Axes, history: History, unit: str) -> None:
     keys = {key for row in history for key in row if is_score(key)}
     for key in sorted(keys):
         _line(axes, history, key, key, lw=2 if key == "mean" else 1)
-    axes.set_ylabel("score on validation songs\n(SDR in dB)")
+    score = "SDR" if unit == "dB" else "share of frames"
+    axes.set_ylabel(f"{score} on validation songs{f', {unit}' if unit else ''}")
 
 
 def _line(axes: Axes, history: History, key: str, label: str, **style: Any) -> None:

@@ -35,6 +35,9 @@ class Trainable(ABC):
     loss_label: str = "loss"
     """What the number of the loss is."""
 
+    score_unit: ClassVar[str] = "dB"
+    """Unit of the scores: dB, as they are SDR, or none for shares."""
+
     rate: int
 
     context: float | None

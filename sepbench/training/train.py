@@ -122,6 +122,7 @@ class Training:
             tests=tests,
             best_epoch=run.best_epoch,
             loss=run.trainable.loss_label,
+            unit=run.trainable.score_unit,
         )
         write_atomic(folder / "scores.json", json.dumps(scores, indent=1))
         return TrainingResult(weights, curves, scores, run.best_epoch, best)
