@@ -2,23 +2,36 @@
 
     python benchmarks/scale.py [--cells 100 1000 10000] [--workers 1 4 16 64] [--seconds 1]
 
-Efficiency is the ideal time, whole rounds of cells, against the time it took. Memory is
-the client's growth from the first to the last cell.
+Client, scheduler and workers are processes of their own; many workers, which only wait, share a
+process. Efficiency is the ideal time, whole rounds of cells, against the time it took. Client and
+scheduler are shown with the time of the processor that a cell took of each, which does not depend
+on what else the machine does: with it, so many cells a second are the most that one scheduler
+serves. Memory is the client's growth from the first to the last cell.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import math
+import os
+import socket
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
 from measure import table
 
-from sepbench.evaluation.cluster import Cluster
+from sepbench.evaluation import cluster as clusters
 from sepbench.evaluation.store import Record, StemResult
+
+WORKERS_A_PROCESS = 16
 
 
 @dataclass(frozen=True)
@@ -63,29 +76,92 @@ def tasks(cells: int, seconds: float, methods: int = 20):
         ]
 
 
-def measure(cells: int, workers: int, seconds: float) -> tuple[float, float]:
-    """Return seconds, and the client's growth in MB."""
-    from distributed import LocalCluster
+@dataclass(frozen=True)
+class Cost:
+    """Seconds on the wall, seconds of client and scheduler on the processor, and MB it grew."""
 
-    import sepbench.evaluation.cluster as clusters
+    wall: float
+    client: float
+    scheduler: float
+    grown: float
 
-    clusters.reason_against = _no_reason
-    with LocalCluster(
-        n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=None
-    ) as local:
-        cluster = Cluster(local.scheduler_address, None, work=sleep)
-        process = psutil.Process()
+
+def measure(cells: int, workers: int, seconds: float) -> Cost:
+    """Run cells on workers; the first of each worker, with which it begins, does not count."""
+    import scale  # So that workers find the function by its name.
+
+    clusters.reason_against = scale.no_reason
+    with _loopback(workers) as (address, scheduler):
+        cluster = clusters.Cluster(address, None, work=scale.sleep)
+        while len(cluster._client.nthreads()) < workers:
+            time.sleep(0.1)
         records = cluster.run(tasks(cells + workers, seconds))
         for _ in range(workers):
-            next(records)  # Workers are found and asked, once a run.
-        start, base = time.perf_counter(), process.memory_info().rss
+            next(records)
+        here = psutil.Process()
+        base = here.memory_info().rss
+        start = time.perf_counter(), _spent(here), _spent(scheduler)
         for _ in records:
             pass
-        return time.perf_counter() - start, (process.memory_info().rss - base) / 1e6
+        end = time.perf_counter(), _spent(here), _spent(scheduler)
+        spent = [after - before for before, after in zip(start, end, strict=True)]
+        return Cost(*spent, (here.memory_info().rss - base) / 1e6)
 
 
-def _no_reason(*where: object) -> None:
-    return None
+def _spent(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+@contextmanager
+def _loopback(workers: int) -> Iterator[tuple[str, psutil.Process]]:
+    """Start a scheduler and workers; give the address and the process of the scheduler."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    program = "import distributed.cli.dask_scheduler as program; program.main()"
+    options = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    # A worker of a cluster samples its own stack; so many in one process would do little else.
+    environment["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"
+    commands = [["-c", program, *options]]
+    for first in range(0, workers, WORKERS_A_PROCESS):
+        count = min(WORKERS_A_PROCESS, workers - first)
+        commands.append(["-c", f"import scale; scale.serve({address!r}, {count})"])
+    running = [
+        subprocess.Popen(
+            [sys.executable, *command],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for command in commands
+    ]
+    try:
+        yield address, psutil.Process(running[0].pid)
+    finally:
+        for process in reversed(running):
+            process.kill()
+            process.wait()
+
+
+def serve(address: str, count: int) -> None:
+    """Be so many workers until the end."""
+    from distributed import Worker
+
+    async def work() -> None:
+        async with AsyncExitStack() as stack:
+            for _ in range(count):
+                worker = Worker(address, nthreads=1, dashboard=False)
+                await stack.enter_async_context(worker)
+            await asyncio.Event().wait()
+
+    asyncio.run(work())
+
+
+def no_reason(*where: object) -> None:
+    """Take part without any songs."""
 
 
 def main() -> None:
@@ -96,18 +172,20 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--longest", type=float, default=300.0, help="Skip what takes longer.")
     options = parser.parse_args()
+    heads = ["cells", "workers", "ideal", "took", "efficiency", "client", "scheduler", "MB"]
     rows = []
     for cells in options.cells:
         for workers in options.workers:
             ideal = math.ceil(cells / workers) * options.seconds
             if ideal > options.longest:
                 continue
-            spent, grown = measure(cells, workers, options.seconds)
-            rows.append([f"{cells}", f"{workers}", f"{ideal:.1f}", f"{spent:.1f}"])
-            rows[-1] += [f"{ideal / spent:.2f}", f"{grown:.0f}"]
-            print(table(["cells", "workers", "ideal", "took", "efficiency", "MB"], rows[-1:]))
-    print(table(["cells", "workers", "ideal", "took", "efficiency", "MB"], rows))
-    print("Seconds; MB by which client, scheduler and workers, all in one process, grew.")
+            cost = measure(cells, workers, options.seconds)
+            rows.append([f"{cells}", f"{workers}", f"{ideal:.1f}", f"{cost.wall:.1f}"])
+            rows[-1] += [f"{ideal / cost.wall:.2f}", f"{1e3 * cost.client / cells:.1f}"]
+            rows[-1] += [f"{1e3 * cost.scheduler / cells:.1f}", f"{cost.grown:.0f}"]
+            print(table(heads, rows[-1:]), flush=True)
+    print(table(heads, rows))
+    print("Seconds; ms of the processor a cell; MB by which the client grew.")
 
 
 if __name__ == "__main__":

@@ -3,15 +3,20 @@
 The unit is the track, never the window: the windows of one song are not independent. Every
 function takes one number a track (`pooled_interval`: the windows of each) and is deterministic.
 
-Intervals are percentile bootstrap intervals of exactly the printed statistic, with the quantiles
-moved outwards by the small-sample correction of Hesterberg (2015, "What Teachers Should Know About
-the Bootstrap", section 5.3); ``benchmarks/intervals.py`` measures how often they hold the truth.
+Intervals are bootstrap intervals of exactly the printed statistic. Those of medians are
+percentiles, moved outwards by the small-sample correction of Hesterberg (2015, "What Teachers
+Should Know About the Bootstrap", section 5.3). Those of means are the wider of two at each end:
+percentiles whose distance from the mean is stretched from the normal law to Student's, which serve
+heavy tails, and studentized ones (Efron and Tibshirani 1993, "An Introduction to the Bootstrap",
+section 12.5), which serve skewed scores. ``benchmarks/intervals.py`` measures how often they hold
+the truth.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -25,6 +30,10 @@ CONFIDENCE = 0.95
 
 MIN_TRACKS = 6
 """Fewest tracks for a p-value: the smallest two-sided one of ``n`` tracks is ``2^(1 - n)``."""
+
+
+_TOO_SMALL = 1e-6
+"""Share of the spread of the scores below which that of a draw is rounding alone."""
 
 
 class Interval(NamedTuple):
@@ -63,8 +72,8 @@ def interval(
 ) -> Interval:
     """Return the interval of the mean or median of ``scores``, one number a track.
 
-    Scores that are not finite count as missing, as in the statistic itself. The ends never leave
-    the range of the scores, so that under six tracks the interval of a median holds the truth less
+    Scores that are not finite count as missing, as in the statistic itself. The ends of a median's
+    interval never leave the range of the scores, so that under six tracks it holds the truth less
     often than it says: in at most ``1 - 2^(1 - n)`` of all cases.
 
     >>> interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], "median")
@@ -73,12 +82,12 @@ def interval(
     ordered = np.sort(_finite(scores))
     if ordered.size < 2:
         return NO_INTERVAL
-    drawn = resamples(ordered.size)
     if statistic == "mean":
-        values = drawn.counts @ ordered / ordered.size
-    else:
-        values = (ordered[drawn.lower] + ordered[drawn.upper]) / 2
-    return _ends(values, ordered.size, confidence)
+        return _mean_interval(ordered, confidence)
+    drawn = resamples(ordered.size)
+    values = (ordered[drawn.lower] + ordered[drawn.upper]) / 2
+    low, high = np.quantile(values, _levels(ordered.size, confidence))
+    return Interval(float(low), float(high))
 
 
 def pooled_interval(
@@ -132,14 +141,12 @@ def surely_below(scores: ArrayLike, limit: float, statistic: Reduction, *, tests
     """Tell whether the statistic of ``scores`` is below ``limit`` with 95 % confidence.
 
     ``tests`` such questions together are answered wrongly with yes in under 5 % of cases: both the
-    interval, widened for their number (Bonferroni), and Wilcoxon's test have to say so. The latter
-    matters for many questions about means of few tracks, whose bootstrap intervals are too short.
+    interval, widened for their number (Bonferroni), and Wilcoxon's test have to say so.
     """
     share = (1 - CONFIDENCE) / tests
-    ends = interval(scores, statistic, confidence=1 - share)
-    if not ends.high < limit:
+    if not wilcoxon(np.asarray(scores, dtype=np.float64) - limit, "less") <= share / 2:
         return False
-    return wilcoxon(np.asarray(scores, dtype=np.float64) - limit, "less") <= share / 2
+    return interval(scores, statistic, confidence=1 - share).high < limit
 
 
 def tracks_needed(tests: int) -> int:
@@ -214,11 +221,32 @@ def groups(order: Sequence[str], distinct: set[frozenset[str]]) -> list[tuple[st
     return [tuple(order[first : last + 1]) for first, last in found]
 
 
-def _ends(values: Floats, tracks: int, confidence: float) -> Interval:
-    low, high = np.quantile(values, _levels(tracks, confidence))
-    return Interval(float(low), float(high))
+def _mean_interval(scores: Floats, confidence: float) -> Interval:
+    tracks, mean = len(scores), scores.mean()
+    away = scores - mean
+    spread = away.std()
+    if not spread:
+        return Interval(float(mean), float(mean))
+    drawn, squares = (resamples(tracks).counts @ np.stack([away, away**2], axis=1) / tracks).T
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    low, high = np.quantile(drawn, tails) * _stretch(tracks, confidence)
+    if tracks >= MIN_TRACKS:
+        spreads = np.sqrt(np.maximum(squares - drawn**2, 0))
+        known = spreads > _TOO_SMALL * spread  # Draws of one track again and again have none.
+        least, most = np.quantile(drawn[known] / spreads[known], tails) * spread
+        low, high = min(low, -most), max(high, -least)
+    return Interval(float(mean + low), float(mean + high))
 
 
+@lru_cache(maxsize=256)
+def _stretch(tracks: int, confidence: float) -> float:
+    """Return how much longer an interval by Student's law is than one by the normal law."""
+    level = (1 + confidence) / 2
+    ratio = stats.t.ppf(level, tracks - 1) / stats.norm.ppf(level)
+    return float(ratio * math.sqrt(tracks / (tracks - 1)))
+
+
+@lru_cache(maxsize=256)
 def _levels(tracks: int, confidence: float) -> tuple[float, float]:
     """Return the quantiles of the bootstrap distribution that are the ends of the interval."""
     tail = (1 - confidence) / 2
