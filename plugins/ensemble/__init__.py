@@ -44,8 +44,10 @@ class MethodEnsemble(Ensemble):
             "methods joined by +, as in 2*unet+cdae, or vocals:2/drums:0.5*demucs+cdae",
             unnamed=True,
         )
-        of: str = option("stems", "what is averaged", choices=("stems", "spectra", "masks"))
-        by: str = option("mean", "how", choices=("mean", "median", "min", "max"))
+        of: str = option(
+            "mean", "what is taken of their values", choices=("mean", "median", "min", "max")
+        )
+        domain: str = option("stems", "of which values", choices=("stems", "spectra", "masks"))
         n_fft: int = option(
             4096,
             "spectra, masks: window in samples, hop is a quarter",
@@ -58,7 +60,7 @@ class MethodEnsemble(Ensemble):
     @property
     def block_context(self) -> float | SampleCount:
         """Two windows where there are spectra, nothing where stems are averaged."""
-        return 0.0 if self.options.of == "stems" else SampleCount(2 * self.options.n_fft)
+        return 0.0 if self.options.domain == "stems" else SampleCount(2 * self.options.n_fft)
 
     @classmethod
     def methods(cls, options: Options) -> Sequence[str]:
@@ -74,8 +76,8 @@ class MethodEnsemble(Ensemble):
             raise SepbenchError(
                 f"method {self.name}: a weight for {name!r}; the members make {', '.join(stems)}"
             )
-        if self.options.by != "mean" and any(weights):
-            raise SepbenchError(f"method {self.name}: weights count for by=mean alone")
+        if self.options.of != "mean" and any(weights):
+            raise SepbenchError(f"method {self.name}: weights count for of=mean alone")
         return stems
 
     def combine(
@@ -86,13 +88,13 @@ class MethodEnsemble(Ensemble):
 
         chosen = self.options
         weights = {stem: stem_weights(chosen.methods, stem) for stem in estimates}
-        if chosen.of == "stems":
+        if chosen.domain == "stems":
             return {
-                stem: averaging.combined(stacked, weights[stem], chosen.by)
+                stem: averaging.combined(stacked, weights[stem], chosen.of)
                 for stem, stacked in estimates.items()
             }
-        over = averaging.of_masks if chosen.of == "masks" else averaging.of_spectra
-        return over(mixture, estimates, weights, n_fft=chosen.n_fft, by=chosen.by)
+        over = averaging.of_masks if chosen.domain == "masks" else averaging.of_spectra
+        return over(mixture, estimates, weights, n_fft=chosen.n_fft, of=chosen.of)
 
 
 Weights: TypeAlias = dict[str, float]

@@ -22,7 +22,7 @@ def of_spectra(
     weights: Weights,
     *,
     n_fft: int,
-    by: str = "mean",
+    of: str = "mean",
 ) -> dict[str, torch.Tensor]:
     """Return each stem made of the members' complex spectra, bin by bin.
 
@@ -35,7 +35,7 @@ def of_spectra(
     for first, last in stft.blocks(mixture.shape[-1], _FRAMES):
         for stem, stacked in estimates.items():
             spectra = stft.forward(stacked, first, last)
-            stft.add(stems[stem], combined(spectra, weights[stem], by), first)
+            stft.add(stems[stem], combined(spectra, weights[stem], of), first)
     return stems
 
 
@@ -45,7 +45,7 @@ def of_masks(
     weights: Weights,
     *,
     n_fft: int,
-    by: str = "mean",
+    of: str = "mean",
 ) -> dict[str, torch.Tensor]:
     """Return the mixture under a mask made of those of the members, for each stem.
 
@@ -59,7 +59,7 @@ def of_masks(
         spectrum = stft.forward(mixture, first, last)
         for stem, stacked in estimates.items():
             masks = magnitude_ratio(stft.forward(stacked, first, last), spectrum)
-            stft.add(stems[stem], spectrum * combined(masks, weights[stem], by), first)
+            stft.add(stems[stem], spectrum * combined(masks, weights[stem], of), first)
     return stems
 
 
@@ -76,24 +76,24 @@ def magnitude_ratio(source: torch.Tensor, mixture: torch.Tensor) -> torch.Tensor
     return ratio.clamp_max(1.0).masked_fill(silent, 0.0)
 
 
-def combined(stacked: torch.Tensor, weights: Sequence[float], by: str) -> torch.Tensor:
+def combined(stacked: torch.Tensor, weights: Sequence[float], of: str) -> torch.Tensor:
     """Return one value of those of the members, over the first dimension.
 
-    ``by``: the weighted ``mean``; the ``median``, of real and imaginary parts apart; the value of
+    ``of``: the weighted ``mean``; the ``median``, of real and imaginary parts apart; the value of
     smallest (``min``) or largest (``max``) magnitude.
 
     >>> combined(torch.tensor([[1.0], [-4.0], [3.0]]), [1 / 3] * 3, "max")
     tensor([-4.])
     """
-    if by == "mean":
+    if of == "mean":
         return _mean(stacked, weights)
-    if by == "median":
+    if of == "median":
         if stacked.is_complex():
             parts = torch.view_as_real(stacked)
             return torch.view_as_complex(_median(parts).contiguous())
         return _median(stacked)
     size = stacked.abs()
-    chosen = size.argmin(0, keepdim=True) if by == "min" else size.argmax(0, keepdim=True)
+    chosen = size.argmin(0, keepdim=True) if of == "min" else size.argmax(0, keepdim=True)
     return stacked.gather(0, chosen)[0]
 
 

@@ -38,7 +38,7 @@ class Constants:
         """Return the network as one of ONNX, with UVR's chunks.
 
         Without overlap half a window at both ends of each chunk is thrown away, as UVR first did;
-        with it, chunks are weighted by a Hann window, as in audio-separator.
+        with it, chunks are weighted by a Hann window and begin where they do there.
         """
         card = Card(
             model=self.model,
@@ -49,6 +49,7 @@ class Constants:
             stft=Transform(self.n_fft, _HOP, bins=self.bins, silent_bins=_SILENT_BINS),
             overlap=overlap,
             trim=0 if overlap else self.n_fft // 2,
+            lead=self.n_fft // 2,
             window="hann" if overlap else "flat",
         )
         check(card, self.model)

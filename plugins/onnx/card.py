@@ -40,7 +40,8 @@ class Card:
 
     ``chunk`` is the length of what the network takes, in frames, or in samples where its input is a
     waveform. ``overlap`` is the share of a chunk that the next one repeats; ``trim`` is what is
-    thrown away at both ends of a chunk, in samples.
+    thrown away at both ends of a chunk, in samples. The first chunk begins ``lead`` samples before
+    the song; by default so that all of the song is in as many chunks.
     """
 
     model: str
@@ -55,6 +56,7 @@ class Card:
     overlap: float = 0.0
     trim: int = 0
     window: Literal["flat", "hann"] = "flat"
+    lead: int | None = None
     sha256: str = ""
     license: str = "LicenseRef-not-stated"
     citation: str = "not stated"
@@ -68,11 +70,13 @@ class Card:
     @property
     def step(self) -> int:
         """Samples from one chunk to the next."""
-        return max(1, round((1 - self.overlap) * (self.size - 2 * self.trim)))
+        return max(1, int((1 - self.overlap) * (self.size - 2 * self.trim)))
 
     @property
-    def lead(self) -> int:
+    def first(self) -> int:
         """Samples by which the first chunk begins before the song."""
+        if self.lead is not None:
+            return self.lead
         return self.trim if self.overlap == 0 else self.size - self.step
 
 
@@ -99,6 +103,7 @@ def check(card: Card, name: str) -> None:
         "an input that is a waveform makes waveforms; take stft out": card.stft is not None
         and card.input.content == "waveform",
         "overlap must be from 0 to 0.95": not 0 <= card.overlap <= 0.95,
+        "lead must be from 0 to less than a chunk": not 0 <= card.first < max(1, card.size),
         "trim must be less than half a chunk": not 0 <= 2 * card.trim < card.size,
         "hop and n_fft must be above 0, hop at most n_fft": card.stft is not None
         and not 0 < card.stft.hop <= card.stft.n_fft,

@@ -56,7 +56,7 @@ class Network:
             self.apply,
             window=self._window,
             step=self._card.step,
-            lead=self._card.lead,
+            lead=self._card.first,
             batch=self._batch,
         )
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from sepbench.cli import console
 
-LONG = "ensemble[unet+mask-cnn+repet-sim,of=masks]"
+LONG = "ensemble[unet+mask-cnn+repet-sim,domain=masks]"
 NUMBERS = [["-12.34", "9.01", "5.67"], ["0.12", "8.90", "-3.21"]]
 
 

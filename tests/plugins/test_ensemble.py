@@ -70,7 +70,7 @@ def test_order_does_not_matter_to_the_bit(song, of):
 
 
 def test_members_that_agree_on_the_remainder_sum_to_the_mixture(song):
-    stems = run("ensemble[hpss[margin=2]+hpss[margin=4],of=masks]", song)
+    stems = run("ensemble[hpss[margin=2]+hpss[margin=4],domain=masks]", song)
     assert stems.keys() == {"harmonic", "percussive", "residual"}
     torch.testing.assert_close(sum(stems.values()), song)
 
@@ -91,7 +91,7 @@ def test_masks_stay_in_range_and_keep_the_mixture_s_phase():
 
 
 def test_the_mean_of_one_mask_is_nearly_the_masked_stem(song):
-    alone, masked = run("hpss", song), run("ensemble[hpss,of=masks,n_fft=2048]", song)
+    alone, masked = run("hpss", song), run("ensemble[hpss,domain=masks,n_fft=2048]", song)
     assert sdr(alone["percussive"], masked["percussive"]) > 10
 
 
@@ -198,7 +198,7 @@ def test_facts_are_the_union_of_the_members():
 
 
 def test_masks_in_blocks_sound_as_over_the_whole_song(song, monkeypatch):
-    spec = "ensemble[hpss+mixture,of=masks,n_fft=1024]"
+    spec = "ensemble[hpss+mixture,domain=masks,n_fft=1024]"
     whole = run(spec, song)["percussive"]
     monkeypatch.setattr(overlap_add, "BLOCK_SECONDS", 0.5)
     assert sdr(whole, run(spec, song)["percussive"]) > 60
@@ -244,8 +244,8 @@ def test_whatever_changes_a_member_changes_the_ensemble(monkeypatch):
         ("ensemble[x*unet]", "with a weight above zero"),
         ("ensemble[vocals:2/drums*unet+cdae]", "or with one a stem, as in vocals:2/drums:0.5*dem"),
         ("ensemble[drums:2*unet+blstm]", "a weight for 'drums'; the members make vocals, accompan"),
-        ("ensemble[2*unet+blstm,by=max]", "weights count for by=mean alone"),
-        ("ensemble[of=sums]", "choose one of stems, spectra, masks"),
+        ("ensemble[2*unet+blstm,of=max]", "weights count for of=mean alone"),
+        ("ensemble[of=sums]", "choose one of mean, median, min, max"),
     ],
 )
 def test_what_cannot_be_averaged_is_one_line(spec, message):
@@ -261,12 +261,12 @@ def test_ensembles_may_be_members(song):
     torch.testing.assert_close(nested, flat, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("of", ["stems", "spectra"])
+@pytest.mark.parametrize("domain", ["stems", "spectra"])
 @pytest.mark.parametrize(
-    ("by", "share"), [("mean", 0.5), ("median", 0.4), ("min", 0.2), ("max", 0.9)]
+    ("of", "share"), [("mean", 0.5), ("median", 0.4), ("min", 0.2), ("max", 0.9)]
 )
-def test_members_are_put_together_in_four_ways(song, of, by, share):
-    spec = f"ensemble[mixture[gain=0.2]+mixture[gain=0.4]+mixture[gain=0.9],of={of},by={by}]"
+def test_members_are_put_together_in_four_ways(song, domain, of, share):
+    spec = f"ensemble[mixture[gain=0.2]+mixture[gain=0.4]+mixture[gain=0.9],domain={domain},of={of}]"
     torch.testing.assert_close(run(spec, song)["vocals"], share * song, rtol=0, atol=1e-5)
 
 
