@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import fakes
@@ -21,12 +23,15 @@ from sepbench import registry
 from sepbench.cli.main import main
 from sepbench.datasets import open_dataset
 from sepbench.errors import SepbenchError
-from sepbench.evaluation import cluster as clusters
-from sepbench.evaluation.cluster import Cluster, connect
-from sepbench.evaluation.remote import Source
+from sepbench.evaluation import run as runs
+from sepbench.evaluation import scheduler as schedulers
+from sepbench.evaluation.cluster import Cluster
+from sepbench.evaluation.remote import Source, reason_against
 from sepbench.evaluation.run import Done, RunConfig, run, run_on_cluster
+from sepbench.evaluation.scheduler import connect
 from sepbench.evaluation.shards import read_shard, shard
-from sepbench.evaluation.store import Settings, Store
+from sepbench.evaluation.store import Record, Settings, Store
+from sepbench.evaluation.workers import Cells
 
 pytestmark = [
     pytest.mark.slow,
@@ -135,7 +140,8 @@ def test_a_run_outlives_a_killed_worker_and_takes_one_that_joins_late(
             doomed.kill()
             loopback.worker()
 
-    plan = RunConfig(isolate=False)
+    plan = RunConfig(isolate=False, save_stems=True)
+    source = replace(source, run=str(store.folder))
     cluster = Cluster(loopback.address, source, isolate=False, on_worker=said.append)
     run_on_cluster(cluster, tracks, methods, store, plan, on_done=on_done)
     assert len(done) == len(tracks) * len(methods) == 8
@@ -146,6 +152,9 @@ def test_a_run_outlives_a_killed_worker_and_takes_one_that_joins_late(
     local = Store.create(tmp_path / "local", store.settings)
     run(tracks, methods, local, plan)
     assert scores(local) == scores(store)
+    for stems in (local, store):
+        kept = [path for path in stems.folder.rglob("*.wav") if path.stem == "vocals"]
+        assert len(kept) == 8
 
 
 def test_a_cell_that_takes_three_workers_along_is_a_row(loopback: Loopback, tmp_path: Path) -> None:
@@ -166,7 +175,7 @@ def test_what_is_wrong_with_a_scheduler_is_one_line(
     cluster = Cluster(loopback.address, source, patience=0.5)
     with pytest.raises(SepbenchError, match=r"no worker that can be used; start one with 'dask"):
         run_on_cluster(cluster, tracks, methods, store, RunConfig())
-    monkeypatch.setattr(clusters, "_CONNECT", 0.5)
+    monkeypatch.setattr(schedulers, "_CONNECT", 0.5)
     with pytest.raises(SepbenchError, match=r"scheduler tcp://127.0.0.1:9: does not answer"):
         connect("tcp://127.0.0.1:9")
     with pytest.raises(SepbenchError, match="scheduler nonsense://x: does not answer"):
@@ -186,6 +195,37 @@ def test_parts_make_up_the_whole(data: Path, tmp_path: Path) -> None:
     assert {record.track for record in store.records()} == {"a", "c"}
     run(tracks, methods, store, RunConfig(isolate=False, shard=(2, 2)))
     assert len(store.records()) == 8
+
+
+def test_a_worker_without_the_run_s_folder_keeps_no_stems(data: Path, tmp_path: Path) -> None:
+    tracks, _, store, source = whole(tmp_path / "run")
+    track = tracks[0]
+    where = (track.subset, track.name, track.digest())
+    assert reason_against(replace(source, run=str(store.folder)), *where) is None
+    elsewhere = replace(source, run=str(tmp_path / "elsewhere"))
+    assert "elsewhere is not there; --save-stems needs" in str(reason_against(elsewhere, *where))
+
+
+def test_each_device_has_a_track_of_its_own(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracks, methods, store, _ = whole(tmp_path / "run")
+    both_busy = threading.Barrier(2, timeout=30)
+    on_device: dict[str, list[str]] = {}
+    do_cells = runs.do_cells
+
+    def watched(cells: Cells, **how: object) -> list[Record]:
+        (device,) = {task.device for task in cells.tasks}
+        on_device.setdefault(device, []).append(cells.tasks[0].track.name)
+        both_busy.wait()
+        return do_cells(cells, **how)
+
+    monkeypatch.setattr(runs, "do_cells", watched)
+    run(tracks, methods, store, RunConfig(isolate=False, devices=("cpu:0", "cpu:1")))
+    assert set(on_device) == {"cpu:0", "cpu:1"}
+    assert sorted(name for names in on_device.values() for name in names) == list("abcd")
+    assert [record.error for record in store.records()] == [None] * 8
+    assert {record.identity["device"] for record in store.records()} == {"cpu"}
 
 
 @pytest.mark.parametrize("text", ["5/4", "0/4", "1", "a/b", "1/0", "-1/2"])

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sepbench.errors import SepbenchError
 from sepbench.options import variant_name
-from sepbench.separator import Requirement, Separator, option
+from sepbench.separator import Requirement, option
+
+from ..card_facts import CardFacts
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 PRESETS = ("audio-separator", "demucs", "msst", "spleeter", "umx")
 
 
-class Command(Separator):
+class Command(CardFacts):
     """Writes a song to a file, runs a program on it, and reads the stems that it wrote.
 
     Subclasses that set ``card_file`` are methods of their own, without options of how to run.
@@ -56,42 +58,6 @@ class Command(Separator):
         from .card import choose
 
         return choose(self.options, self.card_file)
-
-    @property
-    def stems(self) -> tuple[str, ...]:
-        """The stems of the card, and its remainder."""
-        rest = self.card.remainder
-        return (*self.card.stems, *([rest] if rest else []))
-
-    @property
-    def remainder(self) -> str | None:
-        """What the program does not write, as the card says."""
-        return self.card.remainder
-
-    @property
-    def sample_rate(self) -> int:
-        """Of the files."""
-        return self.card.rate
-
-    @property
-    def channels(self) -> int:
-        """Of the files."""
-        return self.card.channels
-
-    @property
-    def license(self) -> str:
-        """Of the program, as the card says."""
-        return self.card.license
-
-    @property
-    def citation(self) -> str:
-        """Where the program comes from."""
-        return self.card.citation
-
-    @property
-    def trained_on(self) -> tuple[str, ...]:
-        """What the card says of its training."""
-        return self.card.trained_on
 
     @property
     def needs(self) -> tuple[Requirement, ...]:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sepbench.errors import SepbenchError
-from sepbench.separator import Requirement, SampleCount, Separator, option
+from sepbench.separator import Requirement, SampleCount, option
+
+from ..card_facts import CardFacts
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from .card import Card
 
 
-class Onnx(Separator):
+class Onnx(CardFacts):
     """Feeds a network chunk by chunk: waveforms, magnitudes or complex spectra.
 
     Subclasses that set ``card_file`` are methods of their own, without options.
@@ -49,27 +51,6 @@ class Onnx(Separator):
         return read(Path(path))
 
     @property
-    def stems(self) -> tuple[str, ...]:
-        """The stems of the card, and its remainder."""
-        rest = self.card.remainder
-        return (*self.card.stems, *([rest] if rest else []))
-
-    @property
-    def remainder(self) -> str | None:
-        """What the network does not make, as the card says."""
-        return self.card.remainder
-
-    @property
-    def sample_rate(self) -> int:
-        """That of the training."""
-        return self.card.rate
-
-    @property
-    def channels(self) -> int:
-        """Those of the training."""
-        return self.card.channels
-
-    @property
     def context(self) -> SampleCount:
         """Chunks overlap: a sample depends on as much as a chunk to each side."""
         return SampleCount(self.card.size)
@@ -78,21 +59,6 @@ class Onnx(Separator):
     def block_alignment(self) -> int:
         """Chunks fall in a block as they fall in the whole song."""
         return self.card.step
-
-    @property
-    def license(self) -> str:
-        """As the card says."""
-        return self.card.license
-
-    @property
-    def citation(self) -> str:
-        """Where the network comes from."""
-        return self.card.citation
-
-    @property
-    def trained_on(self) -> tuple[str, ...]:
-        """What the card says of its training."""
-        return self.card.trained_on
 
     @cached_property
     def provenance(self) -> Mapping[str, Any]:

@@ -64,7 +64,11 @@ _MOST_NOTES = 5
     metavar="SECONDS",
     help="Give up on a method that takes longer on a track.",
 )
-@click.option("--save-stems", is_flag=True, help="Keep the separated audio in the run's folder.")
+@click.option(
+    "--save-stems",
+    is_flag=True,
+    help="Keep the separated audio in the run's folder; workers of a scheduler must share it.",
+)
 @click.option(
     "--isolate/--no-isolate",
     default=True,
@@ -122,15 +126,11 @@ def command(
         devices=devices if len(devices) > 1 else (),
         shard=None if part is None else read_shard(part),
     )
-    if scheduler and plan.save_stems:
-        raise click.UsageError("--save-stems needs a folder of this machine; run without it")
     settings = Settings.of(dataset, root, subset, start, duration)
     store = Store.create(out or Path("results") / settings.default_name, settings)
-    source = (
-        None
-        if scheduler is None
-        else Source(dataset, None if root is None else str(root.absolute()), start, duration)
-    )
+    kept = str(store.folder.absolute()) if plan.save_stems else None
+    there = None if root is None else str(root.absolute())
+    source = None if scheduler is None else Source(dataset, there, start, duration, kept)
     failures = _run(tracks, methods, store, plan, scheduler, source)
     report = present(store, protocol, references, as_json=as_json)
     if page or listen:
@@ -201,6 +201,7 @@ def _run(
     from sepbench.evaluation.cluster import Cluster
     from sepbench.evaluation.shards import shard
 
+    cluster: Cluster | None = None
     kept = failed = finished = 0
     notes: dict[str, dict[str, None]] = {}
     cells = sum(len(chosen) for _, chosen in shard(tracks, methods, plan.shard))
@@ -214,7 +215,10 @@ def _run(
             finished += 1
             for note in done.record.notes:
                 notes.setdefault(note, {})[done.record.track] = None
-            bar.update(task, advance=1, description=f"{done.record.label}  {done.record.track}")
+            what = f"{done.record.label}  {done.record.track}"
+            if cluster is not None:
+                what = f"{cluster.workers} workers  {what}"
+            bar.update(task, advance=1, description=what)
             if done.record.error is not None:
                 fail(f"{done.record.label} on {done.record.track}: {done.record.error}")
 

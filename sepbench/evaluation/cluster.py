@@ -14,8 +14,11 @@ gets none.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
@@ -23,6 +26,7 @@ from typing import Any
 import sepbench
 from sepbench.errors import SepbenchError, describe
 from sepbench.evaluation.remote import Source, do_remotely, reason_against
+from sepbench.evaluation.scheduler import connect
 from sepbench.evaluation.store import Record
 from sepbench.evaluation.workers import Task
 
@@ -35,7 +39,6 @@ DEATHS = 3
 _POLL = 1.0
 """Seconds between two looks at which workers there are."""
 
-_CONNECT = 10.0
 _FETCH = 20.0
 """Seconds for a result to come; that of a worker that has died never comes."""
 
@@ -99,7 +102,7 @@ class Cluster:
         first = next(source, None)
         if first is None:
             return
-        upcoming = _chain(first, source)
+        upcoming = chain([first], source)
         looked, alone_since = 0.0, monotonic()
         try:
             while True:
@@ -112,7 +115,7 @@ class Cluster:
                 alone_since = monotonic() if self._slots else alone_since
                 if monotonic() - alone_since > self._patience:
                     raise SepbenchError(self._nobody())
-                yield from self._next_event()
+                yield from self._next_events()
         finally:
             self._stop()
 
@@ -124,28 +127,48 @@ class Cluster:
     def _left(self) -> bool:
         return bool(self._returned) or any(slot.waiting for slot in self._slots.values())
 
-    def _next_event(self) -> Iterator[Record]:
+    def _next_events(self) -> Iterator[Record]:
+        """Wait for what workers have done or answered, and take all that has come at once."""
         try:
-            address, future = self._events.get(timeout=_POLL)
+            events = [self._events.get(timeout=_POLL)]
         except Empty:
             return
-        if self._asked.get(address) is future:
-            self._admit(address, future)
-            return
-        slot = self._slots.get(address)
-        task = None if slot is None else self._taken(slot, future)
-        if task is None:
-            return
-        if future.status == "finished":
-            try:
-                yield future.result(timeout=_FETCH)
-            except Exception:  # Its worker died with the result: the cell is done again.
-                future.cancel()
+        with suppress(Empty):
+            while True:
+                events.append(self._events.get_nowait())
+        done = []
+        for address, future in events:
+            if self._asked.get(address) is future:
+                self._admit(address, future)
+                continue
+            slot = self._slots.get(address)
+            task = None if slot is None else self._taken(slot, future)
+            if task is not None:
+                done.append((task, future))
+        yield from self._fetched([pair for pair in done if pair[1].status == "finished"])
+        for task, future in done:
+            if future.status == "error":
+                yield task.record(error=_reason(task, future))
+            elif future.status != "finished":  # As if its worker had died.
                 yield from self._lost(task)
-        elif future.status == "error":
-            yield task.record(error=_reason(task, future))
-        else:  # Lost, or cancelled by the scheduler: it is as if its worker had died.
+
+    def _fetched(self, done: Sequence[tuple[Task, Future]]) -> Iterator[Record]:
+        """Yield the records of cells, asked for together; one whose worker has died is lost."""
+        if not done:
+            return
+        ask = partial(self._client.gather, [future for _, future in done], asynchronous=True)
+        try:
+            records = self._client.sync(ask, callback_timeout=_FETCH)
+        except Exception:  # A worker has died with its result.
+            if len(done) > 1:  # One by one, to know which.
+                for pair in done:
+                    yield from self._fetched([pair])
+                return
+            ((task, future),) = done
+            future.cancel()
             yield from self._lost(task)
+        else:
+            yield from records
 
     def _taken(self, slot: _Slot, future: Future) -> Task | None:
         """Return the cell that a future is of, no longer with the worker."""
@@ -166,7 +189,7 @@ class Cluster:
         task = self._returned.popleft() if self._returned else None
         if task is None and not slot.waiting:
             slot.waiting.extend(next(upcoming, ()))
-        if task is None and not slot.waiting and not slot.doing:
+        if task is None and not slot.waiting:
             self._steal(slot)
         if task is None and slot.waiting:
             task = slot.waiting.popleft()
@@ -174,10 +197,14 @@ class Cluster:
             self._give(address, slot, task)
 
     def _steal(self, slot: _Slot) -> None:
-        """Take a cell from the worker that has most left to do."""
+        """Take half of the cells of the worker that has most left to do.
+
+        A worker that has a cell takes none of the last: those are for workers that have none.
+        """
         richest = max(self._slots.values(), key=lambda other: len(other.waiting))
-        if richest.waiting:
-            slot.waiting.append(richest.waiting.pop())
+        count = len(richest.waiting)
+        if count > (1 if slot.doing else 0):
+            slot.waiting.extend(richest.waiting.pop() for _ in range((count + 1) // 2))
 
     def _give(self, address: str, slot: _Slot, task: Task) -> None:
         future = self._client.submit(
@@ -250,27 +277,6 @@ class Cluster:
         doing = [future for slot in self._slots.values() for _, future in slot.doing]
         self._client.cancel([*doing, *self._asked.values()])
         self._client.close()
-
-
-def connect(address: str) -> Any:
-    """Return a client of a scheduler; raise `SepbenchError` where none answers."""
-    try:
-        import distributed
-    except ImportError:
-        raise SepbenchError("--scheduler needs Dask; pip install 'sepbench[dask]'") from None
-    try:
-        client: Any = distributed
-        return client.Client(address, timeout=_CONNECT, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise SepbenchError(
-            f"scheduler {address}: does not answer ({describe(error)}); "
-            "start 'dask scheduler' and give the address that it prints"
-        ) from None
-
-
-def _chain(first: list[Task], rest: Iterator[list[Task]]) -> Iterator[list[Task]]:
-    yield first
-    yield from rest
 
 
 def _reason(task: Task, future: Future) -> str:

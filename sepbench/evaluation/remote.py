@@ -18,13 +18,15 @@ from sepbench.evaluation.workers import Task, do_task
 class Source:
     """Where the tracks of a run come from: a data set, its root on the client, and the span.
 
-    A worker on which the root does not exist looks where its own configuration says.
+    A worker on which the root does not exist looks where its own configuration says. ``run`` is the
+    run's folder where separated audio is to be kept there: it must be the same for all workers.
     """
 
     dataset: str
     root: str | None
     start: float
     duration: float | None
+    run: str | None = None
 
 
 def do_remotely(task: Task, source: Source, *, timeout: float | None, isolate: bool) -> Record:
@@ -38,7 +40,12 @@ def do_remotely(task: Task, source: Source, *, timeout: float | None, isolate: b
 
 
 def reason_against(source: Source, subset: str, name: str, digest: str) -> str | None:
-    """Return why this worker cannot take part: it lacks the data set, or has other audio."""
+    """Return why this worker cannot take part: it lacks the data set, or has other audio.
+
+    Where stems are kept, it lacks the run's folder.
+    """
+    if source.run is not None and not (Path(source.run) / "run.json").is_file():
+        return f"{source.run} is not there; --save-stems needs a folder that all workers share"
     try:
         find_track(source, subset, name, digest)
     except SepbenchError as error:

@@ -245,7 +245,7 @@ def _tasks(
             method=method,
             metrics=plan.metrics,
             device=plan.device,
-            stems_folder=folder if plan.save_stems else None,
+            stems_folder=folder.absolute() if plan.save_stems else None,
             identity=identity,
             fingerprint=fingerprint(identity),
             trained_on_this=_has_heard(method.declared, track),

@@ -59,11 +59,11 @@ def test_weights_weigh(song):
     torch.testing.assert_close(tenths["vocals"], mean["vocals"])
 
 
-@pytest.mark.parametrize("of", ["stems", "masks"])
-def test_order_does_not_matter_to_the_bit(song, of):
+@pytest.mark.parametrize("domain", ["stems", "masks"])
+def test_order_does_not_matter_to_the_bit(song, domain):
     members = ("hpss", "0.7*hpss[margin=3]", "mixture[gain=0.3]")
     results = [
-        run(f"ensemble[{'+'.join(order)},of={of}]", song[:, :20000])["percussive"]
+        run(f"ensemble[{'+'.join(order)},domain={domain}]", song[:, :20000])["percussive"]
         for order in permutations(members)
     ]
     assert all(torch.equal(results[0], other) for other in results[1:])
@@ -144,14 +144,14 @@ def tone(channels: int, seconds: float, rate: int) -> Samples:
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
-@pytest.mark.parametrize("of", ["stems", "masks"])
+@pytest.mark.parametrize("domain", ["stems", "masks"])
 def test_each_member_is_run_at_its_own_rate_on_its_own_channels_in_its_own_blocks(
-    channels, of, monkeypatch
+    channels, domain, monkeypatch
 ):
     monkeypatch.setattr(overlap_add, "BLOCK_SECONDS", 2.0)
     rate = 32000
     members = [Halving(0.9), Other(0.6), Stereo(0.3)]
-    options = MethodEnsemble.Options(methods="a+b+c", of=of, n_fft=1024)
+    options = MethodEnsemble.Options(methods="a+b+c", domain=domain, n_fft=1024)
     ensemble = MethodEnsemble(options, members)
     runner.load(ensemble, CPU)
     mixture = tone(channels, 7.3, rate)
@@ -169,7 +169,7 @@ def test_no_more_of_a_song_is_held_than_some_blocks(monkeypatch):
     monkeypatch.setattr(overlap_add, "BLOCK_SECONDS", 2.0)
     rate, seconds, read, written, most = 8000, 60, 0, 0, 0
     ensemble = MethodEnsemble(
-        MethodEnsemble.Options(methods="a+b", of="masks", n_fft=512), [Halving(), Stereo()]
+        MethodEnsemble.Options(methods="a+b", domain="masks", n_fft=512), [Halving(), Stereo()]
     )
     runner.load(ensemble, CPU)
 
@@ -193,7 +193,7 @@ def test_facts_are_the_union_of_the_members():
     assert ensemble.license == "MIT; weights CC0-1.0; Apache-2.0"
     assert ensemble.context is None
     assert MethodEnsemble(None, [Halving(), Stereo()]).context == 0.0
-    masks = MethodEnsemble(MethodEnsemble.Options(of="masks"), [Halving(), Stereo()])
+    masks = MethodEnsemble(MethodEnsemble.Options(domain="masks"), [Halving(), Stereo()])
     assert masks.context == SampleCount(2 * 4096)
 
 
@@ -266,7 +266,8 @@ def test_ensembles_may_be_members(song):
     ("of", "share"), [("mean", 0.5), ("median", 0.4), ("min", 0.2), ("max", 0.9)]
 )
 def test_members_are_put_together_in_four_ways(song, domain, of, share):
-    spec = f"ensemble[mixture[gain=0.2]+mixture[gain=0.4]+mixture[gain=0.9],domain={domain},of={of}]"
+    members = "mixture[gain=0.2]+mixture[gain=0.4]+mixture[gain=0.9]"
+    spec = f"ensemble[{members},domain={domain},of={of}]"
     torch.testing.assert_close(run(spec, song)["vocals"], share * song, rtol=0, atol=1e-5)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from pathlib import Path
 
@@ -201,33 +202,48 @@ def test_axes_come_back(text: str) -> None:
     assert torch.equal(unpack(pack(tensor, text), text, sizes), tensor)
 
 
-def numpy_mdx(mixture: np.ndarray, n_fft: int, bins: int, frames: int) -> np.ndarray:
-    """MDX-Net as UVR first ran it, read from its description, in numpy."""
-    hop, samples = 1024, mixture.shape[1]
+def numpy_chunk(chunk: np.ndarray, n_fft: int, bins: int, frames: int) -> np.ndarray:
+    """What MDX-Net makes of a chunk of ``1024 (frames - 1)`` samples, in numpy."""
+    hop, trim, size = 1024, n_fft // 2, chunk.shape[1]
     network, window = seeded(Spectra), np.hanning(n_fft + 1)[:-1]
-    trim, size = n_fft // 2, hop * (frames - 1)
-    step = size - 2 * trim
-    rest = step - samples % step
-    padded = np.concatenate([np.zeros((2, trim)), mixture, np.zeros((2, rest + trim))], 1)
-    pieces = []
-    for first in range(0, samples + rest, step):
-        chunk = np.pad(padded[:, first : first + size], ((0, 0), (trim, trim)), mode="reflect")
-        starts = range(0, size + 1, hop)
-        spectrum = np.stack([np.fft.rfft(chunk[:, s : s + n_fft] * window) for s in starts], -1)
-        kept = spectrum[:, :bins].copy()
-        kept[:, :3] = 0
-        fed = np.stack([kept[0].real, kept[0].imag, kept[1].real, kept[1].imag])[None]
-        with torch.inference_mode():
-            out = network(torch.from_numpy(fed.astype(np.float32)))[0].numpy()
-        full = np.zeros((2, n_fft // 2 + 1, frames), complex)
-        full[:, :bins] = out[[0, 2]] + 1j * out[[1, 3]]
-        wave, weight = np.zeros((2, size + n_fft)), np.zeros(size + n_fft)
-        for index, start in enumerate(starts):
-            wave[:, start : start + n_fft] += np.fft.irfft(full[..., index]) * window
-            weight[start : start + n_fft] += window**2
-        wave = wave[:, trim:-trim] / np.maximum(weight[trim:-trim], 1e-11)
-        pieces.append(wave[:, trim : size - trim])
-    return np.concatenate(pieces, 1)[:, :samples]
+    chunk = np.pad(chunk, ((0, 0), (trim, trim)), mode="reflect")
+    starts = range(0, size + 1, hop)
+    spectrum = np.stack([np.fft.rfft(chunk[:, s : s + n_fft] * window) for s in starts], -1)
+    kept = spectrum[:, :bins].copy()
+    kept[:, :3] = 0
+    fed = np.stack([kept[0].real, kept[0].imag, kept[1].real, kept[1].imag])[None]
+    with torch.inference_mode():
+        out = network(torch.from_numpy(fed.astype(np.float32)))[0].numpy()
+    full = np.zeros((2, n_fft // 2 + 1, frames), complex)
+    full[:, :bins] = out[[0, 2]] + 1j * out[[1, 3]]
+    wave, weight = np.zeros((2, size + n_fft)), np.zeros(size + n_fft)
+    for index, start in enumerate(starts):
+        wave[:, start : start + n_fft] += np.fft.irfft(full[..., index]) * window
+        weight[start : start + n_fft] += window**2
+    return wave[:, trim:-trim] / np.maximum(weight[trim:-trim], 1e-11)
+
+
+def numpy_mdx(
+    mixture: np.ndarray, n_fft: int, bins: int, frames: int, overlap: float = 0.0
+) -> np.ndarray:
+    """MDX-Net as UVR runs it, without overlap as at first, read from its description, in numpy."""
+    samples, trim, size = mixture.shape[1], n_fft // 2, 1024 * (frames - 1)
+    inside = size - 2 * trim
+    step = int((1 - overlap) * size) if overlap else inside
+    padded = np.pad(mixture, ((0, 0), (trim, inside + trim - samples % inside)))
+    made, weight = np.zeros((2, padded.shape[1] + size)), np.zeros(padded.shape[1] + size)
+    for first in range(0, padded.shape[1], step):
+        chunk = padded[:, first : first + size]
+        there = chunk.shape[1]
+        wave = numpy_chunk(np.pad(chunk, ((0, 0), (0, size - there))), n_fft, bins, frames)
+        window = np.hanning(there) if overlap else (np.arange(size) // trim > 0) * 1.0
+        if not overlap:
+            window[size - trim :] = 0
+        made[:, first : first + there] += (wave * np.pad(window, (0, size - len(window))))[
+            :, :there
+        ]
+        weight[first : first + there] += window[:there]
+    return (made / np.maximum(weight, 1e-11))[:, trim : trim + samples]
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +268,20 @@ def test_mdx_net_is_as_uvr_by_a_reading_in_numpy(mdx: Path) -> None:
     np.testing.assert_allclose(made["vocals"].numpy(), expected, rtol=0, atol=1e-5)
     rest = mixture - 1.02 * made["vocals"]
     torch.testing.assert_close(made["accompaniment"], rest)
+
+
+def test_overlapping_chunks_begin_where_those_of_uvr_do(mdx: Path) -> None:
+    mixture = 0.1 * noise(2, 50_000)
+    made = mdx_net(mdx, overlap=0.25).separate(mixture)["vocals"].numpy()
+    expected = numpy_mdx(mixture.numpy().astype(float), 4096, 1024, 16, overlap=0.25)
+    # UVR shortens the window of a chunk that is not full, at the end of the song.
+    whole = slice(0, 50_000 - 1024 * 15)
+    np.testing.assert_allclose(made[:, whole], expected[:, whole], rtol=0, atol=1e-5)
+    other = mdx_net(mdx, overlap=0.25)
+    other.card = dataclasses.replace(other.card, lead=None)
+    runner.load(other, CPU)
+    moved = other.separate(mixture)["vocals"].numpy()
+    assert np.abs(moved[:, whole] - expected[:, whole]).max() > 1e-3
 
 
 def test_denoising_takes_out_what_does_not_turn_with_the_sign(mdx: Path) -> None:

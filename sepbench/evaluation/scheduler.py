@@ -1,0 +1,26 @@
+"""Finds the scheduler of a Dask cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sepbench.errors import SepbenchError, describe
+
+_CONNECT = 10.0
+"""Seconds for a scheduler to answer."""
+
+
+def connect(address: str) -> Any:
+    """Return a client of a scheduler; raise `SepbenchError` where none answers."""
+    try:
+        import distributed
+    except ImportError:
+        raise SepbenchError("--scheduler needs Dask; pip install 'sepbench[dask]'") from None
+    try:
+        client: Any = distributed
+        return client.Client(address, timeout=_CONNECT, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise SepbenchError(
+            f"scheduler {address}: does not answer ({describe(error)}); "
+            "start 'dask scheduler' and give the address that it prints"
+        ) from None
