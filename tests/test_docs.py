@@ -14,6 +14,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from sepbench.datasets.simulated import simulate
+from sepbench.testing import dataset_checks, metric_checks
+from sepbench.testing.examination import DATASET_CHECKS, METRIC_CHECKS
+
 DOCS = Path(__file__).parent.parent / "docs"
 
 PROGRAMS = {
@@ -182,3 +186,32 @@ def test_the_test_in_the_guide_to_metrics_is_the_one_that_comes_with_a_metric(
     written = (tmp_path / "new/tests/test_conformance.py").read_text()
     shown = blocks("writing-a-metric.md", "python")[-1]
     assert "".join(shown.split()) == "".join(written.partition('"""\n\n')[2].split())
+
+
+def defined(page: str, name: str) -> type:
+    """Return the class ``name`` that an example of a page defines."""
+    (code,) = [block for block in blocks(page, "python") if f"class {name}(" in block]
+    space: dict[str, type] = {}
+    exec(code, space)  # noqa: S102 - our own page
+    return space[name]
+
+
+@pytest.mark.parametrize("check", sorted(METRIC_CHECKS.keys() - {"golden-values"}))
+def test_the_metric_of_the_guide_conforms(check: str) -> None:
+    metric = defined("writing-a-metric.md", "SpectralConvergence")
+    (found,) = [each for each in metric_checks(metric) if each.__name__ == check]
+    found()
+
+
+# A track is of FileTrack, so other processes can read it, whatever module its data set is of.
+@pytest.mark.parametrize("check", DATASET_CHECKS)
+def test_the_data_set_of_the_guide_conforms(check: str, tmp_path: Path) -> None:
+    dataset = defined("writing-a-data-set.md", "Pairs")
+    for subset, song in (("train", "one"), ("test", "two")):
+        (tmp_path / subset).mkdir()
+        for part, stem in simulate((len(song), len(subset)), 1.0, rate=8000).items():
+            name = {"vocals": "vocals", "other": "backing"}.get(part)
+            if name:
+                soundfile.write(tmp_path / subset / f"{song}_{name}.flac", stem.T, 8000)
+    (found,) = [each for each in dataset_checks(dataset, root=tmp_path) if each.__name__ == check]
+    found()

@@ -24,7 +24,8 @@ class Dsd100(FileDataset):
     usual = ("~/DSD100", "~/dsd100")
     layout = ("Mixtures/Test/*/mixture.wav", "Mixtures/Dev/*/mixture.wav")
 
-    def _all(self, root: Path) -> Iterator[Track]:
+    def find_tracks(self, root: Path) -> Iterator[Track]:
+        """Yield the tracks below ``root``; see `FileDataset.find_tracks`."""
         for subset, folder in _FOLDERS.items():
             for song in folders(root / "Mixtures" / folder):
                 stems = root / "Sources" / folder / song.name

@@ -153,10 +153,10 @@ class FileDataset(Dataset):
 
     def tracks(self, subset: str = "test") -> list[Track]:
         """Return the tracks of a subset; see `Dataset.tracks`."""
-        return [track for track in self._all(self.root()) if subset in ("all", track.subset)]
+        return [track for track in self.find_tracks(self.root()) if subset in ("all", track.subset)]
 
     @abstractmethod
-    def _all(self, root: Path) -> Iterable[Track]:
+    def find_tracks(self, root: Path) -> Iterable[Track]:
         """Yield every track below ``root`` in natural order."""
 
 

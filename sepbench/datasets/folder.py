@@ -25,7 +25,8 @@ class Folder(FileDataset):
     )
     layout = ("*/*",)
 
-    def _all(self, root: Path) -> Iterator[Track]:
+    def find_tracks(self, root: Path) -> Iterator[Track]:
+        """Yield the tracks below ``root``; see `FileDataset.find_tracks`."""
         tracks = list(self._tracks(root))
         usual = {stem for track in tracks for stem in track.stems}
         for track in tracks:

@@ -58,7 +58,8 @@ class Musdb18(_Musdb):
 
     _is_sample = False
 
-    def _all(self, root: Path) -> Iterator[Track]:
+    def find_tracks(self, root: Path) -> Iterator[Track]:
+        """Yield the tracks below ``root``; see `FileDataset.find_tracks`."""
         for folder in ("train", "test"):
             for file in sorted((root / folder).glob(f"[!.]*{_SUFFIX}"), key=natural_order):
                 sources = {
@@ -116,7 +117,8 @@ class Musdb18Hq(_Musdb):
     usual: ClassVar[Sequence[str]] = ("~/MUSDB18HQ", "~/musdb18hq", "~/MUSDB18/MUSDB18-HQ")
     layout = ("test/*/mixture.wav", "train/*/mixture.wav")
 
-    def _all(self, root: Path) -> Iterator[Track]:
+    def find_tracks(self, root: Path) -> Iterator[Track]:
+        """Yield the tracks below ``root``; see `FileDataset.find_tracks`."""
         for folder in ("train", "test"):
             for song in folders(root / folder):
                 sources = {name: Source(song / f"{name}.wav") for name in musdb_facts().streams}

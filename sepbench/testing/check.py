@@ -54,7 +54,7 @@ class Outcome:
 
     def line(self) -> str:
         """Return one line for a person."""
-        shown = f"{_SHOWN[self.status]:6}  {self.check:14}  "
+        shown = f"{_SHOWN[self.status]:6}  {self.check:15}  "
         if self.status in (NOT_APPLICABLE, NOT_SEEN):
             return f"{shown}{self.got}"
         if self.status == FAILED:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sepbench.metrics.scorer import StemScores
 
 _RATES = (8000, 22050, 48000)
+_LENGTHS = (100, 1)
 
 
 class MetricSubject:
@@ -163,18 +165,33 @@ def silent(subject: MetricSubject) -> str:
 
 @check(fix="raise SepbenchError with the cure for a rate that it cannot take, or set sample_rate")
 def rates(subject: MetricSubject) -> str:
-    """Other rates, mono, and songs of a moment give a score, NaN or a reason."""
+    """Other rates give a score, NaN or a reason."""
     references, estimates = subject.signals
-    try:
+    with _reasons():
         for rate in _RATES:
             subject.score(references, estimates, rate)
-        mono, made = ({s: wave[:1] for s, wave in group.items()} for group in subject.signals)
-        subject.score(mono, made)
-        moment, made = ({s: wave[:, -100:] for s, wave in group.items()} for group in (mono, made))
-        subject.score(moment, made)
-    except SepbenchError as reason:
-        raise NotApplicable(str(reason)) from None
     return f"{', '.join(map(str, _RATES))} Hz"
 
 
-CHECKS = (contract, scores, same_again, golden_values, direction, silent, rates)
+@check(fix="take any number of channels; return NaN for a song shorter than a window, or pad it")
+def lengths(subject: MetricSubject) -> str:
+    """Mono, and songs of a moment, give a score, NaN or a reason."""
+    mono, made = ({s: wave[:1] for s, wave in group.items()} for group in subject.signals)
+    with _reasons():
+        subject.score(mono, made)
+        for samples in _LENGTHS:
+            true, short = ({s: wave[:, :samples] for s, wave in x.items()} for x in (mono, made))
+            subject.score(true, short)
+    return f"one channel, {', '.join(map(str, _LENGTHS))} samples"
+
+
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """Take a `SepbenchError` of the metric for its reason why the check does not apply."""
+    try:
+        yield
+    except SepbenchError as reason:
+        raise NotApplicable(str(reason)) from None
+
+
+CHECKS = (contract, scores, same_again, golden_values, direction, silent, rates, lengths)

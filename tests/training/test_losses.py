@@ -20,17 +20,17 @@ def spectra() -> tuple[torch.Tensor, torch.Tensor]:
 Spectra = tuple[torch.Tensor, torch.Tensor]
 
 
-def best_mask(name: str, mixture: torch.Tensor, stem: torch.Tensor) -> torch.Tensor:
-    if name == "energy":
-        return (mixture.conj() * stem).real / mixture.abs().square()
-    if name == "magnitude":
-        return stem.abs() / mixture.abs()
-    return (stem.abs() > (mixture - stem).abs()).float()
+BEST = {
+    "energy": lambda mixture, stem: (mixture.conj() * stem).real / mixture.abs().square(),
+    "magnitude": lambda mixture, stem: stem.abs() / mixture.abs(),
+    "labels": lambda mixture, stem: (stem.abs() > (mixture - stem).abs()).float(),
+}
+"""The mask at which each loss is lowest."""
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_loss_is_lowest_at_its_best_mask(name: str, spectra: Spectra) -> None:
-    chosen, best = loss(name), best_mask(name, *spectra)
+    chosen, best = loss(name), BEST[name](*spectra)
     targets = chosen.targets(*spectra)
     lowest = chosen.value(best, targets, 10).mean()
     for other in (0.9 * best, 0.9 * best + 0.1, 1 - best):
@@ -48,7 +48,7 @@ def test_the_loss_of_least_squares_is_the_only_mmse_one(spectra: Spectra) -> Non
     """The filter after the networks assumes this of `is_mmse`: no real mask has a lower error."""
     mixture, stem = spectra
     errors = {
-        name: float((best_mask(name, mixture, stem) * mixture - stem).abs().square().sum())
+        name: float((BEST[name](mixture, stem) * mixture - stem).abs().square().sum())
         for name in LOSSES
     }
     assert [name for name, entry in LOSSES.items() if entry.is_mmse] == [
@@ -72,5 +72,5 @@ def test_stems_beside_one_another_cost_the_mean_of_each(name: str, spectra: Spec
 
 
 def test_an_unknown_loss_is_one_line() -> None:
-    with pytest.raises(SepbenchError, match="objective 'beauty': choose one of energy, magnitude"):
+    with pytest.raises(SepbenchError, match=r"objective 'beauty': choose one of .*energy"):
         loss("beauty")
