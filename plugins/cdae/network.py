@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sepbench.training.layers import AlongTime, Level
+from sepbench.training.layers import Levels
 
 
 class PublishedNet(nn.Module):
@@ -53,7 +53,7 @@ def pool(x: torch.Tensor, rows: int) -> torch.Tensor:
     return functional.max_pool2d(x, (rows, 5), padding=(0, missing // 2), ceil_mode=True)
 
 
-class StridedNet(nn.Module):
+class StridedNet(Levels):
     """A denoising autoencoder with skips, its finest level a quarter of bands, an eighth of frames.
 
     Each level has residual 3x3 convolutions and a bottleneck across all its rows; below the
@@ -77,32 +77,14 @@ class StridedNet(nn.Module):
         super().__init__()
         self.multiple = 8 * 2 ** (len(widths) - 1)
         """Frames come in steps of this many."""
-        rows = [bands // 4 // 2**level for level in range(len(widths))]
         self.scale = nn.BatchNorm1d(bands)
         self.stem = nn.Sequential(
             nn.Conv2d(1, widths[0], (8, 16), stride=(4, 8), padding=(2, 4), bias=False),
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(),
         )
-        self.encoder = nn.ModuleList(
-            Level(width, row, squeeze) for width, row in zip(widths[:-1], rows, strict=False)
-        )
-        pairs = list(itertools.pairwise(widths))
-        self.down = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(i, o, 2, stride=2, bias=False), nn.BatchNorm2d(o), nn.ReLU())
-            for i, o in pairs
-        )
-        self.deepest = Level(widths[-1], rows[-1], squeeze)
-        self.along_time = AlongTime(widths[-1] * rows[-1], bottleneck, dilations)
-        self.up = nn.ModuleList(
-            nn.Sequential(
-                nn.ConvTranspose2d(o, i, 2, stride=2, bias=False), nn.BatchNorm2d(i), nn.ReLU()
-            )
-            for i, o in reversed(pairs)
-        )
-        self.decoder = nn.ModuleList(
-            Level(width, row, squeeze)
-            for width, row in zip(widths[-2::-1], rows[-2::-1], strict=True)
+        self.add_levels(
+            widths, bands // 4, bottleneck=bottleneck, dilations=dilations, squeeze=squeeze
         )
         self.head = nn.ConvTranspose2d(widths[0], 2, (8, 16), stride=(4, 8), padding=(2, 4))
 
@@ -111,14 +93,7 @@ class StridedNet(nn.Module):
         frames = magnitudes.shape[-1]
         padded = functional.pad(magnitudes, (0, -frames % self.multiple))
         levels = self.scale(torch.log10(padded + 1e-3))
-        x = self.stem(levels[:, None])
-        skips = []
-        for level, down in zip(self.encoder, self.down, strict=True):
-            skips.append(level(x))
-            x = down(skips[-1])
-        x = self.along_time(self.deepest(x))
-        for up, level in zip(self.up, self.decoder, strict=True):
-            x = level(up(x) + skips.pop())
+        x = self.through_levels(self.stem(levels[:, None]))
         offset, slope = self.head(x).unbind(1)
         share = torch.sigmoid(offset + slope * levels)
         return magnitudes * share[..., :frames]

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sepbench.training.layers import Across, Dilated
+
 
 class FrequencyUNet(nn.Module):
     """Halve the rows level by level, follow time at the bottom, double the rows again.
@@ -46,12 +48,12 @@ class FrequencyUNet(nn.Module):
         pairs = list(itertools.pairwise(widths))
         self.scale = nn.BatchNorm1d(bins)
         self.stem = _normed(nn.Conv2d(1, widths[0], (17, 3), (8, 1), (8, 0), bias=False))
-        self.blocks = nn.ModuleList(Block(width) for width in widths)
+        self.blocks = nn.ModuleList(Across(width) for width in widths)
         self.narrow = nn.ModuleList(
             _normed(nn.Conv2d(i, o, (2, 1), (2, 1), bias=False)) for i, o in pairs
         )
         self.enter = _normed(nn.Conv1d(rows * widths[-1], features, 1, bias=False))
-        self.along = nn.ModuleList(Along(features, dilation) for dilation in dilations)
+        self.along = nn.ModuleList(Dilated(features, dilation) for dilation in dilations)
         self.leave = nn.Conv1d(features, bins, 1)
         self.direct = nn.Parameter(torch.zeros(bins, 1))
         self.spread = _normed(nn.Conv1d(features, rows * widths[-1], 1, bias=False))
@@ -59,7 +61,7 @@ class FrequencyUNet(nn.Module):
             _normed(nn.ConvTranspose2d(o, i, (2, 1), (2, 1), bias=False))
             for i, o in reversed(pairs)
         )
-        self.join = nn.ModuleList(Block(width) for width in reversed(widths))
+        self.join = nn.ModuleList(Across(width) for width in reversed(widths))
         self.fine = nn.ConvTranspose2d(widths[0], 8, (16, 1), (8, 1), (4, 0))
         self.refine = nn.Sequential(
             nn.Conv2d(9, 8, 3, padding=(1, 0)),
@@ -90,39 +92,6 @@ class FrequencyUNet(nn.Module):
         columns = x.shape[-1]
         total = x + _middle(coarse, columns) + self.direct * _middle(seen, columns)
         return torch.sigmoid(total)
-
-
-class Block(nn.Module):
-    """A residual block that depends on three columns and five rows."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.path = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=(1, 0), bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.Conv2d(width, width, (3, 1), padding=(1, 0), bias=False),
-            nn.BatchNorm2d(width),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return two columns less than ``x`` has."""
-        return functional.relu(x[..., 1:-1] + self.path(x))
-
-
-class Along(nn.Module):
-    """A residual dilated convolution along time."""
-
-    def __init__(self, features: int, dilation: int) -> None:
-        super().__init__()
-        self.dilation = dilation
-        self.conv = nn.Conv1d(features, features, 3, dilation=dilation, bias=False)
-        self.norm = nn.BatchNorm1d(features)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return ``2 * dilation`` columns less than ``x`` has."""
-        d = self.dilation
-        return x[..., d:-d] + functional.relu(self.norm(self.conv(x)))
 
 
 def _normed(layer: nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional
+
+from sepbench.training.layers import Across, Dilated
 
 ResDims = Sequence[tuple[int, int, bool]]
 """Channels in, channels out, and whether pooling follows, for each residual block."""
@@ -143,7 +144,7 @@ class DilatedNet(nn.Module):
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(),
         )
-        self.blocks = nn.ModuleList(_Across(width) for width in widths)
+        self.blocks = nn.ModuleList(Across(width) for width in widths)
         self.narrow = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(i, o, (2, 1), stride=(2, 1), bias=False), nn.BatchNorm2d(o), nn.ReLU()
@@ -156,7 +157,7 @@ class DilatedNet(nn.Module):
             nn.BatchNorm1d(features),
             nn.ReLU(),
         )
-        self.along = nn.ModuleList(_Along(features, dilation) for dilation in dilations)
+        self.along = nn.ModuleList(Dilated(features, dilation) for dilation in dilations)
         self.leave = nn.Conv1d(features, bins, 1)
         self.direct = nn.Conv1d(bins, bins, 1, groups=bins)
         self.margin = 1 + len(widths) + sum(dilations)
@@ -172,37 +173,6 @@ class DilatedNet(nn.Module):
             x = step(x)
         centre = scaled[..., self.margin : scaled.shape[-1] - self.margin]
         return torch.sigmoid(self.leave(x) + self.direct(centre))
-
-
-class _Across(nn.Module):
-    """A residual block that sees three frames and five rows."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.path = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=(1, 0), bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.Conv2d(width, width, (3, 1), padding=(1, 0), bias=False),
-            nn.BatchNorm2d(width),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.relu(x[..., 1:-1] + self.path(x))
-
-
-class _Along(nn.Module):
-    """A residual dilated convolution along time."""
-
-    def __init__(self, features: int, dilation: int) -> None:
-        super().__init__()
-        self.dilation = dilation
-        self.conv = nn.Conv1d(features, features, 3, dilation=dilation, bias=False)
-        self.norm = nn.BatchNorm1d(features)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        d = self.dilation
-        return x[..., d:-d] + functional.relu(self.norm(self.conv(x)))
 
 
 def _conv(ins: int, outs: int) -> list[nn.Module]:

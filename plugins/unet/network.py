@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from sepbench.training.layers import AlongTime, Level
+from sepbench.training.layers import Levels
 
 
 class PublishedUNet(nn.Module):
@@ -56,7 +55,7 @@ class PublishedUNet(nn.Module):
         return torch.sigmoid(_crop(self.up[-1](x)))[:, 0]
 
 
-class CompactUNet(nn.Module):
+class CompactUNet(Levels):
     """A U-Net whose finest level is a quarter of the bins and half of the frames.
 
     Each level has residual 3x3 convolutions and a bottleneck across all its rows (the
@@ -82,28 +81,10 @@ class CompactUNet(nn.Module):
         """Frames come in steps of this many."""
         self.reach = self.multiple * (sum(dilations) + 2 * len(widths) + 2)
         """Frames to each side that a frame of the mask depends on, at most."""
-        rows = [bins // 4 // 2**level for level in range(len(widths))]
         self.scale = nn.BatchNorm1d(bins)
         self.stem = nn.Conv2d(1, widths[0], (8, 4), stride=(4, 2), padding=(2, 1))
-        self.encoder = nn.ModuleList(
-            Level(width, row, squeeze) for width, row in zip(widths[:-1], rows, strict=False)
-        )
-        pairs = list(itertools.pairwise(widths))
-        self.down = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(i, o, 2, stride=2, bias=False), nn.BatchNorm2d(o), nn.ReLU())
-            for i, o in pairs
-        )
-        self.deepest = Level(widths[-1], rows[-1], squeeze)
-        self.along_time = AlongTime(widths[-1] * rows[-1], bottleneck, dilations)
-        self.up = nn.ModuleList(
-            nn.Sequential(
-                nn.ConvTranspose2d(o, i, 2, stride=2, bias=False), nn.BatchNorm2d(i), nn.ReLU()
-            )
-            for i, o in reversed(pairs)
-        )
-        self.decoder = nn.ModuleList(
-            Level(width, row, squeeze)
-            for width, row in zip(widths[-2::-1], rows[-2::-1], strict=True)
+        self.add_levels(
+            widths, bins // 4, bottleneck=bottleneck, dilations=dilations, squeeze=squeeze
         )
         self.head = nn.ConvTranspose2d(widths[0], 8, (8, 4), stride=(4, 2), padding=(2, 1))
         self.refine = nn.Conv2d(9, 1, 3, padding=1)
@@ -113,14 +94,7 @@ class CompactUNet(nn.Module):
         frames = magnitudes.shape[-1]
         padded = functional.pad(magnitudes, (0, -frames % self.multiple))
         levels = self.scale(torch.log10(padded + 1e-3))[:, None]
-        x = functional.relu(self.stem(levels))
-        skips = []
-        for level, down in zip(self.encoder, self.down, strict=True):
-            skips.append(level(x))
-            x = down(skips[-1])
-        x = self.along_time(self.deepest(x))
-        for up, level in zip(self.up, self.decoder, strict=True):
-            x = level(up(x) + skips.pop())
+        x = self.through_levels(functional.relu(self.stem(levels)))
         fine = torch.cat([functional.relu(self.head(x)), levels], dim=1)
         return torch.sigmoid(self.refine(fine))[:, 0, :, :frames]
 

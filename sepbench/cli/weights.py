@@ -304,7 +304,7 @@ def export(name: str, source: Path | None, out: Path | None, as_json: bool) -> N
     if out is None:
         raise click.UsageError("give --out FILE, the file to write")
     if name == "safetensors":
-        from sepbench.training.train import export_run
+        from sepbench.training.export import export_run
 
         export_run(source, out)
     else:

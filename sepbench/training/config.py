@@ -15,7 +15,7 @@ from sepbench.options import read_fields
 
 if TYPE_CHECKING:
     from sepbench.training.data.teacher import TeacherConfig
-    from sepbench.training.examples import MixConfig
+    from sepbench.training.mix_config import MixConfig
     from sepbench.training.plan import TrainingConfig
 
 _SECTIONS = {"model", "examples", "teacher", "training", "license"}
@@ -62,7 +62,7 @@ def read_config(
     field and a value out of range.
     """
     from sepbench.training.data.teacher import TeacherConfig
-    from sepbench.training.examples import MixConfig
+    from sepbench.training.mix_config import MixConfig
     from sepbench.training.plan import TrainingConfig
 
     named = [files("sepbench_configs") / method / f"{where}.yaml"]

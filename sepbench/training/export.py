@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 
+from sepbench.errors import SepbenchError
 from sepbench.training import checkpoint
+from sepbench.training.build import trainable_of, trained_separator
 from sepbench.training.config import Config
 from sepbench.training.curves import is_score
 from sepbench.training.data.prepare import PreparedDataset
@@ -65,3 +67,20 @@ def header_of(state: dict[str, Any], context: float | None, *, notes: str = "") 
             if (is_score(name) or name.startswith("validation")) and math.isfinite(value)
         },
     }
+
+
+def export_run(source: Path, out: Path) -> dict[str, Any]:
+    """Write the weights of a run's folder, or of one of its checkpoints; return their header.
+
+    Of a folder the best epoch is taken, or the last where none is. Raises `SepbenchError` where
+    there is no checkpoint, or none of a method that is installed.
+    """
+    file = source
+    if source.is_dir():
+        file = source / "best.pt"
+        file = file if file.is_file() else source / "last.pt"
+    if not file.is_file():
+        raise SepbenchError(f"{source}: no run, it has neither best.pt nor last.pt")
+    state = checkpoint.load(file, torch.device("cpu"))
+    trainable = trainable_of(trained_separator(state["method"]), state["model"], str(file))
+    return export(file.parent, trainable, out, which=file.stem)

@@ -93,7 +93,8 @@ class Run:
                 if verdict is not None and is_best:
                     self.best, self.best_epoch = self._mark(verdict), self.epoch
                 seconds = time.monotonic() - began
-                row = {"epoch": self.epoch, **losses, "seconds": seconds, **_entries(verdict)}
+                found = verdict.entries if verdict else {}
+                row = {"epoch": self.epoch, **losses, "seconds": seconds, **found}
                 self.history.append(row)
                 self._save("last.pt")
                 if is_best:
@@ -216,7 +217,7 @@ class Run:
         mark = self._mark(verdict)
         if mark > state["best"]:
             state["weights"], state["best"] = network.state_dict(), mark
-            state["history"][-1].update(_entries(verdict))
+            state["history"][-1].update(verdict.entries)
             checkpoint.save(path, state)
         return float(state["best"])
 
@@ -287,14 +288,6 @@ class Run:
             "weights": self._judged().state_dict(),
         }
         checkpoint.save(self.folder / name, state)
-
-
-def _entries(verdict: Verdict | None) -> dict[str, float]:
-    """Return the entries of a run's history for what validation found."""
-    if verdict is None:
-        return {}
-    losses = {f"validation {name}": value for name, value in verdict.losses.items()}
-    return {**losses, **verdict.scores}
 
 
 @contextmanager

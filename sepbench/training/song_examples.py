@@ -10,7 +10,8 @@ from sepbench.errors import SepbenchError
 from sepbench.training import augment
 from sepbench.training.augment import Signal
 from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
-from sepbench.training.examples import Examples, MixConfig, Pool, backing_parts
+from sepbench.training.examples import Examples, Pool, backing_parts
+from sepbench.training.mix_config import MixConfig
 
 _HARMONIC = ("bass", "other", "harmonic")
 _PERCUSSIVE = ("drums", "percussive")

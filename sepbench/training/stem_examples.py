@@ -14,12 +14,12 @@ from sepbench.training.augment import Signal
 from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
 from sepbench.training.examples import (
     Examples,
-    MixConfig,
     Pool,
     backing_parts,
     draw_level,
     ratio_of,
 )
+from sepbench.training.mix_config import MixConfig
 from sepbench.training.song_examples import ScaperExamples, SongExamples
 
 STEMS = ("vocals", "percussive", "harmonic")

@@ -6,18 +6,15 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sepbench import registry
 from sepbench._util.files import make_folder, write_atomic
 from sepbench.errors import SepbenchError
 from sepbench.inference.runner import choose_device
-from sepbench.options import parse_spec
-from sepbench.training import checkpoint
+from sepbench.training.build import trainable_of, trained_separator
 from sepbench.training.config import read_config
 from sepbench.training.curves import draw_curves
 from sepbench.training.data.choice import Choice, without
@@ -25,18 +22,18 @@ from sepbench.training.data.prepare import PreparedDataset
 from sepbench.training.data.sources import prepared_dataset
 from sepbench.training.data.splits import SUBSETS
 from sepbench.training.epoch import Epoch
-from sepbench.training.examples import Examples, MixConfig
+from sepbench.training.examples import Examples
 from sepbench.training.export import describe, export
 from sepbench.training.log import Log
 from sepbench.training.loop import Run
 from sepbench.training.lr_finder import find_learning_rate
-from sepbench.training.model import BADLY_DESCRIBED, Trainable, wrong_field
+from sepbench.training.mix_config import MixConfig
 from sepbench.training.stem_examples import examples_of
 from sepbench.training.summary import layer_summary
 from sepbench.training.validate import Songs, songs_of
 
 if TYPE_CHECKING:
-    from sepbench.separator import AnySeparator
+    pass
 
 
 _SONGS = 12
@@ -219,10 +216,10 @@ def open_training(
     chosen_device = choose_device(device)
     if threads:
         torch.set_num_threads(threads)
-    separator = _trained_separator(method)
+    separator = trained_separator(method)
     folder = out or Path("runs") / method
     settings = read_config(method, str(config), changes, folder=getattr(separator, "folder", None))
-    trainable = _build(separator, settings.model, str(config))
+    trainable = trainable_of(separator, settings.model, str(config))
     _check_folder(folder, resume=resume, init=init, find_rate=find_rate)
     if teacher:
         settings = replace(settings, teacher=settings.teacher.replaced(teacher))
@@ -254,23 +251,6 @@ def open_training(
     return Training(run, examples, dataset, settings.recipe, skipped)
 
 
-def export_run(source: Path, out: Path) -> dict[str, Any]:
-    """Write the weights of a run's folder, or of one of its checkpoints; return their header.
-
-    Of a folder the best epoch is taken, or the last where none is. Raises `SepbenchError` where
-    there is no checkpoint, or none of a method that is installed.
-    """
-    file = source
-    if source.is_dir():
-        file = source / "best.pt"
-        file = file if file.is_file() else source / "last.pt"
-    if not file.is_file():
-        raise SepbenchError(f"{source}: no run, it has neither best.pt nor last.pt")
-    state = checkpoint.load(file, torch.device("cpu"))
-    trainable = _build(_trained_separator(state["method"]), state["model"], str(file))
-    return export(file.parent, trainable, out, which=file.stem)
-
-
 def _check_folder(folder: Path, *, resume: bool, init: Path | None, find_rate: bool) -> None:
     is_run = (folder / "last.pt").exists()
     if resume and init:
@@ -281,36 +261,3 @@ def _check_folder(folder: Path, *, resume: bool, init: Path | None, find_rate: b
         raise SepbenchError(
             f"{folder}: holds a run already; go on with it by --resume, or give another --out"
         )
-
-
-def _trained_separator(method: str) -> type[AnySeparator]:
-    """Return a separator that can be trained, with weights or without; raise for any other."""
-    name, values = parse_spec(method)
-    if values:
-        raise SepbenchError(
-            f"method {method}: give its name without options, {name!r}; the config holds all "
-            "settings of training"
-        )
-    separator = registry.resolve(name)[0].separator
-    if not hasattr(separator, "trainable"):
-        known = [
-            entry.name for entry in registry.plugins() if hasattr(entry.separator, "trainable")
-        ]
-        raise SepbenchError(f"method {name}: cannot be trained; choose one of {', '.join(known)}")
-    return separator
-
-
-def _build(separator: Any, model: dict[str, Any], config: str) -> Trainable:
-    """Make a separator's trainable model; raise `SepbenchError` if ``model`` describes none."""
-    module, _, name = separator.trainable.partition(":")
-    kind = getattr(import_module(module), name)
-    try:
-        trainable: Trainable = kind(model)
-        with torch.device("meta"):  # a trial that takes no memory
-            trainable.network()
-    except BADLY_DESCRIBED as error:
-        raise SepbenchError(
-            f"config {config!r}: its model is no network of {separator.name}, "
-            f"{wrong_field(error)}; see the config 'default' of {separator.name}"
-        ) from error
-    return trainable

@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader
 
 from sepbench.errors import SepbenchError
 from sepbench.training.data.prepare import PreparedDataset
-from sepbench.training.examples import Examples, MixConfig
+from sepbench.training.examples import Examples
+from sepbench.training.mix_config import MixConfig
 from sepbench.training.model import Trainable
 from sepbench.training.passages import Passage, passages
 from sepbench.training.plan import TrainingConfig
@@ -40,6 +41,12 @@ class Verdict:
     scores: dict[str, float]
     losses: dict[str, float]
     constant: tuple[str, ...] = ()
+
+    @property
+    def entries(self) -> dict[str, float]:
+        """What a run's history keeps of it."""
+        losses = {f"validation {name}": value for name, value in self.losses.items()}
+        return {**losses, **self.scores}
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,13 @@ from sepbench.inference.separate import SeparationSession
 from sepbench.training import checkpoint
 from sepbench.training.data.discover import find_tracks
 from sepbench.training.data.prepare import prepare
-from sepbench.training.examples import Examples, MixConfig
-from sepbench.training.loop import Run, TrainingConfig
+from sepbench.training.examples import Examples
+from sepbench.training.loop import Run
 from sepbench.training.masking import MaskTrainable
-from sepbench.training.validate import passages
+from sepbench.training.mix_config import MixConfig
+from sepbench.training.passages import passages
+from sepbench.training.plan import TrainingConfig
+from sepbench.training.validate import Songs
 
 from .small import RATE, arrays, evaluate, rows, songs
 from .trying import DONE, HANG, REFUSED, TRACEBACK, Tally, in_child, killed, times, together
@@ -185,7 +188,7 @@ def test_kills_of_train(tally: Tally, draw: random.Random, tmp_path: Path) -> No
         if (folder / "last.pt").exists():
             run.resume()
         examples = Examples(prepared.split("train"), MixConfig(seconds=0.5), seed=0, count=1000)
-        run.train(examples, passages(prepared, seconds=1.0, each=1))
+        run.train(examples, Songs(passages(prepared, seconds=1.0, each=1)))
 
     def state(folder: Path) -> tuple[list[list[float]], list[float]]:
         last = checkpoint.load(folder / "last.pt", torch.device("cpu"))

@@ -9,7 +9,8 @@ import torch
 from sepbench.errors import SepbenchError
 from sepbench.training import augment
 from sepbench.training.data.prepare import PreparedDataset
-from sepbench.training.examples import Examples, MixConfig
+from sepbench.training.examples import Examples
+from sepbench.training.mix_config import MixConfig
 from sepbench.training.passages import passages
 
 RECIPE = MixConfig(seconds=1.0)

@@ -14,11 +14,12 @@ from sepbench.training import checkpoint
 from sepbench.training.curves import draw_curves
 from sepbench.training.data.prepare import PreparedDataset
 from sepbench.training.epoch import Epoch
-from sepbench.training.examples import Examples, MixConfig
+from sepbench.training.examples import Examples
 from sepbench.training.initial import load_initial
 from sepbench.training.loop import Run
 from sepbench.training.lr_finder import find_learning_rate
 from sepbench.training.masking import MaskTrainable
+from sepbench.training.mix_config import MixConfig
 from sepbench.training.passages import passages
 from sepbench.training.plan import TrainingConfig
 from sepbench.training.schedules import SCHEDULES, schedule

@@ -6,7 +6,7 @@ import torch
 
 from sepbench.errors import SepbenchError
 from sepbench.training.data.prepare import PreparedDataset
-from sepbench.training.examples import MixConfig
+from sepbench.training.mix_config import MixConfig
 from sepbench.training.stem_examples import examples_of
 
 TWO = ("vocals", "accompaniment")

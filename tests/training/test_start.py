@@ -10,8 +10,8 @@ from torch import nn
 from sepbench.training.data.prepare import prepare
 from sepbench.training.data.recording import Recording
 from sepbench.training.epoch import Epoch
-from sepbench.training.examples import MixConfig
 from sepbench.training.loop import Run
+from sepbench.training.mix_config import MixConfig
 from sepbench.training.plan import TrainingConfig
 from sepbench.training.start import parts_without_gradient, set_start
 from sepbench.training.stem_examples import examples_of

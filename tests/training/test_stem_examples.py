@@ -11,7 +11,8 @@ from sepbench.errors import SepbenchError
 from sepbench.training import augment
 from sepbench.training.data.prepare import PreparedDataset, prepare
 from sepbench.training.data.recording import Recording
-from sepbench.training.examples import Examples, MixConfig
+from sepbench.training.examples import Examples
+from sepbench.training.mix_config import MixConfig
 from sepbench.training.passages import passages
 from sepbench.training.stem_examples import STEMS, StemExamples, examples_of
 

@@ -1,0 +1,49 @@
+"""From the name of a method to its trainable model."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from sepbench import registry
+from sepbench.errors import SepbenchError
+from sepbench.options import parse_spec
+from sepbench.training.model import BADLY_DESCRIBED, Trainable, wrong_field
+
+if TYPE_CHECKING:
+    from sepbench.separator import AnySeparator
+
+
+def trained_separator(method: str) -> type[AnySeparator]:
+    """Return a separator that can be trained, with weights or without; raise for any other."""
+    name, values = parse_spec(method)
+    if values:
+        raise SepbenchError(
+            f"method {method}: give its name without options, {name!r}; the config holds all "
+            "settings of training"
+        )
+    separator = registry.resolve(name)[0].separator
+    if not hasattr(separator, "trainable"):
+        known = [
+            entry.name for entry in registry.plugins() if hasattr(entry.separator, "trainable")
+        ]
+        raise SepbenchError(f"method {name}: cannot be trained; choose one of {', '.join(known)}")
+    return separator
+
+
+def trainable_of(separator: Any, model: dict[str, Any], config: str) -> Trainable:
+    """Make a separator's trainable model; raise `SepbenchError` if ``model`` describes none."""
+    module, _, name = separator.trainable.partition(":")
+    kind = getattr(import_module(module), name)
+    try:
+        trainable: Trainable = kind(model)
+        with torch.device("meta"):  # a trial that takes no memory
+            trainable.network()
+    except BADLY_DESCRIBED as error:
+        raise SepbenchError(
+            f"config {config!r}: its model is no network of {separator.name}, "
+            f"{wrong_field(error)}; see the config 'default' of {separator.name}"
+        ) from error
+    return trainable
