@@ -84,6 +84,7 @@ def follow(page: str, environment: dict[str, str], folder: Path) -> None:
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs a shell")
 def test_the_guide_to_plugins_leads_from_nothing_to_a_score(
     environment: dict[str, str], tmp_path: Path
@@ -96,6 +97,7 @@ def test_the_guide_to_plugins_leads_from_nothing_to_a_score(
         assert label in scores
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs a shell")
 def test_the_guide_to_data_sets_leads_from_nothing_to_a_score(
     environment: dict[str, str], tmp_path: Path
@@ -138,6 +140,7 @@ def test_the_test_in_the_guide_is_the_one_that_comes_with_a_plugin(tmp_path: Pat
     assert "".join(shown.split()) == "".join(written.partition('"""\n\n')[2].split())
 
 
+@pytest.mark.slow
 def test_the_examples_for_python_run(tmp_path: Path) -> None:
     program = "if __name__ == '__main__':\n" + "".join(
         f"    {line}" for line in "".join(blocks("python.md", "python")).splitlines(keepends=True)
@@ -150,6 +153,7 @@ def test_the_examples_for_python_run(tmp_path: Path) -> None:
     assert "hpss" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_and_is_stored_without_output(tmp_path: Path) -> None:
     notebook = json.loads((DOCS / "tour.ipynb").read_text(encoding="utf-8"))
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
@@ -162,6 +166,7 @@ def test_the_notebook_runs_and_is_stored_without_output(tmp_path: Path) -> None:
     assert (tmp_path / "results/tour/run.json").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs a shell")
 def test_the_guide_to_metrics_leads_from_nothing_to_a_score(
     environment: dict[str, str], tmp_path: Path

@@ -128,6 +128,7 @@ def test_weights_are_read_as_often_for_one_song_as_for_three(
     assert counts == {"sha256": 3, "read_header": 2}
 
 
+@pytest.mark.slow
 def test_the_wheel_has_every_package_and_its_data(tmp_path: Path) -> None:
     source = tmp_path / "source"  # A build leaves files beside the source.
     left_out = shutil.ignore_patterns(".git", "build", "*.egg-info", "__pycache__", ".*_cache")

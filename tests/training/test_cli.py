@@ -49,6 +49,7 @@ def run(*arguments: str | Path | int) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
     config, out = tmp_path / "tiny.yaml", tmp_path / "run"
     config.write_text(CONFIG)
@@ -143,6 +144,7 @@ def test_programs_read_what_was_prepared_and_trained_as_json(corpus: Path, tmp_p
     assert {"loss", "mean"} <= set(facts["scores"]["test"])
 
 
+@pytest.mark.slow
 def test_three_stems_from_folders_named_by_stem(corpus: Path, tmp_path: Path) -> None:
     config, out = tmp_path / "tiny.yaml", tmp_path / "run"
     config.write_text(CDAE)
