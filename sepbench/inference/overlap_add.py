@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepbench.errors import SepbenchError, describe
-from sepbench.separator import AnySeparator, SampleCount
+from sepbench.separator import AnySeparator, in_samples
 from sepbench.stems import in_order, is_stem_name
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def in_blocks(
         return
     seconds = BLOCK_SECONDS if block_seconds is None else block_seconds
     step = _aligned(seconds * rate, separator.block_alignment)
-    context = _aligned(_samples(separator.block_context, rate), separator.block_alignment)
+    context = _aligned(in_samples(separator.block_context, rate), separator.block_alignment)
     fade = round(FADE_SECONDS * rate)
     ramp = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
     fading: dict[str, Samples] = {}
@@ -226,10 +226,6 @@ def named(separator: AnySeparator) -> Iterator[None]:
             cure = "try --duration or --device cpu"
             raise SepbenchError(f"method {separator.name} ran out of memory; {cure}") from error
         raise SepbenchError(f"method {separator.name} failed: {reason}") from error
-
-
-def _samples(context: float | SampleCount, rate: int) -> float:
-    return context.count if isinstance(context, SampleCount) else context * rate
 
 
 def _aligned(samples: float, alignment: int) -> int:

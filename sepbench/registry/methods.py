@@ -11,7 +11,7 @@ from sepbench import options as opts
 from sepbench.errors import SepbenchError
 from sepbench.registry import discovery
 from sepbench.registry.facts import absurd_fact
-from sepbench.separator import AnySeparator, Ensemble
+from sepbench.separator import AnySeparator
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,8 @@ class Method:
 
     def create(self) -> AnySeparator:
         """Return a new separator with these options, not loaded yet."""
-        separator: AnySeparator
-        if issubclass(self.separator, Ensemble):
-            separator = self.separator(self.options, [member.create() for member in self.members])
-        else:
-            separator = self.separator(self.options)
+        members = [member.create() for member in self.members]
+        separator = self.separator.create(self.options, members)
         if (fault := absurd_fact(separator)) is not None:
             raise SepbenchError(f"method {self.label}: {fault}")
         return separator
@@ -107,8 +104,6 @@ def variant(
 
 
 def _members(separator: type[AnySeparator], options: Any) -> tuple[Method, ...]:
-    if not issubclass(separator, Ensemble):
-        return ()
     members = []
     for spec in separator.methods(options):
         try:

@@ -20,7 +20,13 @@ all separators in a fraction of a second.
 
 from sepbench.options import NoOptions, option
 from sepbench.separator.base import AnySeparator
-from sepbench.separator.facts import BLOCK_ALIGNMENT, Requirement, SampleCount, WeightFile
+from sepbench.separator.facts import (
+    BLOCK_ALIGNMENT,
+    Requirement,
+    SampleCount,
+    WeightFile,
+    in_samples,
+)
 from sepbench.separator.kinds import Ensemble, Oracle, Separator
 
 __all__ = [
@@ -33,5 +39,6 @@ __all__ = [
     "SampleCount",
     "Separator",
     "WeightFile",
+    "in_samples",
     "option",
 ]

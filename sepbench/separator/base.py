@@ -44,6 +44,16 @@ class AnySeparator(ABC):
     def __init__(self, options: Any = None) -> None:
         self.options = self.Options() if options is None else options
 
+    @classmethod
+    def methods(cls, options: Any) -> Sequence[str]:
+        """Return for each member what a user would type: ``name`` or ``name[opt=value,...]``."""
+        return ()
+
+    @classmethod
+    def create(cls, options: Any, members: Sequence[AnySeparator]) -> AnySeparator:
+        """Return a separator with these options and, if it is an `Ensemble`, these members."""
+        return cls(options)
+
     @property
     @abstractmethod
     def stems(self) -> tuple[str, ...]:

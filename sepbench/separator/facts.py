@@ -25,6 +25,15 @@ class SampleCount:
         return f"{self.count} samples"
 
 
+def in_samples(length: float | SampleCount, rate: float) -> float:
+    """Return how many samples at ``rate`` Hz a length in seconds or samples is.
+
+    >>> in_samples(0.5, 44100), in_samples(SampleCount(512), 44100)
+    (22050.0, 512)
+    """
+    return length.count if isinstance(length, SampleCount) else length * rate
+
+
 @dataclass(frozen=True)
 class Requirement:
     """A module or a program that may be missing, and the command that installs it."""

@@ -90,6 +90,11 @@ class Ensemble(AnySeparator):
     def methods(cls, options: Any) -> Sequence[str]:
         """Return for each member what a user would type: ``name`` or ``name[opt=value,...]``."""
 
+    @classmethod
+    def create(cls, options: Any, members: Sequence[AnySeparator]) -> AnySeparator:
+        """Return an ensemble of these members."""
+        return cls(options, members)
+
     @abstractmethod
     def combine(
         self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor]

@@ -20,7 +20,7 @@ from sepbench import registry
 from sepbench._util.download import sha256
 from sepbench.errors import SepbenchError
 from sepbench.options import NoOptions
-from sepbench.separator import Ensemble, SampleCount
+from sepbench.separator import Ensemble, in_samples
 from sepbench.stems import is_stem_name
 from sepbench.testing.check import CheckFailed, NotApplicable, Note, check, valid_plugin
 from sepbench.testing.subject import Subject
@@ -136,7 +136,7 @@ def host_facts(subject: Subject) -> str:
         rate, channels, context = separator.sample_rate, separator.channels, separator.context
     except SepbenchError as reason:  # They depend on an option that has no default.
         raise NotApplicable(str(reason)) from None
-    length = context.count if isinstance(context, SampleCount) else context or 0.0
+    length = in_samples(context or 0.0, 1)
     got = f"rate {rate}, channels {channels}, context {context}"
     fits = (
         (rate is None or (isinstance(rate, int) and 1000 <= rate <= 384_000))

@@ -10,7 +10,7 @@ import torch
 
 from sepbench import options as opts
 from sepbench import registry
-from sepbench.separator import SampleCount
+from sepbench.separator import in_samples
 from sepbench.stems import is_stem_name
 from sepbench.testing.check import CheckFailed, NotApplicable, Note, check
 from sepbench.testing.signals import Sound, decibels, silence
@@ -173,7 +173,7 @@ def blocks_alike(subject: Subject) -> str:
     context = separator.context
     if context is None:
         raise NotApplicable("it is given the whole song at once")
-    seconds = context.count / subject.rate if isinstance(context, SampleCount) else context
+    seconds = in_samples(context, subject.rate) / subject.rate
     step = max(seconds / 2, 2.0)
     length = 2 * step + seconds + 1.0
     if length > subject.seconds:
