@@ -204,7 +204,7 @@ def choice_options(command: F) -> F:
 
 
 _PAGE = (
-    click.option("--page", is_flag=True, help="Write a page to see, hear and judge the run."),
+    click.option("--page", is_flag=True, help="Write a page with tables, audio and ratings."),
     click.option(
         "--listen",
         type=click.IntRange(min=1),

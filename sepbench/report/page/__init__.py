@@ -1,1 +1,1 @@
-"""The page of a run: one HTML file to see, hear and judge separations, without a server."""
+"""The page of a run: one HTML file with tables, plots, audio and ratings, without a server."""
