@@ -78,7 +78,12 @@ _FORMATS = ["wav", "flac", "ogg", "mp3", "m4a", "aac", "opus"]
     help="Where each file goes below --out; {hash}, of the song's path, tells songs of one name.",
 )
 @options.device_option
-@click.option("--spectrogram", is_flag=True, help="Draw mixture, stems and masks beside the stems.")
+@click.option(
+    "--spectrogram",
+    is_flag=True,
+    help="Draw mixture, stems and masks beside the stems; true stems and errors too, where the "
+    "song is called mixture and its stems lie beside it.",
+)
 @click.option("--overwrite", is_flag=True, help="Make stems anew that exist already.")
 @click.option(
     "--isolate/--no-isolate",

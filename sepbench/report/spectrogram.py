@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import matplotlib as mpl
@@ -64,21 +65,50 @@ class Signal(Protocol):
     def __getitem__(self, piece: tuple[slice, slice], /) -> NDArray[Any]: ...
 
 
+@dataclass(frozen=True)
+class Difference:
+    """What an estimate is off by, read piece by piece like the signals themselves."""
+
+    estimate: Signal
+    truth: Signal
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(channels, samples)``."""
+        return self.estimate.shape
+
+    def __getitem__(self, piece: tuple[slice, slice], /) -> NDArray[Any]:
+        error: NDArray[Any] = np.subtract(self.estimate[piece], self.truth[piece])
+        return error
+
+
 @pictures.styled
-def picture(mixture: Signal, stems: Mapping[str, Signal], rate: int, *, title: str = "") -> Figure:
+def picture(
+    mixture: Signal,
+    stems: Mapping[str, Signal],
+    rate: int,
+    *,
+    title: str = "",
+    truths: Mapping[str, Signal] | None = None,
+) -> Figure:
     """Return a figure with a row for the mixture and one for each stem with its mask.
+
+    Where ``truths`` has the true stem, it and the error of the estimate stand beside.
 
     Shape:
         mixture: ``(channels, samples)`` at ``rate`` Hz.
-        each stem: as the mixture.
+        each stem, and each true one: as the mixture.
 
     Levels are in dB under the loudest point of the mixture and shared by all rows; power is the
     mean over channels. Signals are read frame by frame, at most `MOST_FRAMES` of them, so memory
     beyond the signals does not grow with their length.
     """
-    page = pictures.new(WIDTH, ABOVE_AND_BELOW + ROW * (1 + len(stems)))
-    page.suptitle(pictures.wrapped([title or "Mixture and stems"], WIDTH, TITLE), x=0.01, ha="left")
-    grid = page.subplots(1 + len(stems), 2, sharex=True, sharey=True, squeeze=False)
+    truths = truths or {}
+    columns = 4 if truths else 2
+    width = WIDTH * columns / 2
+    page = pictures.new(width, ABOVE_AND_BELOW + ROW * (1 + len(stems)))
+    page.suptitle(pictures.wrapped([title or "Mixture and stems"], width, TITLE), x=0.01, ha="left")
+    grid = page.subplots(1 + len(stems), columns, sharex=True, sharey=True, squeeze=False)
     seconds = mixture.shape[-1] / rate
     span = (0.0, max(seconds, 1 / rate), math.log2(LOWEST), math.log2(rate / 2))
 
@@ -87,19 +117,32 @@ def picture(mixture: Signal, stems: Mapping[str, Signal], rate: int, *, title: s
     silent = whole <= peak * 10 ** (-RANGE / 10)
     image = _show(grid[0, 0], "mixture", decibels(whole, peak), span, "magma", (-RANGE, 0.0))
     page.colorbar(image, ax=grid[0, 0], pad=0.01, label="dB under the mixture's peak")
-    for (left, right), (name, stem) in zip(grid[1:], stems.items(), strict=True):
+    for (left, right, *rest), (name, stem) in zip(grid[1:], stems.items(), strict=True):
         powers = band_powers(stem, rate)
         _show(left, name, decibels(powers, peak), span, "magma", (-RANGE, 0.0))
         ratio = np.sqrt(powers / np.where(silent, 1.0, whole)).clip(0.0, 1.0)
         mask = np.ma.masked_array(ratio, silent)
         image = _show(right, f"mask of {name}", mask, span, "viridis", (0.0, 1.0))
+        if name in truths:
+            beside = {
+                f"true {name}": truths[name],
+                f"error of {name}": Difference(stem, truths[name]),
+            }
+            for axes, (label, signal) in zip(rest, beside.items(), strict=True):
+                levels = decibels(band_powers(signal, rate), peak)
+                _show(axes, label, levels, span, "magma", (-RANGE, 0.0))
+        else:
+            for axes in rest:
+                axes.set_axis_off()
     if stems:
         page.colorbar(image, ax=grid[1, 1], pad=0.01, label="|stem| / |mixture|")
-    for axes in grid[-1, : 1 + bool(stems)]:
+    for axes in grid[-1, : columns if stems else 1]:
         axes.set_xlabel("time (s)")
     # The mixture has no mask; its place has the explanation.
-    grid[0, 1].set_axis_off()
-    words = pictures.wrapped(_explanation(seconds, rate, mixture.shape[0]), WIDTH / 2.4)
+    for axes in grid[0, 1:]:
+        axes.set_axis_off()
+    lines = _explanation(seconds, rate, mixture.shape[0], bool(truths))
+    words = pictures.wrapped(lines, WIDTH / 2.4)
     grid[0, 1].text(0, 1, words, va="top", transform=grid[0, 1].transAxes, linespacing=1.4)
     return page
 
@@ -181,11 +224,12 @@ def _show(
     )
 
 
-def _explanation(seconds: float, rate: int, channels: int) -> tuple[str, ...]:
+def _explanation(seconds: float, rate: int, channels: int, known: bool) -> tuple[str, ...]:
     count = "1 channel" if channels == 1 else f"{channels} channels"
     return (
         f"{seconds:.1f} s at {rate} Hz, {count}; power is the mean over channels.",
         f"Left: levels of mixture and stems on one scale of {RANGE:g} dB.",
         "Right: the share of the mixture's magnitude in each stem, from 0 to 1. "
         f"Grey: the mixture is more than {RANGE:g} dB under its peak.",
+        *["Beside: the true stems, and what the made ones are off by."] * known,
     )

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 
-from sepbench.report import figure
+from sepbench.report import figure, song
 from sepbench.report.spectrogram import (
     BANDS,
     LOWEST,
@@ -53,6 +55,40 @@ def test_a_click_is_where_it_sounds():
     signal[0, 3 * RATE] = 1.0
     powers = band_powers(signal, RATE).sum(axis=0)
     assert int(powers.argmax()) / len(powers) == pytest.approx(0.75, abs=0.02)
+
+
+def test_true_stems_and_errors_stand_beside_where_they_are_known():
+    low, high = tone(440, 0.5, 8000), tone(2000, 0.5, 8000)
+    page = picture(
+        low + high, {"bass": low + 0.1 * high, "other": high}, 8000, truths={"bass": low}
+    )
+    middle = shown(page, "true bass").shape[1] // 2
+    true, error = (shown(page, f"{name} bass")[:, middle] for name in ("true", "error of"))
+    assert true[band_of(440, 8000)] == pytest.approx(0, abs=1)  # The loudest of the mixture.
+    # Of the other tone a tenth is left, 20 dB below it; of its own nothing is missing.
+    whole = shown(page, "other")[:, middle]
+    assert error[band_of(2000, 8000)] == pytest.approx(whole[band_of(2000, 8000)] - 20, abs=0.1)
+    assert error[band_of(440, 8000)] < -60
+    labels = {axes.get_label() for axes in page.axes}
+    assert "true other" not in labels
+    plain = picture(low, {"bass": low}, 8000)
+    assert not {axes.get_label() for axes in plain.axes} & {"true bass", "error of bass"}
+
+
+def test_true_stems_lie_beside_a_mixture_and_are_summed(tmp_path):
+    parts = {name: tone(440, 0.5, 8000) for name in ("mixture", "vocals", "drums", "bass", "other")}
+    for name, samples in parts.items():
+        soundfile.write(tmp_path / f"{name}.wav", samples.T, 8000, subtype="FLOAT")
+    files = {"vocals": tmp_path / "v.wav", "accompaniment": tmp_path / "a.wav"}
+    job = SimpleNamespace(song=tmp_path / "mixture.wav", files=files)
+    found = song._truths(job, 8000, (2, 2000), 0.1)
+    piece = (slice(None), slice(100, 300))
+    expected = parts["vocals"][:, 900:1100]
+    np.testing.assert_allclose(found["vocals"][piece], expected, atol=1e-6)
+    np.testing.assert_allclose(found["accompaniment"][piece], 3 * expected, atol=1e-5)
+    assert not song._truths(job, 16000, (2, 2000), 0.0)  # Stems at another rate say nothing.
+    other = SimpleNamespace(song=tmp_path / "vocals.wav", files=files)
+    assert song._truths(other, 8000, (2, 2000), 0.0) == {}
 
 
 def test_masks_are_the_share_of_the_mixture_and_undefined_in_silence():
