@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from sepbench.inference.jobs import Job, SeparateOptions
     from sepbench.inference.presets import Chosen
-    from sepbench.inference.separate import Result, SeparationSession
+    from sepbench.inference.result import Result
+    from sepbench.inference.separate import SeparationSession
 
 _FORMATS = ["wav", "flac", "ogg", "mp3", "m4a", "aac", "opus"]
 
@@ -179,6 +180,9 @@ def _separated(
 
     results: list[dict[str, Any]] = []
     with fraction() as bar:
+        starting = bar.add_task("separating all songs at once", total=None)
+        session.separate_ahead(orders)
+        bar.remove_task(starting)
         for order in orders:
             task = bar.add_task(_title(order), total=None)
 

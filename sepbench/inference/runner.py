@@ -16,8 +16,7 @@ from __future__ import annotations
 import functools
 import itertools
 import operator
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -33,9 +32,9 @@ from sepbench.inference.overlap_add import (
     Chunk,
     Samples,
     in_blocks,
-    join,
     named,
 )
+from sepbench.inference.sample_queue import SampleQueue, in_step
 from sepbench.separator import AnySeparator, Ensemble
 from sepbench.stems import with_sums
 
@@ -174,7 +173,7 @@ def stream(
     if level is None or separator.level is None:
         yield from _stream(separator, chunks, rate, device, references, block_seconds, level)
         return
-    original = _Queue()
+    original = SampleQueue()
     gain = level.gain(separator.level)
     even = applied(original.tee(chunks), level, gain)
     for stems in _stream(separator, even, rate, device, references, block_seconds, level):
@@ -206,7 +205,7 @@ def _stream(
 ) -> Iterator[dict[str, Samples]]:
     """Separate a song at the level in which it comes; ``level`` is for the members."""
     inner_rate = separator.sample_rate or rate
-    delay = _Queue()
+    delay = SampleQueue()
     given = references if separator.needs_references and references is not None else {}
     inner = _resampled(_with_references(delay.tee(chunks), given), rate, inner_rate)
     if isinstance(separator, Ensemble):
@@ -260,52 +259,13 @@ def _with_estimates(
     mixture, *copies = itertools.tee(mixtures, 1 + len(fed))
     for member, link in zip(ensemble.members, ensemble.links, strict=False):
         copies = [handed_on(member, copies[0], link)]
-    for whole, *made in _in_step([mixture, *map(stacked, fed, copies)]):
+    for whole, *made in in_step([mixture, *map(stacked, fed, copies)]):
         by_stem = zip(*made, strict=True)
         yield Chunk(whole, {s: np.stack(e) for s, e in zip(stems, by_stem, strict=True)})
 
 
-def _in_step(sources: Sequence[Iterable[NDArray[np.float32]]]) -> Iterator[list[Samples]]:
-    """Yield pieces of equal length from sources of equal length, whatever pieces they come in."""
-    queues = [_Queue() for _ in sources]
-    flows = [queue.tee(source) for queue, source in zip(queues, sources, strict=True)]
-    while True:
-        for queue, flow in zip(queues, flows, strict=True):
-            while not queue.held:
-                if next(flow, None) is None:
-                    return
-        count = min(queue.held for queue in queues)
-        yield [queue.take(count) for queue in queues]
-
-
-class _Queue:
-    """Holds samples until they are taken, in pieces of other lengths than they came in."""
-
-    def __init__(self) -> None:
-        self._pieces: deque[NDArray[np.float32]] = deque()
-        self.held = 0
-
-    def tee(self, chunks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-        for chunk in chunks:
-            self._pieces.append(chunk)
-            self.held += chunk.shape[-1]
-            yield chunk
-
-    def take(self, count: int) -> NDArray[np.float32]:
-        taken = []
-        self.held -= count
-        while count:
-            piece = self._pieces.popleft()
-            if piece.shape[-1] > count:
-                self._pieces.appendleft(piece[..., count:])
-                piece = piece[..., :count]
-            taken.append(piece)
-            count -= piece.shape[-1]
-        return join(taken)
-
-
 def _complete(
-    separator: AnySeparator, stems: dict[str, Samples], delay: _Queue, *, last: bool
+    separator: AnySeparator, stems: dict[str, Samples], delay: SampleQueue, *, last: bool
 ) -> Iterator[dict[str, Samples]]:
     """Fit the pieces to the mixture still owed, and add the remainder."""
     if not stems:

@@ -6,9 +6,9 @@ import functools
 import math
 import operator
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,9 @@ from sepbench._util.partial import remove_abandoned
 from sepbench._util.process import WorkerDied
 from sepbench.errors import SepbenchError
 from sepbench.inference import manifest, runner
+from sepbench.inference.ahead import Ahead
 from sepbench.inference.jobs import Job, SeparateOptions
+from sepbench.inference.result import Result
 from sepbench.inference.workers import SeparatorWorker
 from sepbench.registry import Method
 from sepbench.separator import AnySeparator
@@ -29,62 +31,6 @@ if TYPE_CHECKING:
     from sepbench.inference.overlap_add import Samples
 
 _CHUNK = 1 << 19
-_BEFORE: dict[manifest.Origin, str] = {
-    "same": "kept {}, made of this song in this way before",
-    "unknown": "kept {}, whatever made them; --overwrite makes them anew",
-    "other": "{} had been made of another song or with other settings",
-}
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of one song and method.
-
-    ``origins`` are those of the files that were there before; all are kept but those of ``other``
-    songs or settings.
-    """
-
-    song: Path
-    method: str
-    files: dict[str, Path]
-    origins: dict[Path, manifest.Origin]
-    seconds: float = 0.0
-    audio_seconds: float = 0.0
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def kept(self) -> list[Path]:
-        """The files that are as they were."""
-        return [path for path, origin in self.origins.items() if origin != "other"]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the same, ready for JSON."""
-        return {
-            "song": str(self.song),
-            "method": self.method,
-            "files": {name: str(path) for name, path in self.files.items()},
-            "kept": [str(path) for path in self.kept],
-            "renewed": [str(path) for path in self.origins if path not in self.kept],
-            "seconds": self.seconds,
-            "audio_seconds": self.audio_seconds,
-            "warnings": list(self.warnings),
-        }
-
-    def line(self) -> str:
-        """Return one line for a person."""
-        folder = next(iter(self.files.values())).parent
-        with suppress(ValueError):
-            folder = folder.relative_to(Path.cwd())
-        made = " ".join(path.name for path in self.files.values() if path not in self.kept)
-        parts = []
-        if made:
-            speed = self.audio_seconds / self.seconds
-            parts.append(f"{made} ({self.seconds:.1f} s, {speed:.3g} times real time)")
-        for origin, words in _BEFORE.items():
-            names = " ".join(path.name for path, is_ in self.origins.items() if is_ == origin)
-            if names:
-                parts.append(words.format(names))
-        return f"{folder}: {'; '.join(parts)}"
 
 
 class SeparationSession:
@@ -97,6 +43,37 @@ class SeparationSession:
         self._job = job
         self._workers: dict[str, SeparatorWorker] = {}
         self._digests: dict[Path, str] = {}
+        self._ahead = Ahead(job.out)
+
+    def separate_ahead(self, orders: Sequence[Job]) -> None:
+        """Give methods that take many songs by one call all that `separate` will be asked for.
+
+        What goes wrong with a song is left for `separate` to report.
+        """
+        groups: dict[str, list[Job]] = {}
+        for order in orders:
+            if order.method.declared.batch and self._is_wanted(order):
+                groups.setdefault(order.method.label, []).append(order)
+        for label, group in groups.items():
+            if len(group) > 1:  # One song alone has nothing to gain.
+                worker = self._worker(group[0].method)
+                self._ahead.run(worker, label, [order.song for order in group], self._read)
+
+    def _is_wanted(self, order: Job) -> bool:
+        """Tell whether any stem of an order has to be made; a song that is none is not."""
+        try:
+            made_of = self._made_of(order)
+            return self._job.overwrite or not all(
+                path.is_file() and manifest.origin(path, made_of) != "other"
+                for path in order.files.values()
+            )
+        except (SepbenchError, OSError):
+            return False
+
+    def _read(self, song: Path) -> tuple[Samples, int]:
+        with audio.Reader(song, stream=self._job.stream) as reader:
+            read = reader.read(start=self._job.start, duration=self._job.duration)
+            return read.samples, reader.info.rate
 
     def separate(
         self,
@@ -139,7 +116,7 @@ class SeparationSession:
                 remove_abandoned(folder)
             started = time.perf_counter()
             writers = self._writers(order, missing, reader.info, stack)
-            done = self._stream(reader, order.method, writers, on_progress)
+            done = self._stream(reader, order, writers, on_progress)
             for writer in writers.values():
                 writer.finish()
             partial = {writer.path: writer.partial for writer in writers.values()}
@@ -177,16 +154,14 @@ class SeparationSession:
     def _stream(
         self,
         reader: audio.Reader,
-        method: Method,
+        order: Job,
         writers: Mapping[str, audio.Writer],
         on_progress: Callable[[float, float], None],
     ) -> int:
         """Separate all that the job asks for; return how many samples that was."""
         job, rate, done = self._job, reader.info.rate, 0
         total = min(job.duration or math.inf, reader.info.seconds - job.start)
-        chunks = _chunks(reader, method.declared, job)
-        level = runner.song_level(method.declared, chunks, rate)
-        for part in _alive(method, self._worker(method).stream(chunks, rate, level)):
+        for part in self._parts(reader, order):
             stems = with_sums(part)
             if job.two_stems is not None and (rest := rest_of(job.two_stems)) not in stems:
                 taken = terms_of(job.two_stems, part)
@@ -197,6 +172,17 @@ class SeparationSession:
             done += next(iter(part.values())).shape[1]
             on_progress(done / rate, total)
         return done
+
+    def _parts(self, reader: audio.Reader, order: Job) -> Iterable[dict[str, Samples]]:
+        """Return the stems of a song piece by piece, or at once if they were made ahead."""
+        method = order.method
+        made = self._ahead.take(order.song, method.label)
+        if made is not None:
+            self._worker(method).notes = made.notes
+            return [made.load().stems]
+        chunks = _chunks(reader, method.declared, self._job)
+        level = runner.song_level(method.declared, chunks, reader.info.rate)
+        return _alive(method, self._worker(method).stream(chunks, reader.info.rate, level))
 
     def _made_of(self, order: Job) -> dict[str, Any]:
         """Return all that decides what is in the files of an order."""
@@ -219,6 +205,7 @@ class SeparationSession:
         """End the processes."""
         for worker in self._workers.values():
             worker.stop()
+        self._ahead.close()
 
     def __enter__(self) -> SeparationSession:
         return self

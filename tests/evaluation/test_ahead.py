@@ -8,15 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 import yaml
 
 from sepbench import registry
 from sepbench.datasets.base import Track, TrackAudio, assemble
+from sepbench.errors import SepbenchError
 from sepbench.evaluation import run as evaluation
 from sepbench.evaluation.run import RunConfig
 from sepbench.evaluation.store import Record, Settings, Store
 from sepbench.inference import batch
+from sepbench.inference.jobs import SeparateOptions, plan
+from sepbench.inference.separate import SeparationSession
 from sepbench.registry import Method
 from sepbench.separator import NoOptions, Separator
 
@@ -140,6 +144,35 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     (store.folder / ".batch-999999999").mkdir()
     evaluate(tmp_path, Method("quarter", Quarter, NoOptions(), "tests 1"))
     assert not list(store.folder.glob(".batch-*"))
+
+
+def test_songs_of_files_start_a_program_once_too(tmp_path: Path) -> None:
+    songs = []
+    for index in range(3):
+        songs.append(tmp_path / f"song{index}.wav")
+        samples = np.random.default_rng(index).uniform(-0.3, 0.3, 8_000 + index)
+        soundfile.write(songs[-1], samples, 22_050, "FLOAT")
+    songs.insert(1, tmp_path / "no-song.wav")
+    songs[1].write_bytes(b"no song")
+    options = SeparateOptions(tmp_path / "out", format="wav", bit_depth="32f", device="cpu")
+    method = program(tmp_path)
+    for _ in range(2):  # What is there is not made again.
+        with SeparationSession(options) as session:
+            jobs = plan(songs, [method], options)
+            session.separate_ahead(jobs)
+            for job in jobs:
+                if job.song == songs[1]:
+                    with pytest.raises(SepbenchError, match="no-song"):
+                        session.separate(job)
+                    continue
+                session.separate(job)
+                song, _ = soundfile.read(job.song, dtype="float32")
+                vocals, _ = soundfile.read(job.files["vocals"], dtype="float32")
+                rest, _ = soundfile.read(job.files["accompaniment"], dtype="float32")
+                np.testing.assert_array_equal(vocals, song * np.float32(0.25))
+                np.testing.assert_allclose(vocals + rest, song, atol=1e-7)
+        assert calls(tmp_path) == 1
+        assert not list((tmp_path / "out").glob(".batch-*"))
 
 
 def test_any_separator_may_be_given_a_batch(tmp_path: Path) -> None:
