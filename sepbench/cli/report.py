@@ -175,7 +175,8 @@ def write_page(
 def _print(store: Store, protocol: str, format: str, metric: str | None, **how: Any) -> None:
     """Print the table in another format, and nothing else, so that it can go into a file."""
     from sepbench.report import card
-    from sepbench.report.formats import FORMATS, grid
+    from sepbench.report.formats import FORMATS
+    from sepbench.report.grid import grid
 
     report = _written(store, protocol=protocol, **how)
     if card.has_card(protocol) and metric is None and format in card.FORMATS:

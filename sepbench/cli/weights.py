@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sepbench.cli import options
+from sepbench.cli.weight_files import average, export, import_, show
 from sepbench.errors import SepbenchError
 from sepbench.options import parse_spec
 from sepbench.registry import weight_status
@@ -193,130 +193,6 @@ def bring(method: Method, *, read: bool = False) -> list[Path]:
     return came
 
 
-@command.command("import")
-@click.argument("name", metavar="FORMAT")
-@click.argument("source", type=options.PATH)
-@click.option("-o", "--out", type=options.PATH, required=True, help="The weight file to write.")
-@options.json_option
-def import_(name: str, source: Path, out: Path, as_json: bool) -> None:
-    """Turn weights of another tool (file or folder SOURCE) into a weight file of sepbench.
-
-    FORMAT is 'mixin', 'nussl', or what a plugin adds.
-
-    \b
-    sepbench weights import mixin pretrained-models/ --out mixin.safetensors
-    """
-    from sepbench.cli.console import say, show_json
-    from sepbench.weights.formats import read_weights
-
-    if out.suffix != ".safetensors":
-        raise SepbenchError(f"{out}: weight files are called NAME.safetensors; give such an --out")
-    header = read_weights(name, source, out)
-    if as_json:
-        show_json({"format": name, "source": str(source), "out": str(out), "header": header})
-        return
-    say(f"{out}: weights of {header.get('method', 'a method')}, made of {source}")
-    if "method" in header:
-        say(f"use them: sepbench separate -m '{header['method']}[weights={out}]' song.wav")
-
-
-@command.command("show")
-@click.argument("file", type=options.PATH)
-@options.json_option
-def show_(file: Path, as_json: bool) -> None:
-    """Print what a FILE of weights says about itself, without running anything in it.
-
-    Files of sepbench, safetensors of others, PyTorch (.pt, .pth, .ckpt), Keras (.h5) and ONNX.
-
-    \b
-    sepbench weights show runs/unet/weights.safetensors
-    """
-    import math
-
-    from sepbench.cli.console import show_json
-    from sepbench.weights.inspect import inspect
-
-    found = inspect(file)
-    numbers = [size for size in found["tensors"].values() if all(isinstance(n, int) for n in size)]
-    if as_json:
-        show_json(found)
-        return
-    click.echo(f"{file}: {found['format']}, {len(found['tensors'])} tensors, "
-               f"{sum(map(math.prod, numbers)):,} numbers")  # fmt: skip
-    for key, value in found["header"].items():
-        text = value if isinstance(value, str) else json.dumps(value, default=str)
-        click.echo(f"  {key}: {text[:400]}")
-    for tensor, shape in found["tensors"].items():
-        click.echo(f"  {tensor} {' x '.join(map(str, shape)) or 'scalar'}")
-
-
-@command.command("average")
-@click.argument("files", nargs=-1, required=True, type=options.PATH, metavar="FILE FILE...")
-@click.option("--shares", metavar="NUMBER,...", help="Weight of each FILE; equal if not given.")
-@click.option("-o", "--out", type=options.PATH, required=True, help="The weight file to write.")
-@options.json_option
-def average(files: tuple[Path, ...], shares: str | None, out: Path, as_json: bool) -> None:
-    """Write the mean of weight FILEs of one network: of runs, or of a run and what it began with.
-
-    \b
-    sepbench weights average old.safetensors runs/unet/weights.safetensors -o mean.safetensors
-    """
-    from sepbench.cli.console import say, show_json
-    from sepbench.weights import averaging
-
-    if out.suffix != ".safetensors":
-        raise SepbenchError(f"{out}: weight files are called NAME.safetensors; give such an --out")
-    try:
-        numbers = [float(share) for share in shares.split(",")] if shares else [1.0] * len(files)
-    except ValueError:
-        raise SepbenchError(f"--shares {shares}: write numbers, as in 0.6,0.4") from None
-    header = averaging.average(files, numbers, out)
-    if as_json:
-        show_json({"out": str(out), "method": header["method"], "files": [*map(str, files)]})
-    else:
-        say(f"{out}: mean of {len(files)} weight files of {header['method']}")
-
-
-@command.command("export")
-@click.argument("name", metavar="[FORMAT]")
-@click.argument("source", type=options.PATH, required=False)
-@click.option(
-    "-o", "--out", type=options.PATH,
-    help="The file to write; of a run weights.safetensors in its folder if not given.",
-)  # fmt: skip
-@options.json_option
-def export(name: str, source: Path | None, out: Path | None, as_json: bool) -> None:
-    """Turn a weight file SOURCE of sepbench into what another tool reads: FORMAT 'nussl'.
-
-    Without a FORMAT a weight file is made of a run that was stopped: SOURCE is its folder, or one
-    of its checkpoints.
-
-    \b
-    sepbench weights export nussl runs/blstm/weights.safetensors --out best.model.pth
-    sepbench weights export runs/unet
-    """
-    from sepbench.cli.console import say, show_json
-
-    if source is None:
-        name, source = "safetensors", Path(name)
-    if out is None and name == "safetensors":
-        out = (source if source.is_dir() else source.parent) / "weights.safetensors"
-    if out is None:
-        raise click.UsageError("give --out FILE, the file to write")
-    if name == "safetensors":
-        from sepbench.training.export import export_run
-
-        export_run(source, out)
-    else:
-        from sepbench.weights.formats import write_weights
-
-        write_weights(name, source, out)
-    if as_json:
-        show_json({"format": name, "source": str(source), "out": str(out)})
-    else:
-        say(f"{out}: made of {source} for {name}")
-
-
 def _present(rows: list[dict[str, Any]], as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
@@ -341,3 +217,7 @@ def _files(count: int) -> str:
 
 def _megabytes(size: int | None) -> str:
     return f"{size / 1e6:.1f} MB" if size else "size unknown"
+
+
+for _about_files in (import_, show, average, export):
+    command.add_command(_about_files)

@@ -13,7 +13,8 @@ from sepbench._util.text import same_name
 from sepbench._util.walk import files as files_in
 from sepbench._util.walk import walk
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.store import MUSEVAL_METRICS, Record, StemResult, Store
+from sepbench.evaluation.museval_layout import MUSEVAL_METRICS
+from sepbench.evaluation.store import Record, StemResult, Store
 from sepbench.stems import in_order, stem_of
 
 _Mixtures: TypeAlias = Mapping[tuple[str, str], StemResult]

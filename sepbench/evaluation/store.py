@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,9 +21,7 @@ from typing import Any
 from sepbench._util.files import write_atomic
 from sepbench.audio import safe_name
 from sepbench.errors import SepbenchError
-
-MUSEVAL_METRICS = ("SDR", "SIR", "ISR", "SAR")
-"""The scores of one frame in museval's layout; those that were not asked for are NaN."""
+from sepbench.evaluation.museval_layout import museval_frames
 
 _OURS = ',\n"sepbench": '
 """Where ours begins in a file; no text of JSON holds a line break, so it is there once at most."""
@@ -251,28 +248,11 @@ def _dumps(record: Record) -> str:
     # quick enough for the scores of a whole campaign.
     plain = {**vars(record), "stems": {name: vars(stem) for name, stem in record.stems.items()}}
     museval = [
-        {"name": name, "frames": _frames(result.frames)} for name, result in record.stems.items()
+        {"name": name, "frames": museval_frames(result.frames)}
+        for name, result in record.stems.items()
     ]
     # museval's readers look at "targets" alone, ours at what comes after `_OURS` alone.
     return f'{{"targets": {json.dumps(museval)}{_OURS}{json.dumps(plain)}}}\n'
-
-
-def _frames(scores: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
-    count = len(scores.get("SDR", ()))
-    missing = [math.nan] * count
-    columns = {metric: scores.get(metric, missing) for metric in MUSEVAL_METRICS}
-    return [
-        {
-            "time": float(index),
-            "duration": 1.0,
-            # As in museval's own files, what is infinite is no number.
-            "metrics": {
-                metric: values[index] if math.isfinite(values[index]) else math.nan
-                for metric, values in columns.items()
-            },
-        }
-        for index in range(count)
-    ]
 
 
 def read(path: Path) -> Record | None:

@@ -1,8 +1,4 @@
-"""The table of a run for a paper, a page or a program: a row a method, a column a stem.
-
-The best score of each stem is marked, and every other that cannot be told from it: those whose
-interval of the differences to the best, track by track, holds zero.
-"""
+"""Writes the table of a run for a paper, a page or a program."""
 
 from __future__ import annotations
 
@@ -11,152 +7,12 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from sepbench.metrics.protocols import Protocol, shown
-from sepbench.registry.metrics import protocol as find_protocol
-from sepbench.report import statistics
 from sepbench.report.caption import DAGGER
-from sepbench.report.compare import goodness
-from sepbench.stems import in_order
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A score with its interval, and whether it is the best or as good as the best."""
-
-    value: float
-    low: float
-    high: float
-    best: bool = False
-    tie: bool = False
-
-
-@dataclass(frozen=True)
-class Row:
-    """A method, its scores by stem, and where they come from (empty in the table of one run)."""
-
-    label: str
-    oracle: bool
-    trained_on_this: bool
-    published: bool
-    tracks: int
-    cells: dict[str, Cell]
-    provenance: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The label with its marks: ``*`` for an oracle, a dagger where trained on this set."""
-        return self.label + " *" * self.oracle + f" {DAGGER}" * self.trained_on_this
-
-
-@dataclass(frozen=True)
-class Grid:
-    """What a table shows: rows in order, the stems that are its columns, and the words below."""
-
-    rows: list[Row]
-    stems: list[str]
-    metric: str
-    protocol: Protocol
-    notes: list[str]
-
-    @property
-    def facts(self) -> list[str]:
-        """The columns of provenance."""
-        return list(self.rows[0].provenance) if self.rows else []
-
-
-def grid(
-    scores: pd.DataFrame, summary: pd.DataFrame, protocol: str, metric: str | None = None
-) -> Grid:
-    """Return the table of one metric, by default the protocol's first; the best method on top.
-
-    ``scores`` and ``summary`` are rows as in ``scores.csv`` and ``summary.csv``.
-    """
-    rules = find_protocol(protocol)
-    name = metric or shown(rules.metrics[0])
-    statistic = rules.over_tracks[0]
-    chosen = summary[
-        summary["protocol"].eq(protocol)
-        & summary["metric"].eq(name)
-        & summary["statistic"].eq(statistic)
-    ]
-    tracks = scores[scores["protocol"].eq(protocol) & scores["metric"].eq(name)]
-    stems = in_order(chosen["stem"].dropna())
-    found = {stem: marks(chosen, tracks, stem, rules) for stem in stems}
-    rows = []
-    for label, group in chosen.groupby("label", sort=False):
-        cells = {
-            str(row["stem"]): Cell(
-                float(row["value"]),
-                float(row["low"]),
-                float(row["high"]),
-                *found[str(row["stem"])].get(str(label), (False, False)),
-            )
-            for _, row in group.iterrows()
-        }
-        first = group.iloc[0]
-        rows.append(
-            Row(
-                str(label),
-                oracle=bool(first["oracle"]),
-                trained_on_this=bool(first["trained_on_this"]),
-                published=bool(first["published"]),
-                tracks=int(group["tracks"].max()),
-                cells=cells,
-            )
-        )
-    rows.sort(key=lambda row: (not row.oracle, [_worth(row, stem, rules) for stem in stems]))
-    return Grid(rows, stems, name, rules, _notes(rows, rules, name))
-
-
-def _worth(row: Row, stem: str, rules: Protocol) -> float:
-    """Return what sorts the best score first and a missing one last."""
-    value = row.cells[stem].value if stem in row.cells else math.nan
-    return math.inf if math.isnan(value) else -rules.goodness(value)
-
-
-def marks(
-    chosen: pd.DataFrame, tracks: pd.DataFrame, stem: str, rules: Protocol
-) -> dict[str, tuple[bool, bool]]:
-    """Return for each label whether it is the best of a stem, and whether it ties with it."""
-    rows = chosen[chosen["stem"].eq(stem) & ~chosen["oracle"].eq(True) & chosen["value"].notna()]
-    if rows.empty:
-        return {}
-    good = rows["value"].astype(float).map(rules.goodness).to_numpy()
-    best = str(rows["label"].iloc[int(good.argmax())])
-    found = {best: (True, False)}
-    of_stem = tracks[tracks["stem"].eq(stem)]
-    values = of_stem.pivot_table(index="track", columns="label", values="value")
-    values = goodness(values, rules)
-    for label in rows["label"]:
-        if label != best and label in values and best in values:
-            ends = statistics.interval(values[label] - values[best], rules.over_tracks[0])
-            found[str(label)] = (False, ends.high >= 0)
-    return found
-
-
-def _notes(rows: Iterable[Row], rules: Protocol, metric: str) -> list[str]:
-    rows = list(rows)
-    tracks = sorted({row.tracks for row in rows})
-    counted = " to ".join(dict.fromkeys(map(str, (tracks[0], tracks[-1])))) if tracks else "0"
-    unit = f" in {rules.unit}" if rules.unit else ""
-    notes = [
-        f"{metric}{unit}, protocol {rules.id}: {rules.caption}; {rules.better}. Tracks: {counted}."
-    ]
-    if any(math.isfinite(cell.low) for row in rows for cell in row.cells.values()):
-        notes.append(
-            "In brackets the 95 % interval, by bootstrap over tracks. Bold: the best; italic: not "
-            "told apart from it (the interval of the differences by track holds zero)."
-        )
-    if any(row.oracle for row in rows):
-        notes.append("* oracle: made from the true stems.")
-    if any(row.trained_on_this for row in rows):
-        notes.append(f"{DAGGER} trained on songs of this very set.")
-    return notes
+from sepbench.report.grid import Cell, Grid, Row
 
 
 def markdown(table: Grid) -> str:

@@ -11,7 +11,7 @@ from sepbench.errors import SepbenchError
 from sepbench.evaluation.store import Record
 from sepbench.report import tables
 from sepbench.report.diff import flat
-from sepbench.report.formats import Grid, grid
+from sepbench.report.grid import Grid, grid
 from sepbench.report.merge import in_one_set, merge
 from sepbench.stems import in_order
 

@@ -10,6 +10,7 @@ import pytest
 from made_runs import make_run
 
 from sepbench.report import formats, tables
+from sepbench.report.grid import grid
 
 NASTY = "a_b[x=1]|<script>&%"
 
@@ -18,7 +19,7 @@ NASTY = "a_b[x=1]|<script>&%"
 def table(tmp_path_factory):
     levels = {NASTY: 6.0, "tie": 5.95, "far": 2.0, "oracle": 9.0}
     records = make_run(tmp_path_factory.mktemp("run"), levels, 12).records()
-    return formats.grid(tables.scores(records), tables.summary(records), "sisec18")
+    return grid(tables.scores(records), tables.summary(records), "sisec18")
 
 
 def test_the_best_and_what_is_not_told_apart_from_it_are_marked(table) -> None:

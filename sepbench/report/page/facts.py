@@ -15,7 +15,7 @@ from sepbench.metrics.protocols import shown as shown_name
 from sepbench.registry.metrics import protocols_of
 from sepbench.report import published
 from sepbench.report.diff import flat
-from sepbench.report.formats import marks
+from sepbench.report.grid import marks
 from sepbench.stems import in_order
 
 DIGITS = 3

@@ -17,6 +17,7 @@ from sepbench.datasets.base import Track
 from sepbench.evaluation.store import Record, Store
 from sepbench.report import formats
 from sepbench.report.build import Report
+from sepbench.report.grid import grid
 from sepbench.report.joining import separated
 from sepbench.report.page.clips import Clip, clips, write_source
 from sepbench.report.page.excerpts import Excerpt, choose
@@ -51,7 +52,7 @@ def write_page(
     listen, remarks = _write_sounds(folder, store, records, tracks, excerpts, on_clip)
     known = facts(separated(records)[0], store.settings, report.scores, report.summary)
     known |= {"listen": listen, "protocol": protocol, "command": command}
-    table = formats.as_html(formats.grid(report.scores, report.summary, protocol))
+    table = formats.as_html(grid(report.scores, report.summary, protocol))
     text = _render(known, table)
     path = folder / "index.html"
     write_atomic(path, text)
