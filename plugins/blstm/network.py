@@ -16,10 +16,10 @@ class MaskInference(nn.Module):
 
     Args:
         num_features: bins.
-        num_audio_channels: channels that are heard together.
+        num_audio_channels: channels that are processed together.
         hidden_size: cells of a recurrent layer in each direction.
         num_layers: recurrent layers.
-        bidirectional: whether frames to come are heard too.
+        bidirectional: whether later frames are used too.
         dropout: share of outputs left out between recurrent layers in training.
         num_sources: masks to make.
         activation: what masks go through, one or several of `ACTIVATIONS`.

@@ -116,7 +116,7 @@ class Cdae(Learned):
 
     @property
     def context(self) -> float:
-        """Seconds of a chunk, none of which depends on what lies beyond it, and the filter's."""
+        """Seconds of a chunk, which is processed alone, and of the filter."""
         model = self.header["model"]
         return float(model["samples"]) / float(model["rate"]) + self.filter.reach
 

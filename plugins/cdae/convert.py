@@ -30,7 +30,7 @@ MODEL = {
 
 
 class MixinExchange:
-    """Keras models of MiXiN, of which only the tensors are read."""
+    """Keras models of MiXiN; only their tensors are read."""
 
     summary = "MiXiN's three Keras models (harmonic.h5, percussive.h5, vocal.h5), for method cdae"
 

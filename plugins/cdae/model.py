@@ -26,7 +26,7 @@ _ARCHITECTURES = ("published", "strided")
 
 
 class Autoencoders(nn.ModuleDict):
-    """A network for each stem, none of which knows of the others.
+    """A network for each stem, independent of the others.
 
     Shape:
         input: magnitudes ``(batch, bands, frames)`` of the mixture.

@@ -40,7 +40,7 @@ class Chain(Ensemble):
             "methods joined by >, as in unet.vocals > hpss.harmonic: a stem goes on to the next",
             unnamed=True,
         )
-        stem: str = option("", "what to call the stem in which the chain ends")
+        stem: str = option("", "name of the last stem")
         rest: str = option("", "a stem that is the mixture minus all that the chain makes")
 
     options: Options

@@ -36,7 +36,7 @@ class Command(CardFacts):
 
     @dataclass(frozen=True)
     class Options:
-        """Which program, and what its preset or card leaves open."""
+        """The program, and settings that its preset or card leaves open."""
 
         preset: str = option("", "a program that is known here", choices=("", *PRESETS))
         file: str = option("", "a card in YAML")

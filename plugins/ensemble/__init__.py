@@ -1,4 +1,4 @@
-"""The mean, median, smallest or largest of what other methods make."""
+"""The mean, median, minimum or maximum of the estimates of other methods."""
 
 from __future__ import annotations
 

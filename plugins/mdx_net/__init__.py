@@ -39,27 +39,29 @@ class MdxNet(Separator):
         """Which network, and how it is run; 0 and an empty text: as its file is known for."""
 
         file: str = option("", "the network, NAME.onnx", unnamed=True)
-        stem: str = option("", "what it makes")
+        stem: str = option("", "stem that the network makes")
         n_fft: int = option(0, "window in samples", minimum=0, maximum=65536)
         bins: int = option(0, "lowest bins that it is given (dim_f)", minimum=0, maximum=32768)
         frames: int = option(0, "frames of a chunk (dim_t)", minimum=0, maximum=4096)
         compensate: float = option(
-            0.0, "what the stem is multiplied by before the rest is taken", minimum=0.0, maximum=4.0
+            0.0, "factor of the stem, before the rest is computed", minimum=0.0, maximum=4.0
         )
         overlap: float = option(
             0.0,
-            "share of a chunk that the next one repeats; 0, as UVR first did: none",
+            "overlap of chunks, as a share of their length; 0 as in UVR",
             minimum=0.0,
             maximum=0.9,
         )
-        denoise: bool = option(False, "half of what it makes of the song minus of its negative")
-        scale: bool = option(False, "give it songs of peak 1; then it must see the whole song")
+        denoise: bool = option(
+            False, "half the difference of the stems of the song and of its negative"
+        )
+        scale: bool = option(False, "normalise songs to peak 1; needs the whole song at once")
 
     options: Options
 
     @cached_property
     def constants(self) -> Constants:
-        """What is known of the file, or given; raises `SepbenchError` where that is not enough."""
+        """Those of a known file, or those given; raises `SepbenchError` if some are missing."""
         from .constants import find
 
         if not self.options.file:

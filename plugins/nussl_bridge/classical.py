@@ -81,7 +81,7 @@ class RepetSim(NusslSeparator):
     """
 
     name = "nussl-repet-sim"
-    summary = "nussl's REPET-SIM: vocals over what similar frames have in common."
+    summary = "nussl's REPET-SIM: vocals are what similar frames do not have in common."
     citation = "Rafii, Pardo: Music/Voice Separation Using the Similarity Matrix. ISMIR 2012"
 
     @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class FT2D(NusslSeparator):
     """2DFT: what repeats is a peak in the two-dimensional transform of the spectrogram."""
 
     name = "nussl-ft2d"
-    summary = "nussl's 2DFT: vocals over what peaks in the transform of the spectrogram."
+    summary = "nussl's 2DFT: vocals are what is not periodic in the spectrogram."
     citation = (
         "Seetharaman, Pishdadian, Pardo: Music/Voice Separation Using the 2D Fourier Transform. "
         "WASPAA 2017"

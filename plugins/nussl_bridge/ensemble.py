@@ -15,12 +15,12 @@ class Ensemble(NusslSeparator):
     """Primitive clustering: bins of which 2DFT and REPET-SIM say alike go together.
 
     Each bin is a point: what the foreground masks of both are there. K-means begins at all zeros,
-    the background, and all ones, the foreground, so that its clusters bear names and come out the
+    the background, and all ones, the foreground, so that its clusters have names and are the
     same each time.
     """
 
     name = "nussl-ensemble"
-    summary = "nussl's clustering of what 2DFT and REPET-SIM say of each bin."
+    summary = "nussl's clustering of the masks of 2DFT and REPET-SIM."
     citation = (
         "Seetharaman: Bootstrapping the Learning Process for Computer Audition. "
         "Northwestern University 2019"

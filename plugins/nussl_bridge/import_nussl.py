@@ -16,7 +16,7 @@ from types import ModuleType
 from sepbench.errors import SepbenchError
 
 CURE = "pip install 'sepbench[nussl]' && pip install --no-deps nussl==1.1.9"
-"""The two commands that bring nussl: of what it names as needed, one part cannot be built."""
+"""The two commands that install nussl; one of its dependencies cannot be built."""
 
 _WINDOWS = ("hamming", "hann", "blackman")
 _lock = threading.RLock()

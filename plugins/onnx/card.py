@@ -27,7 +27,7 @@ class Transform:
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output: what it holds, and in which order; see `axes`."""
+    """An input or output: its content and the order of its dimensions; see `axes`."""
 
     content: Content
     axes: str

@@ -1,4 +1,4 @@
-"""The network of Open-Unmix in three steps, of which the middle one needs the whole song."""
+"""The network of Open-Unmix in three steps; the second needs the whole song."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Config:
 
 
 def read(path: Path) -> Config:
-    """Return what is in a YAML file of MSST; raise `SepbenchError` for one of another kind."""
+    """Return the content of a YAML file of MSST; raise `SepbenchError` for one of another kind."""
     sections = _sections(path)
     audio, model, training, inference = (dict(sections.get(name) or {}) for name in _SECTIONS)
     kinds = [

@@ -1,4 +1,4 @@
-"""Any method whose vocals are closed where nobody sings."""
+"""Any method, its vocals muted where nobody sings."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class VoiceGate(Ensemble):
-    """Closes the vocals of another method where a detector hears nobody in the mixture.
+    """Mutes the vocals of another method where a detector finds no singing in the mixture.
 
-    In time alone, with fades, and never the other way: what is taken from the vocals goes to the
-    accompaniment where the method's accompaniment is the rest.
+    It fades whole passages, not frequencies. Where the method's accompaniment is the remainder, it
+    gets what is removed from the vocals.
     """
 
     name = "voice-gate"
-    summary = "The stems of another method, its vocals closed where nobody sings."
+    summary = "The stems of another method, its vocals muted where nobody sings."
     citation = (
         "Schlüter and Lehner: Zero-Mean Convolutions for Level-Invariant Singing Voice Detection. "
         "ISMIR 2018"
@@ -71,7 +71,7 @@ class VoiceGate(Ensemble):
 
     @property
     def remainder(self) -> str | None:
-        """The method's remainder, or what its vocals leave of the mixture where they are it."""
+        """The method's remainder; the accompaniment where that is the vocals."""
         found = super().remainder
         if found != "vocals":
             return found

@@ -133,7 +133,7 @@ def _is_ours(file: BinaryIO) -> bool:
 
 
 def _is_there(file: BinaryIO) -> bool:
-    """Tell whether an open file still bears its name."""
+    """Tell whether an open file still has its name."""
     if file.closed:
         return False
     try:

@@ -30,7 +30,7 @@ for place in places:
 print(".", file=told, flush=True)
 os._exit(0)
 """
-"""Names each place before it is tried; what plugins print, and leave running, is not heard of."""
+"""Names each module before it is imported; ignores what plugins print and leave running."""
 
 
 def failures(places: Iterable[str], *, seconds: float = TIMEOUT) -> dict[str, str]:

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 @click.option("--weights", type=options.PATH, metavar="FILE", help="Another trained detector.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print a row a segment, or a track.")
 @click.option("--labels", is_flag=True, help="Print, or write to --out, a label track of Audacity.")
-@click.option("--picture", is_flag=True, help="Draw each song with what was found, to --out.")
+@click.option(
+    "--picture",
+    is_flag=True,
+    help="Write a picture of each song with the detected singing to --out.",
+)
 @click.option("-o", "--out", type=options.PATH, help="Folder for labels and pictures.")
 @options.device_option
 @options.json_option

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1000, 192000),
     default=16000,
     show_default=True,
-    help="Sample rate in Hz of what is kept.",
+    help="Sample rate in Hz of the prepared audio.",
 )
 @click.option("--teacher", metavar="METHOD[:SONGS]", help="Label songs without stems by METHOD.")
 @click.option("--second", metavar="METHOD", help="Leave out windows where METHOD disagrees.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("method", metavar="METHOD")
 @click.option(
     "-d", "--data", multiple=True, required=True, type=options.NAME, metavar="DIR|NAME",
-    help="Folder prepared by 'sepbench prepare', or what that takes; may be repeated.",
+    help="Folder made by 'sepbench prepare', or folder of songs; may be repeated.",
 )  # fmt: skip
 @click.option(
     "-c", "--config", "where", default="default", show_default=True, metavar="NAME|FILE",

@@ -110,7 +110,7 @@ class SimulatedTrack(Track):
         return assemble(self.name, mixture, stems, self.rate)
 
     def digest(self, *, start: float = 0.0, duration: float | None = None) -> str:
-        """Return a hash of what the song is made from and of the span; see `Track.digest`."""
+        """Return a hash of the seed, the settings and the span; see `Track.digest`."""
         facts = [_GENERATOR, self.seed, self.seconds, self.rate, start, duration]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 

@@ -248,19 +248,19 @@ def _tasks(
             stems_folder=folder.absolute() if plan.save_stems else None,
             identity=identity,
             fingerprint=fingerprint(identity),
-            trained_on_this=_has_heard(method.declared, track),
+            trained_on_this=_was_trained_on(method.declared, track),
             musdb_targets=plan.targets == "musdb",
         )
 
 
-def _has_heard(separator: AnySeparator, track: Track) -> bool:
+def _was_trained_on(separator: AnySeparator, track: Track) -> bool:
     """Tell whether a separator was trained on songs of the subset that a track is in."""
-    heard = {name.lower() for name in separator.trained_on}
-    # A data set without a side was heard whole.
+    trained_on = {name.lower() for name in separator.trained_on}
+    # A data set without a subset was used whole.
     there = {_SAME_SONGS.get(name, name) for name in track.part_of} | set(track.part_of)
-    heard |= {_SAME_SONGS[name] for name in heard & set(_SAME_SONGS)}
-    return any(name in heard for name in there if "/" in name) or any(
-        name in heard for name in {name.partition("/")[0] for name in there}
+    trained_on |= {_SAME_SONGS[name] for name in trained_on & set(_SAME_SONGS)}
+    return any(name in trained_on for name in there if "/" in name) or any(
+        name in trained_on for name in {name.partition("/")[0] for name in there}
     )
 
 

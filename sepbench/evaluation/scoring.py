@@ -136,7 +136,7 @@ class ShowReferences:
 
 @dataclass(frozen=True)
 class ScoreStems:
-    """Asks for the scores of what a method made of the song at hand.
+    """Asks for the scores of a method's estimates of the current song.
 
     The stems are also written to ``folder`` unless it is None.
     """

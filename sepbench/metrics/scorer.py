@@ -87,7 +87,7 @@ class TrackScorer:
     ) -> dict[str, StemScores]:
         """Return the scores of the stems of ``targets``, which are scored together as one set.
 
-        A window in which any reference or estimate of the set is silent counts for none of them.
+        A window in which any reference or estimate of the set is silent is not used.
         A stem whose reference or estimate is silent throughout has no scores by window and takes no
         windows from the others (museval raises there). A metric that fails is a note.
         """

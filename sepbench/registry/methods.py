@@ -114,6 +114,6 @@ def _members(separator: type[AnySeparator], options: Any) -> tuple[Method, ...]:
             reason = f"means {len(variants)} methods; give each option one value"
             raise SepbenchError(f"method {separator.name}: {spec} {reason}")
         if variants[0].is_oracle:
-            raise SepbenchError(f"method {separator.name}: {spec} is an oracle; give none of these")
+            raise SepbenchError(f"method {separator.name}: {spec} is an oracle; name other methods")
         members.append(variants[0])
     return tuple(members)

@@ -98,7 +98,7 @@ def part_of(subject: DatasetSubject) -> str:
     """Every track says which data set it is part of, so that training on it can be marked."""
     if all(track.part_of for track in subject.tracks):
         return ", ".join(subject.tracks[0].part_of)
-    raise Note("some tracks are part of nothing: scores of songs heard in training go unmarked")
+    raise Note("some tracks declare no data set: scores of songs used in training are not marked")
 
 
 @check(fix="return float32 arrays (channels, samples), all of one shape", required=True)

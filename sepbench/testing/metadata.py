@@ -241,7 +241,7 @@ def needs(subject: Subject) -> str:
     return ", ".join(names) or "nothing beyond sepbench"
 
 
-@check(fix="set trained_on; songs heard in training are marked in every table")
+@check(fix="set trained_on; songs used in training are marked in every table")
 def trained_on(subject: Subject) -> str:
     """What weights were trained on, each as data set or data set/subset."""
     separator = subject.declared()

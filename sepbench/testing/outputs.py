@@ -95,7 +95,7 @@ def finite(subject: Subject) -> str:
 
 @check(fix="look for a gain or a mask that is zero")
 def audible(subject: Subject) -> str:
-    """Something is to be heard of a song."""
+    """The stems of a song are not silent."""
     sound, made = subject.first
     levels = {name: decibels(stem.cpu(), sound.mixture) for name, stem in made.items()}
     told = ", ".join(f"{name} {level:.0f} dB" for name, level in levels.items())

@@ -22,7 +22,7 @@ class TrainingConfig:
     schedule: str = option("one-cycle", "learning rate by step", choices=tuple(SCHEDULES))
     weight_decay: float = option(0.01, "of AdamW", minimum=0)
     beta2: float = option(0.99, "decay of Adam's mean of squared gradients", minimum=0, maximum=1)
-    epsilon: float = option(1e-8, "what Adam adds to the root of that mean", minimum=0)
+    epsilon: float = option(1e-8, "added to the root of that mean by Adam", minimum=0)
     clip: float = option(5.0, "largest norm of the gradient; 0: any", minimum=0)
     start: str = option("torch", "where random weights come from", choices=STARTS)
     best: str = option(

@@ -125,8 +125,8 @@ def _fault(header: Mapping[str, Any]) -> str | None:
         isinstance(context, (int, float)) and 0 <= context <= _LONGEST_CONTEXT
     ):
         return f"context {str(context)[:40]!r} is no number of seconds"
-    heard = header.get("trained_on", [])
-    if not (isinstance(heard, list) and all(isinstance(name, str) for name in heard)):
+    trained_on = header.get("trained_on", [])
+    if not (isinstance(trained_on, list) and all(isinstance(name, str) for name in trained_on)):
         return "trained_on is no list of names"
     return None
 

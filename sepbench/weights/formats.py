@@ -78,7 +78,7 @@ def write_weights(name: str, source: Path, out: Path) -> None:
 
 @contextmanager
 def _in_one_line(out: Path) -> Iterator[None]:
-    """Make one line of what the file system refuses."""
+    """Turn an error of the file system into one line."""
     try:
         yield
     except OSError as error:

@@ -92,7 +92,7 @@ def clips(
         for record in records
         if (record.subset, record.track) == (track.subset, track.name)
         and record.error is None
-        and record.method != MIXTURE  # It is heard anyway.
+        and record.method != MIXTURE  # It is on the page anyway.
     }
     for excerpt in excerpts:
         if excerpt.stem not in song.references:

@@ -65,7 +65,7 @@ def _separate(
     plan: RunConfig,
     on_step: Step,
 ) -> list[str]:
-    """Separate what is missing to be heard, as the evaluation did; return what cannot be."""
+    """Separate songs again whose stems are missing, as the evaluation did; return what failed."""
     wanted = {(excerpt.subset, excerpt.track) for excerpt in excerpts}
     chosen = [track for track in tracks if (track.subset, track.name) in wanted]
     methods, remarks = [], []
@@ -73,7 +73,7 @@ def _separate(
         try:
             methods += registry.resolve(label)
         except SepbenchError as error:
-            remarks.append(f"{label}: not to be heard: {error}")
+            remarks.append(f"{label}: no audio: {error}")
     if not (methods and chosen):
         return remarks
     # The same scores again, so that none gets lost when the records are written anew.

@@ -29,7 +29,7 @@ Row = dict[str, str]
 
 
 def share_out(tracks: list[Recording]) -> list[Recording]:
-    """Return tracks of which some songs are kept from training, if none of them were.
+    """Return the tracks, some songs moved out of the training split if all were in it.
 
     A song that lies in several places, perhaps on several sides, is on the side farthest from
     training in all of them: DSD100 has MUSDB18's songs with the sides swapped. Names tell songs,
