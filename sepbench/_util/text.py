@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 
 # What changes the direction of the text after it, and separators that end a line.
 _RANGES = ((0x61C, 0x61C), (0x200E, 0x200F), (0x2028, 0x202E), (0x2066, 0x2069))
+_DIGITS = 16
 _ODD = frozenset(chr(code) for first, last in _RANGES for code in range(first, last + 1))
 
 
@@ -30,6 +32,21 @@ def same_name(text: str) -> str:
     True
     """
     return unicodedata.normalize("NFC", text).strip()
+
+
+def song_key(name: str) -> str:
+    """Return what the names of a song have in common in different data sets.
+
+    >>> song_key("AM Contra - Heart Peripheral") == song_key("am_contra-heart peripheral")
+    True
+    """
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(char for char in plain if char.isalnum()) or plain
+
+
+def song_mark(name: str) -> str:
+    """Return a hash of a song's name by which it is known again, without telling the name."""
+    return hashlib.sha256(song_key(name).encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
 
 
 def _acts(char: str) -> bool:

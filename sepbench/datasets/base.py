@@ -58,6 +58,11 @@ class Track(ABC):
     def rate(self) -> int:
         """Samples a second."""
 
+    @property
+    def seconds(self) -> float | None:
+        """How long it is, by the headers of its files; None if that is not known."""
+        return None
+
     @abstractmethod
     def load(self, *, start: float = 0.0, duration: float | None = None) -> TrackAudio:
         """Return the audio from ``start`` for ``duration`` seconds, or to the end.

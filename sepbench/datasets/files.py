@@ -7,13 +7,16 @@ import itertools
 import json
 import os
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from sepbench import audio
+from sepbench._util.walk import folders
 from sepbench.datasets.base import Dataset, Track, TrackAudio, assemble
 from sepbench.errors import SepbenchError
 
@@ -23,10 +26,11 @@ _READING = "1"
 
 @dataclass(frozen=True)
 class Source:
-    """Where the samples of a stem are: an audio stream of a file."""
+    """Where the samples of a stem are: an audio stream of a file, with others that add to it."""
 
     path: Path
     stream: int = 0
+    added: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,14 @@ class FileTrack(Track):
         """Samples a second, that of the first file."""
         return audio.info(next(iter(self.sources.values())).path).rate
 
+    @property
+    def seconds(self) -> float | None:
+        """The length that the first file's header says."""
+        try:
+            return audio.info(next(iter(self.sources.values())).path).seconds
+        except (SepbenchError, StopIteration):
+            return None
+
     def load(self, *, start: float = 0.0, duration: float | None = None) -> TrackAudio:
         """Decode the files; see `Track.load`."""
         if self.problem is not None:
@@ -59,8 +71,7 @@ class FileTrack(Track):
             left = self.limit - start
             duration = left if duration is None else min(duration, left)
         decoded = {
-            name: audio.read(source.path, start=start, duration=duration, stream=source.stream)
-            for name, source in self.sources.items()
+            name: self._sum(name, source, start, duration) for name, source in self.sources.items()
         }
         rates = {name: part.rate for name, part in decoded.items()}
         if len(set(rates.values())) > 1:
@@ -72,13 +83,30 @@ class FileTrack(Track):
         rate = next(iter(rates.values()))
         return assemble(self.name, mixture, samples, rate, (*self.notes, *notes))
 
+    def _sum(self, name: str, source: Source, start: float, duration: float | None) -> audio.Audio:
+        first = audio.read(source.path, start=start, duration=duration, stream=source.stream)
+        if not source.added:
+            return first
+        others = [audio.read(path, start=start, duration=duration) for path in source.added]
+        if {(each.rate, len(each.samples)) for each in others} != {
+            (first.rate, len(first.samples))
+        }:
+            wrong = f"the files of {name} differ in rate or channels"
+            raise SepbenchError(f"track {self.name}: {wrong}; make them alike")
+        parts = [first, *others]
+        total = np.zeros((len(first.samples), max(p.samples.shape[1] for p in parts)), np.float32)
+        for part in parts:
+            total[:, : part.samples.shape[1]] += part.samples
+        return audio.Audio(total, first.rate, tuple(note for part in parts for note in part.notes))
+
     def digest(self, *, start: float = 0.0, duration: float | None = None) -> str:
         """Return a hash of the files' bytes and of the span; see `Track.digest`."""
         places = {name: source.stream for name, source in self.sources.items()}
         span = [start, duration, self.limit, self.problem]
         total = hashlib.sha256(json.dumps([_READING, places, span]).encode())
         # The streams of a STEMS file share its bytes.
-        for path in dict.fromkeys(source.path for source in self.sources.values()):
+        paths = [path for s in self.sources.values() for path in (s.path, *s.added)]
+        for path in dict.fromkeys(paths):
             total.update(_hash(path))
         return total.hexdigest()
 
@@ -146,10 +174,25 @@ class FileDataset(Dataset):
         places = ", ".join(map(str, self.places())) or "no place"
         patterns = " or ".join(self.layout)
         variables = " or ".join(filter(None, (self.variable, "SEPBENCH_DATA")))
+        if hint := self._hint():
+            raise SepbenchError(f"data set {self.name} not found in {places}: {hint}")
         raise SepbenchError(
             f"data set {self.name} not found: looked for {patterns} in {places}; "
             f"give --root or set {variables}. {self.how_to_get}"
         )
+
+    def _hint(self) -> str | None:
+        """Return what to do where the data set lies near, or under names of another case."""
+        if any(pattern.startswith("*") for pattern in self.layout):
+            return None  # Any folder would do.
+        for place in filter(Path.is_dir, self.places()):
+            for other in (*folders(place), place.resolve().parent):
+                if self._matches(other):
+                    return f"it is in {other}; give --root {other}"
+            for pattern in self.layout:
+                for here, wanted in _misspelt(place, Path(pattern).parts):
+                    return f"rename {here} to {wanted}"
+        return None
 
     def tracks(self, subset: str = "test") -> list[Track]:
         """Return the tracks of a subset; see `Dataset.tracks`."""
@@ -158,6 +201,19 @@ class FileDataset(Dataset):
     @abstractmethod
     def find_tracks(self, root: Path) -> Iterable[Track]:
         """Yield every track below ``root`` in natural order."""
+
+
+def _misspelt(place: Path, parts: Sequence[str]) -> Iterator[tuple[Path, str]]:
+    """Yield the folder that differs from a pattern's by its case alone, and its right name."""
+    for part in parts:
+        if "*" in part:
+            return
+        if not (place / part).is_dir():
+            yield from (
+                (child, part) for child in folders(place) if child.name.lower() == part.lower()
+            )
+            return
+        place /= part
 
 
 def missing_stems(sources: dict[str, Source]) -> str | None:

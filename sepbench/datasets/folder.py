@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sepbench._util.walk import files, folders
+from sepbench._util.walk import files, folders, is_output
 from sepbench.audio.names import SUFFIXES
 from sepbench.datasets.base import Track
 from sepbench.datasets.files import FileDataset, FileTrack, Source
-from sepbench.stems import MIXTURE, STEMS, in_order, stem_of, with_sums
+from sepbench.stems import MIXTURE, STEMS, in_order, is_stem_name, stem_of, with_sums
 
 
 class Folder(FileDataset):
@@ -36,10 +36,19 @@ class Folder(FileDataset):
             yield replace(track, notes=(*track.notes, *note))
 
     def _tracks(self, root: Path) -> Iterator[FileTrack]:
-        for song in folders(root):
-            found = files(song, SUFFIXES)
-            if found:
-                yield self._track(song, found)
+        songs = [track for song in folders(root) for track in self._song(song)]
+        if not songs:  # All the songs may be one folder deeper, as MoisesDB is unzipped.
+            below = [folder for folder in folders(root) if not is_output(folder)]
+            if len(below) == 1:
+                yield from self._tracks(below[0])
+        yield from songs
+
+    def _song(self, song: Path) -> Iterator[FileTrack]:
+        found = files(song, SUFFIXES)
+        if found:
+            yield self._track(song, found)
+        elif len(sources := _stem_folders(song)) > 1:
+            yield self._of(song, sources)
 
     def _track(self, song: Path, files: list[Path]) -> FileTrack:
         sources: dict[str, Source] = {}
@@ -54,9 +63,18 @@ class Folder(FileDataset):
                 problem = f"{first} and {file.name} are both {name}; keep one of them"
             else:
                 sources[name] = Source(file)
-        stems = tuple(in_order(sources.keys() - {MIXTURE}))
-        if not stems:
+        if not sources.keys() - {MIXTURE}:
             problem = f"no file in {song} is named for a stem such as {', '.join(STEMS[:4])}"
+        return self._of(song, sources, notes, problem)
+
+    def _of(
+        self,
+        song: Path,
+        sources: dict[str, Source],
+        notes: Sequence[str] = (),
+        problem: str | None = None,
+    ) -> FileTrack:
+        stems = tuple(in_order(sources.keys() - {MIXTURE}))
         return FileTrack(
             name=song.name,
             subset="test",
@@ -67,3 +85,25 @@ class Folder(FileDataset):
             notes=tuple(notes),
             problem=problem,
         )
+
+
+def _stem_folders(song: Path) -> dict[str, Source]:
+    """Return the stems of a song with a folder for each, whose files sound together (MoisesDB).
+
+    Folders whose files have the same names hold many songs, not one.
+    """
+    sources: dict[str, Source] = {}
+    names: set[str] = set()
+    known = 0
+    for folder in folders(song):
+        stem, found = stem_of(folder, whole=True), files(folder, SUFFIXES)
+        known += bool(stem and found)
+        if stem is None and is_stem_name(folder.name):
+            stem = folder.name  # A stem that is not known here is part of the song all the same.
+        if stem is None or not found:
+            continue
+        if stem in sources or names & {file.stem for file in found}:
+            return {}
+        names |= {file.stem for file in found}
+        sources[stem] = Source(found[0], added=tuple(found[1:]))
+    return sources if known > 1 else {}

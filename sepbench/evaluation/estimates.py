@@ -17,7 +17,7 @@ from sepbench._util.download import sha256
 from sepbench._util.walk import files
 from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.scoring import new_scorer, score_stems
+from sepbench.evaluation.scoring import SongScorer
 from sepbench.evaluation.store import Record, Store, fingerprint
 from sepbench.registry.metrics import metric_identities
 from sepbench.stems import MIXTURE, in_order, stem_of, with_sums
@@ -190,9 +190,8 @@ def _record(estimates: Estimates, store: Store, name: str, how: _How) -> Record:
             stems = {stem: _shifted(samples, late) for stem, samples in stems.items()}
         if late:
             notes.append(_said_of_delay(late, taken_out=how.align))
-        scorer = new_scorer(song, how.metrics, how.device)
-        musdb = how.targets == "musdb"
-        results["stems"] = score_stems(scorer, stems, list(song.references), musdb=musdb)
+        scorer = SongScorer(song, how.metrics, how.device)
+        results["stems"] = scorer.score(stems, musdb=how.targets == "musdb")
         results["notes"] = (*song.notes, *notes)
     except SepbenchError as error:
         results["error"] = str(error)

@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sepbench
+from sepbench._util.text import song_mark
 from sepbench.datasets.base import Track
 from sepbench.evaluation.ahead import separated_ahead
 from sepbench.evaluation.shards import shard
@@ -43,6 +44,10 @@ _SAME_SONGS = {
 }
 """Songs under two names: the forms of MUSDB18, the Music Delta songs of MedleyDB, and DSD100, whose
 sides are swapped in MUSDB18."""
+
+
+_SAME_SECONDS = 1.0
+"""Seconds by which files of one song differ in length, by codecs and by how they were cut."""
 
 
 @dataclass(frozen=True)
@@ -259,9 +264,18 @@ def _was_trained_on(separator: AnySeparator, track: Track) -> bool:
     # A data set without a subset was used whole.
     there = {_SAME_SONGS.get(name, name) for name in track.part_of} | set(track.part_of)
     trained_on |= {_SAME_SONGS[name] for name in trained_on & set(_SAME_SONGS)}
-    return any(name in trained_on for name in there if "/" in name) or any(
-        name in trained_on for name in {name.partition("/")[0] for name in there}
+    return (
+        any(name in trained_on for name in there if "/" in name)
+        or any(name in trained_on for name in {name.partition("/")[0] for name in there})
+        or _is_known_song(separator, track)
     )
+
+
+def _is_known_song(separator: AnySeparator, track: Track) -> bool:
+    """Tell whether a song of this name and length was heard in training, in whatever folder."""
+    seconds = separator.trained_songs.get(song_mark(track.name))
+    there = None if seconds is None else track.seconds
+    return there is not None and abs(there - float(seconds or 0)) <= _SAME_SECONDS
 
 
 def _identity(method: Method, digest: str, plan: RunConfig) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sepbench.audio import Writer
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.store import Settings, StemResult
-from sepbench.stems import SUMS, TARGET_SETS, in_order, merge_into_other, with_sums
+from sepbench.stems import STEMS, SUMS, TARGET_SETS, in_order, merge_into_other, with_sums
 
 if TYPE_CHECKING:
     from sepbench.datasets.base import Track, TrackAudio
@@ -46,48 +46,71 @@ def target_sets(
     return chosen
 
 
-def new_scorer(song: TrackAudio, metrics: Sequence[str], device: str) -> TrackScorer:
-    """Return what scores the estimates of a song, one method after another."""
-    import torch
+class SongScorer:
+    """Scores what methods make of one song, one after another.
 
-    from sepbench.metrics.scorer import TrackScorer
-    from sepbench.registry.metrics import resolve_metrics
-
-    return TrackScorer(
-        {name: torch.from_numpy(stem) for name, stem in song.references.items()},
-        torch.from_numpy(song.mixture),
-        song.rate,
-        metrics=resolve_metrics(metrics),
-        device=device,
-    )
-
-
-def score_stems(
-    scorer: TrackScorer,
-    stems: Mapping[str, Samples],
-    references: Sequence[str],
-    *,
-    musdb: bool = False,
-) -> dict[str, StemResult]:
-    """Score the stems that a method made of a track, and the sums of them that have references.
-
-    Raises `SepbenchError` where no stem has a reference.
+    What the scores need of the references alone is computed once. A method that makes no guitar
+    but an ``other`` is scored against references in which the guitar is part of the other.
     """
-    import torch
 
-    stems = merge_into_other(stems, references)
-    estimates = {name: torch.from_numpy(stem) for name, stem in with_sums(stems).items()}
-    chosen = target_sets(list(stems), references, musdb=musdb)
-    if not chosen:
-        raise SepbenchError(f"the track has no reference for any of {', '.join(stems)}")
-    results = {}
-    with _one_thread():
-        for targets in dict.fromkeys(chosen.values()):
-            scores = scorer.score({name: estimates[name] for name in targets}, targets=targets)
-            for name in targets:
-                if chosen[name] == targets:
-                    results[name] = StemResult(targets=targets, **vars(scores[name]))
-    return {name: results[name] for name in chosen}
+    def __init__(self, song: TrackAudio, metrics: Sequence[str], device: str) -> None:
+        self._song, self._metrics, self._device = song, tuple(metrics), device
+        self._scorers: dict[frozenset[str], tuple[TrackScorer, list[str]]] = {}
+
+    def score(self, stems: Mapping[str, Samples], *, musdb: bool = False) -> dict[str, StemResult]:
+        """Score the stems that a method made, and the sums of them that have references.
+
+        Raises `SepbenchError` where no stem has a reference.
+        """
+        import torch
+
+        stems = merge_into_other(stems, self._song.references)
+        merged = self._not_made(stems)
+        scorer, references = self._scorer(merged)
+        estimates = {name: torch.from_numpy(stem) for name, stem in with_sums(stems).items()}
+        chosen = target_sets(list(stems), references, musdb=musdb)
+        if not chosen:
+            raise SepbenchError(f"the track has no reference for any of {', '.join(stems)}")
+        results = {}
+        with _one_thread():
+            for targets in dict.fromkeys(chosen.values()):
+                scores = scorer.score({name: estimates[name] for name in targets}, targets=targets)
+                for name in targets:
+                    if chosen[name] == targets:
+                        results[name] = StemResult(targets=targets, **vars(scores[name]))
+        if merged and "other" in results:
+            note = f"scored with {', '.join(in_order(merged))}, which the method does not make"
+            other = results["other"]
+            results["other"] = replace(other, notes=(*other.notes, note))
+        return {name: results[name] for name in chosen}
+
+    def _not_made(self, stems: Mapping[str, Samples]) -> frozenset[str]:
+        """Return the references that are part of the ``other`` of a method with these stems."""
+        if not {"other", "harmonic"} & with_sums(dict.fromkeys(stems, 0)).keys():
+            return frozenset()
+        return frozenset(self._song.references) - set(STEMS) - set(stems)
+
+    def _scorer(self, merged: frozenset[str]) -> tuple[TrackScorer, list[str]]:
+        import torch
+
+        from sepbench.metrics.scorer import TrackScorer
+        from sepbench.registry.metrics import resolve_metrics
+
+        if merged not in self._scorers:
+            song = self._song
+            references = song.references
+            if merged:
+                kept = {"other", *references} - merged
+                references = with_sums(merge_into_other(references, kept))
+            scorer = TrackScorer(
+                {name: torch.from_numpy(stem) for name, stem in references.items()},
+                torch.from_numpy(song.mixture),
+                song.rate,
+                metrics=resolve_metrics(self._metrics),
+                device=self._device,
+            )
+            self._scorers[merged] = scorer, list(references)
+        return self._scorers[merged]
 
 
 @contextmanager
@@ -160,7 +183,7 @@ class Scoring:
 
     def __init__(self) -> None:
         self._song: tuple[SongKey, TrackAudio] | None = None
-        self._scorer: TrackScorer | None = None
+        self._scorer: SongScorer | None = None
 
     def __call__(self, request: Request, inputs: Iterator[Any]) -> Iterator[Any]:
         """Yield the song that was opened, its references, or the scores of its stems."""
@@ -168,7 +191,7 @@ class Scoring:
             self._song = self._scorer = None  # Let go of one song before reading the next.
             settings = request.settings
             song = request.track.load(start=settings.start, duration=settings.duration)
-            self._scorer = new_scorer(song, request.metrics, request.device)
+            self._scorer = SongScorer(song, request.metrics, request.device)
             self._song = (request.key, song)
             yield OpenedSong(song.mixture, song.rate, song.notes)
             return
@@ -180,7 +203,7 @@ class Scoring:
             return
         if request.folder is not None:
             _save(request.stems, song.rate, request.folder)
-        yield score_stems(self._scorer, request.stems, list(song.references), musdb=request.musdb)
+        yield self._scorer.score(request.stems, musdb=request.musdb)
 
 
 def _save(stems: Mapping[str, Samples], rate: int, folder: Path) -> None:

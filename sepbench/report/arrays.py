@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from sepbench.datasets.base import assemble
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.scoring import new_scorer, score_stems
+from sepbench.evaluation.scoring import SongScorer
 from sepbench.evaluation.store import Record
 from sepbench.inference.arrays import as_samples, checked_rate
 
@@ -67,7 +67,7 @@ def score(
                 )
     whole = None if mixture is None else as_samples(mixture, "mixture")
     song = assemble("in memory", whole, true, rate)
-    results = score_stems(new_scorer(song, metrics, device), made, list(song.references))
+    results = SongScorer(song, metrics, device).score(made)
     record = Record(
         dataset="arrays",
         subset="",

@@ -121,6 +121,14 @@ class AnySeparator(ABC):
         return ()
 
     @property
+    def trained_songs(self) -> Mapping[str, float]:
+        """Songs heard in training by `sepbench._util.text.song_mark`, with their seconds.
+
+        So they are known in every folder, whatever the data set is called.
+        """
+        return {}
+
+    @property
     def weight_files(self) -> tuple[WeightFile, ...]:
         """The files that `load` reads; `sepbench.weights.files` finds, fetches and checks them."""
         return ()

@@ -157,6 +157,11 @@ class Ensemble(AnySeparator):
         return _each_once(data for member in self.members for data in member.trained_on)
 
     @property
+    def trained_songs(self) -> Mapping[str, float]:
+        """The songs that any member heard in training."""
+        return {mark: s for member in self.members for mark, s in member.trained_songs.items()}
+
+    @property
     def license(self) -> str:
         """The licenses of all members."""
         licenses = (member.license.split("; ") for member in self.members)

@@ -17,9 +17,9 @@ def load_initial(network: nn.Module, where: Path, *, method: str) -> dict[str, A
     """Give a network the weights of a file, or the best weights of a run's folder.
 
     Returns what identifies them, for the header of the weights to come: their ``sha256`` (of a run,
-    that of its checkpoint), the ``steps`` behind them and what they were ``trained_on``. Raises
-    `SepbenchError` where there are none, where they are of another method, and where they do not
-    fit the network.
+    that of its checkpoint), the ``steps`` behind them, what they were ``trained_on`` and which
+    ``songs``. Raises `SepbenchError` where there are none, where they are of another method, and
+    where they do not fit the network.
     """
     if where.is_dir():
         path = where / "best.pt"
@@ -29,18 +29,23 @@ def load_initial(network: nn.Module, where: Path, *, method: str) -> dict[str, A
             )
         state = checkpoint.load(path, torch.device("cpu"))
         found, steps = state["method"], state.get("steps", 0)
-        trained_on = state.get("config", {}).get("trained_on", [])
+        known = state.get("config", {})
     else:
         path, header = where, container.read_header(where)
         found, steps = header.get("method"), header.get("steps", 0)
-        trained_on = header.get("trained_on", [])
+        known = header
     if found != method:
         raise SepbenchError(f"{path}: weights of {found}, not of {method}; give some of {method}")
     if where.is_dir():
         _load_state(network, state["weights"], path)
     else:
         container.load_into(network, path)
-    return {"sha256": container.sha256(path), "steps": steps, "trained_on": list(trained_on)}
+    return {
+        "sha256": container.sha256(path),
+        "steps": steps,
+        "trained_on": list(known.get("trained_on", [])),
+        "songs": dict(known.get("songs", {})),
+    }
 
 
 def _load_state(network: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:

@@ -147,6 +147,11 @@ class Learned(Separator):
         return tuple(self.header["trained_on"])
 
     @property
+    def trained_songs(self) -> Mapping[str, float]:
+        """The songs of training; weights made before 0.2.0 do not tell them."""
+        return dict(self.header.get("songs", {}))
+
+    @property
     def sample_rate(self) -> int | None:
         """The trained rate, or in full band a multiple of it."""
         return int(self.header["model"]["rate"]) * self._rate_factor

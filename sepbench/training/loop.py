@@ -136,6 +136,7 @@ class Run:
         self.config |= {
             "init": {name: initial[name] for name in ("sha256", "steps")},
             "trained_on": sorted({*own, *initial["trained_on"]}),
+            "songs": {**initial["songs"], **self.config.get("songs", {})},
         }
 
     def resume(self) -> None:
@@ -151,7 +152,11 @@ class Run:
             )
         check_same(path, state["config"], self.config)
         if "init" in state["config"]:
-            self.config |= {name: state["config"][name] for name in ("init", "trained_on")}
+            self.config |= {
+                name: state["config"][name]
+                for name in ("init", "trained_on", "songs")
+                if name in state["config"]
+            }
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])

@@ -40,6 +40,7 @@ def average(files: Sequence[Path], shares: Sequence[float], out: Path) -> dict[s
     header = {
         **headers[-1],
         "trained_on": sorted({name for one in headers for name in one.get("trained_on", [])}),
+        "songs": {mark: s for one in headers for mark, s in one.get("songs", {}).items()},
         "averaged": [
             {"sha256": container.sha256(path), "share": round(part, 4), "steps": one.get("steps")}
             for path, part, one in zip(files, parts, headers, strict=True)

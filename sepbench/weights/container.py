@@ -128,6 +128,9 @@ def _fault(header: Mapping[str, Any]) -> str | None:
     trained_on = header.get("trained_on", [])
     if not (isinstance(trained_on, list) and all(isinstance(name, str) for name in trained_on)):
         return "trained_on is no list of names"
+    songs = header.get("songs", {})
+    if not (isinstance(songs, dict) and all(isinstance(s, (int, float)) for s in songs.values())):
+        return "songs is no table of seconds"
     return None
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from sepbench.datasets.folder import Folder
 from sepbench.errors import SepbenchError
@@ -83,3 +84,25 @@ def test_two_files_for_a_stem_and_none_at_all_are_errors_of_their_track(tmp_path
 def test_without_a_root_it_says_what_to_do() -> None:
     with pytest.raises(SepbenchError, match=r"Make one folder a song and name each file"):
         Folder(Path("nowhere")).tracks()
+
+
+@pytest.mark.parametrize("deeper", ["", "moisesdb_v0.1/"])
+def test_a_folder_for_each_stem_is_a_song_whose_files_sound_together(
+    tmp_path: Path, deeper: str
+) -> None:
+    rng = np.random.default_rng(0)
+    parts = {name: rng.uniform(-0.2, 0.2, (3, 800)) for name in ("vocals", "guitar", "other_keys")}
+    for name, takes in parts.items():
+        for number, take in enumerate(takes):
+            path = tmp_path / f"{deeper}song/{name}/{name}{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, take, 8000, subtype="FLOAT")
+    (track,) = Folder(tmp_path).tracks()
+    assert track.name == "song"
+    assert track.stems == ("vocals", "guitar", "other_keys")
+    loaded = track.load()
+    for name, takes in parts.items():
+        np.testing.assert_allclose(loaded.references[name][0], takes.sum(0), atol=1e-6)
+    before = track.digest()
+    soundfile.write(path, takes[0], 8000, subtype="FLOAT")
+    assert track.digest() != before

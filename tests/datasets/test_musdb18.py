@@ -220,3 +220,16 @@ def test_a_broken_or_missing_archive_leaves_nothing(
         dataset.download(url=f"{address}/whole.zip")
     with pytest.raises(SepbenchError, match="something else is there; move it away"):
         dataset.download(url=f"{address}/whole.zip")
+
+
+def test_a_root_one_folder_too_high_or_too_deep_or_in_other_case_is_met_with_a_hint(
+    tmp_path: Path,
+) -> None:
+    right = tmp_path / "download" / "musdb18hq"
+    write_wavs(right / "test" / "Song", song(0.2))
+    for wrong in (right.parent, right / "test"):
+        with pytest.raises(SepbenchError, match=rf"give --root {right}$"):
+            Musdb18Hq(wrong).tracks()
+    (right / "test").rename(right / "Test")
+    with pytest.raises(SepbenchError, match=r"rename .*Test to test$"):
+        Musdb18Hq(right).tracks()

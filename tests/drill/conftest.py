@@ -1,7 +1,8 @@
 """The drill: at least 1000 kills and 1500 hostile inputs; prints tried, survived and faults.
 
-``SEPBENCH_DRILL=0.1`` tries a tenth. With ``SEPBENCH_DRILL_TABLE=FILE`` every kind is written down
-when it is done, and left out by a later run: so a drill that is stopped goes on.
+``SEPBENCH_DRILL=0.1`` tries a tenth, ``SEPBENCH_DRILL_SECONDS=60`` each kind for a minute. With
+``SEPBENCH_DRILL_TABLE=FILE`` every kind is written down when it is done, and left out by a later
+run: so a drill that is stopped goes on.
 """
 
 from __future__ import annotations

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 from fakes import Calm, Crashing, Empty, Endless, Hungry, Raising, Unloadable
 
+from sepbench._util.text import song_mark
 from sepbench.datasets.base import Track, TrackAudio, assemble
 from sepbench.errors import SepbenchError
 from sepbench.evaluation import run as evaluation
@@ -187,6 +189,32 @@ def test_a_method_that_was_trained_on_the_songs_is_marked(
     monkeypatch.setattr(Calm, "trained_on", (heard,))
     (record,) = run(store, Calm, tracks=[track("a", part_of)])
     assert record.trained_on_this is marked
+
+
+class Heard(Calm):
+    """Was trained on a song of one's own."""
+
+    name = "heard"
+    trained_songs = MappingProxyType({song_mark("My Song"): 3.0})
+
+
+@dataclass(frozen=True)
+class Own(Noise):
+    length: float = 3.2
+
+    @property
+    def seconds(self) -> float:
+        return self.length
+
+
+def test_a_song_heard_in_training_is_marked_in_every_folder(store: Store) -> None:
+    def own(name: str, length: float) -> Own:
+        return Own(name, "test", "folder", ("vocals", "accompaniment"), ("folder",), length)
+
+    songs = [own("my_song", 3.2), own("My-Song (live)", 3.2), own("MY SONG", 30.0)]
+    records = run(store, Heard, Calm, tracks=songs)
+    marked = {(record.label, record.track) for record in records if record.trained_on_this}
+    assert marked == {("heard", "my_song")}
 
 
 def test_stems_are_kept_when_asked_for_and_made_anew_when_they_are_gone(store: Store) -> None:

@@ -138,7 +138,8 @@ def test_it_stops_where_nothing_gets_better(cache: PreparedDataset, tmp_path: Pa
 
 def test_a_run_begins_with_the_weights_of_another(cache: PreparedDataset, tmp_path: Path) -> None:
     chosen = songs(cache)
-    first = Run(Tiny(), PLAN, tmp_path / "first", CPU, {"data_sha256": "a", "trained_on": ["old"]})
+    known = {"data_sha256": "a", "trained_on": ["old"], "songs": {"1f": 3.0}}
+    first = Run(Tiny(), PLAN, tmp_path / "first", CPU, known)
     first.train(examples(cache), chosen)
     score = first.best
     slow = TrainingConfig(epochs=1, examples=4, batch_size=4, learning_rate=1e-9, workers=0)
@@ -150,6 +151,7 @@ def test_a_run_begins_with_the_weights_of_another(cache: PreparedDataset, tmp_pa
     resumed = Run(Tiny(), slow, tmp_path / "second", CPU, {"data_sha256": "b", "trained_on": []})
     resumed.resume()
     assert resumed.config["trained_on"] == ["old"]
+    assert resumed.config["songs"] == {"1f": 3.0}
     assert resumed.config["init"]["steps"] == 2 * first.best_epoch
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sepbench._util.text import same_name
+from sepbench._util.text import same_name, song_key
 from sepbench._util.walk import folders
 from sepbench.errors import SepbenchError
 from sepbench.training.data.naming import audio_files
@@ -52,16 +51,6 @@ def share_out(tracks: list[Recording]) -> list[Recording]:
         del free[:each]
     chosen = {song: kept.get(song_key(song.name), song.split) for song in songs}
     return [replace(track, split=chosen.get(track, track.split)) for track in tracks]
-
-
-def song_key(name: str) -> str:
-    """Return what the names of a song have in common in different data sets.
-
-    >>> song_key("AM Contra - Heart Peripheral") == song_key("am_contra-heart peripheral")
-    True
-    """
-    plain = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(char for char in plain if char.isalnum()) or plain
 
 
 def _on_one_side(tracks: Sequence[Recording], songs: Sequence[Recording]) -> list[Recording]:

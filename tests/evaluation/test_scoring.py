@@ -1,0 +1,50 @@
+"""Stems are scored against references of the same parts of the song."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sepbench.datasets.base import assemble
+from sepbench.evaluation.scoring import SongScorer
+
+RATE = 8000
+NAMES = ("vocals", "drums", "bass", "other", "guitar", "piano")
+
+
+def stems(seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {name: rng.normal(0, 0.1, (1, 2 * RATE)).astype(np.float32) for name in NAMES}
+
+
+def sdr(true: np.ndarray, made: np.ndarray) -> float:
+    return float(10 * np.log10((true**2).sum() / ((true - made) ** 2).sum()))
+
+
+def test_the_other_of_a_method_without_guitar_is_scored_with_the_guitar() -> None:
+    true, noise = stems(0), stems(1)
+    made = {name: true[name] + 0.1 * noise[name] for name in ("vocals", "drums", "bass")}
+    wider = true["other"] + true["guitar"] + true["piano"]
+    made["other"] = wider + 0.1 * noise["other"]
+    scorer = SongScorer(assemble("song", None, true, RATE), ("sdr",), "cpu")
+    found = scorer.score(made)
+    assert found["other"].totals["uSDR"] == pytest.approx(sdr(wider, made["other"]), abs=1e-3)
+    assert "guitar, piano" in " ".join(found["other"].notes)
+    assert found["other"].targets == ("vocals", "drums", "bass", "other")
+    # A method that makes all six is scored stem by stem, by the same scorer.
+    six = {name: true[name] + 0.1 * noise[name] for name in NAMES}
+    found = scorer.score(six)
+    assert found["other"].totals["uSDR"] == pytest.approx(
+        sdr(true["other"], six["other"]), abs=1e-3
+    )
+    assert not found["other"].notes
+
+
+def test_guitar_without_a_reference_is_part_of_the_other() -> None:
+    true, noise = stems(0), stems(1)
+    made = {name: true[name] + 0.1 * noise[name] for name in NAMES}
+    four = {name: true[name] for name in NAMES[:3]}
+    four["other"] = true["other"] + true["guitar"] + true["piano"]
+    found = SongScorer(assemble("song", None, four, RATE), ("sdr",), "cpu").score(made)
+    whole = made["other"] + made["guitar"] + made["piano"]
+    assert found["other"].totals["uSDR"] == pytest.approx(sdr(four["other"], whole), abs=1e-3)
