@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from songs import noise
 
 from sepbench.dsp.slices import Slices
 
@@ -13,10 +14,6 @@ SHAPES = [
     Slices(64, 0),
     Slices(1, 0, "both"),
 ]
-
-
-def noise(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("slices", SHAPES, ids=str)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import torch
+from songs import noise
 
 from sepbench.dsp.stft import Stft
 
@@ -17,10 +18,6 @@ SHAPES = [
     Stft(1023, 257, win=900),
     Stft(64, 64, window="hamming"),
 ]
-
-
-def noise(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("stft", SHAPES, ids=str)

@@ -15,6 +15,7 @@ import pytest
 import scipy.signal
 import torch
 import yaml
+from songs import noise, repeating_song, sdr
 from torch.nn import functional
 
 from sepbench.errors import SepbenchError
@@ -25,8 +26,6 @@ from sepbench_plugins.blstm import BLSTM
 from sepbench_plugins.blstm.convert import NusslExchange
 from sepbench_plugins.blstm.model import BLSTMTrainable
 from sepbench_plugins.blstm.network import MaskInference
-
-from .songs import noise, repeating_song, sdr
 
 CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[2] / "configs" / "blstm"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from songs import noise, repeating_song, sdr
 
 from sepbench.separator import Oracle, Separator
 from sepbench_plugins.hpss import Hpss
 from sepbench_plugins.mixture import Mixture
 from sepbench_plugins.oracle import IdealBinaryMask, IdealRatioMask, OracleWiener
 from sepbench_plugins.repet_sim import RepetSim
-
-from .songs import noise, repeating_song, sdr
 
 METHODS = [
     Mixture(),

@@ -12,6 +12,7 @@ import torch
 import yaml
 from click.testing import CliRunner
 from numpy.typing import NDArray
+from songs import noise, repeating_song, sdr
 
 from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
@@ -25,8 +26,6 @@ from sepbench_plugins.cdae.chunks import in_chunks
 from sepbench_plugins.cdae.convert import MODEL, MixinExchange
 from sepbench_plugins.cdae.masking import wiener
 from sepbench_plugins.cdae.model import STEMS, CdaeTrainable
-
-from .songs import noise, repeating_song, sdr
 
 CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[2] / "configs" / "cdae"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from songs import noise
 
 from sepbench.weights import container
 from sepbench_plugins.cdae.convert import MODEL
@@ -12,7 +13,6 @@ from sepbench_plugins.cdae.fused import arrange
 from sepbench_plugins.cdae.masking import magnitude
 from sepbench_plugins.cdae.network import PublishedNet, StridedNet
 
-from .songs import noise
 from .test_cdae import SMALL, loaded, separate, weight_file
 
 

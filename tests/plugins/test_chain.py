@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pytest
 import torch
+from songs import RATE, repeating_song
 
 from sepbench import registry
 from sepbench.errors import SepbenchError
@@ -13,8 +14,6 @@ from sepbench.inference.overlap_add import Samples
 from sepbench.registry import Method
 from sepbench.separator import Separator
 from sepbench_plugins.chain import Chain
-
-from .songs import RATE, repeating_song
 
 CPU = torch.device("cpu")
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from songs import noise
 
 from sepbench import registry
 from sepbench.errors import SepbenchError
@@ -24,8 +25,6 @@ from sepbench.inference import runner
 from sepbench.separator import Separator
 from sepbench_plugins.command import PRESETS, Command
 from sepbench_plugins.command.provenance import version
-
-from .songs import noise
 
 CPU = torch.device("cpu")
 RATE = 44_100

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from songs import noise, sdr
 
 from sepbench.errors import SepbenchError
 from sepbench.inference import runner
@@ -21,8 +22,6 @@ from sepbench.testing import examine
 from sepbench.testing.check import FAILED
 from sepbench.weights.files import fetch_missing
 from sepbench_plugins.demucs import Demucs
-
-from .songs import noise, sdr
 
 pytest.importorskip("demucs", reason="the package is not installed")
 

@@ -6,6 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
+from songs import RATE, noise, repeating_song, sdr
 
 from sepbench import registry
 from sepbench.errors import SepbenchError
@@ -15,8 +16,6 @@ from sepbench.registry import Method
 from sepbench.separator import SampleCount, Separator
 from sepbench_plugins.ensemble import MethodEnsemble, averaging
 from sepbench_plugins.hpss import Hpss
-
-from .songs import RATE, noise, repeating_song, sdr
 
 CPU = torch.device("cpu")
 

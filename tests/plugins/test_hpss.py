@@ -4,12 +4,11 @@ import librosa
 import numpy as np
 import pytest
 import torch
+from songs import RATE, noise, repeating_song, sdr
 
 from sepbench.errors import SepbenchError
 from sepbench.separator import BLOCK_ALIGNMENT
 from sepbench_plugins.hpss import Hpss
-
-from .songs import RATE, noise, repeating_song, sdr
 
 
 def split(mixture: torch.Tensor, **options) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,6 +10,7 @@ import soundfile
 import torch
 import yaml
 from click.testing import CliRunner, Result
+from songs import noise
 
 from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
@@ -19,8 +20,6 @@ from sepbench_plugins.ibm_cnn.filters import FILTERS, adaptive_wiener, harmonic_
 from sepbench_plugins.ibm_cnn.model import WindowTrainable, trainable
 from sepbench_plugins.ibm_cnn.network import FrequencyUNet
 from sepbench_plugins.ibm_cnn.published import LAYOUTS, WindowNet
-
-from .songs import noise
 
 CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[2] / "configs" / "ibm-cnn"

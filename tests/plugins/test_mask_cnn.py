@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from songs import noise, repeating_song
 
 from sepbench.dsp.mel import mel_spaced
 from sepbench.errors import SepbenchError
@@ -18,8 +19,6 @@ from sepbench_plugins.mask_cnn.features import (
 )
 from sepbench_plugins.mask_cnn.model import MaskCnnTrainable
 from sepbench_plugins.mask_cnn.network import DilatedNet, WindowNet
-
-from .songs import noise, repeating_song
 
 CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[2] / "configs" / "mask-cnn"

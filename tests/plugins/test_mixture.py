@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import torch
+from songs import noise
 
 from sepbench.stems import TARGET_SETS
 from sepbench_plugins.mixture import Mixture
-
-from .songs import noise
 
 
 def test_every_scored_stem_is_the_mixture_times_its_gain():

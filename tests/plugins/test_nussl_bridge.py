@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from songs import RATE, noise, repeating_song, sdr
 
 from sepbench import registry, separator
 from sepbench.cli.main import main
@@ -18,8 +19,6 @@ from sepbench.separator import Separator
 from sepbench.weights import container
 from sepbench_plugins.blstm import BLSTM
 from sepbench_plugins.nussl_bridge import FT2D, HPSS, RPCA, DeepMask, Ensemble, Repet, RepetSim
-
-from .songs import RATE, noise, repeating_song, sdr
 
 CLASSICAL = (Repet, RepetSim, FT2D, RPCA, HPSS, Ensemble)
 MIXTURE = sum(repeating_song(2.8).values())

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from songs import noise, repeating_song
 from torch import nn
 
 from sepbench import registry
@@ -19,8 +20,6 @@ from sepbench_plugins.mdx_net import MdxNet
 from sepbench_plugins.mdx_net.constants import uvr_digest
 from sepbench_plugins.onnx import Onnx
 from sepbench_plugins.onnx.axes import ORDER, groups, pack, unpack
-
-from .songs import noise, repeating_song
 
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 pytest.importorskip("onnx", reason="needs onnx, to export networks")

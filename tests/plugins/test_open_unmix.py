@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from songs import noise, repeating_song, sdr
 
 from sepbench.dsp.stft import Stft
 from sepbench.errors import SepbenchError
@@ -18,8 +19,6 @@ from sepbench.weights.files import fetch_missing
 from sepbench_plugins.open_unmix import OpenUnmix
 from sepbench_plugins.open_unmix.filtering import refine, separate
 from sepbench_plugins.open_unmix.network import StemNetwork, read_network
-
-from .songs import noise, repeating_song, sdr
 
 CPU = torch.device("cpu")
 STEMS = ("vocals", "drums", "bass", "other")

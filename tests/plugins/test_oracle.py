@@ -3,13 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from songs import RATE, noise, repeating_song, sdr
 
 from sepbench.dsp.stft import Stft
 from sepbench.errors import SepbenchError
 from sepbench.inference import runner
 from sepbench_plugins.oracle import IdealBinaryMask, IdealRatioMask, OracleWiener
-
-from .songs import RATE, noise, repeating_song, sdr
 
 SONG = repeating_song(2.0)
 MIXTURE = sum(SONG.values())

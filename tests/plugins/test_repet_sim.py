@@ -6,11 +6,10 @@ import librosa
 import numpy as np
 import pytest
 import torch
+from songs import RATE, noise, repeating_song, sdr
 
 from sepbench_plugins.repet_sim import RepetSim
 from sepbench_plugins.repet_sim.similarity import nearest_frames, repeating_frames
-
-from .songs import RATE, noise, repeating_song, sdr
 
 SONG = repeating_song(6.0)
 MIXTURE = sum(SONG.values())

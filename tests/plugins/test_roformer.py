@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from songs import noise
 
 from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.inference import runner
 from sepbench_plugins.roformer import Roformer, network, packages, schemes
 from sepbench_plugins.roformer.config import read
-
-from .songs import noise
 
 for module in ("bs_roformer", "mel_band_roformer"):
     pytest.importorskip(module, reason="needs the extra roformer")

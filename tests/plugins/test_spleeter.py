@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from songs import noise, sdr
 from torch import nn
 
 from sepbench.datasets import open_dataset
@@ -17,8 +18,6 @@ from sepbench.weights import files
 from sepbench_plugins.spleeter import Spleeter
 from sepbench_plugins.spleeter.network import StemNetwork, read_network
 from sepbench_plugins.spleeter.segments import BINS, FRAMES, mask
-
-from .songs import noise, sdr
 
 CPU = torch.device("cpu")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from songs import noise, repeating_song, sdr
 from torch import nn
 
 from sepbench.errors import SepbenchError
@@ -12,8 +13,6 @@ from sepbench.weights import container
 from sepbench_plugins.unet import UNet
 from sepbench_plugins.unet.model import UNetTrainable
 from sepbench_plugins.unet.network import CompactUNet, PublishedUNet
-
-from .songs import noise, repeating_song, sdr
 
 CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[2] / "configs" / "unet"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from songs import sdr
 
 from sepbench import audio
 from sepbench.training.bandwidth import EDGE, extend, slope
@@ -17,11 +18,6 @@ PLACES = torch.arange(64) / 64
 
 def noise(samples: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(1, samples, generator=torch.Generator().manual_seed(seed))
-
-
-def sdr(reference: torch.Tensor, estimate: torch.Tensor) -> float:
-    error = (reference - estimate).square().sum()
-    return float(10 * torch.log10(reference.square().sum() / error))
 
 
 def only(signal: torch.Tensor, low: float, high: float) -> torch.Tensor:
