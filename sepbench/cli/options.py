@@ -176,7 +176,9 @@ _CHOICE = (
     click.option(
         "--exclude", multiple=True, metavar="GLOB", help="Leave these out, as 'Music Delta*'."
     ),
-    click.option("--limit", type=click.IntRange(min=1), help="Songs of each split, at most."),
+    click.option(
+        "--limit", type=click.IntRange(min=1), help="Songs of each source and split, at most."
+    ),
     start_option,
     duration_option,
     click.option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import fields
@@ -57,11 +58,23 @@ def state(method: Method, file: WeightFile, *, read: bool) -> files.Status:
         return "here" if files.is_here(method.name, file) else "missing"
     found = files.status(method.name, file)
     if found == "here" and source(method, file) == "a file of yours":
-        try:
-            container.verify(files.path_of(method.name, file))  # It may contain its own hash.
-        except SepbenchError:
-            return "damaged"
+        return "here" if _is_intact(files.path_of(method.name, file)) else "damaged"
     return found
+
+
+def _is_intact(path: Path) -> bool:
+    """Tell whether a file is what was saved, as far as it says what that was."""
+    if path.suffix == ".pt":  # A checkpoint, an archive with checksums.
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return archive.testzip() is None
+        except (OSError, zipfile.BadZipFile):
+            return False
+    try:
+        container.verify(path)  # It may contain its own hash.
+    except SepbenchError:
+        return False
+    return True
 
 
 def files_of(name: str) -> list[WeightFile]:

@@ -94,6 +94,7 @@ def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
     shown = run("weights", "show", out / "best.pt")
     assert "checkpoint of sepbench" in shown.output
     (out / "weights.safetensors").unlink()
+    assert run("weights", "verify", f"unet[weights={out / 'best.pt'}]").exit_code == 0
     noise = np.random.default_rng(0).standard_normal((1, 8000)).astype(np.float32)
     stems = {}
     for weights in (out, out / "best.pt", out / "last.pt", exported):
@@ -126,6 +127,10 @@ def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
         wrong = run("separate", "-m", f"unet[weights={weights}]", song, "-o", tmp_path / "no")
         assert wrong.exit_code == 2
         assert message in " ".join(wrong.output.split())
+    content = bytearray((out / "last.pt").read_bytes())
+    content[len(content) // 2] ^= 255
+    (out / "last.pt").write_bytes(content)
+    assert "damaged" in run("weights", "verify", f"unet[weights={out / 'last.pt'}]").output
     other = run("methods", f"blstm[weights={out / 'best.pt'}]")
     assert "weights of unet, not of blstm" in " ".join(other.output.split())
 

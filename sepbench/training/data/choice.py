@@ -31,7 +31,7 @@ class Choice:
     Args:
         tracks: glob patterns; songs that match none of them are left out.
         exclude: glob patterns of songs that are left out.
-        limit: songs of each split that are used at most, the first by order.
+        limit: songs of each source and split that are used at most, the first by order.
         start: seconds from which on each song is used.
         duration: seconds of each song that are used at most.
         rest: where files go whose names tell no stem, see `parts_of`.
@@ -65,11 +65,11 @@ class Choice:
             raise SepbenchError(f"--exclude leaves no song to train on; {_some(songs)}")
         if self.limit is None:
             return kept
-        count: Counter[str] = Counter()
+        count: Counter[tuple[str, str]] = Counter()
         limited = []
         for song in kept:
-            count[song.split] += 1
-            if count[song.split] <= self.limit:
+            count[song.source, song.split] += 1
+            if count[song.source, song.split] <= self.limit:
                 limited.append(song)
         return limited
 
