@@ -267,7 +267,8 @@ def test_ensembles_may_be_members(song):
 def test_members_are_put_together_in_four_ways(song, domain, of, share):
     members = "mixture[gain=0.2]+mixture[gain=0.4]+mixture[gain=0.9]"
     spec = f"ensemble[{members},domain={domain},of={of}]"
-    torch.testing.assert_close(run(spec, song)["vocals"], share * song, rtol=0, atol=1e-5)
+    short = song[:, :12_000]
+    torch.testing.assert_close(run(spec, short)["vocals"], share * short, rtol=0, atol=1e-5)
 
 
 def test_the_median_of_an_even_number_is_the_mean_of_the_middle_two():
