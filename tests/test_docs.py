@@ -115,7 +115,7 @@ def test_separators_of_one_s_own_are_rows(environment: dict[str, str], tmp_path:
     folder = tmp_path / "empty"
     follow("bring-your-own.md", environment, folder)
     scores = (folder / "results/excerpt/scores.csv").read_text()
-    for label in ("command[file=mysep.yaml]", "chain[repet-sim.accompaniment", "by=min]", "mine"):
+    for label in ("command[file=mysep.yaml]", "chain[repet-sim.accompaniment", "of=min]", "mine"):
         assert label in scores
     assert (folder / "separated/onnx(middle.yaml)/song/vocals.wav").is_file()
 
