@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepbench import audio, registry
+from sepbench._util.process import WorkerDied
 from sepbench.audio import SUFFIXES
 from sepbench.errors import SepbenchError
-from sepbench.inference import runner
+from sepbench.inference.workers import SeparatorWorker
 from sepbench.options import option
 from sepbench.registry import Method
-from sepbench.separator import AnySeparator
 from sepbench.training.data.recording import Decoded, Recording
 from sepbench.weights.container import sha256
 
@@ -131,7 +131,7 @@ def _songs(folder: Path) -> list[Path]:
 
 
 class Labeller:
-    """Labels songs; its separators are loaded for the first one.
+    """Labels songs; each separator has a process of its own, which begins with the first song.
 
     Args:
         config: which windows are kept.
@@ -160,7 +160,7 @@ class Labeller:
         song = audio.read(path)
         mixture = _mono(song.samples, song.rate, rate)
         voices = [
-            _mono(self._vocals(separator, song), song.rate, rate) for separator in self._separators
+            _mono(self._vocals(worker, song, path), song.rate, rate) for worker in self._workers
         ]
         first, second = voices[0], voices[-1]
         share = np.float32(self.config.share)
@@ -181,15 +181,17 @@ class Labeller:
         }
 
     @cached_property
-    def _separators(self) -> list[AnySeparator]:
-        separators = [method.create() for method in (self.teacher, self.second) if method]
-        for separator in separators:
-            runner.load(separator, runner.choose_device(self.device))
-        return separators
+    def _workers(self) -> list[SeparatorWorker]:
+        methods = [method for method in (self.teacher, self.second) if method]
+        return [SeparatorWorker(method, self.device) for method in methods]
 
-    def _vocals(self, separator: AnySeparator, song: audio.Audio) -> NDArray[np.float32]:
-        device = runner.choose_device(self.device)
-        made = runner.separate(separator, song.samples, rate=song.rate, device=device)
+    def _vocals(
+        self, worker: SeparatorWorker, song: audio.Audio, path: Path
+    ) -> NDArray[np.float32]:
+        try:
+            made, _ = worker.separate(song.samples, song.rate)
+        except WorkerDied as death:
+            raise SepbenchError(f"{path}: a teacher failed: {death}") from None
         return made.stems["vocals"]
 
 
