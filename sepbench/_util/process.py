@@ -12,28 +12,23 @@ import atexit
 import os
 import pickle
 import signal
-import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
-from functools import cache
-from io import BytesIO
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, SpawnContext
+from contextlib import suppress
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, Protocol, TypeVar
 
+from sepbench._util.messages import Answers, receive, send
+from sepbench._util.serving import serve
+from sepbench._util.starting import interrupts_blocked, main_hidden, worker_context
 from sepbench.errors import SepbenchError, describe
 
 Task = TypeVar("Task")
 Task_contra = TypeVar("Task_contra", contravariant=True)
-
-_PRELOADED = ["torch", "sepbench.inference.runner"]
-"""Modules that are imported once, in the process that workers are forked from."""
 
 _STARTING = threading.Lock()
 _running: weakref.WeakSet[WorkerProcess[Any]] = weakref.WeakSet()
@@ -172,7 +167,7 @@ class WorkerProcess(Generic[Task]):
 
     def _send(self, kind: str, value: Any) -> None:
         with suppress(OSError):  # One that is dead by now is reported by its sentinel.
-            _send(self._connection, (self._task, kind, value))
+            send(self._connection, (self._task, kind, value))
 
     def _receive(self, deadline: float | None) -> tuple[str, Any]:
         """Return the next message that belongs to the task at hand."""
@@ -191,7 +186,7 @@ class WorkerProcess(Generic[Task]):
             if self._connection not in ready:
                 break
             try:
-                task, kind, value = _receive(self._connection, _Answers)
+                task, kind, value = receive(self._connection, Answers)
             except (EOFError, OSError):
                 break
             except Exception as error:
@@ -212,12 +207,12 @@ class WorkerProcess(Generic[Task]):
         return WorkerDied(f"its process died ({describe_exit(code)})")
 
     def _start(self) -> None:
-        context = _context()
+        context = worker_context()
         self._connection, theirs = context.Pipe()
         payload = pickle.dumps(self._work)
         place = os.getcwd(), dict(os.environ)
-        process = context.Process(target=_serve, args=(theirs, payload, place))
-        with _STARTING, _main_hidden(payload), _interrupts_blocked():
+        process = context.Process(target=serve, args=(theirs, payload, place))
+        with _STARTING, main_hidden(payload), interrupts_blocked():
             if self._stopped:
                 raise CancelledError
             process.start()
@@ -248,166 +243,9 @@ def _stop_all() -> None:
 def _kill(process: BaseProcess) -> None:
     """End a process and whatever it has started."""
     if hasattr(os, "killpg") and process.pid is not None:
-        with suppress(OSError):  # It leads a group of its own, see `_serve`.
+        with suppress(OSError):  # It leads a group of its own, see `serve`.
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
-
-
-@cache
-def _context() -> ForkServerContext | SpawnContext:
-    """Return how processes start: forked from a server that has imported torch, else spawned.
-
-    Never forked from this process: torch's threads and CUDA do not survive that. In the server they
-    have not begun, so a worker starts in milliseconds and shares the imported code.
-    """
-    if sys.platform != "linux":
-        return get_context("spawn")
-    context = get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
-    return context
-
-
-@contextmanager
-def _main_hidden(payload: bytes) -> Iterator[None]:
-    """Keep `multiprocessing` from running the main script again in the worker.
-
-    A script that calls sepbench needs no guard then, and the command line is not imported anew.
-    Where the work is the script's own, it has to run there.
-    """
-    main = sys.modules.get("__main__")
-    if main is None or b"__main__" in payload:
-        yield
-        return
-    kept: dict[str, Any] = {
-        name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)
-    }
-    main.__spec__ = None
-    vars(main).pop("__file__", None)
-    try:
-        yield
-    finally:
-        vars(main).update(kept)
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Hold back the keyboard's interrupt, so that a process started meanwhile never gets it.
-
-    It goes to all processes at once and is the parent's to act on, even while the others import.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    from multiprocessing import resource_tracker
-
-    resource_tracker.ensure_running()  # Its first start would let interrupts through again.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def _serve(connection: Connection, payload: bytes, place: tuple[str, dict[str, str]]) -> None:
-    """Do tasks until the other side is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "setsid"):
-        with suppress(OSError):
-            os.setsid()
-    _die_with_parent()
-    folder, environment = place
-    with suppress(OSError):
-        os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    own = os.getpid()
-    work: Work[Any] | None = None
-    try:
-        connection.send_bytes(b"ready")
-        while True:
-            number, _, task = _receive(connection)
-            try:
-                if work is None:
-                    work = pickle.loads(payload)  # noqa: S301 - the parent's own
-                for output in work(task, _inputs(connection, number, own)):
-                    _answer(connection, own, (number, "output", output))
-                answer = (number, "done", work.retire)
-            # A plugin may raise anything, KeyboardInterrupt and SystemExit too.
-            except BaseException as error:
-                text = str(error) if type(error) is SepbenchError else describe(error)
-                answer = (number, "failed", text)
-            _answer(connection, own, answer)
-    except (EOFError, BrokenPipeError):
-        return
-
-
-def _inputs(connection: Connection, number: int, own: int) -> Iterator[Any]:
-    while True:
-        _answer(connection, own, (number, "wanted", None))
-        _, _, value = _receive(connection)
-        if value is None:
-            return
-        yield value
-
-
-def _answer(connection: Connection, own: int, message: tuple[int, str, Any]) -> None:
-    if os.getpid() != own:  # A fork that a plugin made has come back too; it must not speak.
-        os._exit(0)
-    _send(connection, message)
-
-
-def _die_with_parent() -> None:
-    """End this process when its parent does, however that happens and whatever runs here."""
-    parent = parent_process()
-    if parent is None:
-        return
-    if sys.platform == "linux":
-        import fcntl
-
-        # The kernel's own signal comes even while code in C holds the interpreter's lock.
-        sentinel = int(parent.sentinel)
-        signal.signal(signal.SIGIO, signal.SIG_DFL)
-        fcntl.fcntl(sentinel, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(sentinel, fcntl.F_SETFL, fcntl.fcntl(sentinel, fcntl.F_GETFL) | os.O_ASYNC)
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-class _Answers(pickle.Unpickler):
-    """Reads plain values, arrays and sepbench's own classes, and calls nothing else."""
-
-    _ARRAYS = ("numpy", "_reconstruct", "_frombuffer", "ndarray", "dtype", "scalar")
-
-    def find_class(self, module: str, name: str) -> Any:
-        package = module.partition(".")[0]
-        if package == "numpy" and name in self._ARRAYS:
-            return super().find_class(module, name)
-        found = super().find_class(module, name) if package in ("sepbench", "pathlib") else None
-        if isinstance(found, type):
-            return found
-        raise pickle.UnpicklingError(f"{module}.{name} is no plain value")
-
-
-def _send(connection: Connection, message: Any) -> None:
-    """Send a message; its arrays follow it uncopied."""
-    buffers: list[pickle.PickleBuffer] = []
-    head = pickle.dumps(message, protocol=5, buffer_callback=buffers.append)
-    views = [buffer.raw() for buffer in buffers]
-    connection.send_bytes(pickle.dumps((head, [view.nbytes for view in views])))
-    for view in views:
-        connection.send_bytes(view)
-
-
-def _receive(connection: Connection, reader: type[pickle.Unpickler] = pickle.Unpickler) -> Any:
-    head, sizes = reader(BytesIO(connection.recv_bytes())).load()
-    buffers = [bytearray(size) for size in sizes]
-    for buffer in buffers:
-        connection.recv_bytes_into(buffer)
-    return reader(BytesIO(head), buffers=buffers).load()
 
 
 def describe_exit(code: int | None) -> str:
