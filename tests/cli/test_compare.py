@@ -45,6 +45,7 @@ def test_a_loss_fails_the_build_and_a_run_against_itself_does_not(sepbench, tmp_
     assert sepbench("compare", "new", "--fail-worse", "1")[0] == 2
 
 
+@pytest.mark.slow
 def test_json_of_compare_and_diff_is_whole(sepbench) -> None:
     code, text = sepbench("compare", "old", "new", "--fail-worse", "0.1", "--json")
     plain = json.loads(text)
@@ -56,6 +57,7 @@ def test_json_of_compare_and_diff_is_whole(sepbench) -> None:
     assert losses == pytest.approx({"good": -1.0, "poor": 0.0})
 
 
+@pytest.mark.slow
 def test_report_and_leaderboard_print_a_table_alone(sepbench, tmp_path) -> None:
     assert sepbench("report", "old", "--format", "markdown")[1].startswith("| method | vocals")
     assert sepbench("leaderboard", "old", "new", "--format", "latex")[1].startswith("% needs")

@@ -42,6 +42,7 @@ def test_mixture_is_the_exact_sum_and_fits_16_bit() -> None:
     assert np.abs(audio.mixture).max() < 1
 
 
+@pytest.mark.slow
 def test_levels_are_those_of_pop(songs: list[dict[str, NDArray[np.float32]]]) -> None:
     for stems in songs:
         mixture = np.sum(list(stems.values()), axis=0)
@@ -60,6 +61,7 @@ def test_the_singer_rests_and_the_band_does_not(
         assert (np.abs(backing).max(axis=0).reshape(-1, RATE).max(axis=1) > 0.01).all()
 
 
+@pytest.mark.slow
 def test_the_band_repeats_itself_and_the_singer_does_not(
     songs: list[dict[str, NDArray[np.float32]]],
 ) -> None:

@@ -82,6 +82,7 @@ def test_a_second_call_of_a_name_leaves_no_rows_of_the_first() -> None:
     assert [p.stem for p in Path("out/scores/m").rglob("*.json")] == ["a"]
 
 
+@pytest.mark.slow
 def test_names_are_the_same_composed_and_decomposed() -> None:
     song(Path("songs", unicodedata.normalize("NFC", "Señor")), 1)
     song(Path("est", unicodedata.normalize("NFD", "Señor")), 1, error=0.1)

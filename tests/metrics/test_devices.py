@@ -27,6 +27,7 @@ def scores(name: str, device: torch.device | str) -> dict[str, dict[str, object]
     return {stem: {**of_stem.totals, **of_stem.frames} for stem, of_stem in found.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_metric_makes_all_its_tensors_on_the_device(name: str) -> None:
     expected = scores(name, "cpu")

@@ -91,6 +91,7 @@ def test_without_a_place_for_the_index_there_are_tables_all_the_same(run) -> Non
     pd.testing.assert_frame_equal(scores, tables.scores(run.records()))
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_named_until_it_is_whole(run, reads) -> None:
     path = run._path("scores", "unet", "test", "song 01")
     whole = path.read_bytes()
@@ -111,6 +112,7 @@ def test_files_of_before_are_read_and_museval_finds_its_part(run) -> None:
     assert run.records() == before
 
 
+@pytest.mark.slow
 def test_a_choice_of_stems_has_a_summary_of_its_own(run, tmp_path) -> None:
     whole = write(run, protocol="sisec18").summary
     part = write(

@@ -308,6 +308,7 @@ def failed(kind: type[Separator]) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "facts"), FAULTS, ids=[kind.__name__ for kind, _ in FAULTS])
 def test_a_fault_is_found_by_the_fact_that_names_it(kind, facts):
     assert failed(kind) == facts

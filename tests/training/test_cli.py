@@ -135,6 +135,7 @@ def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
     assert "weights of unet, not of blstm" in " ".join(other.output.split())
 
 
+@pytest.mark.slow
 def test_programs_read_what_was_prepared_and_trained_as_json(corpus: Path, tmp_path: Path) -> None:
     config, out = tmp_path / "tiny.yaml", tmp_path / "run"
     config.write_text(CONFIG)
@@ -168,6 +169,7 @@ def test_three_stems_from_folders_named_by_stem(corpus: Path, tmp_path: Path) ->
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_from_simulated_songs_to_stems_that_are_apart(tmp_path: Path) -> None:
     config, out = tmp_path / "tiny.yaml", tmp_path / "run"
     config.write_text(SIMULATED)
@@ -180,6 +182,7 @@ def test_from_simulated_songs_to_stems_that_are_apart(tmp_path: Path) -> None:
         assert split["simulated harmonic"] > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["train/{song}/{stem}", "{song}/{stem}", "{stem}/{song}"])
 def test_songs_as_people_have_them_need_no_table_of_splits(layout: str, tmp_path: Path) -> None:
     songs = tmp_path / "musdb"

@@ -62,6 +62,7 @@ def small_network(file: Path, changes: dict[str, object]) -> Path:
     return file
 
 
+@pytest.mark.slow
 @each_method
 def test_songs_in_stereo_are_filtered_and_mono_ones_stay_to_the_bit(method: type[Learned]) -> None:
     usual, plain = loaded(method), loaded(method, wiener=0)
@@ -74,6 +75,7 @@ def test_songs_in_stereo_are_filtered_and_mono_ones_stay_to_the_bit(method: type
         assert all(np.array_equal(after[stem], before[stem]) for stem in before)
 
 
+@pytest.mark.slow
 @each_method
 @pytest.mark.parametrize("iterations", [0, 1, 3])
 def test_the_stems_sum_to_the_mixture(method: type[Learned], iterations: int) -> None:
@@ -93,6 +95,7 @@ def test_silence_stays_silence_and_a_silent_channel_too(method: type[Learned]) -
         assert np.abs(stem[1]).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("iterations", [1, 2])
 def test_blocks_are_the_whole_song(
     small: Path, iterations: int, monkeypatch: pytest.MonkeyPatch
@@ -105,6 +108,7 @@ def test_blocks_are_the_whole_song(
     assert np.abs(made(separator, song)["vocals"] - whole).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_blocks_are_the_whole_song_where_hops_do_not_divide_the_grid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

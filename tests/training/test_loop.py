@@ -283,6 +283,7 @@ def test_examples_that_are_mixed_otherwise_need_a_run_of_their_own(
         Run(Tiny(), PLAN, tmp_path, CPU, config(fade=0.3)).resume()
 
 
+@pytest.mark.slow
 def test_a_run_is_validated_and_drawn_now_and_then(cache: PreparedDataset, tmp_path: Path) -> None:
     plan = TrainingConfig(
         epochs=5, examples=4, batch_size=4, workers=0, validate_every=3, pictures=2, shown=1
