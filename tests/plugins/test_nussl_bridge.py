@@ -12,10 +12,10 @@ import torch
 from click.testing import CliRunner
 from songs import RATE, noise, repeating_song, sdr
 
-from sepbench import registry, separator
+from sepbench import registry
 from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
-from sepbench.separator import Separator
+from sepbench.separator import Separator, facts
 from sepbench.weights import container
 from sepbench_plugins.blstm import BLSTM
 from sepbench_plugins.nussl_bridge import FT2D, HPSS, RPCA, DeepMask, Ensemble, Repet, RepetSim
@@ -43,10 +43,8 @@ def test_facts_are_read_without_torch_and_nussl():
 
 @pytest.mark.parametrize("lacking", ["nussl", "gpytorch"])
 def test_without_the_extra_they_are_rows_that_say_how_to_get_it(monkeypatch, lacking):
-    found = separator.find_spec
-    monkeypatch.setattr(
-        separator, "find_spec", lambda name: None if name == lacking else found(name)
-    )
+    found = facts.find_spec
+    monkeypatch.setattr(facts, "find_spec", lambda name: None if name == lacking else found(name))
     listed = CliRunner().invoke(main, ["methods", "-v"]).stdout
     for name in ("nussl-repet", "nussl-ft2d", "nussl-deep-mask"):
         with pytest.raises(SepbenchError, match=f"method {name}: needs "):
