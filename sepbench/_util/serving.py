@@ -46,7 +46,9 @@ def serve(connection: Connection, payload: bytes, place: tuple[str, dict[str, st
                 answer = (number, "done", work.retire)
             # A plugin may raise anything, KeyboardInterrupt and SystemExit too.
             except BaseException as error:
-                text = str(error) if type(error) is SepbenchError else describe(error)
+                # A method's answer may be part of the message, with lines of its own.
+                is_ours = type(error) is SepbenchError
+                text = " ".join(str(error).split()) if is_ours else describe(error)
                 answer = (number, "failed", text)
             _answer(connection, own, answer)
     except (EOFError, BrokenPipeError):

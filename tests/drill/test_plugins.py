@@ -11,6 +11,8 @@ from fakes import Calm
 from hostile import SEPARATORS
 
 from sepbench._util.import_check import failures
+from sepbench._util.process import WorkerDied
+from sepbench.errors import SepbenchError
 from sepbench.evaluation import run as evaluation
 from sepbench.evaluation.run import RunConfig
 from sepbench.evaluation.store import Settings, Store
@@ -20,6 +22,9 @@ from .small import TRACKS, method, rows
 from .trying import Tally, hostile, times
 
 pytestmark = pytest.mark.drill
+
+TIMEOUT = 30.0
+"""Seconds; on a busy machine the processes alone take some to begin."""
 
 
 def calm(store: Store) -> list[str]:
@@ -39,7 +44,7 @@ def test_plugins_beside_others_in_evaluate(
         name = names[number % len(names)]
         store = Store.create(tmp_path / str(number), Settings("noise", "test"))
         methods = [method(SEPARATORS[name]), method(Calm)]
-        plan = RunConfig(timeout=4.0, jobs=draw.choice([1, 1, 2]))
+        plan = RunConfig(timeout=TIMEOUT, jobs=draw.choice([1, 1, 2]))
         fault = None
         try:
             records = evaluation.run(TRACKS[:1], methods, store, plan)
@@ -59,11 +64,13 @@ def test_plugins_in_separate(tally: Tally, draw: random.Random, tmp_path: Path) 
     names = sorted(SEPARATORS)
     for number in times(len(names)):
         name = names[number % len(names)]
-        worker = SeparatorWorker(method(SEPARATORS[name]), "cpu", timeout=4.0)
+        worker = SeparatorWorker(method(SEPARATORS[name]), "cpu", timeout=TIMEOUT)
 
         def separate(worker: SeparatorWorker = worker) -> None:
             try:
                 list(worker.stream([audio.mixture], audio.rate))
+            except WorkerDied as death:
+                raise SepbenchError(str(death)) from None
             finally:
                 worker.stop()
 

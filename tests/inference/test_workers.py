@@ -105,6 +105,20 @@ def test_work_in_place_reaches_neither_the_song_nor_the_remainder(isolate: bool)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.parametrize("worker", [Forking], indirect=True)
+class Listing(Calm):
+    name = "listing"
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        return [mixture]  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("worker", [Listing], indirect=True)
+def test_an_answer_of_another_kind_is_told_in_one_line(worker: SeparatorWorker) -> None:
+    with pytest.raises(SepbenchError) as refused:
+        worker.separate(MIXTURE, RATE)
+    assert "\n" not in str(refused.value)
+
+
 def test_a_fork_that_comes_back_too_answers_nothing(worker: SeparatorWorker) -> None:
     for _ in range(3):
         np.testing.assert_array_equal(vocals(worker), MIXTURE / 2)
