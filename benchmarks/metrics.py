@@ -51,7 +51,10 @@ def main() -> None:
         stem: wave for stem, wave in song(given.seconds).items() if stem in STEMS[: given.stems]
     }
     made = separated(references)
-    rows = [row(name, references, made) for name in names]
+    rows = []
+    for name in names:
+        rows.append(row(name, references, made))
+        print(*rows[-1], sep="  ", flush=True)
     print(
         f"{given.seconds:g} s, {given.stems} stereo stems; seconds of the processor; peak of memory"
     )

@@ -74,8 +74,8 @@ def ours(folder: Path, out: Path) -> tuple[dict[str, float], float]:
     from sepbench import registry
     from sepbench.datasets import open_dataset
     from sepbench.datasets.files import FileTrack
-    from sepbench.evaluation import scoring
     from sepbench.evaluation.run import RunConfig, run
+    from sepbench.evaluation.scoring import SongScorer
     from sepbench.evaluation.store import Settings, Store
     from sepbench.inference.workers import SeparatorWorker
     from sepbench.report import build
@@ -83,8 +83,8 @@ def ours(folder: Path, out: Path) -> tuple[dict[str, float], float]:
     parts = Parts()
     parts.count(FileTrack, "load", "decode")
     parts.count(SeparatorWorker, "separate", "separate")
-    parts.count(scoring, "new_scorer", "score")
-    parts.count(scoring, "score_stems", "score")
+    parts.count(SongScorer, "__init__", "score")
+    parts.count(SongScorer, "score", "score")
     parts.count(Store, "save", "store")
     parts.count(build, "write", "report")
     started = time.process_time()

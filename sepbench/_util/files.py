@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,19 +11,20 @@ from sepbench._util.partial import partial_path
 from sepbench.errors import SepbenchError
 
 
-def write_atomic(path: Path, content: str | bytes | memoryview) -> None:
+def write_atomic(path: Path, content: str | bytes | memoryview | Iterator[str]) -> None:
     """Write ``content`` so that ``path`` holds all of it or is untouched, even if power fails.
 
-    Parent folders are made. Raises `SepbenchError` where that cannot be.
+    Texts of an iterator are written one after another. Parent folders are made. Raises
+    `SepbenchError` where that cannot be.
     """
-    # A lone surrogate, from a name that is not UTF-8, becomes the escape that JSON reads back.
-    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
+    parts = content if isinstance(content, Iterator) else iter([content])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = partial_path(path)
         try:
             with temporary.open("xb") as file:
-                file.write(data)
+                for part in parts:
+                    file.write(_encoded(part) if isinstance(part, str) else part)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
@@ -33,6 +35,11 @@ def write_atomic(path: Path, content: str | bytes | memoryview) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise SepbenchError(f"{path}: cannot write: {reason}; choose another --out") from error
+
+
+def _encoded(text: str) -> bytes:
+    # A lone surrogate, from a name that is not UTF-8, becomes the escape that JSON reads back.
+    return text.encode(errors="backslashreplace")
 
 
 def make_folder(path: Path) -> None:

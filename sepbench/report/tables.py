@@ -179,7 +179,7 @@ def summary_of_published(rows: pd.DataFrame) -> pd.DataFrame:
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a table with six decimals, whole or not at all."""
-    write_atomic(path, "".join(lines(frame)))
+    write_atomic(path, lines(frame))
 
 
 def _options_text(record: Record) -> str:
