@@ -127,9 +127,9 @@ def _limits(panel: Panel, boxes: bool) -> tuple[float, float]:
 
 
 def _count_outside(axes: Axes, panel: Panel, limits: tuple[float, float]) -> None:
-    values = panel.rows["value"]
+    by_label = {str(label): values for label, values in panel.rows.groupby("label")["value"]}
     for row, label in enumerate(panel.figures):
-        own = values[panel.rows["label"].eq(label)]
+        own = by_label[label]
         left, right = int((own < limits[0]).sum()), int((own > limits[1]).sum())
         for count, text, x, side in (
             (left, f"◂{left}", 0.0, "left"),
