@@ -52,7 +52,7 @@ DOORS = {
         "sepbench.training.masking.MaskTrainable",
         "sepbench.training.losses",
         "sepbench.training.learned.Learned",
-        "sepbench.training.learned.LearnedMask",
+        "sepbench.training.learned_mask.LearnedMask",
     ],
     "Transforms and masks": [
         "sepbench.dsp.stft",
