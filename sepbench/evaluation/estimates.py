@@ -237,7 +237,8 @@ def _delay(estimate: Samples, reference: Samples) -> int | None:
     lags = np.concatenate([np.arange(LONGEST_DELAY + 1), np.arange(-LONGEST_DELAY, 0)])
     peaks = correlation[lags]
     best = int(np.argmax(peaks))
-    if peaks[best] < _CLEAR:
+    # Of opposite sign, an estimate correlates best where a period ends: that is no delay.
+    if peaks[best] < max(_CLEAR, -float(peaks.min())):
         return None
     return int(lags[best]) if peaks[best] > correlation[0] + _BETTER else 0
 

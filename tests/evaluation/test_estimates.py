@@ -155,3 +155,9 @@ def test_museval_s_scores_become_a_run_of_their_own() -> None:
     assert result.exit_code == 0, result.output
     assert "drums" in Path("chosen/summary.csv").read_text()
     assert "vocals," not in Path("chosen/summary.csv").read_text().replace("vocals+", "")
+
+
+def test_an_estimate_of_opposite_sign_is_not_late() -> None:
+    time = np.arange(8000) / 8000
+    tone = np.sin(2 * np.pi * 200 * time, dtype=np.float32)[None]
+    assert delay({"vocals": -tone}, {"vocals": tone}) == 0
