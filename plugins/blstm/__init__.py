@@ -33,7 +33,7 @@ class BLSTM(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.blstm.model:BLSTMTrainable"
     shipped = MappingProxyType(
-        {"default": "35da216f44f3d4a888513dcf3ed3b7c1271609ee34ec6dcb27ee0845b83f9b21"}
+        {"default": "e7ccf91ee5afcbfd921c6571c3cb05a2333463a161f376e8a30b03b0e637c566"}
     )
 
     @dataclass(frozen=True)

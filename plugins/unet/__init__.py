@@ -23,5 +23,5 @@ class UNet(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.unet.model:UNetTrainable"
     shipped = MappingProxyType(
-        {"default": "49bf2dceb927a42c3e9d0b89eb0bd9b0a37f78a31a2f67bf520d9c7db936442f"}
+        {"default": "d039037a230e0a485ad2219d88c0c2dded65299c2b57611f87c264a7f8275949"}
     )
