@@ -29,7 +29,7 @@ class MaskCnn(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.mask_cnn.model:MaskCnnTrainable"
     shipped = MappingProxyType(
-        {"default": "096fecb9e96666764725efdc2af89dc56f1b63dc07fdc6eb9eaf692d18658215"}
+        {"default": "7ec6b6f352a415ef43e540172341980be50828ef48c4e32222111dd247c5bef0"}
     )
 
     @dataclass(frozen=True)
