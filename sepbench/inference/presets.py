@@ -42,7 +42,7 @@ class Chosen:
 
 _DEMUCS = "published at 9.00 dB SDR over all stems of MUSDB18-HQ"
 _UMXL = "Open-Unmix with the most training, on songs of its authors"
-_WITH_SPLEETER = "ensemble[2*spleeter+cdae+blstm]"
+_WITH_SPLEETER = "ensemble[2*spleeter+unet+cdae+blstm]"
 _TOGETHER = "better than each of its members on validation songs of three kinds"
 _INCLUDED = "the best of the included"
 _ON_VALIDATION = "the best of the included on validation songs"
@@ -52,24 +52,24 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
     "acapella": (
         Choice("demucs[model=htdemucs_ft]", "vocals", _DEMUCS),
         Choice("open-unmix[model=umxl]", "vocals", _UMXL),
-        Choice(_WITH_SPLEETER, "vocals", _TOGETHER, score=4.52),
-        Choice("ensemble[unet+cdae+blstm]", "vocals", _INCLUDED, score=4.06),
-        Choice("spleeter", "vocals", score=3.62),
-        Choice("unet", "vocals", score=3.06),
+        Choice(_WITH_SPLEETER, "vocals", _TOGETHER, score=4.71),
+        Choice("ensemble[unet+cdae+blstm]", "vocals", _INCLUDED, score=4.09),
+        Choice("spleeter", "vocals", score=3.86),
+        Choice("unet", "vocals", score=3.93),
         Choice("repet-sim", "vocals", score=2.11),
     ),
     "karaoke": (
         Choice("demucs[model=htdemucs_ft]", "accompaniment", _DEMUCS),
         Choice("open-unmix[model=umxl]", "accompaniment", _UMXL),
-        Choice("spleeter", "accompaniment", score=11.75),
+        Choice("spleeter", "accompaniment", score=11.73),
         Choice("ensemble[unet+cdae+blstm]", "accompaniment", _ON_VALIDATION),
-        Choice("unet", "accompaniment", score=10.79),
+        Choice("unet", "accompaniment", score=10.65),
         Choice("repet-sim", "accompaniment", score=8.23),
     ),
     "drums": (
         Choice("demucs[model=htdemucs_ft]", "drums", _DEMUCS),
         Choice("open-unmix[model=umxl]", "drums", _UMXL),
-        Choice("cdae", "percussive", score=7.48),
+        Choice("cdae", "percussive", score=7.54),
         Choice("hpss", "percussive", score=2.36),
     ),
     # Measured by benchmarks/denoise.py, in noise of four kinds.
