@@ -53,7 +53,7 @@ def parse_spec(text: str) -> tuple[str, dict[str, list[str]]]:
     >>> parse_spec("hpss[margin=1,2,4]")
     ('hpss', {'margin': ['1', '2', '4']})
     >>> parse_spec("ensemble[unet+hpss[margin=2],domain=masks]")
-    ('ensemble', {'': ['unet+hpss[margin=2]'], 'of': ['masks']})
+    ('ensemble', {'': ['unet+hpss[margin=2]'], 'domain': ['masks']})
     """
     matched = _SPEC.fullmatch(text.strip())
     inside = (matched and matched["options"]) or ""

@@ -129,14 +129,17 @@ class Cdae(Learned):
         """Build the networks of the stems that are wanted."""
         return self._model.network(self.stems)
 
+    def fuse(self, network: nn.Module) -> nn.Module:
+        """Return the networks with the layers of all stems arranged together."""
+        from .fused import arrange
+
+        return arrange(network)
+
     def load(self, device: torch.device) -> None:
         """Read the weights, and lay out the transform for the band that is wanted."""
         from sepbench.training.bandwidth import slope
 
-        from .fused import arrange
-
         super().load(device)
-        self._network = arrange(self._network)
         self._nsgt = self._model.wider_transform(self._rate_factor)
         self._frequencies = self._model.relative_frequencies()
         self._slope = slope(self._frequencies)[:, None].to(device)
@@ -204,7 +207,7 @@ class Cdae(Learned):
         if self._rate_factor > 1:
             # A transform over more samples of the same signal is that much larger.
             levels = levels * (self._slope / self._rate_factor)
-        magnitudes: torch.Tensor = self._network(levels)
+        magnitudes: torch.Tensor = self._fused(levels)
         if self._rate_factor > 1 or self.options.single_model:
             magnitudes = magnitudes.repeat_interleave(levels.shape[1] // magnitudes.shape[2], dim=2)
         return magnitudes

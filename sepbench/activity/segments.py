@@ -71,7 +71,7 @@ def is_active(probabilities: Probabilities, decision: Decision) -> NDArray[np.bo
 def segments(probabilities: Probabilities, decision: Decision | None = None) -> list[Segment]:
     """Return where someone sings, in order.
 
-    >>> p = np.repeat(np.array([0.1, 0.9, 0.2], np.float32), 100)
+    >>> p = np.repeat(np.array([0.1, 0.9, 0.1], np.float32), 100)
     >>> segments(p)
     [Segment(start=1.0, end=2.0, confidence=0.9)]
     """

@@ -54,8 +54,8 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
         Choice("open-unmix[model=umxl]", "vocals", _UMXL),
         Choice(_WITH_SPLEETER, "vocals", _TOGETHER, score=4.71),
         Choice("ensemble[unet+cdae+blstm]", "vocals", _INCLUDED, score=4.09),
-        Choice("spleeter", "vocals", score=3.86),
         Choice("unet", "vocals", score=3.93),
+        Choice("spleeter", "vocals", score=3.86),
         Choice("repet-sim", "vocals", score=2.11),
     ),
     "karaoke": (
@@ -75,8 +75,8 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
     # Measured by benchmarks/denoise.py, in noise of four kinds.
     "denoise-voice": (
         Choice("open-unmix[model=umxse]", "vocals", "trained to take speech out of noise"),
-        Choice("spleeter", "vocals", _IN_NOISE.format("8.7 to 13.5")),
-        Choice("mask-cnn", "vocals", _IN_NOISE.format("6.8 to 9.6")),
+        Choice("spleeter", "vocals", _IN_NOISE.format("9.2 to 13.8")),
+        Choice("mask-cnn", "vocals", _IN_NOISE.format("8.2 to 12.0")),
         Choice(
             "repet-sim[recipe=librosa,margin_vocals=2]", "vocals", _IN_NOISE.format("5.1 to 6.7")
         ),

@@ -13,11 +13,11 @@ from .layers import Level
 
 
 def fused(network: nn.Module) -> nn.Module:
-    """Return a copy of a trained network that computes the same values with less work.
+    """Return a network that computes the same values as a trained one with less work.
 
-    Channels lie side by side in memory, which convolutions prefer. On a CPU, normalisations become
-    part of the convolutions before them, and a `Level` mixes its rows without copies. The copy is
-    for inference alone.
+    Channels lie side by side in memory, which convolutions prefer. On a CPU the result is a copy,
+    for inference alone: normalisations become part of the convolutions before them, and a `Level`
+    mixes its rows without copies. On other devices it is the network itself.
 
     >>> conv, norm = nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3).eval()
     >>> network = nn.Sequential(conv, norm)
@@ -25,12 +25,10 @@ def fused(network: nn.Module) -> nn.Module:
     >>> torch.allclose(fused(network)(x), network(x), atol=1e-6)
     True
     """
-    network = copy.deepcopy(network).eval().requires_grad_(False)
-    for parameter in network.parameters():
-        if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if any(parameter.device.type != "cpu" for parameter in network.parameters()):
         return network
+    network = copy.deepcopy(network).eval()
     for part in list(network.modules()):
         if isinstance(part, nn.Sequential):
             _fuse_norms(part)

@@ -69,7 +69,7 @@ class LearnedMask(Learned):
         """
 
         def mask(of: torch.Tensor) -> torch.Tensor:
-            return self._model.mask(self._network, self._model.inputs(of))
+            return self._model.mask(self._fused, self._model.inputs(of))
 
         if len(spectrum) != 2:
             return mask(spectrum)

@@ -103,8 +103,6 @@ def test_work_in_place_reaches_neither_the_song_nor_the_remainder(isolate: bool)
     np.testing.assert_array_equal(MIXTURE, before)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-@pytest.mark.parametrize("worker", [Forking], indirect=True)
 class Listing(Calm):
     name = "listing"
 
@@ -119,6 +117,8 @@ def test_an_answer_of_another_kind_is_told_in_one_line(worker: SeparatorWorker) 
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.parametrize("worker", [Forking], indirect=True)
 def test_a_fork_that_comes_back_too_answers_nothing(worker: SeparatorWorker) -> None:
     for _ in range(3):
         np.testing.assert_array_equal(vocals(worker), MIXTURE / 2)

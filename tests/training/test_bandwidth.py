@@ -20,6 +20,13 @@ def noise(samples: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(1, samples, generator=torch.Generator().manual_seed(seed))
 
 
+def sung() -> torch.Tensor:
+    """A second of harmonics with vibrato, which networks take for a voice."""
+    time = torch.arange(RATE) / RATE
+    phase = 2 * torch.pi * 220 * (time + 0.0008 * torch.sin(2 * torch.pi * 5.5 * time))
+    return sum(torch.sin(n * phase) / (10 * n) for n in range(1, 60))[None]  # type: ignore[index]
+
+
 def only(signal: torch.Tensor, low: float, high: float) -> torch.Tensor:
     """What of a signal lies between two frequencies, at `RATE`."""
     spectrum = torch.fft.rfft(signal)
@@ -87,7 +94,7 @@ def test_a_network_hears_of_a_song_what_it_would_hear_of_it_resampled(
     assert (wide.sample_rate, narrow.sample_rate) == (RATE, 16_000)
     for separator in (wide, narrow):
         separator.load(torch.device("cpu"))
-    song = 0.1 * noise(RATE)
+    song = sung() + 0.01 * noise(RATE)
     resampled = torch.from_numpy(audio.resample(song.numpy(), RATE, 16_000))
     back = torch.from_numpy(audio.resample(voice(narrow, resampled).numpy(), 16_000, RATE))
     heard = only(voice(wide, song), 0, 7000)
