@@ -50,7 +50,10 @@ def test_kills_of_evaluate(tally: Tally, draw: random.Random, tmp_path: Path) ->
     killed(tally, draw, evaluate, fault, tmp_path, 350)
 
 
-def test_kills_of_prepare(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+def preparing(
+    tmp_path: Path,
+) -> tuple[Callable[[Path], object], Callable[[Path], str | None]]:
+    """Return the preparation of songs into a folder, and what finds a fault in what it left."""
     data = songs(tmp_path / "songs")
 
     def work(folder: Path) -> None:
@@ -58,14 +61,12 @@ def test_kills_of_prepare(tally: Tally, draw: random.Random, tmp_path: Path) -> 
 
     work(tmp_path / "right")
     right = arrays(tmp_path / "right")
-    killed(
-        tally,
-        draw,
-        work,
-        lambda folder: None if arrays(folder) == right else "other arrays",
-        tmp_path,
-        200,
-    )
+    return work, lambda folder: None if arrays(folder) == right else "other arrays"
+
+
+def test_kills_of_prepare(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+    work, fault = preparing(tmp_path)
+    killed(tally, draw, work, fault, tmp_path, 200)
 
 
 def separating(
@@ -217,17 +218,7 @@ def test_two_runs_of_evaluate_at_once(tally: Tally, draw: random.Random, tmp_pat
 
 
 def test_two_runs_of_prepare_at_once(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
-    data = songs(tmp_path / "songs")
-
-    def work(folder: Path) -> None:
-        prepare(find_tracks(data), folder, rate=RATE)
-
-    work(tmp_path / "right")
-    right = arrays(tmp_path / "right")
-
-    def fault(folder: Path) -> str | None:
-        return None if arrays(folder) == right else "other arrays"
-
+    work, fault = preparing(tmp_path)
     at_once(tally, draw, work, fault, tmp_path, 60)
 
 
