@@ -44,6 +44,7 @@ def method_row(name: str, mixture: torch.Tensor, device: torch.device) -> dict[s
     """Separate a song on the CPU and on the device."""
     from sepbench import registry
     from sepbench.inference import runner
+    from sepbench.inference.workers import warm_up
 
     samples = mixture.numpy()
     found: dict[str, Any] = {"what": name}
@@ -52,7 +53,7 @@ def method_row(name: str, mixture: torch.Tensor, device: torch.device) -> dict[s
         (method,) = registry.resolve(name)
         separator = method.create()
         runner.load(separator, where)
-        runner.warm_up(separator, samples, rate=RATE, device=where)
+        warm_up(separator, samples, rate=RATE, device=where)
         if where.type == "cuda":
             torch.cuda.reset_peak_memory_stats(where)
         done, spent = seconds_of(

@@ -31,6 +31,8 @@ class Command(CardFacts):
     name = "command"
     summary = "Any program that separates files: a preset, a YAML card, or a command line."
 
+    warms_up = False
+
     card_file: ClassVar[Path | None] = None
     """The card of a subclass; ``command`` itself takes it from its options."""
 
@@ -107,7 +109,13 @@ class Command(CardFacts):
 
         label = variant_name(self.name, self.options)
         try:
-            for made in run(self._card, mixtures, device=self._device, note=self.note):
+            for made in run(
+                self._card,
+                mixtures,
+                device=self._device,
+                note=self.note,
+                used=self.used_outside,
+            ):
                 failed = isinstance(made, SepbenchError)
                 yield SepbenchError(f"method {label}: {made}") if failed else made
         except SepbenchError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sepbench.errors import SepbenchError
+from sepbench.separator import UNKNOWN_TRAINING
 from sepbench.weights.card import check_keys, fill, read_mapping
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
@@ -57,7 +58,7 @@ class Card:
     """Files whose content decides the stems, beside those in the command line."""
     license: str = "LicenseRef-not-stated"
     citation: str = "not stated"
-    trained_on: tuple[str, ...] = ()
+    trained_on: tuple[str, ...] = UNKNOWN_TRAINING
     defaults: dict[str, str] = field(default_factory=dict)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,10 @@ _PIECE = 1 << 20
 _MOST_NAMES = 3
 
 
+class NoFileError(SepbenchError):
+    """A program has ended without the file of a stem."""
+
+
 @dataclass(frozen=True)
 class Song:
     """A song on its way through a program: its file, shape, device and factor."""
@@ -35,6 +39,8 @@ class Song:
     device: torch.device
     factor: float
     """What the stems are multiplied by."""
+    stamp: tuple[int, int] | None
+    """Size and time of the file, to see whether the program has changed it."""
 
 
 def write_song(card: Card, mixture: torch.Tensor, path: Path) -> Song:
@@ -53,19 +59,19 @@ def write_song(card: Card, mixture: torch.Tensor, path: Path) -> Song:
         for first in range(0, length, _PIECE):
             piece = samples[:, first : first + _PIECE].T
             file.write(piece if factor == 1.0 else piece / np.float32(factor))
-    return Song(path, channels, length, mixture.device, factor)
+    return Song(path, channels, length, mixture.device, factor, _stamp(path))
 
 
 def read_stems(
-    card: Card, song: Song, out: Path, note: Callable[[str], None]
+    card: Card, songs: Sequence[Song], index: int, out: Path, note: Callable[[str], None]
 ) -> dict[str, torch.Tensor]:
-    """Return the stems that a program wrote of a song, each ``(channels, samples)``.
+    """Return the stems that a program wrote of one of its songs, each ``(channels, samples)``.
 
     Raises `SepbenchError` for a file that is missing, or of another rate, length or shape.
     """
-    stems = {}
+    stems, song = {}, songs[index]
     for stem, pattern in card.stems.items():
-        path = _find(stem, filled_at_run(pattern, {"track": song.path.stem}), out)
+        path = _find(stem, filled_at_run(pattern, {"track": song.path.stem}), out, songs)
         samples = _read(card, song, path, out)
         if song.factor != 1.0:
             samples *= np.float32(song.factor)
@@ -75,27 +81,31 @@ def read_stems(
     return stems
 
 
-def _find(stem: str, pattern: str, out: Path) -> Path:
+def _find(stem: str, pattern: str, out: Path, songs: Sequence[Song]) -> Path:
     found = sorted(path for path in out.glob(pattern) if path.is_file())
-    if len(found) == 1 and found[0].resolve().is_relative_to(out.resolve()):
-        return found[0]
-    if found:
-        names = ", ".join(str(path.relative_to(out)) for path in found[:_MOST_NAMES])
-        raise SepbenchError(f"{len(found)} files may be its {stem} ({pattern}): {names}")
-    raise SepbenchError(f"wrote no file for {stem} ({pattern}); {_written(out)}")
+    if not found:
+        raise NoFileError(f"wrote no file for {stem} ({pattern}); {_written(out, songs)}")
+    names = ", ".join(str(path.relative_to(out)) for path in found[:_MOST_NAMES])
+    if len(found) > 1:
+        raise SepbenchError(
+            f"{len(found)} files may be its {stem} ({pattern}): {names}; name one under 'stems'"
+        )
+    if not found[0].resolve().is_relative_to(out.resolve()):
+        raise SepbenchError(f"{names} is a link to a file outside of {{out}}; copy the file there")
+    return found[0]
 
 
-def _written(out: Path) -> str:
+def _written(out: Path, songs: Sequence[Song]) -> str:
     """Say what a program wrote instead, in its output folder or beside it."""
     root = out.parent
-    ours = {root / "log", *(root / "songs").rglob("*")}
-    inside = [path for path in sorted(out.rglob("*")) if path.is_file()]
-    beside = [path for path in sorted(root.rglob("*")) if path.is_file() and path not in ours]
-    if not beside:
+    ours = {root / "log", *(song.path for song in songs)}
+    files = [path for path in sorted(root.rglob("*")) if path.is_file() and path not in ours]
+    if not files:
         return "it wrote nothing; put {out} into 'run' where it takes the output folder"
+    inside = [path for path in files if path.is_relative_to(out)]
+    beside = [path for path in files if path not in inside]
     names = [str(path.relative_to(out)) for path in inside[:_MOST_NAMES]]
-    names += [f"{path.relative_to(root)} outside of {{out}}" for path in beside[:_MOST_NAMES]
-              if path not in inside]  # fmt: skip
+    names += [f"{path.relative_to(root)} outside of {{out}}" for path in beside[:_MOST_NAMES]]
     return f"it wrote {', '.join(names)}"
 
 
@@ -103,28 +113,34 @@ def _read(card: Card, song: Song, path: Path, out: Path) -> NDArray[np.float32]:
     name = path.relative_to(out)
     try:
         with soundfile.SoundFile(path) as file:
-            rate, channels, length = file.samplerate, file.channels, file.frames
-            if rate != card.rate:
-                raise SepbenchError(
-                    f"{name} is at {rate} Hz, the song at {card.rate} Hz; set 'rate: {rate}'"
-                )
-            if channels != song.channels:
-                raise SepbenchError(
-                    f"{name} has {channels} channels, the song {song.channels}; set 'channels: 1'"
-                )
-            if abs(length - song.samples) > card.tolerance:
-                raise SepbenchError(
-                    f"{name} has {length} samples, the song {song.samples}; 'tolerance' in the "
-                    "card allows a difference, and cuts or pads the end"
-                )
-            samples = np.zeros((channels, song.samples), np.float32)
-            shared = min(length, song.samples)
+            if fault := _misfit(card, song, file):
+                raise SepbenchError(f"{name} {fault}")
+            samples = np.zeros((song.channels, song.samples), np.float32)
+            shared = min(file.frames, song.samples)
             for first in range(0, shared, _PIECE):
                 last = min(first + _PIECE, shared)
                 samples[:, first:last] = file.read(last - first, "float32", always_2d=True).T
     except soundfile.LibsndfileError as error:
         raise SepbenchError(f"{name} cannot be read as audio: {error.error_string}") from None
     return samples
+
+
+def _misfit(card: Card, song: Song, file: soundfile.SoundFile) -> str | None:
+    """Say in what a stem's file differs from the song, and what the card can do about it."""
+    if file.samplerate != card.rate:
+        return (
+            f"is at {file.samplerate} Hz, the song at {card.rate} Hz; set 'rate: {file.samplerate}'"
+        )
+    if file.channels != song.channels:
+        told = f"has {file.channels} channels, the song {song.channels}"
+        return f"{told}; set 'channels: {file.channels}'" if file.channels <= 2 else told
+    differing = abs(file.frames - song.samples)
+    if differing <= card.tolerance:
+        return None
+    told = f"has {file.frames} samples, the song {song.samples}"
+    if differing > card.rate:
+        return f"{told}; has the program stopped early?"
+    return f"{told}; 'tolerance: {differing}' in the card would cut or pad its end"
 
 
 def _level(card: Card, song: Song, stems: Mapping[str, torch.Tensor]) -> str | None:
@@ -135,6 +151,8 @@ def _level(card: Card, song: Song, stems: Mapping[str, torch.Tensor]) -> str | N
     """
     if card.remainder is not None or not {"vocals", "accompaniment"} <= set(with_sums(stems)):
         return None
+    if _stamp(song.path) != song.stamp:
+        return None  # The program has changed its copy of the song.
     total = np.zeros((song.channels, song.samples), np.float32)
     for name, stem in stems.items():
         if not _is_sum(name, stems):
@@ -150,6 +168,15 @@ def _level(card: Card, song: Song, stems: Mapping[str, torch.Tensor]) -> str | N
         return None
     cure = "" if card.scale == "peak" else "; if it normalises songs, set 'scale: peak' in its card"
     return f"the stems sum to the song at {gain:+.1f} dB: a gain error lowers every score{cure}"
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Return what changes when a file does, None where it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _is_sum(name: str, stems: Iterable[str]) -> bool:

@@ -6,6 +6,7 @@ by a parent that is done, and by the operating system for one that was killed.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -13,10 +14,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+
+_SET_CHILD_SUBREAPER = 36
+"""``PR_SET_CHILD_SUBREAPER`` of Linux: orphans below this process become its children."""
 
 
 def main(folder: str) -> None:
     """Serve one parent; then leave neither a process nor a file behind."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # Other systems have no such.
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     program: list[subprocess.Popen[bytes]] = []
     line = sys.stdin.readline()
     ended = threading.Thread(target=_wait_for_parent, args=(program, folder), daemon=True)
@@ -45,7 +52,7 @@ def _run(task: dict, program: list) -> dict:  # type: ignore[type-arg]
             return {"error": error.strerror or str(error)}
         program.append(process)
         try:
-            return {"status": process.wait(task["timeout"])}
+            return {"status": process.wait(task["timeout"]), "peak_bytes": _peak_bytes()}
         except subprocess.TimeoutExpired:
             return {"timeout": True}
         finally:
@@ -60,8 +67,18 @@ def _wait_for_parent(program: list, folder: str) -> None:  # type: ignore[type-a
     os._exit(0)
 
 
+def _peak_bytes() -> int:
+    """Return the memory of the largest of the processes that have ended."""
+    try:
+        import resource
+    except ImportError:  # Not on Windows.
+        return 0
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return largest if sys.platform == "darwin" else largest * 1024
+
+
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """End a program and all that it started."""
+    """End a program and all that it started, also what has left its session."""
     try:
         if os.name == "nt":
             command = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
@@ -69,8 +86,33 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
         else:
             os.killpg(process.pid, signal.SIGKILL)
     except OSError:
-        pass  # It has ended, and nothing of it is left.
+        pass  # It has ended, and nothing of its session is left.
     process.wait()
+    for _ in range(100):
+        left = _descendants()
+        for pid in left:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        if not left:
+            return
+        with contextlib.suppress(OSError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(0.01)
+
+
+def _descendants() -> list[int]:
+    """Return the processes below this one; on Linux alone, whose ``/proc`` tells."""
+    children: dict[int, list[int]] = {}
+    with contextlib.suppress(OSError):
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+                parent = int(file.read().rpartition(b")")[2].split()[1])
+                children.setdefault(parent, []).append(int(name))
+    found = [os.getpid()]
+    for pid in found:
+        found += children.get(pid, [])
+    return found[1:]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sepbench.errors import SepbenchError
 
 from .card import Card, filled_at_run
-from .files import Song, read_stems, write_song
+from .files import NoFileError, Song, read_stems, write_song
 
 if TYPE_CHECKING:
     import torch
@@ -30,11 +31,13 @@ def run(
     *,
     device: str,
     note: Callable[[str], None] = lambda text: None,
+    used: Callable[[int], None] = lambda peak_bytes: None,
 ) -> Iterator[Mapping[str, torch.Tensor] | SepbenchError]:
     """Run a program once for all songs; yield the stems of each, in order.
 
     For a song whose files are other than the card promises it yields the error. ``note`` is told
-    what is odd about the stems. Raises `SepbenchError` for a program that fails.
+    what is odd about the stems, ``used`` how many bytes of memory the program's largest process
+    took. Raises `SepbenchError` for a program that fails.
 
     Shape:
         each of the mixtures and stems: ``(channels, samples)``.
@@ -47,10 +50,15 @@ def run(
             write_song(card, mixture, songs_folder / f"song{index:04d}.wav")
             for index, mixture in enumerate(mixtures)
         ]
-        _start(guard, folder, card, songs, device)
-        for song in songs:
+        used(_start(guard, folder, card, songs, device))
+        for index in range(len(songs)):
+            made: Mapping[str, torch.Tensor] | SepbenchError
             try:
-                made: Mapping[str, torch.Tensor] | SepbenchError = read_stems(card, song, out, note)
+                made = read_stems(card, songs, index, out, note)
+            except NoFileError as error:
+                # Many programs tell what went wrong, and end as if nothing had.
+                words = _last_words(folder / "log")
+                made = SepbenchError(f"{error}; its last words: {words}") if words else error
             except SepbenchError as error:
                 made = error
             yield made
@@ -58,8 +66,8 @@ def run(
 
 def _start(
     guard: subprocess.Popen[str], folder: Path, card: Card, songs: Sequence[Song], device: str
-) -> None:
-    """Have a guard run the program, and wait for it."""
+) -> int:
+    """Have a guard run the program, wait for it, and return its peak of memory in bytes."""
     import torch
 
     values = {
@@ -85,17 +93,31 @@ def _start(
         "environment": {k: filled_at_run(v, values) for k, v in card.environment.items()},
     }
     answer = _ask(guard, task)
-    program = Path(card.run[0]).name
+    program = _called(card)
     if answer.get("timeout"):
-        raise SepbenchError(f"{program} took longer than its timeout, {card.timeout:g} seconds")
+        raise SepbenchError(
+            f"{program} took longer than {card.timeout:g} seconds; raise 'timeout' in its card"
+        )
     if "error" in answer:
         raise SepbenchError(f"{program} cannot be started: {answer['error'].lower()}")
     if answer["status"] != 0:
-        raise SepbenchError(f"{program} failed ({_exit(answer['status'])}): {_last_words(log)}")
+        said = _last_words(log) or "it printed nothing"
+        raise SepbenchError(f"{program} failed ({_exit(answer['status'])}): {said}")
+    return int(answer["peak_bytes"])
+
+
+def _called(card: Card) -> str:
+    """Return what to call a program: a script by its own name, not by its interpreter's."""
+    first, others = Path(card.run[0]).name, [Path(word).name for word in card.run[1:]]
+    is_script = first.startswith("python") and others and not others[0].startswith("-")
+    return others[0] if is_script else first
 
 
 def _exit(status: int) -> str:
-    return f"exit status {status}" if status >= 0 else f"signal {-status}"
+    if status >= 0:
+        return f"exit status {status}"
+    name = signal.Signals(-status).name if -status in [*signal.Signals] else f"signal {-status}"
+    return f"{name}, perhaps for lack of memory" if name == "SIGKILL" else name
 
 
 def _ask(guard: subprocess.Popen[str], task: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,11 +134,11 @@ def _ask(guard: subprocess.Popen[str], task: Mapping[str, Any]) -> dict[str, Any
 
 
 def _last_words(log: Path) -> str:
-    """Return the last line that a program wrote."""
+    """Return the last line that a program wrote, empty if it wrote none."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _TAIL))
         lines = file.read().decode(errors="replace").replace("\r", "\n").splitlines()
-    return next((" ".join(line.split()) for line in reversed(lines) if line.strip()), "no word")
+    return next((" ".join(line.split()) for line in reversed(lines) if line.strip()), "")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sepbench.errors import SepbenchError
-from sepbench.separator import Requirement, SampleCount, Separator, option
+from sepbench.separator import UNKNOWN_TRAINING, Requirement, SampleCount, Separator, option
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +28,7 @@ class MdxNet(Separator):
     sample_rate = 44_100
     channels = 2
     license = "MIT; weights LicenseRef-not-stated"
+    trained_on = UNKNOWN_TRAINING
     citation = (
         "Kim et al.: KUIELab-MDX-Net: A Two-Stream Neural Network for Music Demixing. "
         "MDX Workshop at ISMIR 2021"

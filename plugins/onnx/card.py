@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from sepbench.errors import SepbenchError
+from sepbench.separator import UNKNOWN_TRAINING
 from sepbench.weights.card import fill, read_mapping
 
 Content = Literal["waveform", "magnitude", "complex", "mask"]
@@ -60,7 +61,7 @@ class Card:
     sha256: str = ""
     license: str = "LicenseRef-not-stated"
     citation: str = "not stated"
-    trained_on: tuple[str, ...] = field(default=())
+    trained_on: tuple[str, ...] = UNKNOWN_TRAINING
 
     @property
     def size(self) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sepbench.errors import SepbenchError
-from sepbench.separator import Requirement, SampleCount, Separator, option
+from sepbench.separator import UNKNOWN_TRAINING, Requirement, SampleCount, Separator, option
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +25,7 @@ class Roformer(Separator):
     name = "roformer"
     summary = "BS-RoFormer or Mel-Band RoFormer from a checkpoint and its config (MSST)."
     license = "MIT; weights LicenseRef-not-stated"
+    trained_on = UNKNOWN_TRAINING
     citation = (
         "Lu et al.: Music Source Separation with Band-Split RoPE Transformer. ICASSP 2024; "
         "Wang, Lu and Won: Mel-Band RoFormer for Music Source Separation. 2023"

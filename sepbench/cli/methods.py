@@ -77,7 +77,7 @@ def _show_all(described: list[dict[str, Any]]) -> None:
                 facts["name"],
                 " ".join(facts["stems"]),
                 _rate(facts),
-                "yes" if facts["trained_on"] else "no",
+                _trained(facts["trained_on"]),
                 facts["summary"],
             )
         elif is_detailed():
@@ -117,6 +117,14 @@ def _show_one(facts: dict[str, Any]) -> None:
     for opt in facts["options"]:
         bare = "; written first, its name may be left out" if opt["unnamed"] else ""
         click.echo(f"  {opt['name']}={opt['default']}  {opt['help']}{bare}{_limits(opt)}")
+
+
+def _trained(on: list[str]) -> str:
+    from sepbench.separator import UNKNOWN_TRAINING
+
+    if tuple(on) == UNKNOWN_TRAINING:
+        return "unknown"
+    return "yes" if on else "no"
 
 
 def _rate(facts: dict[str, Any]) -> str:

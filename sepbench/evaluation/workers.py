@@ -129,14 +129,15 @@ class Workers:
                 separation, changed = separator.separate(song.mixture, song.rate, truth)
         except WorkerDied as death:
             raise SepbenchError(f"method {label}: {death}") from None
-        notes = [f"{label} changed the process's {what}" for what in changed]
+        notes = [f"{label}: {note}" for note in separation.notes]
+        notes += [f"{label} changed the process's {what}" for what in changed]
         request = ScoreStems(task.song_key, separation.stems, task.stems_folder, task.musdb_targets)
         return task.record(
             stems=self._asked(request, task),
             seconds=separation.seconds,
             audio_seconds=song.mixture.shape[1] / song.rate,
             peak_bytes=separation.peak_bytes,
-            notes=(*song.notes, *separation.notes, *notes),
+            notes=(*song.notes, *notes),
         )
 
     def _opened(self, task: Task) -> OpenedSong:

@@ -10,7 +10,7 @@ import copy
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +33,13 @@ Process = Callable[..., "Mapping[str, torch.Tensor]"]
 class Made:
     """What came of one song of a batch: the files of its stems and what they cost, or an error.
 
-    ``seconds`` is the song's share of the time that all took, by its length.
+    ``seconds`` is the song's share of the time that all took, by its length; ``peak_bytes`` is what
+    all took together.
     """
 
     files: dict[str, Path]
     seconds: float = 0.0
+    peak_bytes: int = 0
     notes: tuple[str, ...] = ()
     error: str | None = None
 
@@ -46,7 +48,7 @@ class Made:
         if self.error is not None:
             raise SepbenchError(self.error)
         stems = {name: np.load(path) for name, path in self.files.items()}
-        return Separation(stems, self.seconds, 0, self.notes)
+        return Separation(stems, self.seconds, self.peak_bytes, self.notes)
 
 
 def separate_all(
@@ -78,6 +80,7 @@ def separate_all(
         return
     # What all songs waited for is shared among them by their length.
     common = time.perf_counter() - started
+    peak_bytes = runner.used_outside(separator) if device.type == "cpu" else 0
     whole = sum(samples / rate for _, samples, rate in fed) or 1.0
     shares = [common * samples / rate / whole for _, samples, rate in fed]
     index = 0
@@ -86,14 +89,14 @@ def separate_all(
         started = time.perf_counter()
         own = [first, *itertools.islice(answers, count - 1)]
         seconds = time.perf_counter() - started + (shares[index] if index < len(shares) else 0.0)
-        yield _made(separator, own, seconds, folder, index, rate, device)
+        made = _made(separator, own, folder, index, rate, device)
+        yield replace(made, seconds=made.seconds + seconds, peak_bytes=made.peak_bytes + peak_bytes)
         first, index = next(answers, None), index + 1
 
 
 def _made(
     separator: Separator,
     answers: Sequence[Mapping[str, torch.Tensor] | SepbenchError],
-    seconds: float,
     folder: Path,
     index: int,
     rate: int,
@@ -120,7 +123,7 @@ def _made(
     files = {name: folder / f"{index}-{name}.npy" for name in made.stems}
     for name, stem in made.stems.items():
         np.save(files[name], stem)
-    return Made(files, seconds + made.seconds, (*notes, *made.notes))
+    return Made(files, made.seconds, made.peak_bytes, (*notes, *made.notes))
 
 
 def _with_process(separator: Separator, process: Process) -> Separator:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepbench.errors import SepbenchError, describe
+from sepbench.options import variant_name
 from sepbench.separator import AnySeparator, in_samples
 from sepbench.stems import in_order, is_stem_name
 
@@ -138,7 +139,7 @@ def _apply(separator: AnySeparator, chunk: Chunk, device: torch.device) -> dict[
 
     if separator.needs_references and not chunk.given:
         raise SepbenchError(
-            f"method {separator.name} is an oracle: it needs the true stems, "
+            f"method {_label(separator)} is an oracle: it needs the true stems, "
             "so it runs in 'sepbench evaluate' alone"
         )
 
@@ -192,18 +193,19 @@ def _checked(
     )
     if not stems or not fits:
         raise SepbenchError(
-            f"method {separator.name} returned the stems {sorted(stems)}, expected {expected}"
+            f"method {_label(separator)} returned the stems {sorted(stems)}, expected {expected}"
         )
     checked = {}
     for name in in_order(stems):
         stem = stems[name].detach().float().cpu().numpy()
         if stem.shape != shape:
             raise SepbenchError(
-                f"method {separator.name} returned {name} of shape {stem.shape}, expected {shape}"
+                f"method {_label(separator)} returned {name} of shape {stem.shape}, "
+                f"expected {shape}"
             )
         # Minimum and maximum carry NaN and infinity on, without a mask as long as the song.
         if stem.size and not (np.isfinite(stem.min()) and np.isfinite(stem.max())):
-            raise SepbenchError(f"method {separator.name} returned NaN or infinity in {name}")
+            raise SepbenchError(f"method {_label(separator)} returned NaN or infinity in {name}")
         checked[name] = stem
     return checked
 
@@ -224,8 +226,12 @@ def named(separator: AnySeparator) -> Iterator[None]:
         reason = describe(error)
         if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(reason):
             cure = "try --duration or --device cpu"
-            raise SepbenchError(f"method {separator.name} ran out of memory; {cure}") from error
-        raise SepbenchError(f"method {separator.name} failed: {reason}") from error
+            raise SepbenchError(f"method {_label(separator)} ran out of memory; {cure}") from error
+        raise SepbenchError(f"method {_label(separator)} failed: {reason}") from error
+
+
+def _label(separator: AnySeparator) -> str:
+    return variant_name(separator.name, separator.options)
 
 
 def _aligned(samples: float, alignment: int) -> int:

@@ -17,7 +17,6 @@ import functools
 import itertools
 import operator
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -95,6 +94,11 @@ def notes(separator: AnySeparator) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*own, *(n for member in separator.members for n in notes(member))]))
 
 
+def used_outside(separator: AnySeparator) -> int:
+    """Return the most memory in bytes that a program took for a separator or a member of it."""
+    return max([separator.take_used_outside(), *map(used_outside, separator.members)])
+
+
 def separate(
     separator: AnySeparator,
     mixture: Samples,
@@ -125,25 +129,10 @@ def separate(
         name: parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         for name, parts in pieces.items()
     }
-    return Separation(stems, usage.seconds, usage.peak_bytes, notes(separator))
-
-
-def warm_up(
-    separator: AnySeparator,
-    mixture: Samples,
-    *,
-    rate: int,
-    device: torch.device,
-    references: Mapping[str, Samples] | None = None,
-) -> None:
-    """Separate a second of a song for nothing, so that `separate` measures no first-time costs.
-
-    What goes wrong is left for `separate` to report.
-    """
-    first = slice(0, rate)
-    short = references and {name: stem[:, first] for name, stem in references.items()}
-    with suppress(SepbenchError):
-        separate(separator, mixture[:, first], rate=rate, device=device, references=short)
+    peak_bytes = usage.peak_bytes
+    if device.type == "cpu":  # What a program takes on a GPU is not known.
+        peak_bytes += used_outside(separator)
+    return Separation(stems, usage.seconds, peak_bytes, notes(separator))
 
 
 def stream(

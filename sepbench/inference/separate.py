@@ -122,7 +122,8 @@ class SeparationSession:
             partial = {writer.path: writer.partial for writer in writers.values()}
             manifest.remember(partial, made_of, order.song)
         # What is read twice, for its level first, is noted twice.
-        notes = dict.fromkeys([*reader.notes, *worker.notes])
+        told = [f"{order.method.label}: {note}" for note in worker.notes]
+        notes = dict.fromkeys([*reader.notes, *told])
         warnings = [f"{order.song}: {note}" for note in notes]
         warnings += [_clipping(writer) for writer in writers.values() if writer.clipped]
         return replace(

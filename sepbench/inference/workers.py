@@ -8,9 +8,10 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sepbench import registry
 from sepbench._util import entry_points
@@ -23,6 +24,9 @@ from sepbench.inference.overlap_add import Samples
 from sepbench.inference.runner import Separation
 from sepbench.registry import Method
 from sepbench.separator import AnySeparator, Separator
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,8 @@ class _Separating:
         how: dict[str, Any] = {"rate": song.rate, "device": device, "references": references}
         if song.mixture is not None and not self._is_warm:
             process_state.seed_generators()
-            runner.warm_up(separator, song.mixture, **how)
+            if separator.warms_up:
+                warm_up(separator, song.mixture, **how)
             self._is_warm = True
         before = process_state.settings()
         process_state.seed_generators()
@@ -171,6 +176,24 @@ class _Separating:
             runner.load(separator, runner.choose_device(self._device))
             self._separator = separator
         return self._separator
+
+
+def warm_up(
+    separator: AnySeparator,
+    mixture: Samples,
+    *,
+    rate: int,
+    device: torch.device,
+    references: Mapping[str, Samples] | None = None,
+) -> None:
+    """Separate a second of a song for nothing, so that the next measures no first-time costs.
+
+    What goes wrong is left for the next to report.
+    """
+    first = slice(0, rate)
+    short = references and {name: stem[:, first] for name, stem in references.items()}
+    with suppress(SepbenchError):
+        runner.separate(separator, mixture[:, first], rate=rate, device=device, references=short)
 
 
 @dataclass(frozen=True)

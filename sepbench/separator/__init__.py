@@ -22,6 +22,7 @@ from sepbench.options import NoOptions, option
 from sepbench.separator.base import AnySeparator
 from sepbench.separator.facts import (
     BLOCK_ALIGNMENT,
+    UNKNOWN_TRAINING,
     Requirement,
     SampleCount,
     WeightFile,
@@ -31,6 +32,7 @@ from sepbench.separator.kinds import Ensemble, Oracle, Separator
 
 __all__ = [
     "BLOCK_ALIGNMENT",
+    "UNKNOWN_TRAINING",
     "AnySeparator",
     "Ensemble",
     "NoOptions",

@@ -36,6 +36,9 @@ class AnySeparator(ABC):
     needs_references: ClassVar[bool] = False
     """Whether it is given the true stems; true of every `Oracle`."""
 
+    warms_up: ClassVar[bool] = True
+    """Whether its first song costs more than the next; if so, it first gets a second of it."""
+
     members: Sequence[AnySeparator] = ()
     """The separators whose estimates it is given; those of an `Ensemble`."""
 
@@ -117,7 +120,10 @@ class AnySeparator(ABC):
 
     @property
     def trained_on(self) -> tuple[str, ...]:
-        """Data used in training as ``dataset`` or ``dataset/subset``; empty if nothing was."""
+        """Data used in training as ``dataset`` or ``dataset/subset``; empty if nothing was.
+
+        `UNKNOWN_TRAINING` where there was training, and nobody says on what.
+        """
         return ()
 
     @property
@@ -169,3 +175,11 @@ class AnySeparator(ABC):
     def take_notes(self) -> tuple[str, ...]:
         """Return what `note` was told since the last call; the host calls it after each song."""
         return tuple(dict.fromkeys(self.__dict__.pop("_notes", ())))
+
+    def used_outside(self, peak_bytes: int) -> None:
+        """Tell the host how much memory a program took that was started for the song at hand."""
+        self.__dict__["_used_outside"] = max(peak_bytes, self.__dict__.get("_used_outside", 0))
+
+    def take_used_outside(self) -> int:
+        """Return the most that `used_outside` was told since the last call."""
+        return int(self.__dict__.pop("_used_outside", 0))

@@ -14,6 +14,9 @@ Frames whose hop divides it fall in a block as they fall in the whole song: any 
 4096, and three times any up to that.
 """
 
+UNKNOWN_TRAINING = ("unknown",)
+"""``trained_on`` of what was trained on data that nobody has named."""
+
 
 @dataclass(frozen=True)
 class SampleCount:

@@ -169,9 +169,19 @@ def test_a_command_line_in_brackets_needs_no_file(tmp_path: Path) -> None:
     [
         ("import sys; print('loading'); sys.exit('no weights here')", {},
          "failed (exit status 1): no weights here"),
-        ("import os; os.kill(os.getpid(), 9)", {}, "failed (signal 9): no word"),
-        ("import time; time.sleep(60)", {"timeout": 0.3}, "took longer than its timeout, 0.3 sec"),
+        ("import os; os.kill(os.getpid(), 9)", {},
+         "program.py failed (SIGKILL, perhaps for lack of memory): it printed nothing"),
+        ("import time; time.sleep(60)", {"timeout": 0.3},
+         "program.py took longer than 0.3 seconds; raise 'timeout' in its card"),
         ("pass", {}, "wrote no file for vocals (song0000/vocals.wav); it wrote nothing"),
+        ("print('ValueError: the model is missing')", {},
+         "where it takes the output folder; its last words: ValueError: the model is missing"),
+        ("import sys; open(sys.argv[2] + '.vocals.wav', 'w').write('x')", {},
+         "it wrote songs/song0000.wav.vocals.wav outside of {out}"),
+        (HALVES.replace("    with open", "    target = out / song.stem / 'vocals.wav'\n    "
+                        "target.symlink_to(target.rename('elsewhere.wav').resolve())\n    "
+                        "with open"), {},
+         "song0000/vocals.wav is a link to a file outside of {out}; copy the file there"),
         ("open('elsewhere.wav', 'w').write('x')", {}, "it wrote elsewhere.wav outside of {out}"),
         (HALVES, {"stems": {"vocals": "**/*.wav"}}, "2 files may be its vocals (**/*.wav): "),
         (HALVES, {"stems": {"drums": "drums.wav"}},
@@ -179,7 +189,11 @@ def test_a_command_line_in_brackets_needs_no_file(tmp_path: Path) -> None:
         (HALVES.replace(", rate,", ", 22050,"), {},
          "vocals.wav is at 22050 Hz, the song at 44100 Hz; set 'rate: 22050'"),
         (HALVES.replace("samples *", "samples[:-7] *"), {},
-         "vocals.wav has 8993 samples, the song 9000; 'tolerance' in the card allows"),
+         "vocals.wav has 8993 samples, the song 9000; 'tolerance: 7' in the card would cut or pad"),
+        (HALVES.replace("samples *", "samples.repeat(9, 0) *"), {},
+         "vocals.wav has 81000 samples, the song 9000; has the program stopped early?"),
+        (HALVES.replace("samples *", "samples.repeat(3, 1) *"), {},
+         "vocals.wav has 6 channels, the song 2"),
         (HALVES.replace("samples *", "samples[:, 0] *"), {},
          "vocals.wav has 1 channels, the song 2; set 'channels: 1'"),
         (HALVES.replace("* share", "* float('nan')"), {}, "returned NaN or infinity in vocals"),
@@ -196,6 +210,36 @@ def test_a_program_that_does_wrong_is_one_line(
     assert str(caught.value).startswith("method command")
     assert "\n" not in str(caught.value)
     assert not list(temporary.iterdir())
+
+
+def test_a_program_may_change_its_copy_of_the_song(tmp_path: Path) -> None:
+    for change in ("song.unlink()", "soundfile.write(song, samples * 0.1, rate)"):
+        code = HALVES.replace("with open", f"{change}\n    with open")
+        mixture = noise(2, 9_000).numpy()
+        made = runner.separate(loaded(card(tmp_path, code)), mixture, rate=RATE, device=CPU)
+        np.testing.assert_array_equal(sum(made.stems.values()), mixture)
+        assert made.notes == ()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes by /proc")
+@pytest.mark.parametrize("session", [False, True])
+def test_what_a_program_has_started_ends_with_it(tmp_path: Path, session: bool) -> None:
+    code = f"""
+        import subprocess, sys, pathlib
+        child = subprocess.Popen(["sleep", "60"], start_new_session={session})
+        pathlib.Path(__file__).with_name("child").write_text(str(child.pid))
+    """
+    with pytest.raises(SepbenchError, match="wrote nothing"):
+        separated(card(tmp_path, code))
+    assert not _runs(int((tmp_path / "child").read_text()))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the memory of programs is not known")
+def test_the_memory_of_a_program_counts(tmp_path: Path) -> None:
+    greedy = HALVES.replace("import", "ballast = b'x' * 300_000_000\n    import", 1)
+    mixture = noise(2, 9_000).numpy()
+    made = runner.separate(loaded(card(tmp_path, greedy)), mixture, rate=RATE, device=CPU)
+    assert made.peak_bytes > 300_000_000
 
 
 def test_a_stem_that_is_some_samples_short_is_padded_where_the_card_says_so(tmp_path: Path) -> None:
@@ -335,6 +379,9 @@ def test_methods_says_which_version_of_a_program_is_here(tmp_path: Path) -> None
 
     result = CliRunner().invoke(main, ["methods", f"command[file={card(tmp_path)}]"])
     assert "version:    program 1.0" in result.output
+    assert "trained on: unknown" in result.output
+    stated = CliRunner().invoke(main, ["methods", f"command[file={card(tmp_path, trained_on=[])}]"])
+    assert "trained on: nothing: no training" in stated.output
     result = CliRunner().invoke(main, ["methods", "command[preset=umx,program=nowhere]"])
     assert "not available: needs the program nowhere" in result.output
 
