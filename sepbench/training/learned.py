@@ -204,7 +204,7 @@ class Learned(Separator):
         """Read the weights and build the network on ``device``."""
         import torch
 
-        (file,) = self.weight_files
+        file = self.weight_files[0]  # A method may declare those of its parts after its own.
         if container.sha256(self.weights_file) != file.sha256:
             raise SepbenchError(
                 f"{self.weights_file}: damaged, or written anew: its sha256 is not {file.sha256}"

@@ -155,6 +155,21 @@ def test_the_gate_closes_and_never_opens() -> None:
     assert (silent.abs() <= vocals.abs() + 1e-7).all()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("post", ["hpss", "wiener", "vad", "vad+hpss+wiener"])
+def test_a_filter_follows_the_included_weights(post: str) -> None:
+    mixture = noise(2, 48_000, seed=5)
+    energy = {}
+    for chain in ("none", post):
+        separator = IbmCnn(IbmCnn.Options(post=chain))
+        separator.load(CPU)
+        with torch.inference_mode():
+            vocals = separator.separate(mixture)["vocals"]
+        assert vocals.shape == mixture.shape
+        energy[chain] = vocals.square().sum()
+    assert energy[post] < energy["none"]
+
+
 def test_an_unknown_filter_is_one_line() -> None:
     with pytest.raises(SepbenchError, match=r"no filter 'denoise'.*hpss, wiener, vad"):
         IbmCnn(IbmCnn.Options(post="hpss+denoise"))
