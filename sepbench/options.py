@@ -29,16 +29,18 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: Sequence[Any] | None = None,
+    known: Sequence[Any] = (),
     unnamed: bool = False,
 ) -> Any:
     """Declare one option as a field of a method's ``Options`` dataclass.
 
     ``minimum`` and ``maximum`` are inclusive. The field's annotation (``int``, ``float``, ``bool``
-    or ``str``) says how text is read. The value of one that may go ``unnamed`` may come first
-    without its name, as in ``name[value]``, and always shows so in labels.
+    or ``str``) says how text is read. ``choices`` are all allowed values; ``known`` are some of
+    them, such as the names of weights that come with a method. The value of an ``unnamed`` option
+    may come first without its name, as in ``name[value]``, and labels always show it so.
     """
     facts = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
-    metadata = {**facts, "unnamed": unnamed}
+    metadata = {**facts, "known": tuple(known), "unnamed": unnamed}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -147,7 +149,10 @@ def describe(options_type: type[Any]) -> list[dict[str, Any]]:
             "type": types[field.name].__name__,
             "default": field.default,
             "unnamed": _is_unnamed(field),
-            **{key: field.metadata.get(key) for key in ("minimum", "maximum", "choices", "help")},
+            **{
+                key: field.metadata.get(key)
+                for key in ("minimum", "maximum", "choices", "known", "help")
+            },
         }
         for field in dataclasses.fields(options_type)
     ]

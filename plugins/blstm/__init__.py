@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sepbench.separator import option
-from sepbench.training.learned import LearnedOptions
+from sepbench.training.learned import LearnedOptions, Shipped
 from sepbench.training.learned_mask import LearnedMask
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ class BLSTM(LearnedMask):
     version = "3"  # Since songs are brought to the median level of training.
     summary = "A bidirectional LSTM reads the spectrogram frame by frame and masks the voice."
     remainder = "accompaniment"
-    license = "MIT; weights CC-BY-NC-SA-4.0"
     citation = (
         "Manilow, Seetharaman, Pardo: The Northwestern University Source Separation Library. "
         "ISMIR 2018"
@@ -33,7 +32,7 @@ class BLSTM(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.blstm.model:BLSTMTrainable"
     shipped = MappingProxyType(
-        {"default": "e7ccf91ee5afcbfd921c6571c3cb05a2333463a161f376e8a30b03b0e637c566"}
+        {"default": Shipped("e7ccf91ee5afcbfd921c6571c3cb05a2333463a161f376e8a30b03b0e637c566")}
     )
 
     @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sepbench.separator import BLOCK_ALIGNMENT, option
-from sepbench.training.learned import Learned, LearnedOptions, wiener_option
+from sepbench.training.learned import Learned, LearnedOptions, Shipped, wiener_option
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +38,6 @@ class Cdae(Learned):
     summary = (
         "Three autoencoders on bands as wide as the ear's: voice, drums, and what has a pitch."
     )
-    license = "MIT; weights CC-BY-NC-SA-4.0"
     citation = (
         "Grais, Plumbley: Single Channel Audio Source Separation using Convolutional Denoising "
         "Autoencoders. GlobalSIP 2017; Hanssian: MiXiN. Music Demixing Workshop 2021"
@@ -46,7 +45,7 @@ class Cdae(Learned):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.cdae.model:CdaeTrainable"
     shipped = MappingProxyType(
-        {"default": "073e57586f91e82245ce1ac261791aec4214323bb95944c3fd2bc39595ff36be"}
+        {"default": Shipped("073e57586f91e82245ce1ac261791aec4214323bb95944c3fd2bc39595ff36be")}
     )
 
     @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sepbench.activity.shipped import weight_file
 from sepbench.errors import SepbenchError
 from sepbench.separator import WeightFile, option
-from sepbench.training.learned import LearnedOptions, wiener_option
+from sepbench.training.learned import LearnedOptions, Shipped, wiener_option
 from sepbench.training.learned_mask import LearnedMask
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ class IbmCnn(LearnedMask):
     summary = (
         "A convolutional network for ideal binary masks, with post filters and voice activity."
     )
-    license = "MIT; weights CC-BY-NC-SA-4.0"
     citation = (
         "Lin et al.: Singing voice separation using a deep convolutional neural network trained "
         "by ideal binary mask and cross entropy. Neural Computing and Applications, 2018"
@@ -36,7 +35,7 @@ class IbmCnn(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.ibm_cnn.model:trainable"
     shipped = MappingProxyType(
-        {"default": "90c6a29066a1dc2727307d6b440ea213b79ba7beaf57d855b9d565742ac82724"}
+        {"default": Shipped("90c6a29066a1dc2727307d6b440ea213b79ba7beaf57d855b9d565742ac82724")}
     )
 
     @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sepbench.separator import option
-from sepbench.training.learned import LearnedOptions, wiener_option
+from sepbench.training.learned import LearnedOptions, Shipped, wiener_option
 from sepbench.training.learned_mask import LearnedMask
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ class MaskCnn(LearnedMask):
     name = "mask-cnn"
     version = "3"  # Since songs are brought to the median level of training.
     summary = "A convolutional network that masks the voice in each column of a spectrogram."
-    license = "MIT; weights CC-BY-NC-SA-4.0"
     citation = (
         "Lin et al.: Singing voice separation using a deep convolutional neural network trained "
         "by ideal binary mask and cross entropy. Neural Computing and Applications, 2018"
@@ -29,7 +28,7 @@ class MaskCnn(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.mask_cnn.model:MaskCnnTrainable"
     shipped = MappingProxyType(
-        {"default": "7ec6b6f352a415ef43e540172341980be50828ef48c4e32222111dd247c5bef0"}
+        {"default": Shipped("7ec6b6f352a415ef43e540172341980be50828ef48c4e32222111dd247c5bef0")}
     )
 
     @dataclass(frozen=True)

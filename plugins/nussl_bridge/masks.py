@@ -28,7 +28,6 @@ class DeepMask(Separator):
     summary = "nussl's deep mask estimation: a network of its modules with weights of blstm."
     stems = ("vocals", "accompaniment")
     remainder = "accompaniment"
-    license = "MIT; weights CC-BY-NC-SA-4.0"
     citation = CITATION
     needs = (*NEEDS, Requirement("safetensors", "pip install safetensors"))
     folder = BLSTM.folder
@@ -47,6 +46,11 @@ class DeepMask(Separator):
     def _blstm(self) -> BLSTM:
         """The method whose weights these are, which knows what they say of themselves."""
         return BLSTM(BLSTM.Options(weights=self.options.weights, full_band=False))
+
+    @property
+    def license(self) -> str:
+        """The license of the code, and the terms of the weights in use."""
+        return self._blstm.license
 
     @property
     def weight_files(self) -> tuple[WeightFile, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import MappingProxyType
 
+from sepbench.training.learned import Shipped
 from sepbench.training.learned_mask import LearnedMask
 
 
@@ -15,7 +16,6 @@ class UNet(LearnedMask):
     version = "3"  # Since songs are brought to the median level of training.
     summary = "A U-Net that looks at several seconds of spectrogram and masks the voice."
     remainder = "accompaniment"
-    license = "MIT; weights CC-BY-NC-SA-4.0"
     citation = (
         "Jansson et al.: Singing Voice Separation with Deep U-Net Convolutional Networks. "
         "ISMIR 2017"
@@ -23,5 +23,5 @@ class UNet(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.unet.model:UNetTrainable"
     shipped = MappingProxyType(
-        {"default": "d039037a230e0a485ad2219d88c0c2dded65299c2b57611f87c264a7f8275949"}
+        {"default": Shipped("d039037a230e0a485ad2219d88c0c2dded65299c2b57611f87c264a7f8275949")}
     )

@@ -41,7 +41,7 @@ def _options(kind: type, typed: str) -> list[tuple[str, str]]:
     name, equals, value = typed.partition("=")
     for option in describe(kind):
         if equals and option["name"] == name:
-            values = [str(choice) for choice in option["choices"] or ()]
+            values = [str(choice) for choice in option["choices"] or option["known"] or ()]
             found += [(f"{name}={each}", "") for each in values if each.startswith(value)]
         elif not equals and option["name"].startswith(name):
             found.append((f"{option['name']}=", option["help"]))

@@ -134,6 +134,8 @@ def _rate(facts: dict[str, Any]) -> str:
 def _limits(opt: dict[str, Any]) -> str:
     if opt["choices"]:
         return f" (one of {', '.join(filter(None, map(str, opt['choices'])))})"
+    if opt["known"]:
+        return f" (known: {', '.join(map(str, opt['known']))})"
     low, high = opt["minimum"], opt["maximum"]
     if low is None and high is None:
         return ""

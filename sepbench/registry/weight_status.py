@@ -103,7 +103,7 @@ def _variants(info: PluginInfo) -> Iterator[Method]:
         *(
             {field.name: choice}
             for field in fields(info.separator.Options)
-            for choice in field.metadata.get("choices") or ()
+            for choice in field.metadata.get("choices") or field.metadata.get("known") or ()
         ),
     ]
     seen = []

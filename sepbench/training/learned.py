@@ -49,6 +49,15 @@ def wiener_option(
 
 
 @dataclass(frozen=True)
+class Shipped:
+    """Weights that come with a plugin."""
+
+    sha256: str
+    terms: str = "CC-BY-NC-SA-4.0"
+    """An SPDX expression."""
+
+
+@dataclass(frozen=True)
 class LearnedOptions:
     """The options of every learned separator; a class with more of them inherits these."""
 
@@ -81,8 +90,14 @@ class Learned(Separator):
     trainable: ClassVar[str]
     """The method's `Trainable` as ``module:class``, imported when it is needed."""
 
-    shipped: ClassVar[Mapping[str, str]] = {}
-    """Names of weights in the package, with their sha256."""
+    shipped: ClassVar[Mapping[str, Shipped]] = {}
+    """The weights in the package by their names."""
+
+    @property
+    def license(self) -> str:
+        """The license of the code, and the terms of the weights in use."""
+        shipped = self.shipped.get(str(self.options.weights))
+        return f"MIT; weights {shipped.terms if shipped else 'LicenseRef-not-stated'}"
 
     leaves_rest: ClassVar[bool] = True
     """Whether the estimates may sum to less than the mixture."""
@@ -136,8 +151,8 @@ class Learned(Separator):
         chosen = str(self.options.weights)
         file = self.weights_file.absolute()
         if chosen in self.shipped:
-            terms = self.license.rpartition("weights ")[2]
-            return (WeightFile(file.name, self.shipped[chosen], path=file, terms=terms),)
+            shipped = self.shipped[chosen]
+            return (WeightFile(file.name, shipped.sha256, path=file, terms=shipped.terms),)
         _ = self.header  # Says better what is wrong with a file than its hash would.
         return (WeightFile(file.name, container.sha256(file), path=file),)
 
