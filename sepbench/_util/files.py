@@ -11,11 +11,12 @@ from sepbench._util.partial import partial_path
 from sepbench.errors import SepbenchError
 
 
-def write_atomic(path: Path, content: str | bytes | memoryview | Iterator[str]) -> None:
+def write_atomic(path: Path, content: str | bytes | memoryview | Iterator[str]) -> os.stat_result:
     """Write ``content`` so that ``path`` holds all of it or is untouched, even if power fails.
 
-    Texts of an iterator are written one after another. Parent folders are made. Raises
-    `SepbenchError` where that cannot be.
+    Texts of an iterator are written one after another. Parent folders are made. Returns the status
+    of the file that was written, whatever others may put in its place. Raises `SepbenchError` where
+    it cannot be written.
     """
     parts = content if isinstance(content, Iterator) else iter([content])
     try:
@@ -27,7 +28,9 @@ def write_atomic(path: Path, content: str | bytes | memoryview | Iterator[str]) 
                     file.write(_encoded(part) if isinstance(part, str) else part)
                 file.flush()
                 os.fsync(file.fileno())
+                status = os.fstat(file.fileno())
             os.replace(temporary, path)
+            return status
         except BaseException:
             with suppress(FileNotFoundError):
                 temporary.unlink()

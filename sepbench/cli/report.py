@@ -101,6 +101,7 @@ def _import(run: Path, imports: tuple[str, ...]) -> None:
     from sepbench.cli.console import counting
     from sepbench.evaluation.museval_json import import_museval, museval_files
     from sepbench.evaluation.store import Settings, Store
+    from sepbench.report.index import Index
     from sepbench.report.published import campaign
 
     systems: dict[str, list[Path]] = {}
@@ -115,11 +116,12 @@ def _import(run: Path, imports: tuple[str, ...]) -> None:
     else:
         is_campaign = names <= set(campaign()["track"])
         store = Store.create(run, Settings("musdb18" if is_campaign else "imported", "test"))
-    with counting() as bar:
+    with counting() as bar, Index(store) as index:
         task = bar.add_task("importing", total=sum(map(len, systems.values())))
-        import_museval(
-            systems, store, on_file=lambda name: bar.update(task, advance=1, description=name)
-        )
+        for record, stamp in import_museval(systems, store):
+            index.add(record, stamp)
+            bar.update(task, advance=1, description=f"{record.label}  {record.track}")
+        index.update()
 
 
 def _tracks(store: Store, root: Path | None) -> Sequence[Track]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ from sepbench._util.walk import files as files_in
 from sepbench._util.walk import walk
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.museval_layout import MUSEVAL_METRICS
-from sepbench.evaluation.store import Record, StemResult, Store
+from sepbench.evaluation.store import Record, Settings, Stamp, StemResult, Store
 from sepbench.stems import in_order, stem_of
 
 _Mixtures: TypeAlias = Mapping[tuple[str, str], StemResult]
@@ -31,16 +31,14 @@ def museval_files(path: Path) -> list[Path]:
 
 
 def import_museval(
-    systems: Mapping[str, Sequence[Path]],
-    store: Store,
-    *,
-    on_file: Callable[[str], None] = lambda name: None,
-) -> list[Record]:
-    """Take museval's scores into a run as those of methods called by name; return the records.
+    systems: Mapping[str, Sequence[Path]], store: Store
+) -> Iterator[tuple[Record, Stamp]]:
+    """Take museval's scores into a run as those of methods called by name.
 
-    ``systems`` has the files of each method, see `museval_files`; a file is named as its track. The
-    scores of the mixture are taken from the run where it has them. Raises `SepbenchError` for what
-    is not museval's.
+    Yields each record that is kept, and the stamp of its file. ``systems`` has the files of each
+    method, see `museval_files`; a file is named as its track. The scores of the mixture are taken
+    from the run where it has them. Raises `SepbenchError` for what is not museval's; what came
+    before it is kept.
     """
     before = store.records()
     own = {record.label for record in before if "method" in record.identity}
@@ -49,21 +47,22 @@ def import_museval(
             raise SepbenchError(
                 f"{store.folder} has scores of its own method {name!r}; import them by another NAME"
             )
-    mixtures = _mixtures(before)
-    records = []
+    mixtures, settings = _mixtures(before), store.settings
     for name, files in systems.items():
         for file in files:
-            records.append(_record(file, store, name, mixtures))
-            on_file(name)
-    for record in records:
-        store.save(record)
-    return records
+            text, record = _record(file, settings, name, mixtures)
+            yield record, store.save(record, museval=text)
 
 
-def _record(file: Path, store: Store, name: str, known: _Mixtures) -> Record:
+def _record(
+    file: Path, settings: Settings, name: str, known: _Mixtures
+) -> tuple[str | None, Record]:
+    """Return the scores in a file, and its text where that is museval's and nothing else."""
     try:
-        text = file.read_bytes()
-        by_name = {t["name"]: t["frames"] for t in json.loads(text)["targets"]}
+        content = file.read_bytes()
+        text = content.decode(json.detect_encoding(content))
+        plain = json.loads(text)
+        by_name = {t["name"]: t["frames"] for t in plain["targets"]}
         by_stem = {stem_of(name): rows for name, rows in by_name.items()}
         frames = {stem: _scores(rows) for stem, rows in by_stem.items() if stem is not None}
     except OSError as error:
@@ -72,15 +71,14 @@ def _record(file: Path, store: Store, name: str, known: _Mixtures) -> Record:
         raise SepbenchError(f"{file}: not a JSON file that museval has written") from None
     if not frames:
         raise SepbenchError(f"{file}: no stem that sepbench knows among {', '.join(by_name)}")
-    settings = store.settings
     subset = file.parent.name if file.parent.name in ("train", "test") else settings.subset
-    digest = hashlib.sha256(text).hexdigest()
+    digest = hashlib.sha256(content).hexdigest()
     stems = {}
     for stem, scores in frames.items():
         mixture = known.get((same_name(file.stem), stem))
         result = StemResult(targets=_targets(stem, list(frames)), frames=scores, totals={})
         stems[stem] = result if mixture is None else _beside(result, mixture)
-    return Record(
+    record = Record(
         dataset=settings.dataset,
         subset=subset,
         track=file.stem,
@@ -92,6 +90,7 @@ def _record(file: Path, store: Store, name: str, known: _Mixtures) -> Record:
         stems=stems,
         notes=("scores computed by museval",),
     )
+    return (text if plain.keys() == {"targets"} else None), record
 
 
 def _targets(stem: str, stems: Sequence[str]) -> tuple[str, ...]:
@@ -107,7 +106,8 @@ def _targets(stem: str, stems: Sequence[str]) -> tuple[str, ...]:
 
 
 def _scores(rows: list[dict[str, Any]]) -> dict[str, list[float]]:
-    return {m: [float(row["metrics"][m]) for row in rows] for m in MUSEVAL_METRICS}
+    metrics = [row["metrics"] for row in rows]
+    return {m: [float(scores[m]) for scores in metrics] for m in MUSEVAL_METRICS}
 
 
 def _mixtures(records: Sequence[Record]) -> _Mixtures:

@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sepbench._util.files import write_atomic
 from sepbench.audio import safe_name
@@ -24,7 +24,10 @@ from sepbench.errors import SepbenchError
 from sepbench.evaluation.museval_layout import museval_frames
 
 _OURS = ',\n"sepbench": '
-"""Where ours begins in a file; no text of JSON holds a line break, so it is there once at most."""
+"""Where ours begins in a file: at the last of these, for in ours there is no line break."""
+
+Stamp: TypeAlias = tuple[int, int]
+"""Time of a file's last change in ns, and its size in bytes."""
 
 
 @dataclass(frozen=True)
@@ -191,14 +194,25 @@ class Store:
         """Return the scores of a method on a track, none if absent or unreadable."""
         return read(self._path("scores", label, subset, track))
 
-    def save(self, record: Record) -> None:
-        """Keep a record in place of whatever was known of that method on that track."""
+    def save(self, record: Record, *, museval: str | None = None) -> Stamp:
+        """Keep a record in place of whatever was known of that method on that track.
+
+        ``museval`` is the text of museval's file that the record was read from, if it was. Returns
+        the stamp of the record's file.
+        """
         kinds = ("scores", "failures") if record.error is None else ("failures", "scores")
         kept, outdated = (
             self._path(kind, record.label, record.subset, record.track) for kind in kinds
         )
-        write_atomic(kept, _dumps(record))
+        status = write_atomic(kept, _dumps(record, museval))
         outdated.unlink(missing_ok=True)
+        return status.st_mtime_ns, status.st_size
+
+    def file(self, record: Record) -> str:
+        """Return where a record is kept, within the folder of the run."""
+        kind = "scores" if record.error is None else "failures"
+        path = self._path(kind, record.label, record.subset, record.track)
+        return path.relative_to(self.folder).as_posix()
 
     def remove(self, record: Record) -> None:
         """Forget the scores of a method on a track, or why there are none."""
@@ -243,23 +257,29 @@ def _json_name(track: str) -> str:
     return f"{unique_name(track)}.json"
 
 
-def _dumps(record: Record) -> str:
+def _dumps(record: Record, museval: str | None) -> str:
     # Neither `asdict`, which copies every number, nor an indent, which json makes in Python, is
     # quick enough for the scores of a whole campaign.
     plain = {**vars(record), "stems": {name: vars(stem) for name, stem in record.stems.items()}}
-    museval = [
+    # museval's readers look at "targets" alone, ours at what comes after `_OURS` alone.
+    theirs = _targets(record) if museval is None else museval.rstrip()[:-1].rstrip()
+    return f"{theirs}{_OURS}{json.dumps(plain)}}}\n"
+
+
+def _targets(record: Record) -> str:
+    """Return the scores as museval's file has them, up to its last brace."""
+    targets = [
         {"name": name, "frames": museval_frames(result.frames)}
         for name, result in record.stems.items()
     ]
-    # museval's readers look at "targets" alone, ours at what comes after `_OURS` alone.
-    return f'{{"targets": {json.dumps(museval)}{_OURS}{json.dumps(plain)}}}\n'
+    return f'{{"targets": {json.dumps(targets)}'
 
 
 def read(path: Path) -> Record | None:
     """Return the record in a file of a store, None if it is absent or unreadable."""
     try:
         text = path.read_text(encoding="utf-8")
-        _, mark, ours = text.partition(_OURS)
+        _, mark, ours = text.rpartition(_OURS)
         plain = json.loads(ours.rstrip()[:-1]) if mark else json.loads(text)["sepbench"]
         stems = {name: _stem_result(result) for name, result in plain.pop("stems").items()}
         costs = {key: _number(plain[key]) for key in ("seconds", "audio_seconds", "peak_bytes")}

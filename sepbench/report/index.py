@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import sepbench
-from sepbench.evaluation.store import Record, StemResult, Store, place, read
+from sepbench.evaluation.store import Record, Stamp, StemResult, Store, place, read
 from sepbench.registry.metrics import protocols_of
 from sepbench.report.scored import VALUES, Key, Scored, Windows, scored, windows_of
 
@@ -53,9 +53,6 @@ _FACTS = (
     "dataset subset track label method fingerprint seconds audio_seconds peak_bytes notes error "
     "oracle trained_on_this"
 ).split()
-
-Stamp = tuple[int, int]
-"""Time of the last change in ns, and size in bytes."""
 
 
 class Index:
@@ -91,11 +88,18 @@ class Index:
             self._database.execute("DELETE FROM windows WHERE path = ?", (path,))
         changed = [path for path, stamp in there.items() if known.get(path) != stamp]
         for done, path in enumerate(changed, 1):
-            self._add(path, there[path])
+            self._add(path, there[path], read(self._folder / _decoded(path)))
             if done % _TOGETHER == 0:
                 self._database.commit()
             on_file(done, len(changed))
         self._database.commit()
+
+    def add(self, record: Record, stamp: Stamp) -> None:
+        """Take in a record of which the file has just been written, so that it need not be read.
+
+        `update` keeps it.
+        """
+        self._add(_encoded(self.store.file(record)), stamp, record)
 
     def contents(self) -> tuple[list[Scored], list[Path]]:
         """Return the rows of all records, ordered as by `Store.records`, and damaged files."""
@@ -173,8 +177,7 @@ class Index:
         database.rollback()
         return all(_is_current(json.loads(text)) for (text,) in texts)
 
-    def _add(self, path: str, stamp: Stamp) -> None:
-        record = read(self._folder / _decoded(path))
+    def _add(self, path: str, stamp: Stamp, record: Record | None) -> None:
         if record is None:
             row: tuple[Any, ...] = (path, *stamp, None, None, None, None, None)
         else:

@@ -53,7 +53,7 @@ def pooled_medians(pool: Floats, owner: Places, levels: Sequence[float]) -> list
     counts = resamples(int(owner.max()) + 1).counts
     ranks = _ranks(owner, counts)
     if counts.shape[1] <= _FEW:
-        values = pool[_middles(owner, counts, ranks, 0, len(pool))].mean(0)
+        values = pool[_middles(owner, counts, ranks, *_range(owner, counts, ranks))].mean(0)
         return [float(value) for value in np.quantile(values, levels)]
     marks, parts = _parts(owner, counts, ranks)
     ordered = np.sort(parts)
@@ -78,19 +78,30 @@ def _ranks(owner: Places, counts: Floats) -> Floats:
     return np.stack([(total + 1) // 2, (total + 2) // 2])
 
 
+def _range(owner: Places, counts: Floats, ranks: Floats) -> tuple[int, int]:
+    """Return between which windows the middle ones of all draws lie."""
+    marks = np.linspace(0, len(owner), _MARKS + 1).astype(np.intp)
+    kind = _kind(ranks)
+    reached = counts.astype(kind) @ _below(owner, marks, counts.shape[1]).astype(kind).T
+    lower, upper = ((reached < rank[:, None]).sum(1) for rank in ranks)
+    return int(marks[lower.min()]), int(marks[upper.max() + 1])
+
+
+def _below(owner: Places, marks: Places, tracks: int) -> NDArray[Any]:
+    """Return how many windows each track has below each of the inner marks."""
+    inside = np.searchsorted(marks[1:-1], np.arange(len(owner)), side="right")
+    shares = np.bincount(inside * tracks + owner, minlength=(len(marks) - 1) * tracks)
+    return np.cumsum(shares.reshape(-1, tracks), axis=0)[:-1]
+
+
 def _parts(owner: Places, counts: Floats, ranks: Floats) -> tuple[Places, Places]:
     """Return marks among the windows, and the part between them where the median of a draw is."""
     low, high = 0, len(owner)
     # A few draws tell roughly where the medians are; those beyond count among the outermost.
     for some in (slice(500), slice(None)):
         marks = np.linspace(low, high, _MARKS + 1).astype(np.intp)
-        inside = np.searchsorted(marks[1:-1], np.arange(len(owner)), side="right")
-        shares = np.bincount(
-            inside * counts.shape[1] + owner, minlength=_MARKS * counts.shape[1]
-        ).reshape(_MARKS, -1)
-        # Whole numbers below 2^24 are exact in single precision, and twice as fast.
-        kind = "f4" if ranks.max() < 2**23 else "f8"
-        below: NDArray[Any] = np.cumsum(shares, axis=0)[:-1].astype(kind)
+        kind = _kind(ranks)  # Single precision is twice as fast.
+        below = _below(owner, marks, counts.shape[1]).astype(kind)
         reached: NDArray[Any] = counts[some].astype(kind) @ below.T
         parts = (reached < ranks[0, some, None]).sum(1)
         low, high = marks[max(parts.min() - 1, 0)], marks[min(parts.max() + 2, _MARKS)]
@@ -100,18 +111,41 @@ def _parts(owner: Places, counts: Floats, ranks: Floats) -> tuple[Places, Places
 def _middles(owner: Places, counts: Floats, ranks: Floats, low: int, high: int) -> Places:
     """Return the places of the two middle windows of each draw, by bisection from low to high."""
     tracks = counts.shape[1]
-    before = counts @ np.bincount(owner[:low], minlength=tracks)
+    ranks = ranks - counts @ np.bincount(owner[:low], minlength=tracks)
+    counts = counts.astype(_kind(ranks))
     # Row k: how many of the k lowest windows each track has.
-    below = np.zeros((high - low + 1, tracks), dtype=np.int32)
+    below = np.zeros((high - low + 1, tracks), dtype=counts.dtype)
     below[np.arange(1, high - low + 1), owner[low:high]] = 1
     np.cumsum(below, axis=0, out=below)
-    found = []
-    for rank in ranks - before:
-        left = np.zeros(len(counts), dtype=np.intp)
-        right = np.full(len(counts), high - low, dtype=np.intp)
-        while (right - left > 1).any():
-            middle = (left + right) // 2
-            enough = np.einsum("ij,ij->i", counts, below[middle]) >= rank
-            right, left = np.where(enough, middle, right), np.where(enough, left, middle)
-        found.append(low + right - 1)
-    return np.stack(found)
+    marks = np.linspace(0, high - low, _MARKS + 1).astype(np.intp)
+    reached = counts @ below[marks[1:-1]].T
+    middles = np.empty(ranks.shape, dtype=np.intp)
+    middles[0] = _bisected(counts, below, marks, reached, ranks[0])
+    # An odd number of windows has one in the middle.
+    middles[1], two = middles[0], ranks[1] != ranks[0]
+    middles[1, two] = _bisected(counts[two], below, marks, reached[two], ranks[1, two])
+    return middles + (low - 1)
+
+
+def _bisected(
+    counts: NDArray[Any], below: NDArray[Any], marks: Places, reached: NDArray[Any], ranks: Floats
+) -> Places:
+    """Return the first row of ``below`` in which each draw has as many windows as its rank says.
+
+    ``reached`` says how many it has at the inner ``marks``.
+    """
+    part = (reached < ranks[:, None]).sum(1)
+    left: Places = marks[part]
+    right: Places = marks[part + 1]
+    rows = np.empty_like(counts)  # Once: such an array anew in each round costs more than the rest.
+    while (right - left > 1).any():
+        middle = (left + right) // 2
+        np.take(below, middle, axis=0, out=rows, mode="clip")
+        enough = np.einsum("ij,ij->i", counts, rows) >= ranks
+        right, left = np.where(enough, middle, right), np.where(enough, left, middle)
+    return right
+
+
+def _kind(ranks: Floats) -> str:
+    """Return a type for numbers up to the ranks: whole ones below 2^24 are exact in ``f4``."""
+    return "f4" if ranks.max() < 2**23 else "f8"

@@ -76,7 +76,7 @@ def test_files_of_museval(tally: Tally, draw: random.Random, tmp_path: Path) -> 
     file = tmp_path / "track.json"
     for number in times(250):
         file.write_bytes(mutated(content, draw))
-        hostile(tally, lambda: import_museval({"m": [file]}, store), f"{number}")
+        hostile(tally, lambda: list(import_museval({"m": [file]}, store)), f"{number}")
 
 
 def test_files_of_options(tally: Tally, draw: random.Random, tmp_path: Path) -> None:

@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from made_runs import make_run
 
-from sepbench.evaluation.store import Store
+from sepbench.evaluation.museval_json import import_museval
+from sepbench.evaluation.store import Settings, Store
 from sepbench.report import index as indexes
 from sepbench.report import tables
 from sepbench.report.build import Choice, write
 from sepbench.report.index import NAME, Index
+from sepbench.report.scored import scored
 
 LEVELS = {"unet": 5.0, "hpss[margin=2]": 1.0, "oracle-irm": 9.0}
 
@@ -143,3 +147,48 @@ def test_runs_with_other_scores_of_the_same_tracks_stay_apart(tmp_path) -> None:
     other = make_run(tmp_path / "other", {"unet": 6.0, "hpss": 1.0}, 3)
     report = write(one, protocol="sisec18", others=[other], out=tmp_path / "out")
     assert list(report.summary["label"].unique()) == ["cdae", "hpss", "unet", "unet (other)"]
+
+
+def test_imported_scores_are_museval_s_text_and_are_not_read_again(tmp_path, reads) -> None:
+    rows = [{"time": float(n), "duration": 1.0, "metrics": metrics(n)} for n in range(3)]
+    file = tmp_path / "test" / "song.json"
+    file.parent.mkdir()
+    text = json.dumps({"targets": [{"name": "vocals", "frames": rows}]}, indent=2)
+    file.write_text(f"{text}\n")
+    run = Store.create(tmp_path / "run", Settings("own", "test"))
+    with Index(run) as index:
+        for record, stamp in import_museval({"theirs": [file]}, run):
+            index.add(record, stamp)
+        index.update()
+        assert reads == []
+        (one,), damaged = index.contents()
+    assert damaged == []
+    (kept,) = run.records()
+    assert kept.stems["vocals"].frames["SDR"] == pytest.approx(
+        [5.0, float("nan"), 7.0], nan_ok=True
+    )
+    np.testing.assert_array_equal(one.values, scored(kept).values)
+    assert (run.folder / run.file(kept)).read_text().startswith(text.removesuffix("\n}"))
+
+
+def test_a_file_that_another_has_written_meanwhile_is_read(run, reads) -> None:
+    with Index(run) as index:
+        index.update()
+        record = run.records()[0]
+        stamp = run.save(replace(record, seconds=1.0))
+        run.save(replace(record, seconds=2.0, notes=("by another",)))
+        reads.clear()
+        index.add(replace(record, seconds=1.0), stamp)
+        index.update()
+        (found,) = [
+            one.record
+            for one in index.contents()[0]
+            if (one.record.label, one.record.track) == (record.label, record.track)
+        ]
+    assert len(reads) == 1
+    assert found.seconds == 2.0
+
+
+def metrics(second: int) -> dict[str, float]:
+    sdr = float("nan") if second == 1 else 5.0 + second
+    return {"SDR": sdr, "ISR": 9.0, "SIR": float("inf"), "SAR": 1.0}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sepbench.report import statistics
+from sepbench.report.resampling import pooled_medians, resamples
 
 NAN = float("nan")
 
@@ -118,3 +119,17 @@ def test_bayesian_odds_know_better_equal_and_undecided() -> None:
     assert both.worse == pytest.approx(both.better, abs=0.05)
     assert sum(both) == pytest.approx(1)
     assert all(map(math.isnan, statistics.bayesian_signed_rank([1.0] * 5, 0.1)))
+
+
+@pytest.mark.parametrize("lengths", [(1, 1), (3, 7, 5), (40, 1, 25, 30), (20,) * 30])
+def test_the_medians_of_all_draws_are_those_of_their_windows(lengths) -> None:
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    pool = np.random.default_rng(0).normal(size=len(owner)).round(1)
+    order = np.argsort(pool, kind="stable")
+    pool, owner = pool[order], owner[order]
+    drawn = resamples(len(lengths)).counts.astype(int)[:, owner].cumsum(axis=1)
+    total = drawn[:, -1:]
+    middles = [(drawn < (total + more) // 2).sum(axis=1) for more in (1, 2)]
+    medians = (pool[middles[0]] + pool[middles[1]]) / 2
+    levels = [0.0, 0.025, 0.5, 0.975, 1.0]
+    assert pooled_medians(pool, owner, levels) == pytest.approx(np.quantile(medians, levels), 1e-12)
