@@ -35,10 +35,11 @@ class Found:
     """The songs that names stand for, each once, and what was passed by in folders.
 
     ``stems`` are files that sepbench separated itself, ``others`` those that are no sound by their
-    names.
+    names. ``folders`` has, for each song that was found in a folder, the one that was given.
     """
 
     songs: list[Path] = field(default_factory=list)
+    folders: dict[Path, Path] = field(default_factory=dict)
     stems: list[Path] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
 
@@ -66,13 +67,15 @@ def find_songs(paths: Iterable[str | Path]) -> Found:
     for path in paths:
         if re.match(r"[a-z][a-z0-9+.-]+://", str(path), re.IGNORECASE):
             raise SepbenchError(f"{path}: an address, not a file; download it and give the file")
-        for file in _files(Path(path), found):
-            songs.setdefault(file.resolve(), file)
+        for file, folder in _files(Path(path), found):
+            if songs.setdefault(file.resolve(), file) is file and folder is not None:
+                found.folders[file] = folder
     found.songs = list(songs.values())
     return found
 
 
-def _files(path: Path, found: Found) -> Iterator[Path]:
+def _files(path: Path, found: Found) -> Iterator[tuple[Path, Path | None]]:
+    """Yield the files that a path stands for, each with the folder in which it was found."""
     if path.is_dir():
         inside = Found()
         _search(path, inside, set())
@@ -83,10 +86,10 @@ def _files(path: Path, found: Found) -> Iterator[Path]:
             raise SepbenchError(
                 f"{path}: no audio file in this folder{alone if inside.stems else ''}"
             )
-        yield from sorted(inside.songs, key=natural_order)
+        yield from ((song, path) for song in sorted(inside.songs, key=natural_order))
     elif path.exists() or not glob.has_magic(str(path)):
         # A file that is not there is reported when its turn comes, so the others are not lost.
-        yield path
+        yield path, None
     else:
         matches = [Path(match) for match in glob.glob(str(path), recursive=True)]
         stems = {match for match in matches if match.name in written_stems(match.parent)}
@@ -97,7 +100,7 @@ def _files(path: Path, found: Found) -> Iterator[Path]:
             if match.is_dir():
                 yield from _files(match, found)
             else:
-                yield match
+                yield match, None
 
 
 def _search(folder: Path, found: Found, above: set[Path]) -> None:
@@ -120,22 +123,31 @@ def _search(folder: Path, found: Found, above: set[Path]) -> None:
             found.others.append(path)
 
 
-def track_name(song: Path) -> str:
+def track_name(song: Path, folder: Path | None = None) -> str:
     """Return what to call a song: its file's name without the suffix, as a folder's name.
+
+    Of a song that was found below a ``folder``, the folders between come before it.
 
     >>> track_name(Path("a/two [live].stem.mp4"))
     'two (live)'
+    >>> track_name(Path("music/a/two.wav"), Path("music"))
+    'a/two'
     """
-    return folder_name(_bare(song))
+    return _track_name(song, folder)
 
 
-def distinct_track_name(song: Path) -> str:
+def distinct_track_name(song: Path, folder: Path | None = None) -> str:
     """Return the name for a song beside others that are called as it is: with a hash of its path.
 
     >>> distinct_track_name(Path("/a/two.wav"))
     'two-626f06'
     """
-    return folder_name(_bare(song), mark=path_hash(song))
+    return _track_name(song, folder, mark=path_hash(song))
+
+
+def _track_name(song: Path, folder: Path | None, *, mark: str = "") -> str:
+    between = () if folder is None else song.relative_to(folder).parts[:-1]
+    return "/".join([*map(folder_name, between), folder_name(_bare(song), mark=mark)])
 
 
 def path_hash(song: Path) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
+    from sepbench.audio import Found
     from sepbench.inference.jobs import Job, SeparateOptions
     from sepbench.inference.presets import Chosen
     from sepbench.inference.result import Result
@@ -126,7 +127,7 @@ def command(
     job = SeparateOptions(**how)
     methods = registry.resolve_all(specs)
     found, lost = _found(songs)
-    orders = plan(found, methods, job)
+    orders = plan(found.songs, methods, job, found.folders)
     for method in methods:
         bring(method)
     session = click.get_current_context().with_resource(SeparationSession(job))
@@ -222,8 +223,8 @@ def _tell(written: Result) -> None:
     say(written.line())
 
 
-def _found(songs: Sequence[str]) -> tuple[list[Path], list[dict[str, Any]]]:
-    """Return the files that names stand for, each once, and what stands for none and why.
+def _found(songs: Sequence[str]) -> tuple[Found, list[dict[str, Any]]]:
+    """Return the files that names stand for, and what stands for none and why.
 
     Raises `SepbenchError` where there is no file at all.
     """
@@ -251,7 +252,7 @@ def _found(songs: Sequence[str]) -> tuple[list[Path], list[dict[str, Any]]]:
     found = find_songs(usable)
     for line in found.passed_by:
         say(line)
-    return found.songs, lost
+    return found, lost
 
 
 def _about(purpose: str, chosen: Chosen) -> dict[str, Any]:

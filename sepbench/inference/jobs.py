@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import string
+import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -99,13 +100,18 @@ class Job:
     picture: Path
 
 
-def plan(songs: Sequence[Path], methods: Sequence[Method], options: SeparateOptions) -> list[Job]:
+def plan(
+    songs: Sequence[Path],
+    methods: Sequence[Method],
+    options: SeparateOptions,
+    folders: Mapping[Path, Path] | None = None,
+) -> list[Job]:
     """Return what is to be done, song by song.
 
-    Where songs are called alike, the one that has stems keeps its name; if none has, it is the
-    first by its path, whatever the order in which they come. Raises `SepbenchError` for an oracle,
-    for a stem that a method does not make, and where a stem would be written over a song or over
-    another stem.
+    A song is called as its file is, after the folders between it and that of ``folders`` in which
+    it was found. Songs that would be called alike all get a hash of their path, but for one that
+    has stems under its name already. Raises `SepbenchError` for an oracle, for a stem that a method
+    does not make, and where a stem would be written over a song or over another stem.
     """
     for method in methods:
         if method.is_oracle:
@@ -113,54 +119,79 @@ def plan(songs: Sequence[Path], methods: Sequence[Method], options: SeparateOpti
                 f"method {method.label} is an oracle: it needs the true stems, "
                 "so it runs in 'sepbench evaluate' alone"
             )
-    sources = {song.resolve() for song in songs}
-    claimed: dict[Path, Job] = {}
-    jobs: dict[Path, list[Job]] = {}
-    for song in sorted(songs, key=lambda song: os.fsencode(song.absolute())):
-        jobs[song] = _jobs(song, methods, options, claimed)
-        for job in jobs[song]:
-            for path in job.files.values():
-                if path.resolve() in sources:
-                    raise SepbenchError(f"{path} is a song to be separated; choose another --out")
-                if path in claimed:
-                    first = claimed[path]
-                    raise SepbenchError(
-                        f"{path} would be written twice, for {first.song} ({first.method.label}) "
-                        f"and {job.song} ({job.method.label}); "
-                        "put {method}, {track} and {stem} into --name"
-                    )
-                claimed[path] = job
-    return [job for song in songs for job in jobs[song]]
+    planned = _Planned(methods, options, folders or {})
+    plain = {song: planned.jobs(song) for song in songs}
+    wanted = Counter(path for jobs in plain.values() for path in {*map(_alike, _paths(jobs))})
+    chosen = []
+    for song, jobs in plain.items():
+        shared = any(wanted[_alike(path)] > 1 for path in _paths(jobs))
+        distinct = planned.jobs(song, distinct=True)
+        chosen += jobs if _keeps_name(song, jobs, distinct, shared=shared) else distinct
+    _check_places(songs, chosen)
+    return chosen
 
 
-def _jobs(
-    song: Path, methods: Sequence[Method], options: SeparateOptions, claimed: Mapping[Path, Job]
-) -> list[Job]:
-    """Return a song's jobs, under a name that no other song has taken, in this run or before."""
-    mark = audio.path_hash(song)
+@dataclass(frozen=True)
+class _Planned:
+    """Makes the jobs of a song, under its name or, where that is another's too, a distinct one."""
 
-    def called(track: str) -> list[Job]:
+    methods: Sequence[Method]
+    options: SeparateOptions
+    folders: Mapping[Path, Path]
+
+    def jobs(self, song: Path, *, distinct: bool = False) -> list[Job]:
+        """Return one job a method."""
+        named = audio.distinct_track_name if distinct else audio.track_name
+        track, mark = named(song, self.folders.get(song)), audio.path_hash(song)
+
         def path(method: Method, stem: str) -> Path:
-            return options.path(method, track, stem, mark=mark)
+            return self.options.path(method, track, stem, mark=mark)
 
         return [
             Job(
                 song,
                 method,
-                {stem: path(method, stem) for stem in options.wanted(method)},
+                {stem: path(method, stem) for stem in self.options.wanted(method)},
                 path(method, "spectrogram").with_suffix(".png"),
             )
-            for method in methods
+            for method in self.methods
         ]
 
-    def paths(jobs: Sequence[Job]) -> list[Path]:
-        return [path for job in jobs for path in job.files.values()]
 
-    plain, distinct = called(audio.track_name(song)), called(audio.distinct_track_name(song))
-    if any(path.is_file() for path in set(paths(distinct)) - set(paths(plain))):
-        return distinct
-    taken = any(
-        (path in claimed and claimed[path].song != song) or manifest.is_of_another_song(path, song)
-        for path in paths(plain)
-    )
-    return distinct if taken else plain
+def _keeps_name(song: Path, plain: Sequence[Job], distinct: Sequence[Job], *, shared: bool) -> bool:
+    """Tell whether a song is called as its file is: no other song is, in this run or before.
+
+    ``shared`` says that another song of this run would be called so too.
+    """
+    owners = {manifest.owner(path, song) for path in _paths(plain)}
+    if "this" in owners:
+        return "another" not in owners
+    if any(path.is_file() for path in {*_paths(distinct)} - {*_paths(plain)}):
+        return False
+    return not shared and "another" not in owners
+
+
+def _paths(jobs: Sequence[Job]) -> list[Path]:
+    return [path for job in jobs for path in job.files.values()]
+
+
+def _alike(path: Path) -> str:
+    """Return what is equal of paths that some file systems take for one."""
+    return unicodedata.normalize("NFC", str(path)).casefold()
+
+
+def _check_places(songs: Sequence[Path], jobs: Sequence[Job]) -> None:
+    sources = {song.resolve() for song in songs}
+    claimed: dict[Path, Job] = {}
+    for job in jobs:
+        for path in job.files.values():
+            if path.resolve() in sources:
+                raise SepbenchError(f"{path} is a song to be separated; choose another --out")
+            if path in claimed:
+                first = claimed[path]
+                raise SepbenchError(
+                    f"{path} would be written twice, for {first.song} ({first.method.label}) "
+                    f"and {job.song} ({job.method.label}); "
+                    "put {method}, {track} and {stem} into --name"
+                )
+            claimed[path] = job

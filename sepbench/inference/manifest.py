@@ -19,6 +19,7 @@ NAME = MANIFEST
 """Maps the name of each stem's file to the song, the part of it, and the method that made it."""
 
 Origin = Literal["same", "other", "unknown"]
+Owner = Literal["this", "copy", "another", "unknown"]
 
 _FILE, _PATH, _BEFORE = "file", "path", "before"
 """Keys that say which file is meant, where the song lay, and what the file was before."""
@@ -32,20 +33,22 @@ def origin(path: Path, made_of: Mapping[str, Any]) -> Origin:
     return "same" if _making(known) == _plain(made_of) else "other"
 
 
-def is_of_another_song(path: Path, song: Path) -> bool:
-    """Tell whether a file is known to be made of a song that is neither this nor lay in its place.
+def owner(path: Path, song: Path) -> Owner:
+    """Tell whether a file was made of the song that lies here, of a copy of it, or of another.
 
-    The song is read only where its path is not the one that is known.
+    "unknown" where there is no file or nothing is known of it. The song is read only where its path
+    is not the one that is known.
     """
     known = _known(path)
     if known is None or not path.is_file():
-        return False
+        return "unknown"
     place = known.get(_PATH)
     if place is None:
-        return bool(known.get("song") != song.name)
+        return "copy" if known.get("song") == song.name else "another"
     if place == str(song.resolve()):
-        return False
-    return not song.is_file() or known.get("sha256") != sha256(song)
+        return "this"
+    is_copy = song.is_file() and known.get("sha256") == sha256(song)
+    return "copy" if is_copy else "another"
 
 
 def remember(files: Mapping[Path, Path], made_of: Mapping[str, Any], song: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -129,22 +130,55 @@ def test_equal_names_from_two_folders_never_replace_one_another() -> None:
     assert len(stems()) == 2
 
 
-def test_the_name_of_a_song_does_not_depend_on_the_batch() -> None:
-    song, other = tone("A/song.wav", gain=0.5), tone("B/song.wav", gain=0.25)
+def test_a_song_keeps_the_name_of_its_stems_whatever_comes_later() -> None:
+    song, other = tone("B/song.wav", gain=0.5), tone("A/song.wav", gain=0.25)
     assert run(*STEM, song).exit_code == 0
     (alone,) = stems()
+    assert alone.parent.name == "song"
     assert run(*STEM, song, other).exit_code == 0
     assert level(alone) == pytest.approx(0.5, abs=1e-4)
     assert len(stems()) == 2
 
 
-def test_the_order_of_songs_called_alike_does_not_matter() -> None:
+def test_songs_called_alike_all_get_a_hash_in_whatever_order() -> None:
     songs = tone("B/song.wav", gain=0.25), tone("A/song.wav", gain=0.5)
     for out, order in (("one", songs), ("other", songs[::-1])):
         assert run(*STEM, *order, "-o", out).exit_code == 0
     one, other = ({p.parent.name: level(p) for p in stems(out)} for out in ("one", "other"))
     assert one == other
-    assert len(one) == 2
+    assert all(re.fullmatch("song-[0-9a-f]{6}", name) for name in one)
+    # Alone, each finds the stems that it has.
+    for song in songs:
+        assert "kept vocals.wav" in run(*STEM, song, "-o", "one").output
+    assert len(stems("one")) == 2
+
+
+def test_names_that_some_file_systems_take_for_one_stay_apart() -> None:
+    names = "Song.wav", "song.flac", "d\u00e9j\u00e0.wav", "de\u0301ja\u0300.flac"
+    songs = [tone(name, gain=number / 10) for number, name in enumerate(names, 1)]
+    assert run(*STEM, *songs).exit_code == 0
+    assert len({path.parent.name.casefold() for path in stems()}) == 4
+    assert sorted(map(level, stems())) == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=1e-4)
+
+
+def test_songs_of_a_folder_are_called_by_their_way_within_it_whatever_else_it_holds() -> None:
+    for number, name in enumerate(("one/01.wav", "two/01.wav", "02.wav"), 1):
+        tone(f"album/{name}", gain=number / 10)
+    assert run(*STEM, "album").exit_code == 0
+    there = {str(path.parent.relative_to("separated/mixture")): level(path) for path in stems()}
+    assert there == pytest.approx({"one/01": 0.1, "two/01": 0.2, "02": 0.3}, abs=1e-4)
+    Path("album/one/01.wav").unlink()
+    assert run(*STEM, "album", "-o", "fewer").exit_code == 0
+    fewer = {str(path.parent.relative_to("fewer/mixture")) for path in stems("fewer")}
+    assert fewer == {"two/01", "02"}
+
+
+def test_folders_within_a_folder_have_safe_names_too() -> None:
+    tone("album/disc [1]/a*.wav")
+    tone("album/con/b.wav")
+    assert run(*STEM, "album", "-o", "out").exit_code == 0
+    found = [str(path.parent.relative_to("out/mixture")) for path in stems("out")]
+    assert found == ["_con/b", "disc (1)/a_"]
 
 
 def test_a_name_with_the_hash_is_that_of_the_song_alone() -> None:
