@@ -25,8 +25,11 @@ class Decoder(Protocol):
     streams: int
     notes: list[str]
 
-    def chunks(self, first: int) -> Iterator[NDArray[np.float32]]:
-        """Yield ``(channels, n)`` from sample ``first`` on; raise `DecodingError` at damage."""
+    def chunks(self, first: int) -> Iterator[NDArray[np.float32] | int]:
+        """Yield ``(channels, n)`` from sample ``first`` on; raise `DecodingError` at damage.
+
+        What has to be decoded before that is told by the number of its samples.
+        """
 
     def close(self) -> None:
         """Close the file."""

@@ -90,12 +90,13 @@ class FfmpegDecoder:
                     f"its sound begins {late:.2f} s after the picture; stems begin with the sound"
                 )
 
-    def chunks(self, first: int) -> Iterator[NDArray[np.float32]]:
-        """Yield ``(channels, n)`` from sample ``first`` on."""
+    def chunks(self, first: int) -> Iterator[NDArray[np.float32] | int]:
+        """Yield ``(channels, n)`` from sample ``first`` on, and numbers of samples before it."""
         position = 0
         for frame in self._decoded(first):
             if isinstance(frame, int):
                 position += frame
+                yield frame
                 continue
             if position + frame.shape[1] > first:
                 yield self._rounded(frame[:, max(0, first - position) :])

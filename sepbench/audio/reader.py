@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,9 @@ from sepbench.errors import SepbenchError
 _BLOCK = 1 << 18
 # Compressed files pad their last frame and may hold a frame less than their header says.
 _TOLERATED_SECONDS = 0.1
+_SAID = 1 << 20
+"""Samples passed over on the way to a start before ``on_skip`` hears of it."""
+
 _TRUSTED = 1 << 24
 """Samples that are made room for because a header says so; more room is made as they come."""
 
@@ -60,11 +63,19 @@ class Audio:
 class Reader:
     """An open file: tells rate, channels and expected length first, then gives its samples.
 
-    Use it as a context manager. ``notes`` grows while samples are read.
+    Use it as a context manager. ``notes`` grows while samples are read. ``on_skip`` is called with
+    the seconds that have been decoded on the way to a start.
     """
 
-    def __init__(self, path: Path | str, *, stream: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        stream: int | None = None,
+        on_skip: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
         path = Path(path)
+        self._on_skip = on_skip
         self._decoder = decoder = open_decoder(path, stream)
         self.notes = decoder.notes
         self.info = AudioInfo(
@@ -103,7 +114,13 @@ class Reader:
 
         def counted() -> Iterator[NDArray[np.float32]]:
             nonlocal decoded
+            skipped = 0
             for chunk in self._decoder.chunks(first):
+                if isinstance(chunk, int):
+                    before, skipped = skipped, skipped + chunk
+                    if before // _SAID != skipped // _SAID:
+                        self._on_skip(skipped / rate)
+                    continue
                 decoded += chunk.shape[1]
                 yield chunk
 

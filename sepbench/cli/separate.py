@@ -187,8 +187,19 @@ def _separated(
         for order in orders:
             task = bar.add_task(_title(order), total=None)
 
-            def advance(done: float, total: float, task: TaskID = task) -> None:
-                bar.update(task, completed=done, total=total if total > done else None)
+            def advance(
+                done: float,
+                total: float,
+                what: str,
+                task: TaskID = task,
+                title: str = _title(order),
+            ) -> None:
+                bar.update(
+                    task,
+                    description=": ".join(filter(None, [_title(order), what])),
+                    completed=done,
+                    total=total if total > done else None,
+                )
 
             try:
                 written = session.separate(order, on_progress=advance)

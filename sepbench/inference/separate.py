@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sepbench
 from sepbench import audio
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from sepbench.inference.overlap_add import Samples
 
 _CHUNK = 1 << 19
+
+OnProgress: TypeAlias = Callable[[float, float, str], None]
+"""Is told seconds done, seconds in all, and what is being done, "" for the separation itself."""
 
 
 class SeparationSession:
@@ -79,13 +82,14 @@ class SeparationSession:
         self,
         order: Job,
         *,
-        on_progress: Callable[[float, float], None] = lambda done, total: None,
+        on_progress: OnProgress = lambda done, total, what: None,
     ) -> Result:
         """Separate a song and write its stems.
 
         Stems that exist are kept unless the job says otherwise or they are known to be made of
-        another song or in another way. ``on_progress`` is called with the seconds done and the
-        seconds there are. Raises `SepbenchError` naming the song.
+        another song or in another way. ``on_progress`` is called with the seconds done, the seconds
+        there are, and what is being done if it is not the separation. Raises `SepbenchError` naming
+        the song.
         """
         try:
             return self._separate(order, on_progress)
@@ -100,10 +104,15 @@ class SeparationSession:
             where = "--debug shows where"
             raise SepbenchError(f"{order.song}: cannot be separated: {reason}; {where}") from error
 
-    def _separate(self, order: Job, on_progress: Callable[[float, float], None]) -> Result:
+    def _separate(self, order: Job, on_progress: OnProgress) -> Result:
         files, job = order.files, self._job
+
+        def on_skip(seconds: float) -> None:
+            on_progress(seconds, job.start, "going to the start")
+
         with ExitStack() as stack:
-            reader = stack.enter_context(audio.Reader(order.song, stream=job.stream))
+            reader = audio.Reader(order.song, stream=job.stream, on_skip=on_skip)
+            stack.enter_context(reader)
             made_of = self._made_of(order)
             there = [path for path in files.values() if path.is_file() and not job.overwrite]
             before = {path: manifest.origin(path, made_of) for path in there}
@@ -157,12 +166,16 @@ class SeparationSession:
         reader: audio.Reader,
         order: Job,
         writers: Mapping[str, audio.Writer],
-        on_progress: Callable[[float, float], None],
+        on_progress: OnProgress,
     ) -> int:
         """Separate all that the job asks for; return how many samples that was."""
         job, rate, done = self._job, reader.info.rate, 0
         total = min(job.duration or math.inf, reader.info.seconds - job.start)
-        for part in self._parts(reader, order):
+
+        def on_measured(seconds: float) -> None:
+            on_progress(seconds, total, "measuring its level")
+
+        for part in self._parts(reader, order, on_measured):
             stems = with_sums(part)
             if job.two_stems is not None and (rest := rest_of(job.two_stems)) not in stems:
                 taken = terms_of(job.two_stems, part)
@@ -171,10 +184,12 @@ class SeparationSession:
             for stem, writer in writers.items():
                 writer.write(stems[stem])
             done += next(iter(part.values())).shape[1]
-            on_progress(done / rate, total)
+            on_progress(done / rate, total, "")
         return done
 
-    def _parts(self, reader: audio.Reader, order: Job) -> Iterable[dict[str, Samples]]:
+    def _parts(
+        self, reader: audio.Reader, order: Job, on_measured: Callable[[float], None]
+    ) -> Iterable[dict[str, Samples]]:
         """Return the stems of a song piece by piece, or at once if they were made ahead."""
         method = order.method
         made = self._ahead.take(order.song, method.label)
@@ -182,7 +197,8 @@ class SeparationSession:
             self._worker(method).notes = made.notes
             return [made.load().stems]
         chunks = _chunks(reader, method.declared, self._job)
-        level = runner.song_level(method.declared, chunks, reader.info.rate)
+        counted = _Counted(chunks, reader.info.rate, on_measured)
+        level = runner.song_level(method.declared, counted, reader.info.rate)
         return _alive(method, self._worker(method).stream(chunks, reader.info.rate, level))
 
     def _made_of(self, order: Job) -> dict[str, Any]:
@@ -239,6 +255,22 @@ class _Blocks:
     def __iter__(self) -> Iterator[Samples]:
         job = self._job
         return self._reader.blocks(_CHUNK, start=job.start, duration=job.duration)
+
+
+class _Counted:
+    """Chunks whose seconds are told as they go by."""
+
+    def __init__(
+        self, chunks: Iterable[Samples], rate: int, on_seconds: Callable[[float], None]
+    ) -> None:
+        self._chunks, self._rate, self._on_seconds = chunks, rate, on_seconds
+
+    def __iter__(self) -> Iterator[Samples]:
+        seconds = 0.0
+        for chunk in self._chunks:
+            yield chunk
+            seconds += chunk.shape[1] / self._rate
+            self._on_seconds(seconds)
 
 
 def _chunks(

@@ -17,12 +17,13 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from sepbench import audio
+from sepbench import audio, registry
 from sepbench.audio.tags import Tags
 from sepbench.cli import questions
 from sepbench.cli.main import main
 from sepbench.inference import separate as module
-from sepbench.inference.jobs import SeparateOptions
+from sepbench.inference.jobs import SeparateOptions, plan
+from sepbench.inference.separate import SeparationSession
 
 RATE = 8000
 STEM = ("separate", "-m", "mixture", "--stem", "vocals")
@@ -474,3 +475,22 @@ def test_a_verb_that_is_nearly_right_is_met_with_the_right_one() -> None:
     assert "did you mean 'separate'?" in result.output
     assert "no verb" in run("evalute").output
     assert "No such command" in run("zzz").output
+
+
+def test_the_way_to_a_start_and_the_measuring_of_a_level_are_told() -> None:
+    with audio.Writer(Path("song.mp3"), 44100, 1) as writer:
+        writer.write(0.1 * np.ones((1, 60 * 44100), np.float32))
+    options = SeparateOptions(Path("out"), start=58.0, isolate=False)
+    (method,) = registry.resolve("unet")
+    told: list[tuple[str, float, float]] = []
+    with SeparationSession(options) as session:
+        for order in plan([Path("song.mp3")], [method], options):
+            session.separate(order, on_progress=lambda *now: told.append((now[2], *now[:2])))
+    ways = [(done, total) for what, done, total in told if what == "going to the start"]
+    assert len(ways) == 4  # Twice, for the level comes first.
+    assert [round(done) for done, _ in ways[:2]] == [24, 48]
+    assert {total for _, total in ways} == {58.0}
+    assert [done for what, done, _ in told if what == "measuring its level"] == pytest.approx(
+        [2.0], abs=0.1
+    )
+    assert told[-1] == ("", pytest.approx(2.0, abs=0.1), pytest.approx(2.0, abs=0.1))
