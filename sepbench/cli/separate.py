@@ -188,11 +188,7 @@ def _separated(
             task = bar.add_task(_title(order), total=None)
 
             def advance(
-                done: float,
-                total: float,
-                what: str,
-                task: TaskID = task,
-                title: str = _title(order),
+                done: float, total: float, what: str, task: TaskID = task, order: Job = order
             ) -> None:
                 bar.update(
                     task,
