@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from sepbench.training.model import Batch, Trainable
 from sepbench.training.plan import TrainingConfig
 from sepbench.training.resuming import check_same
 from sepbench.training.schedules import schedule
-from sepbench.training.start import parts_without_gradient, set_start
+from sepbench.training.start import parts_without_gradient, seeded, set_start
 from sepbench.training.validate import Songs, Verdict
 
 
@@ -43,7 +42,7 @@ class Run:
     """What the checkpoints say about how they were made."""
 
     def __post_init__(self) -> None:
-        with _seeded(self.plan.seed):
+        with seeded(self.plan.seed):
             self.network = self.trainable.network().to(self.device)
             set_start(self.network, self.plan.start)
         for parameter in self.network.parameters():
@@ -183,7 +182,7 @@ class Run:
         waited, totals = 0.0, dict[str, float]()
         began = asked = time.monotonic()
         # Dropout draws from a seed of this epoch, so that a resumed run draws the same.
-        with _seeded(hash((plan.seed, self.epoch)) & 0xFFFFFFFF):
+        with seeded(hash((plan.seed, self.epoch)) & 0xFFFFFFFF):
             for step, stems in enumerate(loader, first):
                 waited += time.monotonic() - asked
                 rate = plan.learning_rate * factor(step, steps)
@@ -293,11 +292,3 @@ class Run:
             "weights": self._judged().state_dict(),
         }
         checkpoint.save(self.folder / name, state)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Draw from torch's generators by a seed of our own, and leave them as they were."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
 from torch import nn
 
 STARTS = ("torch", "keras", "glorot-normal")
@@ -10,6 +14,14 @@ STARTS = ("torch", "keras", "glorot-normal")
 _WEIGHTED = (
     nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear
 )  # fmt: skip
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from torch's generators by ``seed`` within the block, and leave them as they were."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
 
 
 def set_start(network: nn.Module, start: str) -> None:
