@@ -56,8 +56,8 @@ def command(
     vocals of METHOD as label; they are those in SONGS or in folders called 'unlabelled'. Guitars,
     pianos and the like are added to the other instruments; files whose names tell no stem are left
     out, which is said, or added too with --rest. What --track, --exclude, --limit, --start and
-    --duration leave out is not prepared, songs for --teacher apart; GLOB is matched with a song's
-    name or SOURCE/NAME. About 110 MB an hour and part at 16 kHz.
+    --duration leave out is not prepared; GLOB is matched with a song's name or SOURCE/NAME. About
+    110 MB an hour and part at 16 kHz.
     """
     from sepbench.cli.console import counting, say, show_json, warn
     from sepbench.training.data.choice import left_out
@@ -67,10 +67,11 @@ def command(
 
     if second and not teacher:
         raise SepbenchError("--second compares with a teacher; give --teacher METHOD too")
-    tracks = tracks_of(data, choice)
+    labelled = []
     if teacher:
         config = TeacherConfig(second=second or "").replaced(teacher)
-        tracks += label_songs(config, data, device=device, required=True)
+        labelled = label_songs(config, data, device=device, required=True)
+    tracks = tracks_of(data, choice, labelled)
     with counting() as bar:
         task = bar.add_task("preparing", total=len(tracks))
         cache, skipped = prepare(

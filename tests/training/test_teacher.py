@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +16,10 @@ from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
 from sepbench.registry.methods import variant
 from sepbench.separator import Separator
+from sepbench.training.data.choice import Choice
 from sepbench.training.data.prepare import open_prepared, prepare
 from sepbench.training.data.recording import Recording
+from sepbench.training.data.sources import tracks_of
 from sepbench.training.data.teacher import Labeller, TeacherConfig, agreeing, label_songs
 
 RATE = 8000
@@ -184,3 +188,24 @@ def test_prepare_adds_labelled_songs(corpus: Path, song: Path, tmp_path: Path) -
     assert tracks["song"].source == "unlabelled"
     assert tracks["song"].parts == ("vocals", "accompaniment")
     assert tracks["song"].samples == 6 * RATE
+
+
+def test_labelled_songs_are_chosen_and_never_those_of_a_test(song: Path, tmp_path: Path) -> None:
+    label = label_songs(TeacherConfig(method="mixture"), [str(song.parent)], device="cpu")
+    other = replace(label[0], name="another song")
+    for split in ("train", "test"):
+        folder = tmp_path / split / split / "Song"
+        folder.mkdir(parents=True)
+        for stem in ("vocals", "accompaniment"):
+            shutil.copy(song, folder / f"{stem}{song.suffix}")
+
+    def names(split: str, **choice: Any) -> list[tuple[str, str]]:
+        tracks = tracks_of([str(tmp_path / split)], Choice(**choice), [*label, other])
+        return [(track.source, track.name) for track in tracks if track.source == "unlabelled"]
+
+    both = [("unlabelled", "song"), ("unlabelled", "another song")]
+    assert names("train") == both
+    assert names("test") == both[1:]
+    assert names("train", exclude=("another*",)) == both[:1]
+    with pytest.raises(SepbenchError, match="'nothing'"):
+        names("train", exclude=("nothing",))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sepbench._util.text import song_key
 from sepbench.errors import SepbenchError
 from sepbench.inference import manifest
 from sepbench.training.data.choice import Choice, left_out
@@ -34,10 +35,21 @@ _OF_RUNS = ("last.pt", "run.json")
 _EVERYTHING = Choice()
 
 
-def tracks_of(data: Sequence[str], choice: Choice = _EVERYTHING) -> list[Recording]:
-    """Return the chosen tracks of folders and data sets, some of them kept from training."""
+def tracks_of(
+    data: Sequence[str], choice: Choice = _EVERYTHING, labelled: Sequence[Recording] = ()
+) -> list[Recording]:
+    """Return the chosen tracks of folders and data sets, some of them kept from training.
+
+    ``labelled`` songs are chosen from, too. They serve for training alone, so those by whose names
+    others serve for validation or tests are left out.
+    """
     found = [track for where in data for track in _tracks(where, choice.rest)]
-    return share_out(choice.recordings(found))
+    names = {(song.source, song.name) for song in labelled}
+    chosen = choice.recordings([*found, *labelled])
+    labels = [song for song in chosen if (song.source, song.name) in names]
+    tracks = share_out([song for song in chosen if (song.source, song.name) not in names])
+    kept = {song_key(track.name) for track in tracks if track.split != "train"}
+    return tracks + [song for song in labels if song_key(song.name) not in kept]
 
 
 def _tracks(where: str, rest: str | None) -> list[Recording]:
@@ -140,8 +152,8 @@ def prepared_dataset(
         cache = cache.of(chosen) if len(chosen) < len(cache.tracks) else cache
     else:
         labelled = label_songs(teacher, data, device=device, required=must_label) if teacher else []
-        tracks = tracks_of(data, choice)
-        cache, skipped = prepare([*tracks, *labelled], folder, rate=rate)
+        tracks = tracks_of(data, choice, labelled)
+        cache, skipped = prepare(tracks, folder, rate=rate)
         skipped += left_out(tracks)
     if cache.rate != rate:
         raise SepbenchError(
