@@ -16,9 +16,10 @@ from sepbench._util.walk import MANIFEST, is_ignored, is_run, natural_order, wri
 from sepbench.errors import SepbenchError
 
 SUFFIXES = frozenset(
-    ".3gp .aac .ac3 .aif .aifc .aiff .amr .ape .au .avi .caf .dts .eac3 .flac .flv .m2ts .m4a .m4b "
-    ".m4v .mka .mkv .mov .mp2 .mp3 .mp4 .mpc .mpeg .mpg .oga .ogg .opus .rf64 .ts .tta .w64 .wav "
-    ".webm .wma .wv".split()
+    ".3g2 .3ga .3gp .aac .ac3 .adts .aif .aifc .aiff .amr .ape .asf .au .avi .awb .caf .dff "
+    ".dsf .dts .eac3 .f4v .flac .flv .m2t .m2ts .m4a .m4b .m4r .m4v .mka .mkv .mov .mp2 .mp3 "
+    ".mp4 .mpa .mpc .mpeg .mpg .mts .oga .ogg .ogv .ogx .opus .qt .rf64 .snd .spx .ts .tta .vob "
+    ".voc .w64 .wav .webm .wma .wmv .wv".split()
 )
 """Suffixes of the files that are taken from a folder; a file given by name may have any."""
 

@@ -163,12 +163,23 @@ def _keeps_name(song: Path, plain: Sequence[Job], distinct: Sequence[Job], *, sh
 
     ``shared`` says that another song of this run would be called so too.
     """
-    owners = {manifest.owner(path, song) for path in _paths(plain)}
+    there = _there(plain, distinct)
+    owners = {manifest.owner(path, song) for path in there}
     if "this" in owners:
         return "another" not in owners
-    if any(path.is_file() for path in {*_paths(distinct)} - {*_paths(plain)}):
+    if _there(distinct, plain) - there:
         return False
     return not shared and "another" not in owners
+
+
+def _there(jobs: Sequence[Job], others: Sequence[Job]) -> set[Path]:
+    """Return the files of jobs that exist, and all stems in folders that other names do not use.
+
+    So neither another format nor other stems bring two songs together in one folder.
+    """
+    paths = {path for path in _paths(jobs) if path.is_file()}
+    folders = {path.parent for path in _paths(jobs)} - {path.parent for path in _paths(others)}
+    return paths | {path for folder in folders for path in manifest.stems(folder)}
 
 
 def _paths(jobs: Sequence[Job]) -> list[Path]:

@@ -51,6 +51,11 @@ def owner(path: Path, song: Path) -> Owner:
     return "copy" if is_copy else "another"
 
 
+def stems(folder: Path) -> list[Path]:
+    """Return the stems in a folder of which is known what they were made of."""
+    return [path for path in map(folder.joinpath, _read(folder)) if path.is_file()]
+
+
 def remember(files: Mapping[Path, Path], made_of: Mapping[str, Any], song: Path) -> None:
     """Write down what files will be made of, beside their places.
 

@@ -162,6 +162,20 @@ def test_names_that_some_file_systems_take_for_one_stay_apart() -> None:
     assert sorted(map(level, stems())) == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=1e-4)
 
 
+def test_two_songs_never_share_a_folder_whatever_stems_and_formats_are_asked_for() -> None:
+    tone("A/song.wav"), tone("B/song.wav", gain=0.25)
+    run(*STEM, "A/song.wav")
+    run("separate", "-m", "mixture", "--stem", "drums", "B/song.wav", "--format", "flac")
+    folders = {
+        path.parent for kind in ("wav", "flac") for path in Path("separated").rglob(f"*.{kind}")
+    }
+    assert len(folders) == 2
+    run("separate", "-m", "mixture", "--stem", "bass", "A/song.wav")
+    assert Path("separated/mixture/song/bass.wav").exists()
+    run("separate", "-m", "mixture", "--stem", "bass", "B/song.wav")
+    assert len(list(Path("separated/mixture").iterdir())) == 2
+
+
 def test_songs_of_a_folder_are_called_by_their_way_within_it_whatever_else_it_holds() -> None:
     for number, name in enumerate(("one/01.wav", "two/01.wav", "02.wav"), 1):
         tone(f"album/{name}", gain=number / 10)
