@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+from contextlib import suppress
 from dataclasses import dataclass
+from glob import glob
 
 import click
 
+from sepbench import registry
+from sepbench.errors import SepbenchError
 from sepbench.inference.presets import PRESETS
 
 _PURPOSES = {
@@ -34,7 +40,7 @@ class Answers:
 
 def ask(*, needs_method: bool, duration: float | None) -> Answers:
     """Ask for the song and what is wanted of it, on standard error."""
-    song = click.prompt("Song (a file or a folder)", err=True).strip().strip("'\"")
+    song = click.prompt("Song (a file or a folder)", err=True, value_proc=_song)
     preset, both, method = None, False, None
     if needs_method:
         preset, both, method = _purpose()
@@ -47,13 +53,35 @@ def ask(*, needs_method: bool, duration: float | None) -> Answers:
     return Answers(song, preset, both, method, duration, chosen)
 
 
+def _song(text: str) -> str:
+    """Return the file, folder or glob that was typed, pasted or dropped; ask again for none."""
+    text = text.strip()
+    forms = [text, text.strip("'\"")]
+    with suppress(ValueError):  # Terminals put a backslash before the spaces of what is dropped.
+        forms += [" ".join(shlex.split(text))]
+    for form in forms:
+        path = os.path.expanduser(form)
+        if path and (os.path.lexists(path) or glob(path)):
+            return path
+    raise click.BadParameter(f"no such file or folder: {text}")
+
+
+def _method(spec: str) -> str:
+    try:
+        registry.resolve(spec)
+    except SepbenchError as error:
+        raise click.BadParameter(str(error)) from None
+    return spec
+
+
 def _purpose() -> tuple[str | None, bool, str | None]:
     wanted = [*_PURPOSES, _OWN]
     for number, text in enumerate(wanted, 1):
         click.echo(f"  {number}  {text}", err=True)
     number = click.prompt("What", type=click.IntRange(1, len(wanted)), default=1, err=True)
     if wanted[number - 1] == _OWN:
-        return None, False, click.prompt("Method ('sepbench methods' lists them)", err=True)
+        question = "Method ('sepbench methods' lists them)"
+        return None, False, click.prompt(question, err=True, value_proc=_method)
     preset, both = _PURPOSES[wanted[number - 1]]
     assert preset is None or preset in PRESETS  # noqa: S101 - a slip of this table
     return preset, both, None

@@ -451,12 +451,24 @@ def test_without_a_song_it_asks_in_a_terminal_alone(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(verb, "sys", type("sys", (), {"stdin": Terminal(), "stderr": Terminal()}))
     own = 1 + len(questions._PURPOSES)
-    answers = f"'my song.wav'\n{own}\nmixture\n0.5\nmp3\n"
+    answers = f"no song.wav\n'my song.wav'\n{own}\nmixtur\nmixture\n0.5\nmp3\n"
     result = run("separate", "--stem", "vocals", input=answers)
     assert result.exit_code == 0, result.output
     (stem,) = stems()
     assert stem.suffix == ".mp3"
     assert audio.info(stem).seconds == pytest.approx(0.5, abs=0.1)
+    # What was mistyped is asked for again at once.
+    assert "no such file or folder: no song.wav" in result.output
+    assert "did you mean 'mixture'?" in result.output
+
+
+@pytest.mark.parametrize("typed", ["'my song.wav' ", r"my\ song.wav", "~/my song.wav", "*song.wav"])
+def test_a_song_can_be_typed_pasted_and_dropped(
+    typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tone("my song.wav")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert audio.find_songs([questions._song(typed)]).songs[0].name == "my song.wav"
 
 
 def test_a_sound_stream_can_be_chosen() -> None:
