@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sepbench.errors import SepbenchError
 from sepbench.separator import UNKNOWN_TRAINING
-from sepbench.weights.card import check_keys, fill, read_mapping
+from sepbench.weights.card import check_keys, check_least, fill, read_mapping
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 AT_RUN_TIME = ("in", "songs", "out", "track", "device", "threads")
@@ -129,6 +129,8 @@ def _filled(values: dict[str, Any], name: str, here: Path, options: Any) -> Card
     card = fill(Card, {**values, **model}, name)
     if stems := getattr(options, "stems", ""):
         card = replace(card, stems=_stems(stems))
+    numbers = {"rate >= 1000": card.rate, "tolerance >= 0": card.tolerance}
+    check_least({**numbers, "timeout >= 0.001": card.timeout}, name)
     if not card.run or not card.stems:
         raise SepbenchError(f"{name}: 'run' and 'stems' must not be empty")
     program = given.get("program")

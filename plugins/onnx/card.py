@@ -8,7 +8,9 @@ from typing import Literal
 
 from sepbench.errors import SepbenchError
 from sepbench.separator import UNKNOWN_TRAINING
-from sepbench.weights.card import fill, read_mapping
+from sepbench.weights.card import check_least, fill, read_mapping
+
+from .axes import groups
 
 Content = Literal["waveform", "magnitude", "complex", "mask"]
 
@@ -96,6 +98,12 @@ def read(path: Path) -> Card:
 
 def check(card: Card, name: str) -> None:
     """Raise `SepbenchError` for a card that contradicts itself."""
+    check_least({"rate >= 1000": card.rate, "chunk >= 1": card.chunk, "trim >= 0": card.trim}, name)
+    for port in ("input", "output"):
+        try:
+            groups(getattr(card, port).axes)
+        except SepbenchError as error:
+            raise SepbenchError(f"{name}: {port}: {error}") from None
     faults = {
         "stems must not be empty": not card.stems,
         "the input cannot be a mask": card.input.content == "mask",

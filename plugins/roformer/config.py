@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -54,16 +54,20 @@ class Config:
 def read(path: Path) -> Config:
     """Return the content of a YAML file of MSST; raise `SepbenchError` for one of another kind."""
     sections = _sections(path)
-    audio, model, training, inference = (dict(sections.get(name) or {}) for name in _SECTIONS)
+    model = sections["model"]
     kinds = [
         kind for key, kind in {"freqs_per_bands": "bs", "num_bands": "mel"}.items() if key in model
     ]
     if "dim" not in model or "depth" not in model or len(kinds) > 1:
         raise SepbenchError(f"{path}: not the config of a RoFormer: model: dim, depth ... expected")
-    stems, remainder = _stems(training, str(path))
-    hop = int(model.get("stft_hop_length") or audio.get("hop_length") or 512)
-    chunk = inference.get("chunk_size") or audio.get("chunk_size")
-    if chunk is None:
+    stems, remainder = _stems(sections["training"], str(path))
+
+    def number(*places: tuple[str, str], default: int) -> int:
+        return _number(sections, places, default, str(path))
+
+    hop = number(("model", "stft_hop_length"), ("audio", "hop_length"), default=512)
+    chunk = number(("inference", "chunk_size"), ("audio", "chunk_size"), default=0)
+    if not chunk:
         raise SepbenchError(f"{path}: audio: chunk_size is missing")
     return Config(
         name=str(path),
@@ -72,17 +76,17 @@ def read(path: Path) -> Config:
         model=model,
         stems=stems,
         remainder=remainder,
-        rate=int(audio.get("sample_rate") or model.get("sample_rate") or 44_100),
+        rate=number(("audio", "sample_rate"), ("model", "sample_rate"), default=44_100),
         channels=2 if model.get("stereo", False) else 1,
-        chunk=int(chunk),
-        frames=int(inference.get("dim_t") or int(chunk) // hop + 1),
+        chunk=chunk,
+        frames=number(("inference", "dim_t"), default=chunk // hop + 1),
         hop=hop,
-        num_overlap=int(inference.get("num_overlap", 2)),
-        normalize=bool(inference.get("normalize", False)),
+        num_overlap=number(("inference", "num_overlap"), default=2),
+        normalize=bool(sections["inference"].get("normalize", False)),
     )
 
 
-def _sections(path: Path) -> Mapping[str, Any]:
+def _sections(path: Path) -> dict[str, dict[str, Any]]:
     try:
         sections = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - safe
     except OSError as error:
@@ -93,7 +97,31 @@ def _sections(path: Path) -> Mapping[str, Any]:
         raise SepbenchError(f"{path}: not YAML of plain values: {reason}") from None
     if not isinstance(sections, dict) or not isinstance(sections.get("model"), dict):
         raise SepbenchError(f"{path}: not a config of MSST: the section 'model' is missing")
-    return sections
+    found = {name: sections.get(name) or {} for name in _SECTIONS}
+    for name, section in found.items():
+        if not isinstance(section, dict):
+            raise SepbenchError(f"{path}: {name}: expected 'key: value' lines, not {section!r}")
+    return found
+
+
+def _number(
+    sections: Mapping[str, Mapping[str, Any]],
+    places: Iterable[tuple[str, str]],
+    default: int,
+    name: str,
+) -> int:
+    """Return the whole number above 0 that stands in the first of some places."""
+    for section, key in places:
+        value = sections[section].get(key)
+        if value is None:
+            continue
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not (is_number and value >= 1 and value % 1 == 0):
+            raise SepbenchError(
+                f"{name}: {section}: {key}: expected a whole number above 0, not {value!r}"
+            )
+        return int(value)
+    return default
 
 
 def _stems(training: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], str | None]:

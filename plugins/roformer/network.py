@@ -88,6 +88,12 @@ def load(network: torch.nn.Module, path: Path, config: str) -> None:
             f"{path}: does not fit {config}: of {len(wanted)} keys {', '.join(told)}; "
             "give the config that came with it"
         )
+    if broken := [key for key, tensor in tensors.items() if not tensor.isfinite().all()]:
+        names = ", ".join(broken[:_MOST_NAMES])
+        raise SepbenchError(
+            f"{path}: {len(broken)} of {len(wanted)} tensors hold NaN or infinity ({names}); "
+            "get the file again"
+        )
     network.load_state_dict(tensors)
 
 

@@ -66,6 +66,17 @@ def check_keys(values: Iterable[str], known: Iterable[str], name: str) -> None:
             raise SepbenchError(f"{name}: no key {key!r}; {cure}")
 
 
+def check_least(values: Mapping[str, float | None], name: str) -> None:
+    """Raise `SepbenchError` for the first value under the least that its key names.
+
+    >>> check_least({"rate >= 1000": 44_100, "timeout >= 0": None}, "card.yaml")
+    """
+    for key, value in values.items():
+        word, _, least = key.partition(" >= ")
+        if value is not None and not value >= float(least):
+            raise SepbenchError(f"{name}: {word}: must be at least {least}, not {value:g}")
+
+
 def _value(kind: Any, value: Any, name: str) -> Any:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):

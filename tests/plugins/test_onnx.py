@@ -341,7 +341,10 @@ def test_a_file_that_nobody_knows_says_what_to_give(tmp_path: Path) -> None:
         ({"model": "nothing.onnx"}, "nothing.onnx: no such model; 'model' is a path beside the"),
         ({"model": "card.yaml"}, "card.yaml: not a model that onnxruntime can run"),
         ({"sha256": "00"}, "network.onnx: not the model of its card: sha256 "),
-        ({"input": {"content": "magnitude", "axes": "bcfx"}}, "axes 'bcfx': write each of b (bat"),
+        (
+            {"input": {"content": "magnitude", "axes": "bcfx"}},
+            "card.yaml: input: axes 'bcfx': write each",
+        ),
         (
             {"output": {"content": "mask", "axes": "bscft", "name": "masks"}},
             "its outputs are output;",

@@ -246,6 +246,15 @@ def test_a_checkpoint_that_does_not_fit_says_how_many_keys(tmp_path: Path) -> No
         loaded(other, checkpoint)
 
 
+def test_a_checkpoint_of_nan_is_refused(tmp_path: Path) -> None:
+    config, checkpoint = files(tmp_path)
+    state = torch.load(checkpoint, weights_only=True)
+    next(iter(tensor for tensor in state.values() if tensor.is_floating_point())).fill_(np.nan)
+    torch.save(state, checkpoint)
+    with pytest.raises(SepbenchError, match=r"model.ckpt: 1 of \d+ tensors hold NaN or infinity"):
+        loaded(config, checkpoint)
+
+
 def test_no_code_in_a_checkpoint_is_run(tmp_path: Path) -> None:
     config, checkpoint = files(tmp_path)
     torch.save({"state_dict": print}, checkpoint)
@@ -265,9 +274,17 @@ def test_no_code_in_a_checkpoint_is_run(tmp_path: Path) -> None:
         ("  dim: 8\n", "", "not the config of a RoFormer: model: dim, depth"),
         ("  - 33", "  - 34", "no network can be built of it: "),
         ("instruments: [vocals, other]", "instruments: []", "training: instruments is missing"),
+        ("chunk_size: 4000", "chunk_size: many",
+         "config.yaml: audio: chunk_size: expected a whole number above 0, not 'many'"),
+        ("num_overlap: 2", "num_overlap: 0",
+         "config.yaml: inference: num_overlap: expected a whole number above 0, not 0"),
+        ("sample_rate: 44100", "sample_rate: .nan", "sample_rate: expected a whole number above 0"),
+        ("chunk_size: 4000", "chunk_size: .inf", "chunk_size: expected a whole number above 0"),
+        ("inference:\n  num_overlap: 2\n  dim_t: 101", "inference: [2]",
+         "config.yaml: inference: expected 'key: value' lines, not [2]"),
         ("!!python/tuple", "!!python/object/apply:os.system", "not YAML of plain values"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_config_is_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     config, checkpoint = files(tmp_path)
     config.write_text(config.read_text().replace(old, new))
