@@ -89,7 +89,8 @@ class Command(CardFacts):
         self._device, self._card = str(device), self.card
         for need in self.needs:
             if missing := need.missing():
-                raise SepbenchError(f"method {self.name}: {missing}")
+                label = variant_name(self.name, self.options)
+                raise SepbenchError(f"method {label}: {missing}")
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the stems, each ``(channels, samples)``."""

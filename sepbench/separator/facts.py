@@ -51,7 +51,9 @@ class Requirement:
         if self.module and find_spec(self.module) is None:
             return f"needs {self.module}, which is not installed; {self.install}"
         if self.program and shutil.which(self.program) is None:
-            return f"needs the program {self.program}, which is not on the PATH; {self.install}"
+            is_path = Path(self.program).name != self.program
+            where = "cannot be run: no such program" if is_path else "is not on the PATH"
+            return f"needs the program {self.program}, which {where}; {self.install}"
         return None
 
 
