@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 
 # What changes the direction of the text after it, and separators that end a line.
 _RANGES = ((0x61C, 0x61C), (0x200E, 0x200F), (0x2028, 0x202E), (0x2066, 0x2069))
 _DIGITS = 16
+_NUMBER = re.compile(r"^\s*\d{1,3}(\s+-\s+|\.\s+|\s*_\s*)(?=.*[^\W\d_])")
+"""A number of a track before its name."""
+
 _ODD = frozenset(chr(code) for first, last in _RANGES for code in range(first, last + 1))
 
 
@@ -44,9 +48,31 @@ def song_key(name: str) -> str:
     return "".join(char for char in plain if char.isalnum()) or plain
 
 
+def song_keys(name: str) -> frozenset[str]:
+    """Return `song_key` of a name, and that without a number before it, as in DSD100.
+
+    >>> sorted(song_keys("051 - AM Contra - Heart Peripheral"))
+    ['051amcontraheartperipheral', 'amcontraheartperipheral']
+    """
+    return frozenset({song_key(name), song_key(_NUMBER.sub("", name))})
+
+
 def song_mark(name: str) -> str:
     """Return a hash of a song's name by which it is known again, without telling the name."""
-    return hashlib.sha256(song_key(name).encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
+    return _mark(song_key(name))
+
+
+def song_marks(name: str) -> frozenset[str]:
+    """Return the marks under which a song may be known.
+
+    >>> song_marks("AM Contra - Heart Peripheral") < song_marks("051 - AM Contra - Heart Peripheral")
+    True
+    """
+    return frozenset(map(_mark, song_keys(name)))
+
+
+def _mark(key: str) -> str:
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
 
 
 def _acts(char: str) -> bool:

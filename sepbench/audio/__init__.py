@@ -17,6 +17,7 @@ from sepbench.audio.names import (
 )
 from sepbench.audio.reader import Audio, AudioInfo, Reader, blocks, info, read
 from sepbench.audio.resampling import StreamResampler, resample, resampled_length
+from sepbench.audio.sound_mark import sound_mark
 from sepbench.audio.tags import Tags, read_tags
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "resample",
     "resampled_length",
     "safe_name",
+    "sound_mark",
     "track_name",
     "track_names",
 ]

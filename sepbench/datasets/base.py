@@ -63,6 +63,11 @@ class Track(ABC):
         """How long it is, by the headers of its files; None if that is not known."""
         return None
 
+    @property
+    def sound_file(self) -> tuple[Path, int] | None:
+        """The file, and its stream, by whose sound the song is known again; None if it has none."""
+        return None
+
     @abstractmethod
     def load(self, *, start: float = 0.0, duration: float | None = None) -> TrackAudio:
         """Return the audio from ``start`` for ``duration`` seconds, or to the end.

@@ -59,6 +59,13 @@ class FileTrack(Track):
         except (SepbenchError, StopIteration):
             return None
 
+    @property
+    def sound_file(self) -> tuple[Path, int] | None:
+        """The file of the vocals, or of the first stem there is."""
+        names = sorted(self.sources.keys() - {"mixture"}, key=lambda name: name != "vocals")
+        source = self.sources[names[0]] if names else None
+        return None if source is None else (source.path, source.stream)
+
     def load(self, *, start: float = 0.0, duration: float | None = None) -> TrackAudio:
         """Decode the files; see `Track.load`."""
         if self.problem is not None:

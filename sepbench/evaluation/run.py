@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import starmap
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sepbench
-from sepbench._util.text import song_mark
+from sepbench._util.text import song_marks
+from sepbench.audio import sound_mark
 from sepbench.datasets.base import Track
 from sepbench.evaluation.ahead import separated_ahead
 from sepbench.evaluation.shards import shard
@@ -45,6 +47,12 @@ _SAME_SONGS = {
 """Songs under two names: the forms of MUSDB18, the Music Delta songs of MedleyDB, and DSD100, whose
 sides are swapped in MUSDB18."""
 
+
+_PUBLIC = frozenset(name.partition("/")[0] for name in _SAME_SONGS) | {"musdb18"}
+"""Data sets of which the names of songs, artist and title, are known to be of one song each."""
+
+_sound_mark = lru_cache(maxsize=4096)(sound_mark)
+"""Many methods are asked about each song."""
 
 _SAME_SECONDS = 1.0
 """Seconds by which files of one song differ in length, by codecs and by how they were cut."""
@@ -272,10 +280,22 @@ def _was_trained_on(separator: AnySeparator, track: Track) -> bool:
 
 
 def _is_known_song(separator: AnySeparator, track: Track) -> bool:
-    """Tell whether a song of this name and length was heard in training, in whatever folder."""
-    seconds = separator.trained_songs.get(song_mark(track.name))
-    there = None if seconds is None else track.seconds
-    return there is not None and abs(there - float(seconds or 0)) <= _SAME_SECONDS
+    """Tell whether a song was heard in training, in whatever folder.
+
+    It is known by its sound, or by its name and length; of the public data sets, which have whole
+    songs and excerpts of them, by its name.
+    """
+    known = separator.trained_songs
+    heard = [float(known[mark]) for mark in song_marks(track.name) if mark in known]
+    if heard:
+        is_public = any(name.partition("/")[0] in _PUBLIC for name in track.part_of)
+        there = track.seconds
+        if is_public or any(
+            there is not None and abs(there - seconds) <= _SAME_SECONDS for seconds in heard
+        ):
+            return True
+    file = track.sound_file if separator.trained_sounds else None
+    return file is not None and _sound_mark(*file) in separator.trained_sounds
 
 
 def _identity(method: Method, digest: str, plan: RunConfig) -> dict[str, Any]:

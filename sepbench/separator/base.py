@@ -135,6 +135,11 @@ class AnySeparator(ABC):
         return {}
 
     @property
+    def trained_sounds(self) -> frozenset[str]:
+        """Songs heard in training by `sepbench.audio.sound_mark`, known under any name."""
+        return frozenset()
+
+    @property
     def weight_files(self) -> tuple[WeightFile, ...]:
         """The files that `load` reads; `sepbench.weights.files` finds, fetches and checks them."""
         return ()

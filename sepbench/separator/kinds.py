@@ -162,6 +162,11 @@ class Ensemble(AnySeparator):
         return {mark: s for member in self.members for mark, s in member.trained_songs.items()}
 
     @property
+    def trained_sounds(self) -> frozenset[str]:
+        """The same by their sound."""
+        return frozenset().union(*(member.trained_sounds for member in self.members))
+
+    @property
     def license(self) -> str:
         """The licenses of all members."""
         licenses = (member.license.split("; ") for member in self.members)

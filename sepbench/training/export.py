@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from sepbench._util.text import song_mark
+from sepbench._util.text import song_marks
 from sepbench.errors import SepbenchError
 from sepbench.training import checkpoint
 from sepbench.training.build import trainable_of, trained_separator
@@ -26,9 +26,11 @@ def describe(config: Config, cache: PreparedDataset) -> dict[str, Any]:
         "training": config.as_dict(),
         "trained_on": sources,
         "songs": {
-            song_mark(track.name): round(track.samples / cache.rate, 1)
+            mark: round(track.samples / cache.rate, 1)
             for track in cache.split("train").tracks
+            for mark in sorted(song_marks(track.name))
         },
+        "sounds": sorted({t.sound for t in cache.split("train").tracks if t.sound}),
         "data_sha256": cache.digest,
         "license": config.license,
     }
@@ -59,6 +61,7 @@ def header_of(state: dict[str, Any], context: float | None, *, notes: str = "") 
         "config_sha256": container.digest(training),
         "trained_on": config.get("trained_on", []),
         "songs": config.get("songs", {}),
+        "sounds": config.get("sounds", []),
         "data_sha256": config.get("data_sha256", ""),
         # Runs begun before 0.1.0 spell it "licence".
         "license": config.get("license", config.get("licence", "")),

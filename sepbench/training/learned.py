@@ -167,6 +167,11 @@ class Learned(Separator):
         return dict(self.header.get("songs", {}))
 
     @property
+    def trained_sounds(self) -> frozenset[str]:
+        """The same by their sound, of weights that tell it."""
+        return frozenset(self.header.get("sounds", []))
+
+    @property
     def sample_rate(self) -> int | None:
         """The trained rate, or in full band a multiple of it."""
         return int(self.header["model"]["rate"]) * self._rate_factor

@@ -131,6 +131,9 @@ def _fault(header: Mapping[str, Any]) -> str | None:
     songs = header.get("songs", {})
     if not (isinstance(songs, dict) and all(isinstance(s, (int, float)) for s in songs.values())):
         return "songs is no table of seconds"
+    sounds = header.get("sounds", [])
+    if not (isinstance(sounds, list) and all(isinstance(mark, str) for mark in sounds)):
+        return "sounds is no list of marks"
     return None
 
 

@@ -8,9 +8,12 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+import soundfile
 from fakes import Calm, Crashing, Empty, Endless, Hungry, Raising, Unloadable
 
 from sepbench._util.text import song_mark
+from sepbench.audio import sound_mark
+from sepbench.datasets import open_dataset
 from sepbench.datasets.base import Track, TrackAudio, assemble
 from sepbench.errors import SepbenchError
 from sepbench.evaluation import run as evaluation
@@ -215,6 +218,56 @@ def test_a_song_heard_in_training_is_marked_in_every_folder(store: Store) -> Non
     records = run(store, Heard, Calm, tracks=songs)
     marked = {(record.label, record.track) for record in records if record.trained_on_this}
     assert marked == {("heard", "my_song")}
+
+
+class HeardInPublic(Calm):
+    """Was trained on a song of DSD100, which numbers them, and knows none but by its name."""
+
+    name = "heard-in-public"
+    trained_songs = MappingProxyType({song_mark("051 - AM Contra - Heart Peripheral"): 200.0})
+
+
+class HeardNumberless(Calm):
+    name = "heard-numberless"
+    trained_songs = MappingProxyType({song_mark("AM Contra - Heart Peripheral"): 200.0})
+
+
+@pytest.mark.parametrize("where", ["musdb18", "musdb18-hq", "musdb18-7s", "dsd100"])
+def test_a_public_song_heard_in_training_is_marked_in_each_of_its_forms(
+    store: Store, where: str
+) -> None:
+    number = "051 - " if where == "dsd100" else ""
+    name = f"{number}AM Contra - Heart Peripheral"
+    length = 7.0 if where == "musdb18-7s" else 200.3
+    part = (where, f"{where}/{'train' if where == 'dsd100' else 'test'}")
+    song = Own(name, "test", where, ("vocals", "accompaniment"), part, length)
+    records = run(store, HeardNumberless, Calm, tracks=[song])
+    assert {r.label: r.trained_on_this for r in records} == {
+        "heard-numberless": True,
+        "calm": False,
+    }
+    if number:
+        (record,) = run(store, HeardInPublic, tracks=[song])
+        assert record.trained_on_this
+
+
+def test_a_song_heard_in_training_is_known_by_its_sound(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voices = np.random.default_rng(0).integers(-9000, 9000, (2, RATE, 2), np.int16)
+    for name, voice in zip(("heard", "new"), voices, strict=True):
+        for stem in ("vocals", "accompaniment"):
+            file = tmp_path / "songs" / name / f"{stem}.wav"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(file, voice if stem == "vocals" else voice[::-1], RATE)
+    mark = sound_mark(tmp_path / "songs/heard/vocals.wav")
+    monkeypatch.setattr(Calm, "trained_sounds", frozenset({mark}))
+    tracks = open_dataset("folder", tmp_path / "songs").tracks("all")
+    records = run(store, Calm, tracks=tracks)
+    assert {r.track: r.trained_on_this for r in records} == {"heard": True, "new": False}
+    # Silence, of which there is one alone, tells nothing.
+    soundfile.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
+    assert sound_mark(tmp_path / "silence.wav") == ""
 
 
 def test_stems_are_kept_when_asked_for_and_made_anew_when_they_are_gone(store: Store) -> None:

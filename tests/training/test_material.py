@@ -127,3 +127,35 @@ def test_no_song_is_on_two_sides(tmp_path: Path) -> None:
         sides.setdefault(track.name.lower(), set()).add(track.split)
     assert all(len(found) == 1 for found in sides.values())
     assert "valid" in {track.split for track in shared}
+
+
+def test_a_song_under_another_name_is_on_one_side_and_known_by_its_sound(tmp_path: Path) -> None:
+    for number in range(4):
+        song(tmp_path / "mine" / f"S{number}", number)
+    rate, voice = RATE, soundfile.read(tmp_path / "mine/S1/vocals.wav", dtype="int16")[0]
+    for number, name in enumerate(("drums", "bass", "other", "vocals")):
+        write(tmp_path / "theirs" / "Renamed" / f"{name}.wav", 90 + number)
+    (tmp_path / "theirs/Renamed/vocals.wav").unlink()
+    soundfile.write(tmp_path / "theirs/Renamed/vocals.flac", voice, rate, subtype="PCM_24")
+    (tmp_path / "theirs" / "split.csv").write_text("song,split\nRenamed,test\n")
+    tracks = share_out([*find_tracks(tmp_path / "mine"), *find_tracks(tmp_path / "theirs")])
+    sides = {track.name: track.split for track in tracks}
+    assert sides["S1"] == sides["Renamed"] == "test"
+    assert {sides["S0"], sides["S2"], sides["S3"]} <= {"train", "valid"}
+
+    dataset, _ = prepare(tracks, tmp_path / "prepared", rate=RATE)
+    marks = {track.name: track.sound for track in dataset.tracks}
+    assert marks["S1"] == marks["Renamed"] != ""
+    assert len(set(marks.values())) == 4
+
+
+def test_a_number_before_its_name_makes_no_other_song() -> None:
+    def recording(name: str, split: str = "train") -> Recording:
+        return Recording("s", name, ("vocals", "other"), lambda rate: {}, split)
+
+    names = ("051 - AM Contra - Heart Peripheral", "AM Contra - Heart Peripheral", "52 - Other")
+    tracks = [recording(names[0]), recording(names[1], "test"), recording(names[2])]
+    assert [track.split for track in share_out(tracks)][:2] == ["test", "test"]
+    # A name that is a number is one.
+    numbered = [recording("001"), recording("002", "test"), recording("003", "valid")]
+    assert [track.split for track in share_out(numbered)] == ["train", "test", "valid"]

@@ -34,6 +34,8 @@ class PreparedTrack:
     parts: tuple[str, ...]
     cuts: tuple[int, ...]
     file: Path
+    sound: str = ""
+    """`sepbench.audio.sound_mark` of the song, empty where it is not known."""
 
     @property
     def samples(self) -> int:
@@ -150,6 +152,8 @@ def _prepare(
                 entry["identity"] = track.identity
             if digest:
                 entry["audio"] = digest
+            if sound := track.sound():
+                entry["sound"] = sound
         entries.append(
             {
                 **entry,
@@ -206,7 +210,10 @@ def _listed(folder: Path, index: dict[str, Any], verify: bool) -> PreparedDatase
         if entry["split"] == EXCLUDED:  # Older versions prepared these too.
             continue
         split = SPLITS[entry["split"]]
-        tracks.append(PreparedTrack(entry["source"], entry["name"], split, parts, cuts, file))
+        sound = str(entry.get("sound", ""))
+        tracks.append(
+            PreparedTrack(entry["source"], entry["name"], split, parts, cuts, file, sound)
+        )
         # Folders prepared before 0.1.0 say "val"; the digest of both is the same.
         entry["split"] = "val" if split == "valid" else split
     digest = hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,12 @@ class Recording:
     """Returns a hash of the files, none if they are not known."""
     left_out: tuple[str, ...] = ()
     """Names of files beside the parts that are not used, as no stem is known by them."""
+    sound_file: tuple[Path, int] | None = field(default=None, compare=False)
+    """The file, and its stream, by whose sound the song is known again under another name."""
+
+    def sound(self) -> str:
+        """Return `sepbench.audio.sound_mark` of the song, "" where there is none."""
+        return "" if self.sound_file is None else audio.sound_mark(*self.sound_file)
 
     def cut(self, start: float, duration: float | None) -> Recording:
         """Return the recording from ``start`` seconds on, for ``duration`` seconds at most.
@@ -75,6 +82,7 @@ def from_references(
     stems: tuple[str, ...],
     split: str,
     digest: Callable[[], str] = str,
+    sound_file: tuple[Path, int] | None = None,
 ) -> Recording:
     """Return a track of a data set; ``load`` gives ``(channels, samples)`` by stem, and a rate."""
     parts = tuple(part for part in PARTS[:-1] if part in stems) or stems
@@ -86,7 +94,7 @@ def from_references(
             for part in parts
         }
 
-    return Recording(source, name, parts, decode, split, digest=digest)
+    return Recording(source, name, parts, decode, split, digest=digest, sound_file=sound_file)
 
 
 def recording(
@@ -99,7 +107,17 @@ def recording(
 ) -> Recording:
     """Return a track whose parts are in files: as many segments of each part, one after another."""
     decode, digest = partial(_decode, clips), partial(_digest, clips)
-    return Recording(source, name, tuple(clips), decode, split, digest=digest, left_out=left_out)
+    segments = chain(clips.get("vocals", []), *clips.values())
+    return Recording(
+        source,
+        name,
+        tuple(clips),
+        decode,
+        split,
+        digest=digest,
+        left_out=left_out,
+        sound_file=next(((segment.path, 0) for segment in segments), None),
+    )
 
 
 def _cut(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sepbench._util.text import song_key
+from sepbench._util.text import song_keys
 from sepbench.errors import SepbenchError
 from sepbench.inference import manifest
 from sepbench.training.data.choice import Choice, left_out
@@ -48,8 +48,8 @@ def tracks_of(
     chosen = choice.recordings([*found, *labelled])
     labels = [song for song in chosen if (song.source, song.name) in names]
     tracks = share_out([song for song in chosen if (song.source, song.name) not in names])
-    kept = {song_key(track.name) for track in tracks if track.split != "train"}
-    return tracks + [song for song in labels if song_key(song.name) not in kept]
+    kept = frozenset().union(*(song_keys(song.name) for song in tracks if song.split != "train"))
+    return tracks + [song for song in labels if not song_keys(song.name) & kept]
 
 
 def _tracks(where: str, rest: str | None) -> list[Recording]:
@@ -176,6 +176,7 @@ def _dataset_tracks(dataset: Dataset) -> list[Recording]:
             stems=track.stems,
             split=track.subset,
             digest=track.digest,
+            sound_file=track.sound_file,
         )
         for track in dataset.tracks("all")
     ]

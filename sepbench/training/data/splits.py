@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from sepbench._util.text import same_name, song_key
+from sepbench import audio
+from sepbench._util.text import same_name, song_key, song_keys
 from sepbench._util.walk import folders
 from sepbench.errors import SepbenchError
 from sepbench.training.data.naming import audio_files
@@ -31,17 +33,19 @@ def share_out(tracks: list[Recording]) -> list[Recording]:
     """Return the tracks, some songs moved out of the training split if all were in it.
 
     A song that lies in several places, perhaps on several sides, is on the side farthest from
-    training in all of them: DSD100 has MUSDB18's songs with the sides swapped. Names tell songs,
-    without regard to case, accents' form and punctuation.
+    training in all of them: DSD100 has MUSDB18's songs with the sides swapped. Songs are the same
+    if their names are, without regard to case, accents' form, punctuation and a number before, or
+    if they sound the same.
 
     Where no song is of split ``valid``, a tenth of those with voice and accompaniment becomes so,
     one at least; another tenth becomes ``test`` if there are none of that split either. The names
     of songs decide which, not their order.
     """
     songs = [track for track in tracks if "vocals" in track.parts and len(track.parts) > 1]
-    tracks, songs = _on_one_side(tracks, songs), _on_one_side(songs, songs)
+    same = _same_songs(songs)
+    tracks, songs = _on_one_side(tracks, songs, same), _on_one_side(songs, songs, same)
     told = {song.split for song in songs}
-    free = sorted({song_key(song.name) for song in songs if song.split == "train"}, key=_lot)
+    free = sorted({same[song.name] for song in songs if song.split == "train"}, key=_lot)
     each = max(1, len(free) // 10)
     kept: dict[str, str] = {}
     for split in ("valid", "test"):
@@ -49,20 +53,56 @@ def share_out(tracks: list[Recording]) -> list[Recording]:
             continue
         kept |= dict.fromkeys(free[:each], split)
         del free[:each]
-    chosen = {song: kept.get(song_key(song.name), song.split) for song in songs}
+    chosen = {song: kept.get(same[song.name], song.split) for song in songs}
     return [replace(track, split=chosen.get(track, track.split)) for track in tracks]
 
 
-def _on_one_side(tracks: Sequence[Recording], songs: Sequence[Recording]) -> list[Recording]:
+def _on_one_side(
+    tracks: Sequence[Recording], songs: Sequence[Recording], same: Mapping[str, str]
+) -> list[Recording]:
     side: dict[str, str] = {}
     for song in songs:
-        key = song_key(song.name)
+        key = same[song.name]
         side[key] = max(side.get(key, "train"), song.split, key=SUBSETS.index)
     whole = set(songs)
     return [
-        replace(track, split=side[song_key(track.name)]) if track in whole else track
+        replace(track, split=side[same[track.name]]) if track in whole else track
         for track in tracks
     ]
+
+
+def _same_songs(songs: Sequence[Recording]) -> dict[str, str]:
+    """Return for each name the first of all names that its song has, as `song_key` writes it."""
+    first: dict[str, str] = {}
+
+    def found(mark: str) -> str:
+        while first.setdefault(mark, mark) != mark:
+            mark = first[mark]
+        return mark
+
+    names = {song.name: song_key(song.name) for song in songs}
+    alike = [(key, other) for name, key in names.items() for other in song_keys(name)]
+    alike += [(names[one], names[other]) for one, other in _sounding_alike(songs)]
+    for pair in alike:
+        low, high = sorted(map(found, pair))
+        first[high] = low
+    return {name: found(key) for name, key in names.items()}
+
+
+def _sounding_alike(songs: Sequence[Recording]) -> Iterator[tuple[str, str]]:
+    """Yield the names of songs that sound the same; only those of one length are listened to."""
+    lengths: dict[int, list[Recording]] = {}
+    for song in songs:
+        if song.sound_file is not None:
+            with suppress(SepbenchError, OSError):
+                seconds = audio.info(song.sound_file[0]).seconds
+                lengths.setdefault(round(seconds * 1000), []).append(song)
+    for ones in lengths.values():
+        known: dict[str, str] = {}
+        for song in ones if len({song_key(song.name) for song in ones}) > 1 else ():
+            mark = song.sound()
+            if mark:
+                yield known.setdefault(mark, song.name), song.name
 
 
 def _lot(name: str) -> bytes:
