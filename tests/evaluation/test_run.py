@@ -242,10 +242,7 @@ def test_a_public_song_heard_in_training_is_marked_in_each_of_its_forms(
     part = (where, f"{where}/{'train' if where == 'dsd100' else 'test'}")
     song = Own(name, "test", where, ("vocals", "accompaniment"), part, length)
     records = run(store, HeardNumberless, Calm, tracks=[song])
-    assert {r.label: r.trained_on_this for r in records} == {
-        "heard-numberless": True,
-        "calm": False,
-    }
+    assert {r.label for r in records if r.trained_on_this} == {"heard-numberless"}
     if number:
         (record,) = run(store, HeardInPublic, tracks=[song])
         assert record.trained_on_this
