@@ -46,7 +46,7 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def parse_spec(text: str) -> tuple[str, dict[str, list[str]]]:
+def parse_spec(text: str, *, kind: str = "method") -> tuple[str, dict[str, list[str]]]:
     """Split ``name[opt=value,opt=value,value]`` into the name and the values of each option.
 
     Several values of one option stand for several variants. What comes before any option's name
@@ -60,7 +60,7 @@ def parse_spec(text: str) -> tuple[str, dict[str, list[str]]]:
     matched = _SPEC.fullmatch(text.strip())
     inside = (matched and matched["options"]) or ""
     if matched is None or not _is_balanced(inside):
-        raise SepbenchError(f"method {text!r}: write it as NAME or NAME[option=value,...]")
+        raise SepbenchError(f"{kind} {text!r}: write it as NAME or NAME[option=value,...]")
     values: dict[str, list[str]] = {}
     key = ""
     for part in filter(None, map(str.strip, split(inside, ","))):

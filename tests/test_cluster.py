@@ -178,8 +178,9 @@ def test_what_is_wrong_with_a_scheduler_is_one_line(
     monkeypatch.setattr(schedulers, "_CONNECT", 0.5)
     with pytest.raises(SepbenchError, match=r"scheduler tcp://127.0.0.1:9: does not answer"):
         connect("tcp://127.0.0.1:9")
-    with pytest.raises(SepbenchError, match="scheduler nonsense://x: does not answer"):
-        connect("nonsense://x")
+    for wrong in ("nonsense://x", "tcp://127.0.0.1", "8786", ""):
+        with pytest.raises(SepbenchError, match=f"scheduler {wrong}: does not answer"):
+            connect(wrong)
 
 
 def test_parts_make_up_the_whole(data: Path, tmp_path: Path) -> None:

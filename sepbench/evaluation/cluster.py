@@ -25,7 +25,7 @@ from typing import Any
 
 import sepbench
 from sepbench.errors import SepbenchError, describe
-from sepbench.evaluation.remote import Source, do_remotely, reason_against
+from sepbench.evaluation.remote import Source, do_remotely, usable
 from sepbench.evaluation.scheduler import connect
 from sepbench.evaluation.store import Record
 from sepbench.evaluation.workers import Task
@@ -35,6 +35,8 @@ Future = Any
 
 DEATHS = 3
 """Workers that a cell may take along before it is given up."""
+
+_DEADLY = f"{DEATHS} workers died while they had this cell"
 
 _POLL = 1.0
 """Seconds between two looks at which workers there are."""
@@ -148,7 +150,8 @@ class Cluster:
         yield from self._fetched([pair for pair in done if pair[1].status == "finished"])
         for task, future in done:
             if future.status == "error":
-                yield task.record(error=_reason(task, future))
+                killed = type(future.exception()).__name__ == "KilledWorker"
+                yield _failed(task, _DEADLY if killed else describe(future.exception()))
             elif future.status != "finished":  # As if its worker had died.
                 yield from self._lost(task)
 
@@ -223,7 +226,7 @@ class Cluster:
         """Ask new workers whether they can be used, and take back what dead ones were doing."""
         there = set(self._client.nthreads())
         for address in there - set(self._slots) - set(self._asked) - set(self._refused):
-            question = _question(sepbench.__version__, example, self._source)
+            question = usable(sepbench.__version__, example, self._source)
             future = self._client.submit(question, workers=[address], pure=False)
             self._asked[address] = future
             future.add_done_callback(lambda done, a=address: self._events.put((a, done)))
@@ -246,8 +249,7 @@ class Cluster:
         if self._deaths[key] < DEATHS:
             self._returned.append(task)
         else:
-            reason = f"method {task.method.label}: {DEATHS} workers died while they had this cell"
-            yield task.record(error=reason)
+            yield _failed(task, _DEADLY)
 
     def _admit(self, address: str, answer: Future) -> None:
         del self._asked[address]
@@ -279,25 +281,5 @@ class Cluster:
         self._client.close()
 
 
-def _reason(task: Task, future: Future) -> str:
-    error = future.exception()
-    if type(error).__name__ == "KilledWorker":
-        return f"method {task.method.label}: {DEATHS} workers died while they had this cell"
-    return f"method {task.method.label}: {describe(error)}"
-
-
-def _question(version: str, example: Task, source: Source) -> Callable[[], str | None]:
-    """Return a function that a worker of any version can run: why it cannot be used, or None."""
-    where = (source, example.track.subset, example.track.name, example.identity["audio"])
-
-    def ask() -> Any:
-        try:
-            import sepbench
-        except ImportError:
-            return "sepbench is not installed there"
-        if sepbench.__version__ != version:
-            return f"it has sepbench {sepbench.__version__}, this is {version}"
-        return reason(*where)
-
-    reason = reason_against
-    return ask
+def _failed(task: Task, reason: str) -> Record:
+    return task.record(error=f"method {task.method.label}: {reason}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from sepbench.datasets import open_dataset
 from sepbench.datasets.base import Track
@@ -37,6 +39,23 @@ def do_remotely(task: Task, source: Source, *, timeout: float | None, isolate: b
     except SepbenchError as error:
         return task.record(error=str(error))
     return do_task(replace(task, track=track), timeout, isolate=isolate)
+
+
+def usable(version: str, example: Task, source: Source) -> Callable[[], str | None]:
+    """Return a question to a worker of any version: why it cannot be used, or None."""
+    where = (source, example.track.subset, example.track.name, example.identity["audio"])
+
+    def ask() -> Any:
+        try:
+            import sepbench
+        except ImportError:
+            return "sepbench is not installed there"
+        if sepbench.__version__ != version:
+            return f"it has sepbench {sepbench.__version__}, this is {version}"
+        return reason(*where)
+
+    reason = reason_against
+    return ask
 
 
 def reason_against(source: Source, subset: str, name: str, digest: str) -> str | None:

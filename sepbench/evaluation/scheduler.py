@@ -14,9 +14,11 @@ def connect(address: str) -> Any:
     """Return a client of a scheduler; raise `SepbenchError` where none answers."""
     try:
         import distributed
+        from distributed.comm.addressing import get_address_host_port
     except ImportError:
         raise SepbenchError("--scheduler needs Dask; pip install 'sepbench[dask]'") from None
     try:
+        get_address_host_port(address)  # A client of nonsense cannot even be closed.
         client: Any = distributed
         return client.Client(address, timeout=_CONNECT, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:

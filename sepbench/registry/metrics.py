@@ -55,6 +55,8 @@ def metric(name: str) -> MetricInfo:
     if name not in found:
         close = difflib.get_close_matches(name, [*found, *groups()], n=1)
         cure = f"did you mean {close[0]!r}?" if close else "'sepbench metrics' lists them"
+        if "," in name:
+            cure = f"write --metric for each: --metric {' --metric '.join(name.split(','))}"
         raise SepbenchError(f"no metric {name!r}; {cure}")
     return _info(_load(name))
 
@@ -194,7 +196,7 @@ def _resolve(spec: str) -> list[SetMetric]:
     if members:
         infos = [metric(name) for name in members]
         return [info.metric() for info in infos if info.metric and info.reason is None]
-    name, values = opts.parse_spec(spec)
+    name, values = opts.parse_spec(spec, kind="metric")
     info = metric(name)
     if info.metric is None or info.reason is not None:
         raise SepbenchError(f"metric {name}: {info.reason}")
@@ -202,7 +204,7 @@ def _resolve(spec: str) -> list[SetMetric]:
     if several:
         raise SepbenchError(f"metric {name}: give {several[0] or 'its option'} one value")
     plain = {key: given[0] for key, given in values.items()}
-    return [info.metric(opts.build(info.metric.Options, plain, method=name))]
+    return [info.metric(opts.read_fields(info.metric.Options, plain, where=f"metric {name}"))]
 
 
 @cache

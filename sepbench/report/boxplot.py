@@ -21,6 +21,7 @@ from sepbench.report.caption import caption
 from sepbench.report.drawing import KINDS, draw
 from sepbench.report.figure import INK
 from sepbench.report.panel import Panel, panel
+from sepbench.report.tables import FLAGS
 from sepbench.stems import in_order
 
 if TYPE_CHECKING:
@@ -58,8 +59,6 @@ def boxplot(
         raise SepbenchError(
             f"protocol {protocol} has no score of a single track to draw; choose another"
         )
-    flags = ("oracle", "trained_on_this", "published")
-    scores = scores.assign(**{flag: scores[flag].eq(True) for flag in flags})
     drawn = scores[
         scores["protocol"].eq(protocol)
         & scores["metric"].eq(metric)
@@ -68,9 +67,11 @@ def boxplot(
     stems = in_order(drawn["stem"].unique())
     if not stems:
         raise SepbenchError(f"no {metric} of protocol {protocol} to draw: no track has one")
-    by_stem = {
-        stem: drawn[drawn["stem"].eq(stem)].sort_values(["label", "track"]) for stem in stems
-    }
+    scores, drawn = (
+        rows.assign(**{flag: rows[flag].eq(True) for flag in FLAGS}) for rows in (scores, drawn)
+    )
+    drawn = drawn.iloc[_order(drawn, ("label", "track"))]
+    by_stem = {stem: drawn[drawn["stem"].eq(stem)] for stem in stems}
     panels = [panel(stem, rows, rules) for stem, rows in by_stem.items()]
     boxes = max(shown.most for shown in panels) >= BOX_FROM
     words = [
@@ -84,6 +85,12 @@ def boxplot(
 def save(figure: Figure, folder: Path, *, name: str = "boxplot") -> list[Path]:
     """Write ``boxplot.png`` and ``boxplot.svg`` to ``folder``, each whole or not at all."""
     return [pictures.save(figure, folder / f"{name}.{ending}") for ending in ("png", "svg")]
+
+
+def _order(rows: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Return the places of rows sorted by columns of texts, each of which comes many times."""
+    ranks = [pd.factorize(rows[column], sort=True)[0] for column in columns]
+    return np.lexsort(ranks[::-1])
 
 
 def _page(

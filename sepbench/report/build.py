@@ -77,10 +77,12 @@ def write(
             raise SepbenchError(f"{store.folder}: no scores of what was chosen")
         records, said = separated([one.record for one in tracks])
         tracks = [replace(one, record=r) for one, r in zip(tracks, records, strict=True)]
-        scores, summary = tables.score_table(tracks), tables.summary_table(tracks, indexes[0])
+        incomplete = _incomplete(records)
+        remarks += [*said, *_unequal(records, incomplete), *_silent(records)]
+        summary = tables.summary_table(tracks, indexes[0])
+        scores = tables.score_table(tracks)
+    del tracks, records  # Pictures of large runs need the memory.
     settings = store.settings
-    incomplete = _incomplete(records)
-    remarks += [*said, *_unequal(records, incomplete), *_silent(records)]
     words = [*_span(settings)]
     for _ in references:
         whole = settings.start == 0 and settings.duration is None

@@ -40,9 +40,9 @@ def draw(
         axes.axvline(value, color=INK, linestyle=style, linewidth=1.1, zorder=1)
         _annotate(axes, text, (value, 1.0), ("data", "axes fraction"), (0, 4), side)
     limits = _limits(panel, boxes)
-    for row, label in enumerate(panel.figures):
-        if math.isfinite(panel.intervals[label].low):
-            axes.hlines(row + 0.41, *panel.intervals[label], color=SURE, lw=1.8, zorder=5)
+    ends = np.array([panel.intervals[label] for label in panel.figures])
+    sure = np.flatnonzero(np.isfinite(ends[:, 0]))
+    axes.hlines(sure + 0.41, *ends[sure].T, color=SURE, lw=1.8, zorder=5)
     if boxes:
         _draw_boxes(axes, panel, protocol)
         _count_outside(axes, panel, limits)
@@ -136,7 +136,8 @@ def _count_outside(axes: Axes, panel: Panel, limits: tuple[float, float]) -> Non
             (right, f"{right}▸", 1.0, "right"),
         ):
             if count:
-                _annotate(axes, text, (x, row), ("axes fraction", "data"), (0, -3), side)
+                place = (x, row), ("axes fraction", "data"), (0, -3)
+                _annotate(axes, text, *place, side, keeps_room=False)
 
 
 def _write_figures(axes: Axes, panel: Panel, protocol: Protocol, counts: bool) -> None:
@@ -149,7 +150,9 @@ def _write_figures(axes: Axes, panel: Panel, protocol: Protocol, counts: bool) -
     for right, name, texts in columns:
         _annotate(axes, name, (1.0, 1.0), ("axes fraction", "axes fraction"), (right, 18), "right")
         for row, text in enumerate(texts):
-            _annotate(axes, text, (1.0, row), ("axes fraction", "data"), (right, -3), "right")
+            place = (1.0, row), ("axes fraction", "data"), (right, -3)
+            # All end at the same place, so the head and the first keep room for the others.
+            _annotate(axes, text, *place, "right", keeps_room=not row)
 
 
 def _label(axes: Axes, panel: Panel, protocol: Protocol) -> None:
@@ -173,9 +176,14 @@ def _annotate(
     coordinates: tuple[str, str],
     offset: tuple[int, int],
     side: str,
+    *,
+    keeps_room: bool = True,
 ) -> None:
-    """Write ``text`` so many points to the right of and above a place, to one side of it."""
-    axes.annotate(
+    """Write ``text`` so many points to the right of and above a place, to one side of it.
+
+    Text inside the axes, or beside more like it, need not be asked for the room that it takes.
+    """
+    written = axes.annotate(
         text,
         place,
         xycoords=coordinates,
@@ -184,3 +192,4 @@ def _annotate(
         ha=side,
         annotation_clip=False,
     )
+    written.set_in_layout(keeps_room)

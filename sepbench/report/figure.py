@@ -19,6 +19,7 @@ from typing import Any, ParamSpec
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from sepbench._util.files import write_atomic
 
@@ -112,9 +113,17 @@ def save(figure: Figure, path: Path) -> Path:
     with _style(), warnings.catch_warnings():
         # A song's name may hold letters that the font lacks; they are drawn as boxes.
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        _lay_out(figure)
         figure.savefig(drawn, format=ending, dpi=DOTS_PER_INCH, metadata=metadata)
     write_atomic(path, drawn.getvalue())
     return path
+
+
+def _lay_out(figure: Figure) -> None:
+    """Give all parts their places, once for all formats: it takes as long as drawing."""
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
 
 @contextmanager

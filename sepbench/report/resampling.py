@@ -15,6 +15,9 @@ SEED = 95
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 
+_AT_ONCE = 100
+"""Draws that are made at a time."""
+
 _FEW = 100
 """Tracks up to which the median of every draw is found; of more, those near the quantiles alone."""
 
@@ -34,15 +37,19 @@ class Resamples(NamedTuple):
 def resamples(tracks: int) -> Resamples:
     """Return the same draws whenever they are of as many tracks."""
     # Drawing ranks is drawing tracks, so the same draws, sorted once, serve every set of scores.
-    ranks = np.random.default_rng([SEED, tracks]).integers(0, tracks, (RESAMPLES, tracks))
-    rows = np.arange(RESAMPLES)[:, None] * tracks
-    counts = np.bincount((ranks + rows).ravel(), minlength=RESAMPLES * tracks)
-    middle = [(tracks - 1) // 2, tracks // 2]
-    ranks.partition(middle, axis=1)
-    return Resamples(
-        counts.reshape(RESAMPLES, tracks).astype(np.float64),
-        *(ranks[:, place].copy() for place in middle),
-    )
+    generator = np.random.default_rng([SEED, tracks])
+    counts = np.empty((RESAMPLES, tracks))
+    middle = np.empty((2, RESAMPLES), dtype=np.intp)
+    places = [(tracks - 1) // 2, tracks // 2]
+    for first in range(0, RESAMPLES, _AT_ONCE):  # Some at a time, which stay in the cache.
+        part = slice(first, first + _AT_ONCE)
+        ranks = generator.integers(0, tracks, (len(counts[part]), tracks))
+        rows = np.arange(len(ranks))[:, None] * tracks
+        drawn = np.bincount((ranks + rows).ravel(), minlength=ranks.size)
+        counts[part] = drawn.reshape(ranks.shape)
+        ranks.partition(places, axis=1)
+        middle[:, part] = ranks[:, places].T
+    return Resamples(counts, *middle)
 
 
 def pooled_medians(pool: Floats, owner: Places, levels: Sequence[float]) -> list[float]:

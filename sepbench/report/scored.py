@@ -5,6 +5,7 @@ Windows are reduced here, once, so that a table of many thousand tracks holds a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -74,13 +75,13 @@ def scored(record: Record) -> Scored:
     keys, rows = [], []
     for stem in in_order(record.stems):
         result = record.stems[stem]
-        pairs: dict[tuple[str, str], tuple[Floats, Floats]] = {}
+        known: dict[tuple[str, str], _OfTrack] = {}
         for protocol, score in measured(result):
-            what = protocol.source, score
-            if what not in pairs:
-                pairs[what] = _paired(result, protocol, score)
+            what = score, "" if protocol.source == "totals" else protocol.over_windows or "median"
+            if what not in known:
+                known[what] = _of_track(result, protocol, score)
             keys.append(Key(stem, "+".join(result.targets), score, protocol.id))
-            rows.append(_numbers(*pairs[what], protocol))
+            rows.append(_numbers(known[what], protocol))
     values = np.array(rows, dtype=np.float64).reshape(len(rows), len(VALUES))
     return Scored(record, tuple(keys), values, partial(windows_of, record))
 
@@ -99,23 +100,39 @@ def windows_of(record: Record) -> Windows:
     """Return the windows of a record that the pooled protocol needs."""
     pooled = PROTOCOLS[POOLED]
     return {
-        (stem, score): np.stack(_paired(result, pooled, score))
+        (stem, score): np.stack(_paired(result, score))
         for stem, result in record.stems.items()
         for score in pooled.metrics
         if score in result.frames
     }
 
 
-def _numbers(estimate: Floats, mixture: Floats, protocol: Protocol) -> list[float]:
-    value, floor = protocol.of_track(estimate), protocol.of_track(mixture)
-    improvement = protocol.goodness(value) - protocol.goodness(floor)
-    return [value, floor, improvement, len(estimate), used(estimate)]
+class _OfTrack(NamedTuple):
+    """The scores of a track, of the estimate and of the mixture, and of how many windows."""
+
+    value: float
+    mixture: float
+    windows: int
+    share: float
 
 
-def _paired(result: StemResult, protocol: Protocol, score: str) -> tuple[Floats, Floats]:
-    """Return the scores of the estimate and of the mixture in the windows that both have."""
+def _of_track(result: StemResult, protocol: Protocol, score: str) -> _OfTrack:
     if protocol.source == "totals":
-        return np.array([result.totals[score]]), np.array([result.mixture_totals.get(score, NAN)])
+        pair = result.totals[score], result.mixture_totals.get(score, NAN)
+        value, floor = (one if math.isfinite(one) else NAN for one in pair)
+        return _OfTrack(value, floor, 1, float(math.isfinite(value)))
+    estimate, mixture = _paired(result, score)
+    value, floor = protocol.of_track(estimate), protocol.of_track(mixture)
+    return _OfTrack(value, floor, len(estimate), used(estimate))
+
+
+def _numbers(found: _OfTrack, protocol: Protocol) -> list[float]:
+    improvement = protocol.goodness(found.value) - protocol.goodness(found.mixture)
+    return [found.value, found.mixture, improvement, found.windows, found.share]
+
+
+def _paired(result: StemResult, score: str) -> tuple[Floats, Floats]:
+    """Return the scores of the estimate and of the mixture in the windows that both have."""
     estimate = np.array(result.frames[score], dtype=np.float64)
     if score not in result.mixture_frames:
         return estimate, np.full(len(estimate), NAN)

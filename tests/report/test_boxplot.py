@@ -51,8 +51,8 @@ def medians(axes):
 
 def intervals(axes):
     """Return the ends of the intervals that are drawn, from the top."""
-    bars = [bar for bar in axes.collections if bar.get_zorder() == 5]
-    return [bar.get_segments()[0][:, 0].tolist() for bar in bars]
+    (bars,) = [bars for bars in axes.collections if bars.get_zorder() == 5]
+    return [bar[:, 0].tolist() for bar in bars.get_segments()]
 
 
 @pytest.mark.slow
