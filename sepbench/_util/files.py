@@ -15,8 +15,8 @@ def write_atomic(path: Path, content: str | bytes | memoryview | Iterator[str]) 
     """Write ``content`` so that ``path`` holds all of it or is untouched, even if power fails.
 
     Texts of an iterator are written one after another. Parent folders are made. Returns the status
-    of the file that was written, whatever others may put in its place. Raises `SepbenchError` where
-    it cannot be written.
+    of the file that was written, even where another process has replaced it since. Raises
+    `SepbenchError` where it cannot be written.
     """
     parts = content if isinstance(content, Iterator) else iter([content])
     try:
@@ -30,6 +30,10 @@ def write_atomic(path: Path, content: str | bytes | memoryview | Iterator[str]) 
                 os.fsync(file.fileno())
                 status = os.fstat(file.fileno())
             os.replace(temporary, path)
+            # Renaming changes its ctime.
+            with suppress(OSError):
+                now = os.stat(path)
+                status = now if os.path.samestat(now, status) else status
             return status
         except BaseException:
             with suppress(FileNotFoundError):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,8 +27,19 @@ from sepbench.evaluation.museval_layout import museval_frames
 _OURS = ',\n"sepbench": '
 """Where ours begins in a file: at the last of these, for in ours there is no line break."""
 
-Stamp: TypeAlias = tuple[int, int]
-"""Time of a file's last change in ns, and its size in bytes."""
+_DIGEST = ',\n"sha256": '
+"""Where the digest of ours begins."""
+
+Stamp: TypeAlias = str
+"""Differs whenever a file does: its times, its size, and its number in the file system.
+
+A file that is replaced has another number, even if both are written within one tick of the clock.
+"""
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """Return the stamp of a file of this status."""
+    return f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_size} {status.st_ino}"
 
 
 @dataclass(frozen=True)
@@ -192,7 +204,7 @@ class Store:
 
     def load(self, label: str, subset: str, track: str) -> Record | None:
         """Return the scores of a method on a track, none if absent or unreadable."""
-        return read(self._path("scores", label, subset, track))
+        return self.read(self._path("scores", label, subset, track))
 
     def save(self, record: Record, *, museval: str | None = None) -> Stamp:
         """Keep a record in place of whatever was known of that method on that track.
@@ -206,13 +218,21 @@ class Store:
         )
         status = write_atomic(kept, _dumps(record, museval))
         outdated.unlink(missing_ok=True)
-        return status.st_mtime_ns, status.st_size
+        return stamp_of(status)
 
     def file(self, record: Record) -> str:
         """Return where a record is kept, within the folder of the run."""
         kind = "scores" if record.error is None else "failures"
         path = self._path(kind, record.label, record.subset, record.track)
         return path.relative_to(self.folder).as_posix()
+
+    def read(self, path: Path) -> Record | None:
+        """Return the record in a file of this run, None if it is unreadable or of another place.
+
+        A file that was copied or renamed would count a track twice, or as another.
+        """
+        record = read(path)
+        return record if record is not None and self.folder / self.file(record) == path else None
 
     def remove(self, record: Record) -> None:
         """Forget the scores of a method on a track, or why there are none."""
@@ -232,7 +252,7 @@ class Store:
         """Return all records, ordered as by `records`, and the files that cannot be read."""
         kinds = ("scores", "failures")
         paths = [path for kind in kinds for path in self.folder.glob(f"{kind}/*/*/[!.]*.json")]
-        there = {path: read(path) for path in sorted(paths)}
+        there = {path: self.read(path) for path in sorted(paths)}
         found = [record for record in there.values() if record is not None]
         found.sort(key=place)
         return found, [path for path, record in there.items() if record is None]
@@ -263,7 +283,12 @@ def _dumps(record: Record, museval: str | None) -> str:
     plain = {**vars(record), "stems": {name: vars(stem) for name, stem in record.stems.items()}}
     # museval's readers look at "targets" alone, ours at what comes after `_OURS` alone.
     theirs = _targets(record) if museval is None else museval.rstrip()[:-1].rstrip()
-    return f"{theirs}{_OURS}{json.dumps(plain)}}}\n"
+    ours = json.dumps(plain)
+    return f'{theirs}{_OURS}{ours}{_DIGEST}"{_sha256(ours)}"}}\n'
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _targets(record: Record) -> str:
@@ -276,11 +301,16 @@ def _targets(record: Record) -> str:
 
 
 def read(path: Path) -> Record | None:
-    """Return the record in a file of a store, None if it is absent or unreadable."""
+    """Return the record in a file of a store, None if it is absent, unreadable or was changed."""
     try:
         text = path.read_text(encoding="utf-8")
         _, mark, ours = text.rpartition(_OURS)
-        plain = json.loads(ours.rstrip()[:-1]) if mark else json.loads(text)["sepbench"]
+        ours, known, digest = ours.partition(_DIGEST)
+        if known and digest.strip() != f'"{_sha256(ours)}"}}':
+            return None
+        if mark and not known:  # Written before 0.2.0.
+            ours = ours.rstrip()[:-1]
+        plain = json.loads(ours) if mark else json.loads(text)["sepbench"]
         stems = {name: _stem_result(result) for name, result in plain.pop("stems").items()}
         costs = {key: _number(plain[key]) for key in ("seconds", "audio_seconds", "peak_bytes")}
         return Record(**{**plain, **costs, "stems": stems, "notes": tuple(plain["notes"])})

@@ -1,7 +1,7 @@
 """An index of a run: what tables need of its many JSON files, in one file beside them.
 
 ``index.sqlite`` in the folder of a run holds the rows of `sepbench.report.scored` for each file,
-with the file's time and size. Files that are new or have changed are read, and no other. The JSON
+with the file's stamp. Files that are new or have changed are read, and no other. The JSON
 files are the truth: the index may be deleted at any time, and is made anew where it is damaged or
 of another version.
 """
@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 
 import sepbench
-from sepbench.evaluation.store import Record, Stamp, StemResult, Store, place, read
+from sepbench.evaluation.store import Record, Stamp, StemResult, Store, place, stamp_of
 from sepbench.registry.metrics import protocols_of
 from sepbench.report.scored import VALUES, Key, Scored, Windows, scored, windows_of
 
 NAME = "index.sqlite"
 
-_FORMAT = f"2 {sepbench.__version__}"
+_FORMAT = f"3 {sepbench.__version__}"
 """What the index holds and how it was computed; one of another format is made anew."""
 
 _SUMMARIES = 2000
@@ -42,7 +42,7 @@ _TABLES = """
 CREATE TABLE format (text TEXT);
 CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT UNIQUE);
 CREATE TABLE files (
-    path TEXT PRIMARY KEY, time INTEGER, size INTEGER,
+    path TEXT PRIMARY KEY, stamp TEXT,
     facts TEXT, identity INTEGER, stems INTEGER, keys INTEGER, numbers BLOB
 );
 CREATE TABLE windows (path TEXT PRIMARY KEY, keys INTEGER, numbers BLOB);
@@ -78,17 +78,14 @@ class Index:
 
         ``on_file`` is told how many of how many have been read.
         """
-        known = {
-            path: (time, size)
-            for path, time, size in self._database.execute("SELECT path, time, size FROM files")
-        }
+        known = dict(self._database.execute("SELECT path, stamp FROM files"))
         there = dict(_files(self._folder))
         for path in known.keys() - there.keys():
             self._database.execute("DELETE FROM files WHERE path = ?", (path,))
             self._database.execute("DELETE FROM windows WHERE path = ?", (path,))
         changed = [path for path, stamp in there.items() if known.get(path) != stamp]
         for done, path in enumerate(changed, 1):
-            self._add(path, there[path], read(self._folder / _decoded(path)))
+            self._add(path, there[path], self.store.read(self._folder / _decoded(path)))
             if done % _TOGETHER == 0:
                 self._database.commit()
             on_file(done, len(changed))
@@ -109,9 +106,9 @@ class Index:
         keys = _Parsed(texts, lambda plain: tuple(Key(*key) for key in plain))
         found, damaged = [], []
         rows = self._database.execute(
-            "SELECT path, time, size, facts, identity, stems, keys, numbers FROM files"
+            "SELECT path, stamp, facts, identity, stems, keys, numbers FROM files"
         )
-        for path, time, size, facts, identity, results, of_rows, numbers in rows:
+        for path, stamp, facts, identity, results, of_rows, numbers in rows:
             if facts is None:
                 damaged.append(self._folder / _decoded(path))
                 continue
@@ -122,7 +119,7 @@ class Index:
             )
             values = np.frombuffer(numbers, dtype="<f8").reshape(-1, len(VALUES))
             windows = partial(self._windows, path)
-            found.append(Scored(record, keys[of_rows], values, windows, f"{path} {time} {size}"))
+            found.append(Scored(record, keys[of_rows], values, windows, f"{path} {stamp}"))
         found.sort(key=lambda one: place(one.record))
         return found, sorted(damaged)
 
@@ -179,15 +176,15 @@ class Index:
 
     def _add(self, path: str, stamp: Stamp, record: Record | None) -> None:
         if record is None:
-            row: tuple[Any, ...] = (path, *stamp, None, None, None, None, None)
+            row: tuple[Any, ...] = (path, stamp, None, None, None, None, None)
         else:
             one = scored(record)
             facts = json.dumps([getattr(record, fact) for fact in _FACTS])
             stems = {name: [r.targets, r.notes] for name, r in record.stems.items()}
             ids = map(self._id, (record.fixed_identity, stems, one.keys))
-            row = (path, *stamp, facts, *ids, one.values.astype("<f8").tobytes())
+            row = (path, stamp, facts, *ids, one.values.astype("<f8").tobytes())
             self._add_windows(path, windows_of(record))
-        self._database.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?)", row)
+        self._database.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?)", row)
 
     def _add_windows(self, path: str, windows: Windows) -> None:
         keys = [[*key, found.shape[1]] for key, found in windows.items()]
@@ -256,9 +253,8 @@ def _files(folder: Path) -> Iterator[tuple[str, Stamp]]:
                 with os.scandir(subset) as entries:
                     for entry in entries:
                         if entry.name.endswith(".json") and not entry.name.startswith("."):
-                            stat = entry.stat()
                             path = f"{kind}/{method.name}/{subset.name}/{entry.name}"
-                            yield _encoded(path), (stat.st_mtime_ns, stat.st_size)
+                            yield _encoded(path), stamp_of(entry.stat())
 
 
 def _folders(folder: Path) -> list[Path]:

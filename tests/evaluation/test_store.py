@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,33 @@ def test_museval_reads_the_store(store: Store, museval: object) -> None:
     read.add_eval_dir(store.folder / "scores" / unique_name("hpss"))
     medians = read.agg_frames_scores()
     assert medians["A song", "vocals", "SDR"] == pytest.approx((1 + 3.123456789012345) / 2)
+
+
+def test_a_score_that_was_changed_by_hand_is_damaged(store: Store) -> None:
+    store.save(record())
+    (path,) = store.folder.glob("scores/*/*/*.json")
+    text = path.read_text()
+    head, mark, ours = text.rpartition('"sepbench": ')
+    changed = re.sub(r"\d\.\d", "9.9", ours, count=1)
+    assert changed != ours
+    path.write_text(head + mark + changed)
+    assert store.contents() == ([], [path])
+    path.write_text(text)
+    assert [one.label for one in store.records()] == ["hpss"]
+    # A file from before digests were kept is read as it is.
+    path.write_text(re.sub(',\n"sha256": "[0-9a-f]{64}"', "", text))
+    assert json.loads(path.read_text()).keys() == {"targets", "sepbench"}
+    assert [one.label for one in store.records()] == ["hpss"]
+
+
+def test_a_file_in_the_place_of_another_track_or_method_counts_for_neither(store: Store) -> None:
+    store.save(record())
+    (path,) = store.folder.glob("scores/*/*/*.json")
+    track = path.with_name("copy of it.json")
+    method = store.folder / "scores/copied" / path.parent.name / path.name
+    method.parent.mkdir(parents=True)
+    for copied in (track, method):
+        copied.write_bytes(path.read_bytes())
+    records, damaged = store.contents()
+    assert [one.track for one in records] == ["A song"]
+    assert sorted(damaged) == sorted([track, method])

@@ -29,8 +29,8 @@ def run(tmp_path: Path) -> Store:
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The JSON files that an index has read since."""
-    read, seen = indexes.read, []
-    monkeypatch.setattr(indexes, "read", lambda path: seen.append(path) or read(path))
+    read, seen = Store.read, []
+    monkeypatch.setattr(Store, "read", lambda self, path: seen.append(path) or read(self, path))
     return seen
 
 
@@ -58,6 +58,7 @@ def test_only_new_and_changed_files_are_read(run, reads) -> None:
     changed = next(record for record in run.records() if record.track == "song 05")
     os.utime(run._path("scores", changed.label, "test", "song 05"), ns=(1, 1))
     make_run(run.folder, {"cdae": 2.0}, ["song 00", "song 01"])
+    reads.clear()
     scores, _ = tables_of(run)
     assert sorted({path.stem for path in reads}) == ["song 00", "song 01", "song 05"]
     assert set(scores.loc[scores["label"].eq("cdae"), "track"]) == {"song 00", "song 01"}
@@ -192,3 +193,16 @@ def test_a_file_that_another_has_written_meanwhile_is_read(run, reads) -> None:
 def metrics(second: int) -> dict[str, float]:
     sdr = float("nan") if second == 1 else 5.0 + second
     return {"SDR": sdr, "ISR": 9.0, "SIR": float("inf"), "SAR": 1.0}
+
+
+def test_a_file_replaced_within_a_tick_of_the_clock_is_read_again(run) -> None:
+    before, _ = tables_of(run)
+    record = next(record for record in run.records() if record.error is None)
+    path = run.folder / run.file(record)
+    old = os.stat(path)
+    stem = next(iter(record.stems))
+    frames = {"SDR": [9.0] * len(record.stems[stem].frames["SDR"])}
+    run.save(replace(record, stems={stem: replace(record.stems[stem], frames=frames)}))
+    os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))
+    after, _ = tables_of(run)
+    assert not after.equals(before)
