@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-
-import torch
+from typing import TYPE_CHECKING
 
 from sepbench.errors import SepbenchError
+
+if TYPE_CHECKING:
+    import torch
 
 ORDER = "bscrft"
 """Batch, stem, channel, real and imaginary part, frequency, time: the order inside sepbench."""
@@ -41,6 +43,7 @@ def shape(text: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
 def pack(tensor: torch.Tensor, text: str) -> torch.Tensor:
     """Bring a tensor ``(b, s, c, r, f, t)`` into the order of ``text``; others must be of size 1.
 
+    >>> import torch
     >>> pack(torch.zeros(1, 1, 2, 2, 5, 7), "b(cr)ft").shape
     torch.Size([1, 4, 5, 7])
     """
@@ -54,6 +57,7 @@ def pack(tensor: torch.Tensor, text: str) -> torch.Tensor:
 def unpack(tensor: torch.Tensor, text: str, sizes: Mapping[str, int]) -> torch.Tensor:
     """Undo `pack`: return ``(b, s, c, r, f, t)`` of the ``sizes`` that each axis has.
 
+    >>> import torch
     >>> sizes = {"b": 1, "s": 1, "c": 2, "r": 2, "f": 5, "t": 7}
     >>> unpack(torch.zeros(1, 4, 5, 7), "b(cr)ft", sizes).shape
     torch.Size([1, 1, 2, 2, 5, 7])
