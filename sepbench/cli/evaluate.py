@@ -103,11 +103,12 @@ def command(
     Leaves the scores of every track, scores.csv, summary.csv and boxplots in the run's folder.
     Stopped at any point, the same command goes on where it was.
     """
-    from sepbench.cli.console import fail, say
+    from sepbench.cli.console import fail, say, warn
     from sepbench.cli.report import present, write_page
     from sepbench.datasets import open_dataset
     from sepbench.datasets.selection import select
     from sepbench.evaluation.remote import Source
+    from sepbench.evaluation.renamed import forget_renamed
     from sepbench.evaluation.run import RunConfig
     from sepbench.evaluation.shards import read_shard
     from sepbench.evaluation.store import Settings, Store
@@ -116,7 +117,8 @@ def command(
     methods, unavailable, broken = _methods(all_methods, specs)
     for line in unavailable:
         (fail if broken else say)(line)
-    tracks = select(open_dataset(dataset, root), subset, patterns)
+    data = open_dataset(dataset, root)
+    tracks = select(data, subset, patterns)
     devices = options.chosen_devices(how.pop("devices"), how["device"])
     part, scheduler = how.pop("shard"), how.pop("scheduler")
     # With every song on the page, none is separated twice.
@@ -128,6 +130,8 @@ def command(
     )
     settings = Settings.of(dataset, root, subset, start, duration)
     store = Store.create(out or Path("results") / settings.default_name, settings)
+    for line in forget_renamed(store, data.tracks(subset)):
+        warn(line)
     kept = str(store.folder.absolute()) if plan.save_stems else None
     there = None if root is None else str(root.absolute())
     source = None if scheduler is None else Source(dataset, there, start, duration, kept)

@@ -67,6 +67,7 @@ def command(
     from sepbench.datasets.selection import select
     from sepbench.evaluation.estimates import find, incomplete
     from sepbench.evaluation.estimates import score as score_estimates
+    from sepbench.evaluation.renamed import forget_renamed
     from sepbench.evaluation.store import Record, Settings, Store
     from sepbench.inference import runner
 
@@ -74,7 +75,8 @@ def command(
     if Path(dataset).is_dir() and root is None:
         dataset, root = "folder", Path(dataset)
         subset = "all"
-    tracks = select(open_dataset(dataset, root), subset, patterns)
+    data = open_dataset(dataset, root)
+    tracks = select(data, subset, patterns)
     found = find(estimates, tracks)
     if len(found) < len(tracks):
         there = {one.track.name for one in found}
@@ -85,6 +87,8 @@ def command(
     chosen_device = str(runner.choose_device(device))
     settings = Settings.of(dataset, root, subset, start, duration)
     store = Store.create(out or Path("results") / settings.default_name, settings)
+    for line in forget_renamed(store, data.tracks(subset)):
+        warn(line)
     with counting() as bar:
         task = bar.add_task("scoring", total=len(found))
 

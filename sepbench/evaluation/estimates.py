@@ -32,6 +32,9 @@ LONGEST_DELAY = 8192
 
 _LOOKED_AT = 60 * 44100
 _CLEAR, _BETTER = 0.3, 0.1
+_NEARLY = 0.05
+"""Seconds by which the headers of compressed files may miss their length."""
+
 _FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 
 
@@ -184,7 +187,7 @@ def _record(estimates: Estimates, store: Store, name: str, how: _How) -> Record:
     results: dict[str, Any] = {}
     try:
         song = track.load(start=settings.start, duration=settings.duration)
-        stems, notes = _load(estimates.files, song, settings.start, settings.duration)
+        stems, notes = _load(estimates, song, settings.start, settings.duration)
         late = delay(stems, song.references)
         if late and how.align:
             stems = {stem: _shifted(samples, late) for stem, samples in stems.items()}
@@ -261,15 +264,41 @@ def _said_of_delay(late: int, *, taken_out: bool) -> str:
 
 
 def _load(
-    files: Mapping[str, Path], song: TrackAudio, start: float, duration: float | None
+    estimates: Estimates, song: TrackAudio, start: float, duration: float | None
 ) -> tuple[dict[str, Samples], list[str]]:
     """Read estimates and fit them to the song; say in notes whatever had to be done."""
     stems, notes = {}, []
-    for stem, path in files.items():
-        samples, said = _fitted(path, song, start, duration)
+    is_part = start > 0 or duration is not None
+    for stem, path in estimates.files.items():
+        if is_part and _is_of_part(path, estimates.track, song):
+            samples, said = _fitted(path, song, 0.0, None)
+            said.append("as long as the part that is scored, so taken for that part")
+        else:
+            samples, said = _fitted(path, song, start, duration)
         stems[stem] = samples
         notes += [f"{path.name}: {note}" for note in said]
     return stems, notes
+
+
+def _is_of_part(path: Path, track: Track, song: TrackAudio) -> bool:
+    """Tell whether an estimate is of the part of a track that ``song`` is, not of all of it.
+
+    Raises `SepbenchError` for one that is as long as neither: it could be of any part.
+    """
+    seconds, part, whole = (
+        audio.info(path).seconds,
+        song.mixture.shape[1] / song.rate,
+        track.seconds,
+    )
+    near = _NEARLY + FRAME / song.rate
+    if whole is None or abs(seconds - whole) <= near:
+        return False
+    if abs(seconds - part) <= near:
+        return True
+    raise SepbenchError(
+        f"{path}: {seconds:.2f} s long, the track {whole:.2f} s and its part {part:.2f} s; "
+        "give estimates of the one or the other"
+    )
 
 
 def _fitted(

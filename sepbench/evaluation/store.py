@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -256,6 +256,20 @@ class Store:
         found = [record for record in there.values() if record is not None]
         found.sort(key=place)
         return found, [path for path, record in there.items() if record is None]
+
+    def elsewhere(self, tracks: Collection[tuple[str, str]]) -> list[Record]:
+        """Return the records of other tracks than these, each a subset and a name.
+
+        No file of these is read.
+        """
+        known = {(unique_name(subset), _json_name(name)) for subset, name in tracks}
+        others = [
+            path
+            for kind in ("scores", "failures")
+            for path in self.folder.glob(f"{kind}/*/*/[!.]*.json")
+            if (path.parent.name, path.name) not in known
+        ]
+        return [record for record in map(self.read, sorted(others)) if record is not None]
 
     def _path(self, kind: str, label: str, subset: str, track: str) -> Path:
         return self.folder / kind / unique_name(label) / unique_name(subset) / _json_name(track)

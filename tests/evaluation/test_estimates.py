@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import unicodedata
 from pathlib import Path
 
@@ -161,3 +162,41 @@ def test_an_estimate_of_opposite_sign_is_not_late() -> None:
     time = np.arange(8000) / 8000
     tone = np.sin(2 * np.pi * 200 * time, dtype=np.float32)[None]
     assert delay({"vocals": -tone}, {"vocals": tone}) == 0
+
+
+@pytest.mark.slow
+def test_a_track_that_was_renamed_counts_once() -> None:
+    for name in "ab":
+        song(Path("songs", name), ord(name))
+        song(Path("est", name), ord(name), error=0.1)
+    score("est", "--references", "songs")
+    for folder in ("songs", "est"):
+        Path(folder, "b").rename(Path(folder, "renamed"))
+    told = score("est", "--references", "songs")
+    assert "b is now called renamed: removed its scores of before" in told
+    with Path("out/scores.csv").open(newline="") as file:
+        assert {row["track"] for row in csv.DictReader(file)} == {"a", "renamed"}
+    shutil.rmtree("songs/a")
+    assert "a: no longer in the data set, but still in the tables" in score(
+        "est", "--references", "songs"
+    )
+
+
+@pytest.mark.slow
+def test_estimates_of_a_part_are_scored_as_that_part_and_of_no_other() -> None:
+    song(Path("songs/a"), 1)
+    song(Path("whole/a"), 1, error=0.1)
+    for stem in STEMS:
+        whole, rate = soundfile.read(f"whole/a/{stem}.wav")
+        for folder, part in (("part", slice(RATE, None)), ("odd", slice(RATE // 2, None))):
+            Path(folder, "a").mkdir(parents=True, exist_ok=True)
+            soundfile.write(Path(folder, "a", f"{stem}.wav"), whole[part], rate, "FLOAT")
+    score("whole", "--references", "songs", "--start", "1")
+    right = mean_sdr()
+    assert "taken for that part" in score("part", "--references", "songs", "--start", "1")
+    assert mean_sdr() == pytest.approx(right, abs=1e-9)
+    odd = CliRunner().invoke(
+        main, ["score", "odd", "--references", "songs", "--start", "1", "-o", "odd-out"]
+    )
+    assert odd.exit_code == 1
+    assert "1.50 s long, the track 2.00 s and its part 1.00 s" in odd.output

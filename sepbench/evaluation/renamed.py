@@ -1,0 +1,50 @@
+"""Scores of tracks that a data set no longer has under their name: renamed, or gone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sepbench.datasets.base import Track
+from sepbench.evaluation.store import Store
+
+
+def forget_renamed(store: Store, tracks: Sequence[Track]) -> list[str]:
+    """Remove the scores of tracks that have another name now; return what there is to say.
+
+    ``tracks`` are all of the data set that the run is of, whether they are run now or not. A track
+    that was renamed would count twice, under both names. Scores of tracks that are gone are kept.
+    """
+    names = {(track.subset, track.name) for track in tracks}
+    subsets = {track.subset for track in tracks}
+    old = [
+        record
+        for record in store.elsewhere(names)
+        if record.subset in subsets and "audio" in record.identity
+    ]
+    if not old:
+        return []
+    settings = store.settings
+    now = {
+        track.digest(start=settings.start, duration=settings.duration): track for track in tracks
+    }
+    notes: dict[str, None] = {}
+    gone: dict[str, None] = {}
+    for record in old:
+        track = now.get(str(record.identity["audio"]))
+        if track is None:
+            gone[record.track] = None
+            continue
+        store.remove(record)
+        notes[f"{record.track} is now called {track.name}: removed its scores of before"] = None
+    if gone:
+        first = next(iter(gone))
+        notes[_said_of(first, len(gone), store)] = None
+    return list(notes)
+
+
+def _said_of(first: str, count: int, store: Store) -> str:
+    more = f" and {count - 1} more" if count > 1 else ""
+    return (
+        f"{first}{more}: no longer in the data set, but still in the tables; "
+        f"delete the scores below {store.folder}, or choose another --out"
+    )
