@@ -1,1 +1,1 @@
-"""The separators that come with sepbench, each written as a third party would write it."""
+"""The included separators, written like third-party plugins."""

@@ -1,4 +1,4 @@
-"""Separators whose facts are those of a card, a YAML file that a user writes."""
+"""Base of separators with facts in a card, a YAML file written by a user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sepbench.separator import Separator
 
 
 class Card(Protocol):
-    """What a card of any kind says; ``rate`` is in Hz, ``remainder`` is what the stems leave."""
+    """The common fields of cards; ``rate`` is in Hz."""
 
     @property
     def stems(self) -> Iterable[str]: ...  # noqa: D102 - said above, as of those below
@@ -29,12 +29,12 @@ class Card(Protocol):
 
 
 class CardFacts(Separator):
-    """A separator whose stems, audio, license and training are those of its card."""
+    """A separator with stems, rate, channels, license and training data from its card."""
 
     @property
     @abstractmethod
     def card(self) -> Card:
-        """What is known; raises `SepbenchError` where that is nothing."""
+        """The card; raises `SepbenchError` if there is none."""
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -44,30 +44,30 @@ class CardFacts(Separator):
 
     @property
     def remainder(self) -> str | None:
-        """What the stems leave, as the card says."""
+        """The remainder of the card."""
         return self.card.remainder
 
     @property
     def sample_rate(self) -> int:
-        """That of the card."""
+        """The rate of the card."""
         return self.card.rate
 
     @property
     def channels(self) -> int:
-        """Those of the card."""
+        """The channels of the card."""
         return self.card.channels
 
     @property
     def license(self) -> str:
-        """As the card says."""
+        """The license of the card."""
         return self.card.license
 
     @property
     def citation(self) -> str:
-        """Where it comes from, as the card says."""
+        """The citation of the card."""
         return self.card.citation
 
     @property
     def trained_on(self) -> tuple[str, ...]:
-        """What the card says of its training."""
+        """The training data of the card."""
         return self.card.trained_on

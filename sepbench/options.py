@@ -49,8 +49,8 @@ def option(
 def parse_spec(text: str, *, kind: str = "method") -> tuple[str, dict[str, list[str]]]:
     """Split ``name[opt=value,opt=value,value]`` into the name and the values of each option.
 
-    Several values of one option stand for several variants. What comes before any option's name
-    has the empty name. Brackets may stand within brackets.
+    Several values of one option give several variants. Values before the first option's name have
+    the empty name. Brackets may be nested.
 
     >>> parse_spec("hpss[margin=1,2,4]")
     ('hpss', {'margin': ['1', '2', '4']})
@@ -72,7 +72,7 @@ def parse_spec(text: str, *, kind: str = "method") -> tuple[str, dict[str, list[
 
 
 def split(text: str, mark: str) -> list[str]:
-    """Split ``text`` at each ``mark`` that stands outside of all brackets.
+    """Split ``text`` at each ``mark`` outside of brackets.
 
     >>> split("unet+hpss[a+b]", "+")
     ['unet', 'hpss[a+b]']
@@ -159,9 +159,9 @@ def describe(options_type: type[Any]) -> list[dict[str, Any]]:
 
 
 def variant_name(method: str, options: Any) -> str:
-    """Return the one way to write a method variant: ``name`` or ``name[opt=value,...]``.
+    """Return the canonical name of a method variant: ``name`` or ``name[opt=value,...]``.
 
-    It names the options that differ from their defaults, in the order they are declared.
+    It contains the options that differ from their defaults, in the order of declaration.
     """
     shown = []
     for field in sorted(dataclasses.fields(options), key=lambda field: not _is_unnamed(field)):
@@ -220,7 +220,7 @@ def _convert(value: Any, kind: Any) -> Any:
     if kind is bool:
         return value if isinstance(value, bool) else _truth(str(value))
     if isinstance(value, bool) and kind in (int, float):
-        raise TypeError(value)  # To Python true is 1; to whoever writes a config it is not.
+        raise TypeError(value)  # In Python True equals 1; in a config they differ.
     if kind is int:
         number = float(value)
         if number != int(number):

@@ -1,4 +1,4 @@
-"""The names of stems, the file names that stand for them, and which stems are sums of others."""
+"""Names of stems, their spellings in file names, and stems that are sums of others."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ STEMS = (
     "percussive",
     "residual",
 )
-"""The stems that sepbench knows, in the order in which tables and plots show them.
+"""The known stems, in the order of tables and plots.
 
 A method may declare any other lower-case name too. ``residual`` is what a method could not assign;
-it has no reference and is never scored.
+it has no reference and is not scored.
 """
 
 MIXTURE = "mixture"
@@ -41,7 +41,7 @@ TARGET_SETS = (
     ("vocals", "accompaniment"),
     ("harmonic", "percussive"),
 )
-"""The sets of stems that are scored together; a window silent in one member counts for none."""
+"""The sets of stems scored together; a window that is silent in one of them is not used."""
 
 _FILE_NAMES = {
     "vocals": "vocals vocal voice voices vox singing singer acapella acappella a_cappella",
@@ -62,7 +62,7 @@ _FILE_NAMES = {
     "wind": "wind winds",
     MIXTURE: "mixture mix",
 }
-"""For each stem the words by which files, folders and other programs name it."""
+"""The spellings of each stem in files, folders and other programs."""
 
 _BY_FILE_NAME = {word: stem for stem, words in _FILE_NAMES.items() for word in words.split()}
 # The longest first, so that "no_vocals" is not read as "vocals".
@@ -78,7 +78,7 @@ A = TypeVar("A", bound=_Addable)
 
 
 def is_stem_name(name: str) -> bool:
-    """Tell whether ``name`` can be a stem: lower-case letters, digits and single ``_`` or ``-``.
+    """Return whether ``name`` can be a stem: lower-case letters, digits and single ``_`` or ``-``.
 
     >>> is_stem_name("lead_guitar"), is_stem_name("Lead Guitar"), is_stem_name("mixture")
     (True, False, False)
@@ -98,7 +98,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def stem_of(file: str | Path, *, whole: bool = False) -> str | None:
-    """Return the stem that a file, folder or column holds by its name, or None if it is unknown.
+    """Return the stem named by a file, folder or column, or None if unknown.
 
     The name may begin with other words, such as the title of the song, unless it must match as a
     ``whole``. Case, spaces, brackets and the suffix do not matter. The mixture is `MIXTURE`.
@@ -119,12 +119,12 @@ def stem_of(file: str | Path, *, whole: bool = False) -> str | None:
 
 
 def with_sums(stems: Mapping[str, A]) -> dict[str, A]:
-    """Add every stem of `SUMS` whose terms are all present and that is not there itself.
+    """Add every missing stem of `SUMS` whose terms are all present.
 
-    Beside ``vocals``, ``percussive`` and ``harmonic`` make up the ``accompaniment`` too. If there
-    are stems that are not in `STEMS`, such as ``guitar``, the only sum is the ``accompaniment``:
-    all stems but the ``vocals``. Works on numpy arrays and torch tensors alike; terms are added in
-    a fixed order, so the result is the same to the bit whatever the order of ``stems``.
+    With ``vocals``, ``percussive`` and ``harmonic`` also sum to the ``accompaniment``. If there are
+    stems that are not in `STEMS`, such as ``guitar``, the only sum is the ``accompaniment``: all
+    stems but the ``vocals``. Works on numpy arrays and torch tensors; terms are added in a fixed
+    order, so the result does not depend on the order of ``stems``.
 
     >>> with_sums({"drums": 1.0, "bass": 2.0, "other": 4.0})["accompaniment"]
     7.0
@@ -144,7 +144,7 @@ def with_sums(stems: Mapping[str, A]) -> dict[str, A]:
 
 
 def _sums(stems: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the sums that may be made of ``stems``, each with its terms."""
+    """Return the possible sums of ``stems``, each with its terms."""
     names = in_order(stems)
     if any(name not in STEMS for name in names):
         rest = [name for name in names if name not in SUMS and name not in ("vocals", "residual")]
@@ -156,7 +156,7 @@ def _sums(stems: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def terms_of(stem: str, made: Iterable[str]) -> tuple[str, ...]:
-    """Return which of the stems ``made`` add up to ``stem``: itself, if it is one; () if none do.
+    """Return the stems of ``made`` that sum to ``stem``: itself if present; () if none do.
 
     >>> terms_of("accompaniment", ["vocals", "drums", "bass", "other"])
     ('drums', 'bass', 'other')
@@ -169,7 +169,7 @@ def terms_of(stem: str, made: Iterable[str]) -> tuple[str, ...]:
 
 
 def rest_of(stem: str) -> str:
-    """Return the name of everything in a song but one stem.
+    """Return the name of the rest of a song without one stem.
 
     >>> rest_of("vocals"), rest_of("accompaniment"), rest_of("drums")
     ('accompaniment', 'vocals', 'no_drums')
@@ -180,8 +180,8 @@ def rest_of(stem: str) -> str:
 def merge_into_other(stems: Mapping[str, A], names: Iterable[str]) -> dict[str, A]:
     """Add to ``other`` the stems that are in neither `STEMS` nor ``names``.
 
-    The ``other`` of a separator that makes ``guitar`` and ``piano`` too lacks both; scored against
-    a reference that has neither, all three are added first.
+    The ``other`` of a separator that makes ``guitar`` and ``piano`` contains neither; to score it
+    against a reference that contains both, all three are added first.
 
     >>> merge_into_other({"other": 1.0, "guitar": 2.0, "piano": 4.0}, ["other", "piano"])
     {'other': 3.0, 'piano': 4.0}

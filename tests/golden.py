@@ -1,6 +1,6 @@
 """What museval 0.4.1 says of known estimates of the built-in excerpt.
 
-``python tests/golden.py`` writes the file anew; it needs museval, which needs the ffmpeg program.
+``python tests/golden.py`` writes the file again; it needs museval, which needs the ffmpeg program.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What nsgt 0.19 makes of a known signal in known frames, ragged and as a matrix.
 
-``python tests/golden_nsgt.py`` writes the file anew; it needs the library: ``pip install --no-deps
+``python tests/golden_nsgt.py`` writes the file again; it needs the library: ``pip install --no-deps
 --no-build-isolation nsgt==0.19``.
 """
 

@@ -165,7 +165,7 @@ def test_a_cell_that_takes_three_workers_along_is_a_row(loopback: Loopback, tmp_
     run_on_cluster(cluster, tracks[:1], methods, store, RunConfig(isolate=False))
     errors = {record.label: record.error for record in store.records()}
     assert errors["calm"] is None
-    assert "3 workers died while they had this cell" in errors["crashing"]
+    assert "3 workers died while running this cell" in errors["crashing"]
 
 
 def test_what_is_wrong_with_a_scheduler_is_one_line(
@@ -173,7 +173,7 @@ def test_what_is_wrong_with_a_scheduler_is_one_line(
 ) -> None:
     tracks, methods, store, source = whole(tmp_path / "run")
     cluster = Cluster(loopback.address, source, patience=0.5)
-    with pytest.raises(SepbenchError, match=r"no worker that can be used; start one with 'dask"):
+    with pytest.raises(SepbenchError, match=r"no usable worker; start one with 'dask"):
         run_on_cluster(cluster, tracks, methods, store, RunConfig())
     monkeypatch.setattr(schedulers, "_CONNECT", 0.5)
     with pytest.raises(SepbenchError, match=r"scheduler tcp://127.0.0.1:9: does not answer"):
@@ -204,7 +204,7 @@ def test_a_worker_without_the_run_s_folder_keeps_no_stems(data: Path, tmp_path: 
     where = (track.subset, track.name, track.digest())
     assert reason_against(replace(source, run=str(store.folder)), *where) is None
     elsewhere = replace(source, run=str(tmp_path / "elsewhere"))
-    assert "elsewhere is not there; --save-stems needs" in str(reason_against(elsewhere, *where))
+    assert "elsewhere does not exist; --save-stems needs" in str(reason_against(elsewhere, *where))
 
 
 def test_each_device_has_a_track_of_its_own(

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class BLSTM(LearnedMask):
-    """Masks the voice with recurrent layers that read the whole song in both directions."""
+    """Masks the voice with recurrent layers over the whole song in both directions."""
 
     name = "blstm"
-    version = "3"  # Since songs are brought to the median level of training.
+    version = "3"  # Raised when songs were first scaled to the median level of training.
     summary = "A bidirectional LSTM reads the spectrogram frame by frame and masks the voice."
     remainder = "accompaniment"
     citation = (
@@ -37,17 +37,17 @@ class BLSTM(LearnedMask):
 
     @dataclass(frozen=True)
     class Options(LearnedOptions):
-        """What can be tuned."""
+        """Options."""
 
         per_clip_norm: bool = option(
-            False, "normalise by the statistics of the song, not by those of the training"
+            False, "normalise by the statistics of the song instead of those of training"
         )
 
     options: Options
 
     @property
     def channels(self) -> int | None:
-        """2 for a network that hears both channels together."""
+        """2 for a network with stereo input."""
         return 2 if self.header["model"].get("num_audio_channels", 1) == 2 else None
 
     def load(self, device: torch.device) -> None:
@@ -56,13 +56,13 @@ class BLSTM(LearnedMask):
         if self.options.per_clip_norm:
             norm: Any = self._network.input_normalization
             norm.batch_norm.train()
-            norm.batch_norm.momentum = 0.0  # what was learned stays as it is
+            norm.batch_norm.momentum = 0.0  # no affine parameters to change
 
     def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the voice ``(channels, samples)``."""
         from torch.nn import functional
 
-        # Silence up to a whole number of hops, as scipy has it: the backward layers read it first.
+        # Pad to a whole number of hops, as scipy does: backward layers read the padding first.
         samples = mixture.shape[-1]
         filled = functional.pad(mixture, (0, -samples % self._stft().hop))
         return {stem: made[..., :samples] for stem, made in super().estimates(filled).items()}

@@ -1,4 +1,4 @@
-"""Checkpoints of nussl, read into weight files and written from them."""
+"""Converts between checkpoints of nussl and weight files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class NusslExchange:
     def read(self, source: Path, out: Path) -> dict[str, Any]:
         """Write the tensors of a checkpoint to the weight file ``out``; return its header.
 
-        Nothing in the checkpoint is run. Raises `SepbenchError` for what is no mask inference
+        No code in the checkpoint is run. Raises `SepbenchError` if it is not a mask inference
         network of nussl.
         """
         import torch
@@ -50,7 +50,7 @@ class NusslExchange:
             reason = str(error) if type(error) is ValueError else reason
             raise SepbenchError(
                 f"{source}: not a mask inference network of nussl ({reason}); "
-                "give what its SeparationModel.save wrote"
+                "give a file written by its SeparationModel.save"
             ) from None
         trained = _mapping(metadata.get("trainer.state_dict"))
         epochs = int(trained.get("epoch") or 0)
@@ -75,7 +75,7 @@ class NusslExchange:
     def write(self, source: Path, out: Path) -> None:
         """Write a weight file as a checkpoint that ``nussl.ml.SeparationModel.load`` reads.
 
-        It is made of nussl's own modules; no class has to be registered first.
+        It consists of nussl's own modules; no class has to be registered first.
         """
         import torch
 
@@ -112,7 +112,7 @@ class NusslExchange:
 
 
 def _transform(metadata: Mapping[str, Any], bins: int) -> dict[str, Any]:
-    """Return rate and transform; what the checkpoint doesn't say is as published."""
+    """Return rate and transform; missing values are those of the published network."""
     rate = int(metadata.get("sample_rate") or 44100)
     if "sepbench" in metadata:  # from `write`
         return {"rate": rate, **_mapping(metadata["sepbench"])}
@@ -138,12 +138,10 @@ def _check(source: Path, model: Mapping[str, Any], tensors: Mapping[str, Any]) -
     from .model import BLSTMTrainable
 
     try:
-        with torch.device("meta"):  # the sizes are a stranger's: no memory is taken for them
+        with torch.device("meta"):  # the sizes are untrusted: allocate no memory
             network = BLSTMTrainable(model).network()
         network.load_state_dict(tensors, assign=True)
     except SepbenchError as error:
         raise SepbenchError(f"{source}: {error}") from None
     except (RuntimeError, TypeError, ValueError):
-        raise SepbenchError(
-            f"{source}: its tensors do not fit the network that its config names"
-        ) from None
+        raise SepbenchError(f"{source}: its tensors do not fit the network of its config") from None

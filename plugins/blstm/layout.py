@@ -1,4 +1,4 @@
-"""The mask inference network in nussl's own modules, there and back."""
+"""Converts between our mask inference network and nussl's modules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ARGUMENTS = (
     "num_sources",
 )
 _FLOOR = 1e-4
-"""The lowest magnitude of nussl's decibels, where nothing else is said."""
+"""nussl's default lowest magnitude for decibels."""
 
 _OURS = {
     "input_normalization.": "input_normalization.",
@@ -29,7 +29,7 @@ _OURS = {
     "head.norm.": "head_norm.",
     "embedding.": "embedding.",
 }
-"""How our tensors' names begin, and the modules they are in when we write a checkpoint."""
+"""Prefixes of our tensors, and their modules in an exported checkpoint."""
 
 _BUILT = {
     "input_normalization.": "normalization.",
@@ -44,8 +44,8 @@ def our_parts(
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return the arguments of the network and its tensors by our names.
 
-    Knows one module with everything in it, as published, the modules that `nussl_config` names, and
-    those that nussl's builder names. Raises KeyError, TypeError or ValueError for others.
+    Supports a single module, as published, the modules of `nussl_config`, and those of nussl's
+    builder. Raises KeyError, TypeError or ValueError for others.
     """
     modules = config["modules"]
     for name, module in modules.items():
@@ -59,7 +59,7 @@ def our_parts(
     stack = modules["recurrent_stack"]["args"]
     embedding = modules[names["embedding."].rstrip(".")]["args"]
     if stack.get("rnn_type", "lstm") != "lstm":
-        raise ValueError("its recurrent layers are no LSTM")
+        raise ValueError("its recurrent layers are not an LSTM")
     arguments = {
         "num_features": embedding["num_features"],
         "num_audio_channels": embedding.get("num_audio_channels", 1),
@@ -149,7 +149,7 @@ def nussl_config(model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def nussl_name(name: str) -> str:
-    """Return what a tensor is called in a checkpoint made of the modules of `nussl_config`."""
+    """Return the name of a tensor in a checkpoint with the modules of `nussl_config`."""
     ours = next(begin for begin in _OURS if name.startswith(begin))
     return f"layers.{_OURS[ours]}{name.removeprefix(ours)}"
 

@@ -1,4 +1,4 @@
-"""How the recurrent networks hear, and how they are trained."""
+"""Features and training of the recurrent networks."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _WINDOWS: dict[str, Callable[..., torch.Tensor]] = {
 
 
 class BLSTMTrainable(MaskTrainable):
-    """nussl's mask inference network by the section ``model`` of its config.
+    """nussl's mask inference network, built from the section ``model`` of its config.
 
     ``rate``, ``n_fft``, ``hop`` and ``window`` are the transform's, ``objective`` names
     the loss, and ``middle`` says whether stereo masks are averaged with that of the middle;
-    the rest are the arguments of `MaskInference`. Sources stand in the order of their names, so
-    that the voice is the last.
+    the rest are the arguments of `MaskInference`. Sources are sorted by name, so the voice is
+    last.
     """
 
     method = "blstm"
@@ -55,11 +55,11 @@ class BLSTMTrainable(MaskTrainable):
         self.sources = int(rest["num_sources"])
         self.channels = int(rest["num_audio_channels"])
         self.arguments = rest
-        """Of `MaskInference`, all eight of nussl's among them."""
+        """Arguments of `MaskInference`, including all eight of nussl's."""
         self.check()
 
     def check(self) -> None:
-        """Raise `SepbenchError` for what does not go together."""
+        """Raise `SepbenchError` for inconsistent arguments."""
         super().check()
         if self.stft.window not in _WINDOWS:
             raise SepbenchError(
@@ -87,17 +87,17 @@ class BLSTMTrainable(MaskTrainable):
 
     @property
     def scale(self) -> float:
-        """What makes a sine of amplitude 1 have the magnitude 1/2: scipy's scaling 'spectrum'."""
+        """scipy's scaling 'spectrum': a sine of amplitude 1 has magnitude 1/2."""
         shape = _WINDOWS[self.stft.window](self.stft.width, dtype=torch.float64)
         return 1 / float((shape.sqrt() if self.stft.window == "sqrt_hann" else shape).sum())
 
     def inputs(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Return magnitudes ``(batch, frames, bins, channels)`` of mono ``(batch, bins, frames)``.
 
-        A network for stereo hears the same in both channels.
+        A stereo network gets the same signal in both channels.
         """
-        # A bin's frames stand side by side in memory, as in nussl: torch normalises other orders by
-        # another path, and bins that had nothing in training amplify the last bit.
+        # The frames of a bin are contiguous, as in nussl: torch uses another code path for other
+        # orders, and bins that were empty in training amplify rounding errors.
         magnitudes = spectrum.abs().contiguous().mT * self.scale
         return magnitudes[..., None].expand(-1, -1, -1, self.channels)
 
@@ -106,7 +106,7 @@ class BLSTMTrainable(MaskTrainable):
         return _of(network(inputs), -1)
 
     def targets(self, stems: Batch) -> Batch:
-        """Return what the loss compares the masks of all sources with."""
+        """Return the targets of the loss for all sources."""
         if self.sources > 2:
             raise SepbenchError("blstm: examples hold two sources; num_sources is 1 or 2")
         names = ("accompaniment", "vocals")[-self.sources :]

@@ -1,4 +1,4 @@
-"""The mask inference network of nussl, and what may be put around its recurrent layers."""
+"""The mask inference network of nussl, with optional layers around its recurrent ones."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class MaskInference(nn.Module):
         bidirectional: whether later frames are used too.
         dropout: share of outputs left out between recurrent layers in training.
         num_sources: masks to make.
-        activation: what masks go through, one or several of `ACTIVATIONS`.
-        projection: width of a dense layer before the recurrent ones, which is also led past them;
+        activation: activation of the masks, one or several of `ACTIVATIONS`.
+        projection: width of a dense layer before the recurrent ones, with a skip connection;
             0: none, as nussl.
         head: width of a dense layer after them; 0: none, as nussl.
         floor: magnitudes below it count as this.
@@ -69,7 +69,7 @@ class MaskInference(nn.Module):
 
     def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
         """Return the masks of ``magnitudes``."""
-        # Squared first, as nussl: bins that hardly vary in training amplify every rounding.
+        # Squared first, as in nussl: bins that hardly vary in training amplify rounding errors.
         decibels = 10 * torch.log10(magnitudes.square().clamp_min(self.floor**2))
         x = self.input_normalization(decibels).flatten(2)
         if self._has_projection:
@@ -109,7 +109,7 @@ class _Dense(nn.Module):
 
 
 class _RecurrentStack(nn.Module):
-    """Long short-term memory whose forget gates begin open."""
+    """An LSTM whose forget gates are initialised open."""
 
     def __init__(
         self, features: int, hidden: int, layers: int, bidirectional: bool, dropout: float
@@ -126,7 +126,7 @@ class _RecurrentStack(nn.Module):
         for name, parameter in self.rnn.named_parameters():
             if "weight" in name:
                 nn.init.xavier_normal_(parameter)
-            else:  # gates stand in the order input, forget, cell, output
+            else:  # the order of gates is input, forget, cell, output
                 nn.init.zeros_(parameter)
                 nn.init.ones_(parameter.data[hidden : 2 * hidden])
 
@@ -136,7 +136,7 @@ class _RecurrentStack(nn.Module):
 
 
 class _Embedding(nn.Module):
-    """From the features of a frame to a value for each bin, channel and source."""
+    """A dense layer from the features of a frame to each bin, channel and source."""
 
     def __init__(
         self, ins: int, shape: tuple[int, int, int], activation: str | Sequence[str]
@@ -155,7 +155,7 @@ class _Embedding(nn.Module):
         if "gated_tanh" in self.activation:
             x = self.embed_linear(x) * self.embed_gate(x)
         values: torch.Tensor = self.linear(x).unflatten(-1, self.shape)
-        # Of the first group one is taken, of the second one more, as in nussl.
+        # One of the first group, and one of the second, as in nussl.
         if "sigmoid" in self.activation:
             values = torch.sigmoid(values)
         elif "tanh" in self.activation:

@@ -19,25 +19,23 @@ if TYPE_CHECKING:
     from .model import CdaeTrainable
 
 _AT_ONCE = {"cpu": 2}
-"""Chunks in a batch: on a CPU more would not fit into its cache; a GPU needs many to be busy."""
+"""Chunks in a batch: on a CPU more would not fit its cache; a GPU needs many."""
 
 _STEMS = ("vocals", "percussive", "harmonic")
 
 _LONGEST = 15.0
-"""Seconds that blocks are multiples of at most, if not of one chunk."""
+"""Largest alignment of blocks in seconds, if not one chunk."""
 
 OVERLAP = 0.125
-"""Share of a chunk that fades into the next, if the weights say nothing else."""
+"""Default overlap of chunks, as a share of a chunk."""
 
 
 class Cdae(Learned):
     """Three networks estimate voice, drums and the rest; a Wiener filter splits the mixture."""
 
     name = "cdae"
-    version = "3"  # Since songs are brought to the median level of training.
-    summary = (
-        "Three autoencoders on bands as wide as the ear's: voice, drums, and what has a pitch."
-    )
+    version = "3"  # Raised when songs were first scaled to the median level of training.
+    summary = "Three autoencoders on auditory bands: voice, drums, and harmonic rest."
     citation = (
         "Grais, Plumbley: Single Channel Audio Source Separation using Convolutional Denoising "
         "Autoencoders. GlobalSIP 2017; Hanssian: MiXiN. Music Demixing Workshop 2021"
@@ -50,49 +48,45 @@ class Cdae(Learned):
 
     @dataclass(frozen=True)
     class Options(LearnedOptions):
-        """What can be tuned."""
+        """Options."""
 
         wiener: int = wiener_option("with single_model or weights not for the least error")
-        power: float = option(
-            2.0, "exponent of the Wiener filter that shares out the mixture", minimum=0.1
-        )
+        power: float = option(2.0, "exponent of the Wiener filter", minimum=0.1)
         single_model: bool = option(
-            False, "each network's own magnitudes with the mixture's phase, not shared out"
+            False, "each network's own magnitudes with the mixture's phase, without Wiener filter"
         )
         instrumental: bool = option(
-            False, "no voice in the song: the voice's network is not even loaded"
+            False, "no voice in the song: the voice's network is not loaded"
         )
         overlap: float = option(
             -1.0,
-            "share of a chunk that fades into the next, or near it; 0: chunks side by side; "
-            "below: as the weights have it, an eighth, or 0 for MiXiN's",
+            "overlap of chunks as a share of a chunk, approximately; 0: adjacent chunks; "
+            "below 0: by the weights, an eighth, or 0 for MiXiN's",
             minimum=-1.0,
             maximum=0.5,
         )
-        batch: int = option(
-            0, "chunks that are worked on at once; 0: as many as suit the device", minimum=0
-        )
+        batch: int = option(0, "chunks processed at once; 0: chosen by the device", minimum=0)
 
     options: Options
     _model: CdaeTrainable
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """All three, or two where there is no voice."""
+        """All three, or two without voice."""
         return _STEMS[1:] if self.options.instrumental else _STEMS
 
     leaves_rest = False
 
     @property
     def least_error(self) -> bool:
-        """Whether the mixture is shared out for the least error."""
+        """Whether the masks minimise the squared error."""
         return super().least_error and not self.options.single_model
 
     @property
     def block_alignment(self) -> int:
-        """Samples from one chunk to the next, or as many as the filter's steps go into as well."""
-        # Weights may have chunks of a size that nothing suits. In blocks the filter's steps then
-        # stand elsewhere than in the whole song: better than no blocks at all.
+        """Samples from one chunk to the next, or a common multiple with the filter's steps."""
+        # Weights may have chunks of an awkward size. Then the filter's steps have other positions
+        # in blocks than in the whole song, which is better than no blocks at all.
         both = math.lcm(self._hop, BLOCK_ALIGNMENT)
         return both if self.filter.iterations and self._suits(self._hop) else self._hop
 
@@ -105,12 +99,12 @@ class Cdae(Learned):
         hop = self._size - int(overlap * self._size)
         if self._suits(hop):
             return hop
-        # A few samples more or less in each overlap, or there would be blocks of hours.
+        # Adjust the overlap by a few samples, or blocks would be hours long.
         step = math.gcd(self._size, BLOCK_ALIGNMENT // 2)
         return step * max(1, round(hop / step))
 
     def _suits(self, hop: int) -> bool:
-        """Tell whether blocks that the filter's steps go into as well stay short."""
+        """Return whether common multiples of chunk and filter steps are short."""
         return math.lcm(hop, BLOCK_ALIGNMENT) <= _LONGEST * (self.sample_rate or 0)
 
     @property
@@ -125,17 +119,17 @@ class Cdae(Learned):
         return int(self.header["model"]["samples"]) * self._rate_factor
 
     def build(self) -> nn.Module:
-        """Build the networks of the stems that are wanted."""
+        """Build the networks of the requested stems."""
         return self._model.network(self.stems)
 
     def fuse(self, network: nn.Module) -> nn.Module:
-        """Return the networks with the layers of all stems arranged together."""
+        """Return a faster equivalent, with the layers of all stems computed together."""
         from .fused import arrange
 
         return arrange(network)
 
     def load(self, device: torch.device) -> None:
-        """Read the weights, and lay out the transform for the band that is wanted."""
+        """Read the weights, and prepare the transform for the requested band."""
         from sepbench.training.bandwidth import slope
 
         super().load(device)
@@ -144,7 +138,7 @@ class Cdae(Learned):
         self._slope = slope(self._frequencies)[:, None].to(device)
 
     def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Return the stems, each ``(channels, samples)``; channels are worked on one by one."""
+        """Return the stems, each ``(channels, samples)``; channels are processed one by one."""
         from .chunks import in_chunks
 
         made = in_chunks(
@@ -173,7 +167,7 @@ class Cdae(Learned):
         return torch.stack(stems, dim=1).to(chunks.dtype)
 
     def _shares(self, levels: torch.Tensor) -> torch.Tensor:
-        """Return what each stem gets of the bands, whose magnitudes are ``levels``.
+        """Return the share of each stem in bands of magnitudes ``levels``.
 
         Shape:
             levels: ``(chunks, bands, frames)``.
@@ -187,13 +181,13 @@ class Cdae(Learned):
             masks = wiener(magnitudes, power=self.options.power)
             return masks if self._rate_factor == 1 else self._extend_shares(masks, features)
         if self._rate_factor == 1:
-            # Silence has no phase, whatever the network predicts there.
+            # Silence has no phase, so its share is zero.
             return (magnitudes / features[:, None]).where(features[:, None] > 0, 0)
         shares = magnitudes * self._rate_factor / features[:, None].clamp_min(1e-9)
         return self._extend_shares(shares, features)
 
     def _extend_shares(self, shares: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        """Continue shares above the trained band, given what the mixture has in it."""
+        """Continue shares above the trained band, weighted by the mixture."""
         from sepbench.training.bandwidth import extend
 
         return extend(shares, features[:, None], self._frequencies, self._nsgt.bands)
@@ -201,10 +195,10 @@ class Cdae(Learned):
     def _predict(self, levels: torch.Tensor) -> torch.Tensor:
         """Return the magnitudes that the networks predict, at the scale of the trained rate.
 
-        There may be fewer rows than bands where only the ratio of the stems is needed.
+        There may be fewer rows than bands if only the ratio of stems is needed.
         """
         if self._rate_factor > 1:
-            # A transform over more samples of the same signal is that much larger.
+            # The magnitudes of a longer transform are larger by the same factor.
             levels = levels * (self._slope / self._rate_factor)
         magnitudes: torch.Tensor = self._fused(levels)
         if self._rate_factor > 1 or self.options.single_model:
@@ -212,10 +206,10 @@ class Cdae(Learned):
         return magnitudes
 
     def _exactly(self, chunks: torch.Tensor) -> torch.Tensor:
-        """Return chunks in double precision where phases alone are taken from the mixture.
+        """Return chunks in double precision if only phases are taken from the mixture.
 
-        Networks predict something in bands where the mixture has almost nothing; its rounded
+        Networks predict energy in bands where the mixture is almost silent; rounding errors of its
         phase would be audible.
         """
-        exact = self.options.single_model and chunks.device.type != "mps"  # which has no doubles
+        exact = self.options.single_model and chunks.device.type != "mps"  # MPS has no float64
         return chunks.double() if exact else chunks

@@ -1,4 +1,4 @@
-"""A song in chunks of one length: cut, worked on in batches, and cross-faded."""
+"""Processes a song in chunks of equal length, in batches with cross-fades."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def in_chunks(
     overlap: int = 0,
     batch: int = 8,
 ) -> torch.Tensor:
-    """Return what ``work`` makes of a signal, chunk by chunk; memory grows with ``batch`` alone.
+    """Apply ``work`` to a signal chunk by chunk; memory depends only on ``batch``.
 
-    Chunk ``k`` begins at sample ``k (size - overlap)``; the last one is filled up with zeros. What
-    two chunks both cover fades from one to the other in a straight line.
+    Chunk ``k`` begins at sample ``k (size - overlap)``; the last one is zero-padded. Overlaps have
+    linear cross-fades.
 
     Shape:
         signal: ``(channels, samples)``.
@@ -31,7 +31,7 @@ def in_chunks(
     count = max(1, -(-(samples - overlap) // hop))
     padded = functional.pad(signal, (0, overlap + count * hop - samples))
     chunks = padded.unfold(-1, size, hop)
-    # Time runs slowest, so that a batch's chunks lie side by side in the song.
+    # Time is the slowest dimension, so that the chunks of a batch are adjacent in the song.
     places = [(channel, number) for number in range(count) for channel in range(channels)]
     rise = (torch.arange(overlap, device=signal.device) + 0.5) / max(overlap, 1)
     out: torch.Tensor | None = None

@@ -1,4 +1,4 @@
-"""The published models of MiXiN, read into one weight file."""
+"""Converts the published models of MiXiN to a weight file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MODEL = {
     "overlap": 0.0,
     "objective": "magnitude",
 }
-"""The section ``model`` of a config that these weights are for."""
+"""The section ``model`` for these weights."""
 
 
 class MixinExchange:
@@ -37,7 +37,7 @@ class MixinExchange:
     def read(self, source: Path, out: Path) -> dict[str, Any]:
         """Write the tensors of a folder with the three models to the weight file ``out``.
 
-        Raises `SepbenchError` where there is no folder, a file is missing or holds another network.
+        Raises `SepbenchError` if the folder or a file is missing, or a file has another network.
         """
         from .model import CdaeTrainable
 
@@ -87,7 +87,7 @@ def _find(source: Path) -> dict[str, Path]:
 def _tensors(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     """Return a model's tensors by the names and in the shapes ``wanted``, layer by layer.
 
-    Nothing is read before its shape is known to be right.
+    Shapes are checked before anything is read.
     """
     import torch
 
@@ -104,11 +104,11 @@ def _tensors(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, tor
                 raise ValueError("its layers have other shapes")
             arrays = [_array(own, file) for own in found]
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        # Only what is raised here says more to a user than that.
+        # Only our own errors are helpful to users.
         own = type(error) is ValueError
-        reason = " ".join(str(error).split()) if own else "damaged, or a file of another kind"
+        reason = " ".join(str(error).split()) if own else "damaged, or another kind of file"
         raise SepbenchError(
-            f"{path}: not a Keras model of MiXiN's eight convolutions ({reason}); get it anew"
+            f"{path}: not a Keras model of MiXiN's eight convolutions ({reason}); get it again"
         ) from None
 
     tensors = [torch.from_numpy(array).permute(_order(range(array.ndim))) for array in arrays]
@@ -121,7 +121,7 @@ def _in_order(file: Any) -> Iterator[Any]:
     if "layer_names" in group.attrs:
         layers = [group[name] for name in _names(group, "layer_names")]
         tensors = [[layer[name] for name in _names(layer, "weight_names")] for layer in layers]
-    else:  # weights alone, as Keras 3 has them, whose layers are numbered from the second on
+    else:  # weights of Keras 3, which numbers layers from the second on
         layers = sorted(group["layers"].items(), key=lambda layer: _number(layer[0]))
         tensors = [list(layer["vars"].values()) for _, layer in layers if "vars" in layer]
     for own in filter(None, tensors):
@@ -129,23 +129,23 @@ def _in_order(file: Any) -> Iterator[Any]:
 
 
 def _array(dataset: Any, file: Any) -> NDArray[np.float32]:
-    """Return what a dataset holds, if that is here and not in some other file of this machine."""
+    """Return the content of a dataset, unless it is external or virtual."""
     outside = dataset.external or dataset.is_virtual or dataset.file.filename != file.filename
     if outside or dataset.dtype.kind != "f":
-        raise ValueError(f"{dataset.name} holds no numbers of its own")
+        raise ValueError(f"{dataset.name} has no data of its own")
     array = np.asarray(dataset[()], np.float32)
     if not np.isfinite(array).all():
-        raise ValueError(f"{dataset.name} has values that are not finite")
+        raise ValueError(f"{dataset.name} has NaN or infinity")
     return array
 
 
 def _order(axes: Sequence[int]) -> tuple[int, ...]:
-    """Put what Keras has as height, width, in, out in the order out, in, height, width."""
+    """Permute Keras' height, width, in, out to out, in, height, width."""
     return (*axes[:1:-1], *axes[:2]) if len(axes) == 4 else tuple(axes)
 
 
 def _number(layer: str) -> int:
-    """Return what a name such as ``conv2d_3`` ends with, 0 if with no number."""
+    """Return the number at the end of a name such as ``conv2d_3``, 0 if there is none."""
     return int((re.search(r"_(\d+)$", layer) or [0, 0])[1])
 
 

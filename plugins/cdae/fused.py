@@ -1,4 +1,4 @@
-"""Trained networks rearranged for a processor: the same values, made of less work."""
+"""Optimises trained networks for CPUs: the same results with less work."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from sepbench.training.fused import fused
 from .network import PublishedNet, StridedNet, pool
 
 _NEVER = -1e30
-"""Lower than anything a convolution makes."""
+"""Lower than any output of a convolution."""
 
 
 def arrange(networks: nn.Module) -> nn.Module:
-    """Return a module that gives what trained networks give, in less time if on a processor.
+    """Return an equivalent module of trained networks, faster on a CPU.
 
     Shape:
         input: magnitudes ``(batch, bands, frames)`` of the mixture.
@@ -37,10 +37,10 @@ def arrange(networks: nn.Module) -> nn.Module:
 
 
 class _Published(nn.Module):
-    """Networks of `PublishedNet`, whose first layers are one.
+    """Networks of `PublishedNet` with a common first layer.
 
-    Of all time the first layers take most: they make 36 channels of the full resolution, of which
-    pooling keeps a fifteenth. They do so three bands at a time.
+    The first layers take most of the time: they make 36 channels of the full resolution, of which
+    pooling keeps a fifteenth. Here they process three bands at a time.
     """
 
     def __init__(self, networks: Sequence[PublishedNet]) -> None:
@@ -54,7 +54,7 @@ class _Published(nn.Module):
 
     def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
         """Return the stems' magnitudes, one row for three bands."""
-        # Each thread has a chunk of its own.
+        # Each thread processes its own chunk.
         parts = torch.split(magnitudes, torch.get_num_threads())
         first = torch.cat([self._first(part) for part in parts])
         heard = torch.split(first, self.widths, dim=1)
@@ -62,7 +62,7 @@ class _Published(nn.Module):
         return torch.stack(coarse, dim=1)[..., : magnitudes.shape[-1]]
 
     def _first(self, magnitudes: torch.Tensor) -> torch.Tensor:
-        """Return what all first layers make of magnitudes, pooled, ``(batch, 36, rows, columns)``.
+        """Return the pooled outputs of all first layers, ``(batch, 36, rows, columns)``.
 
         The taps of all places that are pooled into one row are a matrix, places by their fifteenth
         of a pool; its product with the kernels stays in the cache.
@@ -73,7 +73,7 @@ class _Published(nn.Module):
         padded = functional.pad(magnitudes, (1 + left, 1 + right, 1, 1))
         fifths = padded.unfold(2, 7, 5).mT.contiguous()
         taps = magnitudes.new_zeros(batch, 10, 3, 5, columns)
-        # The last tap marks places beyond the ends, which must not be the highest.
+        # The last tap marks positions beyond the ends, which must not be the maximum.
         taps[:, 9, :, :left, 0] = taps[:, 9, :, 5 - right :, -1] = 1
         inner = taps[:, :9].view(batch, 3, 3, 3, 5, columns)
         kernels = self.kernels.expand(batch, -1, -1)
@@ -88,7 +88,7 @@ class _Published(nn.Module):
 
 
 class _Rest(nn.Module):
-    """What follows the first layer of a `PublishedNet`.
+    """The layers of a `PublishedNet` after the first.
 
     Of five columns that upsampling makes of one, a kernel of three sees others beside it on the
     first and the last alone, and the three between come out equal. So three columns are made of
@@ -130,13 +130,13 @@ class _Rest(nn.Module):
 class _Patches(nn.Module):
     """A transposed convolution whose stride is half its kernel, as a convolution of two by two.
 
-    Each place makes a patch of the output, as channels, of the four inputs around it.
+    Each position computes a patch of the output, as channels, from the four inputs around it.
     """
 
     def __init__(self, conv: nn.ConvTranspose2d) -> None:
         super().__init__()
         self.high, self.wide = conv.stride
-        # What reaches furthest came from the input before.
+        # The farthest taps belong to the previous input.
         patches = conv.weight.view(*conv.weight.shape[:2], 2, self.high, 2, self.wide).flip(2, 4)
         weight = patches.permute(1, 3, 5, 0, 2, 4).flatten(0, 2)
         assert conv.bias is not None  # noqa: S101 - the head has one
@@ -155,7 +155,7 @@ class _Patches(nn.Module):
 def _conv(weight: torch.Tensor, bias: torch.Tensor) -> nn.Conv2d:
     """Return a convolution with these weights that reaches half its kernel beyond the ends."""
     (outs, ins), size = weight.shape[:2], weight.shape[2:]
-    # On "meta" no first weights are drawn, which would change others' random numbers.
+    # On "meta" no initial weights are drawn, which would advance the random generator.
     conv = nn.Conv2d(ins, outs, (size[0], size[1]), padding=size[0] // 2, device="meta")
     conv.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
     conv.bias = nn.Parameter(bias)

@@ -1,4 +1,4 @@
-"""From the magnitudes that networks hear of each stem to the stems' shares of a mixture."""
+"""Wiener masks from the magnitudes of stems."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def wiener(magnitudes: torch.Tensor, *, power: float = 2.0) -> torch.Tensor:
 
 
 def magnitude(bands: torch.Tensor) -> torch.Tensor:
-    """Return ``|bands|``, faster than `torch.abs`, which takes care of numbers below 1e-19."""
+    """Return ``|bands|``, faster than `torch.abs`, which handles numbers below 1e-19."""
     return torch.addcmul(bands.real.square(), bands.imag, bands.imag).sqrt_()

@@ -1,4 +1,4 @@
-"""How the autoencoders hear, and how they are trained."""
+"""Features and training of the autoencoders."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Autoencoders(nn.ModuleDict):
     """
 
     def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
-        """Return the magnitudes of every stem there is a network for."""
+        """Return the magnitudes of every stem with a network."""
         return torch.stack([network(magnitudes) for network in self.values()], dim=1)
 
 
@@ -43,9 +43,9 @@ class CdaeTrainable(Trainable):
 
     ``architecture`` is ``published`` or ``strided``; ``rate``, ``bands``, ``samples`` and
     ``frames`` are those of the transform, whose bands are equally spaced in Bark, ``overlap`` the
-    share of a chunk that fades into the next. ``objective`` names the loss. One whose best mask
-    has the least mean squared error is taken of the stems after the Wiener filter with ``power``,
-    plus a tenth of that before it; any other of each network's own magnitudes (as in MiXiN).
+    overlap of chunks as a share of a chunk. ``objective`` names the loss. A loss whose best mask
+    minimises the squared error is applied after the Wiener filter with ``power``, plus a tenth of
+    the loss before it; any other to each network's own magnitudes (as in MiXiN).
     """
 
     method = "cdae"
@@ -66,7 +66,7 @@ class CdaeTrainable(Trainable):
         if self.architecture not in _ARCHITECTURES:
             raise SepbenchError(f"cdae: architecture is one of {', '.join(_ARCHITECTURES)}")
         self._sizes: dict[str, Any] = rest
-        # The transform has bands at zero and at half the rate of its own.
+        # The transform adds its own bands at zero and at half the rate.
         self._scale = bark(0, self.rate / 2, self.bands)[1:-1]
         self.nsgt = Nsgt(
             self._scale,
@@ -78,8 +78,8 @@ class CdaeTrainable(Trainable):
     def wider_transform(self, factor: int) -> Nsgt:
         """Return the transform for ``factor`` times the rate.
 
-        Up to half the trained rate its bands are the trained ones; above, they go on at equal
-        distances, the highest that the same frames allow.
+        Up to half the trained rate its bands are the trained ones; above, they continue at equal
+        distances, the largest that the same frames allow.
         """
         if factor == 1:
             return self.nsgt
@@ -111,7 +111,7 @@ class CdaeTrainable(Trainable):
         return self._transform(mixture).abs()
 
     def targets(self, stems: Batch) -> Batch:
-        """Return what the loss compares with, and which stems are known."""
+        """Return the targets of the loss, and which stems are known."""
         bands = torch.stack([self._transform(stems[name]) for name in STEMS], dim=1)
         chunks = len(bands) // len(stems["known"])
         known = stems["known"].float().repeat_interleave(chunks, 0)[..., None]
@@ -131,14 +131,14 @@ class CdaeTrainable(Trainable):
         return value(wiener(output, power=self.power)) + 0.1 * alone
 
     def losses(self, output: torch.Tensor, targets: Batch) -> Batch:
-        """Return the loss of each network's own stem, over the examples in which it is known."""
+        """Return the loss of each network's own stem, over examples where it is known."""
         masks = output / (targets["magnitudes"] + 1e-6)
         values = self._loss.value(masks, targets, self._second)
         known = targets["known"]
         return {name: _mean(values[:, stem], known[:, stem]) for stem, name in enumerate(STEMS)}
 
     def outputs(self, output: torch.Tensor) -> Batch:
-        """Return the magnitudes that each network gives."""
+        """Return the magnitudes of each network."""
         return dict(zip(STEMS, output.unbind(1), strict=True))
 
     def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:

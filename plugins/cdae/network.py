@@ -1,4 +1,4 @@
-"""Networks from the magnitudes of a mixture to those of a stem: the published, and a deeper."""
+"""Networks from magnitudes of a mixture to those of a stem: the published, and a deeper one."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class PublishedNet(nn.Module):
     def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
         """Return the stem's magnitudes.
 
-        Rectifying comes after pooling, and the last layer before repeating: the same values, made
-        of fewer.
+        The rectifier comes after pooling, and the last layer before repeating: the same values with
+        less work.
         """
         frames = magnitudes.shape[-1]
         x = magnitudes[:, None]
@@ -48,7 +48,7 @@ class PublishedNet(nn.Module):
 
 
 def pool(x: torch.Tensor, rows: int) -> torch.Tensor:
-    """Take the highest of ``rows`` by 5; both ends share a rest of columns, as in Keras."""
+    """Pool ``rows`` by 5 with maximum; columns are padded at both ends, as in Keras."""
     missing = -x.shape[-1] % 5
     return functional.max_pool2d(x, (rows, 5), padding=(0, missing // 2), ceil_mode=True)
 
@@ -76,7 +76,7 @@ class StridedNet(Levels):
     ) -> None:
         super().__init__()
         self.multiple = 8 * 2 ** (len(widths) - 1)
-        """Frames come in steps of this many."""
+        """The number of frames is a multiple of this."""
         self.scale = nn.BatchNorm1d(bands)
         self.stem = nn.Sequential(
             nn.Conv2d(1, widths[0], (8, 16), stride=(4, 8), padding=(2, 4), bias=False),

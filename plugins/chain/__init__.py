@@ -1,4 +1,4 @@
-"""A stem of one method separated by the next: ``unet.vocals > hpss.harmonic``."""
+"""Chains of methods: ``unet.vocals > hpss.harmonic``."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ _LINK = re.compile(r"(?P<method>[^.\[\]]+(?:\[.*\])?)(?:\.(?P<stem>[^.\[\]]+))?"
 
 
 class Chain(Ensemble):
-    """Each method separates what the one before it made.
+    """Each method separates a stem of the previous one.
 
     A chain that ends in a stem makes that stem; one that ends in a method makes all of its stems,
-    which sum to what the method was given.
+    which sum to the method's input.
     """
 
     name = "chain"
-    summary = "A stem of one method separated by the next, to any depth."
+    summary = "A chain of methods: a stem of one is separated by the next."
 
     @dataclass(frozen=True)
     class Options:
-        """What can be tuned."""
+        """Options."""
 
         methods: str = option(
             "unet.accompaniment > hpss",
-            "methods joined by >, as in unet.vocals > hpss.harmonic: a stem goes on to the next",
+            "methods joined by >, as in unet.vocals > hpss.harmonic",
             unnamed=True,
         )
         stem: str = option("", "name of the last stem")
-        rest: str = option("", "a stem that is the mixture minus all that the chain makes")
+        rest: str = option("", "name of a stem for the mixture minus the others")
 
     options: Options
 
     @classmethod
     def methods(cls, options: Options) -> Sequence[str]:
-        """Return what a user would type for each member."""
+        """Return the members as a user would type them."""
         return [method for method, _ in _links(options.methods)]
 
     @property
@@ -57,19 +57,19 @@ class Chain(Ensemble):
 
     @cached_property
     def links(self) -> tuple[str, ...]:
-        """The stem that each member but the last hands to the next."""
+        """The stem that each member passes to the next."""
         stems = [stem for _, stem in _links(self.options.methods)][:-1]
         return tuple(_made(member, stem) for member, stem in zip(self.members, stems, strict=False))
 
     @property
     def combined_stems(self) -> tuple[str, ...]:
-        """The stems in which the chain ends, by the names of the last member."""
+        """The final stems, by their names in the last member."""
         last = _links(self.options.methods)[-1][1]
         return (_made(self.members[-1], last),) if last else tuple(self.members[-1].stems)
 
     @cached_property
     def stems(self) -> tuple[str, ...]:
-        """Those in which the chain ends, and the rest."""
+        """The final stems, and the rest."""
         chosen = self.options
         self.links  # noqa: B018 - raises where a member does not make the stem
         ends = self.combined_stems
@@ -94,7 +94,7 @@ class Chain(Ensemble):
     def combine(
         self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:
-        """Return what the last member made, by the names that were asked for."""
+        """Return the stems of the last member, renamed by the options."""
         return {
             name: estimates[end][0]
             for name, end in zip(self.stems, self.combined_stems, strict=False)
@@ -102,7 +102,7 @@ class Chain(Ensemble):
 
 
 def _links(text: str) -> list[tuple[str, str | None]]:
-    """Return each method and the stem behind its dot."""
+    """Return each method and the stem after its dot."""
     links = []
     for part in split(text, ">"):
         matched = _LINK.fullmatch(part.strip())
@@ -115,14 +115,14 @@ def _links(text: str) -> list[tuple[str, str | None]]:
         links.append((matched["method"].strip(), stem.strip() if stem else None))
     for method, stem in links[:-1]:
         if stem is None:
-            raise SepbenchError(f"method chain: say which stem of {method} goes on: {method}.STEM")
+            raise SepbenchError(f"method chain: choose a stem of {method}: {method}.STEM")
     return links
 
 
 def _made(member: AnySeparator, stem: str | None) -> str:
-    """Return a stem that a member makes, or the sum of some."""
+    """Return a stem of a member, or a sum of its stems."""
     stems = list(with_sums(dict.fromkeys(member.stems, 0)))
     if stem not in stems:
         made = ", ".join(stems)
-        raise SepbenchError(f"method chain: {member.name} makes no stem {stem!r}; it has {made}")
+        raise SepbenchError(f"method chain: {member.name} has no stem {stem!r}; it has {made}")
     return stem

@@ -1,4 +1,4 @@
-"""Any program that separates files, as a method: by a preset, a card, or a command line."""
+"""Runs any program that separates files as a method: by a preset, a card, or a command line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRESETS = ("audio-separator", "demucs", "msst", "spleeter", "umx")
 class Command(CardFacts):
     """Writes a song to a file, runs a program on it, and reads the stems that it wrote.
 
-    Subclasses that set ``card_file`` are methods of their own, without options of how to run.
+    Subclasses with a ``card_file`` are separate methods, without options for the command.
     """
 
     name = "command"
@@ -34,19 +34,19 @@ class Command(CardFacts):
     warms_up = False
 
     card_file: ClassVar[Path | None] = None
-    """The card of a subclass; ``command`` itself takes it from its options."""
+    """The card of a subclass; ``command`` itself reads it from its options."""
 
     @dataclass(frozen=True)
     class Options:
-        """The program, and settings that its preset or card leaves open."""
+        """The program, and values for placeholders of its preset or card."""
 
-        preset: str = option("", "a program that is known here", choices=("", *PRESETS))
+        preset: str = option("", "a known program", choices=("", *PRESETS))
         file: str = option("", "a card in YAML")
         run: str = option("", "a command line with {in} and {out}, run without a shell")
         stems: str = option(
-            "", "what it writes, as in vocals+drums, or vocals:*_voice.wav+drums:*_drums.wav"
+            "", "its output files, as in vocals+drums, or vocals:*_voice.wav+drums:*_drums.wav"
         )
-        program: str = option("", "the program, where it is not on the PATH")
+        program: str = option("", "path of the program, if it is not on the PATH")
         model: str = option("", "fills {model}")
         config: str = option("", "fills {config}")
         checkpoint: str = option("", "fills {checkpoint}")
@@ -56,14 +56,14 @@ class Command(CardFacts):
 
     @cached_property
     def card(self) -> Card:
-        """What is known of the program; raises `SepbenchError` where that is nothing."""
+        """The card; raises `SepbenchError` if there is none."""
         from .card import choose
 
         return choose(self.options, self.card_file)
 
     @property
     def needs(self) -> tuple[Requirement, ...]:
-        """The program, and what else the card names."""
+        """The program, and other requirements of the card."""
         try:
             card = self.card
         except SepbenchError:
@@ -81,11 +81,11 @@ class Command(CardFacts):
 
     @property
     def batch(self) -> bool:
-        """Whether the program is given many songs at once."""
+        """Whether the program processes many songs at once."""
         return self.card.batch == "folder"
 
     def load(self, device: torch.device) -> None:
-        """Raise `SepbenchError` where the program is missing."""
+        """Raise `SepbenchError` if the program is missing."""
         self._device, self._card = str(device), self.card
         for need in self.needs:
             if missing := need.missing():
@@ -102,9 +102,9 @@ class Command(CardFacts):
     def separate_batch(
         self, mixtures: Iterable[torch.Tensor]
     ) -> Iterator[Mapping[str, torch.Tensor] | SepbenchError]:
-        """Run the program once for all songs; yield the stems of each, or what is wrong with them.
+        """Run the program once for all songs; yield the stems of each, or an error.
 
-        Raises `SepbenchError` where the program itself fails.
+        Raises `SepbenchError` if the program fails.
         """
         from .running import run
 

@@ -1,4 +1,4 @@
-"""What is to be known of a program: its command line, its files, and how it treats them."""
+"""Cards of programs: command line, files, and formats."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from sepbench.weights.card import check_keys, check_least, fill, read_mapping
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 AT_RUN_TIME = ("in", "songs", "out", "track", "device", "threads")
-"""Placeholders that are filled for each run; the others when the card is read."""
+"""Placeholders filled for each run; others are filled when the card is read."""
 
 OPTIONS = ("program", "model", "config", "checkpoint", "folder")
-"""Placeholders that options fill."""
+"""Placeholders filled by options."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """A program that must be on the PATH, how it tells its version, and what installs it."""
+    """A program on the PATH, its version command, and its installation command."""
 
     program: str = ""
     version: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class Card:
     environment: dict[str, str] = field(default_factory=dict)
     needs: Needs = field(default_factory=Needs)
     files: tuple[str, ...] = ()
-    """Files whose content decides the stems, beside those in the command line."""
+    """Other files, besides those in the command line, that decide the stems."""
     license: str = "LicenseRef-not-stated"
     citation: str = "not stated"
     trained_on: tuple[str, ...] = UNKNOWN_TRAINING
@@ -65,7 +65,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Source:
-    """The keys of a card as they are written, what to call it, and the folder beside it."""
+    """The raw keys of a card, its name, and its folder."""
 
     values: dict[str, Any]
     name: str
@@ -73,9 +73,9 @@ class Source:
 
 
 def source(options: Any, file: Path | None) -> Source:
-    """Return the card that options, or a subclass's ``file``, stand for.
+    """Return the card of the options, or of a subclass's ``file``.
 
-    Raises `SepbenchError` where they stand for none or several.
+    Raises `SepbenchError` for none or several cards.
     """
     names = ("preset", "file", "run")
     ways = {name: value for name in names if (value := getattr(options, name, ""))}
@@ -98,9 +98,9 @@ def source(options: Any, file: Path | None) -> Source:
 
 
 def choose(options: Any, file: Path | None) -> Card:
-    """Return the card that options, or a subclass's ``file``, stand for, its placeholders filled.
+    """Return the card of the options, or of a subclass's ``file``, with placeholders filled.
 
-    Raises `SepbenchError` where it is wrong.
+    Raises `SepbenchError` for an invalid card.
     """
     found = source(options, file)
     return _filled(found.values, found.name, found.here, options)
@@ -113,14 +113,14 @@ def _from_line(line: str, stems: str) -> Source:
     except ValueError as error:
         raise SepbenchError(f"{name}: {str(error).lower()}") from None
     if not stems:
-        raise SepbenchError(f"{name}: say what it writes, as in stems=vocals+accompaniment")
+        raise SepbenchError(f"{name}: give its output files, as in stems=vocals+accompaniment")
     if not any("{out}" in argument for argument in run):
-        raise SepbenchError(f"{name}: put {{in}} and {{out}} where the program takes them")
+        raise SepbenchError(f"{name}: the command needs {{in}} and {{out}}")
     return Source({"run": run, "stems": {}}, name, Path.cwd())
 
 
 def _filled(values: dict[str, Any], name: str, here: Path, options: Any) -> Card:
-    """Return a card with the values of the chosen model and of the options in their places."""
+    """Return a card with the values of the chosen model and of the options."""
     first = fill(Card, values, name)
     given = {key: value for key in OPTIONS if (value := getattr(options, key, ""))}
     chosen = {**first.defaults, **given}
@@ -161,15 +161,15 @@ def _stems(text: str) -> dict[str, str]:
 
 
 def _beside(argument: str, here: Path) -> str:
-    """Return the path of a file that an argument names relative to its card, else the argument."""
+    """Return the path of a file given relative to the card, else the argument unchanged."""
     named = argument and "{" not in argument and not Path(argument).is_absolute()
     return str(here / argument) if named and (here / argument).is_file() else argument
 
 
 def substitute(text: str, values: Mapping[str, str], name: str) -> str:
-    """Fill the ``{placeholders}`` of a text; those of a run stay. ``{{`` and ``}}`` stand for one.
+    """Fill the ``{placeholders}`` of a text, except those of a run. ``{{`` and ``}}`` are literal.
 
-    Raises `SepbenchError` for one that nothing fills.
+    Raises `SepbenchError` for one without a value.
     """
     known = [*values, *(word for word in AT_RUN_TIME if word not in values)]
 
@@ -178,7 +178,7 @@ def substitute(text: str, values: Mapping[str, str], name: str) -> str:
         if word is None:
             return match[0]
         if word in OPTIONS and word not in values:
-            raise SepbenchError(f"{name}: {{{word}}} is open; give {word}=VALUE")
+            raise SepbenchError(f"{name}: {{{word}}} has no value; give {word}=VALUE")
         check_keys([word], known, f"{name}: {{{word}}}")
         return values.get(word, match[0])
 
@@ -186,7 +186,7 @@ def substitute(text: str, values: Mapping[str, str], name: str) -> str:
 
 
 def filled_at_run(text: str, values: Mapping[str, str]) -> str:
-    """Fill what is left when a run begins.
+    """Fill the placeholders of a run.
 
     >>> filled_at_run("--name={{stem}} {in}", {"in": "song.wav"})
     '--name={stem} song.wav'

@@ -1,4 +1,4 @@
-"""The files that a program reads and writes, and whether they are what was promised."""
+"""Writes the input of a program, and checks its output files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .card import Card, filled_at_run
 
 _SUBTYPES = {"32f": "FLOAT", "24": "PCM_24", "16": "PCM_16"}
 _NOTED_DB = 1.0
-"""How far the level of the stems' sum may be from the mixture's before it is said."""
+"""Largest difference in level between the sum of stems and the mixture without a note, in dB."""
 
 _PIECE = 1 << 20
 _MOST_NAMES = 3
@@ -31,20 +31,20 @@ class NoFileError(SepbenchError):
 
 @dataclass(frozen=True)
 class Song:
-    """A song on its way through a program: its file, shape, device and factor."""
+    """The input of a program: its file, shape, device and scale."""
 
     path: Path
     channels: int
     samples: int
     device: torch.device
     factor: float
-    """What the stems are multiplied by."""
+    """The factor on the stems."""
     stamp: tuple[int, int] | None
     """Size and time of the file, to see whether the program has changed it."""
 
 
 def write_song(card: Card, mixture: torch.Tensor, path: Path) -> Song:
-    """Write a song as a program wants it.
+    """Write a song in the format of a program.
 
     Shape:
         mixture: ``(channels, samples)``.
@@ -96,12 +96,12 @@ def _find(stem: str, pattern: str, out: Path, songs: Sequence[Song]) -> Path:
 
 
 def _written(out: Path, songs: Sequence[Song]) -> str:
-    """Say what a program wrote instead, in its output folder or beside it."""
+    """Describe what a program wrote instead, in its output folder or elsewhere."""
     root = out.parent
     ours = {root / "log", *(song.path for song in songs)}
     files = [path for path in sorted(root.rglob("*")) if path.is_file() and path not in ours]
     if not files:
-        return "it wrote nothing; put {out} into 'run' where it takes the output folder"
+        return "it wrote nothing; put {out} into 'run' as the output folder"
     inside = [path for path in files if path.is_relative_to(out)]
     beside = [path for path in files if path not in inside]
     names = [str(path.relative_to(out)) for path in inside[:_MOST_NAMES]]
@@ -144,10 +144,10 @@ def _misfit(card: Card, song: Song, file: soundfile.SoundFile) -> str | None:
 
 
 def _level(card: Card, song: Song, stems: Mapping[str, torch.Tensor]) -> str | None:
-    """Say by how much the sum of the stems is louder or softer than the song, if it is so at all.
+    """Describe a gain error of the sum of stems, if there is one.
 
-    The level is that of the song's part in the sum, by least squares; stems that do not make up
-    the song have none.
+    The gain is that of the song in the sum, by least squares; stems that do not sum to the song
+    have none.
     """
     if card.remainder is not None or not {"vocals", "accompaniment"} <= set(with_sums(stems)):
         return None

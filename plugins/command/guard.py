@@ -1,8 +1,8 @@
-"""Starts a program in a folder of its own, and removes both when whoever asked for them is gone.
+"""Runs a program in a temporary folder, and removes both when the parent process is gone.
 
-Run as a script by `running.Guard`, with the standard library alone so that it starts in hundredths
-of a second. It reads one line of JSON, answers with one, and ends when its input does: it is closed
-by a parent that is done, and by the operating system for one that was killed.
+Run as a script by `running.Guard`, with only the standard library so that it starts in hundredths
+of a second. It reads one line of JSON, answers with one, and ends when its input is closed: by the
+parent, or by the operating system if the parent was killed.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ _SET_CHILD_SUBREAPER = 36
 
 
 def main(folder: str) -> None:
-    """Serve one parent; then leave neither a process nor a file behind."""
+    """Serve one parent; then remove all processes and files."""
     with contextlib.suppress(OSError, AttributeError, TypeError):  # Other systems have no such.
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     program: list[subprocess.Popen[bytes]] = []
@@ -30,7 +30,7 @@ def main(folder: str) -> None:
     ended.start()
     if line:
         answer = json.dumps(_run(json.loads(line), program))
-        with contextlib.suppress(OSError):  # Nobody listens any more.
+        with contextlib.suppress(OSError):  # The parent is gone.
             sys.stdout.write(f"{answer}\n")
             sys.stdout.flush()
     ended.join()

@@ -1,4 +1,4 @@
-"""What decides what a program makes: its command line, its version, the content of its files."""
+"""The identity of a program: its command line, version and files."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sepbench.weights.container import digest, sha256
 from .card import Card
 
 _SECONDS = 60.0
-"""How long a program may take to tell its version; some import torch first."""
+"""Timeout for a program's version command in seconds; some import torch first."""
 
 
 def provenance(card: Card, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the digest of a card, the program's version line, and digests of the files named.
+    """Return the digest of a card, the program's version line, and digests of its files.
 
-    ``values`` are the card's as they are written, without the paths of this machine.
+    ``values`` are the raw values of the card, without paths of this machine.
     """
-    # The interpreter tells its version; its file differs from machine to machine.
+    # The interpreter has a version; its file differs between machines.
     named = [word for word in (*card.run, *card.files) if word != sys.executable]
     return {
         "card": digest(values),
@@ -34,7 +34,7 @@ def provenance(card: Card, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def version(card: Card) -> str | None:
-    """Return the line in which the program tells its version, None where it tells none."""
+    """Return the line with the program's version, or None."""
     program = shutil.which(card.needs.program or card.run[0])
     if program is None:
         return None
@@ -65,7 +65,7 @@ def _version(words: tuple[str, ...], stamp: tuple[int, int]) -> str | None:
 
 
 def _file(name: str) -> str | None:
-    """Return the path of the file that an argument names; a program found by the PATH is none."""
+    """Return the path of a file argument; a program on the PATH does not count."""
     return name if os.sep in name and Path(name).is_file() else None
 
 
@@ -79,6 +79,6 @@ def _cached(path: str, stamp: tuple[int, int]) -> str:
 
 
 def _stamp(path: str) -> tuple[int, int]:
-    """Return what changes when a file does."""
+    """Return a signature that changes with a file."""
     found = Path(path).stat()
     return found.st_size, found.st_mtime_ns

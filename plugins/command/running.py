@@ -1,4 +1,4 @@
-"""Runs a program on songs: files out, the program, files in, nothing left behind."""
+"""Runs a program on songs through temporary files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 _TAIL = 4000
-"""Bytes of a program's last words that are read for its reason."""
+"""Bytes of a program's output that are searched for its error message."""
 
 
 def run(
@@ -143,7 +143,7 @@ def _last_words(log: Path) -> str:
 
 @contextmanager
 def _guarded() -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Start a guard over a new temporary folder; both are gone afterwards, whatever happens."""
+    """Start a guard with a new temporary folder; both are always removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="sepbench-command-"))
     script = Path(__file__).with_name("guard.py")
     guard = subprocess.Popen(  # noqa: S603 - our own script, in our own Python
@@ -163,4 +163,4 @@ def _guarded() -> Iterator[tuple[subprocess.Popen[str], Path]]:
             guard.stdin.close()
         guard.wait()
         guard.stdout.close()
-        shutil.rmtree(folder, ignore_errors=True)  # Where the guard itself was killed.
+        shutil.rmtree(folder, ignore_errors=True)  # If the guard itself was killed.

@@ -1,4 +1,4 @@
-"""Demucs in its published bags of models, run by its own package."""
+"""The published models of Demucs, run by their own package."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class _Bag(NamedTuple):
     citation: str
     trained_on: tuple[str, ...]
     weights: tuple[tuple[float, ...], ...] | None = None
-    """How much each model counts for drums, bass, other and vocals; none: all alike."""
+    """Weights of each model for drums, bass, other and vocals; None: equal."""
     segment: float | None = None
-    """Seconds a model is given at a time; none: as in its training."""
+    """Length of a segment in seconds; None: as in training."""
 
 
 def _tensors(address: str, signature: str, sha256: str) -> WeightFile:
@@ -125,13 +125,13 @@ class Demucs(Separator):
 
     @dataclass(frozen=True)
     class Options:
-        """What can be tuned."""
+        """Options."""
 
         model: str = option("htdemucs", "which models", choices=tuple(_BAGS))
-        overlap: float = option(0.25, "share of a segment that the next one repeats", minimum=0.0,
+        overlap: float = option(0.25, "overlap of segments, as a share of a segment", minimum=0.0,
                                 maximum=0.9)  # fmt: skip
         shifts: int = option(
-            0, "times the song is shifted, each time by something else, for a mean of all",
+            0, "number of random shifts of the song to average over",
             minimum=0, maximum=20,
         )  # fmt: skip
 
@@ -139,7 +139,7 @@ class Demucs(Separator):
 
     @property
     def needs(self) -> tuple[Requirement, ...]:
-        """One of the packages that have the models' code."""
+        """One of the packages with the models' code."""
         from .backend import module_name
 
         return (Requirement(module_name(), "pip install 'sepbench[demucs]'"),)
@@ -158,17 +158,17 @@ class Demucs(Separator):
 
     @property
     def license(self) -> str:
-        """Of the code, and of the weights."""
+        """The licenses of the code and of the weights."""
         return f"MIT; weights {self._bag.files[0].terms}"
 
     @property
     def trained_on(self) -> tuple[str, ...]:
-        """What the weights were trained on."""
+        """The training data of the weights."""
         return self._bag.trained_on
 
     @property
     def weight_files(self) -> tuple[WeightFile, ...]:
-        """One file a model."""
+        """One file per model."""
         return self._bag.files
 
     @property

@@ -1,6 +1,6 @@
 """The package that runs the models: ``demucs-infer`` where it is installed, else ``demucs``.
 
-Both are of the same code; the first needs no torchaudio and reads no files of its own.
+Both have the same code; the first needs no torchaudio and reads no files itself.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from importlib.util import find_spec
 from types import ModuleType
 
 DISTRIBUTIONS = {"demucs_infer": "demucs-infer", "demucs": "demucs"}
-"""The distribution of each module, in the order in which they are taken."""
+"""The distribution of each module, in order of preference."""
 
 
 def module_name() -> str:
-    """Return the module that is taken: the first one that is installed, else the first.
+    """Return the module to use: the first one that is installed, else the first.
 
     >>> module_name() in DISTRIBUTIONS
     True
@@ -26,7 +26,7 @@ def module_name() -> str:
 
 
 def package() -> str | None:
-    """Return the distribution that is taken with its version, None if none is installed."""
+    """Return the used distribution with its version, None if none is installed."""
     name = module_name()
     if find_spec(name) is None:
         return None
@@ -36,8 +36,8 @@ def package() -> str | None:
 def load(part: str) -> ModuleType:
     """Import a part of the package, such as ``apply``.
 
-    ``demucs_infer`` calls itself ``demucs`` for all of the program, so that pickled models find
-    their classes; models are not unpickled here, and the other package keeps its name.
+    ``demucs_infer`` registers itself as ``demucs`` so that pickled models find their classes;
+    models are not unpickled here, and the alias is removed again.
     """
     before = _named_demucs()
     try:

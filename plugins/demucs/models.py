@@ -1,4 +1,4 @@
-"""Models of Demucs: read from tensors alone, applied without chance."""
+"""Models of Demucs: read without unpickling, applied deterministically."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CLASSES: dict[str, type[torch.nn.Module]] = {
     f"demucs.{part}.{name}": getattr(backend.load(part), name)
     for part, name in {"demucs": "Demucs", "hdemucs": "HDemucs", "htdemucs": "HTDemucs"}.items()
 }
-"""The networks by the names under which files have them, whichever package brings them."""
+"""The networks by their class names in files."""
 
 _APPLY = backend.load("apply")
 _SCALAR = np.float64(0).__reduce__()[0]
@@ -35,13 +35,13 @@ _PLAIN: list[Any] = [
     np.dtype,
     type(np.dtype(np.float64)),
 ]
-"""All that a packaged model may hold beside tensors: its class, and numbers."""
+"""Allowed content of a packaged model besides tensors: its class, and numbers."""
 
 
 def read_bag(
     paths: Sequence[Path], weights: Sequence[Sequence[float]] | None, segment: float | None
 ) -> Any:
-    """Return the models of some files as one; raise `SepbenchError` where one is none."""
+    """Return the models of some files as one; raise `SepbenchError` for other files."""
     models = [read_model(path) for path in paths]
     return _APPLY.BagOfModels(
         models, [list(row) for row in weights] if weights else None, segment
@@ -49,9 +49,9 @@ def read_bag(
 
 
 def read_model(path: Path) -> Any:
-    """Return the model of a ``.safetensors`` file, or of a packaged one, of which no code is run.
+    """Return the model of a ``.safetensors`` or packaged file, without running its code.
 
-    Raises `SepbenchError` where the file holds anything but a model of demucs.
+    Raises `SepbenchError` if the file has anything but a model of demucs.
     """
     try:
         kind, arguments, options, state = (
@@ -71,13 +71,13 @@ def read_model(path: Path) -> Any:
 def apply(
     models: Any, mixture: torch.Tensor, *, overlap: float, shifts: int
 ) -> dict[str, torch.Tensor]:
-    """Return the stems of a mixture, each ``(2, samples)`` as it is.
+    """Return the stems of a mixture, each ``(2, samples)`` like the mixture.
 
-    The models get the song with its mean taken off and its deviation made one, as in training.
+    The models get the song with zero mean and unit deviation, as in training.
     """
     middle = mixture.mean(0)
     mean, deviation = middle.mean(), middle.std(correction=int(len(middle) > 1)) + 1e-8
-    # The package draws its shifts from the random numbers of the whole program.
+    # The package draws its shifts from the global random generator.
     before = random.getstate()
     random.seed(0)
     try:
@@ -107,7 +107,7 @@ def _from_package(path: Path) -> tuple[Any, list[Any], dict[str, Any], Mapping[s
 
 
 def _decoded(text: str) -> Any:
-    """Return what JSON says, and fractions where it has them in parts."""
+    """Return parsed JSON, with fractions from their parts."""
 
     def whole(value: dict[str, Any]) -> Any:
         if value.get("_type") == "fraction":

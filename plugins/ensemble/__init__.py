@@ -20,12 +20,12 @@ _MEMBER = re.compile(r"(?:(?P<weight>[^\[\]*]+)\*)?(?P<method>[^*\[\]]+(?:\[.*\]
 
 
 class MethodEnsemble(Ensemble):
-    """Averages methods that err in different ways, so that their errors cancel in part.
+    """Averages methods with different errors, which cancel in part.
 
-    Stems are averaged as waves or as complex spectra, or the mixture is masked with the mean of the
-    ratio masks that the members' stems are of it, which leaves the mixture its phase. In place of
-    the mean there is the median, and the value of smallest or largest magnitude, sample by sample
-    or bin by bin; stems of these do not sum to the mixture.
+    Stems are averaged as waveforms or as complex spectra, or the mixture is masked with the mean of
+    the members' ratio masks, which keeps the phase of the mixture. Instead of the mean it can take
+    the median, or the value of smallest or largest magnitude, by sample or by bin; such stems do
+    not sum to the mixture.
     """
 
     name = "ensemble"
@@ -37,20 +37,18 @@ class MethodEnsemble(Ensemble):
 
     @dataclass(frozen=True)
     class Options:
-        """What can be tuned."""
+        """Options."""
 
         methods: str = option(
             "unet+cdae+blstm",
             "methods joined by +, as in 2*unet+cdae, or vocals:2/drums:0.5*demucs+cdae",
             unnamed=True,
         )
-        of: str = option(
-            "mean", "what is taken of their values", choices=("mean", "median", "min", "max")
-        )
-        domain: str = option("stems", "of which values", choices=("stems", "spectra", "masks"))
+        of: str = option("mean", "how to combine values", choices=("mean", "median", "min", "max"))
+        domain: str = option("stems", "what to combine", choices=("stems", "spectra", "masks"))
         n_fft: int = option(
             4096,
-            "spectra, masks: window in samples, hop is a quarter",
+            "for spectra and masks: window in samples, hop is a quarter",
             minimum=16,
             maximum=65536,
         )
@@ -59,12 +57,12 @@ class MethodEnsemble(Ensemble):
 
     @property
     def block_context(self) -> float | SampleCount:
-        """Two windows where there are spectra, nothing where stems are averaged."""
+        """Two windows for spectra and masks, nothing for stems."""
         return 0.0 if self.options.domain == "stems" else SampleCount(2 * self.options.n_fft)
 
     @classmethod
     def methods(cls, options: Options) -> Sequence[str]:
-        """Return what a user would type for each member."""
+        """Return the members as a user would type them."""
         return [method for _, method in parse(options.methods)]
 
     @cached_property
@@ -77,13 +75,13 @@ class MethodEnsemble(Ensemble):
                 f"method {self.name}: a weight for {name!r}; the members make {', '.join(stems)}"
             )
         if self.options.of != "mean" and any(weights):
-            raise SepbenchError(f"method {self.name}: weights count for of=mean alone")
+            raise SepbenchError(f"method {self.name}: weights require of=mean")
         return stems
 
     def combine(
         self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:
-        """Return each stem made of those of the members, ``(channels, samples)``."""
+        """Return each stem combined from the members', ``(channels, samples)``."""
         from . import averaging
 
         chosen = self.options
@@ -98,11 +96,11 @@ class MethodEnsemble(Ensemble):
 
 
 Weights: TypeAlias = dict[str, float]
-"""How much a member counts for each stem; under an empty name, for all others."""
+"""A member's weight by stem; the empty name is for all other stems."""
 
 
 def stem_weights(text: str, stem: str) -> list[float]:
-    """Return how much each member counts for a stem; they sum to one.
+    """Return the weights of members for a stem, which sum to one.
 
     >>> stem_weights("3*a+b", "drums"), stem_weights("vocals:3*a+b", "drums")
     ([0.25, 0.75], [0.5, 0.5])
@@ -114,7 +112,7 @@ def stem_weights(text: str, stem: str) -> list[float]:
 def parse(text: str) -> list[tuple[Weights, str]]:
     """Return the weights and the method of each member.
 
-    They are sorted, so that sums come out the same to the bit in whatever order they were typed.
+    They are sorted, so that sums are bit-identical in any order of typing.
     """
     members = [_member(part.strip(), text) for part in split(text, "+")]
     return sorted(members, key=lambda member: (sorted(member[0].items()), member[1]))
@@ -133,7 +131,7 @@ def _member(text: str, whole: str) -> tuple[Weights, str]:
     if matched is None or not all(0 < weight < math.inf for weight in weights.values()):
         raise SepbenchError(
             f"method ensemble: option methods={whole}: write it as METHOD+METHOD, "
-            "each with a weight above zero if need be, as in 2*unet+mask-cnn, "
-            "or with one a stem, as in vocals:2/drums:0.5*demucs+cdae"
+            "optionally with positive weights, as in 2*unet+mask-cnn, "
+            "or weights by stem, as in vocals:2/drums:0.5*demucs+cdae"
         )
     return weights, matched["method"].strip()

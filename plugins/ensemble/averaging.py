@@ -9,11 +9,11 @@ import torch
 from sepbench.dsp.stft import Stft
 
 _FRAMES = 256
-"""Frames of a block: few enough for the spectra of all members to stay small."""
+"""Frames of a block, to bound the memory for the spectra of all members."""
 
 
 Weights = Mapping[str, Sequence[float]]
-"""For each stem how much each member counts, which sums to one."""
+"""For each stem the weights of members, which sum to one."""
 
 
 def of_spectra(
@@ -24,7 +24,7 @@ def of_spectra(
     n_fft: int,
     of: str = "mean",
 ) -> dict[str, torch.Tensor]:
-    """Return each stem made of the members' complex spectra, bin by bin.
+    """Return each stem combined from the members' complex spectra, bin by bin.
 
     Shape:
         mixture: ``(channels, samples)``, and each stem likewise.
@@ -47,7 +47,7 @@ def of_masks(
     n_fft: int,
     of: str = "mean",
 ) -> dict[str, torch.Tensor]:
-    """Return the mixture under a mask made of those of the members, for each stem.
+    """Return the mixture with a mask combined from the members', for each stem.
 
     Shape:
         mixture: ``(channels, samples)``, and each stem likewise.
@@ -77,10 +77,10 @@ def magnitude_ratio(source: torch.Tensor, mixture: torch.Tensor) -> torch.Tensor
 
 
 def combined(stacked: torch.Tensor, weights: Sequence[float], of: str) -> torch.Tensor:
-    """Return one value of those of the members, over the first dimension.
+    """Combine the members' values, over the first dimension.
 
-    ``of``: the weighted ``mean``; the ``median``, of real and imaginary parts apart; the value of
-    smallest (``min``) or largest (``max``) magnitude.
+    ``of``: the weighted ``mean``; the ``median``, of real and imaginary parts separately; the value
+    of smallest (``min``) or largest (``max``) magnitude.
 
     >>> combined(torch.tensor([[1.0], [-4.0], [3.0]]), [1 / 3] * 3, "max")
     tensor([-4.])
@@ -106,7 +106,7 @@ def _median(stacked: torch.Tensor) -> torch.Tensor:
 def _mean(stacked: torch.Tensor, weights: Sequence[float]) -> torch.Tensor:
     """Return the weighted mean over the first dimension.
 
-    Summed in double precision: the mean of equal estimates is their value to the bit.
+    Summed in double precision, so that the mean of equal estimates is exact.
     """
     wide = torch.complex128 if stacked.is_complex() else torch.float64
     total = stacked[0].to(wide) * weights[0]

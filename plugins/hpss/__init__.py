@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Hpss(Separator):
-    """Splits steady tones from short clicks.
+    """Separates steady tones from short clicks.
 
-    A running median along time keeps what lasts, one along frequency what is wide; the two compete
-    for each bin. A margin above 1 leaves to the residual what is neither (Driedger 2014).
+    A running median along time keeps steady tones, one along frequency keeps clicks; the two
+    compete for each bin. A margin above 1 leaves the rest to a residual (Driedger 2014).
     """
 
     name = "hpss"
@@ -34,19 +34,17 @@ class Hpss(Separator):
 
     @dataclass(frozen=True)
     class Options:
-        """What can be tuned; the defaults are librosa's."""
+        """Options; the defaults are librosa's."""
 
         kernel_harmonic: int = option(31, "frames of the median along time", minimum=1, maximum=511)
         kernel_percussive: int = option(
             31, "bins of the median along frequency", minimum=1, maximum=511
         )
-        margin: float = option(
-            1.0, "how many times louder than the other part a bin must be", minimum=1.0
-        )
+        margin: float = option(1.0, "factor by which a bin must exceed the other part", minimum=1.0)
         margin_percussive: float = option(
-            0.0, "the same for the percussive part alone; 0: as margin", minimum=0.0
+            0.0, "the same for the percussive part; 0: as margin", minimum=0.0
         )
-        mask: str = option("soft", "soft shares or all-or-nothing", choices=("soft", "hard"))
+        mask: str = option("soft", "soft or binary mask", choices=("soft", "hard"))
         power: float = option(2.0, "exponent of the soft mask", minimum=0.1, maximum=100.0)
         n_fft: int = option(2048, "window in samples", minimum=16, maximum=65536)
         hop: int = option(512, "samples between frames, at most n_fft", minimum=1, maximum=65536)
@@ -68,9 +66,9 @@ class Hpss(Separator):
 
     @property
     def context(self) -> SampleCount | None:
-        """A window and half a median; the whole song where hops do not divide the alignment.
+        """A window and half a median; the whole song if hops do not divide the alignment.
 
-        With such hops the frames of a block would not be those of the whole song.
+        With such hops the frames of a block would differ from those of the whole song.
         """
         tuned = self.options
         if BLOCK_ALIGNMENT % tuned.hop:

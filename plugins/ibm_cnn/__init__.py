@@ -1,4 +1,4 @@
-"""A convolutional network that learns ideal binary masks, and what may follow its mask."""
+"""A convolutional network for ideal binary masks, with optional post filters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 FILTERS = ("hpss", "wiener", "vad")
-"""What the option ``post`` may name."""
+"""Values of the option ``post``."""
 
 
 class IbmCnn(LearnedMask):
@@ -40,14 +40,12 @@ class IbmCnn(LearnedMask):
 
     @dataclass(frozen=True)
     class Options(LearnedOptions):
-        """What can be tuned."""
+        """Options."""
 
         wiener: int = wiener_option("after binary masks, a cut, post filters or other weights")
-        mask: str = option(
-            "soft", "soft: shares; binary: all or nothing", choices=("soft", "binary")
-        )
+        mask: str = option("soft", "soft or binary mask", choices=("soft", "binary"))
         cut: float = option(
-            0.0, "shares up to this are cut to nothing; published: 0.15", minimum=0.0, maximum=1.0
+            0.0, "mask values up to this become 0; published: 0.15", minimum=0.0, maximum=1.0
         )
         rest: str = option(
             "remainder",
@@ -57,7 +55,7 @@ class IbmCnn(LearnedMask):
         post: str = option(
             "none",
             "filters of the vocals joined by +: hpss (harmonic part), wiener (adaptive smoothing), "
-            "vad (closed where nobody sings)",
+            "vad (muted where nobody sings)",
         )
 
     options: Options
@@ -79,12 +77,12 @@ class IbmCnn(LearnedMask):
 
     @property
     def remainder(self) -> str | None:
-        """The accompaniment, unless it has a mask of its own."""
+        """The accompaniment, unless it has its own mask."""
         return "accompaniment" if self.options.rest == "remainder" else None
 
     @property
     def context(self) -> float | None:
-        """Seconds to each side; None, the whole song, for filters that go by all of it."""
+        """Seconds to each side; None (the whole song) for filters that need it."""
         seconds = super().context
         if seconds is None or {"wiener", "vad"} & set(self.chain):
             return None
@@ -92,19 +90,19 @@ class IbmCnn(LearnedMask):
 
     @property
     def weight_files(self) -> tuple[WeightFile, ...]:
-        """The network's, and the detector's where it is asked."""
+        """The network's weights, and the detector's if used."""
         own = super().weight_files
         return (*own, weight_file()) if "vad" in self.chain else own
 
     @property
     def least_error(self) -> bool:
-        """Whether shares are left as the network has them, too."""
+        """Whether the mask is used unchanged, too."""
         options = self.options
         plain = options.mask == "soft" and not options.cut and options.rest == "remainder"
         return super().least_error and plain and not self.chain
 
     def shares(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return each stem's mask, given that of the voice."""
+        """Return the mask of each stem, given that of the voice."""
         if self.options.mask == "binary":
             voice = (mask > 0.5).to(mask)
         else:
@@ -125,10 +123,10 @@ class IbmCnn(LearnedMask):
         return made
 
     def load(self, device: torch.device) -> None:
-        """Read the weights; raise `SepbenchError` for those of something else."""
+        """Read the weights; raise `SepbenchError` for those of another task."""
         if self.header["model"].get("task") == "autoencode":
             raise SepbenchError(
-                f"{self.weights_file}: weights of an autoencoder, a start for training; "
+                f"{self.weights_file}: weights of an autoencoder, which are a start for training; "
                 f"give them to 'sepbench train ibm-cnn --init {self.weights_file}'"
             )
         if "activity" in str(self.header["model"].get("architecture")):

@@ -1,4 +1,4 @@
-"""How detectors of singing are trained."""
+"""Training of detectors of singing."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sepbench.training.model import Batch, Trainable
 
 
 class ActivityTrainable(Trainable):
-    """A detector of singing by the section ``model`` of its config, see `ActivityModel`.
+    """A detector of singing, built from the section ``model`` of its config; see `ActivityModel`.
 
-    ``labels`` says what a frame of the reference is: ``frames``, by the energy rule, or
-    ``excerpts``, as published: every frame of an example in which the voice was mixed in.
+    ``labels`` is ``frames`` for labels by the energy rule, or ``excerpts``, as published, for one
+    label per example: whether it has a voice.
     """
 
     method = "ibm-cnn"
@@ -45,7 +45,7 @@ class ActivityTrainable(Trainable):
         return self.detector.features(mixture)
 
     def targets(self, stems: Batch) -> Batch:
-        """Return what each row of the output should say, ``(batch, rows, columns)``."""
+        """Return the target of each row of the output, ``(batch, rows, columns)``."""
         detector = self.detector
         columns = detector.stft.frames(stems["vocals"].shape[-1])
         if self.labels == "excerpts":
@@ -83,11 +83,11 @@ class ActivityTrainable(Trainable):
         return functional.binary_cross_entropy_with_logits(output, wanted)
 
     def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
-        """Return nothing: a detector makes no stems."""
+        """Return no stems."""
         return {}
 
     def scores(self, network: nn.Module, stems: Batch) -> Mapping[str, float]:
-        """Return the share of frames that are right in a passage, and F1 where someone sings."""
+        """Return the accuracy of frames in a passage, and F1 if someone sings."""
         probabilities = self.detector.probabilities(network, self.mixture(stems)[None])[0]
         reference = reference_activity(stems["vocals"][None], self.rate)
         active, sung = (probabilities > 0.5).cpu().numpy(), reference.cpu().numpy()

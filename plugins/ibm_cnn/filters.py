@@ -1,4 +1,4 @@
-"""What may follow the mask: filters of the vocals stem, one after another."""
+"""Post filters of the vocals stem."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sepbench.dsp.hpss import harmonic_percussive
 from sepbench.dsp.stft import Stft
 
 Filter = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
-"""From vocals and mixture ``(channels, samples)`` and the rate in Hz to the filtered vocals."""
+"""Takes vocals and mixture ``(channels, samples)`` and the rate in Hz; returns filtered vocals."""
 
 _WIENER = 300
 """Bins and frames of the adaptive Wiener filter's neighbourhood, as published."""
@@ -29,7 +29,7 @@ def harmonic_part(vocals: torch.Tensor, mixture: torch.Tensor, rate: int) -> tor
 
 
 def adaptive_wiener(vocals: torch.Tensor, mixture: torch.Tensor, rate: int) -> torch.Tensor:
-    """Smooth magnitudes where they vary less than noise does (Lee 1980).
+    """Smooth magnitudes that vary less than noise (Lee 1980).
 
     The filter of `scipy.signal.wiener` over 300 bins and 300 frames; the noise is the mean
     variance.
@@ -43,13 +43,13 @@ def adaptive_wiener(vocals: torch.Tensor, mixture: torch.Tensor, rate: int) -> t
     noise = variance.mean((-2, -1), keepdim=True)
     share = (variance - noise).clamp_min(0) / variance.clamp_min(1e-20)
     filtered = mean + share * (magnitude - mean)
-    # Never louder than before: what is smoothed up was not there.
+    # Never louder than before: the filter must not add energy.
     gain = (filtered / magnitude.clamp_min(1e-12)).clamp(0, 1)
     return stft.inverse(spectrum * gain, vocals.shape[-1])
 
 
 def closed(vocals: torch.Tensor, mixture: torch.Tensor, rate: int) -> torch.Tensor:
-    """Close the vocals where the detector of singing hears nobody in the mixture."""
+    """Mute the vocals where the detector finds no singing in the mixture."""
     detector = VoiceDetector(device=vocals.device)
     probabilities = detector.probabilities(mixture.cpu().numpy(), rate)
     return closed_where_silent(vocals, probabilities, rate)
@@ -63,7 +63,7 @@ FILTERS: Mapping[str, Filter] = {
 
 
 def _local_mean(x: torch.Tensor) -> torch.Tensor:
-    """Return means over squares of `_WIENER`, zeros around, each axis in its turn."""
+    """Return means over rectangles of `_WIENER`, zero-padded, one axis after the other."""
     for axis in (-2, -1):
         size = x.shape[axis]
         half = _WIENER // 2

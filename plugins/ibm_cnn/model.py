@@ -1,4 +1,4 @@
-"""What the networks of ibm-cnn are shown, and how they are trained."""
+"""Features and training of the networks of ibm-cnn."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from .network import FrequencyUNet
 from .published import FRAMES, LAYOUTS, WindowNet
 
 _FLOOR = 1e-3
-"""Magnitude that is added before the logarithm."""
+"""Added to magnitudes before the logarithm."""
 
 _COLUMNS = 256
-"""Columns of a block, a third of whose work is done twice."""
+"""Columns of a block; a third of its work is repeated."""
 
 ARCHITECTURES = ("frequency-unet", *LAYOUTS)
 
 
 def trainable(model: Mapping[str, Any]) -> Trainable:
-    """Return the model that the section ``model`` of a config describes, by its architecture."""
+    """Return the model of the section ``model`` of a config, by its architecture."""
     architecture = model["architecture"]
     if architecture in activity.ARCHITECTURES:
         return ActivityTrainable(model)
@@ -89,8 +89,8 @@ class WindowTrainable(MaskTrainable):
       or only their centre columns are taken (``centre``).
     - ``labels``: the values for bins of the other stem and of the predicted one.
     - ``predicts``: ``vocals`` or ``accompaniment``, the stem whose bins have the higher label.
-    - ``real_part``: whether the network is shown the real part of the spectrum, as published, and
-      not its magnitude.
+    - ``real_part``: whether the input is the real part of the spectrum, as published, instead
+      of its magnitude.
     - ``scale``: ``none``, or ``window`` to divide the spectrum by the sum of the window (Lin 2018).
     - ``task``: ``separate``, or ``autoencode`` to learn the vocals' own spectrum, for a start.
     """
@@ -126,7 +126,7 @@ class WindowTrainable(MaskTrainable):
         return WindowNet(self.layout, self.bins, self.width)
 
     def inputs(self, spectrum: torch.Tensor) -> torch.Tensor:
-        """Return magnitudes, or what the published networks are shown in their place."""
+        """Return magnitudes, or the input of published networks."""
         seen = spectrum.real if self.real_part else spectrum.abs()
         return seen / (self.stft.width / 2) if self.scale == "window" else seen
 
@@ -150,8 +150,8 @@ class WindowTrainable(MaskTrainable):
     def loss(self, output: torch.Tensor, targets: Batch) -> torch.Tensor:
         """Return the loss by `objective`; an autoencoder's is cross-entropy with magnitudes.
 
-        These may be above one, where `torch` has no cross-entropy; probabilities are clipped as in
-        Keras.
+        Targets may be above one, which torch's cross-entropy does not allow; probabilities are
+        clipped as in Keras.
         """
         if self.task == "separate":
             return super().loss(output, targets)
@@ -188,14 +188,14 @@ class WindowTrainable(MaskTrainable):
 
 
 def _front_end(rest: dict[str, Any]) -> tuple[int, Stft]:
-    """Take rate and transform out of the fields of a section ``model``."""
+    """Remove rate and transform from the fields of a section ``model``."""
     rate = int(rest.pop("rate"))
     n_fft, hop = int(rest.pop("n_fft")), int(rest.pop("hop"))
     return rate, Stft(n_fft=n_fft, hop=hop, win=int(rest.pop("win", n_fft)))
 
 
 def _choice(rest: dict[str, Any], name: str, *choices: str) -> str:
-    """Take a field out that is one of ``choices``, the first if it is not there."""
+    """Remove a field with one of ``choices``, by default the first."""
     value = rest.pop(name, choices[0])
     if value not in choices:
         raise ValueError(f"{name}={value}: choose one of {', '.join(choices)}")

@@ -1,4 +1,4 @@
-"""The default network: a U-Net across frequency whose context along time is dilated.
+"""The default network: a U-Net across frequency with dilated convolutions along time.
 
 No layer pads in time, so a song is one pass in which the windows of neighbouring columns share all
 their work.
@@ -17,7 +17,7 @@ from sepbench.training.layers import Across, Dilated
 
 
 class FrequencyUNet(nn.Module):
-    """Halve the rows level by level, follow time at the bottom, double the rows again.
+    """A U-Net over rows with dilated convolutions along time at the lowest level.
 
     Along time it has the dilated convolutions of a temporal convolutional network (Bai et al.
     2018); across frequency, skip connections keep single harmonics apart (Ronneberger et al. 2015).

@@ -1,4 +1,4 @@
-"""The published networks: a window of nine columns is folded into the mask of one or all of them.
+"""The published networks: from a window of nine columns to the mask of one or all of them.
 
 Kernels are twelve rows tall and three columns wide, and every convolution pads its window. A column
 therefore comes out otherwise near the edge of a window than inside, and windows that are one column
@@ -21,22 +21,22 @@ FRAMES = 9
 
 _KERNEL = 12
 _AT_ONCE = 32
-"""Windows that are judged at a time; more gain nothing and take memory."""
+"""Windows in a batch; more gain nothing and take memory."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What tells the published networks apart."""
+    """The differences between the published networks."""
 
     filters: tuple[int, int, int, int]
     dense: tuple[int, ...]
     slope: float = 0.3
-    """Of the rectifiers below zero."""
+    """Slope of the rectifiers below zero."""
     normed: tuple[bool, bool, bool, bool] = (False, False, False, False)
-    """Which convolutions are followed by batch normalisation."""
+    """Convolutions followed by batch normalisation."""
     pool_dropout: float = 0.25
     dropout: tuple[float, ...] = (0.5,)
-    """Before or after each dense layer but the last."""
+    """Dropout before or after each dense layer but the last."""
     ceil: bool = False
     """Whether pooling pads rows up to a multiple of twelve."""
     rectified: bool = False
@@ -92,7 +92,7 @@ class WindowNet(nn.Module):
         self.fold = nn.ModuleList(nn.Linear(i, o) for i, o in itertools.pairwise(sizes))
 
     def forward(self, columns: torch.Tensor) -> torch.Tensor:
-        """Return the masks of all windows, each judged on its own."""
+        """Return the masks of all windows, computed separately."""
         windows = columns.unfold(-1, FRAMES, 1).movedim(2, 1)
         x = windows.flatten(0, 1)[:, None]
         for number in range(len(self.convs)):

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class MaskCnn(LearnedMask):
-    """Judges each column of a spectrogram by the window around it."""
+    """Predicts the mask of each column of a spectrogram from the window around it."""
 
     name = "mask-cnn"
-    version = "3"  # Since songs are brought to the median level of training.
+    version = "3"  # Raised when songs were first scaled to the median level of training.
     summary = "A convolutional network that masks the voice in each column of a spectrogram."
     citation = (
         "Lin et al.: Singing voice separation using a deep convolutional neural network trained "
@@ -33,31 +33,31 @@ class MaskCnn(LearnedMask):
 
     @dataclass(frozen=True)
     class Options(LearnedOptions):
-        """What can be tuned."""
+        """Options."""
 
         wiener: int = wiener_option("after hard masks, a gate or weights for something else")
-        mask: str = option("soft", "soft: shares; hard: all or nothing", choices=("soft", "hard"))
+        mask: str = option("soft", "soft or binary mask", choices=("soft", "hard"))
         threshold: float = option(
-            0.5, "share above which a hard mask gives a bin to the voice", minimum=0.0, maximum=1.0
+            0.5, "value above which a hard mask gives a bin to the voice", minimum=0.0, maximum=1.0
         )
         gate: float = option(
-            0.0, "shares up to this are cut to nothing, in either stem", minimum=0.0, maximum=1.0
+            0.0, "mask values up to this become 0, in both stems", minimum=0.0, maximum=1.0
         )
 
     options: Options
 
     @property
     def remainder(self) -> str | None:
-        """The accompaniment, unless a gate takes something from both."""
+        """The accompaniment, unless a gate applies to both."""
         return None if self.options.gate and self.options.mask == "soft" else "accompaniment"
 
     @property
     def least_error(self) -> bool:
-        """Whether shares are left as the network has them, too."""
+        """Whether the mask is used unchanged, too."""
         return super().least_error and self.options.mask == "soft" and not self.options.gate
 
     def shares(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return each stem's mask, given that of the voice."""
+        """Return the mask of each stem, given that of the voice."""
         if self.options.mask == "hard":
             return {"vocals": (mask > self.options.threshold).to(mask)}
         if not self.options.gate:

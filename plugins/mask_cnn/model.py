@@ -1,4 +1,4 @@
-"""How the mask networks hear, and how they are trained."""
+"""Features and training of the mask networks."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from .features import a_weighting, pre_emphasis, weighted_levels
 from .network import DilatedNet, WindowNet
 
 _FLOOR = 1e-3
-"""Magnitude below which all is silence: -108 dB for a sine."""
+"""Magnitude of silence: -108 dB for a sine."""
 
 _ARCHITECTURES = ("dilated", "residual", "convnet", "resnet18")
 
 
 class MaskCnnTrainable(MaskTrainable):
-    """A mask network by the section ``model`` of its config.
+    """A mask network, built from the section ``model`` of its config.
 
     ``architecture`` is ``dilated`` or one of the published (``residual``, ``convnet``,
     ``resnet18``); ``levels`` is ``log`` or ``weighted``. Weighted levels take ``grid``
     (``published``: the A-weighting of mel-spaced frequencies on linear rows; ``true``: of the rows'
-    own frequencies), ``fmin``, ``power``, ``emphasis`` and ``threshold``. What is left goes to the
-    network.
+    own frequencies), ``fmin``, ``power``, ``emphasis`` and ``threshold``. All other fields go to
+    the network.
     """
 
     method = "mask-cnn"
@@ -81,7 +81,7 @@ class MaskCnnTrainable(MaskTrainable):
         return weighted_levels(magnitudes, self._weighting, power=self.power)
 
     def targets(self, stems: Batch) -> Batch:
-        """Return what the loss compares a mask with.
+        """Return the targets of the loss.
 
         Labels are 1 where the voice's own level exceeds ``threshold``, as published.
         """

@@ -1,7 +1,7 @@
-"""Networks that look at a window of spectrogram and give the mask of its centre column.
+"""Networks from a window of a spectrogram to the mask of its centre column.
 
-The published ones fold a window into one vector. `DilatedNet` is the same idea without padding in
-time, so a song is one pass: every frame's window shares all work with its neighbours'.
+The published ones reduce a window to one vector. `DilatedNet` is the same idea without padding in
+time, so a song is one pass: the windows of neighbouring frames share all work.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RES_DIMS: ResDims = (
 )
 
 _WINDOWS = 64
-"""Windows that are judged at a time; more gain nothing and take memory."""
+"""Windows in a batch; more gain nothing and take memory."""
 
 
 class Residual(nn.Module):
@@ -53,7 +53,7 @@ class Residual(nn.Module):
 
 
 class WindowNet(nn.Module):
-    """The published networks: each window of columns is folded into the mask of its centre.
+    """The published networks: from a window of columns to the mask of its centre.
 
     Args:
         architecture: ``residual`` (by ``res_dims``), ``convnet`` or ``resnet18``.
@@ -105,7 +105,7 @@ class WindowNet(nn.Module):
     def forward(self, levels: torch.Tensor) -> torch.Tensor:
         """Return the mask of every column that has ``margin`` columns on each side.
 
-        In one pass over windows in large batches; a single window gives a single column.
+        Windows are processed in large batches; a single window gives a single column.
         """
         windows = levels.unfold(-1, self.frames, 1).movedim(2, 1).flatten(0, 1)
         size = len(windows) if self.training else _WINDOWS

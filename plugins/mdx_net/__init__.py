@@ -1,4 +1,4 @@
-"""MDX-Net, the networks of Ultimate Vocal Remover in ONNX, by their own constants."""
+"""MDX-Net: the networks of Ultimate Vocal Remover in ONNX, with their constants."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class MdxNet(Separator):
 
     @dataclass(frozen=True)
     class Options:
-        """Which network, and how it is run; 0 and an empty text: as its file is known for."""
+        """Options; 0 and an empty text mean the known value of the file."""
 
         file: str = option("", "the network, NAME.onnx", unnamed=True)
         stem: str = option("", "stem that the network makes")
@@ -62,7 +62,7 @@ class MdxNet(Separator):
 
     @cached_property
     def constants(self) -> Constants:
-        """Those of a known file, or those given; raises `SepbenchError` if some are missing."""
+        """The known or given constants; raises `SepbenchError` if some are missing."""
         from .constants import find
 
         if not self.options.file:
@@ -71,18 +71,18 @@ class MdxNet(Separator):
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """What the network makes, and the rest."""
+        """The network's stem, and the rest."""
         first = self.constants.stem
         return (first, _COMPLEMENTS.get(first, f"no_{first}"))
 
     @property
     def context(self) -> SampleCount | None:
-        """As much as a chunk to each side."""
+        """One chunk to each side."""
         return None if self.options.scale else SampleCount(self.card.size)
 
     @property
     def block_alignment(self) -> int:
-        """Chunks fall in a block as they fall in the whole song."""
+        """Chunks have the same positions in a block as in the whole song."""
         return self.card.step
 
     @cached_property

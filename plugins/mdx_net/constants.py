@@ -1,4 +1,4 @@
-"""The constants that a network of Ultimate Vocal Remover was trained with."""
+"""Constants of the networks of Ultimate Vocal Remover."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from . import MdxNet
 
 _HASHED = 10_000 * 1024
-"""UVR knows a file by the md5 of so many bytes at its end."""
+"""UVR identifies a file by the md5 of its last bytes, of this number."""
 
 _HOP = 1024
 _SILENT_BINS = 3
@@ -25,7 +25,7 @@ _SILENT_BINS = 3
 
 @dataclass(frozen=True)
 class Constants:
-    """What decides how a network is run."""
+    """The constants of a network."""
 
     model: str
     stem: str
@@ -37,8 +37,8 @@ class Constants:
     def card(self, overlap: float) -> Card:
         """Return the network as one of ONNX, with UVR's chunks.
 
-        Without overlap half a window at both ends of each chunk is thrown away, as UVR first did;
-        with it, chunks are weighted by a Hann window and begin where they do there.
+        Without overlap half a window at both ends of each chunk is discarded, as in older versions
+        of UVR; with it, chunks have a Hann window and the positions of newer ones.
         """
         card = Card(
             model=self.model,
@@ -57,10 +57,10 @@ class Constants:
 
 
 def find(options: MdxNet.Options) -> Constants:
-    """Return the constants of a file: those given, else those that it is known for.
+    """Return the constants of a file: the given ones, else the known ones.
 
-    Raises `SepbenchError` for a file that is missing, and for one that is not known where not all
-    are given.
+    Raises `SepbenchError` for a missing file, and for an unknown one unless all constants are
+    given.
     """
     path = Path(options.file)
     if not path.is_file():
@@ -79,14 +79,14 @@ def find(options: MdxNet.Options) -> Constants:
     missing = [name for name, value in chosen.items() if not value]
     if missing:
         raise SepbenchError(
-            f"{path}: not a network that is known by its digest ({key}); "
+            f"{path}: not a known network, by its digest ({key}); "
             f"give {', '.join(f'{name}=VALUE' for name in missing)}"
         )
     return Constants(str(path.absolute()), **chosen)  # type: ignore[arg-type]
 
 
 def uvr_digest(path: Path) -> str:
-    """Return the md5 by which UVR knows a file."""
+    """Return the md5 by which UVR identifies a file."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _HASHED))
         return hashlib.md5(file.read(), usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""The mixture itself as every stem: the floor that a separator has to rise above."""
+"""The mixture itself as every stem: a lower bound for separators."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Mixture(Separator):
     """Returns the mixture, times a gain, as each stem.
 
-    Every scored stem is declared, the sums among them: three stems that each are the mixture
-    would add up to three mixtures, which is no accompaniment.
+    Every scored stem is declared, including sums: the sum of three stems that each are the mixture
+    would be three mixtures instead of an accompaniment.
     """
 
     name = "mixture"
@@ -28,7 +28,7 @@ class Mixture(Separator):
 
     @dataclass(frozen=True)
     class Options:
-        """What can be tuned."""
+        """Options."""
 
         gain: float = option(
             1.0,

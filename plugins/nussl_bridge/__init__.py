@@ -1,8 +1,8 @@
-"""nussl's own separators: classical ones, and its estimation of masks by a network.
+"""nussl's own separators: classical ones, and mask estimation by a network.
 
-Of nussl 1.1.9 these run beside today's libraries and say what their estimates are of. DUET uses a
-part of numpy that is gone, Melodia a plugin of another program; ICA, PROJET and the clusterings by
-timbre and by place give sources without names; ideal masks are the methods ``oracle-ibm`` and
+These separators of nussl 1.1.9 run with current libraries and name their estimates. DUET needs a
+removed part of numpy, Melodia a plugin of another program; ICA, PROJET and the clusterings by
+timbre and by position give sources without names; ideal masks are the methods ``oracle-ibm`` and
 ``oracle-irm``.
 """
 

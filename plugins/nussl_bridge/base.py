@@ -1,4 +1,4 @@
-"""What all of nussl's separators have in common."""
+"""The common base of nussl's separators."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _IMPORTS = (
     "tqdm",
     "zarr",
 )
-"""What it takes to import nussl, apart from what sepbench itself brings."""
+"""Requirements of nussl that sepbench does not have."""
 
 NEEDS = tuple(Requirement(module, import_nussl.CURE) for module in _IMPORTS)
 
@@ -47,8 +47,8 @@ CITATION = (
 class NusslSeparator(Separator):
     """One of nussl's separation classes, with its constructor's arguments as options.
 
-    Its estimates are handed on as they are: the same numbers as nussl's own. Songs that are too
-    short for nussl are filled up with silence, and the stems cut again.
+    Its estimates are returned unchanged: the same numbers as nussl's own. Songs that are too short
+    for nussl are padded with silence, and the stems are cut again.
     """
 
     stems = ("vocals", "accompaniment")
@@ -57,20 +57,20 @@ class NusslSeparator(Separator):
     needs = NEEDS
 
     estimates: ClassVar[tuple[str, ...]] = ("accompaniment", "vocals")
-    """The stems in the order in which nussl makes them."""
+    """The stems in nussl's order."""
 
     @dataclass(frozen=True)
     class Options:
-        """What can be tuned in all of them; the defaults are nussl's."""
+        """Common options; the defaults are nussl's."""
 
-        mask_type: str = option("soft", "soft shares or all-or-nothing", choices=("soft", "binary"))
+        mask_type: str = option("soft", "soft or binary mask", choices=("soft", "binary"))
         n_fft: int = option(2048, "window in samples, hop is a quarter", minimum=64, maximum=65536)
 
     options: Any
 
     @property
     def least(self) -> int:
-        """The fewest samples that nussl can work on."""
+        """The fewest samples that nussl can process."""
         return int(self.options.n_fft)
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""nussl's classical separators: by repetition, by rank, by steadiness."""
+"""nussl's classical separators: by repetition, low rank and median filters."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .base import NusslSeparator
 
 @dataclass(frozen=True)
 class _Foreground(NusslSeparator.Options):
-    """What can be tuned in those that find a background."""
+    """Options of separators that find a background."""
 
     high_pass_cutoff: float = option(
-        100.0, "Hz up to which all is background", minimum=0.0, maximum=22050.0
+        100.0, "frequency in Hz below which everything is background", minimum=0.0, maximum=22050.0
     )
 
 
@@ -34,14 +34,17 @@ class Repet(NusslSeparator):
 
     @dataclass(frozen=True)
     class Options(_Foreground):
-        """What can be tuned; the defaults are nussl's."""
+        """Options; the defaults are nussl's."""
 
-        min_period: float = option(0.8, "seconds of the period at least", minimum=0.1, maximum=60.0)
+        min_period: float = option(0.8, "shortest period in seconds", minimum=0.1, maximum=60.0)
         max_period: float = option(
-            8.0, "the same at most; a third of the song, if shorter", minimum=0.1, maximum=60.0
+            8.0,
+            "longest period in seconds, or a third of the song if shorter",
+            minimum=0.1,
+            maximum=60.0,
         )
         period: float = option(
-            0.0, "seconds of the period, if known; 0: it is looked for", minimum=0.0, maximum=60.0
+            0.0, "known period in seconds; 0: find it", minimum=0.0, maximum=60.0
         )
 
     options: Options
@@ -57,7 +60,7 @@ class Repet(NusslSeparator):
 
     @property
     def least(self) -> int:
-        """A period known, or three of the shortest, for one to be found."""
+        """The known period, or three of the shortest to find one."""
         seconds = self.options.period or 3 * self.options.min_period
         return max(super().least, math.ceil(seconds * self.sample_rate) + self.options.n_fft)
 
@@ -75,26 +78,28 @@ class Repet(NusslSeparator):
 
 
 class RepetSim(NusslSeparator):
-    """REPET-SIM: the background is what similar frames have in common.
+    """REPET-SIM: the background is the common part of similar frames.
 
     Memory grows with the square of the length: 10 GB for four minutes of stereo.
     """
 
     name = "nussl-repet-sim"
-    summary = "nussl's REPET-SIM: vocals are what similar frames do not have in common."
+    summary = "nussl's REPET-SIM: vocals over the common part of similar frames."
     citation = "Rafii, Pardo: Music/Voice Separation Using the Similarity Matrix. ISMIR 2012"
 
     @dataclass(frozen=True)
     class Options(_Foreground):
-        """What can be tuned; the defaults are nussl's."""
+        """Options; the defaults are nussl's."""
 
         similarity_threshold: float = option(
-            0.0, "least similarity, 1 being the most of a frame's", minimum=0.0, maximum=1.0
+            0.0, "least similarity, relative to a frame's maximum", minimum=0.0, maximum=1.0
         )
         min_distance_between_frames: float = option(
-            1.0, "seconds that similar frames keep apart", minimum=0.0, maximum=60.0
+            1.0, "least distance of similar frames in seconds", minimum=0.0, maximum=60.0
         )
-        max_repeating_frames: int = option(100, "similar frames at most", minimum=1, maximum=10000)
+        max_repeating_frames: int = option(
+            100, "largest number of similar frames", minimum=1, maximum=10000
+        )
 
     options: Options
 
@@ -111,10 +116,10 @@ class RepetSim(NusslSeparator):
 
 
 class FT2D(NusslSeparator):
-    """2DFT: what repeats is a peak in the two-dimensional transform of the spectrogram."""
+    """2DFT: repetition gives peaks in the two-dimensional transform of the spectrogram."""
 
     name = "nussl-ft2d"
-    summary = "nussl's 2DFT: vocals are what is not periodic in the spectrogram."
+    summary = "nussl's 2DFT: vocals are the aperiodic part of the spectrogram."
     citation = (
         "Seetharaman, Pishdadian, Pardo: Music/Voice Separation Using the 2D Fourier Transform. "
         "WASPAA 2017"
@@ -122,7 +127,7 @@ class FT2D(NusslSeparator):
 
     @dataclass(frozen=True)
     class Options(_Foreground):
-        """What can be tuned; the defaults are nussl's."""
+        """Options; the defaults are nussl's."""
 
         neighborhood_frequency: int = option(
             1, "rows around a peak of the transform", minimum=1, maximum=511
@@ -131,10 +136,10 @@ class FT2D(NusslSeparator):
             25, "columns around a peak of the transform", minimum=1, maximum=511
         )
         filter_approach: str = option(
-            "local_std", "peaks by degrees, or as published", choices=("local_std", "original")
+            "local_std", "method of peak picking", choices=("local_std", "original")
         )
         use_bg_2dft: bool = option(
-            True, "masks from the peaks, the background; false: from the rest, the foreground"
+            True, "masks from the peaks (the background); false: from the rest (the foreground)"
         )
 
     options: Options
@@ -153,14 +158,14 @@ class FT2D(NusslSeparator):
 
 
 class RPCA(NusslSeparator):
-    """Robust principal components: the background has low rank, the voice is sparse.
+    """Robust principal component analysis: the background has low rank, the voice is sparse.
 
     Slow: its time grows with the length times the square of the bins.
     """
 
     name = "nussl-rpca"
     summary = "nussl's RPCA: sparse vocals over a background of low rank."
-    channels = 1  # which nussl takes one by one too, but fails if one is silent
+    channels = 1  # nussl also processes them one by one, but fails if one is silent
     citation = (
         "Huang et al.: Singing-Voice Separation from Monaural Recordings Using Robust Principal "
         "Component Analysis. ICASSP 2012"
@@ -168,9 +173,9 @@ class RPCA(NusslSeparator):
 
     @dataclass(frozen=True)
     class Options(_Foreground):
-        """What can be tuned; the defaults are nussl's."""
+        """Options; the defaults are nussl's."""
 
-        num_iterations: int = option(100, "iterations at most", minimum=1, maximum=10000)
+        num_iterations: int = option(100, "largest number of iterations", minimum=1, maximum=10000)
         epsilon: float = option(1e-7, "relative error to stop at", minimum=0.0, maximum=1.0)
 
     options: Options
@@ -196,7 +201,7 @@ class HPSS(NusslSeparator):
 
     @dataclass(frozen=True)
     class Options(NusslSeparator.Options):
-        """What can be tuned; the defaults are nussl's."""
+        """Options; the defaults are nussl's."""
 
         kernel_harmonic: int = option(31, "frames of the median along time", minimum=1, maximum=511)
         kernel_percussive: int = option(
@@ -207,9 +212,9 @@ class HPSS(NusslSeparator):
 
     @property
     def context(self) -> SampleCount | None:
-        """A window and half a median; the whole song where hops do not divide the alignment.
+        """A window and half a median; the whole song if hops do not divide the alignment.
 
-        With such hops the frames of a block would not be those of the whole song.
+        With such hops the frames of a block would differ from those of the whole song.
         """
         hop = self.options.n_fft // 4
         if BLOCK_ALIGNMENT % hop:

@@ -19,7 +19,7 @@ from . import import_nussl, running
 class DeepMaskNetwork:
     """nussl's ``DeepMaskEstimation`` with a network of its modules.
 
-    nussl would unpickle the network and what it was trained with; here all of that is set by hand.
+    nussl would unpickle the network and its metadata; here everything is set explicitly.
 
     Args:
         header: the section ``model`` of a weight file of ``blstm``.

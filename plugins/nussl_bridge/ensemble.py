@@ -1,4 +1,4 @@
-"""nussl's clustering of what several of its separators say of each bin."""
+"""nussl's clustering of the masks of several separators."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from .base import NusslSeparator
 
 
 class Ensemble(NusslSeparator):
-    """Primitive clustering: bins of which 2DFT and REPET-SIM say alike go together.
+    """Primitive clustering: groups bins with similar masks of 2DFT and REPET-SIM.
 
-    Each bin is a point: what the foreground masks of both are there. K-means begins at all zeros,
-    the background, and all ones, the foreground, so that its clusters have names and are the
-    same each time.
+    Each bin is a point: the values of both foreground masks. K-means starts from all zeros, the
+    background, and all ones, the foreground, so that clusters have names and are reproducible.
     """
 
     name = "nussl-ensemble"
@@ -28,15 +27,15 @@ class Ensemble(NusslSeparator):
 
     @dataclass(frozen=True)
     class Options(NusslSeparator.Options):
-        """What can be tuned; the defaults are nussl's."""
+        """Options; the defaults are nussl's."""
 
         percentile: float = option(
             90.0,
-            "percentage of the softest bins that k-means leaves out",
+            "percentage of the quietest bins left out of k-means",
             minimum=0.0,
             maximum=99.9,
         )
-        beta: float = option(5.0, "how hard the soft masks are", minimum=0.0, maximum=1000.0)
+        beta: float = option(5.0, "hardness of the soft masks", minimum=0.0, maximum=1000.0)
 
     options: Options
 

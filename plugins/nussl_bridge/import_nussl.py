@@ -1,4 +1,4 @@
-"""Imports nussl beside current libraries and leaves nothing changed."""
+"""Imports nussl with current libraries, without side effects."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ _lock = threading.RLock()
 
 @cache
 def nussl() -> ModuleType:
-    """Return nussl; raise `SepbenchError` where it is not installed or does not import.
+    """Return nussl; raise `SepbenchError` if it is not installed or cannot be imported.
 
-    nussl 1.1.9 looks for three windows where scipy no longer has them, for ``soxbindings``, which
-    cannot be built, and through museval for the ffmpeg programs. They are there for the import
-    alone.
+    nussl 1.1.9 needs three windows that scipy has moved, ``soxbindings``, which cannot be built,
+    and, through museval, the ffmpeg programs. They are provided only during the import.
     """
     try:
         with undisturbed(), _windows_in_scipy(), _soxbindings():
@@ -41,9 +40,9 @@ def nussl() -> ModuleType:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Silence nussl's warnings; put back warning filters, global random states and environment.
+    """Silence nussl's warnings; restore warning filters, global random states and environment.
 
-    One thread at a time: all of these belong to the whole process.
+    One thread at a time, as all of these are global.
     """
     import numpy as np
     import torch
@@ -53,7 +52,7 @@ def undisturbed() -> Iterator[None]:
         theirs = np.random.get_state()  # noqa: NPY002 - kept for others, not used
         states = random.getstate(), torch.get_rng_state()
         environment = dict(os.environ)
-        # As scikit-learn sets it for good when it is imported, lest two copies of OpenMP collide.
+        # scikit-learn sets it on import, against collisions of two copies of OpenMP.
         os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "True")
         try:
             yield
@@ -85,7 +84,7 @@ def _soxbindings() -> Iterator[None]:
     if "soxbindings" in sys.modules:
         yield
         return
-    sys.modules["soxbindings"] = ModuleType("soxbindings")  # of no use before sound effects
+    sys.modules["soxbindings"] = ModuleType("soxbindings")  # only needed for audio effects
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""nussl's estimation of masks by a network, with the weights of ``blstm``."""
+"""nussl's mask estimation by a network, with the weights of ``blstm``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DeepMask(Separator):
-    """Masks the voice with a recurrent network that nussl builds and runs.
+    """Masks the voice with a recurrent network built and run by nussl.
 
     The network is that of the method ``blstm``, in nussl's own modules, on nussl's own transform;
     its weights are any file of that method's, nussl checkpoints read by ``sepbench weights import
@@ -34,17 +34,17 @@ class DeepMask(Separator):
 
     @dataclass(frozen=True)
     class Options:
-        """What can be tuned."""
+        """Options."""
 
         weights: str = option(
-            "default", "name of weights shipped for blstm, or path of a .safetensors file of it"
+            "default", "name of weights included for blstm, or path of a .safetensors file of it"
         )
 
     options: Options
 
     @cached_property
     def _blstm(self) -> BLSTM:
-        """The method whose weights these are, which knows what they say of themselves."""
+        """The method whose weights are used, for their metadata."""
         return BLSTM(BLSTM.Options(weights=self.options.weights, full_band=False))
 
     @property
@@ -59,7 +59,7 @@ class DeepMask(Separator):
 
     @property
     def trained_on(self) -> tuple[str, ...]:
-        """What the weights were trained on."""
+        """The training data of the weights."""
         return self._blstm.trained_on
 
     @property
@@ -69,16 +69,16 @@ class DeepMask(Separator):
 
     @property
     def channels(self) -> int | None:
-        """2 for a network that hears both channels together."""
+        """2 for a network with stereo input."""
         return self._blstm.channels
 
     @property
     def context(self) -> float | SampleCount | None:
-        """Seconds that a frame of the mask depends on, to each side."""
+        """Context of a frame of the mask on each side, in seconds."""
         return self._blstm.context
 
     def load(self, device: torch.device) -> None:
-        """Read the weights and let nussl build the network on ``device``."""
+        """Read the weights and build the network by nussl on ``device``."""
         from .deep import DeepMaskNetwork
 
         header, file = self._blstm.header, self._blstm.weights_file

@@ -1,4 +1,4 @@
-"""A song through a separation object of nussl, and back."""
+"""Runs a separation object of nussl on a song."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 from . import import_nussl
 
 Build = Callable[[ModuleType, Any], Any]
-"""From nussl and an ``AudioSignal`` to a separation object."""
+"""Takes nussl and an ``AudioSignal``; returns a separation object."""
 
 
 def estimates(
@@ -24,11 +24,11 @@ def estimates(
     least: int,
     number: int,
 ) -> list[torch.Tensor]:
-    """Return the ``number`` estimates of what ``build`` makes, in nussl's order.
+    """Return the ``number`` estimates of the object from ``build``, in nussl's order.
 
-    ``frames`` are the window's samples, the hop's, and the window. nussl fails on songs shorter
-    than a frame or a period, and on silence: shorter ones than ``least`` samples are filled up with
-    silence and cut again, and silence is silence in all stems.
+    ``frames`` are window length and hop in samples, and the window. nussl fails on songs shorter
+    than a frame or a period, and on silence: songs shorter than ``least`` samples are padded and
+    cut again, and silence gives silent stems.
 
     Shape:
         mixture: ``(channels, samples)``, and each estimate likewise.

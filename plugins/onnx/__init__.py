@@ -1,4 +1,4 @@
-"""Any network in ONNX, as a method: by a card that says how it is fed."""
+"""Runs any network in ONNX as a method, described by a card."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Onnx(CardFacts):
-    """Feeds a network chunk by chunk: waveforms, magnitudes or complex spectra.
+    """Runs a network chunk by chunk on waveforms, magnitudes or complex spectra.
 
-    Subclasses that set ``card_file`` are methods of their own, without options.
+    Subclasses with a ``card_file`` are separate methods, without options.
     """
 
     name = "onnx"
@@ -30,19 +30,19 @@ class Onnx(CardFacts):
     needs = (Requirement("onnxruntime", "pip install 'sepbench[onnx]'"),)
 
     card_file: ClassVar[Path | None] = None
-    """The card of a subclass; ``onnx`` itself takes it from its options."""
+    """The card of a subclass; ``onnx`` itself reads it from its options."""
 
     @dataclass(frozen=True)
     class Options:
         """Which network."""
 
-        file: str = option("", "a card in YAML, with the model's path beside it", unnamed=True)
+        file: str = option("", "a card in YAML, with the model's path relative to it", unnamed=True)
 
     options: Options
 
     @cached_property
     def card(self) -> Card:
-        """What is known of the network; raises `SepbenchError` where that is nothing."""
+        """The card; raises `SepbenchError` if there is none."""
         from .card import read
 
         path: Path | str = self.card_file or str(getattr(self.options, "file", ""))
@@ -52,12 +52,12 @@ class Onnx(CardFacts):
 
     @property
     def context(self) -> SampleCount:
-        """Chunks overlap: a sample depends on as much as a chunk to each side."""
+        """Chunks overlap: a sample depends on one chunk to each side."""
         return SampleCount(self.card.size)
 
     @property
     def block_alignment(self) -> int:
-        """Chunks fall in a block as they fall in the whole song."""
+        """Chunks have the same positions in a block as in the whole song."""
         return self.card.step
 
     @cached_property

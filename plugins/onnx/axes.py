@@ -1,4 +1,4 @@
-"""The order of a network's axes, written as a text: ``b(cr)ft``."""
+"""The order of a network's axes as a text such as ``b(cr)ft``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PATTERN = re.compile(r"(?:[bscrft]|\([bscrft]+\))+")
 def groups(text: str) -> list[str]:
     """Return the axes that each dimension holds, slowest first.
 
-    Raises `SepbenchError` for a text that stands for none, or has an axis twice.
+    Raises `SepbenchError` for an invalid text, or one with an axis twice.
 
     >>> groups("b(cr)ft")
     ['b', 'cr', 'f', 't']
@@ -41,7 +41,7 @@ def shape(text: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
 
 
 def pack(tensor: torch.Tensor, text: str) -> torch.Tensor:
-    """Bring a tensor ``(b, s, c, r, f, t)`` into the order of ``text``; others must be of size 1.
+    """Reorder a tensor ``(b, s, c, r, f, t)`` by ``text``; other axes must have size 1.
 
     >>> import torch
     >>> pack(torch.zeros(1, 1, 2, 2, 5, 7), "b(cr)ft").shape
@@ -55,7 +55,7 @@ def pack(tensor: torch.Tensor, text: str) -> torch.Tensor:
 
 
 def unpack(tensor: torch.Tensor, text: str, sizes: Mapping[str, int]) -> torch.Tensor:
-    """Undo `pack`: return ``(b, s, c, r, f, t)`` of the ``sizes`` that each axis has.
+    """Undo `pack`: return ``(b, s, c, r, f, t)``, given the ``sizes`` of all axes.
 
     >>> import torch
     >>> sizes = {"b": 1, "s": 1, "c": 2, "r": 2, "f": 5, "t": 7}

@@ -1,4 +1,4 @@
-"""What is to be known of an ONNX network: its transform, its axes, its chunks and its stems."""
+"""Cards of ONNX networks: transform, axes, chunks and stems."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Transform:
     n_fft: int
     hop: int
     bins: int | None = None
-    """How many of the lowest bins the network is given; None: all. The others come out empty."""
+    """Number of lowest bins in the network's input; None: all. Other bins become silent."""
     silent_bins: int = 0
-    """How many of the lowest bins are set to zero before the network."""
+    """Number of lowest bins set to zero before the network."""
     pad: Literal["reflect", "zeros"] = "reflect"
 
 
@@ -41,10 +41,10 @@ class Port:
 class Card:
     """One network; the fields are the keys of its YAML.
 
-    ``chunk`` is the length of what the network takes, in frames, or in samples where its input is a
-    waveform. ``overlap`` is the share of a chunk that the next one repeats; ``trim`` is what is
-    thrown away at both ends of a chunk, in samples. The first chunk begins ``lead`` samples before
-    the song; by default so that all of the song is in as many chunks.
+    ``chunk`` is the input length in frames, or in samples for waveforms. ``overlap`` is the overlap
+    of chunks as a share of a chunk; ``trim`` is discarded at both ends of a chunk, in samples. The
+    first chunk begins ``lead`` samples before the song; by default so that every sample is in the
+    same number of chunks.
     """
 
     model: str
@@ -84,9 +84,9 @@ class Card:
 
 
 def read(path: Path) -> Card:
-    """Return the card in a YAML file, its model's path beside it made whole.
+    """Return the card in a YAML file, with an absolute path of its model.
 
-    Raises `SepbenchError` for one that contradicts itself.
+    Raises `SepbenchError` for an inconsistent card.
     """
     name = str(path)
     values = read_mapping(path, name)
@@ -97,7 +97,7 @@ def read(path: Path) -> Card:
 
 
 def check(card: Card, name: str) -> None:
-    """Raise `SepbenchError` for a card that contradicts itself."""
+    """Raise `SepbenchError` for an inconsistent card."""
     check_least({"rate >= 1000": card.rate, "chunk >= 1": card.chunk, "trim >= 0": card.trim}, name)
     for port in ("input", "output"):
         try:
@@ -107,9 +107,9 @@ def check(card: Card, name: str) -> None:
     faults = {
         "stems must not be empty": not card.stems,
         "the input cannot be a mask": card.input.content == "mask",
-        "stft is missing: only waveforms need none": card.stft is None
+        "stft is missing; only waveforms need none": card.stft is None
         and {card.input.content, card.output.content} != {"waveform"},
-        "an input that is a waveform makes waveforms; take stft out": card.stft is not None
+        "a waveform input requires a waveform output; remove stft": card.stft is not None
         and card.input.content == "waveform",
         "overlap must be from 0 to 0.95": not 0 <= card.overlap <= 0.95,
         "lead must be from 0 to less than a chunk": not 0 <= card.first < max(1, card.size),

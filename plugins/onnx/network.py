@@ -1,4 +1,4 @@
-"""A network of ONNX, run by onnxruntime between a transform and its inverse."""
+"""Runs an ONNX network by onnxruntime between a transform and its inverse."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .axes import pack, shape, unpack
 from .card import Card, Port
 
 _BATCH = 4
-"""Chunks at once where the network takes any number."""
+"""Batch size for networks with a free batch dimension."""
 
 
 class Network:
-    """Stems of a mixture by the network of a card.
+    """Separates a mixture by the network of a card.
 
     Args:
-        card: what is known of the network.
-        device: where it runs, if onnxruntime can; else on the CPU.
-        note: is told that it could not.
+        card: description of the network.
+        device: device of the network, if onnxruntime supports it; else the CPU.
+        note: called if it does not.
     """
 
     def __init__(self, card: Card, device: torch.device, note: Callable[[str], None]) -> None:
@@ -87,7 +87,7 @@ class Network:
         return self._inverse(stems)
 
     def _forward(self, chunks: torch.Tensor) -> torch.Tensor:
-        """Return the spectra ``(batch, channels, bins, frames)`` that the network is given."""
+        """Return the network's input spectra ``(batch, channels, bins, frames)``."""
         stft = self._card.stft
         assert stft is not None  # noqa: S101 - for the type checker
         batch, channels, size = chunks.shape
@@ -148,7 +148,7 @@ class Network:
         return {"b": batch, "s": 1, "c": card.channels, "r": parts, "f": bins, "t": card.chunk}
 
     def _checked(self, declared: list[int | str | None]) -> int:
-        """Return how many chunks go in at once; raise `SepbenchError` where shapes differ."""
+        """Return the batch size; raise `SepbenchError` if shapes differ."""
         known = declared[0] if declared and isinstance(declared[0], int) else None
         self._fixed_batch = known is not None
         batch = known or _BATCH
@@ -166,7 +166,7 @@ class Network:
         return batch
 
     def _weights(self) -> torch.Tensor:
-        """Return by how much each sample of a chunk counts."""
+        """Return the window of a chunk."""
         card = self._card
         inside = card.size - 2 * card.trim
         window = torch.ones(inside)
@@ -176,11 +176,11 @@ class Network:
 
 
 def _session(path: Path, device: torch.device, note: Callable[[str], None]) -> Any:
-    """Open a model; raise `SepbenchError` for a file that is none."""
+    """Open a model; raise `SepbenchError` for other files."""
     import onnxruntime
 
     if not path.is_file():
-        raise SepbenchError(f"{path}: no such model; 'model' is a path beside the card")
+        raise SepbenchError(f"{path}: no such model; 'model' is a path relative to the card")
     providers: list[Any] = ["CPUExecutionProvider"]
     if device.type == "cuda":
         if "CUDAExecutionProvider" in onnxruntime.get_available_providers():

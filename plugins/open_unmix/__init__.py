@@ -1,4 +1,4 @@
-"""Open-Unmix by its published weights: music in four stems, or speech out of noise."""
+"""Open-Unmix with its published weights: music in four stems, or speech in noise."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class _Model(NamedTuple):
-    """What is published under one name."""
+    """A published model."""
 
     record: int
     """Number of the record on Zenodo."""
     files: Mapping[str, tuple[str, str]]
-    """For each stem the name of its file, and the file's sha256 or, mostly, its beginning."""
+    """For each stem the name of its file, and its sha256 or, usually, the first digits."""
     terms: str
     trained_on: tuple[str, ...]
     size: int | None = None
@@ -71,7 +71,7 @@ _MODELS = {
 
 
 class OpenUnmix(Separator):
-    """A recurrent network a stem on magnitudes, and a multichannel Wiener filter over them all."""
+    """A recurrent network per stem on magnitudes, and a multichannel Wiener filter over all."""
 
     name = "open-unmix"
     summary = "Open-Unmix: a bidirectional recurrent network for each stem, and a Wiener filter."
@@ -82,13 +82,16 @@ class OpenUnmix(Separator):
 
     @dataclass(frozen=True)
     class Options:
-        """What can be tuned."""
+        """Options."""
 
         model: str = option(
-            "umxhq", "which weights; umxse takes speech out of noise", choices=tuple(_MODELS)
+            "umxhq", "the model; umxse is for speech in noise", choices=tuple(_MODELS)
         )
         iterations: int = option(
-            1, "of the Wiener filter; 0: the networks' magnitudes as they are", minimum=0, maximum=5
+            1,
+            "iterations of the Wiener filter; 0: the networks' magnitudes unchanged",
+            minimum=0,
+            maximum=5,
         )
 
     options: Options
@@ -100,27 +103,27 @@ class OpenUnmix(Separator):
 
     @property
     def sample_rate(self) -> int:
-        """That of the training."""
+        """The rate of training."""
         return self._model.rate
 
     @property
     def channels(self) -> int:
-        """Those of the training."""
+        """The channels of training."""
         return self._model.channels
 
     @property
     def license(self) -> str:
-        """Of the code, and of the weights."""
+        """The licenses of the code and of the weights."""
         return f"MIT; weights {self._model.terms}"
 
     @property
     def trained_on(self) -> tuple[str, ...]:
-        """What the weights were trained on."""
+        """The training data of the weights."""
         return self._model.trained_on
 
     @property
     def weight_files(self) -> tuple[WeightFile, ...]:
-        """One file a stem."""
+        """One file per stem."""
         model = self._model
         address = f"https://zenodo.org/records/{model.record}/files"
         return tuple(

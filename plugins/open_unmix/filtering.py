@@ -1,4 +1,4 @@
-"""From the magnitudes of all stems to their signals, stretch by stretch."""
+"""Computes stems from the magnitudes of all networks, segment by segment."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sepbench.dsp.stft import Stft
 from .network import StemNetwork
 
 _FRAMES = 300
-"""Frames that are filtered on their own, with spatial covariances of their own."""
+"""Frames of a segment, which has its own spatial covariances."""
 
 _LOUDEST = 10.0
-"""Greatest magnitude in a stretch that is filtered as it is; louder ones are scaled down to it."""
+"""Largest magnitude of a segment without scaling; louder segments are scaled down to it."""
 
 _EPSILON = 1e-10
 
@@ -23,9 +23,9 @@ _EPSILON = 1e-10
 def separate(
     mixture: torch.Tensor, networks: Mapping[str, StemNetwork], *, stft: Stft, iterations: int
 ) -> dict[str, torch.Tensor]:
-    """Return the stems of a mixture, each ``(channels, samples)`` as it is.
+    """Return the stems of a mixture, each ``(channels, samples)`` like the mixture.
 
-    The networks follow the whole song; its spectrum is never there as a whole.
+    The networks process the whole song; its spectrum is never in memory completely.
     """
     blocks = list(stft.blocks(mixture.shape[-1], _FRAMES))
     followed = {}
@@ -45,10 +45,10 @@ def separate(
 def refine(
     estimates: list[torch.Tensor], mixture: torch.Tensor, iterations: int
 ) -> list[torch.Tensor]:
-    """Refine spectra by the multichannel Wiener filter that they imply, again and again.
+    """Refine spectra by an iterative multichannel Wiener filter.
 
-    Each iteration takes from the estimates the energy ``v`` of a stem in each bin, the mean over
-    channels, and its spatial covariance ``R`` at each frequency; the filtered mixture
+    Each iteration estimates the energy ``v`` of a stem in each bin, the mean over channels,
+    and its spatial covariance ``R`` at each frequency; the filtered mixture
     ``v R (sum_k v_k R_k)^-1 x`` is the next estimate (Uhlich et al., ICASSP 2017).
 
     Shape:

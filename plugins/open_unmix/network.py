@@ -11,18 +11,18 @@ from torch import nn
 from sepbench.errors import SepbenchError
 
 _NOT_OURS = {"stft.window", "transform.0.window", "sample_rate"}
-"""What the older files hold of a transform that was part of the network then."""
+"""Tensors of a transform that was part of the network in older files."""
 
 
 class StemNetwork(nn.Module):
     """Three bidirectional recurrent layers between dense ones, for the magnitudes of one stem.
 
-    ``seen`` of the ``bins`` are shown to it; the others have an estimate too (Stöter et al. 2019).
+    Its input has the lowest ``seen`` of ``bins``; its output has all (Stöter et al. 2019).
 
     Shape:
         `encode`: magnitudes ``(channels, bins, frames)`` to features ``(frames, hidden)``.
         `follow`: features of the whole song to features ``(frames, 2 hidden)``.
-        `decode`: those of any stretch to gains ``(channels, bins, frames)``.
+        `decode`: features of any segment to gains ``(channels, bins, frames)``.
     """
 
     def __init__(self, *, bins: int, seen: int, channels: int, hidden: int, layers: int) -> None:
@@ -39,13 +39,13 @@ class StemNetwork(nn.Module):
         self.bn3 = nn.BatchNorm1d(channels * bins)
 
     def encode(self, magnitudes: torch.Tensor) -> torch.Tensor:
-        """Squeeze the bins of each frame into its features."""
+        """Encode the bins of each frame as features."""
         inputs = magnitudes.permute(2, 0, 1)[..., : self.seen]
         inputs = (inputs + self.input_mean) * self.input_scale
         return torch.tanh(self.bn1(self.fc1(inputs.flatten(1))))
 
     def follow(self, features: torch.Tensor) -> torch.Tensor:
-        """Follow the features through the song, in both directions."""
+        """Apply the recurrent layers over the song, in both directions."""
         followed, _ = self.lstm(features[:, None])
         return torch.cat([features, followed[:, 0]], dim=-1)
 
@@ -57,9 +57,9 @@ class StemNetwork(nn.Module):
 
 
 def read_network(path: Path) -> StemNetwork:
-    """Return the network of a published file, of the sizes that its tensors have.
+    """Return the network of a published file, with sizes from its tensors.
 
-    Raises `SepbenchError` where the file holds anything but the tensors of such a network.
+    Raises `SepbenchError` if the file has anything but the tensors of such a network.
     """
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""Upper bounds: what masks and filters reach when the true stems are known."""
+"""Oracles: upper bounds of masks and filters, from the true stems."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CITATION = (
 
 
 class _Oracle(Oracle):
-    """Separates into vocals, drums, bass and other, or the two or more stems the track has."""
+    """Makes vocals, drums, bass and other, or another set of stems that the track has."""
 
     stems = ("vocals", "drums", "bass", "other")
     license = "MIT"
@@ -38,9 +38,9 @@ class _Oracle(Oracle):
 
 
 class IdealBinaryMask(_Oracle):
-    """Keeps each bin in which a stem's magnitude, to a power, reaches a share of the mixture's.
+    """Keeps the bins in which a stem's magnitude, to a power, reaches a share of the mixture's.
 
-    Stems are masked on their own: a bin may go to several of them or to none.
+    Masks are independent: a bin may belong to several stems or to none.
     """
 
     name = "oracle-ibm"
@@ -49,7 +49,7 @@ class IdealBinaryMask(_Oracle):
 
     @dataclass(frozen=True)
     class Options:
-        """What can be tuned; the defaults are SiSEC18's IBM2, ``power=1`` is its IBM1."""
+        """Options; the defaults are SiSEC18's IBM2, ``power=1`` is its IBM1."""
 
         power: float = option(2.0, "exponent of the magnitudes", minimum=0.1, maximum=10.0)
         threshold: float = option(
@@ -86,7 +86,7 @@ class IdealRatioMask(_Oracle):
 
     @dataclass(frozen=True)
     class Options:
-        """What can be tuned; the defaults are SiSEC18's IRM2, ``power=1`` is its IRM1."""
+        """Options; the defaults are SiSEC18's IRM2, ``power=1`` is its IRM1."""
 
         power: float = option(2.0, "exponent of the magnitudes", minimum=0.1, maximum=10.0)
         n_fft: int = option(2048, "window in samples, hop is half", minimum=16, maximum=65536)
@@ -108,7 +108,7 @@ class IdealRatioMask(_Oracle):
 
 
 class OracleWiener(_Oracle):
-    """Filters all channels together, by each stem's true energies and mean spatial covariance."""
+    """Filters all channels jointly, by each stem's true energies and mean spatial covariance."""
 
     name = "oracle-mwf"
     summary = "Multichannel Wiener filter with the true power spectra and spatial covariances."
@@ -119,7 +119,7 @@ class OracleWiener(_Oracle):
 
     @dataclass(frozen=True)
     class Options:
-        """What can be tuned."""
+        """Options."""
 
         n_fft: int = option(2048, "window in samples, hop is half", minimum=16, maximum=65536)
 

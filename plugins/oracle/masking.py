@@ -1,4 +1,4 @@
-"""Masks made from the true stems, each channel on its own."""
+"""Masks from the true stems, separately for each channel."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _masked(
     n_fft: int,
     masks: Callable[[torch.Tensor, list[torch.Tensor]], list[torch.Tensor]],
 ) -> dict[str, torch.Tensor]:
-    """Return the mixture under the masks made of the magnitudes of mixture and references.
+    """Return the mixture with masks from the magnitudes of mixture and references.
 
     Shape:
         mixture, references and results: ``(channels, samples)``.

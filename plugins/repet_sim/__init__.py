@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class RepetSim(Separator):
-    """Splits what repeats, at any interval, from what does not.
+    """Separates repeating sounds, at any interval, from the rest.
 
-    For each frame the most similar frames of the whole song are found; the median over them keeps
-    what they have in common, the background. Memory grows linearly with the length.
+    For each frame it finds the most similar frames of the whole song; the median over them is the
+    common part, the background. Memory grows linearly with the length.
 
     The recipe ``rafii`` is the authors' own, at 44.1 kHz; vocals are what it leaves. The recipe
     ``librosa`` is that of librosa's gallery at the rate and window sizes it was published with,
-    22.05 kHz and 1024 samples in transforms of 4096; its two soft masks leave a part out.
+    22.05 kHz and 1024 samples in transforms of 4096; its two soft masks do not sum to one.
     """
 
     name = "repet-sim"
@@ -33,26 +33,31 @@ class RepetSim(Separator):
 
     @dataclass(frozen=True)
     class Options:
-        """What can be tuned."""
+        """Options."""
 
         recipe: str = option(
             "rafii", "the authors' method, or librosa's gallery's", choices=("rafii", "librosa")
         )
         distance: float = option(
-            1.0, "seconds that similar frames keep apart", minimum=0.1, maximum=60.0
+            1.0, "least distance of similar frames in seconds", minimum=0.1, maximum=60.0
         )
-        number: int = option(100, "rafii: similar frames at most", minimum=1, maximum=10000)
+        number: int = option(
+            100, "rafii: largest number of similar frames", minimum=1, maximum=10000
+        )
         threshold: float = option(
             0.0, "rafii: least cosine similarity of similar frames", minimum=0.0, maximum=1.0
         )
         cutoff: float = option(
-            100.0, "rafii: Hz up to which all is background", minimum=0.0, maximum=22050.0
+            100.0,
+            "rafii: frequency in Hz below which everything is background",
+            minimum=0.0,
+            maximum=22050.0,
         )
         margin_accompaniment: float = option(
-            2.0, "librosa: how many times louder the background must be", minimum=1.0
+            2.0, "librosa: factor by which the background must be louder", minimum=1.0
         )
         margin_vocals: float = option(
-            10.0, "librosa: how many times louder the foreground must be", minimum=1.0
+            10.0, "librosa: factor by which the foreground must be louder", minimum=1.0
         )
 
     options: Options

@@ -1,4 +1,4 @@
-"""From similar frames to stems: the authors' recipe, and the one of librosa's gallery."""
+"""Computes stems from similar frames: the authors' recipe, and that of librosa's gallery."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sepbench.dsp.stft import Stft
 from .similarity import SimilarFrames, nearest_frames, repeating_frames, unit_spectra
 
 _WINDOW = 0.04
-"""Seconds that the authors' window lasts at least."""
+"""Shortest window of the authors' recipe in seconds."""
 
 _EPSILON = torch.finfo(torch.float64).eps
 
 _FRAMES = 256
 _SORTED = 1 << 18
-"""Magnitudes that are sorted at once."""
+"""Magnitudes sorted at a time."""
 
 
 def rafii(
@@ -83,14 +83,14 @@ def _models(
 ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, torch.Tensor]]:
     """Yield blocks of one channel: first frame, spectrum, magnitude and repeating magnitude.
 
-    The repeating magnitude is the median over similar frames, and no more than the magnitude.
+    The repeating magnitude is the median over similar frames, at most the magnitude.
 
     Shape:
         channel: ``(samples)``; each block: ``(bins, frames)``.
     """
     samples = channel.shape[-1]
     total = stft.frames(samples)
-    # One more frame, greater than all, fills up the rows of frames with fewer similar ones.
+    # An extra frame of infinity pads the rows of frames with fewer similar ones.
     magnitudes = channel.new_full((total + 1, stft.bins), torch.inf)
     for first, last in stft.blocks(samples, _FRAMES):
         magnitudes[first:last] = stft.forward(channel, first, last).abs().mT

@@ -1,4 +1,4 @@
-"""Which frames of a song are like each other, a few rows of the similarity matrix at a time."""
+"""Finds similar frames of a song, a few rows of the similarity matrix at a time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch.nn import functional
 from sepbench.dsp.stft import Stft
 
 _ROWS = 128
-"""Rows of the similarity matrix that are multiplied at once."""
+"""Rows of the similarity matrix computed at a time."""
 
 _ELEMENTS = 1 << 18
-"""Similarities that are searched at once: as many as stay in cache."""
+"""Similarities searched at a time: as many as fit the cache."""
 
 _FRAMES = 256
 
@@ -24,8 +24,8 @@ _FRAMES = 256
 class SimilarFrames:
     """The frames similar to each frame.
 
-    ``indices`` is ``(frames, most)``, row ``t`` holding ``counts[t] >= 1`` frames and then the
-    number of frames, which is no frame's index.
+    ``indices`` is ``(frames, most)``; row ``t`` has ``counts[t] >= 1`` frames, padded with the
+    number of frames, which is not a valid index.
     """
 
     indices: torch.Tensor
@@ -55,8 +55,8 @@ def repeating_frames(
     """Find the ``number`` most similar frames that are local maxima of each frame's similarity.
 
     A local maximum is strictly greater than everything within ``distance`` frames, and at least
-    ``threshold``. A frame that has none, as in silence, is similar to itself alone. Of equals the
-    earlier comes first.
+    ``threshold``. A frame without any, as in silence, is similar only to itself. The earlier of
+    equal frames comes first.
 
     Shape:
         spectra: ``(frames, bins)``, from `unit_spectra`.

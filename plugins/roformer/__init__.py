@@ -1,4 +1,4 @@
-"""BS-RoFormer and Mel-Band RoFormer: any checkpoint with its config."""
+"""BS-RoFormer and Mel-Band RoFormer from any checkpoint with its config."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ class Roformer(Separator):
 
     @dataclass(frozen=True)
     class Options:
-        """Which checkpoint, and how its chunks are put together."""
+        """Options: the checkpoint, and how chunks are combined."""
 
         config: str = option("", "the YAML file that came with the checkpoint")
         checkpoint: str = option("", "the file of tensors: .ckpt, .pth or .safetensors")
         scheme: str = option(
             "msst",
-            "as which program overlaps chunks; host: in blocks, in bounded memory",
+            "program whose overlap of chunks is used; host: in blocks, in bounded memory",
             choices=("msst", "audio-separator", "host"),
         )
         num_overlap: int = option(
-            0, "chunks that cover each moment; 0: as the config says", minimum=0, maximum=50
+            0, "chunks that cover each sample; 0: as in the config", minimum=0, maximum=50
         )
-        tta: bool = option(False, "the mean of the song, channels swapped, and its negative")
+        tta: bool = option(False, "average over the song, its swapped channels, and its negative")
 
     options: Options
 
     @cached_property
     def config(self) -> Config:
-        """What the checkpoint was trained as; raises `SepbenchError` where that is not known."""
+        """The config of the checkpoint; raises `SepbenchError` if there is none."""
         from .config import read
 
         chosen = self.options
@@ -69,33 +69,33 @@ class Roformer(Separator):
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """Those of the config, and the rest where it has one target."""
+        """The stems of the config, and the rest if it has one target."""
         rest = self.config.remainder
         return (*self.config.stems, *([rest] if rest else []))
 
     @property
     def remainder(self) -> str | None:
-        """What the network does not make."""
+        """The stem that the network does not make."""
         return self.config.remainder
 
     @property
     def sample_rate(self) -> int:
-        """That of the training."""
+        """The rate of training."""
         return self.config.rate
 
     @property
     def channels(self) -> int:
-        """Those of the training."""
+        """The channels of training."""
         return self.config.channels
 
     @property
     def context(self) -> SampleCount | None:
-        """As much as a chunk to each side, in the host's scheme; the others see the whole song."""
+        """One chunk to each side with scheme=host; the other schemes need the whole song."""
         return SampleCount(self.config.chunk) if self.options.scheme == "host" else None
 
     @property
     def block_alignment(self) -> int:
-        """Chunks fall in a block as they fall in the whole song."""
+        """Chunks have the same positions in a block as in the whole song."""
         return self._step
 
     @property

@@ -1,4 +1,4 @@
-"""Configs of Music-Source-Separation-Training (MSST): what a RoFormer checkpoint was trained as."""
+"""Configs of RoFormer checkpoints by Music-Source-Separation-Training (MSST)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COMPLEMENTS = {"vocals": "accompaniment", "accompaniment": "vocals"}
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads plain values alone, and tuples as lists."""
+    """Reads only plain values, and tuples as lists."""
 
 
 def _sequence(loader: _Loader, node: yaml.SequenceNode) -> list[Any]:
@@ -31,10 +31,9 @@ _Loader.add_constructor(_TUPLE, _sequence)
 
 @dataclass(frozen=True)
 class Config:
-    """What of a config decides the stems.
+    """The parts of a config that decide the stems.
 
-    ``chunk`` counts samples and ``frames`` those of the transform; ``remainder`` is the stem that
-    the network does not make.
+    ``chunk`` is in samples; ``remainder`` is the stem that the network does not make.
     """
 
     name: str
@@ -52,7 +51,7 @@ class Config:
 
 
 def read(path: Path) -> Config:
-    """Return the content of a YAML file of MSST; raise `SepbenchError` for one of another kind."""
+    """Return the content of a YAML file of MSST; raise `SepbenchError` for other files."""
     sections = _sections(path)
     model = sections["model"]
     kinds = [
@@ -71,7 +70,7 @@ def read(path: Path) -> Config:
         raise SepbenchError(f"{path}: audio: chunk_size is missing")
     return Config(
         name=str(path),
-        # A BS-RoFormer of the default bands names neither.
+        # A BS-RoFormer with default bands has neither.
         kind="mel" if kinds == ["mel"] else "bs",
         model=model,
         stems=stems,
@@ -125,13 +124,13 @@ def _number(
 
 
 def _stems(training: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], str | None]:
-    """Return the stems that the network makes, and the one that is the rest."""
+    """Return the stems of the network, and the rest."""
     instruments = [_stem(str(one), name) for one in training.get("instruments") or []]
     if not instruments:
         raise SepbenchError(f"{name}: training: instruments is missing")
     target = training.get("target_instrument")
     if len(instruments) == 2 and "other" in instruments:
-        # Of two stems the other is all that is not the first.
+        # With two stems the other is the rest.
         (first,) = (one for one in instruments if one != "other")
         rest = _COMPLEMENTS.get(first, "other")
         instruments = [rest if one == "other" else one for one in instruments]
@@ -146,7 +145,7 @@ def _stems(training: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], str
 
 
 def _stem(instrument: str, name: str) -> str:
-    """Return the stem that an instrument is: ``No Reverb`` becomes ``no_reverb``."""
+    """Return the stem of an instrument: ``No Reverb`` becomes ``no_reverb``."""
     word = re.sub(r"[^a-z0-9]+", "_", instrument.lower()).strip("_")
     stem = stem_of(word, whole=True) or word
     if not is_stem_name(stem):

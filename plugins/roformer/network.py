@@ -1,4 +1,4 @@
-"""BS-RoFormer and Mel-Band RoFormer, built by their own packages, with the tensors of a file."""
+"""Builds BS-RoFormer and Mel-Band RoFormer by their own packages, and loads their tensors."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _WITHOUT_EFFECT = (
     "sample_rate",
     "match_input_audio_length",
 )
-"""What configs say that changes no output, or shows in the shapes of the tensors where it does."""
+"""Keys of configs that do not change the output, or that are implied by shapes of tensors."""
 
 _TUPLES = ("freqs_per_bands", "multi_stft_resolutions_window_sizes")
 _NAMES = ("state", "state_dict", "model_state_dict")
-"""Under what name checkpoints keep the tensors, where they are not the whole of it."""
+"""Keys under which checkpoints store the tensors."""
 
 _MOST_NAMES = 3
 
 
 def build(config: Config) -> torch.nn.Module:
-    """Return the network of a config, its tensors not read yet.
+    """Return the network of a config, without its tensors.
 
-    Raises `SepbenchError` for a config that does not fit the package.
+    Raises `SepbenchError` for a config that the package does not support.
     """
     if problem := conflict(config.kind):
         raise SepbenchError(problem)
@@ -67,10 +67,10 @@ def build(config: Config) -> torch.nn.Module:
 
 
 def load(network: torch.nn.Module, path: Path, config: str) -> None:
-    """Give a network the tensors of a checkpoint.
+    """Load the tensors of a checkpoint into a network.
 
-    Raises `SepbenchError` for a file that holds anything but tensors, or others than the config
-    says.
+    Raises `SepbenchError` for a file with anything but tensors, or tensors that do not match the
+    config.
     """
     tensors = _tensors(path)
     wanted = network.state_dict()
@@ -122,7 +122,7 @@ def _read(path: Path) -> Any:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, AttributeError) as error:
-        reason = "it holds more than tensors" if isinstance(error, UnpicklingError) else "damaged"
+        reason = "it has more than tensors" if isinstance(error, UnpicklingError) else "damaged"
         raise SepbenchError(f"{path}: not a checkpoint of tensors alone: {reason}") from None
     except Exception as error:  # safetensors' own class.
         raise SepbenchError(f"{path}: not a checkpoint: {' '.join(str(error).split())}") from None

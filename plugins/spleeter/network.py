@@ -26,14 +26,14 @@ _ARRAYS: list[Any] = [
     np.dtype,
     type(np.dtype(np.float32)),
 ]
-"""What a pickled array is made of."""
+"""Content of a pickled array."""
 
 
 class StemNetwork(nn.Module):
     """Six strided 5x5 convolutions down, six up, and a mask for both channels.
 
-    The skips are the convolutions' outputs before normalisation, and so is what the way up begins
-    with; on the way up the ReLU comes before the normalisation (Hennequin et al., JOSS 2020).
+    The skips, and the input of the decoder, are the convolutions' outputs before normalisation; in
+    the decoder the ReLU comes before the normalisation (Hennequin et al., JOSS 2020).
 
     Shape:
         input: magnitudes ``(batch, 2, frames, bins)``, both multiples of 64.
@@ -47,7 +47,7 @@ class StemNetwork(nn.Module):
         self.down = nn.ModuleList(
             nn.Conv2d(i, o, 5, stride=2) for i, o in zip(ins, _WIDTHS, strict=True)
         )
-        # Beyond the deepest convolution nothing is normalised.
+        # The deepest convolution is not normalised.
         self.down_norms = nn.ModuleList(_norm(width) for width in _WIDTHS[:-1])
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(i, o, 5, stride=2) for i, o in zip(doubled, outs, strict=True)
@@ -66,7 +66,7 @@ class StemNetwork(nn.Module):
                 x = functional.leaky_relu(self.down_norms[depth](skips[-1]), 0.2)
         x = skips.pop()
         for conv, norm in zip(self.up, self.up_norms, strict=True):
-            # Its transposed convolution leaves as much out.
+            # Its transposed convolution crops the same.
             x = norm(functional.relu(conv(x)[..., 1:-2, 1:-2]))
             if skips:
                 x = torch.cat([skips.pop(), x], dim=1)
@@ -74,9 +74,9 @@ class StemNetwork(nn.Module):
 
 
 def read_network(path: Path) -> StemNetwork:
-    """Return the network of a published file: pickled arrays, of which nothing else is accepted.
+    """Return the network of a published file of pickled arrays; other pickles are refused.
 
-    Raises `SepbenchError` where the file holds anything else.
+    Raises `SepbenchError` for any other file.
     """
     with torch.random.fork_rng(devices=[]):
         network = StemNetwork()
@@ -92,7 +92,7 @@ def read_network(path: Path) -> StemNetwork:
 
 
 def _renamed(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the tensors of a published file under the names that `StemNetwork` gives them."""
+    """Return the tensors of a published file under the names of `StemNetwork`."""
     layers = {"up7.0": "mask"}
     for number in range(1, 7):
         layers[f"down{number}_conv.1"] = f"down.{number - 1}"

@@ -1,4 +1,4 @@
-"""From magnitudes of any length to a mask, by segments that fade into each other."""
+"""Computes masks of any length by segments with cross-fades."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch.nn import functional
 from sepbench.dsp.masks import soft_mask
 
 FRAMES, BINS = 512, 1024
-"""What the networks see at once."""
+"""The input size of the networks."""
 
 _UNSURE = 8
-"""Frames at a segment's ends that count for nothing where another segment has them."""
+"""Frames at a segment's ends that are discarded if another segment covers them."""
 
 
 def mask(voice: nn.Module, rest: nn.Module, magnitudes: torch.Tensor, *, step: int) -> torch.Tensor:
@@ -38,7 +38,7 @@ def mask(voice: nn.Module, rest: nn.Module, magnitudes: torch.Tensor, *, step: i
 
 
 def _weight(overlap: int, is_first: bool, is_last: bool) -> torch.Tensor:
-    """Return how much each frame of a segment counts."""
+    """Return the window of a segment."""
     ramp = (torch.arange(overlap) + 0.5 - _UNSURE) / (overlap - 2 * _UNSURE)
     rise, flat = ramp.clamp(0, 1), torch.ones(overlap)
     middle = torch.ones(FRAMES - 2 * overlap)

@@ -10,11 +10,11 @@ from sepbench.training.learned_mask import LearnedMask
 
 
 class UNet(LearnedMask):
-    """Masks the voice with a U-Net that sees several seconds at once."""
+    """Masks the voice with a U-Net over several seconds."""
 
     name = "unet"
-    version = "3"  # Since songs are brought to the median level of training.
-    summary = "A U-Net that looks at several seconds of spectrogram and masks the voice."
+    version = "3"  # Raised when songs were first scaled to the median level of training.
+    summary = "A U-Net over several seconds of a spectrogram that masks the voice."
     remainder = "accompaniment"
     citation = (
         "Jansson et al.: Singing Voice Separation with Deep U-Net Convolutional Networks. "

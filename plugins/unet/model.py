@@ -1,4 +1,4 @@
-"""How the U-Nets hear, and how they are trained."""
+"""Features and training of the U-Nets."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sepbench.training.masking import MaskTrainable
 from .network import CompactUNet, PublishedUNet
 
 _PATCH = 128
-"""Columns that the published network is shown at a time."""
+"""Columns of a patch for the published network."""
 
 
 class UNetTrainable(MaskTrainable):
-    """A U-Net by the section ``model`` of its config.
+    """A U-Net, built from the section ``model`` of its config.
 
     ``architecture`` is ``published`` or ``compact``; ``scale`` is ``song`` (magnitudes divided by
-    the highest of the song, as the paper of 2017) or ``none``; what is left goes to the network.
+    the maximum of the song, as in the paper of 2017) or ``none``; other fields go to the network.
     """
 
     method = "unet"
@@ -41,7 +41,7 @@ class UNetTrainable(MaskTrainable):
             raise SepbenchError(
                 "unet: architecture is 'published' or 'compact', scale 'song' or 'none'"
             )
-        # The Nyquist row is left out, so that rows halve evenly.
+        # The Nyquist row is left out, so that the rows can be halved.
         self.bins = self.stft.n_fft // 2
         self._sizes: dict[str, Any] = rest
         if self.architecture == "compact":
@@ -56,14 +56,14 @@ class UNetTrainable(MaskTrainable):
         return CompactUNet(bins=self.bins, **self._sizes)
 
     def inputs(self, spectrum: torch.Tensor) -> torch.Tensor:
-        """Return magnitudes, scaled if so wanted."""
+        """Return magnitudes, scaled if ``scale`` is ``song``."""
         magnitudes = spectrum.abs()
         if self.scale == "song":
             magnitudes = magnitudes / magnitudes.amax((-2, -1), keepdim=True).clamp_min(1e-8)
         return magnitudes
 
     def mask(self, network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-        """Return the mask: in one pass, or from half-overlapping patches where published."""
+        """Return the mask: in one pass, or, for the published network, from overlapping patches."""
         if self.architecture == "published":
             return _from_patches(network, inputs)
         return super().mask(network, inputs)

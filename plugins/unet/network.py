@@ -1,4 +1,4 @@
-"""Two U-Nets that map a spectrogram to a mask: the published, and a cheaper that sees further."""
+"""Two U-Nets from a spectrogram to a mask: the published, and a faster one with more context."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sepbench.training.layers import Levels
 class PublishedUNet(nn.Module):
     """Six strided convolutions down, six up, skips between them (Jansson et al., ISMIR 2017).
 
-    As song-splitter has it: 5x5 kernels, skips from before normalisation, ReLU before normalisation
-    on the way up, dropout in the three deepest steps.
+    As in song-splitter: 5x5 kernels, skips from before normalisation, ReLU before normalisation in
+    the decoder, dropout in the three deepest steps.
 
     Shape:
         input: magnitudes ``(batch, bins, frames)``, both multiples of 64.
@@ -60,7 +60,7 @@ class CompactUNet(Levels):
 
     Each level has residual 3x3 convolutions and a bottleneck across all its rows (the
     time-distributed layer of Choi et al., ISMIR 2020); below the deepest, dilated convolutions
-    along time see several seconds.
+    along time have several seconds of context.
 
     Shape:
         input: magnitudes ``(batch, bins, frames)``, bins a multiple of ``4 * 2^levels``; silence
@@ -78,9 +78,9 @@ class CompactUNet(Levels):
     ) -> None:
         super().__init__()
         self.multiple = 2 ** len(widths)
-        """Frames come in steps of this many."""
+        """The number of frames is a multiple of this."""
         self.reach = self.multiple * (sum(dilations) + 2 * len(widths) + 2)
-        """Frames to each side that a frame of the mask depends on, at most."""
+        """Context of a frame of the mask on each side, at most, in frames."""
         self.scale = nn.BatchNorm1d(bins)
         self.stem = nn.Conv2d(1, widths[0], (8, 4), stride=(4, 2), padding=(2, 1))
         self.add_levels(
@@ -104,5 +104,5 @@ def _keras_norm(width: int) -> nn.BatchNorm2d:
 
 
 def _crop(x: torch.Tensor) -> torch.Tensor:
-    """Cut what a transposed 5x5 convolution of stride 2 has beyond twice the input, as Keras."""
+    """Crop a transposed 5x5 convolution of stride 2 to twice the input, as Keras does."""
     return x[..., 1:-2, 1:-2]

@@ -1,4 +1,4 @@
-"""Any method, its vocals muted where nobody sings."""
+"""Mutes the vocals of any method where nobody sings."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class VoiceGate(Ensemble):
     """Mutes the vocals of another method where a detector finds no singing in the mixture.
 
-    It fades whole passages, not frequencies. Where the method's accompaniment is the remainder, it
-    gets what is removed from the vocals.
+    It fades whole passages, not frequencies. If the method's accompaniment is the remainder, it
+    contains what is removed from the vocals.
     """
 
     name = "voice-gate"
@@ -30,19 +30,17 @@ class VoiceGate(Ensemble):
 
     @dataclass(frozen=True)
     class Options:
-        """What can be tuned."""
+        """Options."""
 
         method: str = option(
             "unet", "the method, as in voice-gate[repet-sim[recipe=librosa]]", unnamed=True
         )
-        threshold: float = option(
-            0.2, "probability of singing from which on it is open", minimum=0.0, maximum=1.0
-        )
+        threshold: float = option(0.2, "least probability of singing", minimum=0.0, maximum=1.0)
 
     options: Options
     sample_rate = 44_100
     context = None
-    """The detector decides by stretches of singing of any length."""
+    """The detector needs whole passages of singing."""
 
     def __init__(
         self, options: Options | None = None, members: Sequence[AnySeparator] = ()
@@ -56,7 +54,7 @@ class VoiceGate(Ensemble):
 
     @classmethod
     def methods(cls, options: Options) -> Sequence[str]:
-        """Return what a user would type for the method."""
+        """Return the method as a user would type it."""
         return [options.method]
 
     @property
@@ -86,7 +84,7 @@ class VoiceGate(Ensemble):
     def combine(
         self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:
-        """Return the method's stems, the vocals closed, each ``(channels, samples)``."""
+        """Return the method's stems with gated vocals, each ``(channels, samples)``."""
         from sepbench.activity.gate import CAUTIOUS, closed_where_silent
 
         stems = {name: estimate[0] for name, estimate in estimates.items()}

@@ -1,4 +1,4 @@
-"""Downloads a file by its address: whole or not at all, and on from where it broke off."""
+"""Downloads files atomically, and resumes interrupted downloads."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 Progress: TypeAlias = Callable[[int, "int | None"], None]
-"""Called with the bytes fetched and the bytes there are, none if the server does not say."""
+"""Called with the bytes fetched and the total, None if the server does not give it."""
 
 _CHUNK = 1 << 18
 _SECONDS = 30
 _PATIENCE, _SLOWEST = 300.0, 4096.0
-"""Seconds after which a server has to have sent so many bytes a second."""
+"""After so many seconds a server must have reached this rate in bytes a second."""
 
 _LONGEST = 6 * 3600.0
-"""Seconds that one try may take in all; the next goes on where it ended."""
+"""Longest time for one attempt, in seconds; the next attempt resumes."""
 
 _NOTHING_LEFT = 416
 
 
 def no_progress(done: int, total: int | None) -> None:
-    """Report to nobody."""
+    """Ignore the progress."""
 
 
 def fetch(url: str, place: Path, *, sha256: str = "", on_progress: Progress = no_progress) -> str:
-    """Download ``url`` to the file ``place``, there when all of it is; return its sha256.
+    """Download ``url`` to the file ``place`` atomically; return its sha256.
 
-    ``sha256`` is what the hash must be, or how it must begin. What has come when a download breaks
-    off waits beside ``place`` for the next try. Raises `SepbenchError` for what cannot be reached,
-    broke off, or is not the file that was meant.
+    ``sha256`` is the expected hash, or its first digits. An interrupted download is kept next to
+    ``place`` and resumed by the next call. Raises `SepbenchError` for an address that cannot be
+    reached, an interrupted download, and a wrong hash.
     """
     if not _is_address(url):
-        raise SepbenchError(f"{url}: not an address of the web; begin it with https://")
+        raise SepbenchError(f"{url}: not a web address; begin it with https://")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with _part(place) as file:
@@ -60,19 +60,19 @@ def fetch(url: str, place: Path, *, sha256: str = "", on_progress: Progress = no
             if not found.startswith(sha256):
                 file.truncate(0)
                 raise SepbenchError(
-                    f"{url}: not the file that was meant: its sha256 is {found}, not {sha256}"
+                    f"{url}: not the expected file: its sha256 is {found}, not {sha256}"
                 )
             if fcntl is None:
-                file.close()  # Windows moves no open file.
+                file.close()  # Windows cannot move an open file.
             os.replace(file.name, place)
     except URLError as error:
         reason = _told(error.reason)
-        by_hand = f"or fetch it on another machine and put it by hand at {place}"
+        by_hand = f"or fetch it on another machine and copy it to {place}"
         raise SepbenchError(
-            f"{url}: cannot be fetched: {reason}; try again later, {by_hand}"
+            f"{url}: download failed: {reason}; try again later, {by_hand}"
         ) from error
     except (TimeoutError, ConnectionError, HTTPException) as error:
-        raise SepbenchError(f"{url}: broke off ({_told(error)}); try again to go on") from error
+        raise SepbenchError(f"{url}: interrupted ({_told(error)}); try again to resume") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise SepbenchError(
@@ -82,7 +82,7 @@ def fetch(url: str, place: Path, *, sha256: str = "", on_progress: Progress = no
 
 
 def _told(reason: object) -> str:
-    """Return what a server or the network said, in one line."""
+    """Return the message of a server or network error in one line."""
     return printable(" ".join(str(reason).split()))[:200]
 
 
@@ -97,12 +97,12 @@ def _is_address(url: str) -> bool:
 
 @contextmanager
 def _part(place: Path) -> Iterator[BinaryIO]:
-    """Open what waits beside ``place`` for its rest, or a file of one's own if another is at that.
+    """Open the partial download, or a private one if another process holds the lock.
 
-    What has come of the first is left there for a next try.
+    The shared partial download is left for the next attempt.
     """
     first = place.with_name(f"{place.name}.part")
-    if first.is_symlink():  # It would be written through to wherever it points.
+    if first.is_symlink():  # Writing would follow the link to its target.
         first.unlink()
     file = first.open("a+b")
     if not _is_ours(file):
@@ -122,18 +122,18 @@ def _part(place: Path) -> Iterator[BinaryIO]:
 
 
 def _is_ours(file: BinaryIO) -> bool:
-    """Tell whether no other process is at a file, and keep others from it until it is closed."""
+    """Lock a file until it is closed; return False if another process holds the lock."""
     if fcntl is None:
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
-    return _is_there(file)  # Another may have moved it to its place since it was opened.
+    return _is_there(file)  # Another process may have moved it to its final place since.
 
 
 def _is_there(file: BinaryIO) -> bool:
-    """Tell whether an open file still has its name."""
+    """Return whether an open file still has its name."""
     if file.closed:
         return False
     try:
@@ -144,7 +144,7 @@ def _is_there(file: BinaryIO) -> bool:
 
 
 def _fetch(url: str, file: BinaryIO, on_progress: Progress) -> str:
-    """Bring a file to its whole length; return its sha256."""
+    """Download the rest of a file; return its sha256."""
     digest = hashlib.sha256()
     done = _add(file, digest)
     try:
@@ -152,7 +152,7 @@ def _fetch(url: str, file: BinaryIO, on_progress: Progress) -> str:
     except HTTPError as error:
         if error.code != _NOTHING_LEFT:
             raise
-        # The server has no bytes beyond what is here: a file that only waited for its check.
+        # The file is complete; only its hash was not checked yet.
         return digest.hexdigest()
     with response:
         if done and response.status != 206:
@@ -161,26 +161,32 @@ def _fetch(url: str, file: BinaryIO, on_progress: Progress) -> str:
         length = str(response.headers.get("Content-Length") or "").strip()
         total = done + int(length) if length.isdecimal() and len(length) < 19 else None
         before, began = done, time.monotonic()
-        # What there is, and no waiting for a whole piece: the clock is looked at between them.
+        # Take what has arrived instead of waiting for a full piece, so that the clock is checked.
         while piece := response.read1(_CHUNK):
             if total is not None and done + len(piece) > total:
                 file.truncate(0)
-                raise SepbenchError(f"{url}: sends more than the {total} bytes that it names")
+                raise SepbenchError(
+                    f"{url}: the server sent more than the {total} bytes it announced"
+                )
             waited = time.monotonic() - began
             if waited > _LONGEST:
                 hours = _LONGEST / 3600
-                raise SepbenchError(f"{url}: not here after {hours:g} hours; try again to go on")
+                raise SepbenchError(
+                    f"{url}: not complete after {hours:g} hours; try again to resume"
+                )
             if waited > _PATIENCE and (done - before) / waited < _SLOWEST:
                 raise SepbenchError(
                     f"{url}: too slow: {(done - before) / waited:.0f} bytes a second; "
-                    "try again to go on"
+                    "try again to resume"
                 )
             file.write(piece)
             digest.update(piece)
             done += len(piece)
             on_progress(done, total)
     if total is not None and done != total:
-        raise SepbenchError(f"{url}: broke off after {done} of {total} bytes; try again to go on")
+        raise SepbenchError(
+            f"{url}: interrupted after {done} of {total} bytes; try again to resume"
+        )
     file.flush()
     os.fsync(file.fileno())
     return digest.hexdigest()
@@ -204,7 +210,7 @@ def sha256(path: Path) -> str:
 
 
 def _add(file: BinaryIO, digest: _Hash) -> int:
-    """Add what a file holds to a hash; return how much that is."""
+    """Add the content of a file to a hash; return its size."""
     file.seek(0)
     while piece := file.read(_CHUNK):
         digest.update(piece)

@@ -1,4 +1,4 @@
-"""Loads what is registered under an entry-point group; a broken plugin costs itself alone."""
+"""Loads the entry points of a group; a broken plugin does not affect the others."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sepbench._util.import_check import failures
 from sepbench.errors import describe
 
 Fault = Callable[[EntryPoint, Any], "str | None"]
-"""Returns why the object of an entry point is not what the group is for, or None if it is."""
+"""Returns why an object is not valid for the group, or None."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """The object of an entry point, or the reason why it cannot be used.
+    """The object of an entry point, or the reason it cannot be used.
 
-    ``distribution`` is what installed it, as ``name version``.
+    ``distribution`` is the package that contains it, as ``name version``.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Loaded:
 
 @cache
 def find(group: str) -> dict[str, list[EntryPoint]]:
-    """Return the entry points of a group by name; more than one of a name is a mistake."""
+    """Return the entry points of a group by name; a name should have only one."""
     found: dict[str, list[EntryPoint]] = {}
     for point in metadata.entry_points(group=group):
         found.setdefault(point.name, []).append(point)
@@ -48,16 +48,15 @@ def load_all(group: str, fault: Fault) -> list[Loaded]:
 
 
 def load(group: str, name: str, fault: Fault) -> Loaded:
-    """Load what is registered as ``name``, which must be in `find`, and import nothing else."""
+    """Load only the entry point ``name``, which must be in `find`."""
     points = find(group)[name]
     return _load(points, import_failures(points), fault)
 
 
 def import_failures(points: Iterable[EntryPoint]) -> dict[str, str]:
-    """Return the ``module:object`` whose import or making hangs or ends the process, and how.
+    """Return the ``module:object`` whose import or creation hangs or kills the process, and how.
 
-    Bundled modules are known to be harmless; trying them as well would double the time that
-    ``sepbench methods`` takes.
+    Bundled modules are not tried: that would double the run time of ``sepbench methods``.
     """
     foreign = (point for point in points if point.dist is None or point.dist.name != "sepbench")
     return failures(point.value for point in foreign)
@@ -69,20 +68,20 @@ def _load(points: list[EntryPoint], failed: Mapping[str, str], fault: Fault) -> 
         owners = " and ".join(sorted(map(owner, points)))
         return Loaded(name, owners, None, f"two plugins have this name: {owners}")
     if point.value in failed:
-        ended = f"its import {failed[point.value]}; 'sepbench plugin check {name}' tells where"
+        ended = f"its import {failed[point.value]}; 'sepbench plugin check {name}' shows where"
         return Loaded(name, owner(point), None, ended)
     try:
         with process_state.kept():
             value = point.load()
             reason = fault(point, value)
-    # A plugin may fail in any way here, by SystemExit too; it must cost one row, not the tool.
+    # A plugin may raise anything, SystemExit too; only its own row may be lost.
     except (Exception, SystemExit) as error:
         return Loaded(name, owner(point), None, describe_failure(error))
     return Loaded(name, owner(point), None if reason else value, reason)
 
 
 def describe_failure(error: BaseException) -> str:
-    """Return in one line what a plugin raised while it was imported or created, and where."""
+    """Describe in one line the error of importing or creating a plugin, and its place."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     return f"import failed: {describe(error)} ({where.filename}:{where.lineno})"
 

@@ -1,4 +1,4 @@
-"""Writes files whole or not at all, and makes folders for them."""
+"""Writes files atomically, and makes folders for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sepbench.errors import SepbenchError
 
 
 def write_atomic(path: Path, content: str | bytes | memoryview | Iterator[str]) -> os.stat_result:
-    """Write ``content`` so that ``path`` holds all of it or is untouched, even if power fails.
+    """Write ``content`` to ``path`` atomically, even if power fails.
 
     Texts of an iterator are written one after another. Parent folders are made. Returns the status
     of the file that was written, even where another process has replaced it since. Raises
@@ -45,14 +45,14 @@ def write_atomic(path: Path, content: str | bytes | memoryview | Iterator[str]) 
 
 
 def _encoded(text: str) -> bytes:
-    # A lone surrogate, from a name that is not UTF-8, becomes the escape that JSON reads back.
+    # A lone surrogate, from a name that is not UTF-8, becomes an escape that JSON can read.
     return text.encode(errors="backslashreplace")
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it; raise `SepbenchError` where that cannot be."""
+    """Make a folder and its parents; raise `SepbenchError` if that fails."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or error
-        raise SepbenchError(f"{path}: no folder can be here: {reason}; choose another") from error
+        raise SepbenchError(f"{path}: cannot make this folder: {reason}; choose another") from error

@@ -1,4 +1,4 @@
-"""Tries imports in a process of their own: one may hang, or end the process that it happens in."""
+"""Tries imports in a separate process, as an import may hang or kill its process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 
 TIMEOUT = 20.0
-"""How long all imports that are tried together may take; those of torch come to a few seconds."""
+"""Seconds for all imports together; torch takes a few."""
 
 _PROGRAM = """
 import importlib, json, os, sys
@@ -30,14 +30,14 @@ for place in places:
 print(".", file=told, flush=True)
 os._exit(0)
 """
-"""Names each module before it is imported; ignores what plugins print and leave running."""
+"""Prints each module before importing it; output and threads of plugins are ignored."""
 
 
 def failures(places: Iterable[str], *, seconds: float = TIMEOUT) -> dict[str, str]:
-    """Return the places that cannot be imported without harm, and in words what happens there.
+    """Return the places whose import hangs or kills the process, with a description of how.
 
-    A place is a ``module``, or the ``module:Class`` of a plugin, of which an object is made too.
-    One that raises an exception does no harm. Modules that are imported already are not tried.
+    A place is a ``module``, or the ``module:Class`` of a plugin, which is then also instantiated.
+    Ordinary exceptions do not count. Modules that are already imported are not tried.
     """
     found: dict[str, str] = {}
     pending = [
@@ -53,7 +53,7 @@ def failures(places: Iterable[str], *, seconds: float = TIMEOUT) -> dict[str, st
 
 
 def _try(places: list[str], seconds: float) -> tuple[str, str]:
-    """Import places one after the other; return the last that was begun, and how it ended."""
+    """Import places one after the other; return the last one started, and how it ended."""
     import subprocess
 
     from sepbench._util.process import describe_exit
@@ -69,11 +69,11 @@ def _try(places: list[str], seconds: float) -> tuple[str, str]:
     )
     try:
         told, _ = process.communicate(json.dumps([sys.path, places]), timeout=seconds)
-        reason = f"ends the process it happens in ({describe_exit(process.returncode)})"
+        reason = f"kills its process ({describe_exit(process.returncode)})"
     except subprocess.TimeoutExpired:
         process.kill()
         told, _ = process.communicate()
-        reason = f"does not come to an end in {seconds:g} seconds"
+        reason = f"does not finish in {seconds:g} seconds"
     *_, last = ["", *told.split()]
     if last.startswith("!"):
         return told.split()[-2], f"raises {last[1:]}"

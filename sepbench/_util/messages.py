@@ -1,4 +1,4 @@
-"""Messages between a worker process and its parent: arrays travel uncopied, code never."""
+"""Messages between a worker process and its parent: arrays without copies, and no code."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Answers(pickle.Unpickler):
         found = super().find_class(module, name) if package in ("sepbench", "pathlib") else None
         if isinstance(found, type):
             return found
-        raise pickle.UnpicklingError(f"{module}.{name} is no plain value")
+        raise pickle.UnpicklingError(f"{module}.{name} is not a plain value")
 
 
 def send(connection: Connection, message: Any) -> None:
-    """Send a message; its arrays follow it uncopied."""
+    """Send a message; its arrays follow without a copy."""
     buffers: list[pickle.PickleBuffer] = []
     head = pickle.dumps(message, protocol=5, buffer_callback=buffers.append)
     views = [buffer.raw() for buffer in buffers]

@@ -1,4 +1,4 @@
-"""Hidden names for files while they are written, and the removal of those that no one finishes."""
+"""Hidden names for files being written, and removal of abandoned ones."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _NAME = re.compile(r"\.([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.part")
 
 
 def partial_path(path: Path) -> Path:
-    """Return a name beside ``path`` for the file while it is written.
+    """Return a hidden name in the folder of ``path`` for the file while it is written.
 
-    It says which process of which machine writes it, so that `remove_abandoned` knows its own.
+    It contains machine and process, so that `remove_abandoned` knows whether that still runs.
     """
     started = _started(os.getpid()) or 0
     return path.with_name(f".{_machine()}-{os.getpid()}-{started}-{uuid.uuid4().hex[:8]}.part")
@@ -29,7 +29,7 @@ def remove_abandoned(folder: Path) -> list[Path]:
         found = _NAME.fullmatch(path.name)
         if found is None or found[1] != _machine():
             continue
-        # Another process may have got the number since.
+        # Another process may have this number by now.
         if _started(int(found[2])) != int(found[3]):
             with suppress(OSError):
                 path.unlink()
@@ -42,7 +42,7 @@ def _machine() -> str:
 
 
 def _started(process: int) -> int | None:
-    """Return the second in which a process began, None where there is none of this number."""
+    """Return the start time of a process in seconds, None if there is no such process."""
     import psutil
 
     try:

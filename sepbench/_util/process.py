@@ -1,9 +1,9 @@
-"""Worker processes: work that may crash, hang or spoil its process, kept away from the rest.
+"""Worker processes: isolate work that may crash, hang or change the state of its process.
 
-A worker does tasks one after another and streams inputs in and outputs out, so that a song need not
-be in memory at once. Neither a library's pool of processes nor joblib's says which signal ended a
-worker, keeps one worker for one method, or streams; the processes themselves are
-`multiprocessing`'s.
+A worker does tasks one after another, and streams inputs and outputs so that a song does not have
+to be in memory at once. The process pools of `concurrent.futures`, joblib and pebble do not report
+which signal killed a worker, keep one worker for one method, or stream; the processes themselves
+come from `multiprocessing`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _running: weakref.WeakSet[WorkerProcess[Any]] = weakref.WeakSet()
 
 
 class Work(Protocol[Task_contra]):
-    """What a worker does: yields the outputs of a task, and takes the inputs that belong to it.
+    """The work of a worker: takes the inputs of a task and yields its outputs.
 
-    It is pickled once, when its process starts, and may keep things from task to task. Setting
+    It is pickled once, when its process starts, and may keep state between tasks. Setting
     ``retire`` to true ends the process after the task; the next task gets a new one.
     """
 
@@ -49,7 +49,7 @@ class Work(Protocol[Task_contra]):
 
 
 class Call:
-    """Work whose only output is the return value of a module's function."""
+    """Work with one output: the return value of a module-level function."""
 
     retire = False
 
@@ -57,19 +57,19 @@ class Call:
         self._function = function
 
     def __call__(self, task: Any, inputs: Iterator[Any]) -> Iterator[Any]:
-        """Yield what the function returns for a task."""
+        """Yield the function's result for a task."""
         yield self._function(task)
 
 
 class WorkerDied(Exception):  # noqa: N818 - says what happened
-    """The process ended, or was ended, before its task was done.
+    """The process died, or was killed, before its task was done.
 
-    The text says how, in words that follow a name.
+    The message continues a sentence that begins with a name.
     """
 
 
 class Worker(Protocol[Task_contra]):
-    """Does tasks; `WorkerProcess` and `LocalWorker` are two kinds."""
+    """Base of `WorkerProcess` and `LocalWorker`."""
 
     def stream(self, task: Task_contra, inputs: Iterable[Any] = ()) -> Iterator[Any]:
         """Yield the outputs of a task as they come."""
@@ -80,12 +80,12 @@ class Worker(Protocol[Task_contra]):
         ...
 
     def stop(self) -> None:
-        """Let go of everything; no task may follow."""
+        """Release everything; no task may follow."""
         ...
 
 
 class LocalWorker(Generic[Task]):
-    """Does tasks in this process, without any protection."""
+    """Does tasks in this process, without isolation."""
 
     def __init__(self, work: Work[Task]) -> None:
         self._work = work
@@ -104,10 +104,10 @@ class LocalWorker(Generic[Task]):
 
 
 class WorkerProcess(Generic[Task]):
-    """Does tasks in a process of its own, which is replaced when it dies.
+    """Does tasks in a separate process, which is replaced when it dies.
 
     Tasks, inputs and outputs are sent as copies. Outputs may hold arrays, plain values and
-    sepbench's own classes and nothing else, so that no code of a plugin runs on this side.
+    sepbench's own classes and nothing else, so that no plugin code runs in this process.
     ``timeout`` is the number of seconds a task may take.
     """
 
@@ -120,7 +120,7 @@ class WorkerProcess(Generic[Task]):
 
     @property
     def is_running(self) -> bool:
-        """Whether there is a process that has done a task and waits for the next."""
+        """Whether a process is idle after a task."""
         return self._process is not None
 
     def run(self, task: Task, inputs: Iterable[Any] = ()) -> Any:
@@ -129,7 +129,7 @@ class WorkerProcess(Generic[Task]):
         return last
 
     def stream(self, task: Task, inputs: Iterable[Any] = ()) -> Iterator[Any]:
-        """Yield the outputs of a task; ``inputs`` are handed over one by one, when asked for.
+        """Yield the outputs of a task; ``inputs`` are sent one by one, on request.
 
         Raises `WorkerDied` if the process crashes, is killed or times out, and `SepbenchError` for
         whatever the task itself raises.
@@ -153,7 +153,7 @@ class WorkerProcess(Generic[Task]):
                     done = True
                     break
         finally:
-            if not done:  # The caller stopped in between, or reading an input failed.
+            if not done:  # The caller stopped early, or reading an input failed.
                 self._end()
         if kind == "failed":
             raise SepbenchError(value)
@@ -161,16 +161,16 @@ class WorkerProcess(Generic[Task]):
             self._end()
 
     def stop(self) -> None:
-        """End the process, whatever it is doing; `stream` raises ``CancelledError`` from now on."""
+        """Kill the process; `stream` raises ``CancelledError`` from now on."""
         self._stopped = True
         self._end()
 
     def _send(self, kind: str, value: Any) -> None:
-        with suppress(OSError):  # One that is dead by now is reported by its sentinel.
+        with suppress(OSError):  # The death of the process is reported by its sentinel.
             send(self._connection, (self._task, kind, value))
 
     def _receive(self, deadline: float | None) -> tuple[str, Any]:
-        """Return the next message that belongs to the task at hand."""
+        """Return the next message of the current task."""
         process = self._process
         while process is not None:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -191,7 +191,9 @@ class WorkerProcess(Generic[Task]):
                 break
             except Exception as error:
                 self._end()
-                raise WorkerDied(f"its process sent no proper answer ({describe(error)})") from None
+                raise WorkerDied(
+                    f"its process sent an invalid answer ({describe(error)})"
+                ) from None
             if task == self._task:
                 return str(kind), value
         raise self._death()
@@ -219,7 +221,7 @@ class WorkerProcess(Generic[Task]):
             self._process = process
             _running.add(self)
         theirs.close()
-        # No task is charged for the imports of its process.
+        # The timeout of a task does not include the imports of its process.
         with suppress(EOFError, OSError):
             self._connection.recv_bytes()
         if self._stopped:
@@ -241,15 +243,15 @@ def _stop_all() -> None:
 
 
 def _kill(process: BaseProcess) -> None:
-    """End a process and whatever it has started."""
+    """Kill a process and its children."""
     if hasattr(os, "killpg") and process.pid is not None:
-        with suppress(OSError):  # It leads a group of its own, see `serve`.
+        with suppress(OSError):  # It leads its own process group, see `serve`.
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
 
 
 def describe_exit(code: int | None) -> str:
-    """Return in words how a process ended, from its exit code as `multiprocessing` gives it."""
+    """Describe how a process ended, from its `multiprocessing` exit code."""
     if code is None or code >= 0:
         return f"exit status {code}"
     hint = "; out of memory?" if code == -signal.SIGKILL else ""

@@ -1,4 +1,4 @@
-"""The settings of a process that code may change under others' feet, and its random generators."""
+"""Global settings of a process that plugins might change, and its random generators."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def settings() -> dict[str, Any]:
-    """Return the settings of this process that can change what others compute in it."""
+    """Return the global settings of this process that affect results."""
     import numpy as np
     import torch
 
@@ -41,9 +41,9 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Undo what imports change in this process: folder, environment, locale, warning filters.
+    """Undo side effects of imports: folder, environment, locale, warning filters.
 
-    Reads and sets nothing of torch, whose import would be waited for.
+    Does not touch torch, whose import is slow.
     """
     folder, environment = os.getcwd(), dict(os.environ)
     language, state = locale.setlocale(locale.LC_ALL), random.getstate()
@@ -61,7 +61,7 @@ def kept() -> Iterator[None]:
 
 
 def seed_generators(seed: int = 0) -> None:
-    """Give every global random generator the same state, so that a draw repeats."""
+    """Seed every global random generator."""
     import numpy as np
     import torch
 

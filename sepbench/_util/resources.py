@@ -18,16 +18,16 @@ _INTERVAL = 0.01
 
 
 def trim_memory() -> None:
-    """Let the C library return what is free, so that work does not run on an earlier one's."""
-    with suppress(OSError, AttributeError):  # Only the GNU C library can.
+    """Return free memory to the system, so that the next measurement starts afresh."""
+    with suppress(OSError, AttributeError):  # Only the GNU C library offers this.
         ctypes.CDLL(None).malloc_trim(0)
 
 
 class ResourceUsage:
-    """Measures wall-clock seconds and the growth of memory at its peak while a ``with`` block runs.
+    """Measures wall-clock time and the growth of memory, at its peak, of a ``with`` block.
 
-    On the CPU the memory is this process's resident set, sampled every 10 ms, over what it was
-    at the start; on a CUDA device it is the exact peak of what torch has allocated there.
+    On the CPU it samples the resident set of this process every 10 ms and subtracts its value at
+    the start; on a CUDA device it takes the exact peak of torch's allocations.
     """
 
     def __init__(self, device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""What a worker process does: tasks, one after another, until its parent is gone."""
+"""The main loop of a worker process: does tasks until its parent is gone."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def serve(connection: Connection, payload: bytes, place: tuple[str, dict[str, st
                 for output in work(task, _inputs(connection, number, own)):
                     _answer(connection, own, (number, "output", output))
                 answer = (number, "done", work.retire)
-            # A plugin may raise anything, KeyboardInterrupt and SystemExit too.
+            # A plugin may raise anything, even KeyboardInterrupt and SystemExit.
             except BaseException as error:
-                # A method's answer may be part of the message, with lines of its own.
+                # The message may quote the output of a program, with line breaks.
                 is_ours = type(error) is SepbenchError
                 text = " ".join(str(error).split()) if is_ours else describe(error)
                 answer = (number, "failed", text)
@@ -65,20 +65,20 @@ def _inputs(connection: Connection, number: int, own: int) -> Iterator[Any]:
 
 
 def _answer(connection: Connection, own: int, message: tuple[int, str, Any]) -> None:
-    if os.getpid() != own:  # A fork that a plugin made has come back too; it must not speak.
+    if os.getpid() != own:  # This may be a fork that a plugin made; it must not send anything.
         os._exit(0)
     send(connection, message)
 
 
 def _die_with_parent() -> None:
-    """End this process when its parent does, however that happens and whatever runs here."""
+    """End this process when its parent ends, however that happens."""
     parent = parent_process()
     if parent is None:
         return
     if sys.platform == "linux":
         import fcntl
 
-        # The kernel's own signal comes even while code in C holds the interpreter's lock.
+        # The kernel's signal arrives even while C code holds the interpreter lock.
         sentinel = int(parent.sentinel)
         signal.signal(signal.SIGIO, signal.SIG_DFL)
         fcntl.fcntl(sentinel, fcntl.F_SETOWN, os.getpid())

@@ -1,4 +1,4 @@
-"""How a worker process is started, and what is kept from it meanwhile."""
+"""Starts worker processes, shielded from the main script and from interrupts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Any
 
 _PRELOADED = ["torch", "sepbench.inference.runner"]
-"""Modules that are imported once, in the process that workers are forked from."""
+"""Modules imported once, in the server from which workers are forked."""
 
 
 @cache
 def worker_context() -> ForkServerContext | SpawnContext:
-    """Return how processes start: forked from a server that has imported torch, else spawned.
+    """Return the start method: fork from a server that has imported torch, else spawn.
 
-    Never forked from this process: torch's threads and CUDA do not survive that. In the server they
-    have not begun, so a worker starts in milliseconds and shares the imported code.
+    Workers are never forked from this process, as torch's threads and CUDA do not survive that. The
+    server has started neither, so workers start in milliseconds and share the imported code.
     """
     if sys.platform != "linux":
         return get_context("spawn")
@@ -33,8 +33,8 @@ def worker_context() -> ForkServerContext | SpawnContext:
 def main_hidden(payload: bytes) -> Iterator[None]:
     """Keep `multiprocessing` from running the main script again in the worker.
 
-    A script that calls sepbench needs no guard then, and the command line is not imported anew.
-    Where the work is the script's own, it has to run there.
+    So a script that calls sepbench needs no ``__main__`` guard, and the command line is not
+    imported again. If the work is defined in the main script, the script must run.
     """
     main = sys.modules.get("__main__")
     if main is None or b"__main__" in payload:
@@ -53,16 +53,16 @@ def main_hidden(payload: bytes) -> Iterator[None]:
 
 @contextmanager
 def interrupts_blocked() -> Iterator[None]:
-    """Hold back the keyboard's interrupt, so that a process started meanwhile never gets it.
+    """Block SIGINT, so that a process started meanwhile inherits the block.
 
-    It goes to all processes at once and is the parent's to act on, even while the others import.
+    Ctrl-C goes to all processes of a terminal at once; only the parent should act on it.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # Its first start would let interrupts through again.
+    resource_tracker.ensure_running()  # Its first start unblocks SIGINT.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

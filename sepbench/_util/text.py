@@ -1,4 +1,4 @@
-"""Names and messages of strangers, made fit to be shown."""
+"""Makes names and messages from outside safe to print and to compare."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 
-# What changes the direction of the text after it, and separators that end a line.
+# Characters that change the direction of text, and line separators.
 _RANGES = ((0x61C, 0x61C), (0x200E, 0x200F), (0x2028, 0x202E), (0x2066, 0x2069))
 _DIGITS = 16
 _NUMBER = re.compile(r"^\s*\d{1,3}(\s+-\s+|\.\s+|\s*_\s*)(?=.*[^\W\d_])")
@@ -16,10 +16,10 @@ _ODD = frozenset(chr(code) for first, last in _RANGES for code in range(first, l
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    r"""Return a text in which nothing acts on a terminal, a table or an editor.
+    r"""Return a text without characters that affect a terminal, a table or an editor.
 
-    Control characters, changes of direction and the bytes of a name that is not UTF-8 become
-    escapes as in Python, from which the name can be made again; ``keep`` holds exceptions.
+    Control characters, direction marks and bytes that are not UTF-8 become Python escapes, so that
+    the name can be recovered; characters in ``keep`` stay.
 
     >>> print(printable("caf\udce9 \x1b[31m"))
     caf\udce9 \x1b[31m
@@ -30,7 +30,7 @@ def printable(text: str, *, keep: str = "") -> str:
 
 
 def same_name(text: str) -> str:
-    """Return a name in the form in which it is compared: composed and without blanks around it.
+    """Return a name in the form used for comparison: Unicode NFC, without blanks at the ends.
 
     >>> same_name("Sen\u0303or ") == same_name("Se\u00f1or")
     True
@@ -39,7 +39,7 @@ def same_name(text: str) -> str:
 
 
 def song_key(name: str) -> str:
-    """Return what the names of a song have in common in different data sets.
+    """Return a key that is the same for the spellings of a song's name in different data sets.
 
     >>> song_key("AM Contra - Heart Peripheral") == song_key("am_contra-heart peripheral")
     True
@@ -58,7 +58,7 @@ def song_keys(name: str) -> frozenset[str]:
 
 
 def song_mark(name: str) -> str:
-    """Return a hash of a song's name by which it is known again, without telling the name."""
+    """Return a hash that identifies a song's name without revealing it."""
     return _mark(song_key(name))
 
 

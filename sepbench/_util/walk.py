@@ -1,4 +1,4 @@
-"""Which files and folders a search passes by, for every search of sepbench alike."""
+"""The files and folders that every search of sepbench skips."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _SYSTEM = frozenset(
     {"@eadir", "__macosx", "#recycle", "#snapshot", "$recycle.bin", "lost+found"}
     | {"thumbs.db", "system volume information"}
 )
-"""Names that file servers, archives and operating systems leave behind, in lower case."""
+"""Names, in lower case, that file servers, archives and operating systems leave behind."""
 
 MANIFEST = "separated.json"
-"""The file beside stems that 'sepbench separate' wrote."""
+"""The file that 'sepbench separate' writes next to stems."""
 
 _OF_RUNS = ("run.json", "last.pt")
 """Files in the folders that 'evaluate' and 'train' write."""
 
 
 def is_ignored(name: str) -> bool:
-    """Tell whether a file or folder of this name is hidden or belongs to the system.
+    """Return whether a file or folder of this name is hidden or belongs to the system.
 
     >>> [is_ignored(name) for name in (".Trash-1000", "@eaDir", "._song.wav", "song.wav")]
     [True, True, True, False]
@@ -30,12 +30,12 @@ def is_ignored(name: str) -> bool:
 
 
 def is_output(folder: Path) -> bool:
-    """Tell whether sepbench wrote a folder: separated stems, a run, or a training run."""
+    """Return whether sepbench wrote a folder: separated stems, a run, or a training run."""
     return (folder / MANIFEST).is_file() or is_run(folder)
 
 
 def is_run(folder: Path) -> bool:
-    """Tell whether a folder is that of a run of 'evaluate' or 'train'."""
+    """Return whether a folder is that of a run of 'evaluate' or 'train'."""
     return any((folder / name).is_file() for name in _OF_RUNS)
 
 
@@ -59,7 +59,7 @@ def files(parent: Path, suffixes: Collection[str]) -> list[Path]:
 
 
 def walk(parent: Path) -> Iterator[Path]:
-    """Yield ``parent`` and every folder below it that is not ignored and not sepbench's output."""
+    """Yield ``parent`` and all folders below it, except ignored ones and sepbench's output."""
     yield parent
     for folder in folders(parent):
         if not is_output(folder):
@@ -75,7 +75,7 @@ def _listed(parent: Path) -> list[Path]:
 
 
 def natural_order(path: Path) -> list[list[tuple[int, int, str]]]:
-    """Return a key that sorts numbers in names by value and letters without their case."""
+    """Return a sort key: numbers in names by value, letters without regard to case."""
     return [
         [
             (0, int(piece), piece) if piece.isdecimal() else (1, 0, piece.casefold())

@@ -1,4 +1,4 @@
-"""Reads YAML, and says in one line what is wrong with a file of it."""
+"""Reads YAML files, with one-line errors."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import yaml
 from sepbench.errors import SepbenchError
 
 _DEEPEST = 200
-"""Brackets within brackets; nobody writes as many."""
+"""Deepest nesting of brackets that is accepted."""
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 
 def read_yaml(file: Path | Traversable, name: str) -> Any:
-    """Return what is in a file of YAML: plain values alone, whatever its tags say.
+    """Return the plain values of a YAML file; tags that build objects are refused.
 
-    Raises `SepbenchError`, with the file as ``name`` and the line, for one that cannot be read.
+    Raises `SepbenchError` with ``name`` and the line if the file cannot be read.
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -34,14 +34,14 @@ def read_yaml(file: Path | Traversable, name: str) -> Any:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         reason = f"not YAML: {line}{' '.join((error.problem or '').split())}"
     except RecursionError:
-        reason = "not YAML: brackets within brackets without end"
+        reason = "not YAML: brackets are nested too deeply"
     except (yaml.YAMLError, ValueError):
-        reason = "not YAML: it holds what cannot be, such as control letters or a 13th month"
-    raise SepbenchError(f"{name}: {reason}; give a file of YAML")
+        reason = "not YAML: it has an impossible value, such as a control character or a 13th month"
+    raise SepbenchError(f"{name}: {reason}; give a YAML file")
 
 
 def _check_depth(text: str) -> None:
-    """Raise ``RecursionError`` for brackets so deep that PyYAML takes minutes to say so."""
+    """Raise ``RecursionError`` early for nesting on which PyYAML spends minutes."""
     depth = 0
     for bracket in re.findall(r"[][{}]", text):
         depth = max(0, depth + (1 if bracket in "[{" else -1))

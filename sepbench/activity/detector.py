@@ -1,4 +1,4 @@
-"""Tells where in a song someone sings, with trained weights."""
+"""Detects singing in a song, with trained weights."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from sepbench.errors import SepbenchError
 from sepbench.weights import container
 
 _STRETCH = 120.0
-"""Seconds that are judged at a time, their surround apart."""
+"""Seconds processed at a time, without context."""
 
 
 class VoiceDetector:
     """A trained detector of singing.
 
     Args:
-        file: weights; those of the package if not given.
+        file: weights; the included ones if not given.
         device: where its network runs.
 
-    Raises `SepbenchError` where the file is not that of a detector.
+    Raises `SepbenchError` if the file is not a detector's.
     """
 
     def __init__(self, file: Path | None = None, device: torch.device | None = None) -> None:
@@ -43,7 +43,7 @@ class VoiceDetector:
                 network = self.model.network()
         except (KeyError, TypeError, ValueError) as error:
             raise SepbenchError(
-                f"{self.file}: describes no detector of singing: {error}; "
+                f"{self.file}: does not describe a detector of singing: {error}; "
                 "train one with 'sepbench train ibm-cnn --config activity'"
             ) from error
         container.load_into(network, self.file)
@@ -51,7 +51,7 @@ class VoiceDetector:
 
     @property
     def context(self) -> float:
-        """Seconds to each side on which a frame depends."""
+        """Context of a frame on each side, in seconds."""
         return self.model.context
 
     def probabilities(self, song: NDArray[np.float32], rate: int) -> Probabilities:
@@ -77,7 +77,7 @@ class VoiceDetector:
             first = (start - begin) // hundredth
             parts.append(part[first : first + step // hundredth].cpu().numpy())
         found = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-        # Resampling may round to a frame more or less.
+        # Resampling may give one frame more or less.
         return np.pad(found, (0, max(0, frames - len(found))), mode="edge")[:frames]
 
 

@@ -1,4 +1,4 @@
-"""Closes a vocals stem where nobody sings."""
+"""Mutes a vocals stem where nobody sings."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import torch
 from sepbench.activity.segments import Decision, Probabilities, gain, segments
 
 CAUTIOUS = Decision(threshold=0.2, hold=0.5, shortest_gap=0.4, shortest=0.1)
-"""What a gate goes by: a voice that is cut off is worse than a rest that is left in."""
+"""Decision of the gate: cutting off a voice is worse than leaving some noise in."""
 
 _BEFORE, _AFTER, _FADE = 0.15, 0.3, 0.1
-"""Seconds for which the gate is open before and after a segment, and of its fades outside."""
+"""Seconds that the gate is open before and after a segment, and length of its fades."""
 
 
 def closed_where_silent(

@@ -1,4 +1,4 @@
-"""Metrics of when a stem sounds: found activity, and what is left in silence."""
+"""Metrics of activity: whether a stem sounds at the right times, and leakage into its pauses."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from sepbench.metrics.metric import Metric
 if TYPE_CHECKING:
     import torch
 
-_RULE = "activity is told by the energy rule of sepbench.activity.reference, in frames of 10 ms"
+_RULE = "activity by the energy rule of sepbench.activity.reference, in frames of 10 ms"
 
 
 class Activity(Metric):
-    """F1 of the frames in which a stem sounds."""
+    """F1 score of the frames in which a stem sounds."""
 
     name = "activity"
-    summary = "F1 of when the estimate sounds, in frames of 10 ms; for vocals: of who sings when"
+    summary = "F1 of activity, in frames of 10 ms: whether the estimate sounds when the stem does"
     groups = ("activity",)
     totals = ("activity",)
     higher_is_better = True
@@ -36,7 +36,7 @@ class Activity(Metric):
 
 
 class Leakage(Metric):
-    """What an estimate holds where the reference is silent."""
+    """Level of an estimate where the reference is silent."""
 
     name = "leakage"
     summary = (

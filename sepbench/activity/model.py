@@ -1,4 +1,4 @@
-"""What a detector of singing is shown, and what its network says of a whole song."""
+"""Input features of a detector of singing, and its output over a whole song."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from sepbench.dsp.stft import Stft
 ARCHITECTURES = ("activity", "published-activity")
 
 _FLOOR = 1e-3
-"""Magnitude that is added before the logarithm."""
+"""Added to magnitudes before the logarithm."""
 
 
 class ActivityModel:
-    """A detector by the section ``model`` of its config.
+    """A detector, built from the section ``model`` of its config.
 
     Fields: ``architecture`` (``activity``: mel bands and `ActivityNet`; ``published-activity``:
     spectrogram columns and `PublishedActivityNet`), ``rate`` in Hz, ``n_fft``, ``win`` and ``hop``
     in samples. ``activity`` takes ``low`` and ``high`` in Hz, the edges of its bands;
-    ``published-activity`` takes ``real_part`` (the network is shown the real part of the spectrum,
-    as published, and not its magnitude) and ``predicts`` (``voice``, or ``no-voice`` as published).
-    What is left goes to the network. Raises `ValueError` for fields that do not fit.
+    ``published-activity`` takes ``real_part`` (the input is the real part of the spectrum, as
+    published, instead of its magnitude) and ``predicts`` (``voice``, or ``no-voice`` as published).
+    All other fields go to the network. Raises `ValueError` for fields that do not fit.
     """
 
     def __init__(self, model: Mapping[str, Any]) -> None:
@@ -48,7 +48,7 @@ class ActivityModel:
             raise ValueError(f"predicts={self.predicts}: choose voice or no-voice")
         low, high = float(rest.pop("low", 50.0)), float(rest.pop("high", self.rate / 2))
         self._sizes = rest
-        with torch.random.fork_rng(devices=[]):  # Others keep their random numbers.
+        with torch.random.fork_rng(devices=[]):  # Do not advance the global random generator.
             network = self.network()
         self.margin = network.margin
         self._bands: torch.Tensor | None = None
@@ -90,7 +90,7 @@ class ActivityModel:
         levels = self.features(mixture)
         columns = levels.shape[-1]
         silence = 0.0 if self._bands is None else math.log10(_FLOOR)
-        # An odd column more does no harm: `ActivityNet` works on pairs.
+        # `ActivityNet` works on pairs of columns; one too many does no harm.
         padded = functional.pad(levels, (self.margin, self.margin + columns % 2), value=silence)
         said = torch.sigmoid(network(padded)[:, 0, :columns])
         voice = said if self.predicts == "voice" else 1 - said

@@ -1,4 +1,4 @@
-"""Networks that say for each frame of a spectrogram whether someone sings."""
+"""Networks that classify each frame of a spectrogram as singing or not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 class ActivityNet(nn.Module):
     """Convolutions over bands and frames, then dilated ones along time; none pads in time.
 
-    It works at half the rate of its input and answers for both halves of each step.
+    It works at half the frame rate of its input and predicts both frames of each step.
 
     Args:
         bands: rows of the input, a multiple of 8.
@@ -23,7 +23,7 @@ class ActivityNet(nn.Module):
     Shape:
         input: levels ``(batch, bands, frames)``, ``frames`` even and above ``2 * margin``.
         output: log-odds ``(batch, 1 + bands, frames - 2 * margin)``: first of singing, then of the
-        voice's share of each band, which is learned besides because it says far more.
+        voice's share of each band, an auxiliary target with far more information.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class ActivityNet(nn.Module):
 
 
 class PublishedActivityNet(nn.Module):
-    """The published detector: each window of 25 columns is judged on its own (123,985 parameters).
+    """The published detector: classifies each window of 25 columns (123,985 parameters).
 
     Shape:
         input: ``(batch, 513, columns)`` with ``columns >= 25``.
-        output: log-odds ``(batch, 1, columns - 24)`` of what the network was taught to say.
+        output: log-odds ``(batch, 1, columns - 24)`` of the class the network was trained for.
     """
 
     def __init__(self, bins: int = 513, frames: int = 25) -> None:

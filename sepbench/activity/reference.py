@@ -1,4 +1,4 @@
-"""When someone sings, told from the vocals stem alone: the energy rule."""
+"""Reference activity from a vocals stem: the energy rule."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _WINDOW = 4
 """Frames over which power is averaged."""
 
 _LOUD = 1e-3
-"""Power, relative to the loudest frame, from which on a frame counts for the level of the voice."""
+"""Lowest power, relative to the loudest frame, of frames that define the voice's level."""
 
 _BELOW = 10 ** (-25 / 10)
-"""Power, relative to the level of the voice, from which on a frame is active."""
+"""Lowest power of an active frame, relative to the level of the voice."""
 
 _FLOOR = 1e-6
-"""Mean square below which all is silence: -60 dB of full scale."""
+"""Mean square below which a frame is silent: -60 dB of full scale."""
 
 _GAP, _BURST = 20, 5
 """Frames: shorter gaps are closed, then shorter bursts are dropped."""
 
 
 def frame_count(samples: int, rate: int) -> int:
-    """Return how many frames of 10 ms a signal has; the last may be a part of one."""
+    """Return the number of 10 ms frames of a signal; the last may be incomplete."""
     return -(-samples * 100 // rate)
 
 
@@ -63,7 +63,7 @@ def frame_power(signal: torch.Tensor, rate: int) -> torch.Tensor:
     samples = signal.shape[-1]
     frames = frame_count(samples, rate)
     square = signal.square().mean(-2)
-    # Running sums in float64: a long song's are far larger than one frame's.
+    # Running sums in float64: those of a long song are far larger than one frame.
     total = functional.pad(square.double().cumsum(-1), (1, 0))
     centres = (torch.arange(frames, device=signal.device) + 0.5) * rate / 100
     half = _WINDOW * rate / 200

@@ -1,4 +1,4 @@
-"""How well singing is found: scores of frames against a reference."""
+"""Scores of detected singing against a reference, frame by frame."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Frames = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class ActivityScores:
-    """Scores of frames of 10 ms; each from 0 to 1, NaN where nothing defines it.
+    """Scores of frames of 10 ms, each from 0 to 1; NaN if undefined.
 
     Args:
         f1: harmonic mean of precision and recall.
-        precision: share of the frames that were said to be sung that are.
-        recall: share of the sung frames that were found.
+        precision: share of correct frames among those detected.
+        recall: share of the sung frames that were detected.
         auc: chance that a sung frame is more probable than one that is not (Mann and Whitney 1947).
     """
 

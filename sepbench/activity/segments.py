@@ -1,4 +1,4 @@
-"""From the probability of singing at each frame to segments of time, and back to a gain."""
+"""Converts probabilities of singing to segments, and segments to a gain."""
 
 from __future__ import annotations
 

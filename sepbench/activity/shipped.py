@@ -1,4 +1,4 @@
-"""The weights of the detector that come with the package."""
+"""The detector's included weights."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ LICENSE = "weights CC-BY-NC-SA-4.0"
 
 
 def weight_file() -> WeightFile:
-    """Return what a separator that uses the detector declares beside its own weights."""
+    """Return the detector's weights, for the declaration of a separator that uses them."""
     return WeightFile("voice-activity.safetensors", SHA256, path=DEFAULT, terms="CC-BY-NC-SA-4.0")

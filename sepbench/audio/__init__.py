@@ -1,4 +1,4 @@
-"""Audio files in and out, and sample rates: the only package that knows codecs.
+"""Reads and writes audio files, and resamples; the only package that deals with codecs.
 
 Samples are float32 ``(channels, samples)`` everywhere, full scale is 1.
 """

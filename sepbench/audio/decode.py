@@ -1,4 +1,4 @@
-"""Chooses the decoder of a file by what the file holds, whatever its name."""
+"""Chooses the decoder of a file by its content, not its name."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sepbench.errors import SepbenchError
 
 _PLAIN = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b".snd", b"dns.", b"caff")
 _LOWEST, _HIGHEST = 1_000, 1_000_000
-"""Hz; no sound has a sample rate beyond these."""
+"""Range of plausible sample rates in Hz."""
 
 _LARGEST_PAGE = 1 << 16
-"""Bytes that a page of an ogg file may have, roughly."""
+"""Largest size of an Ogg page in bytes, roughly."""
 
 _ODD = {
     stat.S_IFIFO: "a pipe, not a file; save it to a file first",
@@ -43,7 +43,7 @@ def open_decoder(path: Path, stream: int | None) -> Decoder:
     if not _LOWEST <= decoder.rate <= _HIGHEST:
         decoder.close()
         raise SepbenchError(
-            f"{path}: a sample rate of {decoder.rate} Hz is none of sound; get the file anew"
+            f"{path}: a sample rate of {decoder.rate} Hz is impossible; get the file again"
         )
     return decoder
 
@@ -56,7 +56,7 @@ def _not_a_file(path: Path) -> str | None:
         if kind in _ODD:
             return _ODD[kind]
         with path.open("rb") as file:
-            return None if file.read(1) else "an empty file; get it anew"
+            return None if file.read(1) else "an empty file; get it again"
     except (OSError, ValueError) as error:
         return f"cannot be read: {(getattr(error, 'strerror', None) or str(error)).lower()}"
 
@@ -76,7 +76,7 @@ def _decoder(path: Path, stream: int | None) -> Decoder:
     try:
         return FfmpegDecoder(path, stream)
     except SepbenchError:
-        # What FFmpeg takes for nothing at all; libsndfile knows some rare formats.
+        # FFmpeg does not recognise it; libsndfile knows some rare formats.
         if not any(head) or _may_be_mpeg(path, head):
             raise
         try:
@@ -89,12 +89,12 @@ def _decoder(path: Path, stream: int | None) -> Decoder:
 
 
 def _flac_samples(head: bytes) -> int:
-    """Return how many samples STREAMINFO says there are, 0 for a file written to a pipe."""
+    """Return the number of samples in STREAMINFO, 0 for a file written to a pipe."""
     return int.from_bytes(head[21:26], "big") & 0xF_FFFF_FFFF
 
 
 def _is_one_vorbis(path: Path, head: bytes) -> bool:
-    """Tell whether an ogg file holds Vorbis, and no second stream joined to the first."""
+    """Return whether an Ogg file is a single Vorbis stream."""
     if not (head.startswith(b"OggS") and b"\x01vorbis" in head):
         return False
     with path.open("rb") as file:
@@ -106,6 +106,6 @@ def _is_one_vorbis(path: Path, head: bytes) -> bool:
 
 
 def _may_be_mpeg(path: Path, head: bytes) -> bool:
-    """Tell whether libsndfile would try this as mp3; its decoder prints what it thinks."""
+    """Return whether libsndfile would decode this as mp3; its decoder prints warnings."""
     begins_a_frame = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
     return begins_a_frame or path.suffix.lower().startswith(".mp")

@@ -1,4 +1,4 @@
-"""What every decoder is."""
+"""The interface of decoders."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 
 class Decoder(Protocol):
-    """One sound stream of one open file.
+    """One audio stream of an open file.
 
-    ``samples`` a channel are what the file says, 0 where it does not; they are its promise where
-    ``promised``, so that a file that ends before has been cut, and certain where ``exact``.
+    ``samples`` per channel is the length in the header, 0 if absent. It is ``promised`` if a file
+    that ends earlier must have been cut, and ``exact`` if it is certain.
     ``notes`` may grow while samples are read.
     """
 
@@ -36,4 +36,4 @@ class Decoder(Protocol):
 
 
 class DecodingError(Exception):
-    """A decoder gave up inside a file; the text says why."""
+    """Decoding failed inside a file; the message says why."""

@@ -1,4 +1,4 @@
-"""Writes audio files as the samples come, whole or not at all."""
+"""Writes audio files block by block, atomically."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ BIT_DEPTHS: dict[str, tuple[str, ...]] = {
     "ogg": (),
     **dict.fromkeys(LOSSY, ()),
 }
-"""The formats that can be written and the bits a sample each can have; lossy ones have none."""
+"""Formats that can be written, with their bit depths; lossy ones have none."""
 
-# Long buffers overflow the stack of libvorbis, and whole numbers need a copy of each block.
+# Long buffers overflow the stack of libvorbis, and integer formats copy each block.
 _CHUNK = 1 << 16
 
 
 def check_format(format: str, bit_depth: str, bitrate: int | None = None) -> None:
-    """Raise `SepbenchError` unless ``format`` can be written in this way."""
+    """Raise `SepbenchError` if ``format`` does not support these settings."""
     if format not in BIT_DEPTHS:
         raise SepbenchError(f"cannot write {format!r} files; choose {', '.join(BIT_DEPTHS)}")
     depths = BIT_DEPTHS[format]
     if depths and bit_depth not in depths:
         raise SepbenchError(f"{format} has no bit depth {bit_depth}; choose {' or '.join(depths)}")
     if bitrate is not None and format not in LOSSY:
-        raise SepbenchError(f"{format} has no bit rate to choose; take --format {', '.join(LOSSY)}")
+        raise SepbenchError(f"{format} has no bit rate; use --format {', '.join(LOSSY)}")
 
 
 class Writer:
-    """Writes float blocks to an audio file, which appears only when it is complete.
+    """Writes float blocks to an audio file, which appears when it is complete.
 
-    Use it as a context manager: leaving normally puts the file in its place, an exception leaves
-    what was there before. Parent folders are made, and removed if they stay empty. ``bit_depth``
+    Use it as a context manager: a normal exit moves the file into place, an exception leaves an
+    older file untouched. Parent folders are made, and removed if they stay empty. ``bit_depth``
     is one of `BIT_DEPTHS`, ``bitrate`` (kbit/s) for lossy formats, ``layout`` names more than two
-    channels as `AudioInfo` does. The level is kept: whole-number formats clip beyond full scale,
-    and count it.
+    channels as `AudioInfo` does. Levels are not changed; integer formats clip beyond full scale,
+    which is counted.
     """
 
     peak: float = 0.0
-    """The largest magnitude written; 1 is full scale."""
+    """The largest magnitude written; full scale is 1."""
 
     def __init__(
         self,
@@ -74,12 +74,12 @@ class Writer:
 
     @property
     def clipped(self) -> int:
-        """Samples beyond full scale that a whole-number format has cut."""
+        """Number of samples clipped by an integer format."""
         return self._encoder.clipped if self._encoder else 0
 
     @property
     def partial(self) -> Path:
-        """The file until it is in its place: complete after `finish`."""
+        """The temporary file, complete after `finish`."""
         return self._encoding.path
 
     @property
@@ -94,7 +94,7 @@ class Writer:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             self._new_folders = [up for up in self.path.parents if not up.exists()]
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # The encoders would say no more than "system error".
+            # The encoders report only "system error".
             temporary.open("xb").close()
         except OSError as error:
             self._remove_empty_folders()
@@ -121,7 +121,7 @@ class Writer:
                 self.finish()
                 os.replace(self.partial, self.path)
             else:
-                # Some encoders cannot be closed before they have been given anything.
+                # Some encoders cannot be closed before any input.
                 with suppress(Exception):
                     self._encoding.close()
         except OSError as problem:
@@ -131,26 +131,26 @@ class Writer:
             self._remove_empty_folders()
 
     def write(self, samples: NDArray[np.float32]) -> None:
-        """Append a block ``(channels, samples)``; raises `SepbenchError` where the disk is full."""
+        """Append a block ``(channels, samples)``; raise `SepbenchError` if the disk is full."""
         for start in range(0, samples.shape[1], _CHUNK):
             block = samples[:, start : start + _CHUNK]
             self.peak = max(self.peak, float(np.abs(block).max()))
             try:
                 self._encoding.write(block)
-            # soundfile asserts that all was written, which a full disk belies.
+            # soundfile asserts that all samples were written, which fails on a full disk.
             except Exception as error:
                 raise self._failure(error) from error
             self.samples += block.shape[1]
 
     def finish(self) -> None:
-        """Complete the file, which stays at `partial` until the ``with`` block ends."""
+        """Finish the file, which stays at `partial` until the ``with`` block ends."""
         try:
             self._encoding.close()
         except Exception as error:
             raise self._failure(error) from error
 
     def _remove_empty_folders(self) -> None:
-        """Leave no folder behind that was made for a file that was not."""
+        """Remove the folders that were made for a file that was not written."""
         for folder in self._new_folders:
             with suppress(OSError):
                 folder.rmdir()

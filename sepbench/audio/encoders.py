@@ -1,4 +1,4 @@
-"""Encodes a file by libsndfile: wav, flac and ogg; `lossy` has the other way."""
+"""Encodes wav, flac and ogg by libsndfile; `lossy` has the other formats."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     import soundfile
 
 WAV_LIMIT = 2**32 - 2**12
-"""Bytes of samples beyond which a wav file is written as RF64, the wav with 64-bit sizes."""
+"""Size in bytes beyond which a wav file becomes RF64, which has 64-bit sizes."""
 
 _SUBTYPES = {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}
 _BYTES = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}
 _CHUNK = 1 << 16
 
 _SPEAKERS = "FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".split()
-"""Channels in the order of the bits of a wav file's channel mask."""
+"""Channel names by bit of a wav file's channel mask."""
 
 _TEXTS = {"title", "artist", "album", "comment", "copyright", "date", "genre"}
-"""The tags that libsndfile can write, ``track`` apart, which it calls ``tracknumber``."""
+"""Tags that libsndfile can write, and ``track``, which it calls ``tracknumber``."""
 
 
 @dataclass(frozen=True)
 class Sound:
-    """What is to be written: rate (Hz), channels and their names, bits or kbit/s, and tags."""
+    """Format of the output: rate (Hz), channels and their names, bit depth or kbit/s, and tags."""
 
     rate: int
     channels: int
@@ -45,10 +45,10 @@ class Sound:
 
 
 class Encoder(Protocol):
-    """A file that is being written; it raises whatever its library raises."""
+    """An open output file; errors of the library pass through."""
 
     path: Path
-    """Where it is; may change while it is written."""
+    """Path of the file, which may change while it is written."""
 
     clipped: int
 
@@ -60,7 +60,7 @@ class Encoder(Protocol):
 
 
 class LibsndfileEncoder:
-    """wav, which becomes RF64 where it grows beyond 4 GiB, flac, and ogg with Vorbis in it."""
+    """Writes wav (RF64 beyond 4 GiB), flac, and Vorbis in ogg."""
 
     clipped = 0
 
@@ -82,7 +82,7 @@ class LibsndfileEncoder:
         self._written += block.shape[1]
 
     def _encoded(self, block: NDArray[np.float32]) -> NDArray[np.float32] | NDArray[np.int32]:
-        """Round to the nearest whole number; libsndfile's own conversion rounds down."""
+        """Round to the nearest integer; libsndfile's own conversion rounds down."""
         if not self._subtype.startswith("PCM"):
             order = VORBIS_ORDER.get(len(block)) if self._subtype == "VORBIS" else None
             return block if order is None else block[order]
@@ -96,7 +96,7 @@ class LibsndfileEncoder:
         self._file.write(np.ascontiguousarray(frames))
 
     def _to_rf64(self) -> None:
-        """Go on in a copy with 64-bit sizes."""
+        """Continue in a copy with 64-bit sizes."""
         import soundfile
 
         self._file.close()
@@ -143,12 +143,12 @@ class LibsndfileEncoder:
 
 
 class UnwritableError(SepbenchError):
-    """What a format cannot hold."""
+    """The format does not support these channels or this rate."""
 
 
 def refusal(format: str, sound: Sound) -> str:
-    """Return why a format cannot hold a sound."""
-    return f"{format.lower()} takes no {sound.channels} channels at {sound.rate} Hz"
+    """Return why a format does not support a sound."""
+    return f"{format.lower()} does not support {sound.channels} channels at {sound.rate} Hz"
 
 
 def _mask(layout: str | None) -> int:
@@ -162,7 +162,7 @@ def _mask(layout: str | None) -> int:
 
 
 def _settle_header(path: Path, mask: int) -> None:
-    """Write the channels' names; take out the time of writing, so that equal runs are equal."""
+    """Write the channel names; remove the time of writing, so that equal runs give equal files."""
     with path.open("r+b") as file:
         for name, offset in chunks_of_wav(file):
             if name == b"PEAK":

@@ -1,4 +1,4 @@
-"""Decodes everything that libsndfile does not decode well, by FFmpeg's libraries (PyAV)."""
+"""Decodes compressed audio and video by FFmpeg's libraries (PyAV)."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ if TYPE_CHECKING:
 
 _STEMS_FILES = (".stem.mp4", ".stem.m4a")
 _LATE = 0.05
-"""Seconds by which the sound of a video may begin after the picture without a word."""
+"""Seconds that the audio of a video may start after the picture without a note."""
 
-# Streams of frames, each with its own header: a damaged frame costs itself alone, and what FFmpeg
-# says of their length it has guessed from the bit rate, but for an mp3 with a Xing header.
+# Streams of frames with headers: a damaged frame does not affect the others, and FFmpeg guesses
+# their length from the bit rate, except for mp3 with a Xing header.
 _FRAMES = frozenset("aac ac3 eac3 dts dtshd loas mp3 mlp truehd".split())
 _MP3_LENGTHS = (b"Xing", b"Info", b"VBRI")
 
 
 class FfmpegDecoder:
-    """mp3, ogg, opus, m4a, mp4, mkv, STEMS files and all else that FFmpeg's libraries know.
+    """Decodes mp3, ogg, opus, m4a, mp4, mkv, STEMS files and all else that FFmpeg supports.
 
-    Every decoding begins at the first packet, because decoders carry state from frame to frame:
-    only so do the same samples come out whatever the start. STEMS files are read as musdb reads
-    them, in 16 bit: the published scores of MUSDB18 were made with such references, and those of
-    finer ones differ.
+    Decoding always begins at the first packet, because decoders carry state from frame to frame:
+    so a sample does not depend on where reading starts. STEMS files are decoded to 16 bit as musdb
+    does: the published scores of MUSDB18 were computed with such references.
     """
 
     exact = False
@@ -49,7 +48,7 @@ class FfmpegDecoder:
                 raise SepbenchError(f"{path}: no audio in this file")
             chosen = streams[self._number if 0 <= self._number < len(streams) else 0]
             if chosen.codec_context is None:
-                raise SepbenchError(f"{path}: its sound is of a kind that nothing here decodes")
+                raise SepbenchError(f"{path}: its audio codec is not supported")
             self.rate: int = chosen.rate or 0
             self.channels: int = chosen.codec_context.channels
             if not (self.rate and self.channels):
@@ -71,8 +70,8 @@ class FfmpegDecoder:
     def _name_streams(self, container: av.container.InputContainer) -> None:
         names = (_name(number, each) for number, each in enumerate(container.streams.audio))
         self.notes.append(
-            f"{self.streams} sound streams ({', '.join(names)}); this is the first; "
-            "--stream N takes another"
+            f"{self.streams} audio streams ({', '.join(names)}); this is the first; "
+            "choose another with --stream N"
         )
 
     def _note_late_sound(
@@ -87,7 +86,7 @@ class FfmpegDecoder:
             late = float(chosen.start_time * chosen.time_base) - min(starts)
             if late > _LATE:
                 self.notes.append(
-                    f"its sound begins {late:.2f} s after the picture; stems begin with the sound"
+                    f"its audio begins {late:.2f} s after the picture; stems begin with the audio"
                 )
 
     def chunks(self, first: int) -> Iterator[NDArray[np.float32] | int]:
@@ -103,25 +102,25 @@ class FfmpegDecoder:
             position += frame.shape[1]
 
     def _decoded(self, first: int) -> Iterator[NDArray[np.float32] | int]:
-        """Yield ``(channels, n)``, or only ``n`` for frames that end before sample ``first``."""
+        """Yield ``(channels, n)``, or only ``n`` for frames before sample ``first``."""
         import av
 
         position, joined = 0, False
         form, converter = None, av.AudioResampler("flt")
         layout: av.AudioLayout | None = None
         try:
-            # Opened anew: seeking to the beginning loses the packet that primes an AAC decoder.
+            # Reopen the file: seeking to the start loses the packet that primes an AAC decoder.
             with open_container(self._path) as container:
                 for frame in self._frames(container):
                     now = (frame.format.name, frame.layout.name, frame.sample_rate)
                     if form not in (None, now):
-                        # Files joined end to end may differ; the first says what comes out.
+                        # Concatenated files may differ; the first decides the output format.
                         joined = True
                         yield from _samples(converter, None)
                         converter = av.AudioResampler("flt", layout, self.rate)
                     form, layout = now, layout or frame.layout
                     position += frame.samples
-                    # While the format is the first, the converter holds nothing back.
+                    # The converter has no delay while the format does not change.
                     if position <= first and not joined:
                         yield frame.samples
                     else:
@@ -141,13 +140,13 @@ class FfmpegDecoder:
             except av.InvalidDataError:
                 if not self._frames_only:
                     raise
-                # What comes before all sound, or after it, is padding or a tag.
+                # Damage before or after all audio is padding or a tag.
                 lost += bool(done)
                 continue
             for frame in frames:
                 if lost and frame.samples:
                     place = f"{done / self.rate:.2f} s"
-                    self.notes.append(f"damaged at {place}: {lost} frames passed over")
+                    self.notes.append(f"damaged at {place}: {lost} frames skipped")
                     lost = 0
                 done += frame.samples
                 yield frame
@@ -159,11 +158,11 @@ class FfmpegDecoder:
         return (whole / 32768).astype(np.float32, copy=False)
 
     def close(self) -> None:
-        """Do nothing: a file is open only while its samples are read."""
+        """Do nothing: the file is open only while samples are read."""
 
 
 def is_cover(stream: av.video.stream.VideoStream) -> bool:
-    """Tell whether what FFmpeg calls a video is the cover of a song."""
+    """Return whether FFmpeg's video stream is a cover picture."""
     from av.stream import Disposition
 
     return bool(stream.disposition & Disposition.attached_pic)
@@ -181,12 +180,12 @@ def channel_layout(path: Path) -> str | None:
 
 @contextmanager
 def open_container(path: Path) -> Iterator[av.container.InputContainer]:
-    """Open a file for FFmpeg's libraries; raise `SepbenchError` where they cannot."""
+    """Open a file with FFmpeg's libraries; raise `SepbenchError` if that fails."""
     import av
 
     with ExitStack() as stack:
         try:
-            # A bare name could be taken for an address such as `http:` or `concat:`.
+            # FFmpeg could read a bare name as a URL such as `http:` or `concat:`.
             source: Any = f"file:{path}"
             if not _is_text(source):
                 source = stack.enter_context(path.open("rb"))
@@ -197,7 +196,7 @@ def open_container(path: Path) -> Iterator[av.container.InputContainer]:
 
 
 def _is_text(name: str) -> bool:
-    """Tell whether a name can be written in UTF-8, as PyAV wants it."""
+    """Return whether a name can be encoded as UTF-8, which PyAV requires."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -217,19 +216,19 @@ _MAGIC = {
 
 
 def unreadable(path: Path) -> str:
-    """Return what is wrong with a file that no decoder can open, and the cure that fits."""
+    """Return why no decoder can open a file, with a fitting cure."""
     with path.open("rb") as file:
         head = file.read(1 << 12)
     name = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
     if head[4:8] == b"ftyp":
         name = "m4a or mp4"
     if not any(head):
-        return "not audio that can be read: it begins with zeros alone; get it anew"
+        return "not readable audio: it begins with zeros; get it again"
     if head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return "a web page, not audio; download the file itself"
     if name is not None:
-        return f"not audio that can be read: its {name} data is damaged or incomplete; get it anew"
-    return "not audio that can be read; convert it to wav or flac"
+        return f"not readable audio: its {name} data is damaged or incomplete; get it again"
+    return "not readable audio; convert it to wav or flac"
 
 
 def _says_length(path: Path, format: str) -> bool:
@@ -242,7 +241,7 @@ def _says_length(path: Path, format: str) -> bool:
 
 
 def after_tag(head: bytes) -> int:
-    """Return where a file that begins with these 10 bytes goes on after its ID3 tag, if any."""
+    """Return the offset after the ID3 tag of a file that begins with these 10 bytes."""
     if not head.startswith(b"ID3") or len(head) < 10:
         return 0
     size = 0
@@ -252,7 +251,7 @@ def after_tag(head: bytes) -> int:
 
 
 def _count(container: av.container.InputContainer, stream: av.audio.stream.AudioStream) -> int:
-    """Return how many samples the packets of a stream say they hold."""
+    """Return the number of samples in a stream, by the durations of its packets."""
     ticks = sum(packet.duration or 0 for packet in container.demux(stream))
     return round(ticks * stream.time_base * stream.rate) if stream.time_base else 0
 

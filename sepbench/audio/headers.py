@@ -1,4 +1,4 @@
-"""What the header of an uncompressed file says of its samples, beside what the file holds."""
+"""Compares the header of an uncompressed file with its actual size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 _4_GIB = 1 << 32
-# Programs that write to a pipe leave the greatest number there is, or nearly.
+# Programs that write to a pipe leave the largest number, or nearly.
 _UNKNOWN_32 = 0x7FFFF000
 _UNKNOWN_64 = 1 << 62
 
@@ -19,7 +19,7 @@ class SampleData:
     """The part of a file that holds the samples.
 
     ``offset`` is its first byte, ``promised`` the bytes that the header says it has, None where the
-    header leaves it open, and ``held`` the bytes from ``offset`` to the end of the file.
+    header does not say, and ``held`` the bytes from ``offset`` to the end of the file.
     """
 
     offset: int
@@ -41,22 +41,24 @@ class SampleData:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the header was left with no length, as by a recorder that died."""
+        """Whether the header has no length, as after a recorder crashed."""
         return self.promised == 0 and self.held > 0
 
     @property
     def notes(self) -> list[str]:
-        """What is odd, for a person."""
+        """Anomalies, as messages for the user."""
         if self.kept < 1:
-            kept = f"{self.kept:.1%} of the samples that its header promises"
+            kept = f"{self.kept:.1%} of the samples that its header announces"
             return [f"cut short: it holds {kept}"]
         if self.unfinished:
             return ["its header was never finished (length 0); read to the end of the file"]
-        return ["longer than its header can say (4 GiB); read whole"] if self.wrapped else []
+        return (
+            ["longer than its header can express (4 GiB); read to the end"] if self.wrapped else []
+        )
 
     @property
     def actual(self) -> int:
-        """The bytes of samples there are: a wrapped length unwrapped, an open one to the end."""
+        """Bytes of samples: a wrapped length is unwrapped, an open one extends to the end."""
         if not self.promised:
             return self.held
         if self.wrapped:
@@ -121,7 +123,7 @@ def _riff(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
 
 
 def _another_chunk(file: BinaryIO, offset: int, size: int, order: _Kind) -> bool:
-    """Tell whether a chunk begins here: then the one before it is empty in earnest."""
+    """Return whether a chunk begins here, so that the one before it is really empty."""
     file.seek(offset)
     head = file.read(8)
     return len(head) == 8 and head[:4].isalnum() and _int(head[4:], order) <= size - offset - 8
@@ -130,7 +132,7 @@ def _another_chunk(file: BinaryIO, offset: int, size: int, order: _Kind) -> bool
 def _aiff(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
     for name, offset, promised in _chunks(file, 12, size, order, name=4, length=4, pad=2):
         if name == b"SSND" and (promised or not _another_chunk(file, offset, size, order)):
-            # Two numbers about alignment stand before the samples.
+            # Two alignment fields precede the samples.
             first = offset + 8
             return SampleData(first, max(0, promised - 8), max(0, size - first), True, True)
     return None
@@ -150,14 +152,14 @@ def _caf(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
             file.seek(offset + 12)
             big_endian = not _int(file.read(4), order) & 2
         if name == b"data":
-            # The number of edits stands before the samples.
+            # An edit count precedes the samples.
             length = None if promised >= _UNKNOWN_64 else max(0, promised - 4)
             return SampleData(offset + 4, length, max(0, size - offset - 4), big_endian, False)
     return None
 
 
 def _w64(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
-    start = 40  # Lengths count the head of their chunk, and a name has 16 bytes.
+    start = 40  # Lengths include the chunk header, and names have 16 bytes.
     while start + 24 <= size:
         file.seek(start)
         head = file.read(24)

@@ -14,7 +14,7 @@ from sepbench.audio.decoder import DecodingError
 from sepbench.audio.headers import SampleData, sample_data
 
 _CHUNK = 1 << 12
-"""Samples read at once, and so how finely the place of damage is known."""
+"""Samples read at once; also the precision with which damage is located."""
 
 VORBIS_ORDER = {
     3: [0, 2, 1],
@@ -23,7 +23,7 @@ VORBIS_ORDER = {
     7: [0, 2, 1, 5, 6, 4, 3],
     8: [0, 2, 1, 6, 7, 4, 5, 3],
 }
-"""For each number of channels, which channel of wav's order stands where in Vorbis.
+"""For each number of channels, the order of Vorbis in terms of wav's order.
 
 Source: Vorbis I specification, section 4.3.9; libsndfile leaves the order as it is.
 """
@@ -32,7 +32,7 @@ _WITHOUT_HEADER = frozenset("PCM_S8 PCM_U8 PCM_16 PCM_24 PCM_32 FLOAT DOUBLE ULA
 
 
 class LibsndfileDecoder:
-    """wav, rf64, w64, aiff, au, caf, flac, and ogg with Vorbis in it."""
+    """Decodes wav, rf64, w64, aiff, au, caf, flac, and Vorbis in ogg."""
 
     streams = 1
     promised = True
@@ -41,7 +41,7 @@ class LibsndfileDecoder:
         import soundfile
 
         self._raw: _Part | None = None
-        # In bytes, because a name need not be text.
+        # As bytes, because a file name need not be valid text.
         self._file = soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path))
         self.rate: int = self._file.samplerate
         self.channels: int = self._file.channels
@@ -55,7 +55,7 @@ class LibsndfileDecoder:
         self._order = None if order is None else np.argsort(order)
 
     def _read_past_header(self, path: Path, data: SampleData) -> None:
-        """Take the samples for what is behind the header, as its length is wrong."""
+        """Read samples to the end of the file, as the length in the header is wrong."""
         import soundfile
 
         subtype = self._file.subtype
@@ -92,7 +92,7 @@ class LibsndfileDecoder:
 
 
 class _Part(io.RawIOBase):
-    """A part of a file, as a file."""
+    """A file object for a part of a file."""
 
     def __init__(self, path: Path, offset: int, length: int) -> None:
         self._file = path.open("rb")

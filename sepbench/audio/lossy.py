@@ -22,7 +22,7 @@ _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: 
 
 
 class FfmpegEncoder:
-    """mp3, m4a (AAC) and opus; the rate becomes the nearest that the codec has."""
+    """Writes mp3, m4a (AAC) and opus at the nearest rate that the codec supports."""
 
     clipped = 0
 
@@ -85,7 +85,7 @@ class FfmpegEncoder:
 
 @dataclass(frozen=True)
 class Lossy:
-    """A format that FFmpeg writes: its codec, its container, and its kbit/s for two channels."""
+    """An output format: codec, container, and kbit/s for two channels."""
 
     codec: str
     container: str
@@ -102,16 +102,16 @@ LOSSY = {
     "m4a": Lossy(
         "aac", "mp4", 256, _UP_TO_EIGHT, True, True, {"brand": "M4A ", "movflags": "+faststart"}
     ),
-    # Opus knows one layout for each number of channels.
+    # Opus has one layout for each number of channels.
     "opus": Lossy("libopus", "opus", 160, _UP_TO_EIGHT, False, False, {}),
 }
 
 
 @cache
 def input_order(format: str, layout: str) -> list[int]:
-    """Return the order of channels in which an encoder is to be fed so that each is in its place.
+    """Return the order of input channels that gives the right output order.
 
-    FFmpeg's encoder of Opus mixes up five and seven channels, so it is tried: a tone in each.
+    FFmpeg's Opus encoder permutes five and seven channels; a test with a tone in each shows how.
     """
     import av
 

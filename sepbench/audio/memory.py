@@ -1,4 +1,4 @@
-"""Encodes audio in memory, for pages that carry it."""
+"""Encodes audio in memory, for embedding in pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def ogg(samples: NDArray[np.float32], rate: int) -> bytes:
     """Return ``samples`` as an Ogg file (Vorbis at about 128 kbit/s in stereo).
 
     Shape:
-        samples: ``(channels, samples)``, full scale 1; beyond that players clip.
+        samples: ``(channels, samples)``; players clip beyond full scale, which is 1.
     """
     import soundfile
 

@@ -1,4 +1,4 @@
-"""Which files a user means, and what to call the files made of a song."""
+"""Finds the files that a user names, and names the files made from a song."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUFFIXES = frozenset(
     ".mp4 .mpa .mpc .mpeg .mpg .mts .oga .ogg .ogv .ogx .opus .qt .rf64 .snd .spx .ts .tta .vob "
     ".voc .w64 .wav .webm .wma .wmv .wv".split()
 )
-"""Suffixes of the files that are taken from a folder; a file given by name may have any."""
+"""Suffixes of audio files in folders; a file given by name may have any."""
 
 _LONGEST = 150
 _MARK = 6
@@ -33,10 +33,10 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])(\.|$)", re.IGNOR
 
 @dataclass
 class Found:
-    """The songs that names stand for, each once, and what was passed by in folders.
+    """The songs found, each once, and the files skipped in folders.
 
-    ``stems`` are files that sepbench separated itself, ``others`` those that are no sound by their
-    names. ``folders`` has, for each song that was found in a folder, the one that was given.
+    ``stems`` are files that sepbench itself separated, ``others`` are files without an audio
+    suffix. ``folders`` has, for each song that was found in a folder, the one that was given.
     """
 
     songs: list[Path] = field(default_factory=list)
@@ -46,28 +46,28 @@ class Found:
 
     @property
     def passed_by(self) -> list[str]:
-        """What was passed by, in lines for a person."""
+        """Messages about skipped files."""
         lines = []
         if self.stems:
-            lines.append(f"passed by {len(self.stems)} stems that sepbench wrote")
+            lines.append(f"skipped {len(self.stems)} stems that sepbench wrote")
         if self.others:
             names = ", ".join(str(path) for path in self.others[:_NAMED])
             more = f" and {len(self.others) - _NAMED} more" if self.others[_NAMED:] else ""
-            lines.append(f"passed by what is no sound by its name: {names}{more}")
+            lines.append(f"skipped files without an audio suffix: {names}{more}")
         return lines
 
 
 def find_songs(paths: Iterable[str | Path]) -> Found:
     """Return the audio files that files, globs and folders stand for.
 
-    Folders are searched to the bottom for `SUFFIXES`. What a glob or folder holds comes in natural
-    order (``2`` before ``10``). Raises `SepbenchError` for what stands for no file.
+    Folders are searched recursively for `SUFFIXES`. The files of a glob or folder are in natural
+    order (``2`` before ``10``). Raises `SepbenchError` for a name without any file.
     """
     found = Found()
     songs: dict[Path, Path] = {}
     for path in paths:
         if re.match(r"[a-z][a-z0-9+.-]+://", str(path), re.IGNORECASE):
-            raise SepbenchError(f"{path}: an address, not a file; download it and give the file")
+            raise SepbenchError(f"{path}: a web address, not a file; download it and give the file")
         for file, folder in _files(Path(path), found):
             if songs.setdefault(file.resolve(), file) is file and folder is not None:
                 found.folders[file] = folder
@@ -89,7 +89,7 @@ def _files(path: Path, found: Found) -> Iterator[tuple[Path, Path | None]]:
             )
         yield from ((song, path) for song in sorted(inside.songs, key=natural_order))
     elif path.exists() or not glob.has_magic(str(path)):
-        # A file that is not there is reported when its turn comes, so the others are not lost.
+        # A missing file is reported when its turn comes, so that the others are still processed.
         yield path, None
     else:
         matches = [Path(match) for match in glob.glob(str(path), recursive=True)]
@@ -105,7 +105,7 @@ def _files(path: Path, found: Found) -> Iterator[tuple[Path, Path | None]]:
 
 
 def _search(folder: Path, found: Found, above: set[Path]) -> None:
-    """Add what a folder and those below it hold; a link to a folder above is not followed."""
+    """Add the files of a folder tree; a link to a parent folder is not followed."""
     here = folder.resolve()
     if here in above:
         return
@@ -125,7 +125,7 @@ def _search(folder: Path, found: Found, above: set[Path]) -> None:
 
 
 def track_name(song: Path, folder: Path | None = None) -> str:
-    """Return what to call a song: its file's name without the suffix, as a folder's name.
+    """Return the name of a song: its file name without the suffix, valid as a folder name.
 
     Of a song that was found below a ``folder``, the folders between come before it.
 
@@ -138,7 +138,7 @@ def track_name(song: Path, folder: Path | None = None) -> str:
 
 
 def distinct_track_name(song: Path, folder: Path | None = None) -> str:
-    """Return the name for a song beside others that are called as it is: with a hash of its path.
+    """Return the name of a song with a hash of its path, for songs with the same name.
 
     >>> distinct_track_name(Path("/a/two.wav"))
     'two-626f06'
@@ -161,7 +161,7 @@ def path_hash(song: Path) -> str:
 
 
 def track_names(songs: Sequence[Path]) -> list[str]:
-    """Return a name for each song, with a hash of its path where two would be called alike."""
+    """Return a name for each song, with a hash of its path if two would have the same name."""
     counts = Counter(map(track_name, songs))
     return [
         track_name(song) if counts[track_name(song)] == 1 else distinct_track_name(song)
@@ -174,7 +174,7 @@ def _bare(song: Path) -> str:
 
 
 def folder_name(name: str, *, mark: str = "") -> str:
-    """Return ``name`` as `safe_name` does, and without the letters that shells expand.
+    """Return ``name`` as `safe_name` does, without characters that shells expand.
 
     >>> folder_name("hpss[margin=2]")
     'hpss(margin=2)'
@@ -183,10 +183,10 @@ def folder_name(name: str, *, mark: str = "") -> str:
 
 
 def safe_name(name: str, *, mark: str = "") -> str:
-    """Return ``name`` as one path component that every file system takes, at most 150 bytes long.
+    """Return ``name`` as one path component, valid on every file system, of at most 150 bytes.
 
-    Spaces, accents and emoji are kept. A name that is too long ends in a hash of the whole, any
-    other in ``mark`` if one is given.
+    Spaces, accents and emoji are kept. A name that is too long ends in a hash of the full name,
+    any other in ``mark`` if given.
 
     >>> safe_name("AC/DC: Live")
     'AC_DC_ Live'

@@ -1,4 +1,4 @@
-"""Reads audio files, whole or in blocks, and says what is wrong with those that cannot be read."""
+"""Reads audio files, whole or in blocks, and explains why a file cannot be read."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from sepbench.audio.ffmpeg import channel_layout
 from sepbench.errors import SepbenchError
 
 _BLOCK = 1 << 18
-# Compressed files pad their last frame and may hold a frame less than their header says.
+# Compressed files pad their last frame, and may have a frame less than their header says.
 _TOLERATED_SECONDS = 0.1
 _SAID = 1 << 20
 """Samples passed over on the way to a start before ``on_skip`` hears of it."""
 
 _TRUSTED = 1 << 24
-"""Samples that are made room for because a header says so; more room is made as they come."""
+"""Largest buffer allocated on the word of a header, in samples; it grows as they arrive."""
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file's header says.
+    """The contents of a file's header.
 
-    ``samples`` (a channel) is certain where ``exact``; for compressed files it is an estimate that
-    decoding may miss by some frames, 0 where nothing is known. ``streams`` counts the audio
-    streams, 5 in a STEMS file. ``notes`` say what is odd, such as a file cut short. ``layout``
-    names the channels where there are more than two, as FFmpeg does: ``5.1``, ``7.1(wide)``.
+    ``samples`` is the length per channel: certain if ``exact``, otherwise an estimate that may be
+    off by some frames, 0 if unknown. ``streams`` counts the audio streams, 5 in a STEMS file.
+    ``notes`` list anomalies, such as a file cut short. ``layout`` names more than two channels as
+    FFmpeg does: ``5.1``, ``7.1(wide)``.
     """
 
     path: Path
@@ -53,7 +53,7 @@ class AudioInfo:
 
 @dataclass(frozen=True)
 class Audio:
-    """Samples ``(channels, samples)``, float32 with full scale 1, their rate, and what was odd."""
+    """Samples ``(channels, samples)``, float32 with full scale 1, their rate in Hz, and notes."""
 
     samples: NDArray[np.float32]
     rate: int
@@ -61,7 +61,7 @@ class Audio:
 
 
 class Reader:
-    """An open file: tells rate, channels and expected length first, then gives its samples.
+    """An open file: its header (`AudioInfo`) first, then its samples.
 
     Use it as a context manager. ``notes`` grows while samples are read. ``on_skip`` is called with
     the seconds that have been decoded on the way to a start.
@@ -154,22 +154,22 @@ class Reader:
         return Audio(np.ascontiguousarray(samples[:, :filled]), self.info.rate, tuple(self.notes))
 
     def _span(self, start: float, duration: float | None) -> tuple[int, int | None]:
-        """Return the first sample and how many are wanted."""
+        """Return the first sample and the number of samples."""
         if not (start >= 0 and math.isfinite(start)):
             raise SepbenchError(
                 f"{self.info.path}: cannot start at {start:g} s; start at 0 or later"
             )
         if duration is not None and not (duration > 0 and math.isfinite(duration)):
-            raise SepbenchError(f"{self.info.path}: a duration of {duration:g} s is no audio")
+            raise SepbenchError(f"{self.info.path}: a duration of {duration:g} s is empty")
         rate = self.info.rate
         return round(start * rate), None if duration is None else max(1, round(duration * rate))
 
     def _damaged(self, first: int, decoded: int, reason: str) -> SepbenchError:
         rate = self.info.rate
-        cure = "get it anew"
+        cure = "get it again"
         whole = math.floor(10 * (decoded - first) / rate) / 10
         if whole > 0:
-            cure += f", or take what comes before with --duration {whole:g}"
+            cure += f", or use the part before with --duration {whole:g}"
         place = f"damaged near {decoded / rate:.2f} s"
         return SepbenchError(f"{self.info.path}: {place}: {reason}; {cure}")
 
@@ -182,7 +182,7 @@ class Reader:
         )
 
     def _check(self, block: NDArray[np.float32], position: int) -> None:
-        # Minimum and maximum carry NaN and infinity on, without a mask of the block.
+        # Minimum and maximum propagate NaN and infinity without allocating a mask.
         if np.isfinite(block.min()) and np.isfinite(block.max()):
             return
         index = int(np.argmin(np.isfinite(block).all(axis=0)))
@@ -190,7 +190,7 @@ class Reader:
         raise SepbenchError(
             f"{self.info.path}: sample {position + index} of channel {channel} "
             f"({(position + index) / self.info.rate:.3f} s) is {block[channel, index]:g}; "
-            "mend or re-export the file"
+            "repair or re-export the file"
         )
 
 

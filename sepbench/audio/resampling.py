@@ -1,4 +1,4 @@
-"""Sample rate conversion: soxr at its highest quality, whole or as the samples come."""
+"""Sample rate conversion by soxr at its highest quality, whole or in chunks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CHUNK = 1 << 18
 
 
 def resampled_length(samples: int, rate_in: int, rate_out: int) -> int:
-    """Return how many samples ``samples`` become: the nearest number, at least 1 if there are any.
+    """Return the length after resampling: the nearest integer, at least 1 for a non-empty input.
 
     >>> resampled_length(44100, 44100, 16000)
     16000
@@ -25,7 +25,7 @@ def resampled_length(samples: int, rate_in: int, rate_out: int) -> int:
 
 
 def resample(samples: NDArray[np.float32], rate_in: int, rate_out: int) -> NDArray[np.float32]:
-    """Return ``samples`` at another rate (Hz), with no delay and the length rounded.
+    """Return ``samples`` at another rate (Hz), without delay, the length rounded.
 
     Shape:
         samples: ``(channels, samples)``.
@@ -42,9 +42,9 @@ def resample(samples: NDArray[np.float32], rate_in: int, rate_out: int) -> NDArr
 
 
 class StreamResampler:
-    """Resamples a song that comes in chunks ``(channels, samples)`` of any length.
+    """Resamples a song given in chunks ``(channels, samples)`` of any length.
 
-    The joined results equal those of `resample` on the joined chunks, to the bit.
+    The joined results are bit-identical to `resample` of the joined chunks.
     """
 
     def __init__(self, rate_in: int, rate_out: int) -> None:
@@ -54,7 +54,7 @@ class StreamResampler:
         self._channels = 1
 
     def process(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what can be given after ``chunk``; the resampler holds some samples back."""
+        """Return the output available after ``chunk``; the resampler delays some samples."""
         if self._stream is None:
             import soxr
 
@@ -66,9 +66,9 @@ class StreamResampler:
         return self._step(chunk, last=False)
 
     def finish(self) -> NDArray[np.float32]:
-        """Return the samples held back; nothing may be processed afterwards."""
+        """Return the delayed samples; nothing may be processed afterwards."""
         tail = self._step(np.zeros((self._channels, 0), np.float32), last=True)
-        # soxr rounds as `resampled_length` does, but makes nothing of a single sample.
+        # soxr rounds as `resampled_length` does, but returns nothing for a single sample.
         missing = resampled_length(self._taken, *self._rates) - self._given
         return np.pad(tail, ((0, 0), (0, missing))) if missing > 0 else tail
 

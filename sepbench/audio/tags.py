@@ -1,4 +1,4 @@
-"""The tags and the cover of a song, to be carried over to its stems."""
+"""Copies the tags and the cover of a song to its stems."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _FRONT = 3
 """The type of a picture that is a front cover, in flac and ogg."""
 
 _LARGEST = 16 << 20
-"""Bytes beyond which a picture is left out."""
+"""Largest size of a copied picture in bytes."""
 
 
 @dataclass(frozen=True)
 class Tags:
-    """Texts by FFmpeg's names for them, and a picture (jpeg or png) as bytes."""
+    """Texts by FFmpeg's tag names, and a picture (jpeg or png) as bytes."""
 
     texts: dict[str, str] = field(default_factory=dict)
     cover: bytes | None = None
 
     def of_stem(self, stem: str) -> Tags:
-        """Return the same with the stem in the title.
+        """Return these tags with the stem's name in the title.
 
         >>> Tags({"title": "Song"}).of_stem("vocals").texts
         {'title': 'Song (vocals)'}
@@ -41,7 +41,7 @@ class Tags:
 
 
 def read_tags(path: Path) -> Tags:
-    """Return the tags of a song; none of a file that FFmpeg cannot open."""
+    """Return the tags of a song; empty if FFmpeg cannot open the file."""
     import av
 
     try:
@@ -64,7 +64,7 @@ def _cover(container: av.container.InputContainer) -> bytes | None:
 
 
 def _is_picture(cover: bytes) -> bool:
-    """Tell whether a cover can be carried over: no stem is lost for one that cannot."""
+    """Return whether a cover can be copied; an unusable one must not cost the stem."""
     import av
 
     try:

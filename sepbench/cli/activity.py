@@ -1,4 +1,4 @@
-"""``sepbench activity``: where in songs someone sings."""
+"""``sepbench activity``: detects singing in songs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 @options.track_options
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), default=0.4, show_default=True,
-    help="Probability from which on someone sings.",
+    help="Least probability of singing.",
 )  # fmt: skip
 @click.option("--weights", type=options.PATH, metavar="FILE", help="Another trained detector.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print a row a segment, or a track.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print one row per segment, or per track.")
 @click.option("--labels", is_flag=True, help="Print, or write to --out, a label track of Audacity.")
 @click.option(
     "--picture",
@@ -53,7 +53,7 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Say where in SONGs someone sings.
+    """Detect singing in SONGs.
 
     \b
     sepbench activity song.mp3

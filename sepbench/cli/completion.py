@@ -1,4 +1,4 @@
-"""Completion of methods and their options, for the shells that click knows."""
+"""Shell completion of methods and their options."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from click.shell_completion import CompletionItem
 def complete_method(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Return the methods that begin with what is typed, or the options after ``name[``.
+    """Return the methods that begin with the typed text, or the options after ``name[``.
 
-    Only the method whose options are wanted is imported.
+    Only the method whose options are completed is imported.
     """
     from sepbench.errors import SepbenchError
     from sepbench.registry import plugin
@@ -34,7 +34,7 @@ def complete_method(
 
 
 def _options(kind: type, typed: str) -> list[tuple[str, str]]:
-    """Return what may stand where ``typed`` does: an option's name, or one of its values."""
+    """Return completions of ``typed``: names of options, or values of one."""
     from sepbench.options import describe
 
     found = []

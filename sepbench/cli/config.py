@@ -1,4 +1,4 @@
-"""``--config``: a YAML file whose keys are the names of a verb's options."""
+"""``--config``: a YAML file whose keys are the names of a command's options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sepbench.errors import SepbenchError
 
 
 def read(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
-    """Take defaults of the verb's options from a file; the command line wins over them."""
+    """Take the defaults of options from a file; the command line overrides them."""
     if value is None:
         return
     path, keys = _read(value)
@@ -30,7 +30,7 @@ def read(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
 
 
 def _read(value: str) -> tuple[str, Any]:
-    """Return what to call a configuration, and what is in it."""
+    """Return the name of a configuration and its text."""
     path, folder = Path(value), files("sepbench_configs") / "benchmark"
     shipped = folder / f"{value}.yaml"
     if not path.is_file() and shipped.is_file():

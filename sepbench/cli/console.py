@@ -1,4 +1,4 @@
-"""What all verbs print alike: messages, tables, progress and JSON."""
+"""Output of all commands: messages, tables, progress and JSON."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ from sepbench._util.text import printable
 _WIDE = 200
 
 messages = Console(stderr=True, soft_wrap=True, highlight=False)
-"""For everything that is not the result: it goes to standard error."""
+"""Everything but the result goes to standard error."""
 
 
 _detailed = False
 
 
 def set_verbosity(*, quiet: bool = False, verbose: bool = False) -> None:
-    """Print errors alone where ``quiet``, and what `detail` has to say where ``verbose``."""
+    """Print only errors if ``quiet``, and the lines of `detail` if ``verbose``."""
     global _detailed
     messages.quiet = quiet
     _detailed = verbose
 
 
 def detail(text: str) -> None:
-    """Print one line that only ``-v`` asks for."""
+    """Print one line, if ``-v`` was given."""
     if _detailed:
         messages.print(text, markup=False, style="dim")
 
 
 def is_detailed() -> bool:
-    """Tell whether ``-v`` was given."""
+    """Return whether ``-v`` was given."""
     return _detailed
 
 
@@ -63,7 +63,7 @@ def warn(text: str) -> None:
 
 
 def fail(text: str) -> None:
-    """Print one line about something that went wrong while the rest goes on."""
+    """Print one line about a failure that does not stop the command."""
     quiet, messages.quiet = messages.quiet, False
     messages.print("[red]error:[/] ", end="")
     messages.print(printable(text, keep="\n"), markup=False)
@@ -71,14 +71,14 @@ def fail(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print one line for a person, verbatim."""
+    """Print one line verbatim."""
     messages.print(printable(text, keep="\n"), markup=False)
 
 
 def show(table: Table) -> None:
-    """Print a table to standard output, never cut where the output is a file or a pipe.
+    """Print a table to standard output; in a file or pipe it is never truncated.
 
-    In a terminal that is too narrow its columns come in several tables, each with the first.
+    In a narrow terminal its columns are split into several tables, each with the first column.
     """
     console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
     for part in _fitting(table, console):
@@ -86,12 +86,12 @@ def show(table: Table) -> None:
 
 
 def _fitting(table: Table, console: Console) -> Iterator[Table]:
-    """Yield the table whole where its words fit the width, else some of its columns at a time."""
+    """Yield the table, split by columns if its words do not fit the width."""
     _, right, _, left = table.padding
     needed = [left + right + _width(column, console) for column in table.columns]
     if sum(needed) <= console.width:
         for column, width in zip(table.columns, needed, strict=True):
-            # Rich would cut the longest word of the table rather than wrap another column.
+            # Rich would truncate the longest word instead of wrapping another column.
             column.no_wrap = width == left + right + _longest(column, console)
         yield table
         return
@@ -109,7 +109,7 @@ def _fitting(table: Table, console: Console) -> Iterator[Table]:
 
 
 def _width(column: Column, console: Console) -> int:
-    """Return the width in which no word of a column, or no cell that may not wrap, is cut."""
+    """Return the least width at which no word (or unwrappable cell) of a column is truncated."""
     cells = [
         Measurement.get(console, console.options, cell) for cell in (column.header, *column.cells)
     ]
@@ -123,7 +123,7 @@ def _longest(column: Column, console: Console) -> int:
 
 
 def _of(columns: Sequence[Column], table: Table) -> Table:
-    """Return a table of the cells of ``columns``; the first folds where it is too long."""
+    """Return a table of ``columns``; the first one folds if it is too long."""
     part = Table(box=table.box, padding=table.padding)
     for column in columns:
         part.add_column(
@@ -140,27 +140,27 @@ def _of(columns: Sequence[Column], table: Table) -> Table:
 
 
 _for_json: TextIO | None = None
-"""Standard output while `json_alone` keeps everyone else from it."""
+"""Standard output while `json_alone` redirects everything else."""
 
 
 def show_json(value: Any) -> None:
     """Print ``value`` as JSON to standard output; NaN becomes null."""
     text = json.dumps(_finite(value), indent=1, ensure_ascii=False)
-    # What is left of a name that is not UTF-8 becomes the escape that JSON reads back.
+    # Bytes of a name that is not UTF-8 become escapes that JSON can read.
     click.echo(text.encode(errors="backslashreplace").decode(), file=_for_json)
 
 
 @contextmanager
 def json_alone() -> Iterator[None]:
-    """Send to standard error whatever anyone prints, but for `show_json`.
+    """Redirect all output except `show_json` to standard error.
 
-    Plugins print while they are imported and while they separate, in processes of their own too,
-    and libraries in C do so past Python.
+    Plugins print while they are imported and while they separate, also in worker processes, and C
+    libraries bypass Python's streams.
     """
     global _for_json
     with ExitStack() as stack:
         _for_json = sys.stdout
-        # Where tests have put something else in its place there is no number.
+        # Under test, standard output may have no file number.
         with suppress(OSError, ValueError, AttributeError):
             number, others = sys.stdout.fileno(), sys.stderr.fileno()
             kept = os.dup(number)
@@ -175,19 +175,19 @@ def json_alone() -> Iterator[None]:
 
 
 class _Description(TextColumn):
-    """A description that holds the names of songs and methods, whatever is in them."""
+    """A description with names of songs and methods, shown verbatim."""
 
     def render(self, task: RichTask) -> Text:
         return Text(printable(str(task.description)))
 
 
 def counting() -> Progress:
-    """Return a bar that counts what is done, with the time left."""
+    """Return a progress bar with a count and the remaining time."""
     return _bar(MofNCompleteColumn())
 
 
 def fraction() -> Progress:
-    """Return a bar for work of which only the share that is done is known."""
+    """Return a progress bar for work of which only the finished share is known."""
     return _bar()
 
 

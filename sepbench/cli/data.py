@@ -1,4 +1,4 @@
-"""``sepbench data``: which data sets there are, what each needs, where it was found."""
+"""``sepbench data``: lists data sets, what each needs, and where it was found."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sepbench.cli import options
 @click.command("data")
 @click.argument("name", required=False)
 @click.option("--root", type=options.PATH, help="Look for the data set here.")
-@click.option("--download", is_flag=True, help="Fetch the data set, where that is allowed.")
+@click.option("--download", is_flag=True, help="Fetch the data set, if its license allows.")
 @options.json_option
 def command(name: str | None, root: Path | None, download: bool, as_json: bool) -> None:
-    """List the data sets, or say all about one of them.
+    """List the data sets, or describe one of them.
 
     \b
     sepbench data

@@ -23,7 +23,7 @@ _LONGEST = 40
 @options.protocol_option
 @options.json_option
 def command(old: Path, new: Path, metric: str | None, protocol: str, as_json: bool) -> None:
-    """Say what changed from the run OLD to the run NEW: weights, versions, options, and scores."""
+    """Show what changed from the run OLD to the run NEW: weights, versions, options, and scores."""
     from sepbench.cli.console import show_json, warn
     from sepbench.report.diff import diff
     from sepbench.report.merge import contents
@@ -48,7 +48,7 @@ def _show(found: Diff, old: Path, new: Path) -> None:
         if labels:
             click.echo(f"only in {run}: {', '.join(labels)}")
     if not found.changes:
-        click.echo("nothing that makes the scores has changed")
+        click.echo("nothing that affects scores has changed")
     for change in found.changes:
         values = f"{_short(change.old)} -> {_short(change.new)}"
         click.echo(f"{change.label}: {change.fact}: {values} ({change.tracks} tracks)")

@@ -30,7 +30,7 @@ _MOST_NOTES = 5
     is_eager=True,
     callback=config.read,
     metavar="FILE",
-    help="YAML with these options as keys, or the name of a shipped one; the command line wins.",
+    help="YAML file with options as keys, or the name of an included one; the command line wins.",
 )
 @click.option("--all", "all_methods", is_flag=True, help="Every installed method.")
 @options.method_option
@@ -73,7 +73,7 @@ _MOST_NOTES = 5
     "--isolate/--no-isolate",
     default=True,
     show_default=True,
-    help="Run separators in processes of their own, so that a crash costs one row.",
+    help="Run separators in separate processes, so that a crash costs one row.",
 )
 @options.page_options
 @options.json_option
@@ -100,8 +100,8 @@ def command(
     sepbench evaluate --all
     sepbench evaluate -m hpss -m repet-sim --dataset musdb18-hq --root ~/musdb18hq
 
-    Leaves the scores of every track, scores.csv, summary.csv and boxplots in the run's folder.
-    Stopped at any point, the same command goes on where it was.
+    Writes the scores of every track, scores.csv, summary.csv and boxplots to the run's folder. If
+    it is stopped, the same command resumes.
     """
     from sepbench.cli.console import fail, say, warn
     from sepbench.cli.report import present, write_page
@@ -121,7 +121,7 @@ def command(
     tracks = select(data, subset, patterns)
     devices = options.chosen_devices(how.pop("devices"), how["device"])
     part, scheduler = how.pop("shard"), how.pop("scheduler")
-    # With every song on the page, none is separated twice.
+    # With every song on the page, no song has to be separated twice.
     how["save_stems"] |= listen is not None and listen >= len(tracks) and not scheduler
     plan = RunConfig(
         **{**how, "device": devices[0]},
@@ -144,11 +144,11 @@ def command(
 
 
 _SUMMED_UP = 3
-"""Methods that lack something from which on they are only named."""
+"""From this number on, methods that lack something are only named."""
 
 
 def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], list[str], bool]:
-    """Return the methods asked for, what cannot be used and why, and whether any is broken."""
+    """Return the methods to run, those that cannot be used and why, and whether any is broken."""
     from sepbench import registry
 
     if all_methods == bool(specs):
@@ -156,7 +156,7 @@ def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], lis
     if specs:
         methods = registry.resolve_all(specs)
         for method in methods:
-            _ = method.identity  # Raises for one that cannot even begin, before anything is left.
+            _ = method.identity  # Raises for an unusable method before anything is written.
         _bring(methods)
         return methods, [], False
     entries = registry.plugins()
@@ -166,7 +166,7 @@ def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], lis
 
 
 def _left_out(missing: Sequence[PluginInfo]) -> list[str]:
-    """Say which methods cannot be used: those that are broken one by one, others in one line."""
+    """Report unusable methods: broken ones one by one, others in one line."""
     from sepbench.cli.console import is_detailed
 
     lines = [f"{entry.name} is left out: {entry.reason}" for entry in missing]
@@ -175,11 +175,14 @@ def _left_out(missing: Sequence[PluginInfo]) -> list[str]:
         return lines
     broken = [line for line, entry in zip(lines, missing, strict=True) if entry.broken]
     names = ", ".join(lacking)
-    return [*broken, f"left out, as they lack something: {names} ('sepbench methods -v' says what)"]
+    return [
+        *broken,
+        f"left out, as something is not installed: {names} ('sepbench methods -v' shows what)",
+    ]
 
 
 def _bring(methods: Sequence[Method]) -> None:
-    """Fetch the weights of named methods; one whose cannot be had fails later, cell by cell."""
+    """Fetch the weights of named methods; a failed download fails the method's cells later."""
     from sepbench.cli.console import fail
     from sepbench.cli.weights import bring
     from sepbench.errors import SepbenchError
@@ -199,7 +202,7 @@ def _run(
     scheduler: str | None,
     source: Source | None,
 ) -> int:
-    """Run the matrix, here or on a cluster, with a progress bar; return how many cells failed."""
+    """Run all cells, here or on a cluster, with a progress bar; return the number of failures."""
     from sepbench.cli.console import counting, fail, say, warn
     from sepbench.evaluation import run
     from sepbench.evaluation.cluster import Cluster
@@ -238,16 +241,16 @@ def _run(
         except CancelledError:
             raise KeyboardInterrupt from None
     if kept:
-        say(f"{kept} of {finished} scores were there already")
+        say(f"{kept} of {finished} scores were already there")
     for line in _notes(notes):
         warn(line)
     return failed
 
 
 def _notes(tracks: dict[str, dict[str, None]]) -> Iterator[str]:
-    """Say once what had to be done to the tracks or is wrong with them."""
+    """Print each note on tracks once."""
     for note, names in list(tracks.items())[:_MOST_NOTES]:
         more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
         yield f"{next(iter(names))}{more}: {note}"
     if len(tracks) > _MOST_NOTES:
-        yield f"{len(tracks) - _MOST_NOTES} more notes on tracks are kept with the scores"
+        yield f"{len(tracks) - _MOST_NOTES} more notes on tracks are stored with the scores"

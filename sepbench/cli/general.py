@@ -1,4 +1,4 @@
-"""Options that every verb takes: ``-q``, ``-v`` and ``--debug``."""
+"""Options of every command: ``-q``, ``-v`` and ``--debug``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import traceback
 import click
 
 DEBUG = "sepbench.debug"
-"""Where in a context's ``meta`` it stands that tracebacks are wanted."""
+"""Key of a context's ``meta`` that requests tracebacks."""
 
 
 def add_general_options(command: click.Command) -> click.Command:
-    """Add the options to a verb and to the verbs below it, each once."""
+    """Add the options to a command and its subcommands, each once."""
     known = {name for param in command.params for name in param.opts}
     for option in (_quiet(), _verbose(), _debug()):
         option.opts = [name for name in option.opts if name not in known]
@@ -24,7 +24,7 @@ def add_general_options(command: click.Command) -> click.Command:
 
 
 def show_traceback() -> None:
-    """Print the traceback of the error at hand, if ``--debug`` was given."""
+    """Print the traceback of the current error, if ``--debug`` was given."""
     ctx = click.get_current_context()
     if ctx.meta.get(DEBUG) or ctx.find_root().params.get("debug"):
         traceback.print_exc()
@@ -57,7 +57,7 @@ def _quiet() -> click.Option:
         is_flag=True,
         expose_value=False,
         callback=_set_quiet,
-        help="Print errors alone.",
+        help="Print only errors.",
     )
 
 

@@ -25,10 +25,10 @@ def command(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Merge runs, whoever made them, into one table with the provenance of every row.
+    """Merge runs of several people into one table with the provenance of every row.
 
-    Scores are those of the tracks that all runs have. Runs with no track of the same audio in
-    common are refused.
+    Scores are over the tracks that all runs share. Runs without a common track of the same audio
+    are refused.
     """
     from sepbench._util.files import write_atomic
     from sepbench.cli.console import say, show_json, warn

@@ -1,4 +1,4 @@
-"""``sepbench listen``: what listeners said, brought into a run, and larger tests."""
+"""``sepbench listen``: imports ratings of listeners, and exports larger tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group("listen")
 def command() -> None:
-    """Bring ratings of listeners into a run, or prepare a larger listening test.
+    """Import ratings of listeners into a run, or prepare a larger listening test.
 
     'sepbench report RUN --page --listen 5' makes the page on which listeners rate.
     """
@@ -60,13 +60,13 @@ def import_ratings(run: Path, files: tuple[Path, ...], all_listeners: bool, as_j
 @click.argument("run", type=options.PATH, metavar="RUN")
 @click.option("--webmushra", is_flag=True, required=True, help="As a test for webMUSHRA.")
 @click.option("--songs", type=click.IntRange(min=1), default=5, show_default=True)
-@click.option("--root", type=options.PATH, help="Where the data set lies.")
+@click.option("--root", type=options.PATH, help="Folder of the data set.")
 @click.option("-o", "--out", type=options.PATH, required=True, help="Folder to write to.")
 @options.json_option
 def export(
     run: Path, webmushra: bool, songs: int, root: Path | None, out: Path, as_json: bool
 ) -> None:
-    """Write the excerpts of RUN as a test that other programs run."""
+    """Write the excerpts of RUN as a test for other programs."""
     from sepbench.cli.console import counting, say, show_json
     from sepbench.datasets import open_dataset
     from sepbench.evaluation.store import Store

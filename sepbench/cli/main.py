@@ -1,4 +1,4 @@
-"""The command ``sepbench``: its verbs, loaded when they are used, and its errors in one line."""
+"""The command ``sepbench``: commands loaded on use, and one-line errors."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ _VERBS = (
 
 
 _REFUSALS = {EACCES, EPERM, EROFS, ENAMETOOLONG, ELOOP, ENOSPC, EIO}
-"""What the system says of files where nothing is wrong with the program."""
+"""Errors of the file system that are not bugs of the program."""
 
-_CURE = "see to that file or folder, or choose another"
+_CURE = "check that file or folder, or choose another"
 
 _STOPPED = 128
-"""Added to a signal's number this is the exit status of a program that it ended."""
+"""Added to a signal's number, the exit status of a program killed by it."""
 
-_SAME = "the same command goes on where it was"
+_SAME = "the same command resumes"
 _GOES_ON = {
     "separate": _SAME,
     "evaluate": _SAME,
     "prepare": _SAME,
     "weights": _SAME,
-    "train": "once an epoch is whole, --resume goes on after the last",
+    "train": "--resume continues after the last whole epoch",
 }
 
-# Threads that spin while they wait for work are several times slower on a machine that is busy with
-# anything else, and no faster on one that is not. Read by OpenMP when torch is first imported.
+# Threads that spin while waiting for work are several times slower on a busy machine, and no faster
+# on an idle one. OpenMP reads this when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
@@ -71,7 +71,7 @@ class _OneLineError(click.ClickException):
 
 
 class _Verbs(click.Group):
-    """Imports the module of a verb only when that verb, or the list of all, is asked for."""
+    """Imports the module of a command only when it, or the list of all, is requested."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
@@ -92,7 +92,7 @@ class _Verbs(click.Group):
             if not close:
                 raise
             cure = f"did you mean '{close[0]}'?"
-            raise click.UsageError(f"no verb {args[0]!r}; {cure}", ctx) from error
+            raise click.UsageError(f"no command {args[0]!r}; {cure}", ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -110,13 +110,13 @@ class _Verbs(click.Group):
             raise _OneLineError(f"{error.filename}: {reason}; {_CURE}") from error
         except KeyboardInterrupt as stop:
             goes_on = _GOES_ON.get(ctx.invoked_subcommand or "")
-            with suppress(OSError):  # After a hang-up there is no one to tell.
+            with suppress(OSError):  # After a hang-up nobody can read the message.
                 click.echo(f"stopped; {goes_on}" if goes_on else "stopped", err=True)
             ctx.exit(_STOPPED + (stop.number if isinstance(stop, _Signal) else signal.SIGINT))
 
 
 class _Signal(KeyboardInterrupt):
-    """A signal that asks for an end, handled as Ctrl-C is."""
+    """A signal to terminate, handled like Ctrl-C."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class _Signal(KeyboardInterrupt):
 
 @contextmanager
 def _signals_unwind() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: what was begun is cleaned away."""
+    """Handle SIGTERM and SIGHUP like Ctrl-C, which cleans up unfinished work."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise _Signal(number)
@@ -135,7 +135,7 @@ def _signals_unwind() -> Iterator[None]:
     if threading.current_thread() is threading.main_thread():
         for name in names:
             number = getattr(signal, name)
-            # One that is ignored, as under nohup, stays ignored.
+            # An ignored signal, as under nohup, stays ignored.
             if signal.getsignal(number) is signal.SIG_DFL:
                 before[number] = signal.signal(number, stop)
     try:
@@ -149,7 +149,7 @@ def _signals_unwind() -> Iterator[None]:
 @click.version_option(__version__, prog_name="sepbench")
 @click.option("--debug", is_flag=True, hidden=True)
 def main(debug: bool) -> None:
-    """Run many music source separators on the same songs, and say which one is better.
+    """Run many music source separators on the same songs, and compare them.
 
     \b
     sepbench separate song.mp3              stems of a song in ./separated

@@ -1,4 +1,4 @@
-"""``sepbench methods``: what is installed, and what each method declares about itself."""
+"""``sepbench methods``: lists the installed methods and their metadata."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from sepbench.registry.metadata import overview
 @click.option("--layers", is_flag=True, help="Show the layers of a trained method's network.")
 @options.json_option
 def command(name: str | None, layers: bool, as_json: bool) -> None:
-    """List the separators that are installed, or say all about one of them.
+    """List the installed separators, or describe one of them.
 
-    What cannot be used is summed up in the last line; -v says why, one by one.
+    The last line names separators that cannot be used; -v says why.
 
     \b
     sepbench methods hpss
@@ -48,12 +48,12 @@ def _layers(name: str | None) -> str:
     methods = registry.resolve(name)
     separator = methods[0].create()
     if not hasattr(separator, "layers"):
-        raise SepbenchError(f"method {name}: has no network that was trained with 'sepbench train'")
+        raise SepbenchError(f"method {name}: has no network trained with 'sepbench train'")
     return str(separator.layers())
 
 
 def _one(name: str) -> list[dict[str, Any]]:
-    """Describe the method called ``name``, or the one that it is with options in brackets."""
+    """Describe the method ``name``, which may have options in brackets."""
     bare, options = parse_spec(name)
     if not options:
         return [overview(registry.plugin(bare))]
@@ -86,7 +86,7 @@ def _show_all(described: list[dict[str, Any]]) -> None:
     show(table)
     lacking = [facts["name"] for facts in described if not facts["available"]]
     if lacking and not is_detailed():
-        click.echo(f"not available: {', '.join(lacking)} (-v says why)")
+        click.echo(f"not available: {', '.join(lacking)} (-v shows why)")
 
 
 def _show_one(facts: dict[str, Any]) -> None:
@@ -102,7 +102,7 @@ def _show_one(facts: dict[str, Any]) -> None:
         "rate": _rate(facts),
         "channels": {None: "any, together", 1: "one by one", 2: "stereo"}[facts["channels"]],
         "memory": "needs the whole song" if context is None else "bounded, whatever the length",
-        "runs in": "evaluate only (it is shown the true stems)" if facts["oracle"] else "all verbs",
+        "runs in": "evaluate only (it needs the true stems)" if facts["oracle"] else "all verbs",
         "trained on": ", ".join(facts["trained_on"]) or "nothing: no training",
         "license": facts["license"],
         "source": facts["citation"],

@@ -1,4 +1,4 @@
-"""``sepbench metrics``: which metrics are installed, and what each declares about itself."""
+"""``sepbench metrics``: lists the installed metrics and their metadata."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DIRECTIONS = {True: "higher is better", False: "lower is better", None: "nearer
 @click.argument("name", required=False)
 @options.json_option
 def command(name: str | None, as_json: bool) -> None:
-    """List the metrics that are installed, or say all about one of them.
+    """List the installed metrics, or describe one of them.
 
     \b
     sepbench metrics

@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Path(click.Path):
-    """A path that has a name: an empty one would be the folder one is in."""
+    """A non-empty path: an empty one would mean the current folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not str(value).strip():
@@ -27,7 +27,7 @@ class _Path(click.Path):
 
 
 class _Name(click.types.StringParamType):
-    """A word; an empty one is most often a variable of the shell that was never set."""
+    """A non-empty word: an empty one is usually an unset shell variable."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not str(value).strip():
@@ -45,12 +45,12 @@ class _Seconds(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         seconds = super().convert(value, param, ctx)
         if not math.isfinite(seconds):
-            self.fail(f"{value} is no number of seconds", param, ctx)
+            self.fail(f"{value} is not a number of seconds", param, ctx)
         return seconds
 
 
 def _json_alone(ctx: click.Context, param: click.Parameter, as_json: bool) -> bool:
-    """Keep standard output for the JSON from now on."""
+    """Reserve standard output for JSON from now on."""
     if as_json:
         from sepbench.cli.console import json_alone
 
@@ -67,23 +67,23 @@ method_option = click.option(
     multiple=True,
     metavar="METHOD[opt=value,...]",
     shell_complete=complete_method,
-    help="A separator, with options if need be; may be given several times.",
+    help="A separator, optionally with options in brackets; may be repeated.",
 )
 start_option = click.option(
     "--start",
     type=_Seconds(min=0),
     default=0.0,
     metavar="SECONDS",
-    help="Begin here in each song.",
+    help="Start of the part of each song.",
 )
 duration_option = click.option(
-    "--duration", type=SECONDS, metavar="SECONDS", help="Use this much of each song."
+    "--duration", type=SECONDS, metavar="SECONDS", help="Length of the part of each song."
 )
 device_option = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."
 )
 json_option = click.option(
-    "--json", "as_json", is_flag=True, callback=_json_alone, help="Print for programs."
+    "--json", "as_json", is_flag=True, callback=_json_alone, help="Print JSON."
 )
 protocol_option = click.option(
     "--protocol",
@@ -99,12 +99,12 @@ reference_option = click.option(
     "references",
     type=click.Choice(["sisec18"]),
     multiple=True,
-    help="Put published scores beside, where data set, tracks and protocol are the same.",
+    help="Add published scores, if data set, tracks and protocol are the same.",
 )
 format_option = click.option(
     "--format",
     type=click.Choice(["latex", "markdown", "html", "csv", "json"]),
-    help="Print the table for a paper, a page or a program.",
+    help="Print the table in this format.",
 )
 targets_option = click.option(
     "--targets",
@@ -122,14 +122,14 @@ metric_option = click.option(
     default=["sdr"],
     show_default=True,
     metavar="NAME",
-    help="Metric or group of metrics, see 'sepbench metrics'; may be given several times.",
+    help="Metric or group of metrics, see 'sepbench metrics'; may be repeated.",
 )
 
 
 def chosen_devices(several: str | None, one: str) -> tuple[str, ...]:
     """Return the devices that ``--devices`` names, or the one of ``--device``.
 
-    Raises `SepbenchError` for a device that is not here, and for kinds that differ.
+    Raises `SepbenchError` for an unavailable device, and for devices of different kinds.
     """
     from sepbench.errors import SepbenchError
     from sepbench.inference.runner import choose_device
@@ -142,7 +142,7 @@ def chosen_devices(several: str | None, one: str) -> tuple[str, ...]:
 
 
 def chosen_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the metrics that names and groups stand for; say which of a group are left out.
+    """Return the metrics of names and groups; report which members of a group are left out.
 
     Raises `SepbenchError` for a metric that is unknown or cannot be used.
     """
@@ -163,7 +163,7 @@ out_option = click.option(
 )
 
 _TRACKS = (
-    click.option("--root", type=PATH, help="Where the data set lies."),
+    click.option("--root", type=PATH, help="Folder of the data set."),
     click.option("--subset", default="test", show_default=True, help="train, valid, test or all."),
     click.option("--track", "patterns", multiple=True, metavar="GLOB", help="Only these tracks."),
     start_option,
@@ -174,23 +174,23 @@ _TRACKS = (
 _CHOICE = (
     click.option("--track", "tracks", multiple=True, metavar="GLOB", help="Only these songs."),
     click.option(
-        "--exclude", multiple=True, metavar="GLOB", help="Leave these out, as 'Music Delta*'."
+        "--exclude", multiple=True, metavar="GLOB", help="Leave these out, such as 'Music Delta*'."
     ),
     click.option(
-        "--limit", type=click.IntRange(min=1), help="Songs of each source and split, at most."
+        "--limit", type=click.IntRange(min=1), help="Most songs of each source and split."
     ),
     start_option,
     duration_option,
     click.option(
         "--rest", type=click.Choice(["other", "harmonic"]),
-        help="Add files whose names tell no stem to the other instruments; with 'harmonic' all "
-        "that is neither vocals nor drums, as MiXiN had it.",
+        help="Add files whose names match no stem to the other instruments; with 'harmonic' all "
+        "that is neither vocals nor drums, as MiXiN did.",
     ),
 )  # fmt: skip
 
 
 def choice_options(command: F) -> F:
-    """Add the options that say which songs of training data, given as one ``choice``."""
+    """Add the options that select training songs, passed as one ``choice``."""
 
     @functools.wraps(command)
     def chosen(*args: Any, **values: Any) -> Any:
@@ -211,7 +211,7 @@ _PAGE = (
         "--listen",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Put N songs on the page, separated anew where the run has not kept their stems.",
+        help="Put N songs on the page; separate them again if the run has not kept their stems.",
     ),
 )
 
@@ -224,7 +224,7 @@ def page_options(command: F) -> F:
 
 
 def track_options(command: F) -> F:
-    """Add the options that say which tracks, and which part of them."""
+    """Add the options that select tracks and a part of them."""
     for option in reversed(_TRACKS):
         command = option(command)
     return command

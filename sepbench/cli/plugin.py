@@ -1,4 +1,4 @@
-"""``sepbench plugin``: writes a new plugin, and checks any."""
+"""``sepbench plugin``: writes a new plugin, and checks plugins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group("plugin")
 def command() -> None:
-    """Write a plugin of your own, and check that it keeps to the contract."""
+    """Write a new plugin, and check it against the contract."""
 
 
 @command.command("new")
@@ -28,17 +28,21 @@ def command() -> None:
     type=click.Choice(list(KINDS)),
     default="dsp",
     show_default=True,
-    help="A separator in one module, one with a network to be trained, a program, a network in "
+    help="A separator in one module, one with a trainable network, a program, a network in "
     "ONNX, a data set, or a metric.",
 )
 @click.option("-o", "--out", type=options.PATH, help="Folder to make.  [default: ./NAME]")
 @click.option(
-    "--license", type=click.Choice(LICENSES), default="MIT", show_default=True, help="Of the code."
+    "--license",
+    type=click.Choice(LICENSES),
+    default="MIT",
+    show_default=True,
+    help="License of the code.",
 )
-@click.option("--author", default="", metavar="NAME", help="Who holds the copyright.")
+@click.option("--author", default="", metavar="NAME", help="Holder of the copyright.")
 @options.json_option
 def new(name: str, kind: str, out: Path | None, license: str, author: str, as_json: bool) -> None:
-    """Write a plugin that works at once: a package with its test, ready to be installed.
+    """Write a working plugin: a package with its test, ready to be installed.
 
     \b
     sepbench plugin new centre-cut
@@ -76,15 +80,15 @@ def new(name: str, kind: str, out: Path | None, license: str, author: str, as_js
     type=options.SECONDS,
     default=60.0,
     show_default=True,
-    help="Length of the longest song that is tried.",
+    help="Length of the longest song that is tried, in seconds.",
 )
-@click.option("--root", type=options.PATH, help="Where the data set to be checked is.")
+@click.option("--root", type=options.PATH, help="Folder of the data set to check.")
 @click.option(
     "--kind",
     type=click.Choice(["separator", "metric"]),
     default="separator",
     show_default=True,
-    help="What MODULE:CLASS is; names are known.",
+    help="Kind of MODULE:CLASS; not needed for a registered name.",
 )
 @options.json_option
 def check(
@@ -105,8 +109,8 @@ def check(
     sepbench plugin check my-songs --root ~/songs
     sepbench plugin check fullness
 
-    It runs in a process of its own, so a crash or a hang is a failed check. Exit status 1 if any
-    check fails.
+    It runs in a separate process, so that a crash or a hang is a failed check. The exit status is 1
+    if any check fails.
     """
     from sepbench._util.process import Call, WorkerProcess
     from sepbench.cli.console import show_json
@@ -114,7 +118,7 @@ def check(
     from sepbench.testing.check import FAILED, NOT_SEEN, PASSED
     from sepbench.testing.examination import find, in_worker, run_check
 
-    sys.path.insert(0, os.getcwd())  # As python -m would find MODULE.
+    sys.path.insert(0, os.getcwd())  # Find MODULE as python -m does.
     where = str(choose_device(device))
     target = find(method, device=where, seconds=seconds, root=root, kind=kind)
     worker = WorkerProcess(Call(run_check), timeout=timeout)

@@ -1,4 +1,4 @@
-"""``sepbench prepare``: decodes training data once, so that no training step waits for it."""
+"""``sepbench prepare``: decodes training data once, ahead of training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command("prepare")
 @click.argument("data", nargs=-1, required=True, type=options.NAME, metavar="DIR|NAME...")
-@click.option("-o", "--out", type=options.PATH, required=True, help="Folder to prepare into.")
+@click.option("-o", "--out", type=options.PATH, required=True, help="Folder for the prepared data.")
 @click.option(
     "--rate",
     type=click.IntRange(1000, 192000),

@@ -1,4 +1,4 @@
-"""What ``sepbench separate`` asks in a terminal where no song is given."""
+"""Questions that ``sepbench separate`` asks in a terminal if no song is given."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from sepbench.errors import SepbenchError
 from sepbench.inference.presets import PRESETS
 
 _PURPOSES = {
-    "all the stems of the best method here": (None, False),
+    "all stems of the best installed method": (None, False),
     "the voice alone": ("acapella", False),
     "the song without the voice": ("karaoke", False),
     "the voice, and the song without it": ("karaoke", True),
     "the drums alone": ("drums", False),
-    "a voice out of noise": ("denoise-voice", False),
-    "breathing out of noise": ("denoise-respiratory", False),
+    "a voice in noise": ("denoise-voice", False),
+    "breathing in noise": ("denoise-respiratory", False),
 }
 _OWN = "with a method that I name"
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What was answered; None for what was left as it is."""
+    """The answers; None where the default was kept."""
 
     song: str
     preset: str | None = None
@@ -39,7 +39,7 @@ class Answers:
 
 
 def ask(*, needs_method: bool, duration: float | None) -> Answers:
-    """Ask for the song and what is wanted of it, on standard error."""
+    """Ask for the song and the purpose, on standard error."""
     song = click.prompt("Song (a file or a folder)", err=True, value_proc=_song)
     preset, both, method = None, False, None
     if needs_method:

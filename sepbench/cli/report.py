@@ -1,4 +1,4 @@
-"""``sepbench report``: tables and plots of a run, made again from its scores."""
+"""``sepbench report``: tables and plots from the stored scores of runs."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     "imports",
     multiple=True,
     metavar="NAME=PATH",
-    help="First take in the scores that museval wrote for a method: a JSON file or a folder. "
-    "Without a run at RUN, one is made.",
+    help="First import scores that museval wrote for a method: a JSON file or a folder. "
+    "Makes RUN if there is none.",
 )
 @click.option("--method", "methods", multiple=True, metavar="GLOB", help="Only these methods.")
 @click.option("--track", "tracks", multiple=True, metavar="GLOB", help="Only these tracks.")
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     "for a choice]",
 )
 @options.page_options
-@click.option("--root", type=options.PATH, help="Where the data set lies, for songs on the page.")
+@click.option("--root", type=options.PATH, help="Folder of the data set, for songs on the page.")
 @options.format_option
-@click.option("--metric", help="Of --format, such as SIR.  [default: the protocol's first]")
+@click.option("--metric", help="Metric of --format, such as SIR.  [default: the protocol's first]")
 @options.json_option
 def command(
     runs: tuple[Path, ...],
@@ -71,8 +71,8 @@ def command(
     sepbench report mine --import umx=museval/umx --reference sisec18
     sepbench report results/musdb18-test --protocol nussl --format markdown
 
-    A protocol of several scores of a track, as nussl's, has a report card: mean and standard
-    deviation over tracks, of all stems and of each.
+    A protocol with several scores per track, such as nussl's, has a report card: mean and standard
+    deviation over tracks, overall and by stem.
     """
     from sepbench.evaluation.store import Store
     from sepbench.report.build import Choice
@@ -97,7 +97,7 @@ def command(
 
 
 def _import(run: Path, imports: tuple[str, ...]) -> None:
-    """Take museval's scores into a run, which is made if there is none."""
+    """Import museval's scores into a run, which is made if there is none."""
     from sepbench.cli.console import counting
     from sepbench.evaluation.museval_json import import_museval, museval_files
     from sepbench.evaluation.store import Settings, Store
@@ -125,7 +125,7 @@ def _import(run: Path, imports: tuple[str, ...]) -> None:
 
 
 def _tracks(store: Store, root: Path | None) -> Sequence[Track]:
-    """Return the tracks of a run's data set, none where it is not here."""
+    """Return the tracks of a run's data set, none if it is not found."""
     from sepbench.cli.console import warn
     from sepbench.datasets import open_dataset
     from sepbench.errors import SepbenchError
@@ -148,7 +148,7 @@ def write_page(
     listen: int | None,
     plan: RunConfig | None = None,
 ) -> None:
-    """Write the page of a run with a progress bar, and say where it is."""
+    """Write the page of a run with a progress bar, and print its path."""
     from sepbench.cli.console import counting, say, warn
     from sepbench.evaluation.run import RunConfig
     from sepbench.inference.runner import choose_device
@@ -175,7 +175,7 @@ def write_page(
 
 
 def _print(store: Store, protocol: str, format: str, metric: str | None, **how: Any) -> None:
-    """Print the table in another format, and nothing else, so that it can go into a file."""
+    """Print only the table in another format, so that it can be redirected to a file."""
     from sepbench.report import card
     from sepbench.report.formats import FORMATS
     from sepbench.report.grid import grid
@@ -189,7 +189,7 @@ def _print(store: Store, protocol: str, format: str, metric: str | None, **how: 
 
 
 def _written(store: Store, **how: Any) -> Report:
-    """Write the tables and plots of a run with a progress bar, and say what is remarkable."""
+    """Write the tables and plots of a run with a progress bar, and print remarks."""
     from sepbench.cli.console import counting, warn
     from sepbench.report.build import write
 
@@ -204,7 +204,7 @@ def _written(store: Store, **how: Any) -> Report:
 
 
 def _card(report: Report, protocol: str) -> Any:
-    """Return the report card of a protocol with several scores of a track, else None."""
+    """Return the report card of a protocol with several scores per track, else None."""
     from sepbench.report import card
 
     return card.card(report.scores, protocol) if card.has_card(protocol) else None
@@ -218,9 +218,9 @@ def present(
     as_json: bool,
     **how: Any,
 ) -> Report:
-    """Write the tables and plots of a run beside its scores, and print the summary.
+    """Write the tables and plots of a run next to its scores, and print the summary.
 
-    ``how`` is what else `sepbench.report.build.write` takes.
+    ``how`` are further arguments of `sepbench.report.build.write`.
     """
     from sepbench._util.text import printable
     from sepbench.cli.console import say, show, show_json

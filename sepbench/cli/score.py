@@ -1,4 +1,4 @@
-"""``sepbench score``: stems that others separated, scored beside the methods of a run."""
+"""``sepbench score``: scores stems made by other programs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from sepbench.cli import options
     required=True,
     type=options.NAME,
     metavar="DATASET|DIR",
-    help="The true stems: a data set's name, or a folder with one folder a song.",
+    help="The true stems: the name of a data set, or a folder with one folder per song.",
 )
-@click.option("--name", help="What to call the method.  [default: the folder's name]")
+@click.option("--name", help="Name of the method.  [default: the folder's name]")
 @options.track_options
 @options.metric_option
 @options.targets_option
 @click.option(
     "--align",
     is_flag=True,
-    help="Take out a constant delay of the estimates, such as that of a codec.",
+    help="Remove a constant delay of the estimates, such as that of a codec.",
 )
 @options.protocol_option
 @options.reference_option
@@ -51,15 +51,15 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Score the stems in ESTIMATES_DIR, whatever made them.
+    """Score the stems in ESTIMATES_DIR, made by any program.
 
     \b
     sepbench score separated/hpss --references excerpt
     sepbench score umx_estimates --references musdb18-hq --root ~/musdb18hq --name umx
 
-    Stems lie as museval and musdb write them (test/<track>/vocals.wav), as <track>/vocals.wav, as
-    <track>_vocals.wav, or, for a single track, as vocals.wav. Another rate is resampled, up to 1024
-    samples are filled up or cut off, mono is copied to both channels; each is said.
+    Stems are named as museval and musdb write them (test/<track>/vocals.wav), <track>/vocals.wav,
+    <track>_vocals.wav, or, for a single track, vocals.wav. Other rates are resampled, up to 1024
+    samples are padded or cut, mono is copied to both channels; each is reported.
     """
     from sepbench.cli.console import counting, fail, warn
     from sepbench.cli.report import present

@@ -1,4 +1,4 @@
-"""``sepbench separate``: songs in, stems on disk."""
+"""``sepbench separate``: separates songs into files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FORMATS = ["wav", "flac", "ogg", "mp3", "m4a", "aac", "opus"]
 @click.option(
     "--preset",
     type=click.Choice(list(PRESETS)),
-    help="Instead of --method and --stem: the best method here for a purpose, and its stem.",
+    help="Instead of --method and --stem: the best installed method for a purpose, and its stem.",
 )
 @click.option("--both", is_flag=True, help="With --preset: write its stem and all the rest.")
 @click.option(
@@ -50,7 +50,7 @@ _FORMATS = ["wav", "flac", "ogg", "mp3", "m4a", "aac", "opus"]
     "--stream",
     type=click.IntRange(min=0),
     metavar="N",
-    help="The sound stream to take of a file with several, counted from 0.",
+    help="Audio stream of a file with several, counted from 0.",
 )
 @click.option(
     "--format",
@@ -64,7 +64,7 @@ _FORMATS = ["wav", "flac", "ogg", "mp3", "m4a", "aac", "opus"]
     type=click.Choice(["16", "24", "32f"]),
     default="24",
     show_default=True,
-    help="Bits a sample; 32f is floating point and never clips (wav alone).",
+    help="Bits per sample; 32f is floating point and never clips (wav only).",
 )
 @click.option(
     "--bitrate",
@@ -77,21 +77,21 @@ _FORMATS = ["wav", "flac", "ogg", "mp3", "m4a", "aac", "opus"]
     "pattern",
     default="{method}/{track}/{stem}",
     show_default=True,
-    help="Where each file goes below --out; {hash}, of the song's path, tells songs of one name.",
+    help="Path of each file below --out; {hash}, of the song's path, keeps equal names apart.",
 )
 @options.device_option
 @click.option(
     "--spectrogram",
     is_flag=True,
-    help="Draw mixture, stems and masks beside the stems; true stems and errors too, where the "
-    "song is called mixture and its stems lie beside it.",
+    help="Draw mixture, stems and masks next to the stems; true stems and errors too, if the "
+    "song is called mixture and its true stems are in the same folder.",
 )
-@click.option("--overwrite", is_flag=True, help="Make stems anew that exist already.")
+@click.option("--overwrite", is_flag=True, help="Make stems again that already exist.")
 @click.option(
     "--isolate/--no-isolate",
     default=True,
     show_default=True,
-    help="Run each method in a process of its own, so that a crash costs one song.",
+    help="Run each method in a separate process, so that a crash costs one song.",
 )
 @options.json_option
 def command(
@@ -109,10 +109,9 @@ def command(
     sepbench separate --preset karaoke --format mp3 song.mp3
     sepbench separate -m hpss -m 'repet-sim[recipe=librosa]' album/ -o stems --format flac
 
-    Without --method the best that is here is taken. Without SONG, in a terminal, it asks. A stem
-    that exists is kept, unless separated.json beside it says that it was made of another song or
-    with other settings. The level is that of the song; what clips is reported. Weights that are not
-    here are fetched.
+    The default is the best installed method. Without SONG it asks, in a terminal. An existing stem
+    is kept, unless separated.json next to it shows that it was made from another song or with other
+    settings. Stems have the level of the song; clipping is reported. Missing weights are fetched.
     """
     from sepbench import registry
     from sepbench.cli.console import show_json
@@ -143,7 +142,7 @@ def command(
 def _chosen(
     specs: tuple[str, ...], preset: str | None, both: bool, how: dict[str, Any]
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Return the methods to use and, where a preset chose, what is to be said of that.
+    """Return the methods to use and, if a preset chose them, its explanation.
 
     Sets the stems in ``how``.
     """
@@ -171,9 +170,9 @@ def _chosen(
 def _separated(
     session: SeparationSession, orders: Sequence[Job], job: SeparateOptions, others: bool
 ) -> list[dict[str, Any]]:
-    """Do one job after the other; return what came of each, ready for JSON.
+    """Do the jobs in order; return the result of each, ready for JSON.
 
-    Raises `SepbenchError` where the only one there is fails.
+    Raises `SepbenchError` if there is only one job and it fails.
     """
     from sepbench.cli.console import fail, fraction
     from sepbench.cli.general import show_traceback
@@ -207,7 +206,7 @@ def _separated(
                 if len(orders) == 1 and not others:
                     raise
                 show_traceback()
-                # What goes wrong in a method does not name the song.
+                # The method's error does not name the song; add it.
                 song, told = str(order.song), str(error)
                 fail(told if song in told else f"{song}: {told}")
                 results.append({"song": song, "method": order.method.label, "error": told})
@@ -233,7 +232,7 @@ def _tell(written: Result) -> None:
 def _found(songs: Sequence[str]) -> tuple[Found, list[dict[str, Any]]]:
     """Return the files that names stand for, and what stands for none and why.
 
-    Raises `SepbenchError` where there is no file at all.
+    Raises `SepbenchError` if there is no file at all.
     """
     from sepbench.audio import find_songs
     from sepbench.cli.console import fail, say
@@ -263,7 +262,7 @@ def _found(songs: Sequence[str]) -> tuple[Found, list[dict[str, Any]]]:
 
 
 def _about(purpose: str, chosen: Chosen) -> dict[str, Any]:
-    """Say which method a purpose comes down to and why; return the same for programs."""
+    """Print which method a preset chose and why; return the same for JSON."""
     from sepbench.cli.console import is_detailed, say
 
     what = f"{chosen.choice.stem} by {chosen.method.label}"
@@ -271,7 +270,7 @@ def _about(purpose: str, chosen: Chosen) -> dict[str, Any]:
     passed_over = chosen.passed_over
     if is_detailed():
         for spec, reason in passed_over.items():
-            say(f"  {spec} would come before: {reason}")
+            say(f"  {spec} is preferred, but {reason}")
     elif passed_over:
         say(f"  not here: {', '.join(passed_over)} (-v says why)")
     return {"why": chosen.choice.why, "passed_over": passed_over}

@@ -1,4 +1,4 @@
-"""``sepbench train``: trains a learned separator on songs, voices and backings."""
+"""``sepbench train``: trains a separator."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("method", metavar="METHOD")
 @click.option(
     "-d", "--data", multiple=True, required=True, type=options.NAME, metavar="DIR|NAME",
-    help="Folder made by 'sepbench prepare', or folder of songs; may be repeated.",
+    help="Folder made by 'sepbench prepare', or a folder of songs; may be repeated.",
 )  # fmt: skip
 @click.option(
     "-c", "--config", "where", default="default", show_default=True, metavar="NAME|FILE",
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--init", type=options.PATH, metavar="FILE|RUN",
-    help="Begin with these weights, or with the best of this run, in place of random ones.",
+    help="Start from these weights, or from the best of this run, instead of random ones.",
 )  # fmt: skip
 @click.option(
     "--teacher", metavar="METHOD[:SONGS]",
-    help="Label songs without stems by METHOD, as the config's section 'teacher' says.",
+    help="Label songs without stems by METHOD; see the config's section 'teacher'.",
 )  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on from the last whole epoch of the run.")
+@click.option("--resume", is_flag=True, help="Continue after the last whole epoch of the run.")
 @click.option("--find-rate", is_flag=True, help="Only print the loss by learning rate, and stop.")
 @options.choice_options
 @options.device_option
 @options.json_option
 @click.option("--threads", type=click.IntRange(min=1), help="Processor threads; all if not given.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs in all.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Total number of epochs.")
 @click.option("--examples", type=click.IntRange(min=1), help="Examples in an epoch.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Examples in a step.")
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="The highest.")
@@ -54,14 +54,14 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--passages", type=click.IntRange(min=1), metavar="N",
-    help="Passages of each source that are scored, at most.",
+    help="Most passages of each source that are scored.",
 )  # fmt: skip
 @click.option(
     "--pictures", type=click.IntRange(min=0), metavar="N",
     help="Draw passages every N epochs: mixture, true stem, mask, estimate and error.",
 )  # fmt: skip
 @click.option("--shown", type=click.IntRange(min=1), metavar="N", help="Passages that are drawn.")
-@click.option("--seed", type=int, help="Of examples, first weights and dropout.")
+@click.option("--seed", type=int, help="Seed of examples, initial weights and dropout.")
 @click.option("--workers", type=click.IntRange(min=0), help="Processes that mix examples.")
 def command(
     method: str,
@@ -87,11 +87,11 @@ def command(
     sepbench train unet -d prepared/ -o runs/more --init runs/unet --learning-rate 0.0003
     sepbench separate -m 'unet[weights=runs/unet/weights.safetensors]' song.wav
 
-    Options that are given replace those of the config. After every epoch the run is scored on songs
-    of the split 'valid' and saved; stopped at any moment, --resume goes on as if it had never been
-    stopped. In the end OUT holds the learning curves as a picture (curves.png) and the losses and
-    scores on songs of all three splits (scores.json). Logs for TensorBoard are in OUT/logs, and
-    with --pictures what the network makes of some passages in OUT/pictures.
+    Options override the config. After every epoch the run is scored on songs of the split 'valid'
+    and saved. If it is stopped, --resume continues with the same result as an uninterrupted run. At
+    the end OUT has the learning curves (curves.png) and the losses and scores on songs of all three
+    splits (scores.json). TensorBoard logs are in OUT/logs, and pictures of separated passages
+    (--pictures) in OUT/pictures.
     """
     from sepbench.cli.console import counting, say, show_json, warn
     from sepbench.training.train import open_training
@@ -129,7 +129,7 @@ def command(
             say(_line(epoch, training.run.plan.epochs, unit))
             for part, reason in epoch.dead.items():
                 warn(
-                    f"{part} learns nothing: after an epoch {reason}; begin again with another "
+                    f"{part} learns nothing: after an epoch {reason}; start again with another "
                     "--seed, or with 'start: keras' in the config's section 'training'"
                 )
 
@@ -161,7 +161,7 @@ def _mark(best: float, plan: TrainingConfig, unit: str) -> str:
 
 
 def _shown(scores: dict[str, float], unit: str) -> str:
-    """Return scores by source, which are SDR if they are in dB."""
+    """Return scores by source; those in dB are SDR."""
     text = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
     return f"SDR {text} dB" if unit == "dB" else text
 

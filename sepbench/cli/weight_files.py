@@ -1,4 +1,4 @@
-"""``sepbench weights import|show|average|export``: what is done with weight files alone."""
+"""``sepbench weights import|show|average|export``: commands on weight files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from sepbench.errors import SepbenchError
 @click.option("-o", "--out", type=options.PATH, required=True, help="The weight file to write.")
 @options.json_option
 def import_(name: str, source: Path, out: Path, as_json: bool) -> None:
-    """Turn weights of another tool (file or folder SOURCE) into a weight file of sepbench.
+    """Convert weights of another tool (file or folder SOURCE) to a weight file of sepbench.
 
-    FORMAT is 'mixin', 'nussl', or what a plugin adds.
+    FORMAT is 'mixin', 'nussl', or one added by a plugin.
 
     \b
     sepbench weights import mixin pretrained-models/ --out mixin.safetensors
@@ -42,7 +42,7 @@ def import_(name: str, source: Path, out: Path, as_json: bool) -> None:
 @click.argument("file", type=options.PATH)
 @options.json_option
 def show(file: Path, as_json: bool) -> None:
-    """Print what a FILE of weights says about itself, without running anything in it.
+    """Print the metadata of a weight FILE, without running any code in it.
 
     Files of sepbench, safetensors of others, PyTorch (.pt, .pth, .ckpt), Keras (.h5) and ONNX.
 
@@ -74,7 +74,7 @@ def show(file: Path, as_json: bool) -> None:
 @click.option("-o", "--out", type=options.PATH, required=True, help="The weight file to write.")
 @options.json_option
 def average(files: tuple[Path, ...], shares: str | None, out: Path, as_json: bool) -> None:
-    """Write the mean of weight FILEs of one network: of runs, or of a run and what it began with.
+    """Write the mean of weight FILEs of one network: of several runs, or of a run and its start.
 
     \b
     sepbench weights average old.safetensors runs/unet/weights.safetensors -o mean.safetensors
@@ -87,7 +87,7 @@ def average(files: tuple[Path, ...], shares: str | None, out: Path, as_json: boo
     try:
         numbers = [float(share) for share in shares.split(",")] if shares else [1.0] * len(files)
     except ValueError:
-        raise SepbenchError(f"--shares {shares}: write numbers, as in 0.6,0.4") from None
+        raise SepbenchError(f"--shares {shares}: write numbers such as 0.6,0.4") from None
     header = averaging.average(files, numbers, out)
     if as_json:
         show_json({"out": str(out), "method": header["method"], "files": [*map(str, files)]})
@@ -100,14 +100,14 @@ def average(files: tuple[Path, ...], shares: str | None, out: Path, as_json: boo
 @click.argument("source", type=options.PATH, required=False)
 @click.option(
     "-o", "--out", type=options.PATH,
-    help="The file to write; of a run weights.safetensors in its folder if not given.",
+    help="The file to write.  [default, for a run: weights.safetensors in its folder]",
 )  # fmt: skip
 @options.json_option
 def export(name: str, source: Path | None, out: Path | None, as_json: bool) -> None:
-    """Turn a weight file SOURCE of sepbench into what another tool reads: FORMAT 'nussl'.
+    """Convert a weight file SOURCE of sepbench to the FORMAT of another tool, such as 'nussl'.
 
-    Without a FORMAT a weight file is made of a run that was stopped: SOURCE is its folder, or one
-    of its checkpoints.
+    Without FORMAT, SOURCE is the folder or a checkpoint of a stopped run, and a weight file is made
+    from it.
 
     \b
     sepbench weights export nussl runs/blstm/weights.safetensors --out best.model.pth

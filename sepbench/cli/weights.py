@@ -1,4 +1,4 @@
-"""``sepbench weights``: which weights there are, those from elsewhere, those of other tools."""
+"""``sepbench weights``: lists, fetches, checks and converts weights."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _methods = click.argument("specs", nargs=-1, metavar="[METHOD[opt=value,...]...]
 
 @click.group("weights")
 def command() -> None:
-    """The weights of trained methods: list, fetch and verify them, exchange them with other tools.
+    """List, fetch, verify and convert the weights of trained methods.
 
     \b
     sepbench weights list
     sepbench weights fetch open-unmix 'demucs[model=htdemucs_ft]'
 
-    Fetched files are kept in a cache folder; the environment variable SEPBENCH_CACHE moves it.
+    Fetched files are kept in a cache folder, or in the environment variable SEPBENCH_CACHE.
     """
 
 
@@ -35,7 +35,7 @@ def command() -> None:
 @_methods
 @options.json_option
 def list_(specs: tuple[str, ...], as_json: bool) -> None:
-    """List the weight files of all methods, or of some: size, terms, and whether they are here."""
+    """List the weight files of all or some methods: size, license, and whether they are here."""
     _present(list(weight_status.weight_status(specs)), as_json)
 
 
@@ -43,10 +43,10 @@ def list_(specs: tuple[str, ...], as_json: bool) -> None:
 @_methods
 @options.json_option
 def verify(specs: tuple[str, ...], as_json: bool) -> None:
-    """Read the files that are here through; a damaged one, or a missing one that was named, fails.
+    """Check the sha256 of weight files; fails if one is damaged, or a named one is missing.
 
-    The hash of a file is what was published; where only its beginning was, what it was when the
-    file came. Weights of your own, METHOD[weights=FILE], are held against what was saved.
+    The expected hash is the published one. If only its first digits were published, it is the hash
+    at download. Your own weights, METHOD[weights=FILE], contain their hash.
     """
     rows = list(weight_status.weight_status(specs, read=True))
     _present(rows, as_json)
@@ -59,7 +59,7 @@ def verify(specs: tuple[str, ...], as_json: bool) -> None:
 @_methods
 @options.json_option
 def path(specs: tuple[str, ...], as_json: bool) -> None:
-    """Print where the weight files of methods lie or belong; without a METHOD, the cache folder."""
+    """Print the paths of the weight files of methods; without METHOD, the cache folder."""
     from sepbench.cli.console import show_json
     from sepbench.weights import files
 
@@ -77,10 +77,10 @@ def path(specs: tuple[str, ...], as_json: bool) -> None:
 @click.argument("specs", nargs=-1, required=True, metavar="METHOD[opt=value,...]...")
 @options.json_option
 def fetch(specs: tuple[str, ...], as_json: bool) -> None:
-    """Download the weights of methods into the cache, each file whole or not at all.
+    """Download the weights of methods into the cache.
 
-    A download that broke off goes on where it was. Files that came here in another way count too,
-    once they lie where 'sepbench weights path METHOD' says.
+    An interrupted download is resumed. Files copied by hand to the path that 'sepbench weights path
+    METHOD' prints are used too.
     """
     from sepbench import registry
     from sepbench.cli.console import fail, say, show_json
@@ -112,9 +112,9 @@ def fetch(specs: tuple[str, ...], as_json: bool) -> None:
 @click.argument("sources", type=options.PATH, nargs=-1, required=True, metavar="FILE...")
 @options.json_option
 def add(method: str, sources: tuple[Path, ...], as_json: bool) -> None:
-    """Check weight files that were got by hand, and put them where METHOD looks for them.
+    """Check weight files downloaded by hand, and copy them to where METHOD looks for them.
 
-    Which file each is, its sha256 says, whatever it is called; 'sepbench weights list METHOD' says
+    Files are recognised by their sha256, whatever their name; 'sepbench weights list METHOD' shows
     where to get them.
 
     \b
@@ -134,13 +134,13 @@ def add(method: str, sources: tuple[Path, ...], as_json: bool) -> None:
                 bar.update(task, completed=done, total=total)
 
             added[str(source)] = files.add(name, wanted, source, on_progress=advance)
-        say(f"{added[str(source)]}: here, and as published")
+        say(f"{added[str(source)]}: in place, its hash is as published")
     if as_json:
         show_json({source: str(path) for source, path in added.items()})
 
 
 def _check_what_came_along(method: Method) -> None:
-    """Raise `SepbenchError` for a method without weights, or with shipped ones that are damaged."""
+    """Raise `SepbenchError` for a method without weights, or with damaged included ones."""
     files = [(part, file) for part in method.parts() for file in part.declared.weight_files]
     if not files:
         raise SepbenchError(f"method {method.label} has no weights to fetch")
@@ -149,13 +149,13 @@ def _check_what_came_along(method: Method) -> None:
             (state := weight_status.state(part, file, read=True)) != "here"
         ):
             raise SepbenchError(
-                f"{file.path}: {state} weights of {part.label}, which come with it and "
+                f"{file.path}: {state} weights of {part.label}, which are part of its package and "
                 "cannot be fetched; install its package again"
             )
 
 
 def _here(method: Method) -> str:
-    """Say that nothing had to be fetched, and why."""
+    """Print that nothing had to be fetched, and why."""
     files = [(part, file) for part in method.parts() for file in part.declared.weight_files]
     if any(file.path is None for _, file in files):
         return f"{method.label}: is here"
@@ -164,10 +164,10 @@ def _here(method: Method) -> str:
 
 
 def bring(method: Method, *, read: bool = False) -> list[Path]:
-    """Fetch what a method, or one of its members, lacks of its weights, and say so.
+    """Fetch missing weights of a method and its members, and report them.
 
-    What is damaged comes anew only if what is here is ``read``. Returns the files that came. Raises
-    `SepbenchError` for what cannot be fetched.
+    Damaged files are fetched again only if existing files are ``read``. Returns the fetched files.
+    Raises `SepbenchError` if a download fails.
     """
     from sepbench.cli.console import fraction, say
     from sepbench.weights import files

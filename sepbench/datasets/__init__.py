@@ -1,4 +1,4 @@
-"""Songs with known stems, whatever the layout they are stored in.
+"""Songs with known stems, in any storage layout.
 
 Every data set, bundled or not, is a class found by the entry-point group ``sepbench.datasets``.
 Calling the package, ``sepbench.datasets()``, lists them.
@@ -38,7 +38,7 @@ __all__ = [
 
 class _Package(ModuleType):
     def __call__(self) -> list[dict[str, Any]]:
-        """Return what is known of every data set; see `listing`."""
+        """Return the metadata of every data set; see `listing`."""
         return listing()
 
 

@@ -1,4 +1,4 @@
-"""What a data set, a track and its audio are."""
+"""Base classes of data sets and tracks."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sepbench.errors import SepbenchError
 from sepbench.stems import SUMS, with_sums
 
 SUBSETS = ("train", "valid", "test")
-"""The parts of a data set; no track is in two of them. ``all`` stands for the three together."""
+"""The subsets of a data set, without common tracks. ``all`` means all three."""
 
 FRAME = 1024
-"""Samples by which stems may differ in length, one frame of AAC or MP3; the rest is silence."""
+"""Largest difference in length of stems, one frame of AAC or MP3; shorter ones are padded."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,7 @@ class TrackAudio:
     Shape:
         mixture and every reference: float32 ``(channels, samples)``.
 
-    ``references`` holds the stems there are and all sums that can be made of them; ``notes`` say
-    what had to be mended.
+    ``references`` holds the stems and all sums that can be made of them; ``notes`` list repairs.
     """
 
     mixture: NDArray[np.float32]
@@ -41,10 +40,10 @@ class TrackAudio:
 
 @dataclass(frozen=True)
 class Track(ABC):
-    """A song with known stems. ``stems`` are those it has itself, without their sums.
+    """A song with known stems. ``stems`` are its own, without sums.
 
-    ``part_of`` names what holds this song as ``dataset`` and ``dataset/subset``, to tell when a
-    method is scored on what it was trained on.
+    ``part_of`` names the collections of this song as ``dataset`` and ``dataset/subset``, to detect
+    methods that were trained on it.
     """
 
     name: str
@@ -60,7 +59,7 @@ class Track(ABC):
 
     @property
     def seconds(self) -> float | None:
-        """How long it is, by the headers of its files; None if that is not known."""
+        """Length by the headers of the files; None if unknown."""
         return None
 
     @property
@@ -72,16 +71,16 @@ class Track(ABC):
     def load(self, *, start: float = 0.0, duration: float | None = None) -> TrackAudio:
         """Return the audio from ``start`` for ``duration`` seconds, or to the end.
 
-        Raises `SepbenchError` that names the track or file for missing, broken and unequal stems.
+        Raises `SepbenchError` with the track or file for missing, broken and unequal stems.
         """
 
     @abstractmethod
     def digest(self, *, start: float = 0.0, duration: float | None = None) -> str:
-        """Return a hash of all that decides what `load` returns, without decoding anything."""
+        """Return a hash of everything that `load` depends on, without decoding anything."""
 
 
 class Dataset(ABC):
-    """Tracks with known stems, and what a person has to know about them."""
+    """Tracks with known stems, and their metadata."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
@@ -89,38 +88,38 @@ class Dataset(ABC):
     how_to_get: ClassVar[str]
 
     is_built_in: ClassVar[bool] = True
-    """Whether it needs no files of the user's."""
+    """Whether it works without the user's files."""
 
     def __init__(self, root: Path | None = None) -> None:
         if root is not None:
             raise SepbenchError(f"data set {self.name} is built in; leave --root out")
 
     def places(self) -> list[Path]:
-        """Return where the data set is looked for, in this order; none if it is made in memory."""
+        """Return the paths searched for the data set, in order; none if it is made in memory."""
         return []
 
     def find_root(self) -> Path | None:
-        """Return where the data set was found, none if it was not or needs no place."""
+        """Return the path of the data set; None if it was not found or needs none."""
         return None
 
     @property
     def is_available(self) -> bool:
-        """Whether the tracks can be had here and now."""
+        """Whether the tracks are available."""
         return True
 
     @abstractmethod
     def tracks(self, subset: str = "test") -> list[Track]:
-        """Return the tracks of a subset in natural order, none if the subset is empty.
+        """Return the tracks of a subset in natural order; empty if there are none.
 
-        ``subset`` is one of `SUBSETS` or ``all``. Raises `SepbenchError` where there is no data
-        set, with the places that were searched and how to get it.
+        ``subset`` is one of `SUBSETS` or ``all``. Raises `SepbenchError` if the data set is not
+        found, with the paths searched and how to get it.
         """
 
     def download(self, *, on_progress: Progress = no_progress) -> Path:
         """Fetch the data set, unless it is here, and return its folder.
 
-        ``on_progress`` is called with the bytes fetched and the bytes in all, or None. Raises
-        `SepbenchError` with the way to get it where it cannot be fetched.
+        ``on_progress`` is called with the bytes fetched and the total, or None. Raises
+        `SepbenchError`, which says how to get the data set, if it cannot be fetched.
         """
         raise SepbenchError(f"data set {self.name} cannot be fetched from here. {self.how_to_get}")
 
@@ -132,10 +131,10 @@ def assemble(
     rate: int,
     notes: tuple[str, ...] = (),
 ) -> TrackAudio:
-    """Check that the samples of a track fit together, mend what may be mended, add the sums.
+    """Check that the stems of a track match, pad short ones, and add the sums.
 
-    A missing mixture is the sum of the stems. Stems that differ by at most one `FRAME` are filled
-    up with silence. Raises `SepbenchError` naming track, stems and lengths for the rest.
+    A missing mixture is the sum of the stems. Lengths that differ by at most one `FRAME` are padded
+    with silence. Raises `SepbenchError` with track, stems and lengths for larger differences.
     """
     parts = dict(stems) if mixture is None else {"mixture": mixture, **stems}
     channels = {name: part.shape[0] for name, part in parts.items()}
@@ -160,7 +159,7 @@ def assemble(
 
 
 def disjoint(stems: tuple[str, ...]) -> list[str]:
-    """Return the stems that no other one contains, so that adding them counts nothing twice.
+    """Return stems that do not contain each other, so that their sum counts nothing twice.
 
     >>> disjoint(("vocals", "accompaniment", "drums"))
     ['vocals', 'accompaniment']

@@ -1,6 +1,6 @@
-"""Writes pop songs from a seed: key, tempo, chords, drum patterns, tunes and words, bar by bar.
+"""Composes pop songs from a seed: key, tempo, chords, drums, melodies and syllables.
 
-A bar depends on the seed and its number alone, so a longer song begins like a shorter one.
+A bar depends only on the seed and its number, so a longer song begins like a shorter one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BASS_LINES = (
 )
 _ARPEGGIOS = ((0, 1, 2, 3, 2, 1, 2, 1), (0, 2, 1, 2, 3, 2, 1, 2), (3, 2, 1, 0, 1, 2, 3, 2))
 _RHYTHMS = (
-    # Onsets of a phrase of two bars; the singer breathes after the last note.
+    # Onsets in a phrase of two bars, with a pause to breathe after the last note.
     (0, 1, 1.5, 2, 3, 4, 4.5, 5),
     (0.5, 1, 1.5, 2, 3.5, 4, 5),
     (0, 0.5, 1, 2, 2.5, 3, 4),
@@ -38,7 +38,7 @@ _CYCLE = ("verse",) * 8 + ("chorus",) * 8 + ("verse",) * 8 + ("chorus",) * 8 + (
 
 @dataclass(frozen=True)
 class Note:
-    """What one instrument plays: beats from the start of the song, MIDI pitch, gain, pan.
+    """A note: beats from the start of the song, MIDI pitch, gain, pan.
 
     ``pan`` goes from -1, left, to 1, right. ``syllable`` is a consonant and one or two vowels.
     """
@@ -53,7 +53,7 @@ class Note:
 
 
 class Song:
-    """The score of a song without end."""
+    """The score of an endless song."""
 
     def __init__(self, seed: tuple[int, ...]) -> None:
         self._seed = seed
@@ -68,10 +68,10 @@ class Song:
         self._arpeggio = _ARPEGGIOS[draw.integers(len(_ARPEGGIOS))]
         self._sixteenths = bool(draw.integers(2))
         self.high_voice = bool(draw.integers(2))
-        """Whether the singer's voice is a high one."""
+        """Whether the singer has a high voice."""
 
     def bar(self, number: int) -> Iterator[Note]:
-        """Yield the notes that begin in a bar; a phrase of two bars comes with its first."""
+        """Yield the notes that begin in a bar; a phrase of two bars belongs to its first."""
         place = (number - len(_INTRO)) % len(_CYCLE)
         section = "intro" if number < len(_INTRO) else _CYCLE[place]
         start = number * BEATS
@@ -122,7 +122,7 @@ class Song:
             yield Note("pluck", start + index / 2, 1, chord[tone], gain=0.9, pan=pan)
 
     def _phrase(self, number: int, section: str, degrees: tuple[int, int]) -> Iterator[Note]:
-        # The tune of a section comes back with other words.
+        # The melody of a section repeats with other syllables.
         tune = np.random.default_rng((*self._seed, 1, number % 4, section == "chorus"))
         words = np.random.default_rng((*self._seed, 2, number))
         rhythm = _RHYTHMS[tune.integers(len(_RHYTHMS))]
@@ -133,7 +133,7 @@ class Song:
             tones = [degrees[onset >= BEATS] + tone for tone in (-7, -5, -3, 0, 2, 4, 7, 9)]
             if onset == int(onset):
                 step = min(tones, key=lambda tone: abs(tone - step))
-            # Back into the register, by octaves, where the tune has left it.
+            # Transpose by octaves back into the register.
             while self._pitch(step) + register - 62 > 7:
                 step -= 7
             while self._pitch(step) + register - 62 < -7:

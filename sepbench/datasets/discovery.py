@@ -1,4 +1,4 @@
-"""Finds data sets by entry point; a broken one is listed with its reason and stops nothing."""
+"""Finds data sets by entry point; a broken one is listed with its reason."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _FACTS = ("name", "summary", "license", "how_to_get")
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """One registered data set: its class, or the reason why it cannot be used.
+    """A registered data set: its class, or the reason it cannot be used.
 
-    ``distribution`` is what installed it, as ``name version``.
+    ``distribution`` is the package that contains it, as ``name version``.
     """
 
     name: str
@@ -42,14 +42,14 @@ def find_datasets() -> list[DatasetInfo]:
 
 
 def all_datasets() -> list[type[Dataset]]:
-    """Return every data set that can be used, those that need no files first."""
+    """Return every usable data set, those that need no files first."""
     return [info.dataset for info in find_datasets() if info.dataset is not None]
 
 
 def open_dataset(name: str, root: Path | None = None) -> Dataset:
-    """Return the data set ``name``, looked for at ``root`` or at its usual places.
+    """Return the data set ``name``, searched at ``root`` or at its usual paths.
 
-    Raises `SepbenchError` for a name that is unknown or belongs to a broken plugin.
+    Raises `SepbenchError` for an unknown name or a broken plugin.
     """
     known = {info.name: info for info in find_datasets()}
     if name not in known:
@@ -63,7 +63,7 @@ def open_dataset(name: str, root: Path | None = None) -> Dataset:
 
 
 def listing() -> list[dict[str, Any]]:
-    """Return what is known of every data set and where it was found, ready for JSON."""
+    """Return metadata and path of every data set, ready for JSON."""
     return [
         {"name": info.name, "available": False, "reason": info.reason}
         if info.dataset is None
@@ -73,7 +73,7 @@ def listing() -> list[dict[str, Any]]:
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
-    """Return what is known of a data set and where it was found, ready for JSON."""
+    """Return metadata and path of a data set, ready for JSON."""
     found = dataset.find_root()
     return {
         "name": dataset.name,
@@ -90,7 +90,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 def validate_dataset(point: EntryPoint, dataset: Any) -> str | None:
     """Return why the object of an entry point is not a data set, or None if it is one."""
     if not (inspect.isclass(dataset) and issubclass(dataset, Dataset)):
-        return f"{point.value} is no subclass of sepbench.datasets.Dataset"
+        return f"{point.value} is not a subclass of sepbench.datasets.Dataset"
     undeclared = {fact for fact in _FACTS if not hasattr(dataset, fact)}
     undefined = sorted(undeclared | getattr(dataset, "__abstractmethods__", set()))
     if undefined:

@@ -1,4 +1,4 @@
-"""Fetches a zip file and unpacks it, whole or not at all."""
+"""Downloads and unpacks a zip file, atomically."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sepbench.errors import SepbenchError
 
 
 def fetch_zip(url: str, place: Path, *, on_progress: Progress = no_progress) -> None:
-    """Unpack the zip file at ``url`` into the folder ``place``, which must not be there or empty.
+    """Unpack the zip file at ``url`` into the folder ``place``, which must be absent or empty.
 
-    The folder appears when everything is in it. Raises `SepbenchError` for what cannot be reached,
-    is incomplete, no zip file, or would write outside the folder.
+    The folder appears when it is complete. Raises `SepbenchError` for a failed download, and for a
+    zip file that is incomplete, invalid, or would write outside the folder.
     """
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise SepbenchError(
-            f"{place}: something else is there; move it away or give another --root"
+            f"{place}: already exists with other content; move it away or give another --root"
         )
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def _unpack(archive: Path, folder: Path, url: str) -> None:
                 path = PurePosixPath(member.filename.replace("\\", "/"))
                 is_link = stat.S_ISLNK(member.external_attr >> 16)
                 if is_link or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-                    raise SepbenchError(f"{url}: not to be trusted: it holds {member.filename!r}")
+                    raise SepbenchError(f"{url}: unsafe zip file: it contains {member.filename!r}")
             content.extractall(folder)
     except zipfile.BadZipFile as error:
-        raise SepbenchError(f"{url}: not a whole zip file; try again") from error
+        raise SepbenchError(f"{url}: not a complete zip file; try again") from error

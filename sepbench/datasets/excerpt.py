@@ -1,4 +1,4 @@
-"""The excerpt of a real song with its stems that comes with the package ``stempeg``."""
+"""The excerpt of a real song, with stems, in the package ``stempeg``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Excerpt(Dataset):
     name = "excerpt"
     summary = "6 s of 'The Easton Ellises - Falcon 69' with four stems, from MUSDB18's test set"
     license = "CC BY-NC-SA 3.0"
-    how_to_get = "Built in: the package stempeg brings it (pip install stempeg)."
+    how_to_get = "Built in: it is part of the package stempeg (pip install stempeg)."
 
     def find_root(self) -> Path | None:
         """Return the folder of the package that holds the file."""
-        # The package is found, not imported: its import fails without the ffmpeg program.
+        # The package is located, not imported: its import fails without the ffmpeg program.
         spec = find_spec("stempeg")
         if spec is None or not spec.submodule_search_locations:
             return None

@@ -1,4 +1,4 @@
-"""Tracks whose stems lie in files, and data sets that have to be found on disk."""
+"""Data sets on disk, and tracks whose stems are files."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from sepbench._util.walk import folders
 from sepbench.datasets.base import Dataset, Track, TrackAudio, assemble
 from sepbench.errors import SepbenchError
 
-# To be raised whenever the same files would give other samples.
+# Increase it whenever the same files would give other samples.
 _READING = "1"
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the samples of a stem are: an audio stream of a file, with others that add to it."""
+    """Source of a stem's samples: an audio stream of a file, and others that are added."""
 
     path: Path
     stream: int = 0
@@ -35,10 +35,10 @@ class Source:
 
 @dataclass(frozen=True)
 class FileTrack(Track):
-    """A track whose stems lie in files, or as streams in one file.
+    """A track whose stems are files, or streams of one file.
 
-    ``limit`` is the second at which the track ends even if its files go on. ``problem`` says what
-    is wrong with the files; it is raised on loading, so that it costs this track alone.
+    ``limit`` is the second at which the track ends even if its files are longer. ``problem`` says
+    what is wrong with the files; it is raised on loading, so that other tracks are not affected.
     """
 
     sources: dict[str, Source] = field(default_factory=dict)
@@ -48,12 +48,12 @@ class FileTrack(Track):
 
     @cached_property
     def rate(self) -> int:
-        """Samples a second, that of the first file."""
+        """Sample rate in Hz of the first file."""
         return audio.info(next(iter(self.sources.values())).path).rate
 
     @property
     def seconds(self) -> float | None:
-        """The length that the first file's header says."""
+        """Length by the header of the first file."""
         try:
             return audio.info(next(iter(self.sources.values())).path).seconds
         except (SepbenchError, StopIteration):
@@ -111,7 +111,7 @@ class FileTrack(Track):
         places = {name: source.stream for name, source in self.sources.items()}
         span = [start, duration, self.limit, self.problem]
         total = hashlib.sha256(json.dumps([_READING, places, span]).encode())
-        # The streams of a STEMS file share its bytes.
+        # The streams of a STEMS file have one hash.
         paths = [path for s in self.sources.values() for path in (s.path, *s.added)]
         for path in dict.fromkeys(paths):
             total.update(_hash(path))
@@ -126,12 +126,12 @@ def _hash(path: Path) -> bytes:
                 total.update(piece)
         return total.digest()
     except OSError:
-        # What cannot be read is reported by `load`, where it costs one track.
+        # An unreadable file is reported by `load`, where it costs one track.
         return b"unreadable"
 
 
 class FileDataset(Dataset):
-    """A data set on disk: at ``root``, else where a variable points, else at a usual place."""
+    """A data set on disk: at ``root``, in an environment variable, or at a usual path."""
 
     is_built_in = False
 
@@ -139,16 +139,16 @@ class FileDataset(Dataset):
     """Environment variable that holds the root."""
 
     usual: ClassVar[Sequence[str]] = ()
-    """Folders in which people keep it."""
+    """Usual folders."""
 
     layout: ClassVar[Sequence[str]]
-    """Patterns, any of which a file below the root matches."""
+    """Patterns of which at least one matches a file below the root."""
 
     def __init__(self, root: Path | None = None) -> None:
         self._root = root
 
     def places(self) -> list[Path]:
-        """Return where the data set is looked for, in this order."""
+        """Return the paths searched for the data set, in order."""
         if self._root is not None:
             return [self._root.expanduser()]
         places = []
@@ -160,7 +160,7 @@ class FileDataset(Dataset):
         return [place.expanduser() for place in places]
 
     def find_root(self) -> Path | None:
-        """Return the first place that holds files in the data set's layout."""
+        """Return the first path with files in the layout of the data set."""
         return next((place for place in self.places() if self._matches(place)), None)
 
     def _matches(self, place: Path) -> list[Path]:
@@ -174,7 +174,7 @@ class FileDataset(Dataset):
         return self.find_root() is not None
 
     def root(self) -> Path:
-        """Return where the data set is, or raise with the places searched and how to get it."""
+        """Return the path of the data set; raise with the paths searched and how to get it."""
         root = self.find_root()
         if root is not None:
             return root
@@ -184,14 +184,14 @@ class FileDataset(Dataset):
         if hint := self._hint():
             raise SepbenchError(f"data set {self.name} not found in {places}: {hint}")
         raise SepbenchError(
-            f"data set {self.name} not found: looked for {patterns} in {places}; "
+            f"data set {self.name} not found: searched for {patterns} in {places}; "
             f"give --root or set {variables}. {self.how_to_get}"
         )
 
     def _hint(self) -> str | None:
-        """Return what to do where the data set lies near, or under names of another case."""
+        """Return a hint if the data set is in a nearby folder, or differs in case."""
         if any(pattern.startswith("*") for pattern in self.layout):
-            return None  # Any folder would do.
+            return None  # Any folder would match.
         for place in filter(Path.is_dir, self.places()):
             for other in (*folders(place), place.resolve().parent):
                 if self._matches(other):
@@ -211,7 +211,7 @@ class FileDataset(Dataset):
 
 
 def _misspelt(place: Path, parts: Sequence[str]) -> Iterator[tuple[Path, str]]:
-    """Yield the folder that differs from a pattern's by its case alone, and its right name."""
+    """Yield folders that differ from a pattern only in case, with the right name."""
     for part in parts:
         if "*" in part:
             return
@@ -224,7 +224,7 @@ def _misspelt(place: Path, parts: Sequence[str]) -> Iterator[tuple[Path, str]]:
 
 
 def missing_stems(sources: dict[str, Source]) -> str | None:
-    """Return which of the files are not there, as a track's ``problem``."""
+    """Return which files are missing, as a track's ``problem``."""
     missing = [name for name, source in sources.items() if not source.path.is_file()]
     if not missing:
         return None

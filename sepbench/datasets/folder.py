@@ -1,4 +1,4 @@
-"""A person's own songs: one folder a song, stems known by their file names."""
+"""The user's own songs: one folder per song, stems named by file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sepbench.stems import MIXTURE, STEMS, in_order, is_stem_name, stem_of, with
 
 
 class Folder(FileDataset):
-    """Songs in folders below the root: any stems in any audio format, with or without mixture."""
+    """Songs in folders below a root: any stems in any audio format, with or without mixture."""
 
     name = "folder"
     summary = "your own songs: ROOT/<song>/{vocals,drums,bass,other,...}.wav, mixture optional"
-    license = "yours to know"
+    license = "known to the owner"
     how_to_get = (
-        "Make one folder a song and name each file for its stem: vocals.wav, drums.wav, bass.flac; "
+        "One folder per song, each file named after its stem: vocals.wav, drums.wav, bass.flac; "
         "instrumental.wav, voice.mp3 and 'My song (vocals).wav' are understood too."
     )
     layout = ("*/*",)
@@ -37,7 +37,7 @@ class Folder(FileDataset):
 
     def _tracks(self, root: Path) -> Iterator[FileTrack]:
         songs = [track for song in folders(root) for track in self._song(song)]
-        if not songs:  # All the songs may be one folder deeper, as MoisesDB is unzipped.
+        if not songs:  # All songs may be one folder deeper, as in MoisesDB.
             below = [folder for folder in folders(root) if not is_output(folder)]
             if len(below) == 1:
                 yield from self._tracks(below[0])
@@ -57,14 +57,14 @@ class Folder(FileDataset):
         for file in files:
             name = stem_of(file)
             if name is None:
-                notes.append(f"{file.name}: left out, its name is not that of a stem")
+                notes.append(f"{file.name}: left out, its name is not a stem")
             elif name in sources:
                 first = sources[name].path.name
                 problem = f"{first} and {file.name} are both {name}; keep one of them"
             else:
                 sources[name] = Source(file)
         if not sources.keys() - {MIXTURE}:
-            problem = f"no file in {song} is named for a stem such as {', '.join(STEMS[:4])}"
+            problem = f"no file in {song} is named after a stem such as {', '.join(STEMS[:4])}"
         return self._of(song, sources, notes, problem)
 
     def _of(
@@ -88,7 +88,7 @@ class Folder(FileDataset):
 
 
 def _stem_folders(song: Path) -> dict[str, Source]:
-    """Return the stems of a song with a folder for each, whose files sound together (MoisesDB).
+    """Return the stems of a song with a folder for each, whose files are added (MoisesDB).
 
     Folders whose files have the same names hold many songs, not one.
     """
@@ -99,7 +99,7 @@ def _stem_folders(song: Path) -> dict[str, Source]:
         stem, found = stem_of(folder, whole=True), files(folder, SUFFIXES)
         known += bool(stem and found)
         if stem is None and is_stem_name(folder.name):
-            stem = folder.name  # A stem that is not known here is part of the song all the same.
+            stem = folder.name  # An unknown stem is still part of the song.
         if stem is None or not found:
             continue
         if stem in sources or names & {file.stem for file in found}:

@@ -18,7 +18,7 @@ from sepbench.errors import SepbenchError
 
 _SUFFIX = ".stem.mp4"
 _LICENSE = "research only; most songs CC BY-NC-SA 4.0, see the data set's list"
-# No song of MUSDB18 is as short, every song of the sample is shorter.
+# Seconds between the songs of the sample and those of MUSDB18.
 _SAMPLE_SECONDS = 8.0
 
 
@@ -28,11 +28,11 @@ class _Musdb(FileDataset):
     def _song(
         self, song: str, folder: str, sources: dict[str, Source], problem: str | None = None
     ) -> FileTrack:
-        """Return a track; the 14 validation songs lie among the training songs."""
+        """Return a track; the 14 validation songs are in the folder of the training songs."""
         plain = unicodedata.normalize("NFC", song)
         is_valid = folder == "train" and plain in musdb_facts().validation_tracks
         subset = "valid" if is_valid else folder
-        # Whatever form a method was trained on, the songs are the same.
+        # All forms of MUSDB18 have the same songs.
         names = dict.fromkeys(("musdb18", self.name))
         parts = dict.fromkeys((folder, subset))
         return FileTrack(
@@ -68,20 +68,20 @@ class Musdb18(_Musdb):
                 yield self._song(file.name.removesuffix(_SUFFIX), folder, sources)
 
     def root(self) -> Path:
-        """Return where the data set is; the sample is not taken for the whole, nor the reverse."""
+        """Return the path; raise if the sample is given for the full data set, or the reverse."""
         root = super().root()
         is_sample = audio.info(self._matches(root)[0]).seconds < _SAMPLE_SECONDS
         if is_sample and not self._is_sample:
             raise SepbenchError(
-                f"{root} holds the seven-second sample of MUSDB18; use --dataset musdb18-7s"
+                f"{root} has the seven-second sample of MUSDB18; use --dataset musdb18-7s"
             )
         if self._is_sample and not is_sample:
-            raise SepbenchError(f"{root} holds whole songs; use --dataset musdb18")
+            raise SepbenchError(f"{root} has full songs; use --dataset musdb18")
         return root
 
 
 class Musdb18Sample(Musdb18):
-    """Seven seconds of every song of MUSDB18, free to fetch."""
+    """Seven seconds of every song of MUSDB18, free to download."""
 
     name = "musdb18-7s"
     summary = "7 s of the songs of MUSDB18 in AAC, about 140 MB; 'sepbench data' fetches it"
@@ -92,10 +92,10 @@ class Musdb18Sample(Musdb18):
     _is_sample = True
 
     def download(self, *, url: str | None = None, on_progress: Progress = no_progress) -> Path:
-        """Fetch the sample from where the package ``musdb`` does and return its folder.
+        """Fetch the sample from the same address as the package ``musdb``; return its folder.
 
-        ``on_progress`` is called with the bytes fetched and the bytes there are, or none. The
-        folder appears when it is complete; nothing is done if it is there already.
+        ``on_progress`` is called with the bytes fetched and the total, or None. The folder appears
+        when it is complete; an existing one is kept.
         """
         found = self.find_root()
         if found is not None:
@@ -103,12 +103,12 @@ class Musdb18Sample(Musdb18):
         place = self.places()[0]
         fetch_zip(url or musdb_facts().sample_url, place, on_progress=on_progress)
         if self.find_root() is None:
-            raise SepbenchError(f"{place}: what was fetched is not {self.name}; remove the folder")
+            raise SepbenchError(f"{place}: the download is not {self.name}; remove the folder")
         return place
 
 
 class Musdb18Hq(_Musdb):
-    """MUSDB18-HQ: uncompressed, one folder of wav files a song."""
+    """MUSDB18-HQ: uncompressed, one folder of wav files per song."""
 
     name = "musdb18-hq"
     summary = "150 songs in 16-bit wav: 86 train, 14 valid, 50 test; vocals, drums, bass, other"

@@ -1,4 +1,4 @@
-"""What the package ``musdb`` knows of MUSDB18, read from its files without importing it."""
+"""Facts on MUSDB18 from the files of the package ``musdb``, without importing it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MusdbFacts:
 
 @cache
 def musdb_facts() -> MusdbFacts:
-    """Read the set-up file of the installed ``musdb``, whose import needs the ffmpeg program."""
+    """Read the configuration of the installed ``musdb``, whose import needs the ffmpeg program."""
     spec = find_spec("musdb")
     if spec is None or not spec.submodule_search_locations:
         raise SepbenchError("the package musdb is not installed; pip install musdb")

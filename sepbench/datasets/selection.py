@@ -1,4 +1,4 @@
-"""Which tracks of a data set are meant."""
+"""Selects tracks of a data set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sepbench.errors import SepbenchError
 def select(dataset: Dataset, subset: str, patterns: Sequence[str] = ()) -> list[Track]:
     """Return the tracks of a subset whose names match any of the glob ``patterns``, or all.
 
-    Case does not matter. Raises `SepbenchError` where nothing is left, naming some that there are.
+    Case does not matter. Raises `SepbenchError` with some existing names if nothing matches.
     """
     if subset not in (*SUBSETS, "all"):
         raise SepbenchError(f"no subset {subset!r}; choose {', '.join(SUBSETS)} or all")
@@ -34,5 +34,5 @@ def select(dataset: Dataset, subset: str, patterns: Sequence[str] = ()) -> list[
 
 
 def _matches(name: str, pattern: str) -> bool:
-    # A name may hold brackets, which mean something else in a glob.
+    # A name may contain brackets, which have another meaning in a glob.
     return name == pattern or fnmatchcase(name.lower(), pattern.lower())

@@ -1,4 +1,4 @@
-"""Songs made in memory from a seed: drums, bass, chords and a sung voice, with exact stems."""
+"""Simulated songs from a seed: drums, bass, chords and a sung voice, with exact stems."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sepbench.errors import SepbenchError
 
 STEMS = ("vocals", "drums", "bass", "other")
 
-# To be raised whenever the same seed would give other samples.
+# Increase it whenever the same seed would give other samples.
 _GENERATOR = "1"
 
 # Stem and level of each instrument at gain 1.
@@ -45,7 +45,7 @@ def simulate(seed: tuple[int, ...], seconds: float, *, rate: int = 44100) -> dic
     """Return the stems of a song, each float32 ``(2, samples)``.
 
     The same seed gives the same samples, and a longer song begins like a shorter one. All samples
-    are multiples of 2**-15, so stems add up without rounding and 16-bit files hold them.
+    are multiples of 2**-15, so stems add up without rounding and fit 16-bit files.
     """
     song = Song(seed)
     band = Band(rate, song.tempo, seed, high_voice=song.high_voice)
@@ -120,8 +120,8 @@ class Simulated(Dataset):
 
     name = "simulated"
     summary = "simple pop songs made in memory from a seed, with exact stems"
-    license = "none needed: nobody's music"
-    how_to_get = "Built in: made when it is used."
+    license = "none needed: generated music"
+    how_to_get = "Built in: generated on use."
 
     def __init__(
         self,
@@ -137,12 +137,12 @@ class Simulated(Dataset):
         self._seconds, self._rate, self._seed = seconds, rate, seed
 
     def tracks(self, subset: str = "test") -> list[Track]:
-        """Return the songs; all subsets hold songs, and each has its own."""
+        """Return the songs; every subset has its own."""
         chosen = SUBSETS if subset == "all" else (subset,)
         return [self._track(name, number) for name in chosen for number in self._songs]
 
     def _track(self, subset: str, number: int) -> SimulatedTrack:
-        # Those of the test set have the plain names and seeds.
+        # Songs of the test set have plain names and seeds.
         part = ("test", "valid", "train").index(subset)
         prefix = "simulated" if part == 0 else f"simulated-{subset}"
         return SimulatedTrack(

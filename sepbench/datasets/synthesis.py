@@ -1,4 +1,4 @@
-"""Plays notes: drums, bass, pad, pluck and a singing voice, from sums of harmonics and noise."""
+"""Synthesises drums, bass, pad, pluck and a singing voice from harmonics and noise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sepbench.datasets.composition import Note
 
 Sound: TypeAlias = NDArray[np.float32]
-"""``(samples,)``, or ``(2, samples)`` for what is stereo by itself."""
+"""``(samples,)``, or ``(2, samples)`` for stereo sounds."""
 
 Signal: TypeAlias = NDArray[np.floating[Any]]
 
@@ -24,7 +24,7 @@ FORMANTS = {
     "o": (450.0, 800.0, 2600.0, 3500.0, 4900.0),
     "u": (330.0, 700.0, 2500.0, 3400.0, 4900.0),
 }
-"""Resonances of the vocal tract in Hz, rounded from what phonetics measures for grown men."""
+"""Formants in Hz, rounded from phonetic measurements of men."""
 
 _BANDWIDTHS = (80.0, 90.0, 120.0, 150.0, 200.0)
 _HIGH_VOICE = 1.15
@@ -50,7 +50,7 @@ def hertz(pitch: float) -> float:
 
 
 class Band:
-    """The players of a song: each kind of note becomes sound, the same note the same sound."""
+    """The instruments of a song; equal notes give equal sounds."""
 
     def __init__(self, rate: int, tempo: float, seed: tuple[int, ...], *, high_voice: bool) -> None:
         self._rate = rate
@@ -70,7 +70,7 @@ class Band:
         }
 
     def play(self, note: Note) -> Sound:
-        """Return what a note sounds like at gain 1, beginning at its beat."""
+        """Return the sound of a note at gain 1, from its beat on."""
         if note.instrument == "voice":
             return self._sing(note)
         key = (note.instrument, note.pitch, note.beats)
@@ -143,7 +143,7 @@ class Band:
         times = self._times(note.beats * self._beat + 0.2)
         frequency = hertz(note.pitch)
         table = self._table(frequency, lambda f: f**-1.2 / (1 + (f / 2500) ** 2))
-        # Two voices a little apart in pitch, one a side, make it wide.
+        # Two slightly detuned voices, one per side, widen the sound.
         sides = [
             _look_up(table, self._turns(frequency * detune, len(times)) + offset)
             for detune, offset in ((2 ** (-4 / 1200), 0.0), (2 ** (4 / 1200), 0.3))
@@ -178,7 +178,7 @@ class Band:
         onset = self._consonant(consonant, draw)
         seconds = note.beats * self._beat - len(onset) / self._rate
         times = self._times(seconds)
-        # Scoop into the note, then vibrato that sets in as the note goes on.
+        # Glide into the note, then vibrato that grows during the note.
         scoop = -1.5 * np.exp(-times / 0.04)
         depth = 0.35 * np.clip((times - 0.2) / 0.4, 0, 1)
         vibrato = depth * np.sin(2 * np.pi * draw.uniform(5.0, 6.0) * times)

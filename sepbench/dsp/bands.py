@@ -1,4 +1,4 @@
-"""Bands of the spectra of signals: analysis, and the synthesis that is its adjoint."""
+"""Frequency bands of spectra: analysis and its adjoint synthesis."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Integers: TypeAlias = NDArray[np.int64]
 Weights: TypeAlias = Literal["window", "dual"]
 
 _CACHE = 4_000_000
-"""Bytes of coefficients that stay in a processor's cache, beside as much again."""
+"""Bytes of coefficients that fit a processor's cache together with a working copy."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which bins of half the spectrum of signals of ``samples`` samples go where in which band.
+    """Mapping of the bins of the half spectrum of ``samples`` samples to places in bands.
 
-    ``widths`` and ``lengths`` are the bins and coefficients of each band. The rest has one entry
-    for each bin of each band, band by band; ``mirrored`` ones go there conjugated.
+    ``widths`` and ``lengths`` are the bins and coefficients of each band. The other fields have one
+    entry per bin of each band, band by band; ``mirrored`` bins are conjugated.
     """
 
     samples: int
@@ -36,12 +36,12 @@ class Layout:
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
-        """Bands and coefficients ``(bands, length)`` of neighbours of the same length."""
+        """``(bands, length)`` of groups of adjacent bands of the same length."""
         return [(len(list(group)), int(length)) for length, group in groupby(self.lengths)]
 
 
 class BandPlan:
-    """The tables of a layout on a device and in a precision; torch differentiates through both."""
+    """The tables of a layout on a device and in a precision; both directions are differentiable."""
 
     def __init__(self, layout: Layout, device: torch.device, dtype: torch.dtype) -> None:
         self._samples, self._shapes = layout.samples, layout.shapes

@@ -1,4 +1,4 @@
-"""Overlap-add of chunks: a network that takes so many samples at a time, over any length."""
+"""Overlap-add of chunks, for networks with a fixed input length."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def overlap_add(
     lead: int = 0,
     batch: int = 1,
 ) -> torch.Tensor:
-    """Return the weighted mean of what ``apply`` makes of overlapping chunks.
+    """Return the weighted mean of ``apply`` over overlapping chunks.
 
-    Chunk ``k`` begins at sample ``k * step - lead`` and is as long as ``window``, by which its
-    result counts; the signal has zeros around it.
+    Chunk ``k`` begins at sample ``k * step - lead`` and is as long as ``window``, the weight of
+    its result; the signal is padded with zeros.
 
     Shape:
         signal: ``(channels, samples)``.

@@ -1,4 +1,4 @@
-"""Harmonic and percussive parts: two medians compete for each bin, block by block."""
+"""Harmonic-percussive separation by two median filters, block by block."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sepbench.dsp.median import running_median
 from sepbench.dsp.stft import Stft
 
 _FRAMES = 512
-"""Frames of a block: few enough for its spectra to stay in cache."""
+"""Frames of a block: few enough for its spectra to fit the cache."""
 
 
 def harmonic_percussive(
@@ -32,7 +32,7 @@ def harmonic_percussive(
     harmonic, percussive = torch.zeros_like(mixture), torch.zeros_like(mixture)
     for channel, tones, clicks in zip(mixture, harmonic, percussive, strict=True):
         for first, last in stft.blocks(mixture.shape[-1], _FRAMES):
-            # The median's surround; where the song ends the median mirrors it, as it must.
+            # Context of the median; at the ends of the song the median mirrors the signal.
             begin = max(first - kernels[0] // 2, 0)
             end = min(last + kernels[0] // 2, stft.frames(mixture.shape[-1]))
             spectrum = stft.forward(channel, begin, end)
@@ -53,7 +53,7 @@ def _masks(
     """Return both masks ``(bins, frames)`` for the frames ``inside`` the magnitude's."""
     lasting = running_median(magnitude.mT, kernels[0])[inside].mT
     wide = running_median(magnitude[:, inside], kernels[1])
-    # Silence belongs to both halves alike, or to the residual where there is one.
+    # Silence is split equally, or goes to the residual if there is one.
     silence = 0.5 if margins == (1.0, 1.0) else 0.0
     return (
         soft_mask(lasting, wide * margins[0], power=power, silence=silence),

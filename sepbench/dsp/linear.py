@@ -1,4 +1,4 @@
-"""Small systems of equations, one in each time-frequency bin."""
+"""Solves a small system of equations in each time-frequency bin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 def solve(matrix: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
     """Return ``matrix^-1 vector`` in each bin, for positive definite matrices.
 
-    Elimination needs no pivoting there, and each of its steps runs over all bins at once.
+    Elimination needs no pivoting for these, and each step is vectorised over all bins.
 
     Shape:
         matrix: ``(channels, channels, bins, frames)``; vector: ``(channels, bins, frames)``. Both
@@ -40,7 +40,7 @@ def wiener(
     *,
     floor: float = 0.0,
 ) -> list[torch.Tensor]:
-    """Return what the multichannel Wiener filter gives to each of several Gaussian stems.
+    """Return the multichannel Wiener estimates of several Gaussian stems.
 
     Stem ``j`` has the covariance ``v_j R_j`` in a bin; its estimate is ``v_j R_j C^-1 x`` with
     ``C`` the sum of all covariances and ``floor`` on the diagonal (Duong et al., IEEE TASLP 2010).
@@ -48,7 +48,7 @@ def wiener(
     Shape:
         mixture and results: ``(channels, bins, frames)``, complex.
         energies: ``(bins, frames)`` each, real.
-        spatial: ``(channels, channels, bins, frames)`` each; one frame stands for all.
+        spatial: ``(channels, channels, bins, frames)`` each; a single frame is used for all.
     """
     covariance = energies[0] * spatial[0]
     for energy, matrix in zip(energies[1:], spatial[1:], strict=True):

@@ -13,7 +13,7 @@ def soft_mask(
 ) -> torch.Tensor:
     """Return ``target^power / (target^power + rest^power)``, in [0, 1].
 
-    Where both are silent the mask is ``silence``. An infinite power gives the binary mask
+    If both are silent the mask is ``silence``. An infinite power gives the binary mask
     ``target > rest``.
 
     Shape:
@@ -26,7 +26,7 @@ def soft_mask(
         return (target > rest).to(target.dtype)
     loudest = torch.maximum(target, rest)
     silent = loudest < torch.finfo(target.dtype).tiny
-    # Relative to the louder of the two, so that no power under- or overflows.
+    # Relative to the louder of the two, so that powers neither under- nor overflow.
     scale = loudest.masked_fill(silent, 1.0)
     ours, theirs = (target / scale).pow_(power), (rest / scale).pow_(power)
     return ours.div_(theirs.add_(ours)).masked_fill_(silent, silence)
@@ -35,7 +35,7 @@ def soft_mask(
 def ratio_masks(sources: Sequence[torch.Tensor], *, power: float = 2.0) -> list[torch.Tensor]:
     """Return for each source its share ``s^power`` of the sum over all sources.
 
-    The masks sum to one; where all are silent each gets an equal share. Power 2 gives the Wiener
+    The masks sum to one; if all are silent they are equal. Power 2 gives the Wiener
     filter of uncorrelated sources.
 
     Shape:
@@ -59,7 +59,7 @@ def binary_mask(
 ) -> torch.Tensor:
     """Return 1 where ``(source / mixture)^power`` reaches ``threshold``, else 0.
 
-    Where the source is silent the mask is 0.
+    If the source is silent the mask is 0.
 
     Shape:
         source, mixture: non-negative magnitudes of one shape, which the mask has too.

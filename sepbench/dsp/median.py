@@ -1,7 +1,7 @@
 """Exact running medians as networks of element-wise minima and maxima.
 
 A selection network finds a rank by a fixed sequence of ``min`` and ``max``, each of which runs over
-a whole tensor at memory speed, on CPU and GPU alike. Networks are merged from sorted runs (Batcher
+a whole tensor at memory speed, on CPU and GPU. Networks are merged from sorted runs (Batcher
 1968) and pruned to what the wanted ranks need. Neighbouring windows of a running median share the
 sorting of the samples they have in common, and elements that can no longer be the median are
 dropped on the way (after Adams 2021, "Fast Median Filters Using Separable Sorting Networks").
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import torch
 
 _CPU_ELEMENTS = 32767
-"""Elements of one operand: a network's registers stay in cache; torch keeps to one thread below
-2^15, where starting a second costs more than it brings."""
+"""Elements of one operand: a network's registers stay in cache; torch uses one thread below 2^15,
+where a second one does not pay."""
 
 _GPU_ELEMENTS = 1 << 21
 
@@ -25,8 +25,8 @@ _GPU_ELEMENTS = 1 << 21
 def running_median(signal: torch.Tensor, size: int) -> torch.Tensor:
     """Return the median of ``size`` neighbours along the first dimension, exactly.
 
-    Ends are mirrored (``b a | a b c``), as in `scipy.ndimage.median_filter`; of an even size the
-    upper middle value is taken, as there.
+    Ends are mirrored (``b a | a b c``), and for an even size the upper middle value is taken, as in
+    `scipy.ndimage.median_filter`.
 
     Shape:
         signal: ``(length, ...)``; the result has the same shape.

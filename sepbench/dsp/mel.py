@@ -1,4 +1,4 @@
-"""Slaney's mel scale, and bands of equal width on it."""
+"""Slaney's mel scale and mel bands."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def slaney_bands(count: int, n_fft: int, rate: int) -> torch.Tensor:
 
 
 class MelBank:
-    """Bands that are applied some at a time, to the bins that these cover: few are not zero."""
+    """Mel bands applied in groups, to the bins that each covers, as most weights are zero."""
 
     _AT_A_TIME = 32
 

@@ -15,7 +15,7 @@ from sepbench.dsp.bands import BandPlan, Integers, Layout, Weights
 Frequencies: TypeAlias = NDArray[np.float64]
 
 _SHORTEST = 4  # bins
-_LEAST_COVER = 1e-8  # of squared windows in any bin: below, doubles do not bring the signal back
+_LEAST_COVER = 1e-8  # least sum of squared windows in a bin: below it, float64 does not reconstruct
 
 
 def linear(low: float, high: float, bands: int) -> Frequencies:
@@ -31,7 +31,7 @@ def log(low: float, high: float, bands: int) -> Frequencies:
 def octave(low: float, high: float, per_octave: int) -> Frequencies:
     """Return the frequencies from ``low`` to ``high`` Hz, ``per_octave`` to each octave.
 
-    Where the range is no whole number of steps, the steps are a little smaller and end at ``high``,
+    If the range is not a whole number of steps, the steps are slightly smaller and end at ``high``,
     as in the package ``nsgt`` (``OctScale``).
     """
     octaves = per_octave * np.log2(high / low)
@@ -62,13 +62,13 @@ def _warped(
 ) -> Frequencies:
     first, last = there(np.array([low, high]))
     scale = back(np.linspace(first, last, bands))
-    # Rounding must not leave a sliver of a band between the scale and half the rate.
+    # Rounding must not leave a tiny band between the scale and half the rate.
     scale[0], scale[-1] = low, high
     return scale
 
 
 class _Frame:
-    """The bands of a scale; those below zero or beyond half the rate take mirrored bins."""
+    """The bands of a scale; below zero and beyond half the rate they use mirrored bins."""
 
     def __init__(
         self,
@@ -90,8 +90,8 @@ class _Frame:
         bins = (centres[band] + from_centre) % samples
         mirrored = bins > samples // 2
         bins = np.where(mirrored, samples - bins, bins)
-        # Inner bands stand at negative frequencies too, and so twice in a bin that is its own
-        # mirror; the outer two stand once, and their mirrored half says nothing new.
+        # Inner bands also exist at negative frequencies, and so twice in a bin that is its own
+        # mirror; the outer two exist once, and their mirrored half is redundant.
         outer = (band == 0) | (band == self.bands - 1)
         own_mirror = (bins == 0) | (2 * bins == samples)
         times = np.where(outer, ~mirrored, 1 + own_mirror)
@@ -100,7 +100,8 @@ class _Frame:
             raise ValueError("the scale leaves frequencies between its bands uncovered")
         dual = times * window * lengths[band]
         dual /= np.bincount(bins, dual * window)[bins]
-        # No transform below divides by its length, and of two mirrored bins they know but one.
+        # The transforms below do not divide by their length, and know only one of two mirrored
+        # bins.
         weights: dict[Weights, Frequencies] = {
             "window": window / lengths[band],
             "dual": dual * (2 - own_mirror) / samples,
@@ -110,7 +111,7 @@ class _Frame:
         self._plans: dict[tuple[torch.device, torch.dtype], BandPlan] = {}
 
     def _forward(self, signal: torch.Tensor) -> list[torch.Tensor]:
-        """Return the coefficients ``(..., bands, length)`` of neighbours of the same length."""
+        """Return the coefficients ``(..., bands, length)`` of each group of bands."""
         missing = self.samples - signal.shape[-1]
         if missing < 0:
             raise ValueError(f"need at most {self.samples} samples, not {signal.shape[-1]}")
@@ -128,27 +129,28 @@ class _Frame:
         """Return the plan for the device and the precision of ``like``."""
         key = (like.device, like.dtype)
         if key not in self._plans:
-            # What is made in inference mode could not be used where gradients are wanted later.
+            # Tensors made in inference mode could not be used for gradients later.
             with torch.inference_mode(False):
                 self._plans[key] = BandPlan(self._layout, *key)
         return self._plans[key]
 
 
 class Nsgt(_Frame):
-    """Transform of signals of one length, which count as one period, into a matrix of bands.
+    """Transform of signals of one length, taken as periodic, into a matrix of bands.
 
     Args:
         scale: increasing centre frequencies in Hz. Bands at 0 and at half the rate are always
             there; frequencies at and beyond these are left out.
         rate: sample rate in Hz.
         samples: length of the signals.
-        frames: coefficients of each band, at least the width of the widest in bins, and that if
-            not given. Numbers with small prime factors are faster.
+        frames: coefficients of each band; at least, and by default, the width of the widest band
+            in bins. Numbers with small prime factors are faster.
 
-    Band ``k`` is the spectrum around its centre times a Hann window about as wide as from the band
-    below to the band above, moved to frequency zero and transformed back (Velasco, Holighaus,
-    Dörfler and Grill 2011). `inverse` weighs each band with its window over the sum of the squares
-    of all. Raises `ValueError` where the scale does not increase or leaves frequencies uncovered.
+    Band ``k`` is the spectrum around its centre times a Hann window that reaches about from the
+    band below to the band above, shifted to frequency zero and transformed back (Velasco,
+    Holighaus, Dörfler and Grill 2011). `inverse` weights each band by its window over the sum of
+    all squared windows. Raises `ValueError` if the scale does not increase or does not cover all
+    frequencies.
 
     >>> nsgt = Nsgt(bark(0, 22050, 96), rate=44100, samples=44032)
     >>> signal = torch.randn(2, 44032, generator=torch.Generator().manual_seed(0))
@@ -177,7 +179,7 @@ class Nsgt(_Frame):
         ((_, self.frames),) = self.shapes
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
-        """Return the coefficients of a signal, which is continued with zeros if it is shorter.
+        """Return the coefficients of a signal; shorter ones are padded with zeros.
 
         Shape:
             signal: ``(..., samples)``, real.
@@ -186,7 +188,7 @@ class Nsgt(_Frame):
         return self._forward(signal)[0]
 
     def inverse(self, coefficients: torch.Tensor, samples: int | None = None) -> torch.Tensor:
-        """Return the first ``samples`` (none: all) of the signal that has these coefficients.
+        """Return the first ``samples`` (None: all) of the signal with these coefficients.
 
         Shape:
             coefficients: ``(..., bands, frames)``, complex.
@@ -201,10 +203,10 @@ class RaggedNsgt(_Frame):
     Args:
         scale, rate, samples: as for `Nsgt`.
         lengths: coefficients of a band: its ``own`` width in bins, or ``grouped``, the next higher
-            of 4, 6, 8, 12, 16, 24 and so on, so that few fast Fourier transforms do for all bands.
+            of 4, 6, 8, 12, 16, 24 and so on, so that few Fourier transforms suffice for all bands.
 
-    In `inverse` each band counts as often as it has coefficients. ``shapes`` has the bands and
-    coefficients ``(bands, length)`` of neighbours of the same length, from low to high.
+    In `inverse` each band is weighted by its number of coefficients. ``shapes`` has
+    ``(bands, length)`` of groups of adjacent bands of the same length, from low to high.
 
     >>> RaggedNsgt(bark(0, 22050, 12), samples=1024, lengths="grouped").shapes
     [(2, 12), (1, 16), (1, 24), (1, 32), (1, 48), (1, 64), (1, 96), (1, 128), (1, 192), (2, 384)]
@@ -221,7 +223,7 @@ class RaggedNsgt(_Frame):
         super().__init__(scale, rate, samples, _round_up if lengths == "grouped" else np.copy)
 
     def forward(self, signal: torch.Tensor) -> list[torch.Tensor]:
-        """Return the coefficients of a signal, which is continued with zeros if it is shorter.
+        """Return the coefficients of a signal; shorter ones are padded with zeros.
 
         Shape:
             signal: ``(..., samples)``, real.
@@ -232,7 +234,7 @@ class RaggedNsgt(_Frame):
     def inverse(
         self, coefficients: Sequence[torch.Tensor], samples: int | None = None
     ) -> torch.Tensor:
-        """Return the first ``samples`` (none: all) of the signal that has these coefficients.
+        """Return the first ``samples`` (None: all) of the signal with these coefficients.
 
         Shape:
             coefficients: ``(..., bands, length)``, complex, for each of ``shapes``.
@@ -248,13 +250,13 @@ def _centres(scale: Frequencies, rate: float, samples: int) -> tuple[Integers, I
         raise ValueError("need increasing frequencies, some of them between 0 and half the rate")
     place = np.concatenate([[0.0], inner, [rate / 2], [rate - inner[-1]]]) * (samples / rate)
     widths = np.concatenate([[2 * place[1]], place[2:] - place[:-2]]).round()
-    # The gap above the last frequency may be wide: its band stands in the middle of its neighbours.
+    # The gap above the last frequency may be wide: its band is centred between its neighbours.
     place[-3] = (place[-4] + place[-2]) / 2
     centres = place[:-1].round()
     return centres.astype(np.int64), widths.clip(_SHORTEST).astype(np.int64)
 
 
 def _round_up(widths: Integers) -> Integers:
-    """Return the next powers of two, or one and a half times one."""
+    """Return the next power of two, or one and a half times a power of two."""
     power = 2 ** np.ceil(np.log2(widths)).astype(np.int64)
     return np.where(4 * widths <= 3 * power, 3 * power // 4, power)

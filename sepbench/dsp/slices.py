@@ -1,4 +1,4 @@
-"""Cuts signals of any length into overlapping slices of one length, and joins them again."""
+"""Cuts signals of any length into overlapping slices of equal length, and joins them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Slices:
         length: of a slice, in samples.
         overlap: with the next slice, in samples; at most half the length. 0 cuts without windows.
         taper: when the windows are applied: as slices are cut (Holighaus, Dörfler, Velasco and
-            Grill 2013; a mask that does not change leaves no trace of the slices), as they are
-            joined (whoever sees a slice sees it at its full level), or their roots at ``both``.
+            Grill 2013; a constant mask leaves no trace of the slices), as they are joined (slices
+            have their full level), or their roots at ``both``.
 
     The first slice begins one overlap before the signal, the last ends at least one after it.
 
@@ -47,7 +47,7 @@ class Slices:
         return self.length - self.overlap
 
     def count(self, samples: int) -> int:
-        """Return how many slices cover ``samples``, at least one."""
+        """Return the number of slices that cover ``samples``, at least one."""
         return max(-(-(samples + self.overlap) // self.hop), 1)
 
     def blocks(self, samples: int, size: int) -> Iterator[tuple[int, int]]:
@@ -82,7 +82,7 @@ class Slices:
     def add(self, signal: torch.Tensor, pieces: torch.Tensor, first: int = 0) -> None:
         """Add slices ``first`` onwards to ``signal``, in place.
 
-        Once every slice of `blocks` was added to zeros, the signal is whole.
+        After every slice of `blocks` was added to zeros, the signal is complete.
 
         Shape:
             signal: ``(..., samples)``.

@@ -1,4 +1,4 @@
-"""Short-time Fourier transform with exact reconstruction, whole or frame by frame."""
+"""Short-time Fourier transform with exact reconstruction, at once or block by block."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class Stft:
         return self.n_fft // 2 + 1
 
     def frames(self, samples: int) -> int:
-        """Return how many frames cover ``samples``.
+        """Return the number of frames that cover ``samples``.
 
-        ``1 + samples // hop``, the count of librosa and torch, and one more for a rest where
-        windows overlap by half or less and would fade out before it ends (the count of scipy).
+        ``1 + samples // hop``, as in librosa and torch, plus one (as in scipy) if windows overlap
+        by half or less and would fade out before the end.
         """
         rest = samples % self.hop and 2 * self.hop >= self.width
         return 1 + samples // self.hop + bool(rest)
@@ -98,7 +98,7 @@ class Stft:
     def add(self, signal: torch.Tensor, spectrum: torch.Tensor, first: int = 0) -> None:
         """Add what frames ``first`` onwards contribute to ``signal``, in place.
 
-        Once every frame of `blocks` was added to zeros, the signal is that of the whole spectrum.
+        After every frame of `blocks` was added to zeros, the result equals `inverse`.
 
         Shape:
             signal: ``(..., samples)``, real.

@@ -1,14 +1,14 @@
 """A multichannel Wiener filter that separates stems by their position in the stereo image.
 
-Masks treat each channel alone. Where the masks find one stem nearly alone in a bin, that bin shows
-the stem's spatial covariance; with it a filter over all channels separates stems that share a bin:
+Masks treat each channel alone. Bins in which one stem dominates show the spatial covariance of that
+stem; with it a filter over all channels separates stems that share a bin:
 the expectation maximisation of Duong, Vincent and Gribonval (IEEE TASLP
 2010) and of Nugraha, Liutkus and Vincent (IEEE TASLP 2016), with three changes that measured better
 after masks:
 
 - The energy of a stem is its share of the mixture, not the energy of its estimate. A mask of least
-  error is that share itself; where all stems have the same position the filter returns it. The
-  square would sharpen the mask, and loses more than the positions gain.
+  error is that share; if all stems have the same position the filter returns it. The square would
+  sharpen the mask, which loses more than the positions gain.
 - Its covariance is a mean of the mixture's over the seconds around, weighted towards bins in which
   the stem is nearly alone, with no bin much louder than the others.
 - Windows are several times as long as those of the masks.
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
     from sepbench.dsp.stft import Stft
 
 _WINDOW = 0.35
-"""Seconds of a window, of which the nearest power of two in samples is taken."""
+"""Length of a window in seconds, rounded to a power of two in samples."""
 
 _LONGEST = 4 * (BLOCK_ALIGNMENT // 3)
-"""Samples of the longest window whose frames fall in the host's blocks as in the whole song."""
+"""Longest window in samples whose frames align with the blocks of the runner."""
 
 _AROUND = 5.0
 """Seconds to each side over which a covariance is averaged."""
 
 _STRETCH = 60.0
-"""Seconds that are filtered at a time, without their context."""
+"""Seconds filtered at a time, without context."""
 
 _AT_ONCE = 24
-"""Frames that are transformed at a time, to bound memory."""
+"""Frames transformed at a time, to bound memory."""
 
 _BAND = 128
-"""Bins that are filtered at a time, so that intermediate results stay in the cache."""
+"""Bins filtered at a time, so that intermediate results stay in the cache."""
 
 _ALONE = 6
 """Exponent of a stem's share of a bin, in the weight of that bin in the stem's covariance."""
@@ -64,10 +64,10 @@ _SILENCE = 1e-30
 
 @dataclass(frozen=True)
 class MultichannelWiener:
-    """Refines the stems of a song at ``rate`` Hz, each iteration by the estimates of the last.
+    """Refines the stems of a song at ``rate`` Hz, iteratively.
 
-    No sample depends on what is farther than `reach` seconds away, and songs cut at multiples of
-    the host's grid come out as in one piece. Where all sounds from one place, nothing changes.
+    A sample depends on `reach` seconds to each side, and songs cut at multiples of the runner's
+    block alignment give the same result as in one piece. Stems of equal position are not changed.
     """
 
     rate: int
@@ -89,7 +89,7 @@ class MultichannelWiener:
 
     @property
     def _step(self) -> int:
-        """Frames that share a covariance: those in one step of the host's grid."""
+        """Frames that share a covariance: those in one step of the block alignment."""
         return BLOCK_ALIGNMENT // self._hop
 
     @property
@@ -105,10 +105,10 @@ class MultichannelWiener:
     def refine(
         self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor], *, rest: bool
     ) -> dict[str, torch.Tensor]:
-        """Return the refined stems; the estimates unchanged where all have one position.
+        """Return the refined stems; the unchanged estimates if all have one position.
 
-        That is so without iterations, with one channel and with channels that are the same.
-        With ``rest``, what the estimates leave of the mixture is a stem too, that is not returned.
+        They are also unchanged without iterations, for one channel and for equal channels. With
+        ``rest``, the mixture minus all estimates is one more stem, which is not returned.
 
         Shape:
             mixture, estimates and results: ``(channels, samples)``.
@@ -137,7 +137,7 @@ class MultichannelWiener:
         return dict(zip(estimates, refined, strict=True))
 
     def _spectra(self, stft: Stft, signals: torch.Tensor, begin: int, end: int) -> torch.Tensor:
-        """Return frames ``begin`` to ``end``, and as many of silence as complete a step.
+        """Return frames ``begin`` to ``end``, padded with silence to a whole step.
 
         Shape:
             result: ``(signals, channels, frames, bins)``.
@@ -166,7 +166,8 @@ class MultichannelWiener:
         from sepbench.dsp.linear import wiener
 
         energy = _energy(mixture).sum(0).clamp_min_(_SILENCE)
-        # Amplitudes, not energies: loud frames say no more about a position than quiet ones.
+        # Amplitudes, not energies: loud frames are no better evidence of a position than quiet
+        # ones.
         covariance = mixture[:, None] * (mixture.conj() * energy.rsqrt())
         refined = estimates
         if rest:
@@ -181,10 +182,10 @@ class MultichannelWiener:
         return refined if bool(apart.all()) else torch.where(apart, refined, estimates)
 
     def _apart(self, covariance: torch.Tensor) -> torch.Tensor:
-        """Return in which bins there are several positions in the seconds around.
+        """Return the bins with several positions in the seconds around.
 
-        Elsewhere there is nothing to gain, and the estimates are as good as they were. The square
-        of the trace, less that of the norm, is twice the sum of all products of two eigenvalues.
+        Other bins keep their estimates. The square of the trace, less that of the norm, is twice
+        the sum of all products of two eigenvalues.
 
         Shape:
             covariance: ``(channels, channels, steps, frames, bins)``; result: ``(steps, 1, bins)``.
@@ -205,8 +206,8 @@ class MultichannelWiener:
     def _sum_around(self, values: torch.Tensor) -> torch.Tensor:
         """Sum ``(..., steps, frames, bins)`` over the steps around to ``(..., steps, 1, bins)``.
 
-        Sums of twice as many steps are made of two; unlike differences of running sums they lose
-        nothing beside what was loud before.
+        Sums over twice as many steps are made from two sums; unlike differences of running sums
+        they keep precision after loud passages.
         """
         import torch
         from torch.nn import functional

@@ -1,1 +1,1 @@
-"""The benchmark: methods on tracks, scored, and the store that keeps the scores."""
+"""The benchmark: runs methods on tracks, scores them, and stores the scores."""

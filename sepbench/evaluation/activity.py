@@ -1,4 +1,4 @@
-"""Scores a detector of singing on songs whose vocals are known."""
+"""Scores a detector of singing on songs with known vocals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoredTrack:
-    """Scores of a track, and what they were made of, frame by frame."""
+    """Scores of a track, with the detection and the reference by frame."""
 
     name: str
     scores: ActivityScores
@@ -40,7 +40,7 @@ def score_tracks(
     duration: float | None = None,
     on_track: Callable[[str], None] = lambda name: None,
 ) -> list[ScoredTrack]:
-    """Compare what is found in each track's mixture with the activity of its vocals stem.
+    """Compare the detection in each track's mixture with the activity of its vocals stem.
 
     The reference is `reference_activity`. Raises `SepbenchError` for a track without vocals.
     """
@@ -62,7 +62,7 @@ def score_tracks(
 
 
 def pooled(scored: Sequence[ScoredTrack]) -> ActivityScores:
-    """Return the scores over the frames of all tracks together."""
+    """Return the scores over the frames of all tracks."""
     return activity_scores(
         np.concatenate([track.reference for track in scored]),
         np.concatenate([track.active for track in scored]),

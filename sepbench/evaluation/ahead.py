@@ -1,4 +1,4 @@
-"""Separates all tracks before they are scored, with methods that are given many songs at once."""
+"""Separates all tracks in one batch before scoring, with methods that support it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from sepbench.inference.workers import SeparatorWorker
 def separated_ahead(
     tasks: Sequence[Task], store: Path, *, timeout: float | None, isolate: bool
 ) -> Iterator[Mapping[str, Made]]:
-    """Give what methods that take batches make of the songs of some tasks, by fingerprint.
+    """Separate the songs of all tasks of batch methods; give the stems by fingerprint.
 
-    What they make is kept in the store's folder until the context ends; what a run that was killed
-    left there is removed.
+    The stems are kept in the store's folder until the context ends; leftovers of killed runs are
+    removed.
     """
     groups: dict[str, list[Task]] = {}
     for task in tasks:
@@ -30,7 +30,7 @@ def separated_ahead(
     made: dict[str, Made] = {}
     try:
         for index, group in enumerate(groups.values()):
-            if len(group) > 1:  # One song alone has nothing to gain.
+            if len(group) > 1:  # A single song gains nothing.
                 place = folder / str(index)
                 place.mkdir(parents=True)
                 made.update(_batch(group, place, timeout, isolate))
@@ -42,7 +42,7 @@ def separated_ahead(
 def _batch(
     tasks: Sequence[Task], folder: Path, timeout: float | None, isolate: bool
 ) -> dict[str, Made]:
-    """Separate the songs of a method's tasks; those that cannot be read are left to their cell."""
+    """Separate the songs of a method's tasks; unreadable ones are reported by their cell."""
     by_print = {task.fingerprint: task for task in tasks}
 
     def load(print_: str) -> tuple[Samples, int]:

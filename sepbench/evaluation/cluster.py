@@ -1,4 +1,4 @@
-"""The cells of a run on a Dask cluster: fed one at a time, returned when a worker dies.
+"""Runs cells on a Dask cluster: assigned one at a time, reassigned when a worker dies.
 
 ::
 
@@ -7,8 +7,7 @@
 
 Each worker has one cell at a time, of the same track as long as there are any, so that it reads and
 correlates the references once. The client keeps what is in flight and nothing else. It decides
-which worker does what, so that a worker that joins late gets cells, and one that must not have any
-gets none.
+which worker gets which cell, so that workers that join late get cells, and unusable workers none.
 """
 
 from __future__ import annotations
@@ -34,23 +33,23 @@ Future = Any
 """A `distributed.Future`; the library has no types."""
 
 DEATHS = 3
-"""Workers that a cell may take along before it is given up."""
+"""Deaths of workers after which a cell is given up."""
 
-_DEADLY = f"{DEATHS} workers died while they had this cell"
+_DEADLY = f"{DEATHS} workers died while running this cell"
 
 _POLL = 1.0
-"""Seconds between two looks at which workers there are."""
+"""Seconds between two checks of the list of workers."""
 
 _FETCH = 20.0
-"""Seconds for a result to come; that of a worker that has died never comes."""
+"""Seconds to wait for a result; that of a dead worker never arrives."""
 
 _AHEAD = 2
-"""Cells that a worker has at once: one in work, and one so that it need not wait for the next."""
+"""Cells of a worker at once: one running, and one queued to avoid waiting."""
 
 
 @dataclass
 class _Slot:
-    """A worker that gets cells: those left of its track, and those it has, the first in work."""
+    """A worker: the cells left of its track, and its own cells, the first of them running."""
 
     waiting: deque[Task] = field(default_factory=deque)
     doing: deque[tuple[Task, Future]] = field(default_factory=deque)
@@ -60,7 +59,7 @@ class Cluster:
     """The workers of a Dask scheduler, used for one run.
 
     ``patience`` counts the seconds without any usable worker after which the run ends.
-    ``on_worker`` is told in words of workers that go or cannot be used. ``work`` does a cell.
+    ``on_worker`` gets a message for a worker that leaves or cannot be used. ``work`` does a cell.
     """
 
     def __init__(
@@ -87,18 +86,18 @@ class Cluster:
 
     @property
     def dashboard(self) -> str:
-        """The address of the scheduler's page in a browser."""
+        """The address of the scheduler's web page."""
         return str(self._client.dashboard_link)
 
     @property
     def workers(self) -> int:
-        """How many workers get cells."""
+        """The number of usable workers."""
         return len(self._slots)
 
     def run(self, tracks: Iterable[list[Task]]) -> Iterator[Record]:
         """Yield the record of every cell; ``tracks`` are the cells of each, asked for as needed.
 
-        Raises `SepbenchError` where no worker can be used for longer than the patience.
+        Raises `SepbenchError` if there is no usable worker for longer than the patience.
         """
         source = iter(tracks)
         first = next(source, None)
@@ -130,7 +129,7 @@ class Cluster:
         return bool(self._returned) or any(slot.waiting for slot in self._slots.values())
 
     def _next_events(self) -> Iterator[Record]:
-        """Wait for what workers have done or answered, and take all that has come at once."""
+        """Wait for results and answers of workers; return all that have arrived."""
         try:
             events = [self._events.get(timeout=_POLL)]
         except Empty:
@@ -152,18 +151,18 @@ class Cluster:
             if future.status == "error":
                 killed = type(future.exception()).__name__ == "KilledWorker"
                 yield _failed(task, _DEADLY if killed else describe(future.exception()))
-            elif future.status != "finished":  # As if its worker had died.
+            elif future.status != "finished":  # Treat it as if its worker had died.
                 yield from self._lost(task)
 
     def _fetched(self, done: Sequence[tuple[Task, Future]]) -> Iterator[Record]:
-        """Yield the records of cells, asked for together; one whose worker has died is lost."""
+        """Yield the records of cells, requested together; those of dead workers are lost."""
         if not done:
             return
         ask = partial(self._client.gather, [future for _, future in done], asynchronous=True)
         try:
             records = self._client.sync(ask, callback_timeout=_FETCH)
-        except Exception:  # A worker has died with its result.
-            if len(done) > 1:  # One by one, to know which.
+        except Exception:  # A worker died with its result.
+            if len(done) > 1:  # Request them one by one, to find which.
                 for pair in done:
                     yield from self._fetched([pair])
                 return
@@ -174,7 +173,7 @@ class Cluster:
             yield from records
 
     def _taken(self, slot: _Slot, future: Future) -> Task | None:
-        """Return the cell that a future is of, no longer with the worker."""
+        """Remove the cell of a future from its worker, and return it."""
         for pair in slot.doing:
             if pair[1] is future:
                 slot.doing.remove(pair)
@@ -200,9 +199,9 @@ class Cluster:
             self._give(address, slot, task)
 
     def _steal(self, slot: _Slot) -> None:
-        """Take half of the cells of the worker that has most left to do.
+        """Take half of the cells of the worker with most cells left.
 
-        A worker that has a cell takes none of the last: those are for workers that have none.
+        A worker with a cell does not take the last ones: those are for idle workers.
         """
         richest = max(self._slots.values(), key=lambda other: len(other.waiting))
         count = len(richest.waiting)
@@ -223,7 +222,7 @@ class Cluster:
         future.add_done_callback(lambda done: self._events.put((address, done)))
 
     def _look(self, example: Task) -> Iterator[Record]:
-        """Ask new workers whether they can be used, and take back what dead ones were doing."""
+        """Ask new workers whether they can be used, and take back the cells of dead ones."""
         there = set(self._client.nthreads())
         for address in there - set(self._slots) - set(self._asked) - set(self._refused):
             question = usable(sepbench.__version__, example, self._source)
@@ -238,7 +237,7 @@ class Cluster:
             self._say(f"worker {address} is gone; its cells go to the others")
             for place, (task, future) in enumerate(slot.doing):
                 future.cancel()
-                if place:  # It had not begun: no fault of its own.
+                if place:  # It had not started, so it did not cause the death.
                     self._returned.append(task)
                 else:
                     yield from self._lost(task)
@@ -272,10 +271,10 @@ class Cluster:
     def _nobody(self) -> str:
         reasons = "; ".join(f"{address} {reason}" for address, reason in self._refused.items())
         cure = f"start one with 'dask worker {self._address}'"
-        return f"scheduler {self._address}: no worker that can be used; {reasons or cure}"
+        return f"scheduler {self._address}: no usable worker; {reasons or cure}"
 
     def _stop(self) -> None:
-        """Take back what is in flight."""
+        """Cancel all running cells."""
         doing = [future for slot in self._slots.values() for _, future in slot.doing]
         self._client.cancel([*doing, *self._asked.values()])
         self._client.close()

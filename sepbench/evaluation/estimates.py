@@ -1,4 +1,4 @@
-"""Scores what others separated: folders of stems, whatever made them."""
+"""Scores folders of stems made by other programs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 LONGEST_DELAY = 8192
-"""Samples by which estimates may be late or early for that to be found."""
+"""Largest delay, in samples, that is searched for."""
 
 _LOOKED_AT = 60 * 44100
 _CLEAR, _BETTER = 0.3, 0.1
@@ -40,18 +40,18 @@ _FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 
 @dataclass(frozen=True)
 class Estimates:
-    """The files that hold the stems of one track."""
+    """The stem files of one track."""
 
     track: Track
     files: dict[str, Path]
 
 
 def find(folder: Path, tracks: Sequence[Track]) -> list[Estimates]:
-    """Return the tracks of which ``folder`` has stems, with the file of each stem.
+    """Return the tracks with stems in ``folder``, and the file of each stem.
 
     Looks for ``<subset>/<track>/<stem>.wav`` as museval and musdb write it, ``<track>/<stem>.wav``,
-    ``<track>_<stem>.wav``, and, for a single track, ``<stem>.wav``; any audio suffix will do.
-    Raises `SepbenchError` where there is none at all.
+    ``<track>_<stem>.wav``, and, for a single track, ``<stem>.wav``, with any audio suffix.
+    Raises `SepbenchError` if there is none at all.
     """
     if not folder.is_dir():
         raise SepbenchError(f"{folder}: no such folder of estimates")
@@ -66,7 +66,7 @@ def find(folder: Path, tracks: Sequence[Track]) -> list[Estimates]:
 
 
 def incomplete(found: Sequence[Estimates]) -> list[str]:
-    """Say of each stem that only some tracks have an estimate of, where it is missing."""
+    """Report stems that have an estimate on only some tracks."""
     made = {one.track.name: with_sums(dict.fromkeys(one.files, 0)) for one in found}
     lines = []
     for stem in in_order(stem for one in found for stem in one.files):
@@ -91,12 +91,12 @@ def score(
     on_done: Callable[[Record], None] = lambda record: None,
     on_note: Callable[[str], None] = lambda text: None,
 ) -> list[Record]:
-    """Score the stems of every track under a method's ``name``; keep and return the records.
+    """Score the stems of every track under a method's ``name``; store and return the records.
 
-    What the run holds under that name from estimates of another ``folder`` is removed, and
-    ``on_note`` is told. ``align`` takes out a constant delay. ``targets`` is as in `RunConfig`.
+    Records under that name from another ``folder`` are removed, with a call of ``on_note``.
+    ``align`` removes a constant delay. ``targets`` is as in `RunConfig`.
     A track that cannot be scored is a record with its reason. Raises `SepbenchError` where the run
-    has scores of a method of that name already which are no one else's estimates.
+    already has scores of a method of that name which are not imported estimates.
     """
     own = {record.label for record in store.records() if "method" in record.identity}
     if name in own:
@@ -133,18 +133,18 @@ def _remove_others(
     found: set[tuple[str, str]],
     on_note: Callable[[str], None],
 ) -> None:
-    """Remove what a method of this name has on other tracks from the estimates of others."""
+    """Remove records of this name from other folders."""
     for record in store.records():
         is_new = (record.subset, record.track) in found
         if record.label == name and not is_new and record.identity.get("folder") != folder:
             store.remove(record)
             whose = record.identity.get("folder") or "others"
-            on_note(f"{record.track}: removed the scores of {name} of before, made from {whose}")
+            on_note(f"{record.track}: removed older scores of {name}, made from {whose}")
 
 
 def _files(folder: Path, track: Track, *, alone: bool) -> dict[str, Path]:
     plain = [track.name, audio.safe_name(track.name), audio.folder_name(track.name)]
-    # Names of some systems come decomposed, those of others composed.
+    # File systems differ in whether names are composed or decomposed.
     names = dict.fromkeys(
         form for name in plain for form in (name, *(normalize(kind, name) for kind in _FORMS))
     )
@@ -212,11 +212,11 @@ def _record(estimates: Estimates, store: Store, name: str, how: _How) -> Record:
 
 
 def delay(estimates: Mapping[str, Samples], references: Mapping[str, Samples]) -> int:
-    """Return by how many samples all estimates are late, by their cross-correlation; 0 if unsure.
+    """Return the delay of all estimates in samples, by cross-correlation; 0 if unsure.
 
-    Codecs and programs add such delays (MP3: 1105 samples); a delay of a millisecond costs an
-    estimate without any error some 20 dB. Found are up to `LONGEST_DELAY` samples either way, if
-    all stems that sound agree.
+    Codecs and programs add such delays (MP3: 1105 samples); a millisecond costs a perfect estimate
+    some 20 dB. The search covers `LONGEST_DELAY` samples either way, and all stems that are not
+    silent must agree.
     """
     found = set()
     for stem, estimate in estimates.items():
@@ -228,7 +228,7 @@ def delay(estimates: Mapping[str, Samples], references: Mapping[str, Samples]) -
 
 
 def _delay(estimate: Samples, reference: Samples) -> int | None:
-    """Return the delay at which two signals correlate clearly best, or None."""
+    """Return the delay of the clear maximum of the cross-correlation, or None."""
     count = min(estimate.shape[1], reference.shape[1], _LOOKED_AT)
     made, true = estimate[:, :count].sum(0), reference[:, :count].sum(0)
     norm = float(np.sqrt(np.square(made).sum() * np.square(true).sum()))
@@ -240,14 +240,14 @@ def _delay(estimate: Samples, reference: Samples) -> int | None:
     lags = np.concatenate([np.arange(LONGEST_DELAY + 1), np.arange(-LONGEST_DELAY, 0)])
     peaks = correlation[lags]
     best = int(np.argmax(peaks))
-    # Of opposite sign, an estimate correlates best where a period ends: that is no delay.
+    # An estimate of opposite sign correlates best half a period off: that is not a delay.
     if peaks[best] < max(_CLEAR, -float(peaks.min())):
         return None
     return int(lags[best]) if peaks[best] > correlation[0] + _BETTER else 0
 
 
 def _shifted(samples: Samples, late: int) -> Samples:
-    """Return the samples ``late`` samples earlier, filled up with silence."""
+    """Return the signal ``late`` samples earlier, padded with silence."""
     moved = np.zeros_like(samples)
     if late > 0:
         moved[:, :-late] = samples[:, late:]
@@ -260,13 +260,13 @@ def _said_of_delay(late: int, *, taken_out: bool) -> str:
     how = f"{abs(late)} samples {'late' if late > 0 else 'early'}"
     if taken_out:
         return f"the estimates were {how}; aligned"
-    return f"the estimates are {how}, as after some codecs; --align takes that out"
+    return f"the estimates are {how}, as after some codecs; --align corrects it"
 
 
 def _load(
     estimates: Estimates, song: TrackAudio, start: float, duration: float | None
 ) -> tuple[dict[str, Samples], list[str]]:
-    """Read estimates and fit them to the song; say in notes whatever had to be done."""
+    """Read estimates and fit them to the song; notes list the changes."""
     stems, notes = {}, []
     is_part = start > 0 or duration is not None
     for stem, path in estimates.files.items():

@@ -1,4 +1,4 @@
-"""Reads scores that museval has computed and written as JSON."""
+"""Reads museval's JSON files of scores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Mixtures: TypeAlias = Mapping[tuple[str, str], StemResult]
 
 
 def museval_files(path: Path) -> list[Path]:
-    """Return the JSON files that a path stands for; raise `SepbenchError` where there is none."""
+    """Return the JSON files at a path; raise `SepbenchError` if there are none."""
     if not path.is_dir():
         return [path]
     found = [file for folder in walk(path) for file in files_in(folder, {".json"})]
@@ -68,9 +68,9 @@ def _record(
     except OSError as error:
         raise SepbenchError(f"{file}: cannot read: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise SepbenchError(f"{file}: not a JSON file that museval has written") from None
+        raise SepbenchError(f"{file}: not a JSON file of museval") from None
     if not frames:
-        raise SepbenchError(f"{file}: no stem that sepbench knows among {', '.join(by_name)}")
+        raise SepbenchError(f"{file}: no known stem among {', '.join(by_name)}")
     subset = file.parent.name if file.parent.name in ("train", "test") else settings.subset
     digest = hashlib.sha256(content).hexdigest()
     stems = {}
@@ -96,8 +96,8 @@ def _record(
 def _targets(stem: str, stems: Sequence[str]) -> tuple[str, ...]:
     """Return the set in which museval's ``eval_mus_track`` scores a stem.
 
-    Where there is an accompaniment, it and the vocals are a set of their own; vocals also take part
-    in the set of the others.
+    An accompaniment forms a set with the vocals; the vocals are also part of the set of the other
+    stems.
     """
     pair = ("vocals", "accompaniment")
     if stem in pair and all(name in stems for name in pair):
@@ -111,7 +111,7 @@ def _scores(rows: list[dict[str, Any]]) -> dict[str, list[float]]:
 
 
 def _mixtures(records: Sequence[Record]) -> _Mixtures:
-    """Return results of the run that hold the mixture's scores, by track and stem."""
+    """Return results of the run with scores of the mixture, by track and stem."""
     return {
         (same_name(record.track), stem): result
         for record in records
@@ -121,7 +121,7 @@ def _mixtures(records: Sequence[Record]) -> _Mixtures:
 
 
 def _beside(result: StemResult, other: StemResult) -> StemResult:
-    """Add the mixture's scores where their windows are the same in number."""
+    """Add the mixture's scores if they have the same number of windows."""
     count = len(result.frames["SDR"])
     fitting = {
         metric: frames

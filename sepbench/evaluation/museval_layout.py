@@ -1,4 +1,4 @@
-"""Scores as museval writes them: windows with four metrics each."""
+"""museval's JSON layout: windows with four metrics each."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 MUSEVAL_METRICS = ("SDR", "SIR", "ISR", "SAR")
-"""The scores of one frame in museval's layout; those that were not asked for are NaN."""
+"""The scores of one frame in museval's layout; metrics that were not computed are NaN."""
 
 
 def museval_frames(scores: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
-    """Return the scores of windows, by metric, as a list of museval's frames."""
+    """Return scores by metric and window as a list of museval's frames."""
     count = len(scores.get("SDR", ()))
     missing = [math.nan] * count
     columns = {metric: scores.get(metric, missing) for metric in MUSEVAL_METRICS}
@@ -19,7 +19,7 @@ def museval_frames(scores: Mapping[str, Sequence[float]]) -> list[dict[str, Any]
         {
             "time": float(index),
             "duration": 1.0,
-            # As in museval's own files, what is infinite is no number.
+            # museval's own files have NaN for infinity too.
             "metrics": {
                 metric: values[index] if math.isfinite(values[index]) else math.nan
                 for metric, values in columns.items()

@@ -1,4 +1,4 @@
-"""What a worker of a cluster does: finds its own copy of a track, and does one cell."""
+"""Runs a cell on a worker of a cluster, with the worker's own copy of the track."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from sepbench.evaluation.workers import Task, do_task
 
 @dataclass(frozen=True)
 class Source:
-    """Where the tracks of a run come from: a data set, its root on the client, and the span.
+    """Source of the tracks of a run: a data set, its root on the client, and the span.
 
-    A worker on which the root does not exist looks where its own configuration says. ``run`` is the
-    run's folder where separated audio is to be kept there: it must be the same for all workers.
+    A worker without that root searches the usual paths. ``run`` is the run's folder if separated
+    audio is kept there, which all workers must share.
     """
 
     dataset: str
@@ -32,7 +32,7 @@ class Source:
 
 
 def do_remotely(task: Task, source: Source, *, timeout: float | None, isolate: bool) -> Record:
-    """Do a cell with this worker's own copy of the track; what goes wrong becomes its error."""
+    """Do a cell with this worker's copy of the track; failures become the record's error."""
     _allow_children()
     try:
         track = find_track(source, task.track.subset, task.track.name, task.identity["audio"])
@@ -59,12 +59,12 @@ def usable(version: str, example: Task, source: Source) -> Callable[[], str | No
 
 
 def reason_against(source: Source, subset: str, name: str, digest: str) -> str | None:
-    """Return why this worker cannot take part: it lacks the data set, or has other audio.
+    """Return why this worker is unusable (no data set, or other audio), or None.
 
-    Where stems are kept, it lacks the run's folder.
+    If stems are kept, it may also lack the run's folder.
     """
     if source.run is not None and not (Path(source.run) / "run.json").is_file():
-        return f"{source.run} is not there; --save-stems needs a folder that all workers share"
+        return f"{source.run} does not exist; --save-stems needs a folder that all workers share"
     try:
         find_track(source, subset, name, digest)
     except SepbenchError as error:
@@ -74,9 +74,9 @@ def reason_against(source: Source, subset: str, name: str, digest: str) -> str |
 
 @lru_cache(maxsize=4096)
 def find_track(source: Source, subset: str, name: str, digest: str) -> Track:
-    """Return the track as it is found here, proved by its digest to be the same audio.
+    """Return this worker's track, after checking its digest.
 
-    Raises `SepbenchError` if the data set or the track is not here, or if the audio differs.
+    Raises `SepbenchError` if the data set or the track is missing, or if the audio differs.
     """
     track = _tracks(source.dataset, source.root).get((subset, name))
     if track is None:
@@ -99,9 +99,9 @@ def _tracks(dataset: str, root: str | None) -> dict[tuple[str, str], Track]:
 
 
 def _allow_children() -> None:
-    """Let this process start others, though Dask's nanny has started it as a daemon.
+    """Allow this process to start children, although Dask's nanny started it as a daemon.
 
-    Those of sepbench end with their parent by themselves, which is why multiprocessing forbids it.
+    multiprocessing forbids it as children might outlive a daemon; those of sepbench do not.
     """
     settings = getattr(multiprocessing.current_process(), "_config", {})
     settings["daemon"] = False

@@ -1,4 +1,4 @@
-"""Runs methods on tracks: skips what is done, isolates what fails, keeps every score at once."""
+"""Runs methods on tracks: skips finished cells, isolates failures, stores every score at once."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ _SAME_SONGS = {
     "dsd100/train": "musdb18/test",
     "dsd100/test": "musdb18/train",
 }
-"""Songs under two names: the forms of MUSDB18, the Music Delta songs of MedleyDB, and DSD100, whose
-sides are swapped in MUSDB18."""
+"""Data sets that share songs: the forms of MUSDB18, the Music Delta songs of MedleyDB, and DSD100,
+whose training and test songs are swapped in MUSDB18."""
 
 
 _PUBLIC = frozenset(name.partition("/")[0] for name in _SAME_SONGS) | {"musdb18"}
@@ -55,16 +55,16 @@ _sound_mark = lru_cache(maxsize=4096)(sound_mark)
 """Many methods are asked about each song."""
 
 _SAME_SECONDS = 1.0
-"""Seconds by which files of one song differ in length, by codecs and by how they were cut."""
+"""Largest difference in length, in seconds, between files of one song."""
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What to run and how, apart from the methods and tracks themselves.
+    """How to run methods on tracks.
 
     ``device`` is a resolved name such as ``cpu`` or ``cuda:0``; ``timeout`` counts seconds a
-    method may take on a track; ``isolate`` runs separators in processes of their own, so that
-    one that crashes costs one row. With ``devices`` of one kind, each works on a track of its own.
+    method may take on a track; ``isolate`` runs separators in separate processes, so that a
+    crash costs one row. Several ``devices`` of one kind work on different tracks.
     ``shard`` is ``(I, N)``: the I-th of N parts of the cells, from 1. ``targets`` is ``largest`` or
     ``musdb``, see `sepbench.evaluation.scoring.target_sets`.
     """
@@ -82,7 +82,7 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class Done:
-    """One cell of the matrix is finished: its record, and whether it was there already."""
+    """A finished cell: its record, and whether it was already in the store."""
 
     record: Record
     kept: bool
@@ -97,13 +97,12 @@ def run(
     on_done: Callable[[Done], None] = lambda done: None,
     executor: Executor | None = None,
 ) -> list[Record]:
-    """Score every method on every track that the store does not hold yet; return all records.
+    """Score all cells (method and track) that are not yet in the store; return all records.
 
-    Tracks are the outer loop: what the scores need of the references alone is computed once a
-    track and serves all methods. The pending cells of a track are one call to `do_cells`, made in
-    ``plan.jobs`` threads, or by ``executor``, whose processes must reach the store's folder.
-    ``on_done`` is called after each cell, from any thread; with an ``executor``, when a track is
-    done.
+    Tracks are the outer loop, so that the parts of scores that depend only on the references are
+    computed once per track. The pending cells of a track are one call to `do_cells`, made in
+    ``plan.jobs`` threads, or by ``executor``, whose processes must share the store's folder.
+    ``on_done`` is called after each cell, from any thread; with an ``executor``, after each track.
     """
     records: list[Record] = []
 
@@ -177,9 +176,9 @@ def run_on_cluster(
     *,
     on_done: Callable[[Done], None] = lambda done: None,
 ) -> None:
-    """Score what the store does not hold yet on the workers of a cluster, and keep the records.
+    """Score pending cells on the workers of a cluster, and store the records.
 
-    Nothing grows here with the number of cells. Raises `SepbenchError` if no worker can be used.
+    Memory does not grow with the number of cells. Raises `SepbenchError` if no worker is usable.
     """
 
     def cells() -> Iterator[list[Task]]:
@@ -202,7 +201,7 @@ def run_on_cluster(
 def _pending_batches(
     part: Sequence[tuple[Track, list[Method]]], store: Store, plan: RunConfig
 ) -> list[Task]:
-    """Return the tasks to be done of methods that take many songs at once."""
+    """Return the pending tasks of batch methods."""
     batching = [
         (track, [method for method in chosen if method.declared.batch]) for track, chosen in part
     ]
@@ -216,7 +215,7 @@ def _pending_batches(
 
 
 def _known(task: Task, store: Store) -> Record | None:
-    """Return the record of a task, if the store has it and all that was asked for with it."""
+    """Return the stored record of a task, if it has everything that was requested."""
     known = store.load(task.method.label, task.track.subset, task.track.name)
     return known if known is not None and _covers(known, task) and _has_stems(task) else None
 
@@ -224,7 +223,7 @@ def _known(task: Task, store: Store) -> Record | None:
 def _in_threads(
     function: Callable[[T], None], tracks: Sequence[T], jobs: int, stop: Callable[[], None]
 ) -> None:
-    """Call a function for each track, in threads; the first to raise ends all others."""
+    """Call a function for each track, in threads; the first exception ends all others."""
     stopped = threading.Event()
 
     def call(track: T) -> None:
@@ -267,9 +266,9 @@ def _tasks(
 
 
 def _was_trained_on(separator: AnySeparator, track: Track) -> bool:
-    """Tell whether a separator was trained on songs of the subset that a track is in."""
+    """Return whether a separator was trained on songs of the subset that a track is in."""
     trained_on = {name.lower() for name in separator.trained_on}
-    # A data set without a subset was used whole.
+    # A data set without a subset was used completely.
     there = {_SAME_SONGS.get(name, name) for name in track.part_of} | set(track.part_of)
     trained_on |= {_SAME_SONGS[name] for name in trained_on & set(_SAME_SONGS)}
     return (
@@ -299,7 +298,7 @@ def _is_known_song(separator: AnySeparator, track: Track) -> bool:
 
 
 def _identity(method: Method, digest: str, plan: RunConfig) -> dict[str, Any]:
-    """Collect everything that can change a score of this method on this track."""
+    """Collect everything that affects the scores of this method on this track."""
     return {
         "sepbench": sepbench.__version__,
         **method.identity,
@@ -316,9 +315,9 @@ def _identity(method: Method, digest: str, plan: RunConfig) -> dict[str, Any]:
 
 
 def _covers(known: Record, task: Task) -> bool:
-    """Tell whether a record is of this very task, perhaps with more sets of scores."""
+    """Return whether a record is of the same task, perhaps with more metrics."""
     has, wants = known.identity, task.identity
-    # Runs of earlier versions do not name sdr, which was computed all the same.
+    # Runs of earlier versions do not name sdr, which was always computed.
     more = {"sdr", *has.get("metrics", ())} >= set(wants["metrics"])
     return more and fingerprint({**has, "metrics": wants["metrics"]}) == task.fingerprint
 

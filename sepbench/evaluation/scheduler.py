@@ -11,7 +11,7 @@ _CONNECT = 10.0
 
 
 def connect(address: str) -> Any:
-    """Return a client of a scheduler; raise `SepbenchError` where none answers."""
+    """Return a client of a scheduler; raise `SepbenchError` if it does not answer."""
     try:
         import distributed
         from distributed.comm.addressing import get_address_host_port

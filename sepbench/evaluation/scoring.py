@@ -1,4 +1,4 @@
-"""Reads songs and scores their stems, each in the set where its score is comparable."""
+"""Reads songs and scores their stems within comparable target sets."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 def target_sets(
     stems: Sequence[str], references: Sequence[str], *, musdb: bool = False
 ) -> dict[str, tuple[str, ...]]:
-    """Return, for each stem that can be scored, the set in which it is scored.
+    """Return the target set of each stem that can be scored.
 
-    That is the largest set of stems with references that is either what the method itself makes
-    or one of `sepbench.stems.TARGET_SETS`; a sum of stems is not in the set of its terms. With
-    ``musdb``, vocals are scored within vocals and accompaniment wherever there are both, as
-    museval's ``eval_mus_track`` and the campaign of 2018 do.
+    It is the largest set of stems with references that is either the method's own stems or one of
+    `sepbench.stems.TARGET_SETS`; a sum of stems is not in the set of its terms. With ``musdb``,
+    vocals are scored within vocals and accompaniment if both exist, as museval's
+    ``eval_mus_track`` and SiSEC 2018 do.
 
     >>> target_sets(["vocals", "drums", "bass", "other"], ["vocals", "accompaniment"])
     {'vocals': ('vocals', 'accompaniment'), 'accompaniment': ('vocals', 'accompaniment')}
@@ -47,10 +47,10 @@ def target_sets(
 
 
 class SongScorer:
-    """Scores what methods make of one song, one after another.
+    """Scores the estimates of methods on one song, one method after another.
 
-    What the scores need of the references alone is computed once. A method that makes no guitar
-    but an ``other`` is scored against references in which the guitar is part of the other.
+    Everything that depends only on the references is computed once. For a method that makes
+    ``other`` but no ``guitar``, the reference of ``other`` includes the guitar.
     """
 
     def __init__(self, song: TrackAudio, metrics: Sequence[str], device: str) -> None:
@@ -58,9 +58,9 @@ class SongScorer:
         self._scorers: dict[frozenset[str], tuple[TrackScorer, list[str]]] = {}
 
     def score(self, stems: Mapping[str, Samples], *, musdb: bool = False) -> dict[str, StemResult]:
-        """Score the stems that a method made, and the sums of them that have references.
+        """Score the stems of a method, and their sums that have references.
 
-        Raises `SepbenchError` where no stem has a reference.
+        Raises `SepbenchError` if no stem has a reference.
         """
         import torch
 
@@ -79,7 +79,7 @@ class SongScorer:
                     if chosen[name] == targets:
                         results[name] = StemResult(targets=targets, **vars(scores[name]))
         if merged and "other" in results:
-            note = f"scored with {', '.join(in_order(merged))}, which the method does not make"
+            note = f"scored including {', '.join(in_order(merged))}, which the method does not make"
             other = results["other"]
             results["other"] = replace(other, notes=(*other.notes, note))
         return {name: results[name] for name in chosen}
@@ -115,7 +115,7 @@ class SongScorer:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Score on one thread: handing such small pieces around costs more than it wins."""
+    """Score on one thread: the pieces are too small for more."""
     import torch
 
     threads = torch.get_num_threads()
@@ -127,12 +127,12 @@ def _one_thread() -> Iterator[None]:
 
 
 SongKey: TypeAlias = tuple[Any, ...]
-"""What tells a song, a part of it, and how it is scored, from all others."""
+"""Identifies a song, a part of it, and how it is scored."""
 
 
 @dataclass(frozen=True)
 class OpenSong:
-    """Asks for the audio of a track, which is then the song at hand."""
+    """Requests the audio of a track, which becomes the current song."""
 
     key: SongKey
     track: Track
@@ -143,7 +143,7 @@ class OpenSong:
 
 @dataclass(frozen=True)
 class OpenedSong:
-    """What separators are given of a song; see `TrackAudio`."""
+    """The audio of a song for separators; see `TrackAudio`."""
 
     mixture: Samples
     rate: int
@@ -152,14 +152,14 @@ class OpenedSong:
 
 @dataclass(frozen=True)
 class ShowReferences:
-    """Asks for the true stems of the song at hand, for oracles."""
+    """Requests the references of the current song, for oracles."""
 
     key: SongKey
 
 
 @dataclass(frozen=True)
 class ScoreStems:
-    """Asks for the scores of a method's estimates of the current song.
+    """Requests the scores of a method's estimates of the current song.
 
     The stems are also written to ``folder`` unless it is None.
     """
@@ -174,9 +174,9 @@ Request: TypeAlias = OpenSong | ShowReferences | ScoreStems
 
 
 class Scoring:
-    """The work of the process that reads and scores songs; no plugin's code runs there.
+    """The work of the process that reads and scores songs, without any plugin code.
 
-    What the scores need of the references alone is computed once a song.
+    Everything that depends only on the references is computed once per song.
     """
 
     retire = False
@@ -188,7 +188,7 @@ class Scoring:
     def __call__(self, request: Request, inputs: Iterator[Any]) -> Iterator[Any]:
         """Yield the song that was opened, its references, or the scores of its stems."""
         if isinstance(request, OpenSong):
-            self._song = self._scorer = None  # Let go of one song before reading the next.
+            self._song = self._scorer = None  # Release one song before reading the next.
             settings = request.settings
             song = request.track.load(start=settings.start, duration=settings.duration)
             self._scorer = SongScorer(song, request.metrics, request.device)
@@ -196,7 +196,7 @@ class Scoring:
             yield OpenedSong(song.mixture, song.rate, song.notes)
             return
         if self._song is None or self._scorer is None or self._song[0] != request.key:
-            raise SepbenchError("these stems are of another song than the one at hand")
+            raise SepbenchError("these stems are not of the current song")
         song = self._song[1]
         if isinstance(request, ShowReferences):
             yield song.references

@@ -1,4 +1,4 @@
-"""Parts of the cells of a run, for job arrays and their like."""
+"""Splits the cells of a run into parts, for job arrays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def shard(
 ) -> list[tuple[Track, list[Method]]]:
     """Return the methods to run on each track: the I-th of N parts of all cells, or all.
 
-    Parts are whole tracks where there are enough of them, so that each is read by one part alone.
+    With enough tracks, a part has whole tracks, so that each track is read by only one part.
     """
     if part is None:
         return [(track, list(methods)) for track in tracks]

@@ -1,12 +1,12 @@
-"""The score store: one JSON file a track and method, in museval's layout, whole or absent.
+"""The score store: one JSON file per track and method, in museval's layout, written atomically.
 
 A run is a folder::
 
-    run.json                                    what the folder holds scores of
-    scores/<method>/<subset>/<track>.json       frame scores as museval writes them, and ours beside
-    failures/<method>/<subset>/<track>.json     why there are none
+    run.json                                    data set and settings of the scores
+    scores/<method>/<subset>/<track>.json       frame scores in museval's layout, and sepbench's own
+    failures/<method>/<subset>/<track>.json     reasons of failures
 
-Tables and plots are made from these files alone and can be made again at any time.
+Tables and plots are made from these files alone.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ def stamp_of(status: os.stat_result) -> Stamp:
 
 @dataclass(frozen=True)
 class Settings:
-    """What every score of a run has in common, so that its tables compare like with like."""
+    """Settings that all scores of a run share."""
 
     dataset: str
     subset: str
     start: float = 0.0
     duration: float | None = None
     root: str | None = None
-    """The folder of a person's own songs; other data sets are the same wherever they are."""
+    """The folder of the user's own songs; other data sets are the same everywhere."""
 
     @classmethod
     def of(
@@ -62,19 +62,19 @@ class Settings:
         start: float = 0.0,
         duration: float | None = None,
     ) -> Settings:
-        """Return the settings for a data set at ``root``, or at its usual place."""
+        """Return the settings for a data set at ``root``, or at its usual path."""
         own = str(root.resolve()) if dataset == "folder" and root is not None else None
         return cls(dataset, subset, start, duration, own)
 
     def fits(self, other: Settings) -> bool:
-        """Tell whether scores of both may share a folder; runs made before do not know a root."""
+        """Return whether both may share a folder; older runs have no root."""
         if self.root is None or other.root is None:
             return replace(self, root=None) == replace(other, root=None)
         return self == other
 
     @property
     def default_name(self) -> str:
-        """A folder name that differs whenever the settings do."""
+        """A folder name that is unique for the settings."""
         parts = [self.dataset] if self.dataset == "excerpt" else [self.dataset, self.subset]
         if self.root is not None:
             parts.insert(1, safe_name(Path(self.root).name))
@@ -89,10 +89,9 @@ class Settings:
 class StemResult:
     """The scores of one stem of one track.
 
-    ``frames`` and ``totals`` are the estimate's scores per window and per track by metric;
-    ``mixture_frames`` and ``mixture_totals`` those of the unprocessed mixture in its place.
-    ``targets`` names the stems that were scored together with it; ``notes`` says why a score is
-    missing or not to be trusted.
+    ``frames`` and ``totals`` are the scores of the estimate per window and per track, by metric;
+    ``mixture_frames`` and ``mixture_totals`` those of the unprocessed mixture. ``targets`` names
+    the stems scored together with it; ``notes`` says why a score is missing or unreliable.
     """
 
     targets: tuple[str, ...]
@@ -105,7 +104,7 @@ class StemResult:
 
 @dataclass(frozen=True)
 class Record:
-    """One method on one track: its scores, or the reason why there are none."""
+    """One method on one track: its scores, or the reason reasons of failures."""
 
     dataset: str
     subset: str
@@ -126,17 +125,17 @@ class Record:
 
     @property
     def fixed_identity(self) -> dict[str, Any]:
-        """What made the scores, apart from the song and from what was scored."""
+        """Everything that made the scores, except the song and the metrics."""
         return {k: v for k, v in self.identity.items() if k not in ("audio", "metrics")}
 
 
 def place(record: Record) -> tuple[str, str, str, str]:
-    """Return what records are ordered by, whenever they were made."""
+    """Return the sort key of records, independent of when they were made."""
     return record.subset, record.track, record.label, record.error or ""
 
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
-    """Return the sha256 over everything that can change a score, in hex.
+    """Return the sha256, in hex, over everything that affects a score.
 
     >>> fingerprint({"b": 1, "a": 2}) == fingerprint({"a": 2, "b": 1})
     True
@@ -153,7 +152,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path) -> Store:
-        """Open a run that exists; raises `SepbenchError` where there is none."""
+        """Open an existing run; raises `SepbenchError` if there is none."""
         if folder.is_file():
             raise SepbenchError(f"{folder}: a file; give the folder of a run")
         if not (folder / "run.json").is_file():
@@ -164,9 +163,9 @@ class Store:
 
     @classmethod
     def create(cls, folder: Path, settings: Settings) -> Store:
-        """Open a run for these settings, new or begun before.
+        """Open a new or existing run with these settings.
 
-        Raises `SepbenchError` where the folder holds scores of other settings.
+        Raises `SepbenchError` if the folder has scores of other settings.
         """
         store = cls(folder)
         if (folder / "run.json").is_file():
@@ -184,7 +183,7 @@ class Store:
 
     @property
     def settings(self) -> Settings:
-        """What all scores of this run have in common."""
+        """The settings of this run."""
         path = self.folder / "run.json"
         try:
             plain = json.loads(path.read_text(encoding="utf-8"))
@@ -203,11 +202,11 @@ class Store:
             raise SepbenchError(f"{path}: damaged, or not sepbench's; {cure}") from None
 
     def load(self, label: str, subset: str, track: str) -> Record | None:
-        """Return the scores of a method on a track, none if absent or unreadable."""
+        """Return the scores of a method on a track, None if absent or unreadable."""
         return self.read(self._path("scores", label, subset, track))
 
     def save(self, record: Record, *, museval: str | None = None) -> Stamp:
-        """Keep a record in place of whatever was known of that method on that track.
+        """Store a record, replacing an older one of that method and track.
 
         ``museval`` is the text of museval's file that the record was read from, if it was. Returns
         the stamp of the record's file.
@@ -235,21 +234,21 @@ class Store:
         return record if record is not None and self.folder / self.file(record) == path else None
 
     def remove(self, record: Record) -> None:
-        """Forget the scores of a method on a track, or why there are none."""
+        """Forget the scores of a method on a track, or reasons of failures."""
         for kind in ("scores", "failures"):
             path = self._path(kind, record.label, record.subset, record.track)
             path.unlink(missing_ok=True)
 
     def stems_folder(self, label: str, subset: str, track: str) -> Path:
-        """Return where the separated audio of a method on a track is kept."""
+        """Return the folder of the separated audio of a method on a track."""
         return self._path("stems", label, subset, track).with_suffix("")
 
     def records(self) -> list[Record]:
-        """Return all records in an order that does not depend on when they were made."""
+        """Return all records in an order independent of when they were made."""
         return self.contents()[0]
 
     def contents(self) -> tuple[list[Record], list[Path]]:
-        """Return all records, ordered as by `records`, and the files that cannot be read."""
+        """Return all records in the order of `records`, and the unreadable files."""
         kinds = ("scores", "failures")
         paths = [path for kind in kinds for path in self.folder.glob(f"{kind}/*/*/[!.]*.json")]
         there = {path: self.read(path) for path in sorted(paths)}
@@ -276,7 +275,7 @@ class Store:
 
 
 def unique_name(name: str) -> str:
-    """Return ``name`` as one path component; names that had to be changed stay apart.
+    """Return ``name`` as one path component; different names stay different.
 
     >>> unique_name("hpss[margin=2]")
     'hpss[margin=2]'
@@ -292,10 +291,10 @@ def _json_name(track: str) -> str:
 
 
 def _dumps(record: Record, museval: str | None) -> str:
-    # Neither `asdict`, which copies every number, nor an indent, which json makes in Python, is
-    # quick enough for the scores of a whole campaign.
+    # `asdict` copies every number and json indents in Python: both are too slow for the scores of
+    # a whole campaign.
     plain = {**vars(record), "stems": {name: vars(stem) for name, stem in record.stems.items()}}
-    # museval's readers look at "targets" alone, ours at what comes after `_OURS` alone.
+    # museval reads only "targets", sepbench only the part after `_OURS`.
     theirs = _targets(record) if museval is None else museval.rstrip()[:-1].rstrip()
     ours = json.dumps(plain)
     return f'{theirs}{_OURS}{ours}{_DIGEST}"{_sha256(ours)}"}}\n'
@@ -329,7 +328,7 @@ def read(path: Path) -> Record | None:
         costs = {key: _number(plain[key]) for key in ("seconds", "audio_seconds", "peak_bytes")}
         return Record(**{**plain, **costs, "stems": stems, "notes": tuple(plain["notes"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        # Not ours, of another version, or damaged: as good as absent, so it is made again.
+        # Foreign, of another version, or damaged: treated as absent, so it is made again.
         return None
 
 

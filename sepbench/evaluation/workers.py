@@ -7,7 +7,7 @@ Songs are read and scored in one process, each method separates in a process of 
          |                          | stems
          +----- mixture ---> one process a method
 
-All keep what they have loaded from cell to cell.
+All keep their state from cell to cell.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from sepbench.inference.workers import SeparatorWorker
 from sepbench.registry import Method
 
 _SCARCE = 0.15
-"""Share of this machine's memory below which methods are not kept loaded."""
+"""Share of free memory below which methods are not kept loaded."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A method, a track, and all that is to be known to make a `Record` of the two."""
+    """A method, a track, and everything else that a `Record` contains."""
 
     track: Track
     settings: Settings
@@ -57,7 +57,7 @@ class Task:
     fingerprint: str
     trained_on_this: bool
     made: Made | None = None
-    """What the method made of the song before, together with others."""
+    """Stems that the method made earlier, in a batch."""
     musdb_targets: bool = False
 
     def record(self, **results: Any) -> Record:
@@ -78,16 +78,16 @@ class Task:
 
     @property
     def song_key(self) -> SongKey:
-        """What tells the song, and how it is scored, from all others."""
+        """Identifies the song and how it is scored."""
         audio = str(self.identity["audio"])
         return (self.settings, self.track.subset, self.track.name, audio, self.metrics, self.device)
 
 
 class Workers:
-    """The processes that work on one track at a time: one for songs, and one for each method.
+    """The processes that work on one track at a time: one for songs, and one per method.
 
-    ``timeout`` is in seconds, for one song in one process. Without ``isolate`` all is done in this
-    process.
+    ``timeout`` is in seconds, for one song in one process. Without ``isolate`` everything runs in
+    this process.
     """
 
     def __init__(self, *, timeout: float | None = None, isolate: bool = True) -> None:
@@ -101,18 +101,18 @@ class Workers:
         self._song: tuple[SongKey, OpenedSong | SepbenchError] | None = None
 
     def work(self, task: Task) -> Record:
-        """Do a task; what goes wrong in it becomes the record's ``error``."""
+        """Do a task; a failure becomes the record's ``error``."""
         try:
             return self._work(task)
         except CancelledError:
             raise
         except SepbenchError as error:
             return task.record(error=str(error))
-        except Exception as error:  # One cell must never cost the others, whatever it raises.
+        except Exception as error:  # No exception of a cell may affect the others.
             return task.record(error=f"method {task.method.label}: {describe(error)}")
 
     def stop(self) -> None:
-        """End all processes, even in the middle of a task."""
+        """Kill all processes, even in the middle of a task."""
         self._songs.stop()
         for worker in list(self._methods.values()):
             worker.stop()
@@ -141,7 +141,7 @@ class Workers:
         )
 
     def _opened(self, task: Task) -> OpenedSong:
-        """Return the song of a task; one that cannot be read is not read again at once."""
+        """Return the song of a task; an unreadable one is not read again immediately."""
         key = task.song_key
         if self._song is None or self._song[0] != key:
             self._song = None  # Let go of one song before reading the next.
@@ -155,7 +155,7 @@ class Workers:
         return opened
 
     def _asked(self, request: Request, task: Task) -> Any:
-        """Return the answer of the process with the songs, which may have to read one again."""
+        """Return the answer of the song process, which may have to read the song again."""
         try:
             if not isinstance(request, OpenSong) and not self._knows_song():
                 self._songs.run(_opening(task))
@@ -178,7 +178,7 @@ class Workers:
         return worker
 
     def _make_room(self) -> None:
-        """Where memory is scarce, end the method used last: its next turn is the farthest off."""
+        """If memory is scarce, end the method used last: its next use is the farthest away."""
         memory = psutil.virtual_memory()
         running = [key for key, worker in self._methods.items() if worker.is_running]
         if running and memory.available < _SCARCE * memory.total:
@@ -190,7 +190,7 @@ def _opening(task: Task) -> OpenSong:
 
 
 class Pool:
-    """As many `Workers` as are in use at once, handed from one track to the next."""
+    """A pool of `Workers`, reused from track to track."""
 
     def __init__(self, make: Callable[[], Workers]) -> None:
         self._make = make
@@ -199,7 +199,7 @@ class Pool:
 
     @contextmanager
     def borrow(self) -> Iterator[Workers]:
-        """Give workers that no one else uses meanwhile."""
+        """Lend workers exclusively."""
         try:
             workers = self._free.get_nowait()
         except Empty:
@@ -211,14 +211,14 @@ class Pool:
             self._free.put(workers)
 
     def stop(self) -> None:
-        """End all processes."""
+        """Kill all processes."""
         for workers in list(self._all):
             workers.stop()
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells of one track, to be done one after another by anyone who can reach the store's folder.
+    """Cells of one track, done in order by any process with access to the store's folder.
 
     It can be pickled, so any `concurrent.futures.Executor` may call `do_cells` with it.
     """
@@ -230,7 +230,7 @@ class Cells:
 
 
 _pools: dict[tuple[float | None, bool], Pool] = {}
-"""The workers of a process that an executor has started; they end with it."""
+"""The workers of an executor's process; they end with it."""
 
 
 def do_cells(
@@ -239,9 +239,9 @@ def do_cells(
     pool: Pool | None = None,
     on_done: Callable[[Record], None] = lambda record: None,
 ) -> list[Record]:
-    """Do cells, keep each record in the store as soon as it is made, and return all.
+    """Do cells, store each record as soon as it is made, and return all.
 
-    Without a ``pool`` the workers are those of this process, which stay for its next cells.
+    Without a ``pool`` the workers belong to this process and stay for its next cells.
     """
     if pool is None:
         key = (cells.timeout, cells.isolate)
@@ -264,5 +264,5 @@ def do_task(task: Task, timeout: float | None, *, isolate: bool) -> Record:
 
 
 def new_pool(timeout: float | None, *, isolate: bool) -> Pool:
-    """Return a pool without any process yet."""
+    """Return a new pool; no process is started yet."""
     return Pool(lambda: Workers(timeout=timeout, isolate=isolate))

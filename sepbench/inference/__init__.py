@@ -1,1 +1,1 @@
-"""Runs a separator on a song: sample rates, channels, blocks, devices, files."""
+"""Runs separators on songs: sample rates, channels, blocks, devices, files."""

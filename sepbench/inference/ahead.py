@@ -1,6 +1,6 @@
-"""Separates many songs with one start of a method that takes long to start, before they are used.
+"""Separates many songs in advance, with one start of a method that starts slowly.
 
-What it makes of each is kept in files until it is asked for.
+The stems are kept in files until they are used.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Of = TypeVar("Of", bound=Hashable)
 
 
 def own_folder(parent: Path) -> Path:
-    """Return where this process keeps its stems below a folder; remove what killed ones left."""
+    """Return this process's folder for stems; remove those of killed processes."""
     for folder in parent.glob(f"{_PREFIX}*"):
         pid = folder.name.removeprefix(_PREFIX)
         if not (pid.isdecimal() and psutil.pid_exists(int(pid))):
@@ -43,10 +43,10 @@ def batch(
     load: Callable[[Of], tuple[Samples, int]],
     folder: Path,
 ) -> dict[Of, Made]:
-    """Return what a method makes of songs, or why it makes nothing.
+    """Return the stems of songs, or the reason of the failure.
 
-    ``load`` reads a song, as mixture and rate; what it cannot read, because of a `SepbenchError`,
-    is left out where the others could be separated.
+    ``load`` reads a song, as mixture and rate; songs for which it raises `SepbenchError` are left
+    out.
     """
     readable: list[Of] = []
 
@@ -68,7 +68,7 @@ def batch(
     except (SepbenchError, WorkerDied) as error:
         reason = f"method {label}: {error}" if isinstance(error, WorkerDied) else str(error)
         made += [Made({}, error=reason)] * (len(wanted) - len(made))
-    except Exception as error:  # One method must never cost the others, whatever it raises.
+    except Exception as error:  # No exception of a method may affect the others.
         reason = f"method {label}: {describe(error)}"
         made += [Made({}, error=reason)] * (len(wanted) - len(made))
     named = [*readable, *(one for one in wanted if one not in readable)]
@@ -76,7 +76,7 @@ def batch(
 
 
 class Ahead:
-    """What methods made of songs before they were asked for, in a folder that `close` removes."""
+    """Stems separated in advance, in a folder that `close` removes."""
 
     def __init__(self, parent: Path) -> None:
         self._folder = own_folder(parent)
@@ -89,14 +89,14 @@ class Ahead:
         songs: Sequence[Path],
         load: Callable[[Path], tuple[Samples, int]],
     ) -> None:
-        """Separate songs with a method, so that `take` has them."""
+        """Separate songs with a method, for `take`."""
         make_folder(self._folder)
         place = Path(tempfile.mkdtemp(dir=self._folder))
         for song, made in batch(worker, label, songs, load, place).items():
             self._made[song, label] = made
 
     def take(self, song: Path, label: str) -> Made | None:
-        """Return what a method made of a song, once; None if it was not among those of `run`."""
+        """Return the stems of a song, once; None if it was not separated by `run`."""
         return self._made.pop((song, label), None)
 
     def close(self) -> None:

@@ -24,14 +24,14 @@ def separate(
     stems: tuple[str, ...] = (),
     device: str = "auto",
 ) -> dict[str, Samples]:
-    """Return the stems of a song, each with its length, channels, level and rate.
+    """Return the stems of a song, with the length, channels, level and rate of the song.
 
     Args:
         song: the path of an audio file, or samples ``(channels, samples)`` or ``(samples,)`` with
             full scale 1.
         rate: Hz; required for samples, taken from the file otherwise.
-        method: a separator, with options in brackets if need be: ``"hpss[margin=2]"``.
-        stems: only these, sums such as ``accompaniment`` included; all that the method makes if
+        method: a separator, optionally with options in brackets: ``"hpss[margin=2]"``.
+        stems: only these, which may be sums such as ``accompaniment``; all of the method's if
             empty.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
@@ -67,7 +67,7 @@ def separate(
     for stem in stems:
         if stem not in possible:
             raise SepbenchError(
-                f"method {variant.label} makes no stem {stem!r}; it has {', '.join(possible)}"
+                f"method {variant.label} has no stem {stem!r}; it has {', '.join(possible)}"
             )
     return {stem: possible[stem] for stem in stems}
 
@@ -89,14 +89,14 @@ def as_samples(array: ArrayLike, what: str) -> Samples:
     if samples.ndim != 2 or samples.shape[1] == 0 or samples.shape[0] > _MOST_CHANNELS:
         raise SepbenchError(f"{what}: shape {samples.shape}; give (channels, samples)")
     if not np.isfinite(samples).all():
-        raise SepbenchError(f"{what}: NaN or infinity among the samples; remove them first")
+        raise SepbenchError(f"{what}: it contains NaN or infinity; remove them first")
     return np.ascontiguousarray(samples, dtype=np.float32)
 
 
 def checked_rate(rate: int | None) -> int:
-    """Return a sample rate in Hz; raise `SepbenchError` for none and for one that cannot be."""
+    """Return a sample rate in Hz; raise `SepbenchError` for a missing or invalid one."""
     if rate is None:
-        raise SepbenchError("samples have no rate of their own; give rate=44100 or what it is")
+        raise SepbenchError("arrays have no sample rate; give rate=44100 or the actual one")
     if rate != int(rate) or rate <= 0:
         raise SepbenchError(f"rate={rate}: must be a whole number of Hz above 0")
     return int(rate)

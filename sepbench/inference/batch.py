@@ -1,7 +1,7 @@
-"""Many songs by one call, for separators that take long to start.
+"""Separates many songs by one call, for separators that start slowly.
 
-Each song goes through `runner.stream` twice: once to learn what the separator is to be fed, at its
-rate and on its channels, and once more with its answers in place of the separator.
+Each song goes through `runner.stream` twice: once to record the separator's input, at its rate and
+with its channels, and once to replay the separator's output.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Process = Callable[..., "Mapping[str, torch.Tensor]"]
 
 @dataclass(frozen=True)
 class Made:
-    """What came of one song of a batch: the files of its stems and what they cost, or an error.
+    """The result of one song of a batch: the files and costs of its stems, or an error.
 
     ``seconds`` is the song's share of the time that all took, by its length; ``peak_bytes`` is what
     all took together.
@@ -44,7 +44,7 @@ class Made:
     error: str | None = None
 
     def load(self) -> Separation:
-        """Return the stems; raise `SepbenchError` where there are none."""
+        """Return the stems; raise `SepbenchError` if there are none."""
         if self.error is not None:
             raise SepbenchError(self.error)
         stems = {name: np.load(path) for name, path in self.files.items()}
@@ -57,9 +57,9 @@ def separate_all(
     folder: Path,
     device: torch.device,
 ) -> Iterator[Made]:
-    """Separate songs, each a mixture and its rate, by one call; yield what came of each, in order.
+    """Separate songs (mixture and rate) by one call; yield the result of each, in order.
 
-    Stems are written into ``folder``, so that no more than one song is in memory.
+    Stems are written to ``folder``, so that only one song is in memory.
     """
     fed: list[tuple[int, int, int]] = []
 
@@ -78,7 +78,7 @@ def separate_all(
     except SepbenchError as error:
         yield from [Made({}, error=str(error))] * len(fed)
         return
-    # What all songs waited for is shared among them by their length.
+    # The common time is shared by length.
     common = time.perf_counter() - started
     peak_bytes = runner.used_outside(separator) if device.type == "cpu" else 0
     whole = sum(samples / rate for _, samples, rate in fed) or 1.0
@@ -102,7 +102,7 @@ def _made(
     rate: int,
     device: torch.device,
 ) -> Made:
-    """Return what came of one song, its stems written into the folder."""
+    """Write the stems of one song to the folder; return its result."""
     notes = separator.take_notes()
     replayed = iter(answers)
 
@@ -127,14 +127,14 @@ def _made(
 
 
 def _with_process(separator: Separator, process: Process) -> Separator:
-    """Return a copy of a separator that is called by another function."""
+    """Return a copy of a separator with another function in place of its own."""
     twin = copy.copy(separator)
     twin.__dict__["process"] = process
     return twin
 
 
 def _recording(separator: Separator, inputs: list[torch.Tensor]) -> Process:
-    """Return a function that keeps what a separator is fed, and answers with silence."""
+    """Return a function that records a separator's input, and returns silence."""
 
     def process(
         mixture: torch.Tensor, given: Mapping[str, torch.Tensor]

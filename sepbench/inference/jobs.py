@@ -1,4 +1,4 @@
-"""What ``sepbench separate`` is to do: its options, and the files of each song and method."""
+"""The jobs of ``sepbench separate``: its options, and the output files of each song and method."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIELDS = {"method", "track", "hash", "stem"}
 
 @dataclass(frozen=True)
 class SeparateOptions:
-    """How songs are to be separated: the options of ``sepbench separate``."""
+    """The options of ``sepbench separate``."""
 
     out: Path
     stems: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class SeparateOptions:
 
     def __post_init__(self) -> None:
         audio.check_format(self.format, self.bit_depth, self.bitrate)
-        # Absolute at once: what a plugin does to the working folder moves no stem.
+        # Absolute, in case a plugin changes the working directory.
         object.__setattr__(self, "out", self.out.absolute())
         try:
             fields = {name for _, name, _, _ in string.Formatter().parse(self.pattern) if name}
@@ -52,9 +52,9 @@ class SeparateOptions:
             )
 
     def wanted(self, method: Method) -> list[str]:
-        """Return the stems of a method to be written, sums of others among them if asked for.
+        """Return the stems of a method to write, which may be sums.
 
-        Raises `SepbenchError` for one that the method does not make.
+        Raises `SepbenchError` for an unknown stem.
         """
         made = list(method.declared.stems)
         if self.two_stems is not None:
@@ -67,18 +67,18 @@ class SeparateOptions:
         for stem in asked:
             if stem not in possible:
                 raise SepbenchError(
-                    f"method {method.label} makes no stem {stem!r}; it has {', '.join(possible)}"
+                    f"method {method.label} has no stem {stem!r}; it has {', '.join(possible)}"
                 )
         if self.two_stems is None:
             return list(asked)
         if not set(made) - set(terms_of(self.two_stems, made)):
             raise SepbenchError(
-                f"method {method.label} makes nothing but {self.two_stems}; leave --two-stems out"
+                f"method {method.label} makes only {self.two_stems}; leave --two-stems out"
             )
         return [*asked, rest_of(self.two_stems)]
 
     def path(self, method: Method, track: str, stem: str, *, mark: str = "") -> Path:
-        """Return where a stem goes: below ``out``, whatever the track and its ``mark`` are."""
+        """Return the path of a stem, which is always below ``out``."""
         names = {
             "method": audio.folder_name(method.label),
             "track": track,
@@ -92,7 +92,7 @@ class SeparateOptions:
 
 @dataclass(frozen=True)
 class Job:
-    """One song to be separated with one method, the file of each stem, and that of a picture."""
+    """One song and method, the file of each stem, and that of a picture."""
 
     song: Path
     method: Method
@@ -106,7 +106,7 @@ def plan(
     options: SeparateOptions,
     folders: Mapping[Path, Path] | None = None,
 ) -> list[Job]:
-    """Return what is to be done, song by song.
+    """Return the jobs, song by song.
 
     A song is called as its file is, after the folders between it and that of ``folders`` in which
     it was found. Songs that would be called alike all get a hash of their path, but for one that
@@ -197,7 +197,7 @@ def _check_places(songs: Sequence[Path], jobs: Sequence[Job]) -> None:
     for job in jobs:
         for path in job.files.values():
             if path.resolve() in sources:
-                raise SepbenchError(f"{path} is a song to be separated; choose another --out")
+                raise SepbenchError(f"{path} is one of the songs; choose another --out")
             if path in claimed:
                 first = claimed[path]
                 raise SepbenchError(

@@ -1,9 +1,8 @@
-"""Brings songs to the level at which a network was trained, and what it made of them back.
+"""Scales songs to the level at which a network was trained, and its stems back.
 
-A network without a scale of its own separates a quiet song worse than the same song loud, and takes
-a constant offset (DC) for sound. The runner therefore measures a song before it separates it, in a
-pass of its own over the samples: whole songs and songs in blocks get the same gain, and memory
-stays bounded.
+A network that is not scale-invariant separates a quiet song worse than the same song loud, and
+treats a constant offset (DC) as audio. The runner therefore measures a song first, in a separate
+pass over the samples: whole songs and songs in blocks get the same gain, and memory is bounded.
 """
 
 from __future__ import annotations
@@ -23,23 +22,23 @@ _GATE = 0.1
 
 @dataclass(frozen=True)
 class Level:
-    """A song's level in dB below full scale, None for silence, and its offset ``(channels, 1)``.
+    """A song's level in dB of full scale, None for silence, and its offset ``(channels, 1)``.
 
     The level is the energy of windows of 0.4 s, averaged over those that are not more than 10 dB
-    below the mean: the relative gate of ITU-R BS.1770-4, without its weighting by frequency and
-    without its absolute gate, so that it goes up and down with the song to the bit.
+    below the mean: the relative gate of ITU-R BS.1770-4, without frequency weighting and without
+    the absolute gate, so that it scales exactly with the song.
     """
 
     decibels: float | None
     offset: NDArray[np.float32]
 
     def gain(self, wanted: float) -> float:
-        """Return the factor that brings the song to ``wanted`` dB below full scale."""
+        """Return the factor that scales the song to ``wanted`` dB of full scale."""
         return 1.0 if self.decibels is None else float(10 ** ((wanted - self.decibels) / 20))
 
 
 def measure(chunks: Iterable[Samples], rate: int) -> Level:
-    """Measure a song that comes in chunks ``(channels, samples)`` of any length."""
+    """Measure a song given in chunks ``(channels, samples)`` of any length."""
     means, energies, lengths = [], [], []
     for window in _windows(chunks, max(1, round(_WINDOW_SECONDS * rate))):
         exact = window.astype(np.float64)
@@ -49,20 +48,20 @@ def measure(chunks: Iterable[Samples], rate: int) -> Level:
     if not lengths:
         return Level(None, np.zeros((1, 1), np.float32))
     offset = np.average(means, axis=0, weights=lengths)
-    # The energy of what is left when the offset is taken away.
+    # Energy without the offset.
     squares = np.array(energies) - 2 * np.array(means) * offset + np.square(offset)
     energy = np.maximum(squares, 0).mean(axis=1)
     mean = float(np.average(energy, weights=lengths))
     loud = energy >= _GATE * mean
     level = float(np.average(energy[loud], weights=np.array(lengths)[loud]))
-    # What is left of an offset alone is the rounding of its samples.
+    # The remainder of a pure offset is rounding error.
     silence = 1e-12 * float(np.square(offset).mean())
     decibels = 10 * float(np.log10(level)) if level > silence else None
     return Level(decibels, offset.astype(np.float32)[:, None])
 
 
 def _windows(chunks: Iterable[Samples], size: int) -> Iterator[Samples]:
-    """Cut chunks into windows of ``size``, so that how a song comes changes nothing."""
+    """Cut chunks into windows of ``size``, so that the chunk lengths do not matter."""
     held: list[Samples] = []
     count = 0
     for chunk in chunks:
@@ -80,6 +79,6 @@ def _windows(chunks: Iterable[Samples], size: int) -> Iterator[Samples]:
 
 
 def applied(chunks: Iterable[Samples], level: Level, gain: float) -> Iterator[Samples]:
-    """Yield the song without its offset, ``gain`` times as loud."""
+    """Yield the song without its offset, times ``gain``."""
     for chunk in chunks:
         yield (chunk - level.offset) * np.float32(gain)

@@ -1,7 +1,7 @@
-"""What the stems in a folder were made of: a file ``separated.json`` beside them.
+"""The manifest ``separated.json`` of a folder of stems: how each was made.
 
-It is written before the stems are put in their places, with a digest of each: so a run that is
-killed between the two never makes one song's stems pass for another's.
+It is written before the stems are moved into place, with a digest of each, so that even after a
+kill between the two, stems are never attributed to the wrong song.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from sepbench._util.files import write_atomic
 from sepbench._util.walk import MANIFEST
 
 NAME = MANIFEST
-"""Maps the name of each stem's file to the song, the part of it, and the method that made it."""
+"""Maps the name of each stem file to the song, the part of it, and the method."""
 
 Origin = Literal["same", "other", "unknown"]
 Owner = Literal["this", "copy", "another", "unknown"]
 
 _FILE, _PATH, _BEFORE = "file", "path", "before"
-"""Keys that say which file is meant, where the song lay, and what the file was before."""
+"""Keys for the file's signature, the song's path, and the file before it."""
 
 
 def origin(path: Path, made_of: Mapping[str, Any]) -> Origin:
-    """Tell whether a file was made of this very song and method, of others, or by who knows."""
+    """Return whether a file was made from this song and method, from others, or is unknown."""
     known = _known(path)
     if known is None:
         return "unknown"
@@ -57,9 +57,10 @@ def stems(folder: Path) -> list[Path]:
 
 
 def remember(files: Mapping[Path, Path], made_of: Mapping[str, Any], song: Path) -> None:
-    """Write down what files will be made of, beside their places.
+    """Record how files will be made, in the manifests of their folders.
 
-    ``files`` maps the place of each to the file as it is now. Forgets files that are gone.
+    ``files`` maps the final path of each to its temporary file. Entries of deleted files are
+    dropped.
     """
     folders: dict[Path, dict[Path, Path]] = {}
     for place, now in files.items():
@@ -75,12 +76,12 @@ def remember(files: Mapping[Path, Path], made_of: Mapping[str, Any], song: Path)
                 **({} if before is None else {_BEFORE: {**before, _BEFORE: None}}),
             }
         text = json.dumps(dict(sorted(known.items())), indent=1, ensure_ascii=False)
-        # A name that is not UTF-8 is escaped as JSON does.
+        # A name that is not UTF-8 is escaped as in JSON.
         write_atomic(folder / NAME, text.encode(errors="backslashreplace") + b"\n")
 
 
 def _known(path: Path) -> dict[str, Any] | None:
-    """Return what is known of a file as it is now, None of one that someone else has changed."""
+    """Return the entry of a file, None if the file was changed since."""
     entry = _read(path.parent).get(path.name)
     while isinstance(entry, dict):
         if not path.is_file() or _is(path, entry.get(_FILE)):
@@ -91,7 +92,7 @@ def _known(path: Path) -> dict[str, Any] | None:
 
 def _is(path: Path, signature: Any) -> bool:
     if not isinstance(signature, dict):
-        return True  # Written by a version that knew no signatures.
+        return True  # Written by a version without signatures.
     status = path.stat()
     if status.st_size != signature.get("size"):
         return False
@@ -106,7 +107,7 @@ def _signature(path: Path) -> dict[str, Any]:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """Return what is known of the files in a folder; nothing where that is absent or damaged."""
+    """Return the entries of a folder's manifest; empty if it is absent or damaged."""
     try:
         known = json.loads((folder / NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Feeds a separator: the whole song or overlapping blocks, and as many channels as it takes."""
+"""Feeds a separator the whole song or overlapping blocks, with the channels it takes."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ Samples: TypeAlias = NDArray[np.float32]
 """``(channels, samples)``."""
 
 BLOCK_SECONDS = 45.0
-"""How much of a song a separator with finite context is given at once, its context apart.
+"""Length of a block for a separator with finite context, without the context.
 
-The context (7 to 12 s to each side for networks) is processed again with every block: at 30 s that
-costs a tenth to a fifth more time than at 45 s. Longer blocks gain little and need more memory.
+The context (7 to 12 s to each side for networks) is processed again with every block: blocks of
+30 s take 10 to 20 % longer than blocks of 45 s. Longer ones gain little and need more memory.
 """
 
 FADE_SECONDS = 0.1
 """The cross-fade between blocks."""
 
-# torch says it with a plain RuntimeError, in other words on each device.
+# torch raises a plain RuntimeError, with a different message on each device.
 _OUT_OF_MEMORY = re.compile("out of memory|not enough memory|can't allocate memory", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A stretch of a song: the mixture, and what else the separator is given of it.
+    """A part of a song: the mixture, and the other inputs of the separator.
 
     Shape:
         mixture: ``(channels, samples)``.
@@ -55,11 +55,11 @@ class Chunk:
         return int(self.mixture.shape[-1])
 
     def each(self, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Chunk:
-        """Return the chunk with every array changed alike."""
+        """Return the chunk with every array changed in the same way."""
         return Chunk(change(self.mixture), {name: change(a) for name, a in self.given.items()})
 
     def cut(self, start: int, stop: int | None = None) -> Chunk:
-        """Return a part, a view of the same samples."""
+        """Return a part, as views of the same samples."""
         return self.each(lambda array: array[..., start:stop])
 
 
@@ -73,7 +73,7 @@ def in_blocks(
 ) -> Iterator[dict[str, Samples]]:
     """Separate block by block with context and cross-fade, or all at once.
 
-    Blocks are ``block_seconds`` long, `BLOCK_SECONDS` if not given, their context apart.
+    Blocks are ``block_seconds`` long without context, by default `BLOCK_SECONDS`.
     """
     if separator.block_context is None:
         yield _apply(separator, join_chunks(list(chunks)), device)
@@ -87,7 +87,7 @@ def in_blocks(
     before = 0
     for block, is_last in _windows(chunks, step, context, fade):
         stems = _apply(separator, block, device)
-        # `block` begins `before` samples ahead of the part that is wanted of it.
+        # `block` begins `before` samples ahead of its wanted part.
         wanted = {
             name: stem[:, before:] if is_last else stem[:, before : before + step + fade].copy()
             for name, stem in stems.items()
@@ -108,7 +108,7 @@ def _windows(
 ) -> Iterator[tuple[Chunk, bool]]:
     """Yield each block with its context, and whether it is the last.
 
-    Block k wants the samples from ``k step`` to ``(k + 1) step + fade``; the last all there are.
+    Block k covers the samples from ``k step`` to ``(k + 1) step + fade``; the last all the rest.
     """
     source = iter(chunks)
     pieces: list[Chunk] = []
@@ -134,7 +134,7 @@ def _windows(
 
 
 def _apply(separator: AnySeparator, chunk: Chunk, device: torch.device) -> dict[str, Samples]:
-    """Feed a separator as many channels as it takes; return its stems, checked."""
+    """Call a separator with the channels it takes; return its stems after a check."""
     import torch
 
     if separator.needs_references and not chunk.given:
@@ -144,7 +144,7 @@ def _apply(separator: AnySeparator, chunk: Chunk, device: torch.device) -> dict[
         )
 
     def own(array: NDArray[np.float32]) -> torch.Tensor:
-        # A copy: what the separator does to it must not reach the song.
+        # A copy, as the separator might write to it.
         return torch.from_numpy(array).to(device, copy=True)
 
     parts = []
@@ -160,7 +160,7 @@ def _apply(separator: AnySeparator, chunk: Chunk, device: torch.device) -> dict[
 
 
 def _feeds(chunk: Chunk, wanted: int | None) -> list[Chunk]:
-    """Cut channels into the groups a separator takes; a lone channel of a pair stands twice."""
+    """Split channels into the groups a separator takes; a single channel is doubled for a pair."""
     channels = len(chunk.mixture)
     if wanted is None or wanted == channels:
         return [chunk]
@@ -172,7 +172,7 @@ def _feeds(chunk: Chunk, wanted: int | None) -> list[Chunk]:
 
 
 def _unfed(parts: list[Samples], channels: int) -> Samples:
-    """Undo `_feeds`: a channel that stood twice is the mean of what came of both."""
+    """Undo `_feeds`: a doubled channel is the mean of both results."""
     size = parts[0].shape[0]
     lone = channels % size
     if lone:
@@ -183,9 +183,9 @@ def _unfed(parts: list[Samples], channels: int) -> Samples:
 def _checked(
     separator: AnySeparator, stems: Mapping[str, torch.Tensor], shape: tuple[int, ...]
 ) -> dict[str, Samples]:
-    """Return the stems as arrays if they are what the separator has promised.
+    """Return the stems as arrays, after a check against the separator's declaration.
 
-    A separator that is given references makes whatever stems there are references for.
+    An oracle makes those of its stems that have references.
     """
     expected = without_remainder(separator)
     fits = (
@@ -203,7 +203,7 @@ def _checked(
                 f"method {_label(separator)} returned {name} of shape {stem.shape}, "
                 f"expected {shape}"
             )
-        # Minimum and maximum carry NaN and infinity on, without a mask as long as the song.
+        # Minimum and maximum propagate NaN and infinity without allocating a mask.
         if stem.size and not (np.isfinite(stem.min()) and np.isfinite(stem.max())):
             raise SepbenchError(f"method {_label(separator)} returned NaN or infinity in {name}")
         checked[name] = stem
@@ -211,13 +211,13 @@ def _checked(
 
 
 def without_remainder(separator: AnySeparator) -> list[str]:
-    """Return the stems that the separator itself makes."""
+    """Return the stems that the separator makes itself."""
     return [stem for stem in separator.stems if stem != separator.remainder]
 
 
 @contextmanager
 def named(separator: AnySeparator) -> Iterator[None]:
-    """Turn what a separator raises into one line that names it."""
+    """Convert a separator's exception to one line with its name."""
     try:
         yield
     except SepbenchError:
@@ -235,7 +235,7 @@ def _label(separator: AnySeparator) -> str:
 
 
 def _aligned(samples: float, alignment: int) -> int:
-    """Round up to a multiple of ``alignment``, but not for a fraction of a sample."""
+    """Round up to a multiple of ``alignment``, ignoring fractions of a sample."""
     return int(-(-round(samples) // alignment)) * alignment
 
 

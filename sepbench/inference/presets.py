@@ -1,4 +1,4 @@
-"""What a person wants, and which methods do it, best first."""
+"""Presets: the methods for each purpose, best first."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from sepbench.weights import files
 
 @dataclass(frozen=True)
 class Choice:
-    """A method for a purpose, the stem that it is about, and why the method is where it is.
+    """A method for a purpose, its stem, and the reason of its rank.
 
-    ``score`` is the stem's SDR in dB on the built-in excerpt, as `sepbench evaluate` finds it.
+    ``score`` is the stem's SDR in dB on the built-in excerpt, by `sepbench evaluate`.
     """
 
     spec: str
@@ -26,14 +26,14 @@ class Choice:
 
     @property
     def why(self) -> str:
-        """The reason with the score, for a person."""
+        """The reason with the score, for the user."""
         measured = f"{self.score or 0:.2f} dB SDR on the built-in excerpt"
         return ", ".join(filter(None, [self.reason, measured if self.score is not None else ""]))
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The method that a preset comes down to here, and why those before it do not count."""
+    """The method chosen by a preset, and why better ones cannot be used."""
 
     choice: Choice
     method: Method
@@ -41,12 +41,12 @@ class Chosen:
 
 
 _DEMUCS = "published at 9.00 dB SDR over all stems of MUSDB18-HQ"
-_UMXL = "Open-Unmix with the most training, on songs of its authors"
+_UMXL = "the Open-Unmix model with most training data"
 _WITH_SPLEETER = "ensemble[2*spleeter+unet+cdae+blstm]"
 _TOGETHER = "better than each of its members on validation songs of three kinds"
 _INCLUDED = "the best of the included"
 _ON_VALIDATION = "the best of the included on validation songs"
-_IN_NOISE = "a voice in noise as loud comes out at {} dB SDR"
+_IN_NOISE = "{} dB SDR for a voice in equally loud noise"
 
 PRESETS: dict[str, tuple[Choice, ...]] = {
     "acapella": (
@@ -74,7 +74,7 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
     ),
     # Measured by benchmarks/denoise.py, in noise of four kinds.
     "denoise-voice": (
-        Choice("open-unmix[model=umxse]", "vocals", "trained to take speech out of noise"),
+        Choice("open-unmix[model=umxse]", "vocals", "trained on speech in noise"),
         Choice("spleeter", "vocals", _IN_NOISE.format("9.2 to 13.8")),
         Choice("mask-cnn", "vocals", _IN_NOISE.format("8.2 to 12.0")),
         Choice(
@@ -82,14 +82,18 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
         ),
     ),
     "denoise-respiratory": (
-        Choice("repet-sim", "vocals", "takes what repeats for noise; no network knows breathing"),
+        Choice(
+            "repet-sim",
+            "vocals",
+            "treats what repeats as noise; no network was trained on breathing",
+        ),
     ),
 }
-"""For each purpose its methods, best first; the last needs nothing that is not always there."""
+"""The methods for each purpose, best first; the last one is always available."""
 
 
 def choose(preset: str) -> Chosen:
-    """Return the first method of a preset that is installed and whose weights are here.
+    """Return the first method of a preset that is installed and has its weights.
 
     Raises `SepbenchError` where there is none.
     """
@@ -97,9 +101,9 @@ def choose(preset: str) -> Chosen:
 
 
 def choose_default(stems: Sequence[str] = ()) -> Chosen:
-    """Return the best method here for a song of which nothing more is said than some stems.
+    """Return the best usable method, or the best one that makes some stems.
 
-    Raises `SepbenchError` where no method that is here makes all of them.
+    Raises `SepbenchError` if no usable method makes all of them.
     """
     return _first(PRESETS["acapella"] + PRESETS["drums"], "no --method", stems)
 
@@ -122,11 +126,11 @@ def _first(choices: Sequence[Choice], purpose: str, stems: Sequence[str] = ()) -
 def _lacking_stem(method: Method, stems: Sequence[str]) -> str | None:
     possible = with_sums(dict.fromkeys(method.declared.stems, 0))
     lacking = [stem for stem in stems if stem not in possible]
-    return f"makes no {lacking[0]}" if lacking else None
+    return f"does not make {lacking[0]}" if lacking else None
 
 
 def _lack(method: Method) -> str | None:
-    """Say what of the weights of a method is not here, none if nothing."""
-    _ = method.identity  # Raises for a network that has no weights at all.
+    """Return which weights of a method are missing, or None."""
+    _ = method.identity  # Raises for a network without any weights.
     lacks = (files.missing(part.declared) for part in method.parts())
     return next(filter(None, lacks), None)

@@ -1,4 +1,4 @@
-"""What came of a song and a method: files, times and warnings."""
+"""The result of separating a song: files, times and warnings."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from sepbench.inference import manifest
 
 _BEFORE: dict[manifest.Origin, str] = {
-    "same": "kept {}, made of this song in this way before",
-    "unknown": "kept {}, whatever made them; --overwrite makes them anew",
-    "other": "{} had been made of another song or with other settings",
+    "same": "kept {}, made earlier from this song with these settings",
+    "unknown": "kept {}, of unknown origin; --overwrite makes them again",
+    "other": "{} was made from another song or with other settings",
 }
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one song and method.
+    """The result of one song and method.
 
-    ``origins`` are those of the files that were there before; all are kept but those of ``other``
+    ``origins`` are those of files that already existed; they are kept unless they are of ``other``
     songs or settings.
     """
 
@@ -34,7 +34,7 @@ class Result:
 
     @property
     def kept(self) -> list[Path]:
-        """The files that are as they were."""
+        """The files that were kept."""
         return [path for path, origin in self.origins.items() if origin != "other"]
 
     def as_dict(self) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class Result:
         }
 
     def line(self) -> str:
-        """Return one line for a person."""
+        """Return one line for the user."""
         folder = next(iter(self.files.values())).parent
         with suppress(ValueError):
             folder = folder.relative_to(Path.cwd())

@@ -1,14 +1,13 @@
 """Runs any separator on any audio: rate, channels, blocks with cross-fade, device, remainder stem.
 
-The way of the samples, all of it in pieces so that memory does not grow with the song where the
-separator declares a finite ``context``::
+The path of the samples, in pieces so that memory does not grow with the song if the separator
+declares a finite ``context``::
 
     chunks --> resample --> blocks --> separate --> cross-fade --> resample back --> stems
        |                                                                              |
        +------------------------ delayed mixture ---------------- minus stems --> remainder
 
-The members of an ensemble go this way each on its own; their stems come to its blocks with the
-mixture.
+Each member of an ensemble is run in this way; its blocks get the members' stems with the mixture.
 """
 
 from __future__ import annotations
@@ -43,13 +42,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Separation:
-    """The stems of one song, each ``(channels, samples)``, and what they cost."""
+    """The stems of one song, each ``(channels, samples)``, with time and memory."""
 
     stems: dict[str, Samples]
     seconds: float
     peak_bytes: int
     notes: tuple[str, ...] = ()
-    """What the separator has to say about the song."""
+    """The separator's notes on the song."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -80,7 +79,7 @@ def choose_device(name: str) -> torch.device:
 def load(separator: AnySeparator, device: torch.device) -> None:
     """Load a separator and its members on a device.
 
-    Raises `SepbenchError` that names the separator for whatever goes wrong.
+    Raises `SepbenchError` with the separator's name for any failure.
     """
     with named(separator):
         separator.load(device)
@@ -89,7 +88,7 @@ def load(separator: AnySeparator, device: torch.device) -> None:
 
 
 def notes(separator: AnySeparator) -> tuple[str, ...]:
-    """Return what a separator and its members noted about the last song, each once."""
+    """Return the notes of a separator and its members on the last song, each once."""
     own = separator.take_notes()
     return tuple(dict.fromkeys([*own, *(n for member in separator.members for n in notes(member))]))
 
@@ -108,7 +107,7 @@ def separate(
     references: Mapping[str, Samples] | None = None,
     block_seconds: float | None = None,
 ) -> Separation:
-    """Separate one song held in memory, measured.
+    """Separate one song in memory, and measure time and memory.
 
     Shape:
         mixture, references and every stem: ``(channels, samples)``.
@@ -145,15 +144,14 @@ def stream(
     block_seconds: float | None = None,
     level: Level | None = None,
 ) -> Iterator[dict[str, Samples]]:
-    """Separate a song that arrives in chunks of any length; yield its stems piece by piece.
+    """Separate a song given in chunks of any length; yield its stems piece by piece.
 
-    The pieces of each stem join to exactly as many samples as came in. ``separator`` has been
-    loaded on ``device``. ``references`` are at ``rate`` too and go to oracles alone.
+    The pieces of each stem have together the length of the song. ``separator`` must be loaded on
+    ``device``. ``references`` have the same ``rate`` and are for oracles only.
     ``block_seconds`` is as in `overlap_add.in_blocks`.
 
-    A separator with a `level` needs that of the song before its first sample: it is measured unless
-    ``level`` says it, by going through ``chunks`` once before. An iterator, which can be gone
-    through only once, is held in memory for that.
+    For a separator with a `level` the song is measured first, unless ``level`` is given, by an
+    extra pass over ``chunks``. An iterator, which allows only one pass, is held in memory.
     """
     if level is None:
         if _wants_level(separator) and isinstance(chunks, Iterator):
@@ -169,13 +167,13 @@ def stream(
         own = {n: s / np.float32(gain) for n, s in stems.items() if n != separator.remainder}
         rest = original.take(next(iter(stems.values())).shape[1])
         if separator.remainder is not None:
-            # From the song itself: so the stems add up to it exactly, offset and all.
+            # From the song itself, so that the stems sum to it exactly, including the offset.
             own[separator.remainder] = functools.reduce(operator.sub, own.values(), rest)
         yield own
 
 
 def song_level(separator: AnySeparator, chunks: Iterable[Samples], rate: int) -> Level | None:
-    """Measure a song for `stream`, in one pass over it; None where the separator needs no level."""
+    """Measure a song for `stream`, in one pass; None if the separator needs no level."""
     return measure(chunks, rate) if _wants_level(separator) else None
 
 
@@ -192,7 +190,7 @@ def _stream(
     block_seconds: float | None,
     level: Level | None,
 ) -> Iterator[dict[str, Samples]]:
-    """Separate a song at the level in which it comes; ``level`` is for the members."""
+    """Separate a song at its own level; ``level`` is for the members."""
     inner_rate = separator.sample_rate or rate
     delay = SampleQueue()
     given = references if separator.needs_references and references is not None else {}
@@ -206,7 +204,7 @@ def _stream(
                 backs = {name: StreamResampler(inner_rate, rate) for name in stems}
             stems = {name: backs[name].process(stem) for name, stem in stems.items()}
         yield from _complete(separator, stems, delay, last=False)
-    # The resamplers hold back some samples, and rounding may leave one more or less than came in.
+    # The resamplers have a delay, and rounding may give one sample more or less.
     held = {name: back.finish() for name, back in backs.items()}
     yield from _complete(separator, held, delay, last=True)
 
@@ -214,7 +212,7 @@ def _stream(
 def _with_references(
     chunks: Iterable[Samples], references: Mapping[str, Samples]
 ) -> Iterator[Chunk]:
-    """Yield the chunks of the mixture with those of the references beside them."""
+    """Yield the chunks of the mixture with those of the references."""
     start = 0
     for chunk in chunks:
         stop = start + chunk.shape[1]
@@ -256,7 +254,7 @@ def _with_estimates(
 def _complete(
     separator: AnySeparator, stems: dict[str, Samples], delay: SampleQueue, *, last: bool
 ) -> Iterator[dict[str, Samples]]:
-    """Fit the pieces to the mixture still owed, and add the remainder."""
+    """Cut the pieces to the length of the mixture, and add the remainder."""
     if not stems:
         return
     available = next(iter(stems.values())).shape[1]

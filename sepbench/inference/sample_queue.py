@@ -1,4 +1,4 @@
-"""Holds samples back, and brings pieces of different lengths into step."""
+"""Queues of samples, to delay and to align pieces of different lengths."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from sepbench.inference.overlap_add import Samples, join
 
 
 class SampleQueue:
-    """Holds samples until they are taken, in pieces of other lengths than they came in."""
+    """A queue of samples: pieces taken out may differ in length from those put in."""
 
     def __init__(self) -> None:
         self._pieces: deque[NDArray[np.float32]] = deque()
         self.held = 0
 
     def tee(self, chunks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-        """Pass chunks on, and hold each until it is taken."""
+        """Yield chunks, and also queue each."""
         for chunk in chunks:
             self._pieces.append(chunk)
             self.held += chunk.shape[-1]
             yield chunk
 
     def take(self, count: int) -> NDArray[np.float32]:
-        """Return the next ``count`` samples of those held."""
+        """Return the next ``count`` samples of the queue."""
         taken = []
         self.held -= count
         while count:
@@ -40,7 +40,7 @@ class SampleQueue:
 
 
 def in_step(sources: Sequence[Iterable[NDArray[np.float32]]]) -> Iterator[list[Samples]]:
-    """Yield pieces of equal length from sources of equal length, whatever pieces they come in."""
+    """Yield pieces of equal length from sources with pieces of different lengths."""
     queues = [SampleQueue() for _ in sources]
     flows = [queue.tee(source) for queue, source in zip(queues, sources, strict=True)]
     while True:

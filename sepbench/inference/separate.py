@@ -1,4 +1,4 @@
-"""Separates one file into files: reads, runs the host, writes each stem whole or not at all."""
+"""Separates files into files: reads, runs the separator, and writes each stem atomically."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ OnProgress: TypeAlias = Callable[[float, float, str], None]
 
 
 class SeparationSession:
-    """Separates songs one after another; a method stays loaded from song to song.
+    """Separates songs one after another; methods stay loaded.
 
-    Methods run in processes of their own unless the options say otherwise; `close` ends them.
+    Methods run in separate processes unless the options say otherwise; `close` ends them.
     """
 
     def __init__(self, job: SeparateOptions) -> None:
@@ -49,21 +49,21 @@ class SeparationSession:
         self._ahead = Ahead(job.out)
 
     def separate_ahead(self, orders: Sequence[Job]) -> None:
-        """Give methods that take many songs by one call all that `separate` will be asked for.
+        """Separate all songs of batch methods in advance.
 
-        What goes wrong with a song is left for `separate` to report.
+        Failures of songs are left for `separate` to report.
         """
         groups: dict[str, list[Job]] = {}
         for order in orders:
             if order.method.declared.batch and self._is_wanted(order):
                 groups.setdefault(order.method.label, []).append(order)
         for label, group in groups.items():
-            if len(group) > 1:  # One song alone has nothing to gain.
+            if len(group) > 1:  # A single song gains nothing.
                 worker = self._worker(group[0].method)
                 self._ahead.run(worker, label, [order.song for order in group], self._read)
 
     def _is_wanted(self, order: Job) -> bool:
-        """Tell whether any stem of an order has to be made; a song that is none is not."""
+        """Return whether any stem has to be made; False for an unreadable song."""
         try:
             made_of = self._made_of(order)
             return self._job.overwrite or not all(
@@ -98,7 +98,7 @@ class SeparationSession:
         except MemoryError as error:
             cure = "try --duration for a part of it"
             raise SepbenchError(f"{order.song}: not enough memory; {cure}") from error
-        # Whatever goes wrong with one song costs no other.
+        # No failure of a song may affect the others.
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             where = "--debug shows where"
@@ -130,7 +130,7 @@ class SeparationSession:
                 writer.finish()
             partial = {writer.path: writer.partial for writer in writers.values()}
             manifest.remember(partial, made_of, order.song)
-        # What is read twice, for its level first, is noted twice.
+        # A song that is read twice, first for its level, has its notes twice.
         told = [f"{order.method.label}: {note}" for note in worker.notes]
         notes = dict.fromkeys([*reader.notes, *told])
         warnings = [f"{order.song}: {note}" for note in notes]
@@ -168,7 +168,7 @@ class SeparationSession:
         writers: Mapping[str, audio.Writer],
         on_progress: OnProgress,
     ) -> int:
-        """Separate all that the job asks for; return how many samples that was."""
+        """Write the stems of a job; return the length in samples."""
         job, rate, done = self._job, reader.info.rate, 0
         total = min(job.duration or math.inf, reader.info.seconds - job.start)
 
@@ -190,7 +190,7 @@ class SeparationSession:
     def _parts(
         self, reader: audio.Reader, order: Job, on_measured: Callable[[float], None]
     ) -> Iterable[dict[str, Samples]]:
-        """Return the stems of a song piece by piece, or at once if they were made ahead."""
+        """Return the stems of a song piece by piece, or at once if they were made in advance."""
         method = order.method
         made = self._ahead.take(order.song, method.label)
         if made is not None:
@@ -202,7 +202,7 @@ class SeparationSession:
         return _alive(method, self._worker(method).stream(chunks, reader.info.rate, level))
 
     def _made_of(self, order: Job) -> dict[str, Any]:
-        """Return all that decides what is in the files of an order."""
+        """Return everything that decides the content of a job's files."""
         song, job = order.song, self._job
         if song not in self._digests:
             self._digests[song] = sha256(song)
@@ -239,7 +239,7 @@ class SeparationSession:
 
 
 def _alive(method: Method, parts: Iterator[dict[str, Samples]]) -> Iterator[dict[str, Samples]]:
-    """Yield the parts; a process that dies is an error that names the method."""
+    """Yield the parts; the death of a process is an error with the method's name."""
     try:
         yield from parts
     except WorkerDied as death:
@@ -247,7 +247,7 @@ def _alive(method: Method, parts: Iterator[dict[str, Samples]]) -> Iterator[dict
 
 
 class _Blocks:
-    """A song in pieces; each time it is gone through, it is read anew."""
+    """A song in pieces; every iteration reads the file again."""
 
     def __init__(self, reader: audio.Reader, job: SeparateOptions) -> None:
         self._reader, self._job = reader, job
@@ -276,7 +276,7 @@ class _Counted:
 def _chunks(
     reader: audio.Reader, separator: AnySeparator, job: SeparateOptions
 ) -> Iterable[Samples]:
-    """Read piece by piece for a separator that works in blocks, at once for one that does not."""
+    """Read piece by piece for a separator that works in blocks, otherwise at once."""
     if separator.context is None:
         return [reader.read(start=job.start, duration=job.duration).samples]
     return _Blocks(reader, job)

@@ -1,6 +1,6 @@
-"""A separator in a process of its own, so that it cannot hurt what runs beside it.
+"""Runs separators in separate processes, so that they cannot affect each other.
 
-The same work runs in this process where isolation is switched off, to debug a plugin.
+Without isolation, to debug a plugin, the same work runs in this process.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Song:
-    """What a separator is given: a mixture held in memory, or the inputs of the task if None.
+    """A song for a separator: a mixture in memory, or the inputs of the task if None.
 
-    ``level`` is that of the inputs, which can be gone through only once.
+    ``level`` is that of the inputs, which can be iterated only once.
 
     Shape:
         mixture and every reference: ``(channels, samples)``.
@@ -47,17 +47,17 @@ class Song:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a separator is given that takes many songs at once: the inputs of the task."""
+    """Many songs for a batch separator: the inputs of the task."""
 
     folder: Path
 
 
 class SeparatorWorker:
-    """Separates songs with one method, in a process of its own unless ``isolate`` is false.
+    """Separates songs with one method, in a separate process unless ``isolate`` is false.
 
-    The method stays loaded from song to song. Every song begins in the same state: the process is
-    replaced once the method has changed its settings (`sepbench._util.process_state`), and the
-    global random generators are seeded. ``timeout`` is in seconds, for one song.
+    The method stays loaded. Every song starts in the same state: the process is replaced after the
+    method has changed its settings (`sepbench._util.process_state`), and the global random
+    generators are seeded. ``timeout`` is in seconds, for one song.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class SeparatorWorker:
     def separate(
         self, mixture: Samples, rate: int, references: Mapping[str, Samples] | None = None
     ) -> tuple[Separation, tuple[str, ...]]:
-        """Separate a song held in memory, measured; also return the settings that were changed.
+        """Separate a song in memory with measurements; also return the names of changed settings.
 
         Raises `SepbenchError`, and `WorkerDied` as `WorkerProcess` does.
         """
@@ -84,10 +84,10 @@ class SeparatorWorker:
     def stream(
         self, chunks: Iterable[Samples], rate: int, level: Level | None = None
     ) -> Iterator[dict[str, Samples]]:
-        """Yield the stems of a song that arrives in chunks, as `runner.stream` does.
+        """Yield the stems of a song given in chunks, as `runner.stream` does.
 
-        ``level`` is what `runner.song_level` found. ``notes`` holds afterwards what the method
-        noted about the song.
+        ``level`` is the result of `runner.song_level`. Afterwards ``notes`` has the method's notes
+        on the song.
         """
         self.notes = ()
         for output in self._worker.stream(Song(rate, level=level), chunks):
@@ -97,16 +97,16 @@ class SeparatorWorker:
                 yield output
 
     def batch(self, songs: Iterable[tuple[Samples, int]], folder: Path) -> Iterator[Made]:
-        """Yield what the method makes of many songs at once, as `batch.separate_all` does."""
+        """Yield the results of many songs at once, as `batch.separate_all` does."""
         yield from self._worker.stream(Batch(folder), songs)
 
     @property
     def is_running(self) -> bool:
-        """Whether it has a process."""
+        """Whether the process is running."""
         return isinstance(self._worker, WorkerProcess) and self._worker.is_running
 
     def stop(self) -> None:
-        """End the process, even in the middle of a song."""
+        """Kill the process, even in the middle of a song."""
         self._worker.stop()
 
 
@@ -122,9 +122,9 @@ class _Separating:
         self._is_warm = False
 
     def __call__(self, song: Song | Batch, inputs: Iterator[Any]) -> Iterator[Any]:
-        """Yield the stems of a song, piece by piece or at once with what they cost."""
+        """Yield the stems of a song, piece by piece or at once with their costs."""
         try:
-            # What a plugin filters, and the libraries that it imports late, ends with the song.
+            # Warning filters of a plugin and its libraries end with the song.
             with warnings.catch_warnings():
                 if isinstance(song, Batch):
                     yield from self._separate_all(song, inputs)
@@ -134,7 +134,7 @@ class _Separating:
             raise
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and isinstance(self._method, Method):
-                raise  # In this process it is the user's.
+                raise  # In this process Ctrl-C comes from the user.
             raise SepbenchError(f"method {self._label} failed: {describe(error)}") from error
 
     def _separate(self, song: Song, inputs: Iterator[Samples]) -> Iterator[Any]:
@@ -198,7 +198,7 @@ def warm_up(
 
 @dataclass(frozen=True)
 class _ByName:
-    """A method whose class cannot be pickled, found again by its entry point."""
+    """A method whose class cannot be pickled, located by its entry point."""
 
     name: str
     values: dict[str, Any]
@@ -206,10 +206,10 @@ class _ByName:
 
 
 def _packed(method: Method) -> bytes:
-    """Return a method ready to be sent to a process."""
+    """Return a picklable form of a method."""
     try:
         return pickle.dumps(method)
-    except Exception:  # Whatever pickling a plugin's class raises.
+    except Exception:  # Pickling a plugin's class may raise anything.
         return pickle.dumps(_ByName(method.name, vars(method.options), method.distribution))
 
 

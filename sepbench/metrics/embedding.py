@@ -1,4 +1,4 @@
-"""Distances of embeddings, for metrics whose network and weights the author brings."""
+"""Distances of embeddings, for metrics with a network of their own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EmbeddingDistance(SetMetric):
     totals = ("MSE", "FAD")
     groups = ("perceptual",)
     higher_is_better = False
-    silence = "whatever the network makes of silence"
+    silence = "depends on the network"
 
     @abstractmethod
     def embed(self, signal: torch.Tensor, rate: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The signals for which reference implementations have said what they give."""
+"""The test signals behind the reference values of metrics."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def signals() -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.floa
 
 
 def song() -> tuple[Song, Estimates]:
-    """Return the same as a song and estimates of it."""
+    """Return the signals as a song and its estimates."""
     import torch
 
     references, made = (
@@ -52,9 +52,9 @@ def song() -> tuple[Song, Estimates]:
 
 
 def differences(metric: type[SetMetric], golden: Golden) -> dict[str, tuple[float, float]]:
-    """Return what a metric gives and what it should, for each value that is not within tolerance.
+    """Return actual and expected scores that differ by more than the tolerance.
 
-    Signals are resampled where the metric is defined at another rate.
+    Signals are resampled to the metric's rate.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The hearing-sensitivity filter of log-WMSE, and energies behind it."""
+"""The hearing-sensitivity filter of log-WMSE, and energies after it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from sepbench.errors import SepbenchError
 
 RATE = 44100
-"""Hz for which the filter is made."""
+"""Sample rate of the filter in Hz."""
 
 _FILE = "hearing_sensitivity.f32"
 _SHA256 = "bc9950e4f6be2846bf178017a5cca1e5407244d7b255d60de17b882f304998ab"
@@ -28,7 +28,7 @@ def impulse_response() -> torch.Tensor:
 
 
 def filtered_energy(signal: torch.Tensor) -> torch.Tensor:
-    """Return the energy of each channel behind the filter, decay included, float64 ``(channels,)``.
+    """Return the energy of each channel after the filter, decay included, float64 ``(channels,)``.
 
     Shape:
         signal: ``(channels, samples)`` at `RATE`.

@@ -1,8 +1,7 @@
-"""The contract every metric fulfils.
+"""The contract of metrics.
 
-A metric is one class: facts that a machine can read, and one pure function. Most metrics compare
-one estimate with its reference (`Metric`); those that must see all stems that are scored together
-derive from `SetMetric`.
+A metric is one class: declared facts and one pure function. Most metrics compare one estimate with
+its reference (`Metric`); those that need all stems scored together derive from `SetMetric`.
 
 Keep heavy imports (torch among them) inside the methods: ``sepbench metrics`` reads the facts of
 all metrics in a fraction of a second.
@@ -39,7 +38,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Golden:
-    """What a reference implementation gives for the signals of `sepbench.metrics.golden.song`.
+    """Scores by a reference implementation for the signals of `sepbench.metrics.golden.song`.
 
     ``values`` are by stem and score, as in ``"vocals SDR"``; ``source`` names the implementation
     with its version. A score may differ by ``tolerance``, absolute and relative. ``options`` are
@@ -53,31 +52,31 @@ class Golden:
 
 
 class _Remembers:
-    """Computes what several metrics, or several methods, need of the same signals once."""
+    """Caches intermediate results shared by several metrics or methods."""
 
     def __init__(self) -> None:
         self._known: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return what ``compute`` returned when this was first called with ``key``."""
+        """Return the cached result of ``key``, computed on the first call."""
         if key not in self._known:
             self._known[key] = compute()
         known: T = self._known[key]
         return known
 
     def remember(self, key: Hashable, value: Any) -> None:
-        """Keep what was computed for ``key``."""
+        """Cache a result for ``key``."""
         self._known[key] = value
 
     def known(self, key: Hashable) -> Any:
-        """Return what `once` has computed for ``key``, None if nothing yet."""
+        """Return the cached result of ``key``, or None."""
         return self._known.get(key)
 
 
 class Song(_Remembers):
     """The references of the stems that are scored together, their mixture, and the rate in Hz.
 
-    What `once` computes is kept while the song is scored, for all methods.
+    Results of `once` are cached while the song is scored, for all methods.
 
     Shape:
         each of references, mixture: float32 ``(channels, samples)``, full scale 1, on one device.
@@ -98,10 +97,10 @@ class Song(_Remembers):
 
 
 class Estimates(_Remembers):
-    """What one method made of the stems of a `Song`, in the same order and of the same shape.
+    """One method's estimates of the stems of a `Song`, in the same order and of the same shape.
 
-    ``mixture`` is true where each estimate is the unprocessed mixture, from which improvements are
-    measured.
+    ``mixture`` is true if each estimate is the unprocessed mixture, the baseline of
+    improvements.
     """
 
     def __init__(self, stems: Mapping[str, torch.Tensor], *, mixture: bool = False) -> None:
@@ -113,7 +112,7 @@ class Estimates(_Remembers):
 def once_each(
     several: list[Estimates], key: Hashable, compute: Callable[[list[Estimates]], list[T]]
 ) -> list[T]:
-    """Return what ``compute`` gives for each set of estimates; those that have it are spared."""
+    """Return ``compute`` for each set of estimates, from the cache if possible."""
     new = [one for one in several if one.known(key) is None]
     if new:
         for one, found in zip(new, compute(new), strict=True):
@@ -122,19 +121,19 @@ def once_each(
 
 
 class _Facts(ABC):
-    """What every metric declares."""
+    """The declared facts of every metric."""
 
     name: ClassVar[str]
-    """What users type: lower case letters, digits and hyphens."""
+    """The name: lower-case letters, digits and hyphens."""
 
     summary: ClassVar[str]
     """One sentence: what it measures."""
 
     groups: ClassVar[tuple[str, ...]] = ()
-    """Words that stand for this metric and others, such as ``spectral``; ``all`` is every one."""
+    """Groups of metrics it belongs to, such as ``spectral``; ``all`` has every metric."""
 
     totals: ClassVar[tuple[str, ...]] = ()
-    """Names of its scores of a whole track; the metric's own name where it has but one."""
+    """Names of its scores of a whole track; the metric's own name if it has only one."""
 
     frames: ClassVar[tuple[str, ...]] = ()
     """Names of its scores of each window of one second."""
@@ -143,13 +142,13 @@ class _Facts(ABC):
     """``dB``, ``LU``, ...; empty for a plain number."""
 
     higher_is_better: ClassVar[bool | None]
-    """None: the best score is 0, and it gets worse to both sides."""
+    """None: the best score is 0, and larger magnitudes are worse."""
 
     over_tracks: ClassVar[tuple[Reduction, ...]] = ("median", "mean")
-    """How scores of tracks become that of a data set; the first is what tables show."""
+    """Statistics over tracks; tables show the first."""
 
     silence: ClassVar[str]
-    """What comes of a silent reference or estimate, in a few words."""
+    """The result for a silent reference or estimate, in a few words."""
 
     source: ClassVar[str]
     """The publication, or the program, that defines it."""
@@ -158,19 +157,19 @@ class _Facts(ABC):
     """SPDX identifier of the code."""
 
     version: ClassVar[str] = "1"
-    """Changes whenever the same signals and options would give other numbers."""
+    """Increased whenever the same signals and options would give other numbers."""
 
     sample_rate: ClassVar[int | None] = None
-    """Hz at which it is defined; the host resamples. None: any rate."""
+    """Rate in Hz at which it is defined; signals are resampled. None: any rate."""
 
     needs: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """Modules that may be missing, each with the command that brings it."""
+    """Optional modules, each with the command that installs it."""
 
     golden: ClassVar[tuple[Golden, ...]] = ()
     """Scores by its reference implementation; ``sepbench plugin check`` compares."""
 
     prefixed: ClassVar[bool] = True
-    """Whether the scores' names are kept with the metric's name before them."""
+    """Whether stored names of scores begin with the metric's name."""
 
     Options: ClassVar[type[Any]] = NoOptions
 
@@ -190,12 +189,12 @@ class _Facts(ABC):
 
     @property
     def identity(self) -> str:
-        """What decides a score beside the signals; scores of another identity are made again."""
+        """Everything but the signals that decides a score; others are computed again."""
         return self.label if self.version == "1" else f"{self.label} {self.version}"
 
 
 class SetMetric(_Facts):
-    """A metric that must see all stems that are scored together."""
+    """A metric that needs all stems that are scored together."""
 
     @abstractmethod
     def score_set(self, song: Song, estimates: Estimates) -> Mapping[str, torch.Tensor]:
@@ -206,7 +205,7 @@ class SetMetric(_Facts):
         """
 
     def score_sets(self, song: Song, several: list[Estimates]) -> list[Mapping[str, torch.Tensor]]:
-        """Return the scores of several methods; override it where together costs less."""
+        """Return the scores of several methods; override it if together is faster."""
         return [self.score_set(song, estimates) for estimates in several]
 
 
@@ -217,11 +216,11 @@ class Metric(SetMetric):
     def score(
         self, reference: torch.Tensor, estimate: torch.Tensor, mixture: torch.Tensor, rate: int
     ) -> float | torch.Tensor | Mapping[str, float | torch.Tensor]:
-        """Return the score of one stem, or several by name; NaN where there is none.
+        """Return the score of one stem, or several by name; NaN if undefined.
 
         Shape:
-            reference, estimate, mixture: float32 ``(channels, samples)`` on one device, not to be
-            written to.
+            reference, estimate, mixture: float32 ``(channels, samples)`` on one device; do not
+            write to them.
             each of ``totals``: one number; each of ``frames``: ``(windows,)``.
         """
 

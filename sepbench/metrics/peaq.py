@@ -14,7 +14,7 @@ from functools import lru_cache
 import torch
 
 RATE = 48000
-"""Hz; the ear model knows no other."""
+"""Sample rate in Hz; the ear model is defined for no other."""
 
 _LENGTH, _HOP = 2048, 1024
 _FRAMES_PER_SECOND = RATE / _HOP
@@ -24,23 +24,23 @@ _LISTENING_LEVEL = 92.0
 _BARK = 0.25
 _LOWEST, _HIGHEST = 80.0, 18000.0
 _PRINTED = {28: 933.113, 65: 3853.348, 70: 4643.482}
-"""Upper edges in Hz that the recommendation prints, and all programs use, against the formula."""
+"""Upper edges in Hz as printed in the recommendation, which differ from the formula."""
 
 _LEAST_ENERGY = 1e-12
 _POWER_LAW = 0.4
 _DELAY = 0.5
-"""Seconds at the beginning that count in no average."""
+"""Seconds at the beginning that are left out of averages."""
 
 _AUDIBLE = 200 / 32768
-"""Sum of five magnitudes above which a signal has begun, or not ended yet."""
+"""Sum of five magnitudes above which a signal has begun, and below which it has ended."""
 
 _BLOCK = 256
-"""Frames that are worked on at a time."""
+"""Frames processed at a time."""
 
 
 @dataclass(frozen=True)
 class _Ear:
-    """What the ear model multiplies with, float64.
+    """Constants of the ear model, float64.
 
     Shape:
         window: ``(2048,)``; bands: ``(1025, bands)``, with the weighting of outer and middle ear.
@@ -79,10 +79,10 @@ def _ear(device: torch.device) -> _Ear:
 
 
 def two_variables(reference: torch.Tensor, estimate: torch.Tensor) -> tuple[float, float]:
-    """Return AvgModDiff1 and ADB; NaN where no frame of the reference is audible.
+    """Return AvgModDiff1 and ADB; NaN if no frame of the reference is audible.
 
-    Channels are averaged in the first; in the second each band counts where either channel differs
-    most.
+    The first averages the channels; the second takes the channel with the larger difference in each
+    band.
 
     Shape:
         reference, estimate: ``(channels, samples)`` at `RATE`, full scale 1.
@@ -128,7 +128,7 @@ def _edges() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def _overlaps(low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
-    """Return which share of each bin lies in each band, ``(bins, bands)`` (PQgroupCB)."""
+    """Return the share of each bin in each band, ``(bins, bands)`` (PQgroupCB)."""
     width = RATE / _LENGTH
     bins = torch.arange(_LENGTH // 2 + 1, dtype=torch.float64)[:, None]
     upper = torch.minimum(high, (bins + 0.5) * width)
@@ -166,7 +166,7 @@ def _unnormalised(energies: torch.Tensor, ear: _Ear) -> torch.Tensor:
     spread = own.clone()
     for band in range(bands - 2, -1, -1):
         spread[..., band] += ear.lower**_POWER_LAW * spread[..., band + 1]
-    # Each band's slope upwards is its own: the contributions of all walk up together.
+    # Each band has its own upward slope; all contributions are propagated together.
     slope, moving = slope**_POWER_LAW, own
     for step in range(1, bands):
         moving = moving[..., :-1] * slope[..., : bands - step]
@@ -177,7 +177,7 @@ def _unnormalised(energies: torch.Tensor, ear: _Ear) -> torch.Tensor:
 def _over_time(
     spread: torch.Tensor, ear: _Ear, state: torch.Tensor, before: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return excitation, modulation, average loudness, and what the next frames go on from.
+    """Return excitation, modulation, average loudness, and the filter state for the next frames.
 
     PQ_timeSpread and PQmodPatt.
 
@@ -227,7 +227,7 @@ def _detection(excitation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _distorted_blocks(probable: torch.Tensor, sizes: torch.Tensor) -> float:
-    """Return the log of the mean size of the differences in frames where they are heard (ADB)."""
+    """Return the log of the mean size of audible differences (ADB)."""
     heard = probable > 0.5
     if not heard.any():
         return 0.0

@@ -1,8 +1,8 @@
-"""How scores of windows become scores of tracks, and those the score of a data set.
+"""Protocols: aggregation of scores over windows and over tracks.
 
-A number carries its protocol: aggregation alone moves a published system's vocals by three
-decibels. Everything here is a pure function of scores that are already on disk, so aggregating
-anew needs no audio.
+Aggregation alone changes the vocals score of a published system by three decibels, so every number
+is shown with its protocol. Everything here is a pure function of stored scores; another
+aggregation needs no audio.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ Reduction = Literal["mean", "median"]
 class Protocol:
     """A way to aggregate: which scores, over windows, and over tracks.
 
-    ``metrics`` are the ids of the scores as they are stored. ``over_windows`` is None where the
-    windows of all tracks go into one pool, and for scores that are of whole tracks from the start.
-    The first of ``over_tracks`` is the protocol's own figure. ``higher_is_better`` is None where
-    the best score is 0.
+    ``metrics`` are the ids of stored scores. ``over_windows`` is None if the windows of all tracks
+    are pooled, and for scores of whole tracks. The first of ``over_tracks`` is the protocol's own
+    statistic. ``higher_is_better`` is None if the best score is 0.
     """
 
     id: str
@@ -52,7 +51,7 @@ class Protocol:
 
     @property
     def measure(self) -> str:
-        """What tables show of it: the name of its first score, with the unit if it has one.
+        """The name of its first score, with its unit, for tables.
 
         >>> PROTOCOLS["mdx"].measure
         'uSDR in dB'
@@ -62,15 +61,15 @@ class Protocol:
 
     @property
     def better(self) -> str:
-        """Say which scores are good, in the words of a caption."""
+        """The direction of good scores, for captions."""
         words = {None: "nearer to 0 is better", True: "higher is better", False: "lower is better"}
         return words[self.higher_is_better]
 
     def of_track(self, scores: Sequence[float] | NDArray[np.float64]) -> float:
         """Return the score of one track from its windows; NaN where no window has one.
 
-        The pooled protocol has no score of a track; the median of its windows stands in where one
-        is shown. A whole-track score is a sequence of one and returned as it is.
+        The pooled protocol has no score of a track; where one is shown it is the median of its
+        windows. A whole-track score is a sequence of one and is returned unchanged.
         """
         return reduce(self.over_windows or "median", scores)
 
@@ -136,14 +135,14 @@ PROTOCOLS = {
         ),
     )
 }
-"""The published protocols by id, in the order in which help and tables show them.
+"""The published protocols by id, in the order of help and tables.
 
-Every metric that they do not use has a protocol of its own name; see `of_metric`.
+Every other metric has a protocol of its own name; see `of_metric`.
 """
 
 
 def of_metric(metric: SetMetric) -> Protocol | None:
-    """Return the protocol of a metric's own scores, or None where the published ones have all.
+    """Return the protocol of a metric's own scores, or None if published protocols cover them.
 
     Scores of windows are reduced by their median.
     """
@@ -166,7 +165,7 @@ def of_metric(metric: SetMetric) -> Protocol | None:
 
 
 def of_unknown(scores: Sequence[str]) -> dict[str, Protocol]:
-    """Return protocols for stored scores whose metric is not installed: unit not known."""
+    """Return protocols for stored scores whose metric is not installed; their unit is unknown."""
     families: dict[str, list[str]] = {}
     for score in scores:
         families.setdefault(score.rpartition(" ")[0] or score, []).append(score)
@@ -185,7 +184,7 @@ def of_unknown(scores: Sequence[str]) -> dict[str, Protocol]:
 
 
 def shown(score: str) -> str:
-    """Drop the metric's name from an id; the protocol has it.
+    """Drop the metric's name, which the protocol has, from an id.
 
     >>> shown("nussl SI-SDR")
     'SI-SDR'
@@ -207,7 +206,7 @@ def reduce(how: Reduction, scores: Sequence[float] | NDArray[np.float64]) -> flo
         return float("nan")
     if how == "mean":
         return float(np.add.reduce(finite) / finite.size)
-    # numpy's median takes ten times as long for as few numbers as a track has windows.
+    # numpy's median takes ten times as long for so few numbers.
     finite = np.sort(finite)
     return float((finite[(finite.size - 1) // 2] + finite[finite.size // 2]) / 2)
 

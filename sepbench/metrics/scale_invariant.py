@@ -1,12 +1,12 @@
-"""The scores of nussl's ``BSSEvalScale``: by channel, of signals without their mean.
+"""The scores of nussl's ``BSSEvalScale``: by channel, with means removed.
 
 With ``a = <e, s> / <s, s>``, all over a whole track (Le Roux et al. 2019)::
 
     SNR    = |s|^2 / |e - s|^2             SI-SDR = |a s|^2 / |e - a s|^2
     SD-SDR = a^2 SNR                       SRR    = 1 / (1 - 1 / a)^2
 
-SI-SIR and SI-SAR part ``e - a s`` into its projection on the references of all stems and the rest.
-All are functions of the inner products of references and errors, which one walk collects.
+SI-SIR and SI-SAR split ``e - a s`` into its projection on the references of all stems and the rest.
+All are functions of the inner products of references and errors, which one pass computes.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ NAMES = ("SI-SDR", "SI-SIR", "SI-SAR", "SD-SDR", "SNR", "SRR")
 """The scores, in the order of nussl's reports."""
 
 _BLOCK = 2**15
-"""Samples of each channel that are held in double precision at a time."""
+"""Samples of each channel processed in double precision at a time."""
 
 
 def scores(
     references: Sequence[torch.Tensor], estimates: Sequence[torch.Tensor]
 ) -> list[dict[str, float]]:
-    """Return the scores of each stem in dB, the median over channels; NaN where one is silent.
+    """Return the scores of each stem in dB, the median over channels; NaN for silence.
 
     A single stem has neither SI-SIR nor SI-SAR: nothing can interfere.
 
@@ -64,7 +64,7 @@ def _products(
         block = slice(start, start + _BLOCK)
         true = torch.stack([signal[:, block] for signal in references], dim=1).double()
         made = torch.stack([signal[:, block] for signal in estimates], dim=1).double()
-        # A row of ones brings the sums along, from which the means follow.
+        # A row of ones gives the sums, for the means.
         rows = torch.cat([true, made - true, torch.ones_like(true[:, :1])], dim=1)
         total += (rows @ rows.mT).cpu()
     sums = total[:, :-1, -1:]
@@ -80,7 +80,7 @@ def _of_channel(products: torch.Tensor, stem: int, stems: int) -> list[float]:
         return [float("nan")] * len(NAMES)
     scale = 1 + inner / reference
     target = scale**2 * reference
-    # What of the error is at right angles to the reference, and its products with all references.
+    # The part of the error orthogonal to the reference, and its products with all references.
     residual = (error - inner**2 / reference).clamp(min=0)
     gram = products[:stems, :stems]
     along = products[:stems, stems + stem] - gram[:, stem] * inner / reference

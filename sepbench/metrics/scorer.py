@@ -1,4 +1,4 @@
-"""The one way to the scores: every score of the estimates of one track."""
+"""Computes all scores of the estimates of one track."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _Values = dict[str, dict[str, torch.Tensor]]
 class StemScores:
     """The scores of one stem by the ids under which they are stored.
 
-    ``mixture_frames`` and ``mixture_totals`` are the scores of the unprocessed mixture, at its own
-    level, taken as the estimate: what an improvement is measured from. ``notes`` says in words why
-    a stem has no score, or why one should not be trusted.
+    ``mixture_frames`` and ``mixture_totals`` are the scores of the unprocessed mixture as the
+    estimate, the baseline of improvements. ``notes`` says why a stem has no score, or an unreliable
+    one.
     """
 
     frames: dict[str, list[float]]
-    """One score a window; NaN where any reference or estimate of the set is silent."""
+    """One score per window; NaN if any reference or estimate of the set is silent."""
     totals: dict[str, float]
-    """One score a track."""
+    """One score per track."""
     mixture_frames: dict[str, list[float]]
     mixture_totals: dict[str, float]
     notes: tuple[str, ...] = field(default=())
@@ -38,7 +38,7 @@ class StemScores:
 
 @dataclass
 class _Scored:
-    """What the metrics gave for one set of estimates: by stem, then by id; and remarks by stem."""
+    """Scores of one set of estimates by stem and id, and notes by stem."""
 
     frames: dict[str, dict[str, list[float]]]
     totals: dict[str, dict[str, float]]
@@ -48,9 +48,9 @@ class _Scored:
 class TrackScorer:
     """Scores the estimates of one track by any metrics.
 
-    What depends on the references alone (silent windows, the scores of the mixture, the
-    factorised correlations of BSSEval) is computed when first needed, once, and reused for every
-    method and every set of stems.
+    Everything that depends only on the references (silent windows, the scores of the mixture, the
+    factorised correlations of BSSEval) is computed once, on first use, and reused for every method
+    and every set of stems.
 
     Shape:
         each of references, mixture: float32 ``(channels, samples)``, full scale 1. References
@@ -68,7 +68,7 @@ class TrackScorer:
     ) -> None:
         if mixture.ndim != 2 or not mixture.numel():
             raise SepbenchError(f"mixture: {_shape(mixture)} is no (channels, samples) audio")
-        # The windows that are silent, and who is silent throughout, come from the energies of sdr.
+        # Silent windows and silent stems are derived from the energies of sdr.
         by_label = {metric.label: metric for metric in (Sdr(), *metrics)}
         self.metrics = tuple(by_label.values())
         self.device = torch.device(device)
@@ -85,18 +85,18 @@ class TrackScorer:
     def score(
         self, estimates: Mapping[str, torch.Tensor], *, targets: tuple[str, ...]
     ) -> dict[str, StemScores]:
-        """Return the scores of the stems of ``targets``, which are scored together as one set.
+        """Return the scores of the stems of ``targets``, scored together as one set.
 
         A window in which any reference or estimate of the set is silent is not used.
-        A stem whose reference or estimate is silent throughout has no scores by window and takes no
-        windows from the others (museval raises there). A metric that fails is a note.
+        A stem whose reference or estimate is silent throughout has no scores by window and does not
+        affect the windows of others (museval raises). A failing metric gives a note.
         """
         return self.score_methods([estimates], targets=targets)[0]
 
     def score_methods(
         self, several: Sequence[Mapping[str, torch.Tensor]], *, targets: tuple[str, ...]
     ) -> list[dict[str, StemScores]]:
-        """Return the scores of several methods, as `score` does, for less than one by one."""
+        """Return the scores of several methods, as `score` does, in less time than one by one."""
         made = []
         for estimates in several:
             for stem in targets:
@@ -117,7 +117,7 @@ class TrackScorer:
         if stem not in self._references:
             raise SepbenchError(f"stem {stem}: the track has no reference for it")
         if stem not in estimates:
-            raise SepbenchError(f"stem {stem}: the method made no estimate of it")
+            raise SepbenchError(f"stem {stem}: the method has no estimate of it")
         _check_shape(f"estimate {stem}", estimates[stem], self._mixture)
 
     def _song(self, targets: tuple[str, ...], rate: int | None = None) -> Song:
@@ -156,7 +156,7 @@ class TrackScorer:
         return scored
 
     def _without_interference(self, targets: tuple[str, ...]) -> list[str]:
-        """Return the stems of a set beside which no other reference sounds: nothing interferes."""
+        """Return the stems of a set whose other references are all silent."""
         silent = {stem for stem in targets if self._silent(stem).all()}
         return [stem for stem in targets if silent >= set(targets) - {stem}]
 
@@ -201,12 +201,12 @@ class TrackScorer:
         if sums.silent.all():
             notes.append("the estimate is silent")
         if not notes and stem in self._without_interference(song.stems) and len(song.stems) > 1:
-            notes.append("no other reference of its set sounds, so there is no SIR")
+            notes.append("all other references of its set are silent, so there is no SIR")
         fitted = song.known("projections")
         if fitted is not None and fitted.condition > CONDITION_LIMIT:
             notes.append(
                 f"the references are ill-conditioned ({fitted.condition:.0e}): "
-                "SIR and SAR hang on rounding; give references of 16 bits"
+                "SIR and SAR depend on rounding; give references of 16 bits"
             )
         return notes
 
@@ -220,7 +220,7 @@ def _values(
         return [_by_stem(metric, song, one) for one in found], ""
     except SepbenchError as error:
         return None, str(error)
-    except Exception as error:  # A metric must not cost the scores of the others.
+    except Exception as error:  # A failing metric must not affect the others.
         if isinstance(metric, Sdr):
             raise
         return None, " ".join(f"{type(error).__name__}: {error}".split())
@@ -265,7 +265,7 @@ def _check_finite(song: Song, made: Estimates) -> None:
     for stem, sums in zip(song.stems, energies(song, made), strict=True):
         for name in ("reference", "estimate"):
             if not getattr(sums, name).isfinite().all():
-                raise SepbenchError(f"{name} {stem}: holds samples that are not finite numbers")
+                raise SepbenchError(f"{name} {stem}: contains NaN or infinity")
 
 
 def _check_shape(name: str, signal: torch.Tensor, mixture: torch.Tensor) -> None:

@@ -1,8 +1,8 @@
-"""Scores that need no filter: signal-to-distortion ratios by window and over a whole track.
+"""Signal-to-distortion ratios without filters, by window and over a whole track.
 
-Every score here is a function of three sums over a window, so one walk over the samples gives them
-all: the energy of the reference ``s``, that of the error ``d = e - s`` of the estimate ``e``, and
-their inner product.
+Every score here is a function of three sums over a window, computed in one pass over the samples:
+the energy of the reference ``s``, that of the error ``d = e - s`` of the estimate ``e``, and their
+inner product.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from dataclasses import dataclass
 import torch
 
 _BLOCK = 2**17
-"""Samples, over all channels, that are held in double precision at a time: small enough to stay in
-the processor's cache."""
+"""Samples, over all channels, processed in double precision at a time: few enough for the cache."""
 
 _STRIDE = 100
-"""Samples from one to the next of those that mostly tell sound from silence."""
+"""Step, in samples, of a quick check for silence."""
 
 _CEILING = torch.finfo(torch.float64).eps ** 2
-"""Ratio of error to signal at which double precision ends, -313 dB."""
+"""Smallest ratio of error to signal in double precision, -313 dB."""
 
 _USDR_DELTA = 1e-7
 """Added to both energies by the music demixing challenges; keeps silence finite."""
@@ -28,7 +27,7 @@ _USDR_DELTA = 1e-7
 
 @dataclass(frozen=True)
 class Windows:
-    """How a signal is cut: ``count`` windows of ``length`` samples, side by side.
+    """``count`` adjacent windows of ``length`` samples.
 
     Only whole windows count, as in museval; a signal shorter than one window is one short window.
     """
@@ -45,7 +44,7 @@ class Windows:
 
     @property
     def scored(self) -> int:
-        """Samples inside whole windows; the rest counts in whole-track scores alone."""
+        """Samples inside whole windows; the rest counts only in whole-track scores."""
         return min(self.samples, self.count * self.length)
 
 
@@ -56,7 +55,7 @@ class Energies:
     Shape:
         each: float64 ``(windows + 1,)``, on the CPU.
         silent: bool ``(windows + 1,)``; true where the channels add up to zero at every sample of
-        the estimate, which is how museval tells silence (so stereo in anti-phase is silent).
+        the estimate, museval's criterion of silence (so stereo in anti-phase is silent).
     """
 
     reference: torch.Tensor
@@ -92,7 +91,7 @@ def measure(reference: torch.Tensor, estimate: torch.Tensor, windows: Windows) -
 
 
 def silence(signal: torch.Tensor, windows: Windows) -> torch.Tensor:
-    """Tell the windows (and, last, the tail) in which museval takes a signal for silent.
+    """Return in which windows (and, last, the tail) a signal is silent, as museval defines it.
 
     Shape:
         signal: ``(channels, samples)``.
@@ -108,9 +107,9 @@ def silence(signal: torch.Tensor, windows: Windows) -> torch.Tensor:
 def decibels(numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:
     """Return ``10 log10(numerator / denominator)``, at most 313 dB, NaN where both are zero.
 
-    museval computes errors as sums of terms that cancel, so what it reports for a perfect estimate
-    is its own rounding, some 300 dB and never the same twice. The ceiling is where double
-    precision ends (the square of its epsilon): finite as museval's, but defined.
+    museval computes errors as sums of terms that cancel, so its score of a perfect estimate is its
+    own rounding error, some 300 dB and never the same twice. The ceiling is the square of the
+    double-precision epsilon: finite as museval's, but defined.
     """
     return 10 * torch.log10(numerator / torch.maximum(denominator, _CEILING * numerator))
 
@@ -143,7 +142,7 @@ def si_sdr(energies: Energies) -> float:
     reference, error, inner = energies.whole
     if reference == 0:
         return float("nan")
-    # The residual is what of the error stands at right angles to the reference.
+    # The residual is the part of the error orthogonal to the reference.
     residual = max(error - inner**2 / reference, 0.0)
     target = (1 + inner / reference) ** 2 * reference
     pair = torch.tensor([target, residual], dtype=torch.float64)
@@ -151,21 +150,21 @@ def si_sdr(energies: Energies) -> float:
 
 
 def _energy(signal: torch.Tensor) -> torch.Tensor:
-    # The norm is computed at once, where squares would be written down to be summed.
+    # The norm needs no array of squares.
     norms: torch.Tensor = torch.linalg.vector_norm(signal, dim=-1)
     return norms.square().sum(0)
 
 
 def _silent(channels: torch.Tensor) -> torch.Tensor:
-    """Tell which windows of ``(channels, windows, length)`` add up to zero at every sample."""
-    # A look at few samples spares the walk over all of nearly every window.
+    """Return which windows of ``(channels, windows, length)`` sum to zero at every sample."""
+    # Checking few samples first saves a pass over nearly every window.
     silent = ~channels[..., ::_STRIDE].double().sum(0).any(-1)
     silent[silent.clone()] = ~channels[:, silent].double().sum(0).any(-1)
     return silent
 
 
 def _blocks(windows: Windows, channels: int) -> Iterator[tuple[int, int]]:
-    """Yield the samples where blocks of whole windows, and at last the tail, start and stop."""
+    """Yield start and stop, in samples, of blocks of whole windows and, last, of the tail."""
     step = max(1, _BLOCK // (channels * windows.length)) * windows.length
     for start in range(0, windows.scored, step):
         yield start, min(start + step, windows.scored)

@@ -1,8 +1,8 @@
 """Distances between the magnitude spectrograms of references and estimates.
 
-Frames are transformed a few at a time, so that they stay in the processor's cache, and of each
-only sums are kept: memory does not grow with the length of the song. All estimates of a stem, by
-however many methods, are compared with their reference in one walk.
+Frames are transformed a few at a time, so that they stay in the processor's cache, and only sums
+are kept: memory does not grow with the length of the song. The estimates of a stem by all methods
+are compared with their reference in one pass.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import torch
 from sepbench.dsp.mel import MelBank
 
 _CHUNK = {"cpu": 2**20, "cuda": 2**27}
-"""Bytes of frames that are transformed at a time."""
+"""Bytes of frames transformed at a time."""
 
 _POWER_FLOOR = 1e-8
-"""Least power of a bin in multi-resolution distances, as in auraloss."""
+"""Minimum power of a bin in multi-resolution distances, as in auraloss."""
 
 _WEIGHTING_TAPS = 101
 _FILTER_BLOCK = 2**15
 
 RESOLUTIONS = (256, 512, 1024, 2048, 4096)
-"""Lengths of the transforms whose distances `multi_resolution` knows; hops are a quarter."""
+"""Transform lengths of `multi_resolution`; hops are a quarter."""
 
 MELS = 128
 
@@ -34,8 +34,8 @@ MELS = 128
 class Distance:
     """Sums over a spectrogram from which multi-resolution distances are made.
 
-    ``sums`` has, in turn, those of the squared differences of magnitudes, of the squared magnitudes
-    of the reference and of the estimate, and of the absolute differences of natural logarithms.
+    ``sums`` are, in order, over squared differences of magnitudes, squared magnitudes of the
+    reference and of the estimate, and absolute differences of natural logarithms.
 
     Shape:
         sums: float64 ``(4, estimates, channels)``; ``bins`` counts the numbers of one channel.
@@ -60,7 +60,7 @@ def multi_resolution(
     """Compare A-weighted spectrograms, linear in frequency and, with ``mels``, by mel bands too.
 
     Hann window, hop of a quarter, reflected edges, powers of at least 1e-8: the spectrograms of
-    auraloss. Signals are taken to be weighted already; see `weighted`.
+    auraloss. Signals must be weighted already; see `weighted`.
 
     Shape:
         reference, and each of estimates: ``(channels, samples)``, padded by `weighted`.
@@ -97,7 +97,7 @@ def weighted(signals: torch.Tensor, rate: int) -> torch.Tensor:
     reach = max(RESOLUTIONS) // 2
     filtered = _convolved(signals, a_weighting(rate).to(signals))
     if signals.shape[-1] <= reach:
-        # Too short to be reflected at its ends: silence around it instead.
+        # Too short for reflection at its ends: pad with silence.
         return torch.nn.functional.pad(filtered, (reach, reach))
     return torch.nn.functional.pad(filtered, (reach, reach), mode="reflect")
 
@@ -184,7 +184,7 @@ def _powers(
 
 
 def _add(sums: torch.Tensor, magnitudes: torch.Tensor, channels: int) -> None:
-    """Add what `Distance` holds of some frames.
+    """Add the sums of `Distance` over some frames.
 
     Shape:
         sums: ``(4, estimates, channels)``; magnitudes: ``(channels + estimates * channels, ...)``.
@@ -198,7 +198,7 @@ def _add(sums: torch.Tensor, magnitudes: torch.Tensor, channels: int) -> None:
 
 
 def _convolved(signals: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-    """Filter signals ``(channels, samples)``; the middle tap meets the sample that is returned."""
+    """Filter signals ``(channels, samples)`` without delay."""
     reach = len(taps) // 2
     block = _FILTER_BLOCK - 2 * reach
     response = torch.fft.rfft(taps, n=_FILTER_BLOCK)

@@ -1,4 +1,4 @@
-"""Finds the installed separators, and reads what they declare."""
+"""Finds the installed separators, and reads their metadata."""
 
 from sepbench.registry.discovery import GROUP, PluginInfo, validate
 from sepbench.registry.metadata import describe, lacking, metadata, plugin, plugins

@@ -1,4 +1,4 @@
-"""Finds separators by entry point; a broken one is listed with its reason and stops nothing."""
+"""Finds separators by entry point; a broken one is listed with its reason."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _CLASS_FACTS = ("name", "summary")
 
 @dataclass(frozen=True)
 class PluginInfo:
-    """One registered separator: its class, or the reason why it cannot be used.
+    """A registered separator: its class, or the reason it cannot be used.
 
-    ``distribution`` is what installed it, as ``name version``. ``broken`` tells a faulty plugin
-    from one that merely lacks something optional. One that lacks only weights has both a class and
-    a reason: it can be trained, and used with the weights that result.
+    ``distribution`` is the package that contains it, as ``name version``. ``broken`` distinguishes
+    a faulty plugin from one without an optional requirement. One that lacks only weights has both a
+    class and a reason: it can be trained, and used with the new weights.
     """
 
     name: str
@@ -40,7 +40,7 @@ class PluginInfo:
 
 
 def names() -> list[str]:
-    """Return what every registered separator is called, and import none of them."""
+    """Return the names of all registered separators, without importing them."""
     return sorted(entry_points.find(GROUP))
 
 
@@ -50,9 +50,9 @@ def load_all() -> list[PluginInfo]:
 
 
 def load(name: str) -> PluginInfo:
-    """Return the registered separator ``name``, and import no other.
+    """Return the registered separator ``name``, without importing others.
 
-    Raises `SepbenchError` where there is none.
+    Raises `SepbenchError` if there is none.
     """
     found = entry_points.find(GROUP)
     if name not in found:
@@ -63,13 +63,13 @@ def load(name: str) -> PluginInfo:
 
 
 def _info(loaded: Loaded) -> PluginInfo:
-    """Add what a separator needs and does not find."""
+    """Add the missing requirements of a separator."""
     name, owner = loaded.name, loaded.distribution
     if loaded.value is None:
         return PluginInfo(name, owner, None, loaded.reason, broken=True)
     try:
         lack = missing(loaded.value())
-    # A plugin may fail in any way here too.
+    # A plugin may raise anything here too.
     except (Exception, SystemExit) as error:
         return PluginInfo(name, owner, None, entry_points.describe_failure(error), broken=True)
     return PluginInfo(name, owner, None if lack else loaded.value, lack)
@@ -78,14 +78,14 @@ def _info(loaded: Loaded) -> PluginInfo:
 def validate(point: EntryPoint, separator: Any) -> str | None:
     """Return why the object of an entry point is not a valid separator, or None if it is one."""
     if not (inspect.isclass(separator) and issubclass(separator, AnySeparator)):
-        return f"{point.value} is no subclass of sepbench.Separator, Oracle or Ensemble"
+        return f"{point.value} is not a subclass of sepbench.Separator, Oracle or Ensemble"
     undeclared = {fact for fact in _CLASS_FACTS if not hasattr(separator, fact)}
     undefined = sorted(undeclared | getattr(separator, "__abstractmethods__", set()))
     if undefined:
         return f"{point.value} does not define {', '.join(undefined)}"
     if separator.name != point.name or not _NAME.fullmatch(point.name):
         return f"entry point {point.name!r} and class name {separator.name!r} must be the same word"
-    # The stems of an ensemble are those of members that it does not have yet.
+    # The stems of an ensemble depend on its members, which it does not have yet.
     if issubclass(separator, Ensemble):
         return None
     instance = separator()
@@ -103,10 +103,10 @@ def _wrong_stems(separator: AnySeparator) -> str | None:
     if not stems:
         return "it declares no stems"
     if separator.remainder is not None and separator.remainder not in stems:
-        return f"its remainder {separator.remainder!r} is none of its stems"
+        return f"its remainder {separator.remainder!r} is not one of its stems"
     return None
 
 
 def missing(separator: AnySeparator) -> str | None:
-    """Return which module or program a separator needs and the cure, or None if all are here."""
+    """Return which module or program is missing and the cure, or None."""
     return next(filter(None, (need.missing() for need in separator.needs)), None)

@@ -1,4 +1,4 @@
-"""Bounds for what a separator declares, so that no fact of a plugin makes the runner absurd."""
+"""Bounds for the numbers that separators declare."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ _MOST_STEMS = 64
 def absurd_fact(separator: AnySeparator) -> str | None:
     """Return what is wrong with a separator's numbers, or None.
 
-    A fact that cannot be read because an option has no default is left to whoever needs it.
+    A fact that depends on an option without default is checked on use.
     """
     rate = _read(separator, "sample_rate")
     if rate is not None and not _is_whole(rate, *RATES):
-        return f"sample_rate {_shown(rate)} is no rate; give {RATES[0]} to {RATES[1]} Hz, or None"
+        return (
+            f"sample_rate {_shown(rate)} is not a rate; give {RATES[0]} to {RATES[1]} Hz, or None"
+        )
     channels = _read(separator, "channels")
     if channels is not None and not _is_whole(channels, 1, _MOST_CHANNELS):
         return f"channels {_shown(channels)}: give 1 to {_MOST_CHANNELS}, or None for any number"
@@ -41,7 +43,7 @@ def absurd_fact(separator: AnySeparator) -> str | None:
         return f"block_alignment {_shown(grid)}: give 1 to {_MOST_GRID} samples"
     stems = _read(separator, "stems")
     if stems is not None and len(stems) > _MOST_STEMS:
-        return f"{len(stems)} stems; at most {_MOST_STEMS} can be"
+        return f"{len(stems)} stems; declare at most {_MOST_STEMS}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""What the installed separators declare about themselves, and which of them can be used."""
+"""Metadata of the installed separators, and whether they can be used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def plugins() -> list[PluginInfo]:
 
 
 def plugin(name: str) -> PluginInfo:
-    """Return the registered separator ``name``, and import no other.
+    """Return the registered separator ``name``, without importing others.
 
     Raises `SepbenchError` where there is none.
     """
@@ -29,26 +29,26 @@ def plugin(name: str) -> PluginInfo:
 
 
 def listing() -> list[dict[str, Any]]:
-    """Return what every installed method declares, or why it is not ``available``."""
+    """Return the metadata of every installed method, or why it is not ``available``."""
     return [overview(info) for info in plugins()]
 
 
 def overview(info: PluginInfo) -> dict[str, Any]:
-    """Return what one method declares, or why it is not ``available``, ready for JSON."""
+    """Return the metadata of a method, or why it is not ``available``, ready for JSON."""
     if info.separator is None or info.reason is not None:
         return {"name": info.name, "available": False, "reason": info.reason}
     return {**metadata(info.separator, info.distribution), "available": True, "reason": None}
 
 
 def metadata(separator: type[AnySeparator], distribution: str = "") -> dict[str, Any]:
-    """Return what a separator declares about itself with its default options, ready for JSON."""
+    """Return the metadata of a separator with its default options, ready for JSON."""
     return describe(variant(separator, {}, distribution))
 
 
 def describe(method: Method) -> dict[str, Any]:
-    """Return what a method declares about itself, ready for JSON.
+    """Return the metadata of a method, ready for JSON.
 
-    ``context`` counts seconds, or is a text such as ``4096 samples``.
+    ``context`` is in seconds, or a text such as ``4096 samples``.
     """
     declared = method.declared
     context = declared.context
@@ -77,7 +77,7 @@ def describe(method: Method) -> dict[str, Any]:
 
 
 def lacking(method: Method) -> str | None:
-    """Return what a method or one of its members needs and the cure, or None if all is here."""
+    """Return what a method or one of its members lacks and the cure, or None."""
     declared = (part.declared for part in method.parts())
     reasons = (discovery.missing(separator) or files.missing(separator) for separator in declared)
     return next(filter(None, reasons), None)
@@ -88,7 +88,7 @@ def _plain(file: WeightFile) -> dict[str, Any]:
 
 
 def _with_readiness(info: PluginInfo) -> PluginInfo:
-    """Add why a separator cannot be used with its default options, if it lacks weights."""
+    """Add the reason if a separator's default weights are missing."""
     if info.separator is None:
         return info
     try:
@@ -97,7 +97,7 @@ def _with_readiness(info: PluginInfo) -> PluginInfo:
         reason = lacking(method)
     except SepbenchError as error:
         reason = str(error)
-    # A plugin may fail in any way here too.
+    # A plugin may raise anything here too.
     except (Exception, SystemExit) as error:
         reason = describe_failure(error)
         return replace(info, separator=None, reason=reason, broken=True)

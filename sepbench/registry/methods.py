@@ -1,4 +1,4 @@
-"""Methods: a separator with its options, written ``name`` or ``name[option=value,...]``."""
+"""Methods: separators with options, written ``name`` or ``name[option=value,...]``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sepbench.separator import AnySeparator
 
 @dataclass(frozen=True)
 class Method:
-    """A separator with options: one row of a comparison. Only an ensemble has ``members``."""
+    """A separator with options: one row of a comparison. Only ensembles have ``members``."""
 
     label: str
     separator: type[AnySeparator]
@@ -44,18 +44,18 @@ class Method:
 
     @cached_property
     def declared(self) -> AnySeparator:
-        """A separator that is never loaded: ask it for facts, which are computed once."""
+        """A separator that is never loaded, for its facts, which are computed once."""
         return self.create()
 
     def parts(self) -> Iterator[Method]:
-        """Yield this method, and its members and theirs."""
+        """Yield this method and, recursively, its members."""
         yield self
         for member in self.members:
             yield from member.parts()
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """All that decides what it makes of a song, ready for JSON."""
+        """Everything that decides its stems, ready for JSON."""
         separator = self.declared
         identity: dict[str, Any] = {
             "method": self.name,
@@ -71,12 +71,12 @@ class Method:
         return identity
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what was computed: another process computes it where it is needed."""
+        """Leave out cached facts: another process computes them when needed."""
         return {k: v for k, v in self.__dict__.items() if k not in ("declared", "identity")}
 
 
 def resolve(spec: str) -> list[Method]:
-    """Return the variants that ``name[opt=value,...]`` stands for.
+    """Return the variants of ``name[opt=value,...]``.
 
     Raises `SepbenchError` for an unknown or unusable separator and for a wrong option.
     """

@@ -1,4 +1,4 @@
-"""Finds metrics by entry point; a broken one is listed with its reason and stops nothing."""
+"""Finds metrics by entry point; a broken one is listed with its reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sepbench.metrics.metric import SetMetric
 from sepbench.metrics.protocols import PROTOCOLS, Protocol, of_metric, of_unknown
 
 METRIC_GROUP = "sepbench.metrics"
-"""The entry-point group in which every metric, bundled or not, is found."""
+"""The entry-point group of every metric, bundled or not."""
 
 ALL = "all"
 
@@ -28,10 +28,10 @@ _FACTS = ("name", "summary", "higher_is_better", "silence", "source")
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """One registered metric: its class, or the reason why it cannot be used.
+    """A registered metric: its class, or the reason it cannot be used.
 
-    ``distribution`` is what brought it, as ``name version``. ``broken`` tells a faulty plugin from
-    one that merely lacks something optional.
+    ``distribution`` is the package that contains it, as ``name version``. ``broken`` distinguishes
+    a faulty plugin from one without an optional requirement.
     """
 
     name: str
@@ -47,9 +47,9 @@ def metrics() -> list[MetricInfo]:
 
 
 def metric(name: str) -> MetricInfo:
-    """Return the registered metric ``name``, and import no other.
+    """Return the registered metric ``name``, without importing others.
 
-    Raises `SepbenchError` where there is none.
+    Raises `SepbenchError` if there is none.
     """
     found = entry_points.find(METRIC_GROUP)
     if name not in found:
@@ -62,7 +62,7 @@ def metric(name: str) -> MetricInfo:
 
 
 def groups() -> dict[str, list[str]]:
-    """Return the words that stand for several metrics, with the names of these."""
+    """Return the groups of metrics, each with the names of its members."""
     found: dict[str, list[str]] = {}
     for info in metrics():
         for group in info.metric.groups if info.metric else ():
@@ -72,11 +72,11 @@ def groups() -> dict[str, list[str]]:
 
 
 def resolve_metrics(specs: Sequence[str]) -> list[SetMetric]:
-    """Return the metrics that names, groups and ``name[option=value]`` stand for, each once.
+    """Return the metrics of names, groups and ``name[option=value]``, each once.
 
     ``sdr`` always comes first. Raises `SepbenchError` for a metric that is unknown or cannot be
-    used, for a wrong option, and for two that would store a score under one name. A member of a
-    group that lacks something is left out.
+    used, for a wrong option, and for two metrics with the same name of a score. Members of a group
+    that lack something are left out.
     """
     chosen: dict[str, SetMetric] = {}
     for spec in ("sdr", *specs):
@@ -103,12 +103,12 @@ def left_out(specs: Sequence[str]) -> list[str]:
 
 
 def metric_identities(specs: Sequence[str]) -> list[str]:
-    """Return what decides the scores of metrics beside the signals, sorted."""
+    """Return everything but the signals that decides scores, sorted."""
     return sorted(found.identity for found in resolve_metrics(specs))
 
 
 def metric_facts(metric: SetMetric, distribution: str = "") -> dict[str, Any]:
-    """Return what a metric declares about itself, ready for JSON."""
+    """Return the metadata of a metric, ready for JSON."""
     protocol = of_metric(metric)
     return {
         "name": metric.name,
@@ -131,9 +131,9 @@ def metric_facts(metric: SetMetric, distribution: str = "") -> dict[str, Any]:
 
 
 def protocol(name: str) -> Protocol:
-    """Return the published protocol ``name``, or that of the metric ``name``.
+    """Return the published protocol ``name``, or the protocol of the metric ``name``.
 
-    Raises `SepbenchError` where there is none.
+    Raises `SepbenchError` if there is none.
     """
     if name in PROTOCOLS:
         return PROTOCOLS[name]
@@ -153,9 +153,9 @@ def protocol(name: str) -> Protocol:
 
 
 def protocols_of(scores: Iterable[str]) -> dict[str, Protocol]:
-    """Return the protocols that ids of stored scores belong to, published ones first.
+    """Return the protocols of the ids of stored scores, published ones first.
 
-    A score whose metric is not installed has a protocol too; its unit is not known.
+    A score whose metric is not installed has a protocol too, without unit.
     """
     return _protocols_of(frozenset(scores))
 
@@ -185,7 +185,7 @@ def _published(metric: SetMetric) -> list[str]:
 
 
 def _members(spec: str) -> list[str]:
-    """Return the names that a group stands for, none for a metric's own name."""
+    """Return the members of a group, none for the name of a metric."""
     if spec in entry_points.find(METRIC_GROUP) or "[" in spec:
         return []
     return groups().get(spec, [])
@@ -226,7 +226,7 @@ def _info(loaded: Loaded) -> MetricInfo:
 
 
 def validate_metric(point: EntryPoint, metric: Any) -> str | None:
-    """Return why what an entry point names is not a valid metric, or None."""
+    """Return why the object of an entry point is not a valid metric, or None."""
     if not (inspect.isclass(metric) and issubclass(metric, SetMetric)):
         return f"{point.value} is not a subclass of sepbench.metrics.metric.Metric"
     if inspect.isabstract(metric):

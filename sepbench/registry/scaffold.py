@@ -1,4 +1,4 @@
-"""A new plugin: a small distribution that installs, separates and passes its test."""
+"""Generates a new plugin: a small package that installs, works and passes its tests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LONGEST_NAME = 40
 
 @dataclass(frozen=True)
 class _Kind:
-    """What a new plugin of a kind consists of: templates by path, and where it is registered."""
+    """A kind of plugin: its templates by path, and its entry-point group."""
 
     group: str
     files: Mapping[str, str]
@@ -38,7 +38,7 @@ class _Kind:
     base: str = "Separator"
     package_data: str = ""
     extra: str = ""
-    """What of sepbench it needs beside sepbench itself."""
+    """The extra of sepbench that it needs."""
 
 
 _COMMON = {
@@ -56,7 +56,7 @@ _CARD_DATA = """
 $package = ["*.yaml", "*.onnx"]
 """
 _BASE64 = ".base64.txt"
-"""How the names of templates end that stand for other files than texts."""
+"""Suffixes of templates that generate binary files."""
 
 KINDS: Mapping[str, _Kind] = {
     "dsp": _Kind(

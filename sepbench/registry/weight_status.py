@@ -1,4 +1,4 @@
-"""The state of the weight files of methods: where they are, and whether they are complete."""
+"""The status of weight files: where they are, and whether they are complete."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from sepbench.weights import container, files
 
 
 def weight_status(specs: Sequence[str] = (), *, read: bool = False) -> Iterator[dict[str, Any]]:
-    """Yield what is known of each weight file of some methods, or of all methods.
+    """Yield the status of each weight file of some or all methods.
 
-    ``state`` is ``here``, ``missing`` or ``damaged``; files are read through to tell the last only
-    if ``read``. Raises `SepbenchError` for named methods that cannot say which weights they use.
+    ``state`` is ``here``, ``missing`` or ``damaged``; the last requires to ``read`` the files.
+    Raises `SepbenchError` for named methods that cannot determine their weights.
     """
     named = (part for method in registry.resolve_all(specs) for part in method.parts())
     for method in named if specs else _all_methods():
@@ -45,7 +45,7 @@ def _rows(method: Method, *, read: bool) -> Iterator[dict[str, Any]]:
 
 
 def source(method: Method, file: WeightFile) -> str:
-    """Return where a weight file comes from, in words."""
+    """Return the origin of a weight file as a text."""
     if file.path is None:
         return file.url or f"package {file.package}"
     plugin = Path(inspect.getfile(method.separator)).parent
@@ -53,7 +53,7 @@ def source(method: Method, file: WeightFile) -> str:
 
 
 def state(method: Method, file: WeightFile, *, read: bool) -> files.Status:
-    """Return the state of a file's content if it is ``read``, else only whether it is here."""
+    """Return the state of a file; its content is checked only if ``read``."""
     if not read:
         return "here" if files.is_here(method.name, file) else "missing"
     found = files.status(method.name, file)
@@ -63,7 +63,7 @@ def state(method: Method, file: WeightFile, *, read: bool) -> files.Status:
 
 
 def _is_intact(path: Path) -> bool:
-    """Tell whether a file is what was saved, as far as it says what that was."""
+    """Return whether a file matches the hash in its header, if it has one."""
     if path.suffix == ".pt":  # A checkpoint, an archive with checksums.
         try:
             with zipfile.ZipFile(path) as archive:
@@ -78,9 +78,9 @@ def _is_intact(path: Path) -> bool:
 
 
 def files_of(name: str) -> list[WeightFile]:
-    """Return the weight files of a method, those of all choices of its options.
+    """Return the weight files of a method, for all choices of its options.
 
-    Raises `SepbenchError` for a method that is not known or cannot be loaded.
+    Raises `SepbenchError` for a method that is unknown or cannot be loaded.
     """
     info = registry.plugin(name)
     if info.separator is None:
@@ -89,13 +89,13 @@ def files_of(name: str) -> list[WeightFile]:
 
 
 def _all_methods() -> Iterable[Method]:
-    """Yield every method by its default options, and again for each choice that has other files."""
+    """Yield every method with its default options, and with each choice that has other files."""
     for info in registry.plugins():
         yield from _variants(info)
 
 
 def _variants(info: PluginInfo) -> Iterator[Method]:
-    """Yield a method by its default options, and again for each choice that has other files."""
+    """Yield a method with its default options, and with each choice that has other files."""
     if info.separator is None:
         return
     chosen: list[dict[str, Any]] = [

@@ -1,4 +1,4 @@
-"""A picture of where someone sings: probability and segments over the song's spectrogram."""
+"""A picture of detected singing: probability and segments below the song's spectrogram."""
 
 from __future__ import annotations
 
@@ -42,8 +42,7 @@ def picture(
 
     Shape:
         song: ``(channels, samples)`` at ``rate`` Hz.
-        probabilities, reference: one for each frame of 10 ms; ``reference`` says where someone
-        truly sings.
+        probabilities, reference: one per frame of 10 ms; ``reference`` is the true activity.
     """
     seconds = max(song.shape[-1], 1) / rate
     page = pictures.new(10.0, 4.4)
@@ -72,6 +71,6 @@ def picture(
     below.set_ylim(-0.15, 1.05)
     below.set_xlim(0, seconds)
     below.set_ylabel("probability")
-    truth = "; green: where the true voice sings" if reference is not None else ""
-    below.set_xlabel(f"time (s); shaded: singing was found{truth}")
+    truth = "; green: reference activity" if reference is not None else ""
+    below.set_xlabel(f"time (s); shaded: detected singing{truth}")
     return page

@@ -28,16 +28,16 @@ def score(
     metrics: Sequence[str] = ("sdr",),
     device: str = "cpu",
 ) -> pd.DataFrame:
-    """Score the estimates of one song; return one row a stem, metric and protocol.
+    """Score the estimates of one song; return one row per stem, metric and protocol.
 
     Args:
         references: the true stems by name, each ``(channels, samples)`` or ``(samples,)``.
         estimates: the stems to be scored, of the same names and shapes.
         rate: Hz.
-        mixture: what was separated; the sum of the references if not given. Its own scores are the
-            column ``mixture``, and ``improvement`` is the difference.
+        mixture: the mixture; by default the sum of the references. Its scores are in the column
+            ``mixture``, and ``improvement`` is the difference to them.
         metrics: names of metrics, see ``sepbench metrics``.
-        device: where to compute, such as ``cuda:0``.
+        device: device of the computation, such as ``cuda:0``.
 
     Raises:
         SepbenchError: for shapes that differ, samples that are not audio, and estimates of stems

@@ -1,4 +1,4 @@
-"""Boxplots of scores over tracks: a page with one panel a stem, a legend and a caption."""
+"""Boxplots of scores over tracks: one panel per stem, a legend and a caption."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BOX_FROM = 5
-"""Tracks from which a box says more than the points it is made of."""
+"""Number of tracks from which boxes are drawn instead of points."""
 
 TITLE = 13.0
 PLOT, LETTER = 5.0, 0.075
@@ -83,7 +83,7 @@ def boxplot(
 
 
 def save(figure: Figure, folder: Path, *, name: str = "boxplot") -> list[Path]:
-    """Write ``boxplot.png`` and ``boxplot.svg`` to ``folder``, each whole or not at all."""
+    """Write ``boxplot.png`` and ``boxplot.svg`` to ``folder``, each atomically."""
     return [pictures.save(figure, folder / f"{name}.{ending}") for ending in ("png", "svg")]
 
 

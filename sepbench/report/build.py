@@ -1,4 +1,4 @@
-"""Everything that is derived from a run's scores, written beside them."""
+"""Writes the tables and pictures of a run next to its scores."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from sepbench.report.joining import OnFile, joined, separated
 from sepbench.report.scored import Scored
 
 DEFAULT_PROTOCOL = "sisec18"
-"""The protocol whose picture is ``boxplot.png``; those of others have its name."""
+"""The protocol whose picture is ``boxplot.png``; other pictures have the name of theirs."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """The tables of a run, the files that hold them and their pictures, and what is missing why."""
+    """The tables of a run, the written files, and remarks on missing parts."""
 
     scores: pd.DataFrame
     summary: pd.DataFrame
     files: list[Path]
     remarks: list[str]
     incomplete: frozenset[str] = frozenset()
-    """The methods that lack tracks that others have; they are not ranked with them."""
+    """The methods without scores on some tracks; they are not ranked."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which scores of a run are shown: globs of methods and tracks, names of stems; empty: all."""
+    """A choice of scores: globs of methods and tracks, names of stems; empty: all."""
 
     methods: tuple[str, ...] = ()
     tracks: tuple[str, ...] = ()
     stems: tuple[str, ...] = ()
 
     def of(self, tracks: Sequence[Scored]) -> list[Scored]:
-        """Return what is chosen, with the chosen stems alone."""
+        """Return the chosen records, with only the chosen stems."""
         chosen = [
             one
             for one in tracks
@@ -64,17 +64,17 @@ def write(
 ) -> Report:
     """Make ``scores.csv``, ``summary.csv`` and the boxplots of a run from its stored scores.
 
-    ``references`` are names of published scores (``sisec18``); those that do not fit the run are
-    left out, and the remarks of the report say why. ``others`` are runs whose rows are shown with
-    it, as one row where they hold other tracks of the same method. The files go to the run's
-    folder, or to ``out``. ``on_file`` is told of scores that are read for the first time.
+    ``references`` are names of published scores (``sisec18``); those that do not match the run are
+    left out with a remark. ``others`` are runs shown with it, merged into one row if they have
+    other tracks of the same method. The files go to the run's folder, or to ``out``. ``on_file`` is
+    called with the progress of reading new scores.
     """
     with ExitStack() as stack:
         indexes = [stack.enter_context(Index(each)) for each in (store, *others)]
         tracks, remarks = joined(indexes, on_file)
         tracks = choice.of(tracks)
         if not tracks:
-            raise SepbenchError(f"{store.folder}: no scores of what was chosen")
+            raise SepbenchError(f"{store.folder}: no scores match the choice")
         records, said = separated([one.record for one in tracks])
         tracks = [replace(one, record=r) for one, r in zip(tracks, records, strict=True)]
         incomplete = _incomplete(records)
@@ -103,7 +103,7 @@ def write(
         figure = boxplot.boxplot(scores, protocol=protocol, remarks=words)
     except SepbenchError as reason:
         remarks.append(f"no plot: {reason}")
-        for ending in ("png", "svg"):  # One of before would not fit the table.
+        for ending in ("png", "svg"):  # An older picture would not match the table.
             (folder / f"boxplot{suffix}.{ending}").unlink(missing_ok=True)
     else:
         files += boxplot.save(figure, folder, name=f"boxplot{suffix}")
@@ -111,14 +111,14 @@ def write(
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
-    # A name may hold brackets, which mean something else in a glob.
+    # A name may contain brackets, which have another meaning in a glob.
     return not patterns or any(
         name == pattern or fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns
     )
 
 
 def _incomplete(records: Sequence[Record]) -> frozenset[str]:
-    """Return the methods that do not have all tracks that any method has."""
+    """Return the methods without scores on some of the tracks."""
     tracks: dict[str, set[tuple[str, str]]] = {}
     for record in records:
         found = tracks.setdefault(printable(record.label), set())
@@ -129,7 +129,7 @@ def _incomplete(records: Sequence[Record]) -> frozenset[str]:
 
 
 def _unequal(records: Sequence[Record], incomplete: frozenset[str]) -> list[str]:
-    """Say where methods have scores of different tracks, for then their figures do not compare."""
+    """Report methods with different tracks, whose scores are not comparable."""
     if not incomplete:
         return []
     count = len({(record.subset, record.track) for record in records if record.error is None})
@@ -140,7 +140,7 @@ def _unequal(records: Sequence[Record], incomplete: frozenset[str]) -> list[str]
 
 
 def _silent(records: Sequence[Record]) -> list[str]:
-    """Say which stems have no score, or one that says little, because something is silent."""
+    """Report stems without a meaningful score because of silence."""
     tracks: dict[tuple[str, str], dict[str, None]] = {}
     for record in records:
         for stem, result in record.stems.items():
@@ -159,13 +159,13 @@ def _other_protocol(protocol: str) -> list[str]:
     if protocol == published.PROTOCOL:
         return []
     return [
-        f"published SiSEC18 scores are of the protocol {published.PROTOCOL} alone, so the table of "
-        f"{protocol} has none; --protocol {published.PROTOCOL} shows them"
+        f"published SiSEC18 scores exist only for the protocol {published.PROTOCOL}, so the table "
+        f"of {protocol} has none; --protocol {published.PROTOCOL} shows them"
     ]
 
 
 def _other_sets(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
-    """Say of which stems the published scores were computed in another set of stems."""
+    """Report stems whose published scores were computed within another target set."""
     lines = []
     for stem in sorted(set(ours["stem"].dropna()) & set(theirs["stem"])):
         own = set(ours.loc[ours["stem"].eq(stem) & ours["protocol"].eq("sisec18"), "set"].dropna())
@@ -183,9 +183,9 @@ def _span(settings: Settings) -> list[str]:
     if settings.start == 0 and settings.duration is None:
         return []
     end = "the end" if settings.duration is None else f"{settings.start + settings.duration:g} s"
-    return [f"Of each track, the part from {settings.start:g} s to {end}."]
+    return [f"Scored part of each track: {settings.start:g} s to {end}."]
 
 
 def _joined(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
-    # Columns without any value have no type of their own to agree on.
+    # Columns without any value have no common type.
     return pd.concat([ours, theirs.dropna(axis="columns", how="all")], ignore_index=True)

@@ -1,4 +1,4 @@
-"""The words below a boxplot: what was measured, on what, by which protocol, and what is missing."""
+"""The caption of a boxplot: metric, data, protocol, and missing scores."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ def caption(
 ) -> Iterator[str]:
     """Yield the sentences below a boxplot.
 
-    ``scores`` are the rows that are drawn, ``run`` all rows of the same run, failures and tracks
-    without a score among them; ``boxes`` is false where so few tracks are drawn that each is a
-    point.
+    ``scores`` are the drawn rows, ``run`` all rows of the run, including failures and tracks
+    without a score; ``boxes`` is false if each track is drawn as a point.
     """
     own = scores[~scores["published"]]
     failures = run[run["error"].notna() & run["error"].ne("")]
@@ -35,7 +34,7 @@ def caption(
         yield "Dashed line: the unprocessed mixture in the stem's place (floor)."
     if scores["oracle"].any():
         yield (
-            "Shaded rows: oracles, which are shown the true stems; "
+            "Shaded rows: oracles, which use the true stems; "
             "dotted line: the best of them (ceiling)."
         )
     yield from _windows(own)
@@ -68,7 +67,7 @@ def _marks(boxes: bool, most: int, protocol: Protocol) -> str:
     if not boxes:
         if most == 1:
             return "One track: points; the line from the mixture is the improvement."
-        stroke = f"A point a track; vertical stroke: their {protocol.over_tracks[0]}"
+        stroke = f"One point per track; vertical stroke: their {protocol.over_tracks[0]}"
         return f"{stroke}; {_interval(protocol)}"
     mean = "; diamond: mean" if protocol.over_tracks[0] == "mean" else ""
     return (
@@ -90,7 +89,7 @@ def _windows(own: pd.DataFrame) -> Iterator[str]:
     windows = counted["frames"] * counted["frames_used"]
     sums = windows.groupby(counted["set"]).sum() / counted.groupby("set")["frames"].sum()
     shares = "; ".join(f"{share:.0%} ({name})" for name, share in sums.items())
-    yield f"Share of windows used, those in which no stem of the set is silent: {shares}."
+    yield f"Share of used windows, in which no stem of the set is silent: {shares}."
 
 
 def _sets(own: pd.DataFrame) -> Iterator[str]:

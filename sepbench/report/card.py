@@ -1,6 +1,6 @@
-"""A report card: mean and standard deviation over tracks of all scores of a protocol.
+"""Report cards: mean and standard deviation over tracks of all scores of a protocol.
 
-As nussl prints it: a row a score, a column for all stems together and one for each stem.
+The layout is nussl's: one row per score, a column for all stems and one for each stem.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.stems import in_order
 
 OVERALL = "overall"
-"""The column of all stems of all tracks together."""
+"""The column of all stems together."""
 
 _PADDING = (0, 2)
 
@@ -26,8 +26,8 @@ _PADDING = (0, 2)
 def card(scores: pd.DataFrame, protocol: str) -> pd.DataFrame:
     """Return a row for each method, score and stem with ``mean``, ``std`` and ``count``.
 
-    ``scores`` are rows as in ``scores.csv``. For a score that the mixture has too, its name with an
-    ``i`` is the improvement over the mixture. ``std`` is that of a sample, NaN for a single track.
+    ``scores`` are rows as in ``scores.csv``. A name with a leading ``i`` is the improvement over
+    the mixture. ``std`` is the sample standard deviation, NaN for a single track.
     """
     rows = scores[scores["protocol"].eq(protocol) & scores["stem"].notna()]
     gains = rows[rows["improvement"].notna()]
@@ -50,7 +50,7 @@ def card(scores: pd.DataFrame, protocol: str) -> pd.DataFrame:
 
 
 def has_card(protocol: str) -> bool:
-    """Tell whether a protocol has several scores of whole tracks."""
+    """Return whether a protocol has several scores of whole tracks."""
     rules = find_protocol(protocol)
     return rules.source == "totals" and len(rules.metrics) > 1
 
@@ -75,7 +75,7 @@ def as_markdown(rows: pd.DataFrame) -> str:
 
 
 def as_csv(rows: pd.DataFrame) -> str:
-    """Return a card as CSV, a row a method, score and stem."""
+    """Return a card as CSV, one row per method, score and stem."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(rows.columns)
@@ -84,12 +84,12 @@ def as_csv(rows: pd.DataFrame) -> str:
 
 
 def as_json(rows: pd.DataFrame) -> str:
-    """Return a card as JSON, an object a method, score and stem; null where there is no number."""
+    """Return a card as JSON, one object per method, score and stem; missing numbers are null."""
     return json.dumps(plain(rows), indent=1) + "\n"
 
 
 def plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a card as plain values, None where there is no number."""
+    """Return a card as plain values; missing numbers are None."""
     kept = rows.astype(object).where(rows.notna(), None)
     return [{str(k): v for k, v in row.items()} for row in kept.to_dict(orient="records")]
 
@@ -103,7 +103,7 @@ FORMATS: dict[str, Callable[[pd.DataFrame], str]] = {
 
 
 def _cells(rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Return heading and lines: a line a method and score, a column a stem."""
+    """Return heading and lines: one line per method and score, one column per stem."""
     stems = [OVERALL, *in_order(set(rows["stem"]) - {OVERALL})]
     body = []
     for (label, metric), group in rows.groupby(["label", "metric"], sort=False):

@@ -1,4 +1,4 @@
-"""Which method is better, by how much, and how surely: paired differences over tracks."""
+"""Statistical comparison of methods: paired differences over tracks."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Difference:
     """A method against the baseline on the tracks that both have.
 
     ``value`` is the protocol's statistic of the differences (method minus baseline) and
-    ``interval`` its 95 % interval: below zero is better where lower scores are. ``p`` is that of
+    ``interval`` its 95 % interval: negative is better if lower scores are. ``p`` is the p-value of
     Wilcoxon's signed-rank test, and ``p_holm`` the same corrected for the number of methods.
     ``won`` is the share of tracks on which the method is better than the baseline,
-    ``cliffs_delta`` is above zero if it tends to be; ``odds`` are those of the Bayesian
-    signed-rank test. NaN where there are too few tracks.
+    ``cliffs_delta`` is positive if it tends to be; ``odds`` are those of the Bayesian signed-rank
+    test. Values are NaN for too few tracks.
     """
 
     label: str
@@ -50,10 +50,10 @@ class Difference:
 class Comparison:
     """The methods of one stem under one metric and protocol.
 
-    ``scores`` has a row a track and a column a method, the best first; ``figures`` is the
-    protocol's statistic over all tracks of each. ``ranks`` and ``groups`` (sets of methods that
-    cannot be told apart) are over the ``common`` tracks that all methods have, and empty where
-    those are too few; ``remarks`` say why.
+    ``scores`` has a row per track and a column per method, the best first; ``figures`` is the
+    protocol's statistic over all tracks of each. ``ranks`` and ``groups`` (sets of methods without
+    significant differences) are over the ``common`` tracks of all methods, and empty if those are
+    too few; ``remarks`` say why.
     """
 
     stem: str
@@ -80,11 +80,11 @@ def compare(
     baseline: str | None = None,
     rope: float = 0.1,
 ) -> list[Comparison]:
-    """Compare the methods of ``records`` on each stem that at least two of them have.
+    """Compare the methods of ``records`` on each stem of at least two methods.
 
-    ``methods`` are patterns of labels; without them all but oracles take part. The baseline is the
-    best method of the stem unless one is named. ``rope`` is the difference in the metric's unit
-    below which two methods count as equal. Raises `SepbenchError` where nothing can be compared.
+    ``methods`` are patterns of labels; by default all but oracles. The default ``baseline`` is the
+    best method of the stem. ``rope`` is the difference in the metric's unit below which two methods
+    count as equal. Raises `SepbenchError` if nothing can be compared.
     """
     rules = find_protocol(protocol)
     name = metric or shown(rules.metrics[0])
@@ -100,7 +100,7 @@ def compare(
     if not found:
         which = f" with {baseline}" if baseline else ""
         raise SepbenchError(
-            f"no stem of which two methods have {name} of protocol {protocol}{which}; "
+            f"no stem with {name} of protocol {protocol} by two methods{which}; "
             "choose another --stem, --metric or --protocol"
         )
     return found
@@ -117,7 +117,7 @@ def compare_runs(
 ) -> list[Comparison]:
     """Compare the methods of one run or several, given by their folders; see `compare`.
 
-    What had to be left out, because the runs do not share it, is among the remarks.
+    The remarks list everything left out because the runs do not share it.
     """
     merged = merge([Path(run) for run in runs])
     found = compare(
@@ -133,7 +133,7 @@ def compare_runs(
 
 
 def track_scores(records: Sequence[Record], stem: str, metric: str, protocol: str) -> pd.DataFrame:
-    """Return finite scores with a row a track and a column a label; NaN where there is none."""
+    """Return finite scores with a row per track and a column per label; missing ones are NaN."""
     rows = tables.scores(record for record in records if stem in record.stems)
     rows = rows[rows["stem"].eq(stem) & rows["metric"].eq(metric) & rows["protocol"].eq(protocol)]
     rows = rows[np.isfinite(rows["value"].astype(float))]
@@ -141,7 +141,7 @@ def track_scores(records: Sequence[Record], stem: str, metric: str, protocol: st
 
 
 def goodness(scores: pd.DataFrame, rules: Protocol) -> pd.DataFrame:
-    """Return scores turned so that the greater is the better; see `Protocol.goodness`."""
+    """Return scores converted so that greater is better; see `Protocol.goodness`."""
     if rules.higher_is_better is None:
         return -scores.abs()
     return scores if rules.higher_is_better else -scores
@@ -152,11 +152,13 @@ def _chosen(
 ) -> list[Record]:
     labels = {record.label for record in records}
     if baseline is not None and baseline not in labels:
-        raise SepbenchError(f"baseline {baseline!r}: no such method; here are {_listed(labels)}")
+        raise SepbenchError(f"baseline {baseline!r}: no such method; choose from {_listed(labels)}")
     wanted = [*methods, baseline] if methods and baseline else list(methods)
     for pattern in wanted:
         if not any(_fits(label, pattern) for label in labels):
-            raise SepbenchError(f"method {pattern!r}: not in the runs; here are {_listed(labels)}")
+            raise SepbenchError(
+                f"method {pattern!r}: not in the runs; choose from {_listed(labels)}"
+            )
     if wanted:
         return [r for r in records if any(_fits(r.label, pattern) for pattern in wanted)]
     return [r for r in records if not r.oracle or r.label == baseline]
@@ -225,7 +227,7 @@ def _differences(
 def _ranked(
     common: pd.DataFrame, differences: Sequence[Difference]
 ) -> tuple[dict[str, float], list[tuple[str, ...]], list[str]]:
-    """Return mean ranks, best first, the groups that cannot be told apart, and remarks."""
+    """Return mean ranks, best first, the groups without significant differences, and remarks."""
     reason = statistics.too_few(min([len(common), *(each.tracks for each in differences)]))
     if len(common) < statistics.MIN_TRACKS:
         return {}, [], [reason]

@@ -1,4 +1,4 @@
-"""Pictures of a comparison: a critical-difference diagram, and the difference on every song."""
+"""Pictures of a comparison: a critical-difference diagram, and the differences by song."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BETTER, WORSE = "#0072B2", "#D55E00"
-"""Above and below the baseline, from the palette of Okabe and Ito."""
+"""Colours above and below the baseline, from the palette of Okabe and Ito."""
 
 MOST_LINES = 6
 SIZE, TITLE = 9.0, 10.0
 LETTER = 0.08
-"""Inches of a letter of a method's name."""
+"""Width of a letter of a method's name in inches."""
 
 
 def save(comparison: Comparison, folder: Path) -> list[Path]:
@@ -41,10 +41,10 @@ def save(comparison: Comparison, folder: Path) -> list[Path]:
 
 @pictures.styled
 def critical_difference(comparison: Comparison) -> Figure:
-    """Return a diagram of mean ranks; a bar joins methods that cannot be told apart.
+    """Return a diagram of mean ranks; a bar joins methods without significant differences.
 
-    Not by a fixed distance of ranks, but where Wilcoxon's signed-rank test of the pair, with
-    Holm's correction over all pairs, finds no difference (Benavoli, Corani and Mangili, 2016).
+    Significance is by Wilcoxon's signed-rank test of each pair with Holm's correction over all
+    pairs, not by a critical distance of ranks (Benavoli, Corani and Mangili, 2016).
     """
     ranks = comparison.ranks
     bars = len(comparison.groups)
@@ -56,7 +56,7 @@ def critical_difference(comparison: Comparison) -> Figure:
         height=0.5 + 0.17 * bars + 0.26 * rows,
         title="mean rank over tracks, best at the right",
         words=[
-            f"{comparison.common} tracks. A bar joins methods that the tests do not tell apart "
+            f"{comparison.common} tracks. A bar joins methods without a significant difference "
             "(Wilcoxon, Holm over all pairs, 5 %)."
         ],
     )
@@ -73,7 +73,7 @@ def critical_difference(comparison: Comparison) -> Figure:
         left = place < rows
         row = place if left else len(ranks) - 1 - place
         level = 0.42 + 0.17 * bars + 0.26 * row
-        # The best rank is at the right, and so are the names of the best.
+        # The best rank, with its names, is at the right.
         edge = 0.9 if left else len(ranks) + 0.1
         axes.plot([rank, rank, edge], [0.22, level, level], color=MUTED, lw=0.9, clip_on=False)
         axes.annotate(
@@ -91,9 +91,9 @@ def critical_difference(comparison: Comparison) -> Figure:
 
 @pictures.styled
 def differences(comparison: Comparison) -> Figure:
-    """Return a plot of the difference to the baseline on each track, the widest songs named.
+    """Return a plot of the difference to the baseline on each track, with extremes named.
 
-    A row a method, a point a track, a thick stroke the interval of the protocol's statistic.
+    One row per method, one point per track, a thick stroke for the interval.
     """
     rows = comparison.differences
     labels = [each.label for each in rows]
@@ -104,7 +104,7 @@ def differences(comparison: Comparison) -> Figure:
         height=0.5 + 0.42 * len(rows),
         title=f"differences to {comparison.baseline}, song by song",
         words=[
-            f"A point a track; circle: {statistic}; bar: its 95 % interval over tracks.",
+            f"One point per track; circle: {statistic}; bar: its 95 % interval over tracks.",
             *_deciding(comparison),
         ],
     )
@@ -130,7 +130,7 @@ def differences(comparison: Comparison) -> Figure:
 
 
 def _deciding(comparison: Comparison) -> list[str]:
-    """Return lines that name the tracks on which each method is farthest above and below."""
+    """Return lines with the best and the worst track of each method."""
     lines = []
     for each in comparison.differences[:MOST_LINES]:
         pair = comparison.scores[[each.label, comparison.baseline]].dropna()
@@ -170,7 +170,7 @@ def _scale(axes: Axes, methods: int) -> None:
 def _page(
     comparison: Comparison, *, width: float, height: float, title: str, words: Sequence[str]
 ) -> Figure:
-    """Return a page for a plot of so many inches, with a title above it and words below it."""
+    """Return a figure for a plot of some inches, with a title above and a caption below."""
     whole = f"{comparison.stem}, {comparison.metric} ({comparison.protocol.id}): {title}"
     heading = pictures.wrapped([whole], width, TITLE)
     below = pictures.wrapped(words, width)

@@ -1,4 +1,4 @@
-"""Writes tables as CSV: six decimals, and no text that a spreadsheet takes for a formula."""
+"""Writes tables as CSV, with six decimals and texts safe for spreadsheets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 def lines(frame: pd.DataFrame, rows: int = 50_000) -> Iterator[str]:
-    """Yield a table as CSV in parts; pandas would take ten times as long for a million rows."""
+    """Yield a table as CSV in parts, ten times as fast as pandas for a million rows."""
     yield ",".join(map(_quoted, frame.columns)) + "\n"
     for start in range(0, len(frame), rows):
         part = frame.iloc[start : start + rows]
@@ -23,7 +23,7 @@ def lines(frame: pd.DataFrame, rows: int = 50_000) -> Iterator[str]:
 def _cells(column: pd.Series[Any]) -> list[str]:
     if pd.api.types.is_float_dtype(column.dtype):
         return ["" if value != value else f"{value:.6f}" for value in column.tolist()]
-    # Texts come again and again, so each is looked at once.
+    # Texts repeat, so each is checked once.
     codes, texts = pd.factorize(column)
     cells = np.array([*map(_cell, texts), ""], dtype=object)
     return list(cells[codes])

@@ -1,4 +1,4 @@
-"""What changed between two runs: what made the scores, and the scores."""
+"""Compares two runs: identities of methods, and scores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MISSING = "—"
 
 @dataclass(frozen=True)
 class Change:
-    """A fact of a method's identity that differs, on so many tracks."""
+    """A fact of a method's identity that differs on a number of tracks."""
 
     label: str
     fact: str
@@ -30,7 +30,7 @@ class Change:
 
 @dataclass(frozen=True)
 class ScoreChange:
-    """The figure of a method and stem in both runs, on the tracks that both have.
+    """The scores of a method and stem in both runs, on common tracks.
 
     ``value`` is the statistic of the differences, new minus old, with its 95 % interval.
     """
@@ -47,7 +47,7 @@ class ScoreChange:
 
 @dataclass(frozen=True)
 class Diff:
-    """Everything that differs between two runs; scores of all methods that both have."""
+    """All differences between two runs; scores of their common methods."""
 
     only_old: list[str]
     only_new: list[str]
@@ -58,7 +58,7 @@ class Diff:
 def diff(
     old: Sequence[Record], new: Sequence[Record], *, protocol: str, metric: str | None = None
 ) -> Diff:
-    """Return what changed in identity and score from ``old`` to ``new``."""
+    """Return the changes of identities and scores from ``old`` to ``new``."""
     before, after = ({record.label: None for record in run} for run in (old, new))
     shared = [label for label in before if label in after]
     return Diff(
@@ -70,7 +70,7 @@ def diff(
 
 
 def flat(plain: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Return nested facts as one mapping whose keys are paths.
+    """Return nested facts as a flat mapping with paths as keys.
 
     >>> flat({"a": {"b": 1}, "c": [2, 3]})
     {'a.b': '1', 'c': '2, 3'}

@@ -1,4 +1,4 @@
-"""Draws one panel of a boxplot: a row a method, as a box or as points."""
+"""Draws one panel of a boxplot: one row per method, as a box or as points."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 KINDS = {"method": "#56B4E9", "published": "#E69F00", "oracle": "#BBBBBB"}
-"""Colours of the rows, from the palette of Okabe and Ito; published oracles count as oracles."""
+"""Colours of rows, from the palette of Okabe and Ito; published oracles have that of oracles."""
 
 SURE = "#D55E00"
 """Colour of intervals, from the same palette."""
 
 POINTS_UP_TO = 20
-"""Tracks up to which each is drawn as a point over its box."""
+"""Number of tracks up to which points are drawn over boxes."""
 
 
 def draw(
     axes: Axes, panel: Panel, protocol: Protocol, *, rows: int, boxes: bool, counts: bool
 ) -> None:
-    """Draw ``panel`` into ``axes``, with room for so many ``rows``.
+    """Draw ``panel`` into ``axes``, with space for ``rows`` rows.
 
     With ``boxes`` the tracks of a method are a box, else points; with ``counts`` the number of
     tracks of each method is written after its figure.
@@ -58,7 +58,7 @@ def draw(
 def _draw_boxes(axes: Axes, panel: Panel, protocol: Protocol) -> None:
     points = panel.most <= POINTS_UP_TO
     with warnings.catch_warnings():
-        # seaborn 0.13.2 speaks to matplotlib by a name that 3.11 gave up.
+        # seaborn 0.13.2 uses a name that matplotlib 3.11 has deprecated.
         warnings.filterwarnings("ignore", "vert: bool")
         sns.boxplot(
             panel.rows,
@@ -87,7 +87,7 @@ def _draw_boxes(axes: Axes, panel: Panel, protocol: Protocol) -> None:
         )
     if points:
         tracks = sorted(set(panel.rows["track"]))
-        # Multiples of the golden ratio leave no two of a few tracks close to each other.
+        # Multiples of the golden ratio spread the points of few tracks.
         height_of = {track: (n * 0.6180339887) % 1 - 0.5 for n, track in enumerate(tracks)}
         spread = 0.5 * panel.rows["track"].map(height_of).to_numpy(dtype=float)
         places = _places(panel) + spread
@@ -112,7 +112,7 @@ def _places(panel: Panel) -> np.ndarray:
 
 
 def _limits(panel: Panel, boxes: bool) -> tuple[float, float]:
-    """Return the ends of the axis: all whiskers and marks are inside, far tracks may not be."""
+    """Return the limits of the axis: all whiskers and marks are inside, outliers may not be."""
     ends = [value for value in (panel.floor, panel.ceiling) if math.isfinite(value)]
     for _, group in panel.rows.groupby("label"):
         values = group["value"].to_numpy(dtype=float)
@@ -141,7 +141,7 @@ def _count_outside(axes: Axes, panel: Panel, limits: tuple[float, float]) -> Non
 
 
 def _write_figures(axes: Axes, panel: Panel, protocol: Protocol, counts: bool) -> None:
-    """Write each method's figure, and its number of tracks, in columns right of the axes."""
+    """Write each method's score, and its number of tracks, in columns right of the axes."""
     heading = protocol.over_tracks[0] if panel.most > 1 else protocol.unit or "score"
     figures = [pictures.decibels(value) for value in panel.figures.values()]
     columns = [(44, heading, figures)]
@@ -179,7 +179,7 @@ def _annotate(
     *,
     keeps_room: bool = True,
 ) -> None:
-    """Write ``text`` so many points to the right of and above a place, to one side of it.
+    """Write ``text`` at an offset in points from a position.
 
     Text inside the axes, or beside more like it, need not be asked for the room that it takes.
     """

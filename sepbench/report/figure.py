@@ -1,8 +1,8 @@
-"""What all pictures share: one style, figures without global state, files written whole.
+"""Base of all pictures: one style, figures without global state, atomic files.
 
 Figures are made of `matplotlib.figure.Figure` and the Agg canvas alone, in a style of their own
-(`styled`) and a font that matplotlib ships: no display, no backend and no setting of the caller
-plays a part, and the same data gives the same picture on every machine.
+(`styled`) and a font of matplotlib: no display, backend or setting of the caller matters, and the
+same data gives the same picture on every machine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ INK = "#222222"
 MUTED = "#666666"
 DOTS_PER_INCH = 150
 SMALL = 8.0
-"""Points of the text that is not a label of a row."""
+"""Size of texts other than row labels, in points."""
 
 STYLE: dict[Any, Any] = {
     "font.family": ["DejaVu Sans"],
@@ -59,14 +59,14 @@ P = ParamSpec("P")
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Let a function that draws a figure do so in `STYLE`, whatever the caller has set."""
+    """Decorate a function to draw in `STYLE`, independent of the caller's settings."""
 
     @wraps(draw)
     def inside(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with _style():
             figure = draw(*args, **kwargs)
             for axes in figure.axes:
-                # All ticks of an axis copy the first, which is made when it is first asked for.
+                # All ticks of an axis copy the first, which is made on first access.
                 axes.xaxis.get_major_ticks(1)
                 axes.yaxis.get_major_ticks(1)
             return figure
@@ -75,7 +75,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def new(width: float, height: float) -> Figure:
-    """Return an empty figure of ``width`` by ``height`` inches that lays itself out."""
+    """Return an empty figure of ``width`` by ``height`` inches with constrained layout."""
     figure = Figure(
         figsize=(width, height), dpi=DOTS_PER_INCH, facecolor="white", layout="constrained"
     )
@@ -84,16 +84,16 @@ def new(width: float, height: float) -> Figure:
 
 
 def wrapped(sentences: Iterable[str], inches: float, size: float = SMALL) -> str:
-    """Break sentences into lines of about so many ``inches`` in ``size`` points.
+    """Break sentences into lines of about ``inches`` inches at ``size`` points.
 
-    Each begins a line of its own; a word longer than a line is broken.
+    Each sentence begins a new line; a word longer than a line is broken.
     """
     letters = max(10, int(inches * 72 / (0.62 * size)))
     return "\n".join(textwrap.fill(sentence, letters) for sentence in sentences)
 
 
 def decibels(value: float) -> str:
-    """Return ``value`` with two decimals and a minus sign as long as a plus.
+    """Return ``value`` with two decimals and a typographic minus sign.
 
     >>> decibels(-3.254)
     '−3.25'
@@ -102,16 +102,16 @@ def decibels(value: float) -> str:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write ``figure`` in the format of the path's ending, whole or not at all.
+    """Write ``figure`` atomically in the format of the path's suffix.
 
-    The same figure gives the same bytes: an SVG has no date and its identifiers are not random.
-    Raises `SepbenchError` where the file cannot be written.
+    The same figure gives the same bytes: an SVG has no date and no random identifiers. Raises
+    `SepbenchError` if the file cannot be written.
     """
     ending = path.suffix.lstrip(".")
     metadata = {"Date": None} if ending == "svg" else None
     drawn = io.BytesIO()
     with _style(), warnings.catch_warnings():
-        # A song's name may hold letters that the font lacks; they are drawn as boxes.
+        # Characters of a song's name that the font lacks are drawn as boxes.
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         _lay_out(figure)
         figure.savefig(drawn, format=ending, dpi=DOTS_PER_INCH, metadata=metadata)

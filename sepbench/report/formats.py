@@ -1,4 +1,4 @@
-"""Writes the table of a run for a paper, a page or a program."""
+"""Writes the table of a run as LaTeX, Markdown, HTML, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def as_html(table: Grid) -> str:
 
 
 def records(table: Grid) -> list[dict[str, Any]]:
-    """Return a mapping a method and stem."""
+    """Return one mapping per method and stem."""
     return [
         {
             "label": row.label,

@@ -1,7 +1,7 @@
-"""Says whether a score is too low or a method got worse, for a pipeline that must fail then.
+"""Checks of minimum scores and regressions, for pipelines.
 
 The rule is `sepbench.report.statistics.surely_below`: all conditions together raise a false alarm
-in under 5 % of cases; ``benchmarks/intervals.py`` counts them.
+in under 5 % of cases; ``benchmarks/intervals.py`` measures it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from sepbench.stems import in_order
 
 @dataclass(frozen=True)
 class Verdict:
-    """One condition: what was found, its interval, the limit, and whether it fails.
+    """One condition: the value, its interval, the limit, and whether it fails.
 
-    ``value`` must not be below ``limit``; ``failed`` is whether that is certain, or with ``strict``
-    whether it is so. ``reason`` says why nothing could be decided, empty where it could.
+    It ``failed`` if ``value`` is significantly below ``limit``, or, with ``strict``, just below.
+    ``reason`` says why nothing could be decided, empty otherwise.
     """
 
     condition: str
@@ -50,7 +50,7 @@ class Floor:
 
     @classmethod
     def parse(cls, text: str) -> Floor:
-        """Return the floor that a text names; raise `SepbenchError` for another text."""
+        """Parse a floor; raise `SepbenchError` for an invalid text."""
         words = text.rsplit(maxsplit=3)
         try:
             label, stem, metric, limit = words
@@ -65,9 +65,9 @@ class Floor:
 def below(
     records: Sequence[Record], floors: Sequence[Floor], *, protocol: str, strict: bool, tests: int
 ) -> list[Verdict]:
-    """Judge floors; ``tests`` is the number of conditions that are judged together.
+    """Check floors; ``tests`` is the number of conditions checked together.
 
-    Where lower scores are better the floor is a ceiling, and numbers are those of
+    If lower scores are better the floor is a ceiling, and numbers are those of
     `Protocol.goodness`.
     """
     rules = find_protocol(protocol)
@@ -99,10 +99,10 @@ def worse(
     strict: bool,
     more_tests: int = 0,
 ) -> list[Verdict]:
-    """Judge every method that both runs have: its new scores less its old ones, track by track.
+    """Check every common method of two runs: its new minus its old scores, by track.
 
-    A method that has no scores any more fails, whatever the margin. ``more_tests`` are conditions
-    judged together with these.
+    A method without new scores fails, with any margin. ``more_tests`` are conditions checked
+    together with these.
     """
     rules = find_protocol(protocol)
     name = metric or shown(rules.metrics[0])
@@ -134,7 +134,7 @@ def _verdict(
 ) -> Verdict:
     statistic = rules.over_tracks[0]
     if not values.size:
-        reason = "there are no scores any more"
+        reason = "the new run has no scores of it"
         return Verdict(condition, math.nan, statistics.NO_INTERVAL, limit, 0, True, reason)
     value = reduce(statistic, values)
     found = statistics.interval(
@@ -147,7 +147,7 @@ def _verdict(
     elif len(values) < needed:
         failed = False
         counted = f"{len(values)} tracks" if len(values) > 1 else "1 track"
-        reason = f"not decided: {counted}, {needed} are needed; --strict decides by the value alone"
+        reason = f"not decided: {counted}, {needed} are needed; --strict decides by the value only"
     else:
         failed = statistics.surely_below(values, limit, statistic, tests=tests)
     return Verdict(condition, value, found, limit, len(values), failed, reason)

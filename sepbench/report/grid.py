@@ -1,7 +1,7 @@
-"""The table of a run: a row a method, a column a stem, whatever it is then written as.
+"""The table of a run for all output formats: one row per method, one column per stem.
 
-The best score of each stem is marked, and every other that cannot be told from it: those whose
-interval of the differences to the best, track by track, holds zero.
+The best score of each stem is marked, and all scores without a significant difference to it: those
+whose interval of the differences by track contains zero.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sepbench.stems import in_order
 
 @dataclass(frozen=True)
 class Cell:
-    """A score with its interval, and whether it is the best or as good as the best."""
+    """A score with its interval, and whether it is the best or ties with the best."""
 
     value: float
     low: float
@@ -33,7 +33,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A method, its scores by stem, and where they come from (empty in the table of one run)."""
+    """A method, its scores by stem, and their provenance (empty in the table of one run)."""
 
     label: str
     oracle: bool
@@ -45,13 +45,13 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The label with its marks: ``*`` for an oracle, a dagger where trained on this set."""
+        """The label with marks: ``*`` for an oracle, a dagger if trained on this set."""
         return self.label + " *" * self.oracle + f" {DAGGER}" * self.trained_on_this
 
 
 @dataclass(frozen=True)
 class Grid:
-    """What a table shows: rows in order, the stems that are its columns, and the words below."""
+    """The content of a table: ordered rows, the stems of its columns, and notes below."""
 
     rows: list[Row]
     stems: list[str]
@@ -110,7 +110,7 @@ def grid(
 
 
 def _worth(row: Row, stem: str, rules: Protocol) -> float:
-    """Return what sorts the best score first and a missing one last."""
+    """Return a sort key: the best score first, missing ones last."""
     value = row.cells[stem].value if stem in row.cells else math.nan
     return math.inf if math.isnan(value) else -rules.goodness(value)
 
@@ -118,7 +118,7 @@ def _worth(row: Row, stem: str, rules: Protocol) -> float:
 def marks(
     chosen: pd.DataFrame, tracks: pd.DataFrame, stem: str, rules: Protocol
 ) -> dict[str, tuple[bool, bool]]:
-    """Return for each label whether it is the best of a stem, and whether it ties with it."""
+    """Return for each label whether it is the best of a stem, and whether it ties with the best."""
     rows = chosen[chosen["stem"].eq(stem) & ~chosen["oracle"].eq(True) & chosen["value"].notna()]
     if rows.empty:
         return {}
@@ -146,7 +146,7 @@ def _notes(rows: Iterable[Row], rules: Protocol, metric: str) -> list[str]:
     if any(math.isfinite(cell.low) for row in rows for cell in row.cells.values()):
         notes.append(
             "In brackets the 95 % interval, by bootstrap over tracks. Bold: the best; italic: not "
-            "told apart from it (the interval of the differences by track holds zero)."
+            "significantly different (the interval of the differences by track contains zero)."
         )
     if any(row.oracle for row in rows):
         notes.append("* oracle: made from the true stems.")

@@ -1,4 +1,4 @@
-"""An index of a run: what tables need of its many JSON files, in one file beside them.
+"""An index of a run's JSON files: the rows of its tables in one SQLite file.
 
 ``index.sqlite`` in the folder of a run holds the rows of `sepbench.report.scored` for each file,
 with the file's stamp. Files that are new or have changed are read, and no other. The JSON
@@ -30,13 +30,13 @@ _FORMAT = f"3 {sepbench.__version__}"
 """What the index holds and how it was computed; one of another format is made anew."""
 
 _SUMMARIES = 2000
-"""Summaries that are kept; each report of a choice of stems or methods has some of its own."""
+"""Number of cached summaries; each choice of stems or methods has its own."""
 
 _PATIENCE = 20.0
-"""Seconds to wait for another process that writes the index."""
+"""Seconds to wait for another process writing the index."""
 
 _TOGETHER = 500
-"""Files that are read before what was read is kept."""
+"""Number of files after which the index is saved."""
 
 _TABLES = """
 CREATE TABLE format (text TEXT);
@@ -56,9 +56,9 @@ _FACTS = (
 
 
 class Index:
-    """The rows of all records of a run, kept from one report to the next.
+    """The rows of all records of a run, cached between reports.
 
-    Where the folder cannot be written, or another process holds the index, it is in memory.
+    It is in memory if the folder is read-only, or another process locks the index.
     """
 
     def __init__(self, store: Store) -> None:
@@ -74,9 +74,9 @@ class Index:
         self._database.close()
 
     def update(self, on_file: Callable[[int, int], None] = lambda done, total: None) -> None:
-        """Read the files that are new or have changed, and forget those that are gone.
+        """Read new and changed files, and drop deleted ones.
 
-        ``on_file`` is told how many of how many have been read.
+        ``on_file`` is called with the number of read files and the total.
         """
         known = dict(self._database.execute("SELECT path, stamp FROM files"))
         there = dict(_files(self._folder))
@@ -124,13 +124,13 @@ class Index:
         return found, sorted(damaged)
 
     def known(self, signature: str) -> list[dict[str, Any]] | None:
-        """Return the rows of a summary that was kept, or None."""
+        """Return the rows of a cached summary, or None."""
         question = "SELECT rows FROM summaries WHERE signature = ?"
         row = self._database.execute(question, (signature,)).fetchone()
         return None if row is None else list(json.loads(row[0]))
 
     def keep(self, signature: str, rows: list[dict[str, Any]]) -> None:
-        """Keep the rows of a summary under what they were made from."""
+        """Cache the rows of a summary under their signature."""
         self._database.execute(
             "INSERT OR REPLACE INTO summaries VALUES (?, ?)", (signature, json.dumps(rows))
         )
@@ -147,7 +147,7 @@ class Index:
                 if self._is_usable(database):
                     return database
                 database.close()
-            except sqlite3.OperationalError:  # It cannot be written, or another has it.
+            except sqlite3.OperationalError:  # It is read-only, or locked.
                 break
             except sqlite3.DatabaseError:
                 pass
@@ -158,8 +158,8 @@ class Index:
         return database
 
     def _is_usable(self, database: sqlite3.Connection) -> bool:
-        """Make the tables of a new database; tell whether one that was there can be used."""
-        database.execute("PRAGMA synchronous = OFF")  # It can be made anew.
+        """Make the tables of a new database; return whether an existing one can be used."""
+        database.execute("PRAGMA synchronous = OFF")  # It can be rebuilt.
         if not database.execute("SELECT name FROM sqlite_master").fetchall():
             database.executescript(_TABLES)
             database.execute("INSERT INTO format VALUES (?)", (_FORMAT,))
@@ -170,7 +170,7 @@ class Index:
         texts = database.execute(
             "SELECT text FROM texts WHERE id IN (SELECT DISTINCT keys FROM files)"
         )
-        database.execute("UPDATE format SET text = text")  # Fails where it cannot be written.
+        database.execute("UPDATE format SET text = text")  # Fails if read-only.
         database.rollback()
         return all(_is_current(json.loads(text)) for (text,) in texts)
 
@@ -204,7 +204,7 @@ class Index:
         return found
 
     def _id(self, value: Any) -> int:
-        """Return the number of a text that many records share."""
+        """Return the id of a text shared by many records."""
         text = json.dumps(value)
         if text not in self._texts:
             self._database.execute("INSERT OR IGNORE INTO texts (text) VALUES (?)", (text,))
@@ -214,7 +214,7 @@ class Index:
 
 
 class _Parsed(dict[int, Any]):
-    """Values of texts by their number, each made once and shared."""
+    """Parsed texts by id, each parsed once."""
 
     def __init__(self, texts: dict[int, str], make: Callable[[Any], Any]) -> None:
         self._all, self._make = texts, make
@@ -232,7 +232,7 @@ def _stem_results(plain: dict[str, Any]) -> dict[str, StemResult]:
 
 
 def _is_current(keys: Iterable[Iterable[str]]) -> bool:
-    """Tell whether the scores of a file have the protocols that they had when it was read."""
+    """Return whether the scores of a file still have the same protocols."""
     known = [Key(*key) for key in keys]
     rules = protocols_of(key.score for key in known)
     return all(key.protocol in rules for key in known) and {
@@ -246,7 +246,7 @@ def _is_current(keys: Iterable[Iterable[str]]) -> bool:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Stamp]]:
-    """Yield the files of a store, by their path within it."""
+    """Yield the files of a store by relative path."""
     for kind in ("scores", "failures"):
         for method in _folders(folder / kind):
             for subset in _folders(method):
@@ -262,7 +262,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _encoded(path: str) -> str:
-    """Return a path as JSON, for one that is not UTF-8 cannot be stored."""
+    """Return a path as JSON, as SQLite cannot store one that is not UTF-8."""
     return json.dumps(path)
 
 

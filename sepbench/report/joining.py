@@ -1,4 +1,4 @@
-"""Brings the scores of several runs together in one table: parts of a run as one, others apart."""
+"""Joins the scores of several runs in one table: parts of a run are merged, others kept apart."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from sepbench.report.index import Index
 from sepbench.report.scored import Scored
 
 OnFile = Callable[[int, int], None]
-"""Is told how many of how many files have been read."""
+"""Called with the number of read files and the total."""
 
 
 def joined(
     indexes: Sequence[Index], on_file: OnFile = lambda done, total: None
 ) -> tuple[list[Scored], list[str]]:
-    """Return the scores of runs, and remarks on what does not fit or cannot be read.
+    """Return the scores of runs, and remarks on mismatches and unreadable files.
 
-    What a run has of a method that another has too is one row with it if they are of different
-    tracks, as of the parts of one run, or the same; else it gets the name of its run.
+    Records of one method in two runs are merged if they are of different tracks (parts of a run) or
+    equal; otherwise they get the names of their runs.
     """
     tracks: list[Scored] = []
     remarks: list[str] = []
@@ -47,7 +47,7 @@ def joined(
 def _beside(
     found: Sequence[Scored], taken: dict[str, dict[tuple[str, str], str]], run: str
 ) -> list[Scored]:
-    """Return what a run adds to what is ``taken``: made of each label and track, and add it."""
+    """Return the new rows of a run, and add them to ``taken``."""
     there = {label: dict(made) for label, made in taken.items()}
     own: dict[str, dict[tuple[str, str], str]] = {}
     for one in found:
@@ -70,14 +70,14 @@ def _beside(
 
 
 def separated(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
-    """Give rows of one label that were made differently labels of their own, and say so.
+    """Rename rows of one label with different identities, with a remark.
 
-    Weights that were overwritten between two runs, or another version of a plugin, must not become
-    one row. What is made of each song alone (audio, estimates, metrics) makes no difference.
+    Overwritten weights, or another version of a plugin, must not be merged into one row. Facts of a
+    single song (audio, estimates, metrics) are ignored.
     """
     kinds: dict[str, dict[str, str]] = {}
     keys: dict[int, str] = {}
-    alike: dict[int, str] = {}  # An index shares the identities of many records.
+    alike: dict[int, str] = {}  # Records of an index share identities.
     for record in records:
         if "method" in record.identity:
             key = alike.get(id(record.identity)) or fingerprint(record.fixed_identity)

@@ -1,4 +1,4 @@
-"""Runs of several people in one table, with where each row comes from."""
+"""Merges runs of several people in one table, with provenance."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from sepbench.stems import in_order
 
 DIGEST = re.compile("[0-9a-f]{64}")
 WEIGHTS = 12
-"""Hex digits of a weight file's digest that are shown."""
+"""Number of hex digits of a weight file's digest that are shown."""
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """The merged table, whose rows carry their provenance, and what was left out why."""
+    """The merged table with provenance, and remarks on everything left out."""
 
     grid: Grid
     remarks: list[str]

@@ -1,4 +1,4 @@
-"""Brings the scores of several runs together, as far as they can be compared, and says how far."""
+"""Merges the scores of several runs as far as they are comparable."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sepbench.evaluation.store import Record, Settings, Store
 from sepbench.report.joining import separated
 
 WITHIN_A_SET = ("ISR", "SIR", "SAR", "SI-SIR", "SI-SAR")
-"""Scores that depend on the other stems of the set; those of different sets do not compare."""
+"""Scores that depend on the other stems of the target set, and so are comparable only within it."""
 
 
 @dataclass(frozen=True)
 class Merged:
-    """Records of all runs on the tracks that they share, and what was left out why.
+    """Records of all runs on common tracks, and remarks on everything left out.
 
     ``records`` have labels that are unique over the runs; ``origin`` names the run of each label.
     """
@@ -30,7 +30,7 @@ class Merged:
 
 
 def contents(folder: Path) -> tuple[Settings, list[Record], list[str]]:
-    """Return the settings and records of a run, and remarks on files that cannot be read."""
+    """Return the settings and records of a run, and remarks on unreadable files."""
     store = Store.open(folder)
     found, damaged = store.contents()
     records, said = separated(found)
@@ -40,10 +40,10 @@ def contents(folder: Path) -> tuple[Settings, list[Record], list[str]]:
 
 
 def merge(folders: Sequence[Path]) -> Merged:
-    """Return the records of ``folders`` on the tracks that all of them have.
+    """Return the records of ``folders`` on their common tracks.
 
-    Tracks are the same if their name and subset are, and the digest of their audio where both runs
-    know it. Raises `SepbenchError` where runs share no track.
+    Tracks are equal if their names and subsets are, and the digests of their audio if both runs
+    have them. Raises `SepbenchError` if runs share no track.
     """
     names = run_names(folders)
     runs: dict[str, list[Record]] = {}
@@ -65,7 +65,7 @@ def merge(folders: Sequence[Path]) -> Merged:
 
 
 def run_names(folders: Sequence[Path]) -> list[str]:
-    """Return a short name for each run: the folder's, or its path where two are called alike."""
+    """Return a short name for each run: its folder's name, or its path if two names are equal."""
     short = [folder.resolve().name for folder in folders]
     if len(set(short)) == len(short):
         return short
@@ -73,11 +73,10 @@ def run_names(folders: Sequence[Path]) -> list[str]:
 
 
 def in_one_set(records: Sequence[Record], stem: str, metric: str) -> tuple[list[Record], list[str]]:
-    """Return the records whose scores of ``stem`` compare, and remarks on the sets of stems.
+    """Return the records with comparable scores of ``stem``, and remarks on target sets.
 
-    Where methods were scored in different sets of stems, windows that a set leaves out because
-    another of its stems is silent are left out for all; of scores that depend on the set, only
-    those of the most frequent set stay.
+    If methods were scored within different target sets, windows unused in one set are dropped from
+    all; of scores that depend on the set, only those of the most frequent set are kept.
     """
     sets: dict[str, set[str]] = {}
     for record in records:
@@ -94,7 +93,7 @@ def in_one_set(records: Sequence[Record], stem: str, metric: str) -> tuple[list[
             f"{stem}: {metric} depends on the set of stems, so only methods scored within {usual} "
             f"are compared; left out: {', '.join(lost)}"
         ]
-    said = f"{stem}: scored in different sets ({named}); compared in the windows that all have"
+    said = f"{stem}: scored in different sets ({named}); compared in their common windows"
     return _common_windows(records, stem), [said]
 
 
@@ -120,7 +119,7 @@ def _common_windows(records: Sequence[Record], stem: str) -> list[Record]:
 
 
 def _sdr(record: Record, stem: str) -> list[list[float]]:
-    """Return the SDR of each window, in a list that is empty where there is none."""
+    """Return the SDR of each window; empty if there is none."""
     result = record.stems.get(stem)
     return [result.frames["SDR"]] if result is not None and "SDR" in result.frames else []
 
@@ -147,17 +146,19 @@ def _shared_tracks(
     fewest = min(len(names) for names in tracks.values())
     most = max(len(names) for names in tracks.values())
     if len(shared) < most or len(shared) < fewest:
-        remarks.append(f"reduced to the {len(shared)} tracks that all runs have, of up to {most}")
+        remarks.append(f"reduced to the {len(shared)} tracks common to all runs, of up to {most}")
     return shared - other_audio, remarks
 
 
 def _nothing_shared(spans: dict[str, Settings]) -> str:
     kinds = "; ".join(f"{name} is of {span.default_name}" for name, span in spans.items())
-    return f"these runs cannot be compared, they have no track of the same audio: {kinds}"
+    return (
+        f"these runs cannot be compared, as they have no common track with the same audio: {kinds}"
+    )
 
 
 def _unique_labels(runs: dict[str, list[Record]]) -> tuple[list[Record], dict[str, str]]:
-    """Rename methods that several runs have with different results; keep equal ones once."""
+    """Rename methods with different results in several runs; keep equal ones once."""
     holders: dict[str, list[str]] = {}
     for name, records in runs.items():
         for label in dict.fromkeys(record.label for record in records):

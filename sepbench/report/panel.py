@@ -1,4 +1,4 @@
-"""What one panel of a boxplot shows: the methods that give one stem, the best on top."""
+"""The data of one panel of a boxplot: the methods with one stem, the best on top."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from sepbench.report.caption import DAGGER
 from sepbench.report.statistics import Interval, interval
 
 MOST_LETTERS = 40
-"""Letters of a method's name from which it takes two lines."""
+"""Length of a method's name from which it is broken into two lines."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """What one panel shows.
+    """The data of one panel.
 
     ``rows`` are the scores of ``stem`` with the ``kind`` of each; ``figures`` the scores of the
-    data set by label, in the order from the top, ``intervals`` their 95 % intervals over tracks,
-    and ``tracks`` the number of tracks of each; ``oracles`` methods come first. ``floor`` is the
-    mixture's score and ``ceiling`` the best oracle's, NaN where there is none.
+    data set by label, from the top, ``intervals`` their 95 % intervals over tracks, and ``tracks``
+    the number of tracks of each; ``oracles`` are the first rows. ``floor`` is the mixture's score
+    and ``ceiling`` the best oracle's, NaN if there is none.
     """
 
     stem: str
@@ -38,12 +38,12 @@ class Panel:
 
     @property
     def most(self) -> int:
-        """The largest number of tracks that a method has a score of."""
+        """The largest number of tracks of a method."""
         return max(self.tracks.values())
 
     @property
     def names(self) -> list[str]:
-        """The labels as they are written, those of methods trained on this set with a dagger."""
+        """The labels, with a dagger for methods trained on this set."""
         trained = set(self.rows.loc[self.rows["trained_on_this"], "label"])
         return [_in_lines(f"{x} {DAGGER}" if x in trained else x) for x in self.figures]
 
@@ -69,8 +69,8 @@ def panel(stem: str, rows: pd.DataFrame, protocol: Protocol) -> Panel:
     order = sorted(
         figures, key=lambda label: (label not in oracles, -protocol.goodness(figures[label]), label)
     )
-    # Methods scored in other sets of stems leave out other windows of the mixture; the median
-    # over methods is the mixture in the usual set.
+    # Methods with other target sets use other windows of the mixture; the median over methods is
+    # the mixture in the usual set.
     mixture = rows.groupby("track")["mixture"].median()
     kind = np.where(rows["oracle"], "oracle", np.where(rows["published"], "published", "method"))
     return Panel(

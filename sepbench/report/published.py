@@ -1,4 +1,4 @@
-"""The scores that the 31 systems of SiSEC 2018 were published with, beside those of a run.
+"""The published scores of the 31 systems of SiSEC 2018.
 
 The figures are the medians over windows of every system, track and stem of the campaign's own
 museval results (Stöter, Liutkus and Ito, "The 2018 Signal Separation Evaluation Campaign", 2018),
@@ -22,12 +22,12 @@ ORACLES = ("IBM1", "IBM2", "IRM1", "IRM2", "MWF")
 
 
 def published_rows(scores: pd.DataFrame, *, whole_tracks: bool) -> tuple[pd.DataFrame, list[str]]:
-    """Return the campaign's scores as rows like those of ``scores``, or why there are none.
+    """Return the campaign's scores as rows like ``scores``, or the reasons why they do not apply.
 
     Rows are those of the tracks, stems and metrics that ``scores`` has under protocol `PROTOCOL`,
-    with ``published`` true and without score of the mixture. ``whole_tracks`` is false where only
-    an extract of each track was evaluated. The reasons are whole sentences without full stop, and
-    empty exactly when there are rows.
+    with ``published`` true and without scores of the mixture. ``whole_tracks`` is false if only an
+    extract of each track was evaluated. The reasons are sentences without full stop, and empty if
+    and only if there are rows.
     """
     reasons = list(_obstacles(scores, whole_tracks))
     if reasons:
@@ -57,14 +57,14 @@ def published_rows(scores: pd.DataFrame, *, whole_tracks: bool) -> tuple[pd.Data
 
 
 def campaign() -> pd.DataFrame:
-    """Return the figures as they are shipped: method, stem, track, frames, SDR, ISR, SIR, SAR."""
+    """Return the included table: method, stem, track, frames, SDR, ISR, SIR, SAR."""
     file = resources.files("sepbench.report") / "data" / "sisec18.csv.gz"
     with file.open("rb") as stream:
         return pd.read_csv(stream, compression="gzip")
 
 
 def caption(*datasets: str) -> str:
-    """Return what a reader must know about published rows beside a run of ``datasets``."""
+    """Return notes on published rows in a table of ``datasets``."""
     text = "Published: SiSEC 2018 campaign, scores of MUSDB18's test set, not run again."
     if "musdb18-hq" in datasets:
         text += (
@@ -78,7 +78,7 @@ def _obstacles(scores: pd.DataFrame, whole_tracks: bool) -> Iterable[str]:
     ours = "published SiSEC18 scores are"
     foreign = _listed(sorted(set(scores["dataset"].dropna()) - set(MUSDB18)))
     if scores.empty:
-        yield "published SiSEC18 scores stand only beside scores; this run has none"
+        yield "published SiSEC18 scores are shown only with scores; this run has none"
         return
     if foreign:
         yield f"{ours} of musdb18's test set; this run is of the data set {foreign}"
@@ -99,12 +99,12 @@ def _obstacles(scores: pd.DataFrame, whole_tracks: bool) -> Iterable[str]:
 
 
 def _system(method: str) -> str:
-    # The campaign's baseline gives a quarter of the mixture as each of the four stems.
+    # The campaign's baseline uses a quarter of the mixture for each of four stems.
     return "MIX: mixture/4" if method == "MIX" else method
 
 
 def _sets(wanted: pd.DataFrame, figures: pd.DataFrame) -> list[str]:
-    """Return the stems that museval scored together: with an accompaniment, vocals go with it."""
+    """Return museval's target set: vocals and accompaniment if there is an accompaniment."""
     with_accompaniment = set(figures.loc[figures["stem"] == "accompaniment", "method"])
     return [
         "vocals+accompaniment"

@@ -1,4 +1,4 @@
-"""What listeners said: ratings exported from the page, and how well the scores agree with them."""
+"""Ratings of listeners exported from the page, and their agreement with metrics."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _LISTENER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass(frozen=True)
 class Opinion:
-    """The mean rating of a source for a stem, 0 to 100, with its 95 % interval.
+    """The mean rating of a source and stem, 0 to 100, with its 95 % interval.
 
-    The interval is over tracks, each the mean of its listeners, or over listeners where there is
-    one track; ``over`` says which and ``count`` how many.
+    The interval is over tracks (means over listeners), or over listeners for a single track;
+    ``over`` says which and ``count`` how many.
     """
 
     source: str
@@ -51,7 +51,7 @@ class Opinion:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a metric goes with the mean rating over pairs of track and method, from -1 to 1."""
+    """Correlation of a metric with mean ratings over pairs of track and method, from -1 to 1."""
 
     stem: str
     protocol: str
@@ -63,7 +63,7 @@ class Agreement:
 
 
 def add(path: Path, run: Path) -> Path:
-    """Copy a file of exported ratings into a run, once a listener; return where it is kept.
+    """Copy a file of exported ratings into a run, one per listener; return its path.
 
     Raises `SepbenchError` for another file.
     """
@@ -74,14 +74,14 @@ def add(path: Path, run: Path) -> Path:
 
 
 def table(run: Path) -> pd.DataFrame:
-    """Return a row a rating of all listeners of a run, with `COLUMNS`."""
+    """Return one row per rating of all listeners of a run, with `COLUMNS`."""
     files = sorted((run / "ratings").glob("[!.]*.json"))
     rows = [row for path in files for row in _rows(_read(path))]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def unreliable(ratings: pd.DataFrame) -> list[str]:
-    """Return the listeners who too often did not find the hidden reference."""
+    """Return the listeners who too often missed the hidden reference."""
     hidden = ratings[ratings["kind"].eq("reference")]
     low = hidden["rating"].lt(LOW_REFERENCE).groupby(hidden["listener"]).mean()
     return sorted(str(name) for name in low.index[low > MOST_LOW])
@@ -102,9 +102,9 @@ def opinions(ratings: pd.DataFrame) -> list[Opinion]:
 
 
 def agreement(ratings: pd.DataFrame, scores: pd.DataFrame) -> list[Agreement]:
-    """Return how each metric of ``scores.csv`` goes with the ratings, the best of each stem first.
+    """Return the agreement of each metric of ``scores.csv`` with ratings, best first.
 
-    Oracles, hidden references and anchors take no part.
+    Oracles, hidden references and anchors are left out.
     """
     rated = ratings[ratings["kind"].eq("method")]
     means = rated.groupby(["track", "stem", "source"])["rating"].mean()
@@ -157,7 +157,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _fault(plain: Any) -> str:
-    """Return why something is not a file of ratings, empty if it is."""
+    """Return why a value is not a file of ratings, empty if it is."""
     if not isinstance(plain, dict) or plain.get("format") != FORMAT:
         return f"not '{FORMAT}'"
     if not _LISTENER.fullmatch(str(plain.get("listener", ""))):
@@ -171,7 +171,7 @@ def _fault(plain: Any) -> str:
         if not all(isinstance(trial.get(key), str) for key in ("track", "subset", "stem")):
             return "a trial without track, subset and stem"
         if not all(_is_rating(one) for one in trial["ratings"]):
-            return "a rating that is no number from 0 to 100 of a source"
+            return "a rating that is not a number from 0 to 100"
     return ""
 
 
@@ -186,7 +186,7 @@ def _is_rating(one: Any) -> bool:
 
 
 def describe(ratings: pd.DataFrame, left_out: Sequence[str]) -> str:
-    """Return in words how many listeners and excerpts there are."""
+    """Describe the numbers of listeners and excerpts."""
     listeners = ratings["listener"].nunique()
     excerpts = len(ratings[["track", "stem"]].drop_duplicates())
     out = f"; left out: {', '.join(left_out)}, who missed the hidden reference" if left_out else ""

@@ -19,14 +19,14 @@ _AT_ONCE = 100
 """Draws that are made at a time."""
 
 _FEW = 100
-"""Tracks up to which the median of every draw is found; of more, those near the quantiles alone."""
+"""Number of tracks up to which the median of every draw is computed exactly."""
 
 _MARKS = 32
-"""Parts into which the windows among which the medians lie are divided."""
+"""Number of parts into which the windows around the medians are divided."""
 
 
 class Resamples(NamedTuple):
-    """Draws of ``n`` of ``n`` tracks: how often each, and which rank stands in the middle."""
+    """Bootstrap draws of ``n`` of ``n`` tracks: counts, and the middle ranks."""
 
     counts: Floats
     lower: NDArray[np.intp]
@@ -35,8 +35,8 @@ class Resamples(NamedTuple):
 
 @lru_cache(maxsize=4)
 def resamples(tracks: int) -> Resamples:
-    """Return the same draws whenever they are of as many tracks."""
-    # Drawing ranks is drawing tracks, so the same draws, sorted once, serve every set of scores.
+    """Return the draws for a number of tracks, always the same."""
+    # Draws of ranks serve every set of scores, and are sorted once.
     generator = np.random.default_rng([SEED, tracks])
     counts = np.empty((RESAMPLES, tracks))
     middle = np.empty((2, RESAMPLES), dtype=np.intp)
@@ -53,9 +53,9 @@ def resamples(tracks: int) -> Resamples:
 
 
 def pooled_medians(pool: Floats, owner: Places, levels: Sequence[float]) -> list[float]:
-    """Return quantiles of the medians of windows when tracks are drawn with all their windows.
+    """Return quantiles of the medians of windows, with tracks drawn with all their windows.
 
-    ``pool`` are the windows of all tracks in rising order, ``owner`` the track of each.
+    ``pool`` are the windows of all tracks in ascending order, ``owner`` the track of each.
     """
     counts = resamples(int(owner.max()) + 1).counts
     ranks = _ranks(owner, counts)
@@ -66,8 +66,8 @@ def pooled_medians(pool: Floats, owner: Places, levels: Sequence[float]) -> list
     ordered = np.sort(parts)
     found = []
     for level in levels:
-        # Of many tracks the two middle windows of a draw are neighbours, so a draw whose median is
-        # more than a part away is surely on its side of the quantile.
+        # With many tracks the two middle windows of a draw are neighbours, so a draw whose median
+        # is more than a part away is certainly on its side of the quantile.
         place = level * (len(parts) - 1)
         first = max(int(ordered[int(place)]) - 1, 0)
         last = min(int(ordered[int(np.ceil(place))]) + 1, len(marks) - 2)
@@ -102,9 +102,9 @@ def _below(owner: Places, marks: Places, tracks: int) -> NDArray[Any]:
 
 
 def _parts(owner: Places, counts: Floats, ranks: Floats) -> tuple[Places, Places]:
-    """Return marks among the windows, and the part between them where the median of a draw is."""
+    """Return marks among the windows, and the part in which the median of each draw is."""
     low, high = 0, len(owner)
-    # A few draws tell roughly where the medians are; those beyond count among the outermost.
+    # A few draws locate the medians roughly; medians outside belong to the outermost parts.
     for some in (slice(500), slice(None)):
         marks = np.linspace(low, high, _MARKS + 1).astype(np.intp)
         kind = _kind(ranks)  # Single precision is twice as fast.
@@ -116,7 +116,7 @@ def _parts(owner: Places, counts: Floats, ranks: Floats) -> tuple[Places, Places
 
 
 def _middles(owner: Places, counts: Floats, ranks: Floats, low: int, high: int) -> Places:
-    """Return the places of the two middle windows of each draw, by bisection from low to high."""
+    """Return the indices of the two middle windows of each draw, by bisection from low to high."""
     tracks = counts.shape[1]
     ranks = ranks - counts @ np.bincount(owner[:low], minlength=tracks)
     counts = counts.astype(_kind(ranks))

@@ -1,4 +1,4 @@
-"""Evaluation from Python: run methods on tracks, and look at what came of it."""
+"""Evaluation from Python: runs methods on tracks, and shows the results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """The scores of methods on tracks, kept in a folder. A notebook shows it as a table."""
+    """The scores of methods on tracks, stored in a folder. A notebook shows it as a table."""
 
     folder: Path
 
@@ -33,14 +33,14 @@ class Run:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """One row a track, method, stem, metric and protocol; see `sepbench.report.tables`."""
+        """One row per track, method, stem, metric and protocol; see `sepbench.report.tables`."""
         from sepbench.report import tables
 
         return tables.scores(self._records)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row a method, stem, metric, protocol and statistic over tracks."""
+        """One row per method, stem, metric, protocol and statistic over tracks."""
         from sepbench.report import tables
 
         return tables.summary(self._records)
@@ -51,7 +51,7 @@ class Run:
         return {(r.label, r.track): r.error for r in self._records if r.error is not None}
 
     def table(self, protocol: str = "sisec18") -> pd.DataFrame:
-        """Return the first metric of a protocol: a row a method, a column a stem, best first.
+        """Return the first metric of a protocol: a row per method, a column per stem, best first.
 
         Raises `SepbenchError` for a protocol that is unknown or not in this run.
         """
@@ -88,7 +88,7 @@ class Run:
 def open_run(folder: str | Path) -> Run:
     """Open a run that ``sepbench evaluate`` or `evaluate` has written.
 
-    Raises `SepbenchError` where there is none.
+    Raises `SepbenchError` if there is none.
     """
     return Run(Store.open(Path(folder)).folder)
 
@@ -109,21 +109,20 @@ def evaluate(
     """Run methods on the tracks of a data set, score their stems, and return the run.
 
     Args:
-        methods: ``"all"`` that can be used, one method, or several, as ``["hpss[margin=2]"]``.
+        methods: ``"all"`` usable ones, one method, or a list such as ``["hpss[margin=2]"]``.
         dataset: see ``sepbench data``.
-        root: where the data set is, if not at its usual place.
+        root: folder of the data set, if not at its usual path.
         subset: ``train``, ``valid``, ``test`` or ``all``.
         tracks: names or globs; all tracks if empty.
         start, duration: the part of each track, in seconds.
-        out: the folder of the run; ``results/DATASET`` if not given. What it holds is not done
-            again.
+        out: the folder of the run; ``results/DATASET`` if not given. Existing scores are kept.
         progress: whether to show a progress bar.
         config: the fields of `sepbench.evaluation.run.RunConfig`: ``metrics``, ``device``,
             ``jobs``, ``timeout``, ``isolate``, ``save_stems``.
 
     Raises:
-        SepbenchError: for an unknown method, data set, track or metric. A method that fails on a
-            track is no error: see `Run.failures`.
+        SepbenchError: for an unknown method, data set, track or metric. Failures of methods on
+            tracks do not raise: see `Run.failures`.
     """
     from sepbench import registry
     from sepbench.datasets import open_dataset

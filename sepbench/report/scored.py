@@ -1,6 +1,6 @@
-"""What tables need of a record: its scores of the whole track, one row a stem, score and protocol.
+"""The rows of a record in tables: one per stem, score and protocol.
 
-Windows are reduced here, once, so that a table of many thousand tracks holds a few numbers of each.
+Windows are aggregated here, so that tables of many thousand tracks hold few numbers of each.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Floats = NDArray[np.float64]
 NAN = float("nan")
 
 POOLED = "pooled"
-"""The protocol that needs the windows of all tracks and has no score of a single one."""
+"""The protocol that needs the windows of all tracks."""
 
 VALUES = ("value", "mixture", "improvement", "frames", "frames_used")
 """The numbers of a row, in this order; see `sepbench.report.tables.SCORE_COLUMNS`."""
 
 
 class Key(NamedTuple):
-    """What a row is of: a stem, the stems scored with it, the id of a score, and a protocol."""
+    """Key of a row: a stem, its target set, the id of a score, and a protocol."""
 
     stem: str
     set: str
@@ -40,15 +40,15 @@ class Key(NamedTuple):
 
 
 Windows = Mapping[tuple[str, str], Floats]
-"""Scores of windows by stem and score: those of the estimate, and below them of the mixture."""
+"""Scores of windows by stem and score: first row the estimate's, second the mixture's."""
 
 
 @dataclass(frozen=True)
 class Scored:
     """A record and its rows: ``values[r]`` are the numbers (`VALUES`) of ``keys[r]``.
 
-    ``record`` may lack its scores, which the rows hold. ``windows`` returns those that the pooled
-    protocol needs. ``stamp`` changes whenever the record does, and is empty where that is unknown.
+    ``record`` may lack its scores, which are in the rows. ``windows`` returns those for the pooled
+    protocol. ``stamp`` changes with the record, and is empty if unknown.
     """
 
     record: Record
@@ -58,7 +58,7 @@ class Scored:
     stamp: str = ""
 
     def of_stems(self, stems: Sequence[str]) -> Scored:
-        """Return the rows of these stems alone."""
+        """Return the rows of these stems only."""
         kept = [row for row, key in enumerate(self.keys) if key.stem in stems]
         record = self.record
         results = {name: result for name, result in record.stems.items() if name in stems}
@@ -71,7 +71,7 @@ class Scored:
 
 
 def scored(record: Record) -> Scored:
-    """Return a record with its rows, in the order in which tables show them."""
+    """Return a record with its rows, in the order of tables."""
     keys, rows = [], []
     for stem in in_order(record.stems):
         result = record.stems[stem]
@@ -87,7 +87,7 @@ def scored(record: Record) -> Scored:
 
 
 def measured(result: StemResult) -> list[tuple[Protocol, str]]:
-    """Return the protocols that a stem has scores of, each with its scores."""
+    """Return the protocols of a stem's scores, each with its scores."""
     return [
         (protocol, score)
         for protocol in protocols_of([*result.frames, *result.totals]).values()
@@ -97,7 +97,7 @@ def measured(result: StemResult) -> list[tuple[Protocol, str]]:
 
 
 def windows_of(record: Record) -> Windows:
-    """Return the windows of a record that the pooled protocol needs."""
+    """Return the windows of a record for the pooled protocol."""
     pooled = PROTOCOLS[POOLED]
     return {
         (stem, score): np.stack(_paired(result, score))
@@ -132,7 +132,7 @@ def _numbers(found: _OfTrack, protocol: Protocol) -> list[float]:
 
 
 def _paired(result: StemResult, score: str) -> tuple[Floats, Floats]:
-    """Return the scores of the estimate and of the mixture in the windows that both have."""
+    """Return the scores of the estimate and of the mixture in their common windows."""
     estimate = np.array(result.frames[score], dtype=np.float64)
     if score not in result.mixture_frames:
         return estimate, np.full(len(estimate), NAN)

@@ -1,4 +1,4 @@
-"""The picture of one separated song, drawn from the files on disk."""
+"""Draws the picture of a separated song from its files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SEEKABLE = {".wav", ".flac"}
 
 @dataclass(frozen=True)
 class _FileSignal:
-    """Samples of a file, read when they are asked for."""
+    """Samples of a file, read on access."""
 
     path: Path
     rate: int
@@ -39,7 +39,7 @@ class _FileSignal:
 
 @dataclass(frozen=True)
 class _Sum:
-    """The sum of signals of one shape, read piece by piece."""
+    """The sum of signals of equal shape, read piece by piece."""
 
     terms: tuple[spectrogram.Signal, ...]
     shape: tuple[int, int]
@@ -50,11 +50,11 @@ class _Sum:
 
 
 def draw(order: Job, *, start: float = 0.0, title: str = "") -> Path:
-    """Draw mixture, stems and masks of a song that has been separated; return the picture's path.
+    """Draw mixture, stems and masks of a separated song; return the picture's path.
 
-    The picture lies beside the stems. ``start`` is where in the song the stems begin, in seconds.
-    Of a song called mixture the true stems are known that lie beside it, named by stem; they and
-    the errors are drawn too.
+    The picture is written next to the stems. ``start`` is the start of the stems in the song, in
+    seconds. If the song is called mixture and has true stems in its folder, they and the errors are
+    drawn too.
     """
     facts = {name: audio.info(path) for name, path in order.files.items()}
     first = next(iter(facts.values()))
@@ -73,7 +73,7 @@ def draw(order: Job, *, start: float = 0.0, title: str = "") -> Path:
 def _truths(
     order: Job, rate: int, shape: tuple[int, int], start: float
 ) -> dict[str, spectrogram.Signal]:
-    """Return the true stems that lie beside a song, sums of them included."""
+    """Return the true stems in the folder of a song, and their sums."""
     if stem_of(order.song, whole=True) != MIXTURE:
         return {}
     beside = {stem_of(file, whole=True): file for file in files(order.song.parent, audio.SUFFIXES)}
@@ -93,5 +93,5 @@ def _truths(
 def _signal(song: Path, rate: int, shape: tuple[int, int], start: float) -> spectrogram.Signal:
     if song.suffix.lower() in _SEEKABLE:
         return _FileSignal(song, rate, shape, round(start * rate))
-    # Seeking in compressed files decodes from afar; once through is faster.
+    # Seeking in compressed files is slow; one pass is faster.
     return audio.read(song, start=start, duration=shape[1] / rate).samples

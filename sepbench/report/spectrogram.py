@@ -1,7 +1,6 @@
-"""A picture of a separation: the spectrograms of mixture and stems, and the mask of each stem.
+"""Pictures of a separation: the spectrograms of mixture and stems, and the mask of each stem.
 
-A mask is what a time-frequency method would have multiplied the mixture with, here computed from
-the outcome of any method: ``|stem| / |mixture|``, clipped to 0..1.
+The mask is computed from the result of any method: ``|stem| / |mixture|``, clipped to 0..1.
 """
 
 from __future__ import annotations
@@ -24,20 +23,20 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 WINDOW = 0.093
-"""Seconds under one window: 4096 samples at 44.1 kHz."""
+"""Length of a window in seconds: 4096 samples at 44.1 kHz."""
 
 OVERLAP = 4
-"""Windows that cover one sample, where the song is short enough."""
+"""Overlap: number of windows that cover a sample, in short songs."""
 
 MOST_FRAMES = 1500
-"""Frames of the longest song; between those of a longer one, samples are passed over."""
+"""Largest number of frames; in long songs, samples between frames are skipped."""
 
 BANDS = 256
 LOWEST = 50.0
-"""Hz at the bottom of the picture, whose bands are equally wide on a logarithmic scale."""
+"""Lowest frequency in Hz; bands are equally wide on a logarithmic scale."""
 
 RANGE = 80.0
-"""dB from the loudest point of the mixture to the end of the colour scale."""
+"""Range of the colour scale in dB below the loudest point of the mixture."""
 
 FREQUENCIES = {
     50: "50",
@@ -67,7 +66,7 @@ class Signal(Protocol):
 
 @dataclass(frozen=True)
 class Difference:
-    """What an estimate is off by, read piece by piece like the signals themselves."""
+    """The error of an estimate, read piece by piece like the signals."""
 
     estimate: Signal
     truth: Signal
@@ -93,7 +92,7 @@ def picture(
 ) -> Figure:
     """Return a figure with a row for the mixture and one for each stem with its mask.
 
-    Where ``truths`` has the true stem, it and the error of the estimate stand beside.
+    If ``truths`` has the true stem, it and the error of the estimate are drawn too.
 
     Shape:
         mixture: ``(channels, samples)`` at ``rate`` Hz.
@@ -138,7 +137,7 @@ def picture(
         page.colorbar(image, ax=grid[1, 1], pad=0.01, label="|stem| / |mixture|")
     for axes in grid[-1, : columns if stems else 1]:
         axes.set_xlabel("time (s)")
-    # The mixture has no mask; its place has the explanation.
+    # The mixture has no mask; the explanation takes its place.
     for axes in grid[0, 1:]:
         axes.set_axis_off()
     lines = _explanation(seconds, rate, mixture.shape[0], bool(truths))
@@ -163,7 +162,7 @@ def band_powers(signal: Signal, rate: int) -> NDArray[np.float32]:
     for frame in range(frames):
         start = int((frame + 0.5) * samples / frames) - length // 2
         piece = np.asarray(signal[:, max(start, 0) : max(start + length, 0)], np.float64)
-        # Frames at either end reach out of the signal, into silence.
+        # Frames at both ends extend beyond the signal, into silence.
         padded = np.zeros((piece.shape[0], length))
         ahead = max(-start, 0)
         padded[:, ahead : ahead + piece.shape[1]] = piece
@@ -175,8 +174,7 @@ def band_powers(signal: Signal, rate: int) -> NDArray[np.float32]:
 def _band_weights(length: int, rate: int) -> NDArray[np.float64]:
     """Return the share of each bin in each band, ``(bands, bins)``.
 
-    A bin is taken as wide as the distance to its neighbours, so that the low bands, which are
-    narrower than a bin, are not empty.
+    Bins have a width of their spacing, so that low bands, narrower than a bin, are not empty.
     """
     edges = np.geomspace(LOWEST, rate / 2, BANDS + 1) * length / rate
     low, high = edges[:-1, None], edges[1:, None]
@@ -231,5 +229,5 @@ def _explanation(seconds: float, rate: int, channels: int, known: bool) -> tuple
         f"Left: levels of mixture and stems on one scale of {RANGE:g} dB.",
         "Right: the share of the mixture's magnitude in each stem, from 0 to 1. "
         f"Grey: the mixture is more than {RANGE:g} dB under its peak.",
-        *["Beside: the true stems, and what the made ones are off by."] * known,
+        *["Further columns: the true stems, and the errors of the estimates."] * known,
     )

@@ -1,15 +1,14 @@
-"""How sure a score is, and a difference: intervals and tests over tracks.
+"""Confidence intervals and tests over tracks, for scores and differences.
 
 The unit is the track, never the window: the windows of one song are not independent. Every
 function takes one number a track (`pooled_interval`: the windows of each) and is deterministic.
 
-Intervals are bootstrap intervals of exactly the printed statistic. Those of medians are
+Intervals are bootstrap intervals of the printed statistic. Those of medians are
 percentiles, moved outwards by the small-sample correction of Hesterberg (2015, "What Teachers
 Should Know About the Bootstrap", section 5.3). Those of means are the wider of two at each end:
 percentiles whose distance from the mean is stretched from the normal law to Student's, which serve
 heavy tails, and studentized ones (Efron and Tibshirani 1993, "An Introduction to the Bootstrap",
-section 12.5), which serve skewed scores. ``benchmarks/intervals.py`` measures how often they hold
-the truth.
+section 12.5), which serve skewed scores. ``benchmarks/intervals.py`` measures their coverage.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ from sepbench.report.resampling import RESAMPLES, SEED, Floats, pooled_medians, 
 CONFIDENCE = 0.95
 
 MIN_TRACKS = 6
-"""Fewest tracks for a p-value: the smallest two-sided one of ``n`` tracks is ``2^(1 - n)``."""
+"""Fewest tracks for a p-value: the smallest two-sided one for ``n`` tracks is ``2^(1 - n)``."""
 
 
 _TOO_SMALL = 1e-6
-"""Share of the spread of the scores below which that of a draw is rounding alone."""
+"""Share of the spread of the scores below which that of a draw is rounding error."""
 
 
 class Interval(NamedTuple):
-    """The ends of a confidence interval; NaN where there are not two tracks."""
+    """The ends of a confidence interval; NaN for fewer than two tracks."""
 
     low: float
     high: float
@@ -73,8 +72,8 @@ def interval(
     """Return the interval of the mean or median of ``scores``, one number a track.
 
     Scores that are not finite count as missing, as in the statistic itself. The ends of a median's
-    interval never leave the range of the scores, so that under six tracks it holds the truth less
-    often than it says: in at most ``1 - 2^(1 - n)`` of all cases.
+    interval are within the range of the scores, so that its coverage for ``n`` < 6 tracks is at
+    most ``1 - 2^(1 - n)``.
 
     >>> interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], "median")
     Interval(low=2.0, high=7.0)
@@ -93,7 +92,7 @@ def interval(
 def pooled_interval(
     tracks: Sequence[Sequence[float]], *, confidence: float = CONFIDENCE
 ) -> Interval:
-    """Return the interval of the median over the windows of all tracks in one pool.
+    """Return the interval of the median over the windows of all tracks.
 
     Tracks are drawn with all their windows. ``tracks`` holds the score of each window by track.
     """
@@ -111,7 +110,7 @@ def wilcoxon(
 ) -> float:
     """Return the p-value of Wilcoxon's signed-rank test, NaN under `MIN_TRACKS` tracks.
 
-    With ``less`` it is one-sided: small where the differences are surely below zero.
+    With ``less`` it is one-sided: small if the differences are significantly below zero.
     Differences of zero count among the tracks and are then left out, as Wilcoxon did.
     """
     finite = _finite(differences)
@@ -138,10 +137,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def surely_below(scores: ArrayLike, limit: float, statistic: Reduction, *, tests: int = 1) -> bool:
-    """Tell whether the statistic of ``scores`` is below ``limit`` with 95 % confidence.
+    """Return whether the statistic of ``scores`` is below ``limit`` with 95 % confidence.
 
-    ``tests`` such questions together are answered wrongly with yes in under 5 % of cases: both the
-    interval, widened for their number (Bonferroni), and Wilcoxon's test have to say so.
+    For ``tests`` such questions together the rate of any false positive is under 5 %: both the
+    interval, widened for their number (Bonferroni), and Wilcoxon's test must be significant.
     """
     share = (1 - CONFIDENCE) / tests
     if not wilcoxon(np.asarray(scores, dtype=np.float64) - limit, "less") <= share / 2:
@@ -150,7 +149,7 @@ def surely_below(scores: ArrayLike, limit: float, statistic: Reduction, *, tests
 
 
 def tracks_needed(tests: int) -> int:
-    """Return the fewest tracks with which `surely_below` can say yes to any of ``tests``.
+    """Return the fewest tracks with which `surely_below` can be true for any of ``tests``.
 
     >>> [tracks_needed(tests) for tests in (1, 4, 40)]
     [6, 8, 11]
@@ -204,7 +203,7 @@ def bayesian_signed_rank(differences: ArrayLike, rope: float) -> Odds:
 
 
 def groups(order: Sequence[str], distinct: set[frozenset[str]]) -> list[tuple[str, ...]]:
-    """Return the longest runs of ``order`` in which no two are in ``distinct``; none of one alone.
+    """Return the longest runs of ``order``, of two or more, without a pair in ``distinct``.
 
     >>> groups(["a", "b", "c", "d"], {frozenset("ac"), frozenset("ad")})
     [('a', 'b'), ('b', 'c', 'd')]
@@ -232,7 +231,7 @@ def _mean_interval(scores: Floats, confidence: float) -> Interval:
     low, high = np.quantile(drawn, tails) * _stretch(tracks, confidence)
     if tracks >= MIN_TRACKS:
         spreads = np.sqrt(np.maximum(squares - drawn**2, 0))
-        known = spreads > _TOO_SMALL * spread  # Draws of one track again and again have none.
+        known = spreads > _TOO_SMALL * spread  # Draws of a single track have none.
         least, most = np.quantile(drawn[known] / spreads[known], tails) * spread
         low, high = min(low, -most), max(high, -least)
     return Interval(float(mean + low), float(mean + high))
@@ -240,7 +239,7 @@ def _mean_interval(scores: Floats, confidence: float) -> Interval:
 
 @lru_cache(maxsize=256)
 def _stretch(tracks: int, confidence: float) -> float:
-    """Return how much longer an interval by Student's law is than one by the normal law."""
+    """Return the ratio of an interval by Student's distribution to a normal one."""
     level = (1 + confidence) / 2
     ratio = stats.t.ppf(level, tracks - 1) / stats.norm.ppf(level)
     return float(ratio * math.sqrt(tracks / (tracks - 1)))

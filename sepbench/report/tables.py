@@ -1,4 +1,4 @@
-"""Tidy tables made from the score store: one row a track and score, and their summary."""
+"""Tidy tables from the score store: one row per track and score, and their summary."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FACTS = {
     name: bool if name in FLAGS else object
     for name in ("dataset", "subset", "track", "label", "method", "options", *FLAGS, "error")
 }
-"""Columns that all rows of a record share, and their types."""
+"""Columns shared by all rows of a record, and their types."""
 
 SUMMARY_COLUMNS = (
     "dataset subset version label method options oracle trained_on_this published stem set metric "
@@ -51,13 +51,13 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
     """Return one row for each track, method variant, stem, metric and protocol.
 
     A failure is one row with its ``error``. The ``pooled`` protocol has no score of a single
-    track, so it appears in the summary alone.
+    track and is only in the summary.
     """
     return score_table([scored(record) for record in records])
 
 
 def score_table(tracks: Sequence[Scored]) -> pd.DataFrame:
-    """Return the table of `scores` from rows that are made already."""
+    """Return the table of `scores` from existing rows."""
     shown_rows = [_shown_rows(track.keys) for track in tracks]
     failed = [track.record.error is not None for track in tracks]
     counts = np.array(
@@ -77,7 +77,7 @@ def score_table(tracks: Sequence[Scored]) -> pd.DataFrame:
         keys[start:end], values[start:end] = _named(track.keys), track.values[rows]
     cells |= dict(zip(("stem", "set", "metric", "protocol"), keys.T, strict=True))
     cells |= dict(zip(VALUES, values.T, strict=True))
-    # Whole numbers that may be missing: a failure has no windows.
+    # Integers that may be missing: a failure has no windows.
     cells["frames"] = pd.array(cells["frames"], dtype="Int64")
     # The columns are not copied: those of 100 methods and 1,000 tracks take 200 MB.
     return pd.DataFrame({name: cells[name] for name in SCORE_COLUMNS}, copy=False)
@@ -92,17 +92,17 @@ def summary(records: Sequence[Record]) -> pd.DataFrame:
 
 
 class Summaries(TypingProtocol):
-    """The rows of methods by what they were made from, kept from one report to the next."""
+    """Cached rows of methods by signature, kept between reports."""
 
     def known(self, signature: str) -> list[dict[str, Any]] | None:
-        """Return the rows that were kept, or None."""
+        """Return the cached rows, or None."""
 
     def keep(self, signature: str, rows: list[dict[str, Any]]) -> None:
-        """Keep the rows of a method."""
+        """Cache the rows of a method."""
 
 
 def summary_table(tracks: Sequence[Scored], kept: Summaries | None = None) -> pd.DataFrame:
-    """Return the table of `summary` from rows that are made already.
+    """Return the table of `summary` from existing rows.
 
     Rows of a method that are ``kept`` are not computed again.
     """
@@ -122,7 +122,7 @@ def summary_table(tracks: Sequence[Scored], kept: Summaries | None = None) -> pd
 
 
 def _signature(tracks: Sequence[Scored]) -> str:
-    """Return a digest of all that the summary of a method is made from, "" where unknown."""
+    """Return a digest of the inputs of a method's summary, "" if unknown."""
     if not all(track.stamp for track in tracks):
         return ""
     digest = hashlib.sha256(tracks[0].record.label.encode("utf-8", "surrogatepass"))
@@ -134,7 +134,7 @@ def _signature(tracks: Sequence[Scored]) -> str:
 
 
 def summary_of_published(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return summary rows of scores that were published, not computed here.
+    """Return summary rows of published scores.
 
     ``rows`` are as in ``scores.csv``; the score of the mixture, speed and memory are not known.
     """
@@ -170,7 +170,7 @@ def summary_of_published(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table with six decimals, whole or not at all."""
+    """Write a table with six decimals, atomically."""
     write_atomic(path, lines(frame))
 
 
@@ -200,7 +200,7 @@ def _shown_rows(keys: tuple[Key, ...]) -> NDArray[np.intp]:
 
 @lru_cache(maxsize=1024)
 def _named(keys: tuple[Key, ...]) -> NDArray[np.object_]:
-    """Return stem, set, metric and protocol of the rows of a track that `scores` has."""
+    """Return stem, set, metric and protocol of the rows of `scores`."""
     named = np.empty((len(_shown_rows(keys)), 4), dtype=object)
     for row, key in enumerate(keys[k] for k in _shown_rows(keys)):
         named[row] = key.stem, key.set, shown(key.score), key.protocol

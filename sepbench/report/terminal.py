@@ -1,4 +1,4 @@
-"""The tables of a run as a terminal shows them: scores, then what they cost."""
+"""The tables of a run for terminals: scores, then speed and memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.stems import in_order
 
 _HEADINGS = {"accompaniment": "accom-\npaniment", "percussive": "percus-\nsive"}
-# Eighty columns hold seven stems only if nothing is wasted.
+# Compact, so that seven stems fit 80 columns.
 _PADDING = (0, 1, 0, 0)
 
 
@@ -26,7 +26,7 @@ def heading(
     settings: Settings,
     incomplete: Collection[str] = (),
 ) -> Iterator[str]:
-    """Yield lines that say what the scores are, of what, and what the marks mean."""
+    """Yield lines on metric, protocol and data set, and the meaning of marks."""
     rules = find_protocol(protocol)
     rows = _chosen(summary, protocol)
     if rows.empty:
@@ -50,7 +50,7 @@ def heading(
 
 
 def _sets(rows: pd.DataFrame) -> Iterator[str]:
-    """Yield for each set of stems that were scored together which stems' scores are of it."""
+    """Yield for each target set the stems scored within it."""
     by_set: dict[str, dict[str, None]] = {}
     for stem, name in zip(rows["stem"], rows["set"], strict=True):
         if isinstance(name, str):
@@ -60,10 +60,10 @@ def _sets(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def scores(summary: pd.DataFrame, protocol: str, incomplete: Collection[str] = ()) -> Table:
-    """Lay out the first metric of a protocol: a row a method, a column a stem, best vocals first.
+    """Lay out the first metric of a protocol: one row per method, best vocals first.
 
-    The best score of each stem that is no oracle's is bold. Below a score of two tracks or more
-    stands its 95 % interval.
+    The best score of each stem, oracles excluded, is bold. Below a score over two tracks or more is
+    its 95 % interval.
     """
     rows = _chosen(summary, protocol)
     stems = in_order(rows["stem"].unique())
@@ -90,7 +90,7 @@ def scores(summary: pd.DataFrame, protocol: str, incomplete: Collection[str] = (
 
 
 def costs(summary: pd.DataFrame, protocol: str, incomplete: Collection[str] = ()) -> Table:
-    """Lay out speed, memory and what was scored: a row a method, as in `scores`."""
+    """Lay out speed, memory and used windows: one row per method, as in `scores`."""
     rows = _chosen(summary, protocol)
     rows = rows.assign(good=rows["value"].map(find_protocol(protocol).goodness))
     table = Table(box=None, padding=_PADDING)
@@ -127,7 +127,7 @@ def _chosen(summary: pd.DataFrame, protocol: str) -> pd.DataFrame:
 
 
 def _used(group: pd.DataFrame) -> str:
-    """Return the share of windows that have a score, by stem where the stems differ."""
+    """Return the share of windows with a score, by stem if the stems differ."""
     shares: dict[str, list[str]] = {}
     for stem, share in zip(group["stem"], group["frames_used"], strict=True):
         if share == share:

@@ -1,17 +1,17 @@
-"""The contract that every separator fulfils.
+"""The contract of separators.
 
-A separator is one class. It declares facts that a program can read, and it has two methods: `load`
-and `separate`. It sees a tensor and returns tensors; files, devices, sample rates, blocks, timing
-and scores are the host's work.
+A separator is one class with declared facts and two methods: `load` and `separate`. It takes a
+tensor and returns tensors; sepbench handles files, devices, sample rates, blocks, timing and
+scores.
 
-There are three kinds, siblings of one another:
+There are three kinds:
 
 ============  =====================================================  ====================
-class         is given                                               runs in
+class         input                                                  runs in
 ============  =====================================================  ====================
-`Separator`   the mixture                                            all verbs
+`Separator`   the mixture                                            all commands
 `Oracle`      the mixture and the true stems                         ``evaluate``
-`Ensemble`    the mixture and what its members made of it            all verbs
+`Ensemble`    the mixture and the estimates of its members           all commands
 ============  =====================================================  ====================
 
 Keep heavy imports (torch among them) inside the methods: ``sepbench methods`` reads the facts of

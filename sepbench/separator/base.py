@@ -1,4 +1,4 @@
-"""What separators of all kinds declare, and the one method that the host calls."""
+"""The base class of separators: declared facts, and the method that the runner calls."""
 
 from __future__ import annotations
 
@@ -15,32 +15,31 @@ if TYPE_CHECKING:
 
 
 class AnySeparator(ABC):
-    """What separators of all kinds declare.
+    """Facts declared by separators of all kinds.
 
-    A subclass declares a fact by a class attribute of the same name, or by a property where it
-    depends on the options.
+    A subclass declares a fact as a class attribute, or as a property if it depends on the options.
     """
 
     name: ClassVar[str]
-    """What users type: lower-case letters, digits and hyphens."""
+    """The name: lower-case letters, digits and hyphens."""
 
     summary: ClassVar[str]
-    """One sentence: what it does and by which method."""
+    """One sentence: what it does and how."""
 
     version: ClassVar[str] = "1"
-    """Changes whenever the same input and options would give other numbers."""
+    """Increased whenever the same input and options would give other numbers."""
 
     Options: ClassVar[type[Any]] = NoOptions
-    """A frozen dataclass of `option` fields: defaults, ranges and help of everything tunable."""
+    """A frozen dataclass of `option` fields: defaults, ranges and help of all options."""
 
     needs_references: ClassVar[bool] = False
-    """Whether it is given the true stems; true of every `Oracle`."""
+    """Whether it gets the true stems; true for every `Oracle`."""
 
     warms_up: ClassVar[bool] = True
     """Whether its first song costs more than the next; if so, it first gets a second of it."""
 
     members: Sequence[AnySeparator] = ()
-    """The separators whose estimates it is given; those of an `Ensemble`."""
+    """The members of an `Ensemble`, whose estimates it gets."""
 
     options: Any
 
@@ -49,7 +48,7 @@ class AnySeparator(ABC):
 
     @classmethod
     def methods(cls, options: Any) -> Sequence[str]:
-        """Return for each member what a user would type: ``name`` or ``name[opt=value,...]``."""
+        """Return the members as a user would type them: ``name`` or ``name[opt=value,...]``."""
         return ()
 
     @classmethod
@@ -60,12 +59,12 @@ class AnySeparator(ABC):
     @property
     @abstractmethod
     def stems(self) -> tuple[str, ...]:
-        """What it makes: lower-case names, those of `sepbench.stems.STEMS` where they fit."""
+        """The stems: lower-case names, those of `sepbench.stems.STEMS` where they apply."""
 
     @property
     @abstractmethod
     def license(self) -> str:
-        """SPDX identifier of the code, and of the weights where they differ."""
+        """SPDX identifier of the code, and of the weights if different."""
 
     @property
     @abstractmethod
@@ -74,7 +73,7 @@ class AnySeparator(ABC):
 
     @property
     def remainder(self) -> str | None:
-        """The stem that `separate` leaves out and the host makes as mixture minus all others.
+        """The stem that `separate` omits; the runner makes it as mixture minus all others.
 
         The stems of a separator with a remainder sum to the mixture exactly.
         """
@@ -82,45 +81,45 @@ class AnySeparator(ABC):
 
     @property
     def sample_rate(self) -> int | None:
-        """Hz at which it works; the host resamples there and back. None: any rate."""
+        """Sample rate in Hz; the runner resamples to it and back. None: any rate."""
         return None
 
     @property
     def channels(self) -> int | None:
-        """1: channels are fed one at a time; 2: stereo; None: any number at once."""
+        """1: one channel at a time; 2: stereo; None: any number at once."""
         return None
 
     @property
     def context(self) -> float | SampleCount | None:
-        """How much of the song on each side of a block its inside depends on.
+        """Context that the stems of a block need on each side.
 
-        Seconds, or `SampleCount` at the separator's rate. None: it must see the whole song at once.
+        Seconds, or `SampleCount` at the separator's rate. None: it needs the whole song at once.
         """
         return None
 
     @property
     def block_context(self) -> float | SampleCount | None:
-        """The part of `context` that a block handed to `process` must include."""
+        """The part of `context` that a block passed to `process` must include."""
         return self.context
 
     @property
     def block_alignment(self) -> int:
-        """Blocks begin at multiples of this many samples; so do their length and context."""
+        """Starts, lengths and contexts of blocks are multiples of this number of samples."""
         return BLOCK_ALIGNMENT
 
     @property
     def level(self) -> float | None:
-        """dB below full scale to which the host brings a song, and its stems back from there.
+        """Level, in dB below full scale, to which songs are scaled; stems are scaled back.
 
-        What comes out then does not depend on how loud the song is, and a constant offset (DC) is
-        taken aside. `sepbench.inference.level` says how it is measured. None: the song comes as it
-        is; right for all that has no scale of its own.
+        So the result does not depend on the loudness of the song, and a constant offset (DC) is
+        removed first. See `sepbench.inference.level`. None: no scaling, right for scale-invariant
+        separators.
         """
         return None
 
     @property
     def trained_on(self) -> tuple[str, ...]:
-        """Data used in training as ``dataset`` or ``dataset/subset``; empty if nothing was.
+        """Training data as ``dataset`` or ``dataset/subset``; empty for none.
 
         `UNKNOWN_TRAINING` where there was training, and nobody says on what.
         """
@@ -128,9 +127,9 @@ class AnySeparator(ABC):
 
     @property
     def trained_songs(self) -> Mapping[str, float]:
-        """Songs heard in training by `sepbench._util.text.song_mark`, with their seconds.
+        """Songs used in training by `sepbench._util.text.song_mark`, with their length in seconds.
 
-        So they are known in every folder, whatever the data set is called.
+        They are recognised in every data set.
         """
         return {}
 
@@ -146,17 +145,17 @@ class AnySeparator(ABC):
 
     @property
     def needs(self) -> tuple[Requirement, ...]:
-        """Modules and programs that may be missing on this machine."""
+        """Required modules and programs that may be missing."""
         return ()
 
     @property
     def provenance(self) -> Mapping[str, Any]:
-        """What else decides the stems, ready for JSON: digests of files, a program's version."""
+        """Other facts that decide the stems, such as digests of files, ready for JSON."""
         return MappingProxyType({})
 
     @property
     def batch(self) -> bool:
-        """Whether it is better given many songs at once: see `Separator.separate_batch`."""
+        """Whether it processes many songs at once: see `Separator.separate_batch`."""
         return False
 
     def load(self, device: torch.device) -> None:  # noqa: B027 - most methods have nothing to load
@@ -166,7 +165,7 @@ class AnySeparator(ABC):
     def process(
         self, mixture: torch.Tensor, given: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:
-        """Return the stems of ``mixture``: what the host calls, whatever the kind of separator.
+        """Return the stems of ``mixture``; called by the runner for every kind of separator.
 
         Shape:
             mixture: float32 ``(channels, samples)``.
@@ -174,11 +173,11 @@ class AnySeparator(ABC):
         """
 
     def note(self, text: str) -> None:
-        """Tell the user one thing about the song at hand, in one line; the host shows each once."""
+        """Add a one-line note on the current song for the user; each is shown once."""
         self.__dict__.setdefault("_notes", []).append(text)
 
     def take_notes(self) -> tuple[str, ...]:
-        """Return what `note` was told since the last call; the host calls it after each song."""
+        """Return and clear the notes; called by the runner after each song."""
         return tuple(dict.fromkeys(self.__dict__.pop("_notes", ())))
 
     def used_outside(self, peak_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""The parts that a separator's facts are made of."""
+"""Types of a separator's facts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 BLOCK_ALIGNMENT = 12288
-"""Blocks begin at multiples of this many samples of the separator's rate.
+"""Default alignment of blocks, in samples at the separator's rate.
 
-Frames whose hop divides it fall in a block as they fall in the whole song: any power of two up to
-4096, and three times any up to that.
+Frames whose hop divides it have the same positions in a block as in the whole song: any power of
+two up to 4096, and three times any of these.
 """
 
 UNKNOWN_TRAINING = ("unknown",)
@@ -20,7 +20,7 @@ UNKNOWN_TRAINING = ("unknown",)
 
 @dataclass(frozen=True)
 class SampleCount:
-    """A length in samples, where a plain number would mean seconds."""
+    """A length in samples, as plain numbers are seconds."""
 
     count: int
 
@@ -29,7 +29,7 @@ class SampleCount:
 
 
 def in_samples(length: float | SampleCount, rate: float) -> float:
-    """Return how many samples at ``rate`` Hz a length in seconds or samples is.
+    """Convert a length in seconds or samples to samples at ``rate`` Hz.
 
     >>> in_samples(0.5, 44100), in_samples(SampleCount(512), 44100)
     (22050.0, 512)
@@ -47,7 +47,7 @@ class Requirement:
     """A program on the PATH, or the path of one."""
 
     def missing(self) -> str | None:
-        """Return what is missing and the cure, or None if it is here."""
+        """Return what is missing and the cure, or None."""
         if self.module and find_spec(self.module) is None:
             return f"needs {self.module}, which is not installed; {self.install}"
         if self.program and shutil.which(self.program) is None:
@@ -61,15 +61,15 @@ class Requirement:
 class WeightFile:
     """A file of trained weights.
 
-    Where it is depends on which of these is set: ``path``, a file on this machine, shipped with the
-    plugin or the user's own; ``package``, the installed package that contains it; ``url``, the
-    address it is fetched from into the cache.
+    One of these locates it: ``path``, a file of the plugin or of the user; ``package``, an
+    installed package that contains it; ``url``, an address from which it is downloaded to the
+    cache.
     """
 
     file: str
     """Its name, or its path inside ``package``."""
     sha256: str
-    """The hash in hex, or as much of its beginning as is published."""
+    """The sha256 in hex, or its first digits if only these are published."""
     url: str | None = None
     package: str | None = None
     path: Path | None = None

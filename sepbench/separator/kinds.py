@@ -1,4 +1,4 @@
-"""The three kinds of separator: by what they are given."""
+"""The three kinds of separators, by their input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Separator(AnySeparator):
-    """Splits a mixture into stems."""
+    """Separates a mixture into stems."""
 
     @abstractmethod
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
@@ -28,16 +28,16 @@ class Separator(AnySeparator):
                 own copy.
             each stem: as the mixture.
 
-        The same input and options give the same output; no global random state is touched.
+        The output must depend only on input and options, without global random state.
         """
 
     def separate_batch(
         self, mixtures: Iterable[torch.Tensor]
     ) -> Iterator[Mapping[str, torch.Tensor] | SepbenchError]:
-        """Yield for each mixture what `separate` returns, or the error that it alone failed with.
+        """Yield for each mixture the result of `separate`, or its error.
 
-        Where ``batch`` is true, ``evaluate`` calls this once for all tracks. Mixtures and stems
-        come one at a time, so that all need not be in memory.
+        If ``batch`` is true, ``evaluate`` calls this once for all tracks. Mixtures and stems are
+        passed one at a time, to save memory.
         """
         for mixture in mixtures:
             yield self.separate(mixture)
@@ -50,10 +50,9 @@ class Separator(AnySeparator):
 
 
 class Oracle(AnySeparator):
-    """An upper bound: a separator that is given the true stems of the track.
+    """An upper bound: a separator that gets the true stems of the track.
 
-    It runs in ``evaluate``, never in ``separate``. Of its ``stems`` it may leave out those that
-    the track has no references for.
+    It runs in ``evaluate``, not in ``separate``. It may omit ``stems`` without a reference.
     """
 
     needs_references = True
@@ -72,10 +71,10 @@ class Oracle(AnySeparator):
 
 
 class Ensemble(AnySeparator):
-    """A separator that makes its stems of the estimates of others, its members.
+    """A separator that combines the estimates of other separators, its members.
 
-    The host runs every member on the song, each at its own rate, on its own channels and in its
-    own blocks, and hands over what they made. Members may be ensembles themselves, not oracles.
+    The runner runs every member on the song, with its own rate, channels and blocks, and passes the
+    estimates. Members may be ensembles, but not oracles.
     """
 
     def __init__(self, options: Any = None, members: Sequence[AnySeparator] = ()) -> None:
@@ -88,7 +87,7 @@ class Ensemble(AnySeparator):
     @classmethod
     @abstractmethod
     def methods(cls, options: Any) -> Sequence[str]:
-        """Return for each member what a user would type: ``name`` or ``name[opt=value,...]``."""
+        """Return the members as a user would type them: ``name`` or ``name[opt=value,...]``."""
 
     @classmethod
     def create(cls, options: Any, members: Sequence[AnySeparator]) -> AnySeparator:
@@ -109,15 +108,15 @@ class Ensemble(AnySeparator):
 
     @property
     def links(self) -> tuple[str, ...]:
-        """The stem that each member but the last hands to the next; empty: all get the mixture.
+        """The stem that each member passes to the next; empty: all get the mixture.
 
-        In a chain the estimates are those of the last member alone.
+        In a chain only the last member's estimates are passed.
         """
         return ()
 
     @property
     def combined_stems(self) -> tuple[str, ...]:
-        """The stems of the members that `combine` is given."""
+        """The stems of the members that are passed to `combine`."""
         return tuple(stem for stem in self.stems if stem != self.remainder)
 
     def process(
@@ -128,19 +127,19 @@ class Ensemble(AnySeparator):
 
     @property
     def block_context(self) -> float | SampleCount:
-        """How much `combine` itself depends on; the members have had their own context."""
+        """The context of `combine` itself; members have their own."""
         return 0.0
 
     @property
     def context(self) -> float | SampleCount | None:
-        """None if a member must see the whole song, else what `combine` depends on."""
+        """None if a member needs the whole song, else the context of `combine`."""
         return (
             None if any(member.context is None for member in self.members) else self.block_context
         )
 
     @cached_property
     def stems(self) -> tuple[str, ...]:
-        """The stems that all members make; sums count where at least one makes the sum itself."""
+        """The common stems of all members; a sum needs one member that makes it directly."""
         possible = [with_sums(dict.fromkeys(member.stems, 0)) for member in self.members]
         declared = {stem for member in self.members for stem in member.stems}
         return tuple(s for s in in_order(declared) if all(s in made for made in possible))
@@ -153,12 +152,12 @@ class Ensemble(AnySeparator):
 
     @property
     def trained_on(self) -> tuple[str, ...]:
-        """What any member was trained on."""
+        """The training data of all members."""
         return _each_once(data for member in self.members for data in member.trained_on)
 
     @property
     def trained_songs(self) -> Mapping[str, float]:
-        """The songs that any member heard in training."""
+        """The training songs of all members."""
         return {mark: s for member in self.members for mark, s in member.trained_songs.items()}
 
     @property

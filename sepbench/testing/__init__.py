@@ -1,4 +1,4 @@
-"""The conformance kit: what must hold of every plugin, check by check.
+"""The conformance kit: checks of plugins against the contract.
 
 For the tests of a separator::
 
@@ -10,8 +10,8 @@ For the tests of a separator::
     def test_conforms(check):
         check()
 
-For those of a data set, ``dataset_checks(MyDataset, root=...)``. ``sepbench plugin check NAME``
-runs the same checks in a process of its own.
+For a data set use ``dataset_checks(MyDataset, root=...)``. ``sepbench plugin check NAME`` runs the
+same checks in a separate process.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["BoundCheck", "checks", "dataset_checks", "examine", "metric_checks"]
 
 
 class BoundCheck:
-    """One check of one plugin, run by calling it; pytest shows it by its name."""
+    """One check of one plugin: call it to run it; pytest shows its name."""
 
     def __init__(self, check: Check, examination: Examination) -> None:
         self._check = check

@@ -1,4 +1,4 @@
-"""What a check of the contract is, and its outcome."""
+"""Checks of the contract and their outcomes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ NOT_APPLICABLE, NOT_SEEN = "not applicable", "not run"
 _SHOWN = {PASSED: "ok", FAILED: "FAILED", NOTE: "note", NOT_APPLICABLE: "n/a", NOT_SEEN: "-"}
 
 _LONGEST = 60
-"""Characters shown of the finding of a check that passed."""
+"""Largest length of a passed check's finding."""
 
 
 class CheckFailed(Exception):  # noqa: N818 - an outcome, not an error of the kit
-    """A check found something else than expected; ``fix`` replaces the check's own if given."""
+    """A check failed; ``fix`` replaces the check's own if given."""
 
     def __init__(self, got: str, fix: str = "") -> None:
         super().__init__(got)
@@ -27,16 +27,16 @@ class CheckFailed(Exception):  # noqa: N818 - an outcome, not an error of the ki
 
 
 class NotApplicable(Exception):  # noqa: N818
-    """A check does not concern this plugin; the text says why."""
+    """A check does not apply to this plugin; the text says why."""
 
 
 class Note(Exception):  # noqa: N818
-    """A check neither passes nor fails, and what it found is worth knowing."""
+    """A check neither passes nor fails, but found something worth knowing."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one check.
+    """The outcome of one check.
 
     ``status`` is ``passed``, ``failed``, ``note``, ``not applicable``, or ``not run`` if a required
     check before it did not pass.
@@ -53,7 +53,7 @@ class Outcome:
         return asdict(self)
 
     def line(self) -> str:
-        """Return one line for a person."""
+        """Return one line for the user."""
         shown = f"{_SHOWN[self.status]:6}  {self.check:15}  "
         if self.status in (NOT_APPLICABLE, NOT_SEEN):
             return f"{shown}{self.got}"
@@ -65,10 +65,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that must hold of every plugin of a kind.
+    """A check of every plugin of a kind.
 
-    ``function`` is given the subject. It returns what it found if the check passes, and raises
-    `CheckFailed` otherwise. If a ``required`` check does not pass, those after it are not run.
+    ``function`` takes the subject. It returns its finding if the check passes, and raises
+    `CheckFailed` otherwise. If a ``required`` check does not pass, later ones are not run.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Check:
         return Outcome(self.name, status, self.expected, got, fix)
 
     def run(self, subject: Callable[[], Any]) -> Outcome:
-        """Check what ``subject`` returns; whatever is raised by either is a failed check."""
+        """Run the check on the result of ``subject``; any exception is a failure."""
         try:
             return self.outcome(PASSED, self.function(subject()))
         except NotApplicable as reason:
@@ -103,8 +103,7 @@ def valid_plugin(
 ) -> str:
     """Return the ``module:class`` of a plugin.
 
-    Raises `CheckFailed` with the reason where ``validate`` has one against an entry point ``name``
-    of ``group`` that names it.
+    Raises `CheckFailed` with the reason of ``validate`` for an entry point ``name`` of ``group``.
     """
     where = f"{kind.__module__}:{kind.__qualname__}"
     if reason := validate(EntryPoint(name, where, group), kind):
@@ -113,9 +112,9 @@ def valid_plugin(
 
 
 def check(*, fix: str, required: bool = False) -> Callable[[Callable[[Any], str]], Check]:
-    """Make a `Check` of a function: its name, and its docstring as what is expected.
+    """Make a `Check` from a function: its name, with its docstring as the expectation.
 
-    ``fix`` says in the imperative what to do if it fails.
+    ``fix`` is an instruction to fix a failure.
     """
 
     def decorate(function: Callable[[Any], str]) -> Check:

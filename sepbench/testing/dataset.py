@@ -1,4 +1,4 @@
-"""Checks of a data set: what it declares, its subsets, and the audio of its tracks."""
+"""Checks of a data set: its facts, its subsets, and the audio of its tracks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sepbench.stems import is_stem_name
 from sepbench.testing.check import CheckFailed, NotApplicable, Note, check, valid_plugin
 
 _SUM_ERROR_DB = -20.0
-"""dB below the mixture by which the stems' sum may differ from it without a note."""
+"""Error of the sum of stems, in dB below the mixture, up to which there is no note."""
 
 
 class DatasetSubject:
-    """A data set that is checked, looked for at ``root`` or at its usual places."""
+    """A data set under test, searched at ``root`` or at its usual paths."""
 
     def __init__(self, kind: type[Dataset], name: str = "", root: Path | None = None) -> None:
         self.kind = kind
@@ -33,7 +33,7 @@ class DatasetSubject:
 
     @cached_property
     def tracks(self) -> list[Track]:
-        """All tracks; raises `NotApplicable` where the data set is not here."""
+        """All tracks; raises `NotApplicable` if the data set is not found."""
         if not self.dataset.is_available:
             raise NotApplicable(f"not found here; give --root. {self.dataset.how_to_get}")
         tracks = self.dataset.tracks("all")
@@ -149,7 +149,7 @@ def spans(subject: DatasetSubject) -> str:
 
 @check(fix="hash what decides the samples: bytes of the files, seed, start and duration")
 def digest(subject: DatasetSubject) -> str:
-    """A digest that is the same each time and differs with the span and the track."""
+    """A digest that is reproducible and depends on the part and the track."""
     track = subject.tracks[0]
     once = track.digest()
     if track.digest() != once:

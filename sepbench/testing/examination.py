@@ -1,4 +1,4 @@
-"""Runs the checks of a plugin one by one, here or in a process of its own."""
+"""Runs the checks of a plugin one by one, in this or in a separate process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from sepbench.testing.subject import Subject
 CHECKS: Mapping[str, Check] = {
     check.name: check for check in (*metadata.CHECKS, *outputs.CHECKS, *side_effects.CHECKS)
 }
-"""Every check of a separator by name, in the order in which they are run."""
+"""Every check of a separator by name, in order."""
 
 DATASET_CHECKS: Mapping[str, Check] = {check.name: check for check in dataset.CHECKS}
 """Every check of a data set."""
@@ -48,7 +48,7 @@ _FORM = "write it as NAME, or as MODULE:CLASS such as my_module:MySeparator"
 
 
 class Examination:
-    """The checks of one plugin, each run once, and none after a required one that did not pass."""
+    """The checks of one plugin, each run once, until a required one does not pass."""
 
     def __init__(self, run: Callable[[Check], Outcome], checks: Mapping[str, Check]) -> None:
         self._run = run
@@ -60,7 +60,7 @@ class Examination:
         return map(self.outcome, self._checks.values())
 
     def outcome(self, check: Check) -> Outcome:
-        """Return the outcome of one check, running the required ones before it first."""
+        """Return the outcome of one check, after running the required ones before it."""
         if check.name not in self._known:
             failed = self._failed_before(check)
             self._known[check.name] = (
@@ -81,9 +81,9 @@ class Examination:
 
 @dataclass(frozen=True)
 class Target:
-    """What is checked: the ``module:class`` of a plugin, its options, and its name if given.
+    """A plugin to check: its ``module:class``, its options, and its name if given.
 
-    ``device`` and ``seconds`` are where, and the longest song; ``root`` is that of a data set.
+    ``seconds`` is the length of the longest song; ``root`` is the folder of a data set.
     """
 
     where: str
@@ -113,7 +113,7 @@ class Target:
         try:
             method = registry.variant(kind, dict(self.values))
         except SepbenchError as error:
-            raise CheckFailed(str(error), "leave the option out, or write it another way") from None
+            raise CheckFailed(str(error), "leave the option out, or correct it") from None
         return Subject(method, device=self.device, seconds=self.seconds, name=self.name)
 
     def _import(self) -> Any:
@@ -134,10 +134,10 @@ def find(
     root: Path | None = None,
     kind: Kind = "separator",
 ) -> Target:
-    """Return the plugin that ``NAME`` or ``MODULE:CLASS`` is, either with ``[option=value,...]``.
+    """Return the plugin ``NAME`` or ``MODULE:CLASS``, either with ``[option=value,...]``.
 
     A class is a data set if ``root`` is given, else a plugin of this ``kind``. Imports nothing.
-    Raises `SepbenchError` for a name that is not registered.
+    Raises `SepbenchError` for an unregistered name.
     """
     name, values = opts.parse_spec(spec)
     several = [key for key, given in values.items() if len(given) > 1]
@@ -157,20 +157,18 @@ def find(
     if points := entry_points(group=METRIC_GROUP, name=name):
         where = next(iter(points)).value
         return Target(where, chosen, name, device, seconds, kind="metric")
-    registry.resolve(name)  # Raises with the name that was probably meant.
+    registry.resolve(name)  # Raises with a suggestion.
     raise SepbenchError(f"no plugin {name!r}; {_FORM}")
 
 
 def _check_place(where: str) -> None:
-    """Raise `SepbenchError` for what is no ``module:class`` of a module that is here."""
+    """Raise `SepbenchError` if it is not a ``module:class`` of an existing module."""
     module, _, path = where.partition(":")
     if not all(part.isidentifier() for part in (*module.split("."), *path.split("."))):
         raise SepbenchError(f"{where!r}: {_FORM}")
     top = module.partition(".")[0]
     if top not in sys.modules and find_spec(top) is None:
-        raise SepbenchError(
-            f"{where}: no module {top!r} here; install it, or go to the folder in which it lies"
-        )
+        raise SepbenchError(f"{where}: no module {top!r} here; install it, or go to its folder")
 
 
 def in_worker(target: Target, worker: WorkerProcess[tuple[Target, str]]) -> Examination:
@@ -193,5 +191,5 @@ def in_worker(target: Target, worker: WorkerProcess[tuple[Target, str]]) -> Exam
 def run_check(task: tuple[Target, str]) -> Outcome:
     """Run one check of a target."""
     target, name = task
-    with redirect_stdout(sys.stderr):  # What a plugin prints is not part of the report.
+    with redirect_stdout(sys.stderr):  # Output of plugins is not part of the report.
         return target.checks[name].run(target.subject)

@@ -1,4 +1,4 @@
-"""Facts about what a separator declares; no sound is made for them."""
+"""Checks of the facts that a separator declares, without separating."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sepbench.testing.subject import Subject
 from sepbench.weights import files
 
 IMPORT_SECONDS = 1.0
-"""Seconds of processor time that reading a separator's facts may take."""
+"""Largest CPU time in seconds for reading a separator's facts."""
 
 _HEAVY = ("torch", "librosa", "scipy", "pandas", "matplotlib", "tensorflow")
 _PROBE = f"""
@@ -41,11 +41,11 @@ _TRAINED_ON = re.compile(r"[\w.-]+(/[\w.-]+)*")
 _PLACEHOLDERS = {"", "none", "todo", "unknown", "n/a", "-"}
 
 
-@check(fix="give the plugin a name that no other has")
+@check(fix="give the plugin a unique name")
 def registered(subject: Subject) -> str:
-    """One entry point of its name."""
+    """Exactly one entry point has its name."""
     if not subject.name:
-        raise NotApplicable("looked at as a class, not by the name under which it is registered")
+        raise NotApplicable("given as a class, not by its registered name")
     points = entry_points(group=registry.GROUP, name=subject.name)
     owners = sorted({f"{p.dist.name} {p.dist.version}" if p.dist else "unknown" for p in points})
     if len({point.value for point in points}) != 1:
@@ -66,11 +66,11 @@ def contract(subject: Subject) -> str:
 
 @check(fix="import heavy modules inside load or separate, types under TYPE_CHECKING")
 def light_import(subject: Subject) -> str:
-    """Imported in 1 s of processor time, without torch and the like."""
-    # Another process, for this one has long imported everything.
+    """Its import takes at most 1 s of CPU time, and does not import torch and the like."""
+    # In a new process, as this one has imported everything.
     module = subject.kind.__module__
     if find_spec(module) is None or module == "__main__":
-        raise NotApplicable(f"{module} is no module that another process could import")
+        raise NotApplicable(f"{module} cannot be imported by another process")
     result = subprocess.run(  # noqa: S603 - our own interpreter and text
         [sys.executable, "-c", _PROBE, module],
         capture_output=True,
@@ -87,7 +87,7 @@ def light_import(subject: Subject) -> str:
 
 @check(fix="define both at the top of a module or in a class there, not in a function")
 def importable(subject: Subject) -> str:
-    """Found by other processes under its module and name, and its Options too."""
+    """Its class and its Options can be imported by other processes."""
     for kind in (subject.kind, subject.kind.Options):
         found: Any = importlib.import_module(kind.__module__)
         for part in kind.__qualname__.split("."):
@@ -97,7 +97,7 @@ def importable(subject: Subject) -> str:
     return f"{subject.kind.__module__}:{subject.kind.__qualname__}"
 
 
-@check(fix="say what it does and by which method")
+@check(fix="say what it does and how")
 def summary(subject: Subject) -> str:
     """One sentence of at most 100 letters."""
     text = subject.kind.summary
@@ -114,7 +114,7 @@ def stems(subject: Subject) -> str:
     try:
         separator = subject.declared()
         names, remainder = separator.stems, separator.remainder
-    except SepbenchError as reason:  # They depend on an option that has no default.
+    except SepbenchError as reason:  # They depend on an option without default.
         raise NotApplicable(str(reason)) from None
     strange = [name for name in names if not is_stem_name(name)]
     if not isinstance(names, tuple) or strange or not names or len(set(names)) < len(names):
@@ -125,16 +125,16 @@ def stems(subject: Subject) -> str:
 
 
 @check(
-    fix="set sample_rate, channels and context; none: any rate, any channels, the whole song",
+    fix="set sample_rate, channels and context; None: any rate, any channels, the whole song",
     required=True,
 )
 def host_facts(subject: Subject) -> str:
-    """A rate from 1000 to 384000 Hz or none, 1 or 2 channels or none, a context of seconds or
-    none."""
+    """A rate from 1000 to 384000 Hz or None, 1 or 2 channels or None, a context in seconds or
+    None."""
     try:
         separator = subject.declared()
         rate, channels, context = separator.sample_rate, separator.channels, separator.context
-    except SepbenchError as reason:  # They depend on an option that has no default.
+    except SepbenchError as reason:  # They depend on an option without default.
         raise NotApplicable(str(reason)) from None
     length = in_samples(context or 0.0, 1)
     got = f"rate {rate}, channels {channels}, context {context}"
@@ -148,7 +148,7 @@ def host_facts(subject: Subject) -> str:
     return got
 
 
-@check(fix="see https://spdx.org/licenses; what is on no list is LicenseRef-NAME")
+@check(fix="see https://spdx.org/licenses; for others write LicenseRef-NAME")
 def license_(subject: Subject) -> str:
     """An SPDX expression, with another for weights where they differ: MIT; weights CC0-1.0."""
     text = subject.declared().license
@@ -161,9 +161,9 @@ def license_(subject: Subject) -> str:
     return text
 
 
-@check(fix="name authors, title and year, or whose idea")
+@check(fix="name authors, title and year")
 def citation(subject: Subject) -> str:
-    """The publication the method comes from."""
+    """The publication of the method."""
     text = subject.declared().citation
     if text.strip().lower() in _PLACEHOLDERS or len(text.split()) < 2:
         raise CheckFailed(repr(text))
@@ -177,7 +177,7 @@ def options(subject: Subject) -> str:
     if kind is NoOptions:
         raise NotApplicable("it has no options")
     if not (dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen):  # type: ignore[attr-defined]
-        raise CheckFailed(f"{kind.__qualname__} is no frozen dataclass")
+        raise CheckFailed(f"{kind.__qualname__} is not a frozen dataclass")
     for described in opts.describe(kind):
         name, default = described["name"], described["default"]
         if described["type"] not in ("int", "float", "bool", "str"):
@@ -185,14 +185,16 @@ def options(subject: Subject) -> str:
         if not described["help"]:
             raise CheckFailed(f"{name} has no help")
         if getattr(opts.build(kind, {name: default}, method=subject.kind.name), name) != default:
-            raise CheckFailed(f"the default of {name}, {default!r}, is no {described['type']}")
+            raise CheckFailed(
+                f"the default of {name}, {default!r}, is not of type {described['type']}"
+            )
     return ", ".join(f"{o['name']}={o['default']}" for o in opts.describe(kind))
 
 
-@check(fix="give minimum or maximum to option(); raise SepbenchError for what does not go together")
+@check(fix="give minimum or maximum to option(); raise SepbenchError for invalid combinations")
 def ranges(subject: Subject) -> str:
-    """Numbers have limits; a value beyond is refused, one at the limit taken or refused in one
-    line."""
+    """Numbers have limits; a value beyond is refused, one at the limit accepted or refused with
+    SepbenchError."""
     kind = subject.kind
     looked_at = []
     for described in opts.describe(kind.Options):
@@ -206,7 +208,9 @@ def ranges(subject: Subject) -> str:
             if limit is not None:
                 beyond = limit - 1 if key == "minimum" else limit + 1
                 if _takes(kind, name, beyond):
-                    raise CheckFailed(f"{name}={beyond:g} is taken, though its {key} is {limit:g}")
+                    raise CheckFailed(
+                        f"{name}={beyond:g} is accepted, though its {key} is {limit:g}"
+                    )
                 _takes(kind, name, limit)
                 looked_at.append(f"{name}={limit:g}")
     if not looked_at:
@@ -215,7 +219,7 @@ def ranges(subject: Subject) -> str:
 
 
 def _takes(kind: Any, name: str, value: float) -> bool:
-    """Tell whether an option's value is taken; what is refused must be so by `SepbenchError`."""
+    """Return whether an option's value is accepted; others must raise `SepbenchError`."""
     try:
         chosen = opts.build(kind.Options, {name: value}, method=kind.name)
         if not issubclass(kind, Ensemble):
@@ -225,9 +229,11 @@ def _takes(kind: Any, name: str, value: float) -> bool:
     return True
 
 
-@check(fix="list in needs what may be missing, each with the command that brings it", required=True)
+@check(
+    fix="list what may be missing in needs, each with the command that installs it", required=True
+)
 def needs(subject: Subject) -> str:
-    """The modules, the programs and the weights from elsewhere that it needs are here."""
+    """All required modules, programs and weights are installed."""
     separator = subject.declared()
     for need in separator.needs:
         if not need.install:
@@ -250,13 +256,13 @@ def trained_on(subject: Subject) -> str:
     if strange:
         raise CheckFailed(repr(strange[0]))
     if separator.weight_files and not heard and not subject.is_untrained:
-        raise CheckFailed("weights, and nothing they were trained on")
-    return ", ".join(heard) or "nothing was trained"
+        raise CheckFailed("weights, but no training data")
+    return ", ".join(heard) or "it is not trained"
 
 
 @check(fix="put the file into the package, list it as package data, and declare its sha256")
 def weights(subject: Subject) -> str:
-    """The weights' file is there and has the sha256 that is declared."""
+    """The weight file exists and has the declared sha256."""
     separator = subject.declared()
     if not separator.weight_files:
         raise NotApplicable("it has no weights")

@@ -1,4 +1,4 @@
-"""Checks of a metric: what it declares, its scores of known signals, and what moves them."""
+"""Checks of a metric: its facts, its scores of known signals, and their behaviour."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LENGTHS = (100, 1)
 
 
 class MetricSubject:
-    """A metric that is checked, with options by name."""
+    """A metric under test, with options by name."""
 
     def __init__(
         self, kind: type[SetMetric], name: str = "", values: Mapping[str, Any] | None = None
@@ -106,12 +106,12 @@ def scores(subject: MetricSubject) -> str:
 
 @check(fix="derive every number from the arguments; seed what is random")
 def same_again(subject: MetricSubject) -> str:
-    """The same signals have the same scores, and are left as they were."""
+    """The same signals have the same scores, and are not modified."""
     references, estimates = subject.signals
     before = {name: wave.clone() for name, wave in {**references, **estimates}.items()}
     first, second = (subject.values(subject.score(references, estimates)) for _ in range(2))
     if str(first) != str(second):
-        raise CheckFailed("other scores the second time")
+        raise CheckFailed("different scores the second time")
     if any(not wave.equal(before[name]) for name, wave in {**references, **estimates}.items()):
         raise CheckFailed("it writes into its arguments")
     return "equal"
@@ -175,7 +175,7 @@ def rates(subject: MetricSubject) -> str:
 
 @check(fix="take any number of channels; return NaN for a song shorter than a window, or pad it")
 def lengths(subject: MetricSubject) -> str:
-    """Mono, and songs of a moment, give a score, NaN or a reason."""
+    """Mono and very short songs give a score, NaN or a reason."""
     mono, made = ({s: wave[:1] for s, wave in group.items()} for group in subject.signals)
     with _reasons():
         subject.score(mono, made)
@@ -187,7 +187,7 @@ def lengths(subject: MetricSubject) -> str:
 
 @contextmanager
 def _reasons() -> Iterator[None]:
-    """Take a `SepbenchError` of the metric for its reason why the check does not apply."""
+    """Convert the metric's `SepbenchError` to the reason why the check does not apply."""
     try:
         yield
     except SepbenchError as reason:

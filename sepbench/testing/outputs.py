@@ -1,4 +1,4 @@
-"""Facts about the stems that come out, whatever goes in."""
+"""Checks of stems, for all kinds of input."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sepbench.testing.subject import Subject
 from sepbench.weights import files
 
 LENGTHS = (1, 255, 4097, 44_101)
-"""Samples of the songs that are tried."""
+"""Lengths of the test songs in samples."""
 
 RATES = (8000, 48_000)
-"""Hz of the songs that are tried."""
+"""Rates of the test songs in Hz."""
 
 SEAM = -60.0
-"""dB by which blocks may differ from the whole song, over any tenth of a second."""
+"""Largest error in dB of blocks against the whole song, over any tenth of a second."""
 
 _SILENT = 1e-3
 _ROUNDING = 1e-5
@@ -41,9 +41,9 @@ def separates(subject: Subject) -> str:
     return f"{seconds:g} s at {sound.rate} Hz in {time.perf_counter() - start:.2f} s"
 
 
-@check(fix="return just what stems declares; leave the remainder to the host", required=True)
+@check(fix="return exactly the declared stems, without the remainder", required=True)
 def returned_stems(subject: Subject) -> str:
-    """Separate returns a dict of all stems but the remainder."""
+    """separate returns a dict of all stems but the remainder."""
     _, made = subject.first
     separator = subject.separator
     wanted = [stem for stem in separator.stems if stem != separator.remainder]
@@ -56,7 +56,7 @@ def returned_stems(subject: Subject) -> str:
 
 
 @check(
-    fix="return (channels, samples), cut or padded to the samples that came in",
+    fix="return (channels, samples), cut or padded to the input's length",
     required=True,
 )
 def shapes(subject: Subject) -> str:
@@ -100,13 +100,13 @@ def audible(subject: Subject) -> str:
     levels = {name: decibels(stem.cpu(), sound.mixture) for name, stem in made.items()}
     told = ", ".join(f"{name} {level:.0f} dB" for name, level in levels.items())
     if max(levels.values()) < -80:
-        raise CheckFailed(f"beside the mixture: {told}")
-    return f"beside the mixture: {told}"
+        raise CheckFailed(f"relative to the mixture: {told}")
+    return f"relative to the mixture: {told}"
 
 
-@check(fix="pad a song that is shorter than a frame, and cut what comes of it")
+@check(fix="pad a song shorter than a frame, and cut the result")
 def lengths(subject: Subject) -> str:
-    """Songs of any length come back as long, one sample alone too."""
+    """Stems have the length of the song, even for one sample."""
     for samples in LENGTHS:
         sound = subject.song(samples=samples)
         with _named(f"{samples} samples"):
@@ -116,9 +116,9 @@ def lengths(subject: Subject) -> str:
     return f"{', '.join(map(str, LENGTHS))} samples"
 
 
-@check(fix="declare channels=1 to be fed one by one, 2 for stereo, none if it takes any number")
+@check(fix="declare channels=1 for one at a time, 2 for stereo, None if it takes any number")
 def channels(subject: Subject) -> str:
-    """Mono and three channels come back as they are, as stereo does."""
+    """Stems have the channels of the song: one, two or three."""
     for count in (1, 3):
         sound = subject.song(channels=count)
         with _named(f"{count} channels"):
@@ -129,7 +129,7 @@ def channels(subject: Subject) -> str:
 
 @check(fix="declare sample_rate and the host resamples, or choose windows by seconds")
 def rates(subject: Subject) -> str:
-    """Songs at other rates come back as they are."""
+    """Stems have the length of the song at other rates too."""
     for rate in RATES:
         sound = subject.song(rate=rate, channels=2)
         with _named(f"{rate} Hz"):
@@ -137,9 +137,9 @@ def rates(subject: Subject) -> str:
     return f"{', '.join(map(str, RATES))} Hz"
 
 
-@check(fix="add a floor to divisors; take no level from a song that has none")
+@check(fix="add a floor to divisors; do not normalise a silent song")
 def silent_song(subject: Subject) -> str:
-    """Of silence comes silence, finite and below -60 dBFS; a silent channel does no harm."""
+    """Silence gives finite stems below -60 dBFS; a silent channel does no harm."""
     count = subject.separator.channels or 2
     nothing = silence(samples=subject.rate, rate=subject.rate, channels=count)
     made = subject.hear(nothing)
@@ -156,28 +156,30 @@ def silent_song(subject: Subject) -> str:
 
 @check(fix="normalise by the song's level")
 def gain(subject: Subject) -> str:
-    """A song at a tenth of the level gives stems at a tenth."""
+    """A song at a tenth of the level gives stems at a tenth of the level."""
     sound, made = subject.first
     quiet = subject.hear(sound.times(0.1))
     _finite(quiet)
     error = max(decibels(10 * quiet[name] - made[name], made[name]) for name in made)
     if error > -40:
-        raise Note(f"they differ by {error:.0f} dB: what it does depends on how loud a song is")
+        raise Note(f"they differ by {error:.0f} dB: the result depends on the loudness of the song")
     return f"they differ by {error:.0f} dB"
 
 
-@check(fix="raise context to all that a sample depends on; take hops that divide BLOCK_ALIGNMENT")
+@check(fix="raise context to all that a sample depends on; use hops that divide BLOCK_ALIGNMENT")
 def blocks_alike(subject: Subject) -> str:
-    """Blocks differ from the whole song by less than -60 dB at any place."""
+    """Blocks differ from the whole song by less than -60 dB everywhere."""
     separator = subject.separator
     context = separator.context
     if context is None:
-        raise NotApplicable("it is given the whole song at once")
+        raise NotApplicable("it gets the whole song at once")
     seconds = in_samples(context, subject.rate) / subject.rate
     step = max(seconds / 2, 2.0)
     length = 2 * step + seconds + 1.0
     if length > subject.seconds:
-        raise NotApplicable(f"takes a song of {length:.0f} s; allowed are {subject.seconds:g}")
+        raise NotApplicable(
+            f"needs a song of {length:.0f} s; at most {subject.seconds:g} s are allowed"
+        )
     sound = subject.song(length)
     cut = subject.through_host(sound, block_seconds=step)
     whole = subject.through_host(sound, block_seconds=2 * length)
@@ -200,9 +202,9 @@ def sums(subject: Subject) -> str:
     return f"they differ by up to {error:.1g}"
 
 
-@check(fix="try each in a song of a second; refuse by SepbenchError what does not go together")
+@check(fix="try each on a song of a second; raise SepbenchError for invalid combinations")
 def choices(subject: Subject) -> str:
-    """It separates with every choice of its options whose weights are here."""
+    """It separates with every choice of its options whose weights are installed."""
     tried = []
     kind = subject.kind
     for described in opts.describe(kind.Options):
@@ -240,7 +242,7 @@ def _finite(made: Stems) -> None:
 
 
 def _worst(error: torch.Tensor, sound: Sound) -> float:
-    """Return the error of the worst tenth of a second beside the song's mean level, in dB."""
+    """Return the error of the worst tenth of a second, in dB of the song's mean level."""
     frames = torch.split(error, max(1, sound.rate // 10), dim=1)
     loudest = max(frames, key=lambda frame: float(frame.square().mean()))
     scale = (loudest.numel() / sound.mixture.numel()) ** 0.5
@@ -249,7 +251,7 @@ def _worst(error: torch.Tensor, sound: Sound) -> float:
 
 @contextmanager
 def _named(what: str) -> Iterator[None]:
-    """Say of a fault with which song it came."""
+    """Add the test song to a failure."""
     try:
         yield
     except CheckFailed as failure:

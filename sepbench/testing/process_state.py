@@ -1,4 +1,4 @@
-"""What a separator may leave behind in its process, and must not."""
+"""Detects changes of process settings and random generators."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Traces:
 
 @contextmanager
 def guarded_generators() -> Iterator[list[str]]:
-    """Give a list that holds, afterwards, the global generators that were used or seeded.
+    """Give a list of the global generators that were used or seeded in the block.
 
-    They start in states that nobody seeds by chance, and get their own states back.
+    They start in an unlikely state, and are restored afterwards.
     """
     before = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     cuda = _cuda_generators()

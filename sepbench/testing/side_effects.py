@@ -1,4 +1,4 @@
-"""Facts about what a separator does to the process and the memory it runs in."""
+"""Checks of a separator's side effects on process and memory."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from sepbench.testing.signals import decibels
 from sepbench.testing.subject import Subject
 
 MOST_MEMORY = 4.0
-"""GiB that a song of at most a minute may take, itself apart."""
+"""Largest memory in GiB for a song of up to a minute, without the song."""
 
 KEPT = 64
-"""MiB that a process may grow by over some songs of a second once it is warm."""
+"""Largest growth in MiB over some songs of a second after a warm-up."""
 
 _SONGS = 4
 
 _SAME_ON_CUDA = -80.0
-"""dB: sums on CUDA come in any order."""
+"""In dB: sums on CUDA have no fixed order."""
 
 
 @check(fix="switch networks to eval(), and draw random numbers from a generator of your own")
@@ -31,32 +31,32 @@ def deterministic(subject: Subject) -> str:
     return _same(subject, made, subject.hear(sound))
 
 
-@check(fix="keep nothing of a song in self; what is learned on the fly starts anew with each song")
+@check(fix="keep nothing of a song in self; start every adaptation from scratch")
 def forgets(subject: Subject) -> str:
-    """Other songs in between change nothing."""
+    """Other songs in between do not change the result."""
     sound, made = subject.first
     subject.hear(subject.song(0.7, seed=1))
     return _same(subject, made, subject.hear(sound))
 
 
-@check(fix="draw first weights and random numbers from a generator with a seed of its own")
+@check(fix="draw initial weights and random numbers from a seeded generator of your own")
 def reloads(subject: Subject) -> str:
-    """Loading it anew gives the same stems."""
-    return _same(subject, subject.first[1], subject.anew[0])
+    """Loading it again gives the same stems."""
+    return _same(subject, subject.first[1], subject.again[0])
 
 
 @check(fix="use torch.Generator().manual_seed(...) or numpy.random.default_rng(...) of your own")
 def random_state(subject: Subject) -> str:
     """Global random generators are neither used nor seeded."""
-    _, used = subject.anew
+    _, used = subject.again
     if used:
         raise CheckFailed(f"used: {', '.join(used)}")
     return "untouched"
 
 
-@check(fix="change them nowhere, or put them back before separate returns")
+@check(fix="do not change them, or restore them before separate returns")
 def process_state(subject: Subject) -> str:
-    """Threads, default dtype, gradients, environment and the like are left alone."""
+    """Threads, default dtype, gradients, environment and the like are not changed."""
     _ = subject.first
     if subject.traces:
         raise CheckFailed("; ".join(subject.traces))
@@ -65,13 +65,13 @@ def process_state(subject: Subject) -> str:
 
 @check(fix="work on mixture.clone(), or not in place")
 def input_kept(subject: Subject) -> str:
-    """It writes nothing into the mixture."""
+    """It does not modify the mixture."""
     if not subject.second.is_mixture_kept:
         raise CheckFailed("the mixture has changed")
     return "unchanged"
 
 
-@check(fix="remove print; sepbench says what there is to say")
+@check(fix="remove print; use self.note for messages")
 def quiet(subject: Subject) -> str:
     """It prints nothing."""
     said = subject.second.printed
@@ -80,7 +80,7 @@ def quiet(subject: Subject) -> str:
     return "nothing"
 
 
-@check(fix="declare a context so that the host gives blocks, or work on part after part")
+@check(fix="declare a context to get blocks, or process the song in parts")
 def memory(subject: Subject) -> str:
     """A long song takes less than 4 GiB."""
     sound, cost = subject.long
@@ -100,7 +100,7 @@ def leaks(subject: Subject) -> str:
     process = psutil.Process()
 
     def taken() -> float:
-        gc.collect()  # What waits for the collector is not kept, nor what the C library has free.
+        gc.collect()  # Exclude uncollected garbage and free memory of the C library.
         trim_memory()
         return process.memory_info().rss / 2**20
 
@@ -121,7 +121,7 @@ def _same(subject: Subject, once: dict[str, torch.Tensor], again: dict[str, torc
         exact = torch.equal(again[name], stem)
         if not exact and (subject.device.type == "cpu" or error > _SAME_ON_CUDA):
             raise CheckFailed(f"{name} differs by {error:.0f} dB")
-    return "to the bit" if subject.device.type == "cpu" else "as far as CUDA can tell"
+    return "to the bit" if subject.device.type == "cpu" else "within CUDA's accuracy"
 
 
 CHECKS = (

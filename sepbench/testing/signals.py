@@ -1,4 +1,4 @@
-"""Songs that separators are examined with: four known stems, made from a seed."""
+"""Test songs for separators: four known stems, made from a seed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from sepbench.datasets.simulated import STEMS, simulate
 
 VOICE_BEGINS = 2.2
-"""Seconds at which the voice of the first song begins."""
+"""Start of the voice in the first song, in seconds."""
 
 LONG = 4.0
-"""Seconds from which a song is not kept in memory for the next check."""
+"""Length in seconds from which a song is not cached."""
 
 HALF = np.full((1, 1), 0.5, np.float32)
 
@@ -42,9 +42,9 @@ class Sound:
 
 
 def song(*, samples: int, rate: int, channels: int, seed: int = 0) -> Sound:
-    """Return a song of the data set ``simulated`` from where the voice begins, at about -21 dBFS.
+    """Return a song of the data set ``simulated`` from the first vocals on, at about -21 dBFS.
 
-    With one channel it is the mean of both; more than two lie between them, from left to right.
+    One channel is the mean of both; more than two are panned from left to right.
     """
     places = np.linspace(0, 1, channels, dtype=np.float32)[:, None] if channels > 1 else HALF
     make = _stems if samples < LONG * rate else _stems.__wrapped__
@@ -59,7 +59,7 @@ def song(*, samples: int, rate: int, channels: int, seed: int = 0) -> Sound:
 
 @lru_cache(maxsize=16)
 def _stems(samples: int, rate: int, seed: int) -> dict[str, NDArray[np.float32]]:
-    """Return stereo stems; those of short songs are kept, for many checks need the same."""
+    """Return stereo stems; those of short songs are cached."""
     start = round(VOICE_BEGINS * rate)
     made = simulate((0, 0, seed), (start + samples) / rate, rate=rate)
     return {name: stem[:, start:].copy() for name, stem in made.items()}

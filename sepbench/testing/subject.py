@@ -1,4 +1,4 @@
-"""A separator under examination: how it is loaded, fed and listened to."""
+"""A separator under test: loads it and collects its stems."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from sepbench.training.config import read_config
 from sepbench.weights import container
 
 ANY_RATE = 44_100
-"""Hz at which a separator that takes any rate is fed."""
+"""Rate in Hz for separators that take any rate."""
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """The stems of a song, whether the mixture was left as it was, and what was printed."""
+    """The stems of a song, whether the mixture was unchanged, and the printed output."""
 
     stems: dict[str, torch.Tensor]
     is_mixture_kept: bool
@@ -42,9 +42,9 @@ class Repeated:
 
 
 class Subject:
-    """A method, the device it is examined on, and the longest song it is given, in seconds.
+    """A method, the device of the test, and the length of the longest song in seconds.
 
-    ``name`` is that under which it is registered, if it is looked at by its name.
+    ``name`` is its registered name, if it was given by name.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class Subject:
         self.seconds = seconds
         self.name = name
         self.traces: list[str] = []
-        """What of the process the first separation has changed."""
+        """Process settings that the first separation has changed."""
 
     @cached_property
     def device(self) -> torch.device:
-        """Where it is examined."""
+        """The device of the test."""
         return runner.choose_device(self.device_name)
 
     @property
@@ -68,7 +68,7 @@ class Subject:
         return self.method.separator
 
     def declared(self) -> AnySeparator:
-        """Return a separator, not loaded, for what it says about itself."""
+        """Return a separator, not loaded, for its facts."""
         return self._with_weights.create()
 
     def fresh(self) -> AnySeparator:
@@ -86,17 +86,17 @@ class Subject:
 
     @cached_property
     def separator(self) -> AnySeparator:
-        """The separator that most facts are about."""
+        """The separator of most checks."""
         return self.fresh()
 
     @cached_property
     def is_untrained(self) -> bool:
-        """Whether it is a network that comes without weights and is examined with random ones."""
+        """Whether it is a network without weights, tested with random ones."""
         return self._with_weights is not self.method
 
     @property
     def rate(self) -> int:
-        """The rate in Hz at which it is fed."""
+        """The rate of its input in Hz."""
         return self.separator.sample_rate or ANY_RATE
 
     def song(
@@ -108,21 +108,21 @@ class Subject:
         rate: int | None = None,
         seed: int = 0,
     ) -> Sound:
-        """Return a song; by default with the rate and as many channels as the separator takes."""
+        """Return a song, by default with the rate and channels of the separator."""
         rate = rate or self.rate
         count = round(seconds * rate) if samples is None else samples
         channels = channels or self.separator.channels or 2
         return song(samples=count, rate=rate, channels=channels, seed=seed)
 
     def hear(self, sound: Sound, separator: AnySeparator | None = None) -> dict[str, torch.Tensor]:
-        """Call ``separate`` as the host does and return what it gave, as it is."""
+        """Call ``separate`` as the runner does; return its unchanged result."""
         sound = sound.to(self.device)
         return self.call(separator or self.separator, sound.mixture.clone(), sound)
 
     def call(
         self, separator: AnySeparator, mixture: torch.Tensor, sound: Sound
     ) -> dict[str, torch.Tensor]:
-        """Separate this very tensor, which is the mixture of a sound."""
+        """Separate this tensor, the mixture of a test song, without a copy."""
         if separator.members:
             made = self.through_host(sound, separator)
             return {name: stem for name, stem in made.items() if name != separator.remainder}
@@ -137,7 +137,7 @@ class Subject:
         *,
         block_seconds: float | None = None,
     ) -> dict[str, torch.Tensor]:
-        """Return all stems, the remainder among them, as every verb of sepbench gets them."""
+        """Return all stems, including the remainder, as the commands of sepbench get them."""
         separated = self.measured(sound, separator, block_seconds=block_seconds)
         return {name: torch.from_numpy(stem) for name, stem in separated.stems.items()}
 
@@ -148,7 +148,7 @@ class Subject:
         *,
         block_seconds: float | None = None,
     ) -> runner.Separation:
-        """Return the stems and what they cost."""
+        """Return the stems with time and memory."""
         separator = separator or self.separator
         oracle = separator.needs_references
         return runner.separate(
@@ -162,7 +162,7 @@ class Subject:
 
     @cached_property
     def first(self) -> tuple[Sound, dict[str, torch.Tensor]]:
-        """The first song, and what the separator made of it."""
+        """The first song and its stems."""
         traces = Traces()
         sound = self.song(min(3.0, self.seconds))
         stems = self.hear(sound)
@@ -171,7 +171,7 @@ class Subject:
 
     @cached_property
     def second(self) -> Repeated:
-        """What came when the first song was given once more."""
+        """The stems of the first song, separated once more."""
         sound = self.first[0].to(self.device)
         mixture = sound.mixture.clone()
         with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
@@ -180,21 +180,21 @@ class Subject:
         return Repeated(stems, kept, (out.getvalue() + err.getvalue()).strip())
 
     @cached_property
-    def anew(self) -> tuple[dict[str, torch.Tensor], list[str]]:
-        """What came of the first song after loading anew, and which generators were used."""
+    def again(self) -> tuple[dict[str, torch.Tensor], list[str]]:
+        """The stems of the first song after loading again, and the used random generators."""
         with guarded_generators() as used:
             stems = self.hear(self.first[0], self.fresh())
         return stems, used
 
     @cached_property
     def long(self) -> tuple[Sound, runner.Separation]:
-        """The longest song, in stereo, and what the host made of it."""
+        """The longest song, in stereo, and its stems."""
         sound = self.song(self.seconds, channels=2)
         return sound, self.measured(sound)
 
     @cached_property
     def _with_weights(self) -> Method:
-        """The method, with random weights where it is a network that has none yet."""
+        """The method, with random weights if it is a network without weights."""
         try:
             _ = self.method.create().sample_rate
         except SepbenchError:
@@ -209,9 +209,9 @@ class Subject:
 
 
 def untrained_weights(separator: Any, folder: Path) -> Path:
-    """Write weights of a network as it is before training, by its default config, and say where.
+    """Write initial weights of a network, by its default config; return their path.
 
-    They are the same each time. ``separator`` is a class that `sepbench train` could train.
+    They are always the same. ``separator`` is a class that `sepbench train` can train.
     """
     config = read_config(separator.name, "default", folder=separator.folder)
     module, _, name = separator.trainable.partition(":")
@@ -232,5 +232,5 @@ def untrained_weights(separator: Any, folder: Path) -> Path:
 
 
 def _known(sound: Sound) -> Mapping[str, torch.Tensor]:
-    """Return the stems of a song and the sums that a data set has of them."""
+    """Return the stems of a song and their sums, as a data set does."""
     return with_sums(sound.stems)

@@ -1,1 +1,1 @@
-"""Training, shared by all learned separators: material, examples, the loop, weights on disk."""
+"""Training of all learned separators: data, examples, the loop, and weights."""

@@ -1,7 +1,7 @@
-"""Audio effects of a music production, cheap enough to be drawn anew for every example.
+"""Audio effects of a music production, fast enough to be applied to every example.
 
-Every function takes mono float32 ``(samples,)`` and a random generator, and returns as many
-samples.
+Every function takes mono float32 ``(samples,)`` and a random generator, and returns the same number
+of samples.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def active_rms(signal: Signal, *, block: int = 1600) -> float:
 def varispeed(signal: Signal, ratio: float, samples: int) -> Signal:
     """Play ``ratio`` times faster, which raises the pitch by as much; return ``samples`` of it.
 
-    Raises `ValueError` where the signal is shorter than ``ratio * samples``.
+    Raises `ValueError` if the signal is shorter than ``ratio * samples``.
     """
     if ratio != 1.0:
         signal = soxr.resample(signal, ratio, 1.0, quality="LQ").astype(np.float32, copy=False)
@@ -45,8 +45,8 @@ def varispeed(signal: Signal, ratio: float, samples: int) -> Signal:
 def stretch(signal: Signal, ratio: float, samples: int) -> Signal:
     """Play ``ratio`` times faster at the same pitch; return ``samples`` of it.
 
-    Pieces of 1024 samples overlap by half, each taken where it goes on best from the one before
-    (waveform similarity overlap-add, Verhelst and Roelands 1993). Raises `ValueError` where the
+    Pieces of 1024 samples overlap by half, each at the position that best continues the one before
+    (waveform similarity overlap-add, Verhelst and Roelands 1993). Raises `ValueError` if the
     signal is shorter than ``ratio * samples``.
     """
     if len(signal) < int(ratio * samples):
@@ -66,7 +66,7 @@ def stretch(signal: Signal, ratio: float, samples: int) -> Signal:
 
 
 def saturate(signal: Signal, rng: Generator) -> Signal:
-    """Drive a soft clipper by 3 to 18 dB over the RMS, with some asymmetry."""
+    """Apply a soft clipper, driven 3 to 18 dB over the RMS, with some asymmetry."""
     drive = 10 ** (rng.uniform(-6, 12) / 20) / (rms(signal) * 4 + 1e-6)
     bias = np.float32(rng.uniform(-0.2, 0.2))
     driven = np.tanh(signal * np.float32(drive) + bias)
@@ -78,7 +78,7 @@ def saturate(signal: Signal, rng: Generator) -> Signal:
 
 
 def compress(signal: Signal, rng: Generator, rate: int) -> Signal:
-    """Flatten the level with a ratio of 2 to 8 above a threshold near the RMS."""
+    """Compress with a ratio of 2 to 8 above a threshold near the RMS."""
     step = rate // 100
     count = -(-len(signal) // step)
     blocks = np.pad(signal, (0, count * step - len(signal))).reshape(count, step)
@@ -94,10 +94,11 @@ def compress(signal: Signal, rng: Generator, rate: int) -> Signal:
 
 
 def shape(signal: Signal, rng: Generator, rate: int, *, room: float, colour: float) -> Signal:
-    """Colour with an equaliser and set in a room, each with a probability, in one convolution.
+    """Apply an equaliser and reverberation, each with a probability, in one convolution.
 
-    The equaliser is a smooth random curve of up to 9 dB, with a low cut at times; the room is
-    decaying noise of 0.15 to 2.5 s with a pre-delay, its highs dying first.
+    The equaliser is a smooth random curve of up to 9 dB, sometimes with a low cut; the
+    reverberation is decaying noise of 0.15 to 2.5 s with a pre-delay, in which high frequencies
+    decay faster.
     """
     in_room, coloured = rng.random() < room, rng.random() < colour
     if not (in_room or coloured):
@@ -146,7 +147,7 @@ def _curve(rng: Generator, rate: int, bins: int) -> Signal:
 
 
 def fade(signal: Signal, rng: Generator, rate: int) -> Signal:
-    """Fade in or out somewhere, over 0.05 to 2 s; what lies before or after is silent."""
+    """Fade in or out at a random position, over 0.05 to 2 s, with silence before or after."""
     length = int(rng.uniform(0.05, 2.0) * rate)
     middle = int(rng.integers(length, max(length + 1, len(signal) - length)))
     ramp = np.clip((np.arange(len(signal)) - middle) / length, 0, 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Averages of weights over steps, and of batch statistics over batches."""
+"""Moving averages of weights, and batch statistics over many batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 
 def moving(decay: float) -> Callable[[_Tensors, _Tensors, torch.Tensor | int], None]:
-    """Average with a decay that grows from 0.1, so that the first weights are soon forgotten."""
+    """Average with a decay that grows from 0.1, so that the initial weights soon lose influence."""
 
     @torch.no_grad()
     def update(averages: _Tensors, news: _Tensors, count: torch.Tensor | int) -> None:
@@ -28,7 +28,7 @@ def moving(decay: float) -> Callable[[_Tensors, _Tensors, torch.Tensor | int], N
 
 def update_bn(network: nn.Module, inputs: Iterable[torch.Tensor]) -> None:
     """Set the statistics of batch normalisation to their means over ``inputs``, without dropout."""
-    for module in network.modules():  # They are computed in training mode.
+    for module in network.modules():  # Statistics are computed in training mode.
         if isinstance(module, nn.Dropout | nn.Dropout1d | nn.Dropout2d):
             module.p = 0.0
         elif isinstance(module, nn.RNNBase):

@@ -1,10 +1,10 @@
-"""Bandwidth extension: masks above the band that a network was trained in.
+"""Bandwidth extension: masks above the trained band of a network.
 
 Training songs were resampled to the trained rate, by a filter that falls off in the top sixteenth
-of the band. A song at a higher rate is at full level there and continues above. Networks never saw
-such input in training; recurrent ones then lose 0.3 dB over the whole band in the mean of six
-songs, 1.3 dB in one of them. So `slope` attenuates their input as the resampler would have, and
-from there `extend` continues the mask with its mean over the octave below, weighted by energy.
+of the band. A song at a higher rate has its full level there and continues above. With such input,
+absent from training, recurrent networks lose 0.3 dB over the whole band on average over six songs,
+and 1.3 dB on one of them. So `slope` attenuates their input like the resampler, and `extend`
+continues the mask from there with its mean over the octave below, weighted by energy.
 
 Powers of that mean, shrinking it by the odds, and its mean over time are no better
 (``benchmarks/bandwidth.py``). Logistic functions fitted to songs erred by up to 7 dB more above the
@@ -18,10 +18,10 @@ from __future__ import annotations
 import torch
 
 EDGE = 15 / 16
-"""Relative frequency at which the resampler begins to fall off."""
+"""Relative frequency at which the resampler's response begins to fall."""
 
 _SILENCE = 1e-12
-"""Added to the energy of a row, so that in silence all rows have the same weight."""
+"""Added to the energy of a row, so that all rows have the same weight in silence."""
 
 
 def slope(frequencies: torch.Tensor) -> torch.Tensor:

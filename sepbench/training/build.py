@@ -1,4 +1,4 @@
-"""From the name of a method to its trainable model."""
+"""Builds the trainable model of a method."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def trained_separator(method: str) -> type[AnySeparator]:
-    """Return a separator that can be trained, with weights or without; raise for any other."""
+    """Return a trainable separator, with or without weights; raise for others."""
     name, values = parse_spec(method)
     if values:
         raise SepbenchError(
@@ -39,11 +39,11 @@ def trainable_of(separator: Any, model: dict[str, Any], config: str) -> Trainabl
     kind = getattr(import_module(module), name)
     try:
         trainable: Trainable = kind(model)
-        with torch.device("meta"):  # a trial that takes no memory
+        with torch.device("meta"):  # a trial on the meta device, without memory
             trainable.network()
     except BADLY_DESCRIBED as error:
         raise SepbenchError(
-            f"config {config!r}: its model is no network of {separator.name}, "
+            f"config {config!r}: its model does not describe a network of {separator.name}, "
             f"{wrong_field(error)}; see the config 'default' of {separator.name}"
         ) from error
     return trainable

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to resume bit for bit, in one file."""
+"""Checkpoints: everything to resume a run bit for bit, in one file."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import torch
 from sepbench._util.files import write_atomic
 from sepbench.errors import SepbenchError
 
-_CURE = "begin anew in another --out"
+_CURE = "begin again in another --out"
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint whole or not at all; raise `SepbenchError` where that cannot be."""
+    """Write a checkpoint atomically; raise `SepbenchError` if that fails."""
     content = io.BytesIO()
     torch.save(state, content)
     write_atomic(path, content.getbuffer())
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any]:
-    """Read a checkpoint: tensors and plain values, nothing that runs code.
+    """Read a checkpoint of tensors and plain values, without running code.
 
-    Raises `SepbenchError` where there is none or it is damaged.
+    Raises `SepbenchError` if there is none or it is damaged.
     """
     if not path.is_file():
         raise SepbenchError(f"{path}: no checkpoint to resume from; leave out --resume")
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch raises many types, none with a message for users
+    except Exception as error:  # torch raises many types, without messages for users
         raise SepbenchError(f"{path}: not a checkpoint of sepbench, or damaged; {_CURE}") from error
     if not (isinstance(state, dict) and {"method", "model", "weights"} <= state.keys()):
-        raise SepbenchError(f"{path}: a file of torch, but not a checkpoint of sepbench; {_CURE}")
+        raise SepbenchError(f"{path}: a torch file, but not a checkpoint of sepbench; {_CURE}")
     return state

@@ -1,4 +1,4 @@
-"""Training configs: one YAML file says all that decides what weights come out."""
+"""Training configs: one YAML file with everything that decides the trained weights."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Config:
     """The sections of a training config.
 
     ``model`` goes to the method's `Trainable`; ``examples`` and ``training`` are the fields of
-    `MixConfig` and `TrainingConfig`; ``teacher`` those of `TeacherConfig`; ``license`` says under
-    which terms the weights may be used, given the data.
+    `MixConfig` and `TrainingConfig`; ``teacher`` those of `TeacherConfig`; ``license`` is the
+    license of the weights, given the data.
     """
 
     model: dict[str, Any]
@@ -55,7 +55,7 @@ def read_config(
     *,
     folder: Path | None = None,
 ) -> Config:
-    """Read a config by path, or by name from the ones that come with sepbench or with a plugin.
+    """Read a config by path, or by name if it is included in sepbench or a plugin.
 
     ``changes`` replace fields of the section ``training``; a plugin's configs are in ``configs`` in
     its ``folder``. Raises `SepbenchError` for a missing file, an unknown
@@ -71,7 +71,7 @@ def read_config(
     source = next((file for file in named if file.is_file()), Path(where))
     if isinstance(source, Path) and not source.exists():
         raise SepbenchError(
-            f"config {where!r}: neither a file nor a config of {method}; 'default' is one"
+            f"config {where!r}: neither a file nor a config of {method}; one is 'default'"
         )
     sections = read_yaml(source, where)
     if not isinstance(sections, dict) or not set(sections) <= _SECTIONS or "model" not in sections:

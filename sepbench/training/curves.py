@@ -1,4 +1,4 @@
-"""Learning curves as a picture."""
+"""Draws learning curves."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 History = Sequence[Mapping[str, Any]]
-"""A row an epoch, as checkpoints have it; what was not measured in an epoch is missing."""
+"""One row per epoch, as in checkpoints; values not measured in an epoch are missing."""
 
 _COLOURS = {"training": "black", "validation": "tab:blue", "test": "tab:red"}
 
 
 def is_score(key: str) -> bool:
-    """Tell whether an entry of a run's history is a score, not a count, a time or a loss."""
+    """Return whether an entry of a run's history is a score."""
     return key not in ("epoch", "seconds") and not key.startswith(("loss", "validation"))
 
 
@@ -29,12 +29,12 @@ def draw_curves(
     loss: str = "loss",
     unit: str = "dB",
 ) -> None:
-    """Draw scores and losses over epochs, a column for each run, into a picture.
+    """Draw scores and losses over epochs, with one column per run.
 
-    Below the scores of validation songs stands a panel for the loss of each network, in training
-    and in validation. ``histories`` are rows by the name of the run. ``tests`` are the losses of
-    the best weights on test songs, by ``loss`` or ``loss NAME``, drawn at ``best_epoch``; ``loss``
-    says what a loss is, and ``unit`` is that of the scores.
+    Below the scores of validation songs is one panel per network with its training and validation
+    loss. ``histories`` are rows by the name of the run. ``tests`` are the losses of the best
+    weights on test songs, by ``loss`` or ``loss NAME``, drawn at ``best_epoch``; ``loss`` describes
+    the loss, and ``unit`` is that of the scores.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -69,7 +69,7 @@ def draw_curves(
 
 
 def _loss_keys(history: History) -> list[str]:
-    """Return the losses that a run has: of each of several networks, or the only one."""
+    """Return the names of a run's losses: one per network."""
     several = {key.removeprefix("validation ") for row in history for key in row}
     return sorted(key for key in several if key.startswith("loss ")) or ["loss"]
 

@@ -1,4 +1,4 @@
-"""Where a loss that is not finite comes from."""
+"""Finds the origin of a loss that is not finite."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sepbench.training.model import Batch, Trainable
 
 
 def origin(trainable: Trainable, network: nn.Module, stems: Batch) -> str:
-    """Say where a loss on a batch, on the network's device, ceases to be finite, and the cure."""
+    """Return where the loss on a batch becomes NaN or infinite, with the cure."""
     lower = "take a lower --learning-rate"
     for name, weights in network.named_parameters():
         if not torch.isfinite(weights).all():
@@ -24,5 +24,5 @@ def origin(trainable: Trainable, network: nn.Module, stems: Batch) -> str:
                 return f"the {name} hold NaN or infinity; {lower}"
         loss = trainable.loss(output.float(), targets)
     if not torch.isfinite(loss).all():
-        return "the loss function makes it of finite output and targets; correct the function"
+        return "the loss function returns it for finite output and targets; correct the function"
     return lower

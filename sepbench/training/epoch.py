@@ -1,4 +1,4 @@
-"""What an epoch of training came to."""
+"""The results of an epoch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to."""
+    """The results of an epoch."""
 
     number: int
     loss: float
     scores: dict[str, float]
-    """Of validation songs; none where the epoch was not validated."""
+    """Scores of validation songs; empty if the epoch was not validated."""
     seconds: float
     """Wall-clock time, validation included."""
     waiting: float
@@ -22,4 +22,4 @@ class Epoch:
     is_best: bool
     validation_loss: float = math.nan
     dead: Mapping[str, str] = field(default_factory=dict)
-    """Parts of the network that learn nothing, as seen after the first epoch, with the reason."""
+    """Parts of the network that do not learn, found after the first epoch, with the reason."""

@@ -1,4 +1,4 @@
-"""Training examples, mixed from prepared material: example i of a seed is always the same."""
+"""Training examples, mixed on demand from prepared data, reproducible by seed and index."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _INSTRUMENTS = ("drums", "bass", "other")
 
 
 class Examples(Dataset[dict[str, torch.Tensor]]):
-    """Mixtures and their stems, made from the songs at the moment they are asked for.
+    """Mixtures and their stems, made on access.
 
     ``examples[i]`` is ``{"vocals": ..., "accompaniment": ...}``, each ``(samples,)``; their sum is
-    the mixture. It depends on the seed, on ``i``, on the recipe and on the material alone.
+    the mixture. It depends only on the seed, ``i``, the config and the data.
     """
 
     def __init__(self, cache: PreparedDataset, recipe: MixConfig, *, seed: int, count: int) -> None:
@@ -87,7 +87,7 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
         return voice, self._sum(track, parts, start, speed, rng)
 
     def _voice(self, rng: Generator) -> Signal:
-        for _ in range(4):  # singers pause; a silent passage teaches little
+        for _ in range(4):  # singers pause; avoid silent passages
             track, _ = self._voices.draw(rng)
             speed = self._speed(rng)
             voice = self._read(track, "vocals", self._start(track, speed, rng), speed)
@@ -112,7 +112,7 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
         speed: _Speed,
         rng: Generator,
     ) -> Signal:
-        """Mix instruments at levels of their own, now and then without one of them."""
+        """Mix instruments at random levels, sometimes without one of them."""
         total = np.zeros(self.samples, np.float32)
         keep = rng.random(len(parts)) < 1 - self.recipe.no_instrument
         gains = 10 ** (rng.uniform(*self.recipe.instrument_gain, len(parts)) / 20)
@@ -153,7 +153,7 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
         return augment.fade(voice, rng, rate) if rng.random() < recipe.fade else voice.copy()
 
     def _copies(self, voice: Signal, rng: Generator, *, steps: tuple[int, ...]) -> Signal:
-        """Return one or two copies, shifted by one of ``steps`` and a few cents, a little late."""
+        """Return one or two copies, shifted by a step and a few cents, slightly delayed."""
         total = np.zeros_like(voice)
         for _ in range(int(rng.integers(1, 3))):
             ratio = 2 ** ((rng.choice(steps) + rng.uniform(-0.25, 0.25)) / 12)
@@ -177,17 +177,17 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
 
 @dataclass(frozen=True)
 class _Speed:
-    """How fast a recording is played: pitch and tempo together, and then the tempo alone."""
+    """Speed of a recording: a factor on pitch and tempo, and a factor on tempo only."""
 
     pitch: float
     tempo: float
 
     def needs(self, samples: int) -> int:
-        """Return how much of the recording ``samples`` samples take."""
+        """Return the number of samples of the recording behind ``samples`` samples."""
         return int(samples * self.pitch * self.tempo)
 
     def play(self, signal: Signal, samples: int) -> Signal:
-        """Return ``samples`` samples of a recording played so."""
+        """Return ``samples`` samples of a recording at this speed."""
         if self.tempo == 1.0:
             return augment.varispeed(signal, self.pitch, samples)
         shifted = augment.varispeed(signal, self.pitch, int(samples * self.tempo) + 8)
@@ -216,7 +216,7 @@ class Pool:
         return bool(self._sources)
 
     def draw(self, rng: Generator) -> tuple[PreparedTrack, tuple[str, ...]]:
-        """Return a track and which of its parts are wanted."""
+        """Return a track and its parts to use."""
         source = int(np.searchsorted(self._weights, rng.random(), side="right"))
         lengths = self._lengths[source]
         return self._sources[source][int(np.searchsorted(lengths, rng.random(), side="right"))]
@@ -245,6 +245,6 @@ def draw_level(levels: tuple[float, float, float], rng: Generator) -> float:
 
 
 def ratio_of(reference: Signal, other: Signal) -> float:
-    """Return the gain that brings ``other`` to the level of ``reference``, 1 for silence."""
+    """Return the gain that scales ``other`` to the level of ``reference``, 1 for silence."""
     here, there = augment.active_rms(reference), augment.active_rms(other)
     return here / there if here > 1e-6 and there > 1e-6 else 1.0

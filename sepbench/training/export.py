@@ -1,4 +1,4 @@
-"""Write a checkpoint as a weight file with a header."""
+"""Writes checkpoints as weight files with a header."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sepbench.weights import container
 
 
 def describe(config: Config, cache: PreparedDataset) -> dict[str, Any]:
-    """Return the record of how a run was made, for its checkpoints."""
+    """Return the provenance of a run, for its checkpoints."""
     sources = sorted({f"{track.source}/{track.split}" for track in cache.split("train").tracks})
     return {
         "training": config.as_dict(),
@@ -41,7 +41,7 @@ def export(
 ) -> dict[str, Any]:
     """Write the weights of a run's best (or ``last``) checkpoint; return their header.
 
-    ``notes`` say what the config does not.
+    ``notes`` are added to the provenance.
     """
     state = checkpoint.load(run / f"{which}.pt", torch.device("cpu"))
     header = header_of(state, trainable.context, notes=notes)
@@ -50,7 +50,7 @@ def export(
 
 
 def header_of(state: dict[str, Any], context: float | None, *, notes: str = "") -> dict[str, Any]:
-    """Return the header of a weight file that is made of a checkpoint."""
+    """Return the header of a weight file made from a checkpoint."""
     config, scores = state.get("config", {}), (state.get("history") or [{}])[-1]
     training = config.get("training", {})
     return {
@@ -66,7 +66,7 @@ def header_of(state: dict[str, Any], context: float | None, *, notes: str = "") 
         # Runs begun before 0.1.0 spell it "licence".
         "license": config.get("license", config.get("licence", "")),
         "notes": notes,
-        # Weights that the run began with; None: random ones.
+        # Initial weights of the run; None: random ones.
         "init": config.get("init"),
         "epochs": state.get("epoch", 0),
         "steps": state.get("steps", 0),
@@ -81,15 +81,15 @@ def header_of(state: dict[str, Any], context: float | None, *, notes: str = "") 
 def export_run(source: Path, out: Path) -> dict[str, Any]:
     """Write the weights of a run's folder, or of one of its checkpoints; return their header.
 
-    Of a folder the best epoch is taken, or the last where none is. Raises `SepbenchError` where
-    there is no checkpoint, or none of a method that is installed.
+    For a folder the best epoch is used, or the last if there is no best. Raises `SepbenchError` if
+    there is no checkpoint, or its method is not installed.
     """
     file = source
     if source.is_dir():
         file = source / "best.pt"
         file = file if file.is_file() else source / "last.pt"
     if not file.is_file():
-        raise SepbenchError(f"{source}: no run, it has neither best.pt nor last.pt")
+        raise SepbenchError(f"{source}: not a run, it has neither best.pt nor last.pt")
     state = checkpoint.load(file, torch.device("cpu"))
     trainable = trainable_of(trained_separator(state["method"]), state["model"], str(file))
     return export(file.parent, trainable, out, which=file.stem)

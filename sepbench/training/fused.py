@@ -1,4 +1,4 @@
-"""Trained networks rearranged for inference: the same values but for rounding, in less time."""
+"""Optimises trained networks for inference: the same results except rounding, in less time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .layers import Level
 
 
 def fused(network: nn.Module) -> nn.Module:
-    """Return a network that computes the same values as a trained one with less work.
+    """Return an equivalent network that needs less work.
 
-    Channels lie side by side in memory, which convolutions prefer. On a CPU the result is a copy,
-    for inference alone: normalisations become part of the convolutions before them, and a `Level`
-    mixes its rows without copies. On other devices it is the network itself.
+    Memory has channels last, which is faster for convolutions. On a CPU the result is a copy, only
+    for inference: normalisations are fused into the convolutions before them, and a `Level` mixes
+    its rows without copies. On other devices it is the network itself.
 
     >>> conv, norm = nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3).eval()
     >>> network = nn.Sequential(conv, norm)
@@ -39,7 +39,7 @@ def fused(network: nn.Module) -> nn.Module:
 
 
 def _fuse_norms(steps: nn.Sequential) -> None:
-    """Make each normalisation part of the convolution before it."""
+    """Fuse each normalisation into the convolution before it."""
     for place, (step, following) in enumerate(itertools.pairwise(steps)):
         if isinstance(following, nn.BatchNorm1d | nn.BatchNorm2d):
             if isinstance(step, nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d):
@@ -47,12 +47,12 @@ def _fuse_norms(steps: nn.Sequential) -> None:
                 steps[place] = fuse_conv_bn_eval(step, following, turned)
                 steps[place + 1] = nn.Identity()
         elif isinstance(following, nn.ReLU) and place:
-            # Nothing else uses what a layer of this sequence has made.
+            # Nothing else uses the output of a layer in this sequence.
             following.inplace = True
 
 
 class _Level(nn.Module):
-    """A `Level` on channels that lie side by side: mixing across rows needs no copy."""
+    """A `Level` in channels-last memory: mixing across rows needs no copy."""
 
     def __init__(self, level: Level) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class _Level(nn.Module):
         self.squeezed, self.expanded = _affine(level.squeeze_norm), _affine(level.expand_norm)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return ``x`` with what the layer adds to it."""
+        """Return ``x`` plus the output of the layer."""
         rows = self.local(x).add_(x).relu_().permute(0, 2, 3, 1)
         (slope, offset), (last_slope, last_offset) = self.squeezed, self.expanded
         across = torch.matmul(self.squeeze, rows.flatten(2)).view(len(x), -1, *rows.shape[2:])

@@ -1,4 +1,4 @@
-"""Weights that a run begins with in place of random ones."""
+"""Loads initial weights for a run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from sepbench.weights import container
 
 
 def load_initial(network: nn.Module, where: Path, *, method: str) -> dict[str, Any]:
-    """Give a network the weights of a file, or the best weights of a run's folder.
+    """Load the weights of a file, or the best weights of a run, into a network.
 
-    Returns what identifies them, for the header of the weights to come: their ``sha256`` (of a run,
-    that of its checkpoint), the ``steps`` behind them, what they were ``trained_on`` and which
-    ``songs``. Raises `SepbenchError` where there are none, where they are of another method, and
-    where they do not fit the network.
+    Returns their provenance for the header of the new weights: their ``sha256`` (for a run, that of
+    its checkpoint), the number of ``steps``, ``trained_on`` and ``songs``. Raises `SepbenchError`
+    if there are none, if they are of another method, and if they do not fit the network.
     """
     if where.is_dir():
         path = where / "best.pt"

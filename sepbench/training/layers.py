@@ -1,4 +1,4 @@
-"""Layers that the networks of several methods share."""
+"""Layers shared by the networks of several methods."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 class Level(nn.Module):
-    """Two 3x3 convolutions and a bottleneck across all rows, each added to what came in.
+    """Two 3x3 convolutions and a bottleneck across all rows, each with a residual connection.
 
     Shape:
         input, output: ``(batch, width, rows, frames)``.
@@ -32,7 +32,7 @@ class Level(nn.Module):
         self.expand_norm = nn.BatchNorm2d(width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return ``x`` with what the layer adds to it."""
+        """Return ``x`` plus the output of the layer."""
         x = functional.relu(x + self.local(x))
         across = functional.relu(self.squeeze_norm(self.squeeze(x.mT).mT))
         out: torch.Tensor = x + functional.relu(self.expand_norm(self.expand(across.mT).mT))
@@ -62,7 +62,7 @@ class AlongTime(nn.Module):
         self.leave = nn.Conv1d(width, features, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return ``x`` with what the layer adds to it."""
+        """Return ``x`` plus the output of the layer."""
         y = self.enter(x.flatten(1, 2))
         for step in self.steps:
             y = y + step(y)
@@ -73,7 +73,7 @@ class AlongTime(nn.Module):
 class Levels(nn.Module):
     """The middle of a U-Net: a `Level` for each size, skips, and `AlongTime` at the coarsest.
 
-    A network inherits from it, as its weights have the names of its own layers.
+    A base class, so that weights keep the names of the network's own layers.
     """
 
     def add_levels(
@@ -112,7 +112,7 @@ class Levels(nn.Module):
         )
 
     def through_levels(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what the levels make of ``(batch, widths[0], rows, frames)``, in its shape."""
+        """Apply the levels to ``(batch, widths[0], rows, frames)``, with the same output shape."""
         skips = []
         for level, down in zip(self.encoder, self.down, strict=True):
             skips.append(level(x))
@@ -141,7 +141,7 @@ class Across(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return ``x`` without its outer columns, with what the layer adds to it."""
+        """Return ``x`` without its outer columns plus the output of the layer."""
         return functional.relu(x[..., 1:-1] + self.path(x))
 
 
@@ -159,6 +159,6 @@ class Dilated(nn.Module):
         self.norm = nn.BatchNorm1d(features)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return ``x`` without its outer columns, with what the layer adds to it."""
+        """Return ``x`` without its outer columns plus the output of the layer."""
         d = self.dilation
         return x[..., d:-d] + functional.relu(self.norm(self.conv(x)))

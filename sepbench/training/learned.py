@@ -1,4 +1,4 @@
-"""Separators with trained weights; torch is imported when the weights are loaded."""
+"""Separators with trained weights; torch is imported when they are loaded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sepbench.dsp.wiener import MultichannelWiener
 
 _FULL_BAND = 44_100
-"""Hz; in full band a separator works at the lowest multiple of its trained rate from here on."""
+"""With full band, the rate is the lowest multiple of the trained rate not below this, in Hz."""
 
 LEVEL = -20.0
 """dB below full scale: the median level of the mixtures that networks are trained on.
@@ -33,7 +33,7 @@ default config of `unet`, measured as `sepbench.inference.level` measures songs,
 
 
 def wiener_option(
-    unless: str = "after weights that were not trained for the least error",
+    unless: str = "for weights not trained for the least error",
 ) -> Any:
     """Declare the option ``wiener`` of a `Learned`.
 
@@ -59,14 +59,14 @@ class Shipped:
 
 @dataclass(frozen=True)
 class LearnedOptions:
-    """The options of every learned separator; a class with more of them inherits these."""
+    """The options of every learned separator; subclasses add more."""
 
     weights: str = option(
         "default",
         "name of shipped weights, or path of a .safetensors file, a run or its checkpoint",
     )
     full_band: bool = option(
-        True, "continue the mask above the trained band; false: nothing above it"
+        True, "continue the mask above the trained band; false: silence above it"
     )
     wiener: int = wiener_option()
 
@@ -88,7 +88,7 @@ class Learned(Separator):
     """The plugin's folder."""
 
     trainable: ClassVar[str]
-    """The method's `Trainable` as ``module:class``, imported when it is needed."""
+    """The method's `Trainable` as ``module:class``, imported on demand."""
 
     shipped: ClassVar[Mapping[str, Shipped]] = {}
     """The weights in the package by their names."""
@@ -104,7 +104,7 @@ class Learned(Separator):
 
     @cached_property
     def weights_file(self) -> Path:
-        """The file that the option ``weights`` stands for."""
+        """The file of the option ``weights``."""
         chosen = str(self.options.weights)
         given = Path(chosen).expanduser()
         if given.suffix in (".safetensors", run_weights.SUFFIX):
@@ -117,7 +117,7 @@ class Learned(Separator):
             if Path(chosen).suffix:
                 raise SepbenchError(
                     f"method {self.name}: {chosen}: not a .safetensors file; "
-                    "'sepbench weights import' reads those of other programs"
+                    "use 'sepbench weights import' for those of other programs"
                 )
             raise SepbenchError(
                 f"method {self.name}: no weights {chosen!r} are shipped, only {names}; "
@@ -127,7 +127,7 @@ class Learned(Separator):
 
     @cached_property
     def header(self) -> dict[str, Any]:
-        """What the weight file says about itself."""
+        """The header of the weight file."""
         file = self.weights_file
         try:
             if file.suffix == run_weights.SUFFIX:
@@ -140,8 +140,8 @@ class Learned(Separator):
             raise SepbenchError(f"{file}: weights of {header.get('method')}, not of {self.name}")
         if not _is_complete(header):
             raise SepbenchError(
-                f"{file}: says too little of its network to be used as {self.name}; "
-                "take one that 'sepbench train' or 'sepbench weights import' has made"
+                f"{file}: its header lacks facts needed by {self.name}; "
+                "use a file made by 'sepbench train' or 'sepbench weights import'"
             )
         return header
 
@@ -153,17 +153,17 @@ class Learned(Separator):
         if chosen in self.shipped:
             shipped = self.shipped[chosen]
             return (WeightFile(file.name, shipped.sha256, path=file, terms=shipped.terms),)
-        _ = self.header  # Says better what is wrong with a file than its hash would.
+        _ = self.header  # Explains a wrong file better than a hash mismatch.
         return (WeightFile(file.name, container.sha256(file), path=file),)
 
     @property
     def trained_on(self) -> tuple[str, ...]:
-        """What the weights were trained on."""
+        """The training data of the weights."""
         return tuple(self.header["trained_on"])
 
     @property
     def trained_songs(self) -> Mapping[str, float]:
-        """The songs of training; weights made before 0.2.0 do not tell them."""
+        """The songs of training; unknown for weights made before 0.2.0."""
         return dict(self.header.get("songs", {}))
 
     @property
@@ -173,19 +173,19 @@ class Learned(Separator):
 
     @property
     def sample_rate(self) -> int | None:
-        """The trained rate, or in full band a multiple of it."""
+        """The trained rate, or with full band a multiple of it."""
         return int(self.header["model"]["rate"]) * self._rate_factor
 
     @property
     def level(self) -> float | None:
-        """The level of training; None for weights of songs at their own levels, as published."""
+        """The level of training; None for weights trained at original levels, as published."""
         config = self.header.get("config") or {}
         mixtures = config.get("examples", {}).get("mixtures", "remix")
         return LEVEL if config and mixtures == "remix" else None
 
     @property
     def context(self) -> float | None:
-        """Seconds to each side that the estimates depend on, and what the filter needs besides."""
+        """Context of the network and of the filter on each side, in seconds."""
         seconds = self.header["context"]
         return None if seconds is None else float(seconds) + self.filter.reach
 
@@ -201,7 +201,7 @@ class Learned(Separator):
 
     @property
     def least_error(self) -> bool:
-        """Whether the estimates have the least mean squared error, as the filter assumes."""
+        """Whether the estimates minimise the mean squared error, as the filter assumes."""
         from sepbench.training.losses import LOSSES
 
         loss = LOSSES.get(self.header["model"].get("objective", "energy"))
@@ -218,7 +218,7 @@ class Learned(Separator):
 
     @abstractmethod
     def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Return the stems as the network has them, each ``(channels, samples)``."""
+        """Return the stems before the filter, each ``(channels, samples)``."""
 
     def load(self, device: torch.device) -> None:
         """Read the weights and build the network on ``device``."""
@@ -227,9 +227,9 @@ class Learned(Separator):
         file = self.weight_files[0]  # A method may declare those of its parts after its own.
         if container.sha256(self.weights_file) != file.sha256:
             raise SepbenchError(
-                f"{self.weights_file}: damaged, or written anew: its sha256 is not {file.sha256}"
+                f"{self.weights_file}: damaged or replaced: its sha256 is not {file.sha256}"
             )
-        # The weights are drawn at random and then replaced; the caller's generator must not change.
+        # Initial weights are random and then replaced; do not advance the caller's generator.
         with torch.random.fork_rng(devices=[]):
             network = self._build()
         kind = run_weights if self.weights_file.suffix == run_weights.SUFFIX else container
@@ -238,13 +238,13 @@ class Learned(Separator):
         self._fused = self.fuse(self._network)
 
     def fuse(self, network: nn.Module) -> nn.Module:
-        """Return what separates in place of the trained network, in less time."""
+        """Return a faster equivalent of the trained network."""
         from sepbench.training.fused import fused
 
         return fused(network)
 
     def layers(self) -> str:
-        """Return a table of the network's layers, for an example as it was trained on."""
+        """Return a table of the network's layers, for a training example."""
         import torch
 
         from sepbench.training.summary import layer_summary
@@ -256,7 +256,7 @@ class Learned(Separator):
         return layer_summary(self._model, network, float(seconds))
 
     def _build(self) -> nn.Module:
-        """Build the network that the weight file describes; raise where it describes none."""
+        """Build the network described by the weight file; raise if that fails."""
         from sepbench.training.model import BADLY_DESCRIBED, wrong_field
 
         module, _, name = self.trainable.partition(":")
@@ -266,18 +266,18 @@ class Learned(Separator):
             return self.build()
         except BADLY_DESCRIBED as error:
             raise SepbenchError(
-                f"{self.weights_file}: describes no network of {self.name}, "
-                f"{wrong_field(error)}; take one that 'sepbench train' has made"
+                f"{self.weights_file}: does not describe a network of {self.name}, "
+                f"{wrong_field(error)}; use a file made by 'sepbench train'"
             ) from error
 
     def build(self) -> nn.Module:
-        """Build the network that `load` gives the file's tensors of the same names."""
+        """Build the network into which `load` reads the tensors."""
         network: nn.Module = self._model.network()
         return network
 
 
 def _is_complete(header: Mapping[str, Any]) -> bool:
-    """Return whether a header has all that is needed before the network is built."""
+    """Return whether a header has all facts needed before the network is built."""
     model, context = header.get("model"), header.get("context", "")
     return (
         isinstance(model, dict)

@@ -1,4 +1,4 @@
-"""Separators whose network gives a mask for the voice."""
+"""Separators whose network predicts a mask for the voice."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from sepbench.training.masking import MaskTrainable
 
 _AT_ONCE = 256
-"""Frames of a full-band spectrum that are processed at a time."""
+"""Frames of a full-band spectrum processed at a time."""
 
 
 class LearnedMask(Learned):
-    """A separator whose network gives a mask for the voice; the rest is the accompaniment.
+    """A separator whose network predicts a mask for the voice; the rest is the accompaniment.
 
-    In full band the transform has the bins and frames of training, and more bins above them, to
-    which `sepbench.training.bandwidth.extend` continues the mask.
+    With full band the transform has the bins and frames of training, and more bins above, to which
+    `sepbench.training.bandwidth.extend` continues the mask.
     """
 
     stems = ("vocals", "accompaniment")
@@ -32,16 +32,16 @@ class LearnedMask(Learned):
 
     @property
     def block_alignment(self) -> int:
-        """Multiples of the host's own that whole hops go into, where the weights say ``hop``."""
-        hop = self.header["model"].get("hop")  # Asked for before there is a network.
+        """A common multiple of the default alignment and the hop, if the weights give ``hop``."""
+        hop = self.header["model"].get("hop")  # Called before the network is built.
         is_told = isinstance(hop, int) and hop > 0
         return math.lcm(BLOCK_ALIGNMENT, hop * self._rate_factor) if is_told else BLOCK_ALIGNMENT
 
     def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the masked mixture for each stem, ``(channels, samples)``.
 
-        Only the network's input and its mask are held for the whole song; the wider spectrum is
-        computed, masked and inverted a few seconds at a time, to bound memory.
+        Only the network's input and its mask are in memory for the whole song; the wider spectrum
+        is computed, masked and inverted a few seconds at a time.
         """
         import torch
 
@@ -58,14 +58,14 @@ class LearnedMask(Learned):
         return made
 
     def shares(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return each stem's mask, given that of the voice."""
+        """Return the mask of each stem, given that of the voice."""
         return {"vocals": mask}
 
     def predict(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Return the mask for the bins and the rate of training.
 
         Channels are masked one by one. In stereo each mask is averaged with that of the mean of
-        both channels, in which most voices are clearer.
+        both channels, where most voices are louder.
         """
 
         def mask(of: torch.Tensor) -> torch.Tensor:
@@ -76,7 +76,7 @@ class LearnedMask(Learned):
         return (mask(spectrum) + mask(spectrum.mean(0, keepdim=True))) / 2
 
     def _stft(self) -> Stft:
-        """Return the transform of training, longer by the same factor as the rate is higher."""
+        """Return the transform of training, scaled to the rate."""
         own = self._model.stft
         factor = self._rate_factor
         win = None if own.win is None else own.win * factor
@@ -105,7 +105,7 @@ class LearnedMask(Learned):
         return 2 * torch.arange(self._model.bins) / self._model.stft.n_fft
 
     def _extend_mask(self, mask: torch.Tensor, features: torch.Tensor, rows: int) -> torch.Tensor:
-        """Return a mask for all ``rows`` bins, given that of the trained ones."""
+        """Return a mask for all ``rows`` bins, given that of the trained bins."""
         from torch.nn import functional
 
         from sepbench.training.bandwidth import extend

@@ -1,4 +1,4 @@
-"""What a run leaves to be looked at: logs for TensorBoard, and pictures of passages on disk."""
+"""Logs of a run: TensorBoard, and pictures of passages."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Log:
     Args:
         folder: of the run.
         trainable: what is trained.
-        first: epochs that are done; what a stopped run logged after them is dropped.
+        first: finished epochs; later log entries of a stopped run are dropped.
     """
 
     def __init__(self, folder: Path, trainable: Trainable, *, first: int) -> None:
         self.folder, self.trainable = folder, trainable
-        # It says at level WARNING how to read images, which nobody asked.
+        # It logs instructions at level WARNING.
         logging.getLogger("matplotlib").setLevel(logging.ERROR)
         self._writer = SummaryWriter(str(folder / "logs"), purge_step=first)
 
@@ -65,7 +65,7 @@ class Log:
         for number, passage in enumerate(shown, 1):
             figure = draw_passage(self.trainable, network, passage, device)
             if figure is None:
-                return  # It makes no stems.
+                return  # It has no stems.
             name = f"{number:02}-{passage.source.replace('/', '-')}"
             figure.suptitle(f"{passage.source}, epoch {epoch}")
             file = self.folder / "pictures" / f"epoch-{epoch:04}" / f"{name}.png"

@@ -1,4 +1,4 @@
-"""The training loop that all learned separators share."""
+"""The training loop of all learned separators."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Run:
     folder: Path
     device: torch.device
     config: dict[str, Any] = field(default_factory=dict)
-    """What the checkpoints say about how they were made."""
+    """The provenance in the checkpoints."""
 
     def __post_init__(self) -> None:
         with seeded(self.plan.seed):
@@ -72,10 +72,10 @@ class Run:
         on_epoch: Callable[[Epoch], None] = lambda epoch: None,
         on_step: Callable[[int, float], None] = lambda step, loss: None,
     ) -> None:
-        """Train from where the run stands to the last epoch of the plan.
+        """Train from the current epoch to the last.
 
-        ``songs`` are those for validation. Stopped at any moment, the run goes on from the last
-        whole epoch. Raises `SepbenchError` as soon as the loss is not finite.
+        ``songs`` are for validation. A stopped run resumes after the last whole epoch. Raises
+        `SepbenchError` as soon as the loss is not finite.
         """
         make_folder(self.folder)
         with Log(self.folder, self.trainable, first=self.epoch) as log:
@@ -115,19 +115,19 @@ class Run:
         return songs.judge(self.trainable, network, self.device, batch_size=self.plan.batch_size)
 
     def _mark(self, verdict: Verdict) -> float:
-        """Return what the best epoch has most of."""
+        """Return the criterion of the best epoch."""
         return verdict.scores["mean"] if self.plan.best == "sdr" else -verdict.losses["loss"]
 
     def _dead(self, verdict: Verdict) -> dict[str, str]:
-        """Return the parts of the network that learn nothing, with the reason."""
+        """Return the parts of the network that do not learn, with the reason."""
         still = dict.fromkeys(parts_without_gradient(self.network), "its gradient is zero")
         return still | dict.fromkeys(verdict.constant, "its output is the same for all songs")
 
     def begin_from(self, where: Path) -> None:
-        """Begin with the weights of a file, or with the best of another run's folder.
+        """Start from the weights of a file, or the best of another run.
 
-        What they were trained on counts as what this run was trained on. Raises `SepbenchError`
-        where they are of another method or do not fit the network.
+        Their training data counts as this run's too. Raises `SepbenchError` if they are of
+        another method or do not fit the network.
         """
         initial = load_initial(self.network, where, method=self.trainable.method)
         self.averaged.module.load_state_dict(self.network.state_dict())
@@ -139,16 +139,14 @@ class Run:
         }
 
     def resume(self) -> None:
-        """Take up the run where ``last.pt`` left it.
+        """Continue the run from ``last.pt``.
 
-        Raises `SepbenchError` where its network, its songs or its examples are others.
+        Raises `SepbenchError` if its network, songs or examples differ.
         """
         path = self.folder / "last.pt"
         state = checkpoint.load(path, self.device)
         if state["model"] != self.trainable.model:
-            raise SepbenchError(
-                f"{path}: its network is another than the config's; use a new --out"
-            )
+            raise SepbenchError(f"{path}: its network differs from the config; use a new --out")
         check_same(path, state["config"], self.config)
         if "init" in state["config"]:
             self.config |= {
@@ -166,7 +164,7 @@ class Run:
     def _train_epoch(
         self, examples: Examples, on_step: Callable[[int, float], None]
     ) -> tuple[dict[str, float], float]:
-        """Return the mean ``loss``, and ``loss NAME`` of several networks, and the time waited."""
+        """Return the mean ``loss``, ``loss NAME`` of several networks, and the waiting time."""
         plan, first = self.plan, self.epoch * self.plan.steps_per_epoch
         factor = schedule(plan.schedule)
         steps = plan.epochs * plan.steps_per_epoch
@@ -181,7 +179,7 @@ class Run:
         self.network.train()
         waited, totals = 0.0, dict[str, float]()
         began = asked = time.monotonic()
-        # Dropout draws from a seed of this epoch, so that a resumed run draws the same.
+        # Dropout is seeded per epoch, so that a resumed run draws the same.
         with seeded(hash((plan.seed, self.epoch)) & 0xFFFFFFFF):
             for step, stems in enumerate(loader, first):
                 waited += time.monotonic() - asked
@@ -201,11 +199,10 @@ class Run:
         return totals, waited / (time.monotonic() - began)
 
     def update_bn(self, examples: Examples, songs: Songs, *, batches: int = 60) -> float:
-        """Estimate the batch normalisation of the best weights anew; keep it if it scores higher.
+        """Recompute the batch statistics of the best weights; keep them if the score is higher.
 
-        After training the running statistics are averages over few small batches and over weights
-        that moved on since; these are the plain means over ``batches`` batches. Returns the best
-        score, whose weights are in ``best.pt``.
+        Running statistics are averages over few batches and over changing weights; these are plain
+        means over ``batches`` batches. Returns the best score, whose weights are in ``best.pt``.
         """
         path = self.folder / "best.pt"
         state = checkpoint.load(path, self.device)
@@ -214,7 +211,7 @@ class Run:
         loader = DataLoader(
             Subset(examples, range(count)),
             batch_size=self.plan.batch_size,
-            generator=torch.Generator(),  # Others keep their random numbers.
+            generator=torch.Generator(),  # Do not advance the global random generator.
         )
         averaging.update_bn(network, (self._inputs(stems) for stems in loader))
         verdict = self._judge(network, songs)
@@ -235,7 +232,7 @@ class Run:
     def step(self, stems: Batch, rate: float) -> dict[str, float]:
         """Take one step at a learning rate; return the losses before it.
 
-        They are the ``loss``, and ``loss NAME`` of each of several networks.
+        They are ``loss``, and ``loss NAME`` for each of several networks.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -266,7 +263,7 @@ class Run:
         return self.trainable.features(mixture.to(self.device))
 
     def _judged(self) -> nn.Module:
-        """Return the network that is validated and kept: the averaged one, if there is one."""
+        """Return the network to validate and save: the averaged one, if there is one."""
         return self.averaged.module if self.plan.average else self.network
 
     def _is_stale(self) -> bool:

@@ -1,4 +1,4 @@
-"""Losses by name: how far a mask is from the one that gives the true stem.
+"""Losses of masks, by name.
 
 A training config names its loss as ``objective``. To add one, add a `Loss` to `LOSSES`; every
 network that estimates masks can then be trained with it.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss on masks, in two steps: what to compare with, and the comparison.
+    """A loss of masks in two steps: targets, and the value.
 
     Shape:
         ``targets(mixture, stem)``: two complex spectra ``(..., bins, frames)`` to real tensors,
@@ -34,7 +34,7 @@ class Loss:
     targets: Callable[[Spectra, Spectra], Targets]
     value: Callable[[torch.Tensor, Targets, int], torch.Tensor]
     label: str
-    """What the number is."""
+    """Description of the number."""
     is_mmse: bool = False
     """Whether the best mask is the one with the least mean squared error (a Wiener gain)."""
 

@@ -1,4 +1,4 @@
-"""Training of networks that map a spectrogram to a mask for the voice."""
+"""Training of networks from spectrograms to masks of the voice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sepbench.training.model import Batch, Trainable
 
 
 class MaskTrainable(Trainable):
-    """A network whose input has a row for each bin and a column for each frame, as its mask.
+    """A network with a row per bin and a column per frame in its input and its mask.
 
     A subclass sets `rate`, `stft`, `bins` (rows of the input; bins above have a mask of zero in
     training), `margin` and `objective`, the name of a loss in `sepbench.training.losses`.
@@ -22,9 +22,9 @@ class MaskTrainable(Trainable):
     bins: int
     objective: str
     margin: int = 0
-    """Columns at each end that the network reads and gives no mask for."""
+    """Context columns at each end, for which the network gives no mask."""
     silence: float = 0.0
-    """Input that stands for silence; it pads both ends of a song."""
+    """Input value of silence, for padding both ends of a song."""
     context: float | None = None
 
     def check(self) -> None:
@@ -46,7 +46,7 @@ class MaskTrainable(Trainable):
         return self.inputs(self._spectrum(mixture))
 
     def targets(self, stems: Batch) -> Batch:
-        """Return what the loss compares a mask with."""
+        """Return the targets of the loss."""
         voice = self._inside(self._spectrum(stems["vocals"]))
         mixture = voice + self._inside(self._spectrum(stems["accompaniment"]))
         return self._loss.targets(mixture, voice)

@@ -1,4 +1,4 @@
-"""How training examples are mixed: the section ``examples`` of a training config."""
+"""The section ``examples`` of a training config: how examples are mixed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _chance(default: float, help: str) -> Any:
 
 @dataclass(frozen=True)
 class MixConfig:
-    """What examples hold, and how often what is done to them.
+    """Content of examples, and probabilities of their effects.
 
     Levels are in dB; ranges of levels are the lowest, the highest and the most likely.
     """
@@ -39,7 +39,7 @@ class MixConfig:
     stem_level: tuple[float, float] = option((-5.0, 5.0), "scaper: level of each stem")
     semitones: float = option(3.0, "largest shift of pitch and tempo together", minimum=0)
     shifted: float = _chance(0.5, "a shift of pitch")
-    stretch: float = _chance(0.0, "a change of the tempo alone")
+    stretch: float = _chance(0.0, "a change of the tempo")
     tempo: tuple[float, float] = option((0.8, 1.2), "that change, lowest and highest")
     voice_room: float = _chance(0.5, "reverberation of the voice")
     voice_colour: float = _chance(0.6, "an equaliser on the voice")
@@ -66,7 +66,7 @@ class MixConfig:
     )
 
     def wrong_range(self) -> str | None:
-        """Say which range cannot be drawn from and why; None if all can."""
+        """Return which range is invalid and why, or None."""
         for name in ("gain", "instrument_gain", "stem_level", "tempo"):
             low, high = getattr(self, name)
             if low > high:

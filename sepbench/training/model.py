@@ -1,4 +1,4 @@
-"""What a learned separator adds to the contract so that the shared loop can train it."""
+"""The contract of trainable models."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Trainable(ABC):
     """Whether only passages with voice are scored."""
 
     loss_label: str = "loss"
-    """What the number of the loss is."""
+    """Description of the loss."""
 
     score_unit: ClassVar[str] = "dB"
-    """Unit of the scores: dB, as they are SDR, or none for shares."""
+    """Unit of the scores: dB for SDR, empty for shares."""
 
     rate: int
 
@@ -56,7 +56,7 @@ class Trainable(ABC):
 
     @abstractmethod
     def targets(self, stems: Batch) -> Batch:
-        """Return what the loss needs of the stems, each ``(batch, samples)``."""
+        """Return the targets of the loss from stems, each ``(batch, samples)``."""
 
     @abstractmethod
     def loss(self, output: torch.Tensor, targets: Batch) -> torch.Tensor:
@@ -75,7 +75,7 @@ class Trainable(ABC):
         return {"network": output}
 
     def scores(self, network: nn.Module, stems: Batch) -> Mapping[str, float]:
-        """Return scores of a passage by name, for a model whose outcome is no stem.
+        """Return scores of a passage by name, for a model without stems.
 
         Shape:
             each stem: ``(samples,)``.
@@ -88,7 +88,7 @@ class Trainable(ABC):
 
 
 BADLY_DESCRIBED = (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError, IndexError)
-"""Exceptions of a model that is built from a ``model`` section with wrong or missing fields."""
+"""Exceptions of a model built from a ``model`` section with wrong or missing fields."""
 
 
 def wrong_field(error: Exception) -> str:
@@ -106,5 +106,5 @@ def wrong_field(error: Exception) -> str:
         return f"no field {missing[1]}"
     if number := re.search(r"(?:invalid literal for int.*|could not convert.*): ('.*')", text):
         return f"{number[1]} is no number"
-    # Of the others only those that a model itself raises are written for its user.
+    # Only messages of the model itself are meant for users.
     return text if type(error) is ValueError else "a value of the wrong kind or size"

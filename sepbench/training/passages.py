@@ -1,4 +1,4 @@
-"""Passages of songs that were not trained on, with their true stems."""
+"""Passages of songs for validation and test."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sepbench.training import augment
 from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
 
 _ACTIVE = 0.2
-"""Smallest share of tenths of a second with voice in a passage that is scored."""
+"""Smallest share of tenths of a second with voice in a scored passage."""
 
 
 @dataclass(frozen=True)
 class Passage:
-    """Stems, each ``(samples,)``, that sum to a mixture, and the source they are from."""
+    """Stems, each ``(samples,)``, that sum to a mixture, and their source."""
 
     source: str
     stems: Mapping[str, torch.Tensor]
@@ -42,8 +42,8 @@ def passages(
     ``with_voice`` leaves out those with less voice than a fifth of the time.
 
     Songs with single instruments are mixed with the voice at -3 dB over the rest, and their parts
-    summed to ``stems``; those with one accompaniment are taken as they are. ``songs`` limits how
-    many of a source are read.
+    summed to ``stems``; songs with one accompaniment are used unchanged. ``songs`` limits the
+    number of songs of a source.
     """
     samples = int(seconds * cache.rate)
     found: dict[str, list[Passage]] = {}
@@ -59,8 +59,8 @@ def passages(
         chosen += [found[source][i] for i in sorted(order[:each])]
     if not chosen:
         raise SepbenchError(
-            f"no songs of split {split!r} with vocals and what accompanies them; training needs "
-            "two songs at least, of which one is kept to validate"
+            f"no songs of split {split!r} with vocals and accompaniment; training needs "
+            "at least two songs, one of them for validation"
         )
     return chosen
 

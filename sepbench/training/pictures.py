@@ -28,11 +28,11 @@ Magnitudes = NDArray[np.floating[Any]]
 def draw_passage(
     trainable: Trainable, network: nn.Module, passage: Passage, device: torch.device
 ) -> Figure | None:
-    """Draw a passage with a row for each stem that is estimated; None where none is.
+    """Draw a passage with a row for each estimated stem; return None if there is none.
 
-    Columns are the mixture, the true stem, the mask (what the mixture's magnitudes would have been
-    multiplied with to give the estimate's, cut to 0..1), the estimate, and the error, the
-    difference of estimate and true stem. Levels are in dB under the loudest point of the mixture.
+    Columns are the mixture, the true stem, the mask (ratio of the magnitudes of estimate and
+    mixture, clipped to 0..1), the estimate, and the error, the difference of estimate and true
+    stem. Levels are in dB below the loudest point of the mixture.
     """
     from matplotlib.figure import Figure
 

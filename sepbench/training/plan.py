@@ -1,4 +1,4 @@
-"""How a network is trained: the section ``training`` of a training config."""
+"""The section ``training`` of a training config."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sepbench.training.start import STARTS
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How long and how fast to train, and how that is followed."""
+    """Length, learning rate and validation of a training."""
 
-    epochs: int = option(40, "epochs in all", minimum=1)
+    epochs: int = option(40, "number of epochs", minimum=1)
     examples: int = option(
         1600, "examples in an epoch, after which the run is validated and saved", minimum=1
     )
@@ -56,9 +56,9 @@ class TrainingConfig:
         return self.examples // self.batch_size
 
     def is_validated(self, epoch: int) -> bool:
-        """Tell whether the run is validated after an epoch, counted from 1."""
+        """Return whether the run is validated after an epoch, counted from 1."""
         return epoch in (1, self.epochs) or epoch % self.validate_every == 0
 
     def is_shown(self, epoch: int) -> bool:
-        """Tell whether pictures are made after an epoch, counted from 1."""
+        """Return whether pictures are made after an epoch, counted from 1."""
         return bool(self.pictures) and (epoch == self.epochs or epoch % self.pictures == 0)

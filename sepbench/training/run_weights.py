@@ -1,4 +1,4 @@
-"""The weights of a run that was stopped, or still goes on, used without a weight file."""
+"""Uses the weights of a stopped or running training without a weight file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from torch import nn
 
 SUFFIX = ".pt"
-"""Of the checkpoints of a run: ``best.pt`` and ``last.pt``."""
+"""Suffix of the checkpoints of a run, ``best.pt`` and ``last.pt``."""
 
 
 def newest(method: str, run: Path) -> Path:
     """Return the file of a run's folder that holds its best weights.
 
     It is the weight file of a finished run, else the checkpoint of the best epoch, else of the
-    last. Raises `SepbenchError` where there is none.
+    last. Raises `SepbenchError` if there is none.
     """
     finished, best, last = (run / name for name in ("weights.safetensors", "best.pt", "last.pt"))
     if finished.is_file() and not (
@@ -32,15 +32,15 @@ def newest(method: str, run: Path) -> Path:
         if file.is_file():
             return file
     raise SepbenchError(
-        f"method {method}: {run}: no run, it has none of weights.safetensors, best.pt and last.pt; "
+        f"method {method}: {run}: not a run, it has no weights.safetensors, best.pt or last.pt; "
         f"train one with 'sepbench train {method} -o {run}'"
     )
 
 
 def read_header(file: Path) -> dict[str, Any]:
-    """Return what a weight file made of a checkpoint would say about itself.
+    """Return the header of a weight file made from a checkpoint.
 
-    Raises `SepbenchError` where it is none of sepbench, or names sizes that nothing has.
+    Raises `SepbenchError` if it is not a checkpoint of sepbench, or has absurd sizes.
     """
     try:
         state = file.stat()
@@ -65,12 +65,12 @@ def _header(file: Path, changed: int, size: int) -> dict[str, Any]:
     try:
         context = getattr(importlib.import_module(module), name)(state["model"]).context
     except BADLY_DESCRIBED as error:
-        raise SepbenchError(f"{file}: describes no network of {state['method']}") from error
+        raise SepbenchError(f"{file}: does not describe a network of {state['method']}") from error
     return header_of(state, context)
 
 
 def load_into(network: nn.Module, file: Path) -> None:
-    """Give a network the weights of a checkpoint, of which it may lack parts."""
+    """Load the weights of a checkpoint into a network, which may lack parts."""
     import torch
 
     from sepbench.training import checkpoint

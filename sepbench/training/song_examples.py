@@ -1,4 +1,4 @@
-"""Examples as published systems had them: songs as they are, or stems at levels of their own."""
+"""Examples as in published systems: original songs, or stems at random levels."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sepbench.training.mix_config import MixConfig
 _HARMONIC = ("bass", "other", "harmonic")
 _PERCUSSIVE = ("drums", "percussive")
 _REFERENCE = -20.0
-"""dB of full scale to which a mixture of ``scaper`` is brought."""
+"""Level of mixtures of ``scaper`` in dB of full scale."""
 
 
 class SongExamples(Examples):
-    """Passages of songs at the songs' own levels, whatever they hold.
+    """Passages of songs at their original levels.
 
-    With percussive and harmonic stems to learn, songs without vocals are taken too (MiXiN was
-    trained on two such sets), and songs of which only the whole backing is known are not.
+    For percussive and harmonic stems, songs without vocals are used too (MiXiN was trained on two
+    such sets), and songs with only a whole backing are not.
     """
 
     def __init__(
@@ -76,10 +76,11 @@ class SongExamples(Examples):
 
 
 class ScaperExamples(SongExamples):
-    """Stems of one song or of several, each at a level of its own (nussl and scaper).
+    """Stems of one or several songs, each at a random level (nussl and scaper).
 
-    Every stem is shifted in pitch, stretched and set to a level by the recipe; the mixture is then
-    brought to -20 dB of full scale. In a coherent example all come from one time of one song.
+    Every stem is shifted in pitch, stretched and scaled by the config; the mixture is then scaled
+    to
+    -20 dB of full scale. In a coherent example all stems are from the same time of one song.
     """
 
     def _stems(self, rng: Generator) -> dict[str, Signal]:
@@ -102,7 +103,7 @@ class ScaperExamples(SongExamples):
         return {name: stem * gain for name, stem in made.items()}
 
     def _with(self, part: str, rng: Generator) -> PreparedTrack:
-        """Draw a track that has ``part``; there is one, as the part was found in one."""
+        """Draw a track that has ``part``; at least one has it."""
         while True:
             track, parts = self._tracks.draw(rng)
             if part in parts:
@@ -110,7 +111,7 @@ class ScaperExamples(SongExamples):
 
 
 def parts_of(track: PreparedTrack, stem: str) -> tuple[str, ...]:
-    """Return the parts of a track whose sum is ``stem``; none where it has no such stem."""
+    """Return the parts of a track whose sum is ``stem``; empty if it has no such stem."""
     if stem == "accompaniment":
         return backing_parts(track)
     wanted = {"harmonic": _HARMONIC, "percussive": _PERCUSSIVE}.get(stem, (stem,))

@@ -1,4 +1,4 @@
-"""Random weights that networks start from: the framework's that a system was published in."""
+"""Random initial weights, as in the frameworks of published systems."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def set_start(network: nn.Module, start: str) -> None:
-    """Draw the weights of convolutions and dense layers anew, by the name of a start.
+    """Initialise the weights of convolutions and dense layers, by name of the scheme.
 
     ``keras`` and ``glorot-normal`` draw them as Glorot and Bengio (AISTATS 2010), uniform or
     normal, and set biases to zero.
@@ -41,10 +41,10 @@ def set_start(network: nn.Module, start: str) -> None:
 
 
 def parts_without_gradient(network: nn.Module) -> list[str]:
-    """Return the parts of a network that the last step could not change: all gradients are 0.
+    """Return the parts of a network whose gradients are all 0.
 
-    Parts are a network's direct children, so the networks of a method that has several. A part
-    without weights is left out; where all of it is dead the answer is ``["network"]``.
+    Parts are the direct children of a network, such as the networks of a method with several. Parts
+    without weights are left out; if all are dead the result is ``["network"]``.
     """
     moved = {}
     for name, part in network.named_children():

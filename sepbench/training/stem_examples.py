@@ -1,4 +1,4 @@
-"""Training examples of three stems: voice, drums, and what sounds with a pitch."""
+"""Training examples of three stems: voice, percussive and harmonic."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class StemExamples(Examples):
     """Mixtures of voice, percussive (drums) and harmonic (bass and other instruments).
 
     ``examples[i]`` has the three stems, each ``(samples,)``, and ``known``, which is true for each
-    stem that is what its name says. Of some backings only the sum is known: it then stands in
-    ``harmonic``, ``percussive`` is silent, and ``known`` is true for the voice alone.
+    known stem. For some backings only the sum is known: it is then in ``harmonic``, ``percussive``
+    is silent, and ``known`` is true only for the voice.
     """
 
     def __init__(self, cache: PreparedDataset, recipe: MixConfig, *, seed: int, count: int) -> None:
@@ -102,7 +102,7 @@ class StemExamples(Examples):
         return voice * gain, drums * gain, pitched * gain
 
     def _of_one_song(self, rng: Generator) -> tuple[Signal, Signal, Signal]:
-        """Read a song at one time, its own voice if it has one and any other if not."""
+        """Read a passage of a song, with its own voice if it has one and another if not."""
         track, parts = self._bands.draw(rng)
         speed = self._speed(rng)
         start = self._start(track, speed, rng)
@@ -134,7 +134,7 @@ class StemExamples(Examples):
 def examples_of(
     stems: tuple[str, ...], cache: PreparedDataset, recipe: MixConfig, *, seed: int, count: int
 ) -> Examples:
-    """Return the examples for a method that learns ``stems``."""
+    """Return the examples for a method with these ``stems``."""
     if recipe.mixtures != "remix":
         kind = SongExamples if recipe.mixtures == "songs" else ScaperExamples
         return kind(cache, recipe, stems=stems, seed=seed, count=count)

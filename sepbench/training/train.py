@@ -1,4 +1,4 @@
-"""Train a learned separator: from a method's name and data to a file of weights."""
+"""Trains a learned separator, from data to a weight file."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 
 _SONGS = 12
-"""Songs of a source that are scored of the subset that was trained on; of the others all are."""
+"""Most songs of a source scored in the training split; other splits are scored completely."""
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a finished training has written."""
+    """The results of a finished training."""
 
     weights: Path
     """The weight file, as safetensors."""
@@ -73,11 +73,11 @@ class Training:
 
     @property
     def steps_done(self) -> int:
-        """Optimiser steps that are behind a resumed run."""
+        """Optimiser steps done before resuming."""
         return self.run.epoch * self.run.plan.steps_per_epoch
 
     def summary(self) -> str:
-        """Return one line on the network's size and on the data."""
+        """Return one line on the size of the network and the data."""
         parameters = sum(parameter.numel() for parameter in self.run.network.parameters())
         tracks = ", ".join(f"{len(self.dataset.split(s).tracks)} {s}" for s in SUBSETS)
         method = self.run.trainable.method

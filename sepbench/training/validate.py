@@ -30,7 +30,7 @@ _SEED = 1 << 32
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a network is worth on songs of a subset.
+    """The scores and losses of a network on songs of a split.
 
     Args:
         scores: mean SDR in dB by source and stem, or the model's own scores, and their ``mean``.
@@ -44,19 +44,18 @@ class Verdict:
 
     @property
     def entries(self) -> dict[str, float]:
-        """What a run's history keeps of it."""
+        """The entries of a run's history."""
         losses = {f"validation {name}": value for name, value in self.losses.items()}
         return {**losses, **self.scores}
 
 
 @dataclass(frozen=True)
 class Songs:
-    """Songs of one subset as a network is judged by them.
+    """Songs of one split, for validation or test.
 
     Args:
-        passages: stretches with voice, which are separated and scored; there may be none.
-        examples: mixtures made as those of training, whose loss is taken; None if the subset lacks
-            something that they are made of.
+        passages: passages with voice, which are separated and scored; may be empty.
+        examples: mixtures as in training, for the loss; None if the split lacks a part of them.
     """
 
     passages: list[Passage]
@@ -65,7 +64,7 @@ class Songs:
     def judge(
         self, trainable: Trainable, network: nn.Module, device: torch.device, *, batch_size: int = 8
     ) -> Verdict:
-        """Return what a network is worth; it is in the mode that it was in, afterwards."""
+        """Return scores and losses of a network; its mode is restored."""
         scores = validate(trainable, network, self.passages, device=device)
         if self.examples is None:
             return Verdict(scores, {"loss": float("nan")})
@@ -84,10 +83,10 @@ def songs_of(
     plan: TrainingConfig,
     songs: int | None = None,
 ) -> Songs:
-    """Return the songs of a subset to judge a network by.
+    """Return the songs of a split for validation or test.
 
-    ``songs`` limits how many songs of a source passages are taken from. Raises `SepbenchError`
-    where the subset has no song.
+    ``songs`` limits the number of songs per source. Raises `SepbenchError` if the split has no
+    song.
     """
     stems = trainable.stems
     chosen = passages(
@@ -103,7 +102,7 @@ def songs_of(
         made = examples_of(
             stems, dataset.split(subset), recipe, seed=plan.seed + _SEED, count=count
         )
-    except SepbenchError:  # A subset may have voices and no drums, for one.
+    except SepbenchError:  # A split may have voices but no drums, for example.
         return Songs(chosen)
     return Songs(chosen, made)
 
@@ -114,8 +113,8 @@ def validate(
     """Return the mean SDR in dB by source and, where there are several, stem; and their ``mean``.
 
     The SDR is that of the protocol ``mdx``: over the whole passage, 1e-7 added to both energies.
-    A model whose outcome is no stem has scores of its own, `Trainable.scores`. Without any score
-    the mean is NaN.
+    A model without stems has its own scores, `Trainable.scores`. Without any score the mean is
+    NaN.
     """
     was_training = network.training
     network.eval()

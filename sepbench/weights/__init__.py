@@ -1,1 +1,1 @@
-"""Files of trained weights: where they are, how they are fetched, written and converted."""
+"""Weight files: locating, fetching, writing and converting."""

@@ -1,7 +1,7 @@
 """The weighted mean of weight files of one network.
 
-Weights that were trained on from others, on new songs, gain on these and lose a little on the old;
-their mean with the weights they began with keeps most of both (Wortsman et al., Robust fine-tuning
+Fine-tuned weights gain on new songs and lose a little on old ones; their mean with the initial
+weights keeps most of both (Wortsman et al., Robust fine-tuning
 of zero-shot models, CVPR 2022). The mean of several such runs is better than each (Wortsman et al.,
 Model soups, ICML 2022).
 """
@@ -24,8 +24,8 @@ def average(files: Sequence[Path], shares: Sequence[float], out: Path) -> dict[s
     """Write the mean of ``files``, weighted by ``shares``, and return its header.
 
     The header is that of the last file, with the training data of all and ``averaged``, which has
-    sha256 and share of each. Validation scores are left out, as they were of other weights. Raises
-    `SepbenchError` where the files are not of one network.
+    sha256 and share of each. Validation scores are left out, as they are of other weights. Raises
+    `SepbenchError` if the files are not of one network.
     """
     if len(files) < 2 or len(shares) != len(files):
         raise SepbenchError(f"{len(files)} weight files and {len(shares)} shares: give two or more")
@@ -61,7 +61,7 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
 def _mean(
     files: Sequence[dict[str, torch.Tensor]], parts: Sequence[float]
 ) -> dict[str, torch.Tensor]:
-    """Return the mean of each tensor; of those that count something, the last file's."""
+    """Return the mean of each tensor; integer tensors are the last file's."""
     mean = {}
     for name, last in files[-1].items():
         if last.is_floating_point():

@@ -1,4 +1,4 @@
-"""Reads a method's card: a YAML file whose keys are the fields of a dataclass."""
+"""Reads cards: YAML files whose keys are the fields of a dataclass."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 
 def read_mapping(file: Path | Traversable, name: str) -> dict[str, Any]:
-    """Return the keys and values of a YAML file; plain values alone.
+    """Return the keys and plain values of a YAML file.
 
-    Raises `SepbenchError` for a file that cannot be read or holds anything else.
+    Raises `SepbenchError` for a file that cannot be read or has anything else.
     """
     if isinstance(file, Path) and not file.is_file():
         raise SepbenchError(f"{name}: no such file; give a card in YAML")
@@ -33,7 +33,7 @@ def read_mapping(file: Path | Traversable, name: str) -> dict[str, Any]:
 
 
 def fill(kind: type[T], values: Mapping[str, Any], name: str) -> T:
-    """Make a dataclass of the values of a card, each checked against its field's type.
+    """Make a dataclass from a card, with values checked against the types of fields.
 
     Fields may be ``bool``, ``int``, ``float``, ``str``, ``Any``, literals, tuples of one type,
     dictionaries, dataclasses, and any of these or None. ``name`` is the card's, for messages.
@@ -57,7 +57,7 @@ def fill(kind: type[T], values: Mapping[str, Any], name: str) -> T:
 
 
 def check_keys(values: Iterable[str], known: Iterable[str], name: str) -> None:
-    """Raise `SepbenchError` for the first unknown key, with the known one nearest to it."""
+    """Raise `SepbenchError` for the first unknown key, with the closest known one."""
     known = list(known)
     for key in values:
         if key not in known:
@@ -105,7 +105,7 @@ def _value(kind: Any, value: Any, name: str) -> Any:
 
 
 def _words(kind: Any) -> str:
-    """Return what a person calls a type."""
+    """Return a type in plain words."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         return f"one of {', '.join(map(str, arguments))}"

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors with a header that says what they are and where they come from."""
+"""Weight files: safetensors with a header of metadata and provenance."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ _BLANK = "0" * 64
 _LONGEST_HEADER = 2**24
 _LONGEST_CONTEXT = 3600.0
 _CHUNK = 2**18
-_CURE = "get it anew, or make it by 'sepbench train' or 'sepbench weights import'"
+_CURE = "get it again, or make it by 'sepbench train' or 'sepbench weights import'"
 
 
 def digest(config: Mapping[str, Any]) -> str:
-    """Return the sha256 of a config, whatever the order of its keys."""
+    """Return the sha256 of a config, independent of the order of its keys."""
     text = json.dumps(config, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """Return what a weight file says about itself, without reading its tensors.
+    """Return the header of a weight file, without reading its tensors.
 
     It has ``method``, ``model``, ``config``, ``config_sha256``, ``steps``, ``validation``,
-    ``trained_on`` and ``license``. Raises `SepbenchError` where the file is missing, damaged or not
-    ours. Needs neither torch nor safetensors.
+    ``trained_on`` and ``license``. Raises `SepbenchError` if the file is missing, damaged or not
+    sepbench's. Needs neither torch nor safetensors.
     """
     header = {key: value for key, value in _head(path)[1].items() if key != _DIGEST}
-    if "licence" in header:  # Files written before 0.1.0 spell it so.
+    if "licence" in header:  # Files written before 0.1.0 use this spelling.
         header["license"] = header.pop("licence")
     return header
 
 
 def _head(path: Path) -> tuple[bytes, dict[str, Any]]:
-    """Return the bytes of a file before its tensors, and what of them is our header."""
+    """Return the bytes of a file before its tensors, and sepbench's header in them."""
     try:
         with path.open("rb") as file:
             return _parsed(file, path.stat().st_size)
@@ -60,7 +60,7 @@ def _head(path: Path) -> tuple[bytes, dict[str, Any]]:
 
 
 def _parsed(file: BinaryIO, size: int) -> tuple[bytes, dict[str, Any]]:
-    """Read and parse what is before the tensors; raise ``ValueError`` that says what is wrong."""
+    """Read and parse the part before the tensors; raise ``ValueError`` with the reason."""
     if size == 0:
         raise ValueError("an empty file, no weights")
     start = file.read(8)
@@ -69,7 +69,7 @@ def _parsed(file: BinaryIO, size: int) -> tuple[bytes, dict[str, Any]]:
     (length,) = struct.unpack("<Q", start)
     text = file.read(min(length, _LONGEST_HEADER))
     if not text.startswith(b"{"):
-        raise ValueError("not a weight file, nothing in it is safetensors")
+        raise ValueError("not a safetensors file")
     if len(text) < length:
         raise ValueError("weights cut short, or damaged")
     try:
@@ -81,7 +81,7 @@ def _parsed(file: BinaryIO, size: int) -> tuple[bytes, dict[str, Any]]:
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise ValueError("damaged weights, or other than safetensors") from None
     if not isinstance(header, dict):
-        raise ValueError("weights, but not a weight file of sepbench: they do not say what of")
+        raise ValueError("safetensors, but not a weight file of sepbench: it has no metadata")
     if (fault := _fault(header)) is not None:
         raise ValueError(f"its header is not one of sepbench: {fault}")
     if excess:
@@ -97,25 +97,25 @@ _BOUNDS = {
     "samples": (1, 1 << 27),
     "steps": (0, 1 << 53),
 }
-"""Whole numbers of a header, by key, and between which they lie; others are up to a million."""
+"""Integers of a header and their ranges; others are at most a million."""
 
 
 def check(path: Path, header: Mapping[str, Any]) -> None:
-    """Raise `SepbenchError` for a header by which something absurd would be built."""
+    """Raise `SepbenchError` for a header with absurd values."""
     if fault := _fault(header):
         raise SepbenchError(f"{path}: {fault}; {_CURE}")
 
 
 def _fault(header: Mapping[str, Any]) -> str | None:
-    """Return what in a header would build something absurd, or None."""
+    """Return which value of a header is absurd, or None."""
     model = header.get("model", {})
     if not isinstance(model, dict):
-        return "model is no table"
+        return "model is not a table"
     for key, value in {"steps": header.get("steps", 0), **model}.items():
         least, most = _BOUNDS.get(key, (-(1 << 20), 1 << 20))
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if key in _BOUNDS and not isinstance(value, int):
-            return f"{key} {str(value)[:40]!r} is no whole number"
+            return f"{key} {str(value)[:40]!r} is not an integer"
         if is_number and not least <= value <= most:  # NaN too.
             return f"{key} {str(value)[:40]} is not between {least} and {most}"
     if "hop" in model and "n_fft" in model and model["hop"] > model["n_fft"]:
@@ -124,13 +124,13 @@ def _fault(header: Mapping[str, Any]) -> str | None:
     if context is not None and not (
         isinstance(context, (int, float)) and 0 <= context <= _LONGEST_CONTEXT
     ):
-        return f"context {str(context)[:40]!r} is no number of seconds"
+        return f"context {str(context)[:40]!r} is not a number of seconds"
     trained_on = header.get("trained_on", [])
     if not (isinstance(trained_on, list) and all(isinstance(name, str) for name in trained_on)):
-        return "trained_on is no list of names"
+        return "trained_on is not a list of names"
     songs = header.get("songs", {})
     if not (isinstance(songs, dict) and all(isinstance(s, (int, float)) for s in songs.values())):
-        return "songs is no table of seconds"
+        return "songs is not a table of seconds"
     sounds = header.get("sounds", [])
     if not (isinstance(sounds, list) and all(isinstance(mark, str) for mark in sounds)):
         return "sounds is no list of marks"
@@ -144,11 +144,11 @@ def save(
     *,
     half: bool = True,
 ) -> None:
-    """Write tensors with their header; those in floating point in float16, unless not ``half``.
+    """Write tensors with a header; floating-point tensors in float16 if ``half``.
 
-    The header has the sha256 of the whole file beside it, taken with zeros in its own place, by
-    which `load_into` sees damage. Raises `SepbenchError` for what float16 cannot hold, and where
-    the file cannot be written.
+    The header contains the sha256 of the whole file, computed with zeros in its place, by which
+    `load_into` detects damage. Raises `SepbenchError` for values beyond float16, and if the file
+    cannot be written.
     """
     import torch
     from safetensors.torch import save as to_bytes
@@ -170,10 +170,10 @@ def save(
 
 
 def load_into(network: torch.nn.Module, path: Path) -> None:
-    """Give a network the weights of a file.
+    """Load the weights of a file into a network.
 
-    Of a file with more parts than the network has, only the tensors of these parts are read. Raises
-    `SepbenchError` where they do not fit, or are not what was saved.
+    If the file has more parts than the network, only the network's are read. Raises `SepbenchError`
+    if they do not fit, or the file is damaged.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -192,7 +192,7 @@ def load_into(network: torch.nn.Module, path: Path) -> None:
 
 
 def verify(path: Path) -> None:
-    """Raise `SepbenchError` for a file that is not what `save` wrote, if it says what that was."""
+    """Raise `SepbenchError` if the hash in a file's header does not match."""
     head, header = _head(path)
     recorded = header.get(_DIGEST)
     if recorded is None:
@@ -203,4 +203,4 @@ def verify(path: Path) -> None:
         while piece := file.read(_CHUNK):
             found.update(piece)
     if found.hexdigest() != recorded:
-        raise SepbenchError(f"{path}: damaged weights, not those that were saved; {_CURE}")
+        raise SepbenchError(f"{path}: damaged weights, which differ from their hash; {_CURE}")

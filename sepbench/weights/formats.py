@@ -1,4 +1,4 @@
-"""Finds what reads and writes the weights of other tools, by entry point."""
+"""Finds converters of other tools' weights by entry point."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ GROUP = "sepbench.weights"
 
 
 class WeightFormat(Protocol):
-    """Weights as another tool stores them; a class of this shape is an entry point of `GROUP`.
+    """A weight format of another tool; such classes are entry points of `GROUP`.
 
-    One that also has ``write(source, out)`` turns a weight file of sepbench into that tool's.
+    An optional ``write(source, out)`` converts a weight file of sepbench to that format.
     """
 
     summary: str
-    """One line: whose weights they are, and what they become."""
+    """One line: the tool, and the resulting weights."""
 
     def read(self, source: Path, out: Path) -> dict[str, Any]:
-        """Turn weights at ``source`` into a weight file of sepbench; return its header."""
+        """Convert weights at ``source`` to a weight file of sepbench; return its header."""
         ...
 
 
@@ -35,7 +35,7 @@ def format_names() -> list[str]:
 
 
 def open_format(name: str) -> WeightFormat:
-    """Return the format ``name``; raise `SepbenchError` where there is none or it is broken."""
+    """Return the format ``name``; raise `SepbenchError` if there is none or it is broken."""
     points = list(entry_points(group=GROUP, name=name))
     if not points:
         names = format_names()
@@ -46,7 +46,7 @@ def open_format(name: str) -> WeightFormat:
         )
     try:
         found: WeightFormat = points[0].load()()
-    # A plugin may fail in any way at import; it must be one line.
+    # A plugin may raise anything at import; report it in one line.
     except (Exception, SystemExit) as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         raise SepbenchError(f"weight format {name} is broken: {what}") from error
@@ -54,7 +54,7 @@ def open_format(name: str) -> WeightFormat:
 
 
 def read_weights(name: str, source: Path, out: Path) -> dict[str, Any]:
-    """Turn another tool's weights into ours; return the header of the new file."""
+    """Convert another tool's weights; return the header of the new file."""
     _check_place(source, out)
     form = open_format(name)
     with _in_one_line(out):
@@ -62,12 +62,12 @@ def read_weights(name: str, source: Path, out: Path) -> dict[str, Any]:
 
 
 def write_weights(name: str, source: Path, out: Path) -> None:
-    """Turn our weight file into another tool's; raise `SepbenchError` where that is not offered."""
+    """Convert a weight file to another tool's format; raise `SepbenchError` if unsupported."""
     _check_place(source, out)
     write = getattr(open_format(name), "write", None)
     if write is None:
         raise SepbenchError(f"weight format {name} can be imported only, not exported")
-    part = out.with_name(f".{out.stem}.part{out.suffix}")  # Some tools go by the suffix.
+    part = out.with_name(f".{out.stem}.part{out.suffix}")  # Some tools depend on the suffix.
     with _in_one_line(out):
         try:
             write(source, part)
@@ -78,7 +78,7 @@ def write_weights(name: str, source: Path, out: Path) -> None:
 
 @contextmanager
 def _in_one_line(out: Path) -> Iterator[None]:
-    """Turn an error of the file system into one line."""
+    """Convert a file system error to one line."""
     try:
         yield
     except OSError as error:

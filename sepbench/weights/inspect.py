@@ -1,4 +1,4 @@
-"""What a file of weights says about itself, whoever wrote it; nothing in it is run."""
+"""Reads the metadata of weight files of any tool, without running code in them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from sepbench.weights import container
 from sepbench.weights.safe_unpickle import read_checkpoint
 
 _LONGEST = 2**26
-"""Bytes of the longest header of a safetensors file that is read."""
+"""Largest accepted header of a safetensors file in bytes."""
 
 _TORCH = {".pt", ".pth", ".ckpt", ".th", ".tar"}
 _KERAS = {".h5", ".hdf5", ".keras"}
 
 
 def inspect(path: Path) -> dict[str, Any]:
-    """Return what a weight file holds: its ``format``, ``header`` and ``tensors`` by name.
+    """Return the ``format``, ``header`` and ``tensors`` (by name) of a weight file.
 
-    ``tensors`` gives each shape as a list. Files of sepbench and of others in safetensors, of
-    PyTorch, Keras (HDF5) and ONNX are read. Raises `SepbenchError` for any other, for a damaged
-    one, and where the library that reads it is missing.
+    ``tensors`` has each shape as a list. Supports safetensors (of sepbench and of others), PyTorch,
+    Keras (HDF5) and ONNX. Raises `SepbenchError` for any other or damaged file, and if a required
+    library is missing.
     """
     if path.is_dir():
-        raise SepbenchError(f"{path}: a folder; give a file of weights in it, of a run its best.pt")
+        raise SepbenchError(f"{path}: a folder; give a weight file in it, such as a run's best.pt")
     if not path.is_file():
         raise SepbenchError(f"{path}: no such file; give a file of weights")
     suffix = path.suffix.lower()
@@ -47,7 +47,7 @@ def inspect(path: Path) -> dict[str, Any]:
         raise
     except Exception as error:
         raise SepbenchError(
-            f"{path}: damaged, or not what its name says: {' '.join(str(error).split())[:200]}"
+            f"{path}: damaged, or its suffix is wrong: {' '.join(str(error).split())[:200]}"
         ) from error
 
 
@@ -55,7 +55,7 @@ def _safetensors(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > _LONGEST:
-            raise SepbenchError(f"{path}: not a file of weights that is known here")
+            raise SepbenchError(f"{path}: not a known format of weights")
         table = json.loads(file.read(length))
     metadata = table.pop("__metadata__", None) or {}
     tensors = {name: entry["shape"] for name, entry in table.items()}
@@ -68,10 +68,10 @@ def _torch(path: Path) -> dict[str, Any]:
     import torch
 
     try:
-        # Tensors and plain values alone: a pickle that names anything else is refused.
+        # Only tensors and plain values: other pickles are refused.
         content = torch.load(path, map_location="meta", weights_only=True)
     except Exception:  # torch raises many types
-        # Objects of classes that are not here are passed by, and only the tensors beside them kept.
+        # Skip objects of unknown classes, and keep tensors.
         content = read_checkpoint(path)
     if isinstance(content, dict) and {"method", "model", "config", "weights"} <= content.keys():
         return _checkpoint(content)
@@ -82,7 +82,7 @@ def _torch(path: Path) -> dict[str, Any]:
 
 
 def _checkpoint(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is known of a run's checkpoint, without the state of its optimiser."""
+    """Return the metadata of a run's checkpoint, without the optimiser state."""
     told = ("method", "model", "config", "epoch", "steps", "best_epoch")
     return {
         "format": "checkpoint of sepbench",
@@ -92,7 +92,7 @@ def _checkpoint(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _walk(value: Any, name: str, tensors: dict[str, list[int]], header: dict[str, Any]) -> None:
-    """Sort what nested mappings hold into tensors and plain values."""
+    """Sort the entries of nested mappings into tensors and plain values."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             _walk(item, f"{name}.{key}" if name else str(key), tensors, header)

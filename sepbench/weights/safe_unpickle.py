@@ -1,4 +1,4 @@
-"""Tensors and plain values out of a checkpoint of torch, without running what else is in it."""
+"""Reads tensors and plain values from torch checkpoints without running code in them."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _STORAGES = {
     "BoolStorage": "<?",
 }
 _LARGEST = 2**30
-"""Bytes of all tensors together; none of these networks comes near."""
+"""Largest total size of tensors in bytes, far above all supported networks."""
 
 
 class Foreign:
-    """Stands where an object of a class nobody here knows would be; it does nothing.
+    """A placeholder for an object of an unknown class.
 
-    `arguments` are what it would have been made of.
+    `arguments` are its constructor's.
     """
 
     def __new__(cls, *arguments: object, **_: object) -> Foreign:
-        """Keep the arguments."""
+        """Store the arguments."""
         self = super().__new__(cls)
         self.arguments = arguments
         return self
@@ -55,16 +55,16 @@ class Foreign:
         pass
 
     def __call__(self, *_: object, **__: object) -> Foreign:
-        """Return another that does nothing."""
+        """Return another placeholder."""
         return Foreign()
 
     def append(self, item: object) -> None:
-        """Forget what it would have held."""
+        """Ignore its state."""
 
     add = append
 
     def extend(self, items: object) -> None:
-        """Forget what it would have held."""
+        """Ignore its state."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,11 @@ class _Tensor:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Return what ``torch.save`` wrote of a dictionary.
+    """Return a dictionary written by ``torch.save``.
 
-    Tensors come as arrays, plain containers and values as they are, and everything else, functions
-    included, as `Foreign`: nothing that the file names is imported or called. Raises
-    `SepbenchError` for what is no checkpoint or is damaged.
+    Tensors become arrays, plain containers and values stay, and everything else, functions
+    included, becomes `Foreign`: nothing named in the file is imported or called. Raises
+    `SepbenchError` for other or damaged files.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -101,23 +101,23 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             folder = names[0].removesuffix("data.pkl") + "data/"
             order = names[0].removesuffix("data.pkl") + "byteorder"
             if order in archive.namelist() and archive.read(order) != b"little":
-                raise ValueError("its bytes stand in big-endian order")
+                raise ValueError("its byte order is big-endian")
             tensors = _Tensors(archive, folder)
             return {key: tensors.filled(value) for key, value in content.items()}
     except FileNotFoundError:
         raise SepbenchError(f"{path}: no such checkpoint") from None
-    except Exception as error:  # a pickle can fail in every way
+    except Exception as error:  # a pickle may raise anything
         if path.is_dir():
             raise SepbenchError(f"{path}: a folder; give the checkpoint in it") from None
-        # Only what is raised here says more to a user than that.
+        # Only our own errors are helpful to users.
         reason = f" ({error})" if type(error) is ValueError else ""
         raise SepbenchError(
-            f"{path}: not a checkpoint of torch, or damaged{reason}; get it anew"
+            f"{path}: not a checkpoint of torch, or damaged{reason}; get it again"
         ) from None
 
 
 class _Reader(pickle.Unpickler):
-    """An unpickler that knows two names, both its own; every other is `Foreign`."""
+    """An unpickler that resolves two names to its own functions, all others to `Foreign`."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -134,7 +134,7 @@ class _Reader(pickle.Unpickler):
 
 
 class _Rebuild:
-    """Notes down what a tensor is made of; no pickle can change it, as it has no attributes."""
+    """Records the description of a tensor; without attributes, so that no pickle can change it."""
 
     __slots__ = ()
 
@@ -150,14 +150,14 @@ class _Rebuild:
 
 
 class _Tensors:
-    """The tensors in an archive, of which no more than `_LARGEST` bytes are read."""
+    """The tensors in an archive, up to `_LARGEST` bytes."""
 
     def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
         self._archive, self._folder = archive, folder
         self._left = _LARGEST
 
     def filled(self, value: Any) -> Any:
-        """Replace the descriptions of tensors in nested dictionaries by their arrays."""
+        """Replace descriptions of tensors in nested dictionaries by arrays."""
         if isinstance(value, _Tensor):
             return self._array(value)
         if isinstance(value, Mapping):
@@ -171,8 +171,8 @@ class _Tensors:
         kind = np.dtype(storage.kind)
         entry = self._archive.getinfo(self._folder + storage.key)
         if entry.file_size != storage.length * kind.itemsize:
-            raise ValueError(f"storage {storage.key} has another size than said")
-        # Many tensors may share one storage: each is read and copied.
+            raise ValueError(f"storage {storage.key} has a wrong size")
+        # Many tensors may share one storage: each is copied.
         self._left -= entry.file_size
         if self._left < 0:
             raise ValueError("it is larger than any network of its kind")

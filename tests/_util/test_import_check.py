@@ -34,9 +34,9 @@ def test_only_imports_that_no_process_survives_are_named(
     found = failures([*MODULES, *made, "probed_nowhere", "sys", "probed_dying"], seconds=5)
     assert found == {
         "probed_interrupting": "raises KeyboardInterrupt",
-        "probed_making:Dies": "ends the process it happens in (exit status 0)",
-        "probed_hanging": "does not come to an end in 5 seconds",
-        "probed_dying": "ends the process it happens in (exit status 7)",
+        "probed_making:Dies": "kills its process (exit status 0)",
+        "probed_hanging": "does not finish in 5 seconds",
+        "probed_dying": "kills its process (exit status 7)",
     }
 
 

@@ -206,14 +206,14 @@ def test_what_is_no_audio_is_named_with_its_cure(tmp_path: Path) -> None:
         frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    not_audio = "not audio that can be read; convert it to wav or flac"
+    not_audio = "not readable audio; convert it to wav or flac"
     assert bad(tmp_path / "missing.wav") == "no such file"
     assert bad(tmp_path) == "a folder, not an audio file"
-    assert bad(tmp_path / "empty.wav") == "an empty file; get it anew"
+    assert bad(tmp_path / "empty.wav") == "an empty file; get it again"
     assert bad(tmp_path / "text.wav") == not_audio
     assert bad(tmp_path / "text.mp4") == not_audio
     assert bad(tmp_path / "header.wav") == (
-        "not audio that can be read: its wav data is damaged or incomplete; get it anew"
+        "not readable audio: its wav data is damaged or incomplete; get it again"
     )
     assert bad(tmp_path / "none.wav") == "no samples in this file"
     assert bad(tmp_path / "film.mp4") == "no audio in this file"
@@ -224,7 +224,7 @@ def test_first_sample_that_is_no_number_is_named(tmp_path: Path, value: float, n
     samples = noise(2, 3 * RATE)
     samples[1, 2 * RATE :] = value
     message = bad(write(tmp_path / "song.wav", samples, subtype="FLOAT"))
-    assert message == f"sample 88200 of channel 1 (2.000 s) is {name}; mend or re-export the file"
+    assert message == f"sample 88200 of channel 1 (2.000 s) is {name}; repair or re-export the file"
 
 
 def test_truncated_wav_is_read_as_far_as_it_goes_with_a_note(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_truncated_mp3_is_noted_once_read(tmp_path: Path) -> None:
 def test_damaged_flac_is_an_error_that_says_where(tmp_path: Path) -> None:
     path = write(tmp_path / "song.flac", noise())
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert re.match(r"damaged near \d\.\d\d s: .*; get it anew", bad(path))
+    assert re.match(r"damaged near \d\.\d\d s: .*; get it again", bad(path))
 
 
 @pytest.mark.parametrize("suffix", ["wav", "m4a"])
@@ -264,7 +264,7 @@ def test_a_span_outside_the_song_is_an_error(tmp_path: Path, suffix: str) -> Non
         audio.read(path, start=5)
     with pytest.raises(SepbenchError, match=r"cannot start at -1 s; start at 0 or later"):
         audio.read(path, start=-1)
-    with pytest.raises(SepbenchError, match=r"a duration of 0 s is no audio"):
+    with pytest.raises(SepbenchError, match=r"a duration of 0 s is empty"):
         audio.read(path, duration=0)
     with pytest.raises(SepbenchError, match=r"no audio stream 2; it has 1, counted from 0"):
         audio.read(path, stream=2)
@@ -393,7 +393,7 @@ except SepbenchError as error:
 
 
 def test_channels_that_a_format_does_not_take_are_refused(tmp_path: Path) -> None:
-    message = "stem.flac: cannot be written: flac takes no 9 channels at 44100 Hz"
+    message = "stem.flac: cannot be written: flac does not support 9 channels at 44100 Hz"
     with (
         pytest.raises(SepbenchError, match=message),
         audio.Writer(tmp_path / "stem.flac", RATE, 9) as writer,

@@ -177,7 +177,7 @@ def test_a_file_that_was_cut_says_how_much_it_holds(tmp_path: Path, suffix: str)
     read = audio.read(path)
     assert read.samples.shape[1] == pytest.approx(RATE, abs=10)
     assert np.abs(read.samples - samples[:, : read.samples.shape[1]]).max() < 1e-4
-    assert read.notes == ("cut short: it holds 50.0% of the samples that its header promises",)
+    assert read.notes == ("cut short: it holds 50.0% of the samples that its header announces",)
 
 
 def unfinished(path: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_wav_that_outgrew_its_header_is_read_to_its_end(tmp_path: Path) -> Non
         file.write(sound)
     info = audio.info(path)
     assert info.samples == (beyond + size) // 4
-    assert info.notes == ("longer than its header can say (4 GiB); read whole",)
+    assert info.notes == ("longer than its header can express (4 GiB); read to the end",)
     last = audio.read(path, start=beyond / 4 / RATE).samples
     assert np.array_equal(last, samples)
 
@@ -315,11 +315,12 @@ def film(
     return path
 
 
-def test_other_sound_streams_are_said_and_can_be_chosen(tmp_path: Path) -> None:
+def test_other_audio_streams_are_named_and_can_be_chosen(tmp_path: Path) -> None:
     path = film(tmp_path / "film.mkv", languages=("eng", "deu"))
     (note,) = audio.info(path).notes
     assert note == (
-        "2 sound streams (0: eng mono, 1: deu mono); this is the first; --stream N takes another"
+        "2 audio streams (0: eng mono, 1: deu mono); this is the first; "
+        "choose another with --stream N"
     )
     assert hertz(audio.read(path).samples, 48000) == [200]
     with audio.Reader(path, stream=1) as reader:
@@ -330,7 +331,7 @@ def test_other_sound_streams_are_said_and_can_be_chosen(tmp_path: Path) -> None:
 def test_a_sound_that_begins_after_the_picture_is_said(tmp_path: Path) -> None:
     assert audio.info(film(tmp_path / "film.mkv")).notes == ()
     (note,) = audio.info(film(tmp_path / "late.mkv", late=(0.5,))).notes
-    assert note.startswith("its sound begins 0.5")
+    assert note.startswith("its audio begins 0.5")
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "mov", "webm", "ts"])
@@ -343,7 +344,7 @@ def test_a_second_sound_that_is_late_is_said_where_it_is_chosen(
         assert reader.info.notes == ()
     with audio.Reader(path, stream=1) as reader:
         (note,) = reader.info.notes
-        assert note.startswith(("its sound begins 0.5", "its sound begins 0.4"))
+        assert note.startswith(("its audio begins 0.5", "its audio begins 0.4"))
         samples = reader.read().samples
         assert samples.shape[1] == pytest.approx(2 * 48000, abs=4096)
         assert hertz(samples, 48000) == [400]
@@ -361,9 +362,9 @@ def test_a_pipe_is_said_to_be_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (bytes(100_000), "it begins with zeros alone; get it anew"),
+        (bytes(100_000), "it begins with zeros; get it again"),
         (b"<!DOCTYPE html><html>log in</html>", "a web page, not audio; download the file itself"),
-        (b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(3000), "damaged or incomplete; get it anew"),
+        (b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(3000), "damaged or incomplete; get it again"),
         (b"la la la " * 100, "convert it to wav or flac"),
     ],
 )

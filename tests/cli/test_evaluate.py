@@ -93,7 +93,7 @@ def test_a_configuration_gives_defaults_and_the_command_line_wins() -> None:
         ("method: {name: mixture}", "method: give a word or number"),
         ("- mixture", "write it as 'option: value' lines"),
         ("method: [mixture", "not YAML: line 1: "),
-        ("method: " + "[" * 3000, "brackets within brackets"),
+        ("method: " + "[" * 3000, "brackets are nested too deeply"),
         ("start: [1, 2]", "start: give one value, not a list"),
         ("duration: long", "'long' is not a valid float"),
     ],
@@ -135,7 +135,7 @@ def test_every_shipped_configuration_is_understood() -> None:
         (["-m", "mixture", "--subset", "train"], "train"),
         (["-m", "mixture", "--device", "cuda:9"], "this machine has cpu"),
         (["-m", "mixture", "--start", "100"], "cannot start at 100 s"),
-        (["-m", "mixture", "--duration", "nan"], "nan is no number of seconds"),
+        (["-m", "mixture", "--duration", "nan"], "nan is not a number of seconds"),
         (["-m", "hpss[margin=inf]"], "must be a finite number"),
     ],
 )
@@ -212,7 +212,7 @@ def test_what_is_wrong_with_songs_of_one_s_own_is_said_once() -> None:
     result = run("evaluate", "-m", "mixture", "-m", "mixture[gain=0.5]", *words)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    left_out = "cover.wav: left out, its name is not that of a stem"
+    left_out = "cover.wav: left out, its name is not a stem"
     assert lines.count(f"warning: a (and 1 more): {left_out}") == 1
     assert lines.count("warning: c: no drums, which other songs have") == 1
 
@@ -256,7 +256,7 @@ def test_a_run_that_cannot_begin_leaves_nothing_and_a_method_that_fails_is_a_row
     assert result.exit_code == 1
     errors = {row["method"]: row["error"] for row in rows(RUN / "scores.csv")}
     assert not errors["mixture"]
-    assert "describes no network" in errors["unet"]
+    assert "does not describe a network" in errors["unet"]
 
 
 def _song(path: str) -> Path:
@@ -340,7 +340,7 @@ def test_imported_scores_never_take_the_place_of_a_method_s_own() -> None:
     assert "its own method 'mixture'; import them by another NAME" in result.output
     assert own.read_bytes() == before
     (RUN / "theirs.json").write_text('{"targets": [{"name": 5, "frames": []}]}')
-    assert "museval has written" in run("report", RUN, "--import", f"x={RUN}/theirs.json").output
+    assert "JSON file of museval" in run("report", RUN, "--import", f"x={RUN}/theirs.json").output
 
 
 @pytest.mark.slow

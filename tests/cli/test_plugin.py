@@ -156,7 +156,7 @@ def test_what_is_no_separator_is_a_failed_fact_and_what_is_not_there_an_error() 
     Path("mine.py").write_text("class Mine: pass\nraise_later = 1\n")
     result = run("plugin", "check", "mine:Mine")
     assert result.exit_code == 1
-    assert "mine:Mine is no subclass of sepbench.Separator" in result.output
+    assert "mine:Mine is not a subclass of sepbench.Separator" in result.output
     assert run("plugin", "check", "hpsss").exit_code == 2
     assert "did you mean 'hpss'" in run("plugin", "check", "hpsss").output
     wrong = run("plugin", "check", "hpss[colour=red]").output

@@ -77,7 +77,7 @@ def test_what_another_song_or_other_settings_made_is_made_anew() -> None:
         after = [stem.stat().st_mtime_ns for stem in stems]
         renewed = [one != other for one, other in zip(before, after, strict=True)]
         assert len(set(renewed)) == 1
-        assert ("made of another song or with other settings" in result.output) == renewed[0]
+        assert ("made from another song or with other settings" in result.output) == renewed[0]
         return renewed[0]
 
     assert not changed()
@@ -96,7 +96,7 @@ def test_files_of_which_nothing_is_known_are_never_lost() -> None:
     stem.with_name("separated.json").write_text("no JSON")
     result = run("separate", "-m", "mixture", "song.wav", "--stem", "vocals")
     assert result.exit_code == 0
-    assert "kept vocals.wav, whatever made them" in result.output
+    assert "kept vocals.wav, of unknown origin" in result.output
     assert stem.read_bytes() == b"mine"
 
 
@@ -211,7 +211,7 @@ def test_json_names_every_file() -> None:
         (["-m", "mixture", "absent.wav"], "absent.wav: no such file"),
         (["-m", "mixture", "https://x.org/song.mp3"], "download it and give the file"),
         (["-m", "mixture", "song.wav", "--device", "gpu"], "--device auto"),
-        (["-m", "mixture", "song.wav", "--stem", "guitar"], "makes no stem 'guitar'"),
+        (["-m", "mixture", "song.wav", "--stem", "guitar"], "has no stem 'guitar'"),
         (["-m", "mixture", "song.wav", "--device", "cuda:99"], "this machine has cpu"),
         (["-m", "mixture", "song.wav", "--name", "{title}"], "use {method}, {track} and {stem}"),
         (["-m", "mixture", "song.wav", "--start", "99"], "cannot start at 99 s"),
@@ -233,7 +233,7 @@ def test_what_cannot_be_done_is_one_line_and_status_2(words: list[str], message:
 def test_what_the_system_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     long = run("separate", "-m", "mixture", "a" * 5000)
     assert long.exit_code == 2
-    assert "file name too long; see to that file or folder" in long.output
+    assert "file name too long; check that file or folder" in long.output
 
     def refused(self: Path) -> bool:
         raise PermissionError(13, "Permission denied", str(self))
@@ -241,7 +241,7 @@ def test_what_the_system_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Path, "is_dir", refused)
     closed = run("separate", "-m", "mixture", "closed/song.wav")
     assert closed.exit_code == 2
-    assert closed.output.startswith("error: closed/song.wav: permission denied; see to")
+    assert closed.output.startswith("error: closed/song.wav: permission denied; check")
     assert isinstance(run("--debug", "separate", "-m", "mixture", "a").exception, PermissionError)
 
 
@@ -251,7 +251,7 @@ def test_a_song_is_never_written_over() -> None:
     words = ("separate", "-m", "mixture", song, "--stem", "vocals", "--name", "{stem}")
     result = run(*words, "-o", ".", "--overwrite")
     assert result.exit_code == 2
-    assert "is a song to be separated" in result.output
+    assert "is one of the songs" in result.output
     assert song.read_bytes() == before
 
 

@@ -123,7 +123,7 @@ def test_files_got_by_hand_are_known_by_their_content(cache: Path) -> None:
         ("learned", "small.txt", "small.txt: not a weight file of learned: its sha256 is "),
         ("learned", "other.txt", "not a weight file of learned: it takes small.txt, large.txt"),
         ("learned", "nothing.txt", "nothing.txt: "),
-        ("calm", "other.txt", "method calm: takes no weights from elsewhere"),
+        ("calm", "other.txt", "method calm: has no downloadable weights"),
         ("leanred", "other.txt", "no method 'leanred'; did you mean 'learned'?"),
     ],
 )
@@ -138,10 +138,10 @@ def test_other_files_are_not_added(cache: Path, method: str, name: str, message:
 
 def test_without_its_weights_a_method_is_a_row_with_the_cure(cache: Path) -> None:
     assert "sepbench weights fetch learned" in sepbench("methods", "-v").output
-    assert "not available: learned (-v says why)" in sepbench("methods").output
+    assert "not available: learned (-v shows why)" in sepbench("methods").output
     result = sepbench("evaluate", "--all", "--duration", "1", "--out", "run", "--no-isolate")
     assert result.exit_code == 0, result.output
-    assert "learned is left out: its weights are not here" in result.output
+    assert "learned is left out: its weights are missing" in result.output
     assert not cache.exists()
 
 
@@ -159,7 +159,7 @@ def test_weights_that_cannot_be_had_are_one_line_or_one_row(cache: Path) -> None
     (Path(os.environ["LEARNED_SOURCE"]) / "small.txt").write_text("0.99")
     alone = sepbench("separate", "-m", "learned", "song.wav")
     assert alone.exit_code == 2
-    assert "not the file that was meant" in alone.output
+    assert "not the expected file" in alone.output
     (Path(os.environ["LEARNED_SOURCE"]) / "small.txt").unlink()
     assert "cannot be fetched" in run("fetch", "learned").output
     words = ("--duration", "1", "--out", "run", "--no-isolate", "--json")
@@ -192,7 +192,7 @@ def test_shipped_weights_that_are_damaged_cannot_be_fetched(
     monkeypatch.setattr(separator, "shipped", {"default": "0" * 64})
     fetched = run("fetch", "mask-cnn")
     assert fetched.exit_code == 2
-    assert "damaged weights of mask-cnn, which come with it" in fetched.output
+    assert "damaged weights of mask-cnn, which are part of its package" in fetched.output
     assert "install its package again" in fetched.output
 
 

@@ -54,7 +54,7 @@ def test_files_that_are_no_stem_are_left_out_with_a_note(tmp_path: Path) -> None
     parts = song()
     write_wavs(tmp_path / "song", {**parts, "cover": parts["bass"]})
     (track,) = Folder(tmp_path).tracks()
-    assert track.load().notes == ("cover.wav: left out, its name is not that of a stem",)
+    assert track.load().notes == ("cover.wav: left out, its name is not a stem",)
 
 
 def test_a_stem_that_only_other_songs_have_is_a_note(tmp_path: Path) -> None:
@@ -75,14 +75,14 @@ def test_two_files_for_a_stem_and_none_at_all_are_errors_of_their_track(tmp_path
     write_wavs(tmp_path / "twice", {"vocals": parts["vocals"], "voice": parts["vocals"]})
     none, twice = Folder(tmp_path).tracks()
     assert none.digest() != twice.digest()
-    with pytest.raises(SepbenchError, match=r"^track none: no file in .* is named for a stem"):
+    with pytest.raises(SepbenchError, match=r"^track none: no file in .* is named after a stem"):
         none.load()
     with pytest.raises(SepbenchError, match=r"vocals\.wav and voice\.wav are both vocals; keep"):
         twice.load()
 
 
 def test_without_a_root_it_says_what_to_do() -> None:
-    with pytest.raises(SepbenchError, match=r"Make one folder a song and name each file"):
+    with pytest.raises(SepbenchError, match=r"One folder per song, each file named after"):
         Folder(Path("nowhere")).tracks()
 
 

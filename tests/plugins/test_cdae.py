@@ -389,12 +389,12 @@ def test_what_is_no_model_of_mixin_is_one_line(published: Path, tmp_path: Path) 
 
     refused(fewer, "other shapes")
     refused(replaced(shape=(10**7, 10**7), dtype="f4", chunks=(100, 100)), "other shapes")
-    refused(replaced(data=np.zeros(12, "i4")), "no numbers of its own")
+    refused(replaced(data=np.zeros(12, "i4")), "no data of its own")
     refused(replaced(data=np.full(12, np.nan, "f4")), "not finite")
     foreign = [(str(tmp_path / "secret"), 0, 48)]
-    refused(replaced(shape=12, dtype="f4", external=foreign), "no numbers of its own")
+    refused(replaced(shape=12, dtype="f4", external=foreign), "no data of its own")
     (tmp_path / "vocal.h5").write_bytes(b"not HDF5")
-    refused_now("not a Keras model.*get it anew")
+    refused_now("not a Keras model.*get it again")
     (tmp_path / "vocal.h5").unlink()
     for source, what in ((tmp_path, "no vocal.h5 in it"), (tmp_path / "harmonic.h5", "no folder")):
         with pytest.raises(SepbenchError, match=f"{source}: {what}; give the folder"):

@@ -142,9 +142,9 @@ def test_facts_are_those_of_the_members() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("chain[repet-sim > hpss]", "say which stem of repet-sim goes on: repet-sim.STEM"),
-        ("chain[repet-sim.drums > hpss]", "repet-sim makes no stem 'drums'; it has vocals, accomp"),
-        ("chain[repet-sim.vocals > hpss.vocals]", "hpss makes no stem 'vocals'; it has harmonic"),
+        ("chain[repet-sim > hpss]", "choose a stem of repet-sim: repet-sim.STEM"),
+        ("chain[repet-sim.drums > hpss]", "repet-sim has no stem 'drums'; it has vocals, accomp"),
+        ("chain[repet-sim.vocals > hpss.vocals]", "hpss has no stem 'vocals'; it has harmonic"),
         ("chain[repet-sim.vocals > ]", "write it as METHOD.STEM > METHOD.STEM"),
         ("chain[repet-sim.vocals > nothing]", "cannot have nothing: no method 'nothing'"),
         ("chain[oracle-irm.vocals > hpss]", "oracle-irm is an oracle"),

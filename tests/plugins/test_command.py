@@ -175,7 +175,7 @@ def test_a_command_line_in_brackets_needs_no_file(tmp_path: Path) -> None:
          "program.py took longer than 0.3 seconds; raise 'timeout' in its card"),
         ("pass", {}, "wrote no file for vocals (song0000/vocals.wav); it wrote nothing"),
         ("print('ValueError: the model is missing')", {},
-         "where it takes the output folder; its last words: ValueError: the model is missing"),
+         "as the output folder; its last words: ValueError: the model is missing"),
         ("import sys; open(sys.argv[2] + '.vocals.wav', 'w').write('x')", {},
          "it wrote songs/song0000.wav.vocals.wav outside of {out}"),
         (HALVES.replace("    with open", "    target = out / song.stem / 'vocals.wav'\n    "
@@ -256,7 +256,7 @@ def test_a_stem_that_is_some_samples_short_is_padded_where_the_card_says_so(tmp_
         ({"run": "demucs {in}"}, "card.yaml: run: expected a list, not 'demucs {in}'"),
         ({"run": None}, "card.yaml: run is missing"),
         ({"run": ["x", "{inn}"]}, "no key 'inn'; did you mean 'in'?"),
-        ({"run": ["x", "{model}"]}, "card.yaml: {model} is open; give model=VALUE"),
+        ({"run": ["x", "{model}"]}, "card.yaml: {model} has no value; give model=VALUE"),
         ({"rate": "fast"}, "card.yaml: rate: expected a whole number, not 'fast'"),
         ({"rate": 0}, "card.yaml: rate: must be at least 1000, not 0"),
         ({"timeout": -1}, "card.yaml: timeout: must be at least 0.001, not -1"),

@@ -324,7 +324,7 @@ def test_uvr_hashes_the_end_of_a_file_alone(tmp_path: Path) -> None:
 
 def test_a_file_that_nobody_knows_says_what_to_give(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"x")
-    with pytest.raises(SepbenchError, match=r"not a network that is known.*give stem=VALUE, n_fft"):
+    with pytest.raises(SepbenchError, match=r"not a known network.*give stem=VALUE, n_fft"):
         MdxNet(MdxNet.Options(file=str(tmp_path / "x.onnx"))).stems  # noqa: B018
     with pytest.raises(SepbenchError, match="no such network"):
         MdxNet(MdxNet.Options(file="nowhere.onnx")).stems  # noqa: B018
@@ -334,11 +334,14 @@ def test_a_file_that_nobody_knows_says_what_to_give(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"stmes": []}, "card.yaml: no key 'stmes'; did you mean 'stems'?"),
-        ({"stft": None}, "card.yaml: stft is missing: only waveforms need none"),
+        ({"stft": None}, "card.yaml: stft is missing; only waveforms need none"),
         ({"chunk": 50}, "input is (batch, 2, 257, 33), by the card (4, 2, 257, 50): axes, stft,"),
         ({"stems": ["vocals"]}, "output is (4, 2, 2, 257, 33), by the card (4, 1, 2, 257, 33)"),
         ({"overlap": 1.0}, "card.yaml: overlap must be from 0 to 0.95"),
-        ({"model": "nothing.onnx"}, "nothing.onnx: no such model; 'model' is a path beside the"),
+        (
+            {"model": "nothing.onnx"},
+            "nothing.onnx: no such model; 'model' is a path relative to the",
+        ),
         ({"model": "card.yaml"}, "card.yaml: not a model that onnxruntime can run"),
         ({"sha256": "00"}, "network.onnx: not the model of its card: sha256 "),
         (

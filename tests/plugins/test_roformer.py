@@ -258,7 +258,7 @@ def test_a_checkpoint_of_nan_is_refused(tmp_path: Path) -> None:
 def test_no_code_in_a_checkpoint_is_run(tmp_path: Path) -> None:
     config, checkpoint = files(tmp_path)
     torch.save({"state_dict": print}, checkpoint)
-    with pytest.raises(SepbenchError, match="it holds more than tensors"):
+    with pytest.raises(SepbenchError, match="it has more than tensors"):
         loaded(config, checkpoint)
 
 

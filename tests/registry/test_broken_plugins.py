@@ -35,9 +35,9 @@ AT_IMPORT = {
     "lacks": ("import a_module_that_is_not_here", "No module named 'a_module_that_is_not_here'"),
     "kills": (
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
-        "its import ends the process it happens in (signal SIGKILL",
+        "its import kills its process (signal SIGKILL",
     ),
-    "strange": ("Separator = object", "no subclass of sepbench.Separator"),
+    "strange": ("Separator = object", "not a subclass of sepbench.Separator"),
     "twice": ("", "two plugins have this name"),
 }
 AT_IMPORT |= {
@@ -48,11 +48,11 @@ AT_IMPORT |= {
     ),
     "born-dead": (
         "class Dead(Separator):\n    def __init__(self): import os; os._exit(0)\nSeparator = Dead",
-        "its import ends the process it happens in (exit status 0)",
+        "its import kills its process (exit status 0)",
     ),
     "too-fast": (
         "class Fast(Separator):\n    sample_rate = 10**9\nSeparator = Fast",
-        "sample_rate 1000000000 is no rate",
+        "sample_rate 1000000000 is not a rate",
     ),
 }
 AT_WORK = {

@@ -26,7 +26,7 @@ BROKEN = {
     "explodes": ("raise RuntimeError('no\\nluck')", "RuntimeError: no luck"),
     "exits": ("import sys; sys.exit(3)", "SystemExit: 3"),
     "lacks": ("import a_module_that_is_not_here", "No module named 'a_module_that_is_not_here'"),
-    "wrong-base": ("class Good: pass", "no subclass of sepbench.Separator"),
+    "wrong-base": ("class Good: pass", "not a subclass of sepbench.Separator"),
     "abstract": (GOOD.replace("def separate", "def other"), "does not define separate"),
     "factless": (
         GOOD.replace("    license = 'MIT'\n", "").replace('license = "MIT"', ""),

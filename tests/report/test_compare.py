@@ -136,9 +136,9 @@ def test_runs_share_what_they_have_and_keep_their_names(run) -> None:
 
 def test_runs_of_other_audio_are_refused(run) -> None:
     other = run("b", settings=Settings("other", "test"), tracks=["x", "y"])
-    with pytest.raises(SepbenchError, match="no track of the same audio: a is of"):
+    with pytest.raises(SepbenchError, match="no common track with the same audio: a is of"):
         merge([run("a"), other])
-    with pytest.raises(SepbenchError, match="no track of the same audio"):
+    with pytest.raises(SepbenchError, match="no common track with the same audio"):
         merge([run("a"), run("c", audio="another")])
 
 
@@ -152,7 +152,7 @@ def test_other_sets_of_stems_are_compared_in_common_windows_or_not_at_all(run) -
             vocals = replace(vocals, targets=("vocals", "drums"), frames=frames)
         changed.append(replace(record, stems={"vocals": vocals}))
     (found,) = compare(changed, stems=["vocals"], methods=["good", "poor"])
-    assert any("windows that all have" in remark for remark in found.remarks)
+    assert any("common windows" in remark for remark in found.remarks)
     usual = compare(all_records, stems=["vocals"], methods=["good", "poor"])[0]
     # Without its first and lowest window the median of three windows is 0.5 dB higher.
     assert found.figures["good"] == pytest.approx(usual.figures["good"] + 0.5)
@@ -182,7 +182,7 @@ def test_a_method_that_fails_everywhere_fails_the_gate(run) -> None:
     how = {"protocol": "sisec18", "metric": None, "stems": ["vocals"], "strict": False}
     (verdict,) = worse(old, new, 0.1, **how)
     assert verdict.failed
-    assert "no scores any more" in verdict.reason
+    assert "no scores of it" in verdict.reason
 
 
 def test_a_floor_fails_only_where_the_interval_is_below_it(run) -> None:

@@ -75,7 +75,7 @@ def test_a_part_of_each_song_is_prepared_and_another_part_anew(tmp_path: Path) -
     _, skipped = prepare(
         Choice(start=9).recordings(find_tracks(tmp_path)), tmp_path / "more", rate=RATE
     )
-    assert "is 2.0 s long, --start 9 s is behind its end" in skipped[0]
+    assert "is 2.0 s long, --start 9 s is after its end" in skipped[0]
 
 
 def test_clips_are_cut_as_one_song() -> None:
@@ -110,7 +110,7 @@ def test_files_that_name_no_stem_are_said_or_added(
     assert bool(lines) == (rest is None)
     if lines:
         assert "set" not in lines[0]
-        assert "Song: Drumkit A.wav, Pad.wav: no stem is called so; --rest other" in lines[0]
+        assert "Song: Drumkit A.wav, Pad.wav: not names of stems; --rest other" in lines[0]
 
 
 @pytest.mark.parametrize("rest", [None, "other"])
@@ -163,7 +163,7 @@ def test_the_verbs_take_the_choice(tmp_path: Path) -> None:
         ["prepare", data, "-o", out, "--exclude", "two", "--duration", "0.5", "--rate", "8000"],
     )
     assert done.exit_code == 0, done.output
-    assert "skipped in data/One: Pad.wav: no stem is called so" in " ".join(done.output.split())
+    assert "skipped in data/One: Pad.wav: not names of stems" in " ".join(done.output.split())
     (track,) = open_prepared(Path(out)).tracks
     assert (track.name, track.samples) == ("One", RATE // 2)
     for option in (["--track", "Three"], ["--limit", "0"], ["--rest", "drums"], ["--start", "-1"]):

@@ -61,7 +61,7 @@ def test_levels_without_a_range_are_constant(tmp_path: Path) -> None:
         ("model: {}\ntraining: {epochs: many}", "field epochs=many: expected int"),
         ("model: {}\nexamples: {loudness: 3}", "no field 'loudness'"),
         ("model: [", "not YAML: line 1: "),
-        ("model: " + "[" * 3000, "brackets within brackets"),
+        ("model: " + "[" * 3000, "brackets are nested too deeply"),
         ("model: 2020-13-45", "not YAML"),
         ("model: [1]", "model: write it as 'field: value' lines"),
         ("model: {}\ntraining: 5", "training: write it as"),
@@ -96,7 +96,7 @@ def test_mistakes_are_one_line(tmp_path: Path, text: str, message: str) -> None:
 def test_what_is_no_file_of_yaml_is_told(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_bytes(b"\xff\xfe\x00model")
-    with pytest.raises(SepbenchError, match=f"{file}: not a text file; give a file of YAML"):
+    with pytest.raises(SepbenchError, match=f"{file}: not a text file; give a YAML file"):
         read_config("unet", str(file))
     with pytest.raises(SepbenchError, match=f"{tmp_path}: cannot read: "):
         read_config("unet", str(tmp_path))

@@ -167,4 +167,4 @@ def test_the_layers_of_included_weights_are_shown() -> None:
     assert "GIGABYTES" not in shown.output
     none = CliRunner().invoke(main, ["methods", "hpss", "--layers"])
     assert none.exit_code == 2
-    assert "has no network that was trained with 'sepbench train'" in none.output
+    assert "has no network trained with 'sepbench train'" in none.output

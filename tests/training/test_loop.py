@@ -76,7 +76,7 @@ def test_a_run_goes_on_with_its_own_songs_alone(cache: PreparedDataset, tmp_path
     ours = Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "ours"})
     ours.train(examples(cache), songs(cache))
     Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "ours"}).resume()
-    with pytest.raises(SepbenchError, match="songs are others; give the same data"):
+    with pytest.raises(SepbenchError, match="songs differ; give the same data"):
         Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "theirs"}).resume()
 
 
@@ -176,7 +176,7 @@ def test_resuming_needs_the_same_network(cache: PreparedDataset, tmp_path: Path)
     with pytest.raises(SepbenchError, match="another"):
         other.resume()
     (tmp_path / "last.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
-    with pytest.raises(SepbenchError, match="or damaged; begin anew in another --out"):
+    with pytest.raises(SepbenchError, match="or damaged; begin again in another --out"):
         run(tmp_path).resume()
     torch.save({"epoch": 1}, tmp_path / "last.pt")
     with pytest.raises(SepbenchError, match="not a checkpoint of sepbench"):

@@ -149,7 +149,7 @@ def test_labels_are_made_once_and_anew_by_another_teacher(song: Path, tmp_path: 
 def test_a_teacher_gives_vocals_and_is_no_oracle(song: Path) -> None:
     data = [str(song.parent)]
     for spec, why in (("hpss", "gives percussive, harmonic|gives harmonic, percussive"),
-                      ("oracle-irm", "is shown the stems"),
+                      ("oracle-irm", "needs the true stems"),
                       ("unet[wiener=0,wiener=1]", "means 2 methods|given twice")):  # fmt: skip
         with pytest.raises(SepbenchError, match=why):
             label_songs(TeacherConfig(method=spec), data, device="cpu")

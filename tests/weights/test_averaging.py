@@ -62,6 +62,6 @@ def test_the_command_takes_equal_shares_where_none_are_given(tmp_path: Path) -> 
     assert made.exit_code == 0, made.output
     assert load_file(out)["level"][0] == 1.5
     wrong = CliRunner().invoke(main, ["weights", "average", *files, "--shares", "x", "-o", out])
-    assert "write numbers, as in 0.6,0.4" in wrong.output
+    assert "write numbers such as 0.6,0.4" in wrong.output
     wrong = CliRunner().invoke(main, ["weights", "average", *files, "-o", "mean.pth"])
     assert "NAME.safetensors" in wrong.output

@@ -79,7 +79,7 @@ def test_of_a_short_hash_the_whole_holds_from_the_first_time_on(tmp_path: Path) 
 def test_the_wrong_file_never_lies_where_weights_belong(tmp_path: Path, cache: Path) -> None:
     learned = separator(tmp_path)
     (tmp_path / "voice.pth").write_bytes(b"a page that says no")
-    with pytest.raises(SepbenchError, match="not the file that was meant"):
+    with pytest.raises(SepbenchError, match="not the expected file"):
         files.fetch_missing(learned)
     assert not list(cache.rglob("*.pth"))
 

@@ -57,7 +57,7 @@ def test_objects_beside_tensors_are_passed_by_and_not_made(tmp_path: Path) -> No
 
 
 def test_a_folder_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(SepbenchError, match=r"a folder; give a file of weights in it"):
+    with pytest.raises(SepbenchError, match=r"a folder; give a weight file in it"):
         inspect(tmp_path)
     with pytest.raises(SepbenchError, match="no such file"):
         inspect(tmp_path / "none.pt")
@@ -66,5 +66,5 @@ def test_a_folder_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
 def test_noise_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "noise.safetensors"
     file.write_bytes(b"\xff" * 64)
-    with pytest.raises(SepbenchError, match="not a file of weights"):
+    with pytest.raises(SepbenchError, match="not a known format of weights"):
         inspect(file)

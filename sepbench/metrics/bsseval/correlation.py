@@ -1,8 +1,8 @@
-"""Correlations of many signals at few lags: by window, and over the whole track.
+"""Cross-correlations of many signals at few lags: by window, and over the whole track.
 
-A track of minutes needs its correlations at a few hundred lags only. Blocks of some thousand
-samples, transformed one window at a time, give them within the processor's cache: the blocks of a
-window add up in the frequency domain, as one small matrix product a frequency.
+A track of minutes needs its correlations only at a few hundred lags. Blocks of some thousand
+samples, transformed one window at a time, fit the processor's cache: the blocks of a window add up
+in the frequency domain, as one small matrix product per frequency.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from sepbench.metrics.sdr import Windows
 
 _CHUNK = {"cpu": 2**23}
 _CHUNK_ELSEWHERE = 2**28
-"""Bytes of spectra that are made at a time; on a processor, about what its cache holds."""
+"""Bytes of spectra computed at a time; on a CPU, about the size of its cache."""
 
 _KEPT = 2**27
-"""Bytes that the correlations of all windows may take; where they would take more, beyond some
-seven minutes of four stereo stems, they are computed anew when they are needed again."""
+"""Bytes for the correlations of all windows; if they need more, beyond some seven minutes of four
+stereo stems, they are computed again on each use."""
 
 BATCH = 16
-"""Windows whose correlations are handed out at a time."""
+"""Windows whose correlations are yielded at a time."""
 
 
 class Correlations:
     """Correlations of every signal of one group with every signal of another, at lags 0 to L - 1.
 
-    The correlation of ``x`` and ``y`` at lag ``l`` is the sum of ``x(n) y(n + l)`` over ``n``. A
-    window's own knows nothing of the samples around it; the whole track's also has the products
-    that reach across the edges of windows, and the tail.
+    The correlation of ``x`` and ``y`` at lag ``l`` is the sum of ``x(n) y(n + l)`` over ``n``. That
+    of a window has only samples inside it; that of the whole track also has products across the
+    edges of windows, and the tail.
 
     Shape:
         total: float64 ``(X, Y, L)``.
@@ -44,9 +44,9 @@ class Correlations:
         self._walk = walk
 
     def of_windows(self) -> Iterator[torch.Tensor]:
-        """Yield the correlations ``(windows, X, Y, L)`` of `BATCH` windows after the other.
+        """Yield the correlations ``(windows, X, Y, L)`` of `BATCH` windows at a time.
 
-        Those of long tracks are computed anew each time.
+        Those of long tracks are computed again on each call.
         """
         if self._kept is not None:
             yield from torch.split(self._kept, BATCH)
@@ -67,9 +67,9 @@ def correlate(
     windows: Windows,
     lags: int,
 ) -> list[Correlations]:
-    """Correlate signals with those of each group, in one walk over the samples.
+    """Correlate signals with those of each group, in one pass over the samples.
 
-    What is found for a group does not depend, to the last bit, on the other groups.
+    The result of a group does not depend on the other groups, to the last bit.
 
     Shape:
         each of lefts, and of each group: ``(samples,)``, any real type, on one device.
@@ -94,9 +94,9 @@ def correlate(
 
 
 class _Walk:
-    """A walk over the samples of signals, and of the groups that they are correlated with.
+    """A pass over the samples of signals and of the groups they are correlated with.
 
-    Whatever is returned is a list, of one entry a group.
+    Results are lists with one entry per group.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class _Walk:
         self._lags = lags
 
     def nothing(self) -> list[torch.Tensor]:
-        """Return correlations ``(X, Y, L)`` of nothing."""
+        """Return correlations ``(X, Y, L)`` of zeros."""
         return [
             self._lefts[0].new_zeros(len(self._lefts), len(group), self._lags, dtype=torch.float64)
             for group in self._groups
@@ -130,7 +130,7 @@ class _Walk:
         """Return the whole track's correlations, given those ``inside`` its windows: their sum."""
         cut = self._cut
         if cut.length < self._lags - 1:
-            # Products reach across several edges: the whole track is taken as one window.
+            # Products reach across several edges: take the whole track as one window.
             return [found[0] for found in self._within(self._plan(cut.samples), 0, cut.samples)]
         totals = [one + other for one, other in zip(inside, self._across_edges(), strict=True)]
         if cut.scored < cut.samples:
@@ -140,7 +140,7 @@ class _Walk:
         return totals
 
     def _plan(self, length: int) -> _Plan:
-        # As if the only group had as many signals again: plans of all walks are the same.
+        # Plan for a single group of the same size, so that all passes have the same plan.
         signals = len(self._lefts)
         return _Plan.cheapest(length, self._lags, transforms=2 * signals, pairs=signals**2)
 
@@ -151,7 +151,7 @@ class _Walk:
         return max(1, _CHUNK.get(self._lefts[0].device.type, _CHUNK_ELSEWHERE) // size)
 
     def _within(self, plan: _Plan, start: int, stop: int) -> list[torch.Tensor]:
-        """Correlate windows from ``start`` to ``stop``, as if there were zeros around each."""
+        """Correlate windows from ``start`` to ``stop``, each padded with zeros."""
         count = (stop - start) // plan.length
         padded = self._lefts[0].new_zeros(count, plan.padded, dtype=torch.float64)
 
@@ -253,8 +253,8 @@ def _by_bin(
 ) -> torch.Tensor:
     """Transform the blocks of signals to ``(windows, bins, signals, blocks)``.
 
-    Signal by signal, so that each is turned while it is in the cache. The conjugate is computed
-    here because matrix products with one that is not yet computed run one by one.
+    Signal by signal, so that each is transposed while it is in the cache. The conjugate is computed
+    here because products with lazily conjugated matrices run one by one.
     """
     spectra = torch.empty(0)
     for place, of_signal in enumerate(blocks):
@@ -267,5 +267,5 @@ def _by_bin(
 
 
 def _power(at_least: int) -> int:
-    """Return a power of two: such lengths are transformed fastest by far."""
+    """Return the next power of two, the fastest lengths by far."""
     return 1 << (at_least - 1).bit_length()

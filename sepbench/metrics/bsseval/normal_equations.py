@@ -1,4 +1,4 @@
-"""The equations that fit filters to correlations: assembled, factorised, and how sound they are."""
+"""The normal equations that fit filters to correlations: assembly, factorisation, condition."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from sepbench.metrics.bsseval import toeplitz
 
 _EPS = torch.finfo(torch.float64).eps
 _PIVOT = 64 * _EPS
-"""Share of its diagonal element below which a pivot is rounding."""
+"""Share of its diagonal element below which a pivot is rounding error."""
 _RIDGE = 1e-12
-"""What is added to the diagonal of a singular matrix, as a share of its norm: far above rounding
-and where `numpy.linalg.lstsq` would cut off at a thousand taps or more."""
+"""Added to the diagonal of a singular matrix, as a share of its norm: far above rounding error, and
+about the cut-off of `numpy.linalg.lstsq` at a thousand taps or more."""
 _REFINEMENTS = 3
-"""Steps after which a ridge has left all but directions that are rounding themselves."""
+"""Steps of refinement after which the ridge affects only directions of rounding error."""
 _ERROR = 1e-4
-"""Error of solutions by the structure of the matrix that one refinement is sure to make vanish."""
+"""Error of structured solutions that one refinement surely removes."""
 _FEW = 2
-"""Signals of which elimination is as fast as the structure."""
+"""Number of signals up to which elimination is as fast as the structured solver."""
 _TAPER = 16.0
-"""Shape of the Kaiser window by which conditions are told; its side lobes lie below -150 dB."""
+"""Shape of the Kaiser window for estimates of the condition; its side lobes are below -150 dB."""
 
 
 def gram(correlations: torch.Tensor) -> torch.Tensor:
@@ -38,18 +38,18 @@ def gram(correlations: torch.Tensor) -> torch.Tensor:
 
 
 def condition(correlations: torch.Tensor) -> float:
-    """Return a lower bound, mostly a close one, of the condition of the Gram matrix.
+    """Return a lower bound, usually close, of the condition of the Gram matrix.
 
-    That of the signals at equal level: a quiet stem among loud ones is no trouble. A signal and
-    its delays under a smooth taper, turned by a frequency, give a Rayleigh quotient of the matrix
-    for every mix of signals; their extremes at each frequency are eigenvalues of a matrix as small
-    as there are signals.
+    Signals are taken at equal level, so that a quiet stem among loud ones is harmless. A signal and
+    its delays under a smooth taper, modulated by a frequency, give a Rayleigh quotient of the
+    matrix for every mix of signals; the extremes at each frequency are eigenvalues of a small
+    matrix with one row per signal.
     """
     taps, device = correlations.shape[-1], correlations.device
     level = correlations[..., 0].diagonal().sqrt()
     taper = torch.kaiser_window(taps, False, beta=_TAPER, dtype=torch.float64, device=device)
     spread = torch.fft.irfft(torch.fft.rfft(taper, n=2 * taps).abs().square(), n=2 * taps)
-    # Lag 0 goes to the front and negative lags to the end, where the transform looks for them.
+    # Lag 0 goes to the front and negative lags to the end, as the transform expects.
     lags = torch.nn.functional.pad(toeplitz.both_sides(correlations), (1, 0)).roll(-taps, -1)
     lags /= (level[:, None] * level)[..., None]
     spectra = torch.fft.rfft(lags * (spread / spread[0]))
@@ -61,10 +61,10 @@ def condition(correlations: torch.Tensor) -> float:
 class Factor:
     """A factorised Gram matrix, against which any number of right-hand sides are solved.
 
-    Where the matrix is singular in double precision (a source that is a filtered copy of another)
-    many filters fit alike. museval eliminates all the same and gives one of them, which one is
-    rounding's choice: its scores then differ by decibels with the order of the stems. Here it is
-    the filters of least energy, signals at equal level, up to what the refined ridge leaves.
+    If the matrix is singular in double precision (a source that is a filtered copy of another)
+    many filters fit equally well. museval eliminates anyway and returns one of them, chosen by
+    rounding: its scores then differ by decibels with the order of the stems. Here the result is
+    the filters of least energy, signals at equal level, up to the remains of the refined ridge.
     """
 
     def __init__(self, correlations: torch.Tensor) -> None:
@@ -78,7 +78,7 @@ class Factor:
             self._refinements = 0
             self._upper, sound = _eliminated(self._correlations)
         self.condition = condition(correlations) if sound else float("inf")
-        """A lower bound of the condition of the matrix, mostly close; infinite if singular."""
+        """A lower bound of the condition of the matrix, usually close; infinite if singular."""
         if not sound:
             self._refinements = _REFINEMENTS
             energies = correlations[..., 0].diagonal()
@@ -89,7 +89,7 @@ class Factor:
                 ridge = 8 * ridge
 
     def solve(self, right: torch.Tensor) -> torch.Tensor:
-        """Return the filters that best give signals with these correlations.
+        """Return the least-squares filters for signals with these correlations.
 
         Shape:
             right: float64 ``(signals, taps, targets)``: correlations with the references.
@@ -109,7 +109,7 @@ class Factor:
         return solved.transpose(0, 1) if self._by_delay else solved
 
     def _error(self) -> float:
-        """Return how far filters of noise, signals at equal level, come back wrong."""
+        """Return the relative error of solving for random filters, signals at equal level."""
         level = self._correlations[..., 0].diagonal().sqrt()[:, None, None]
         signals, _, taps = self._correlations.shape
         noise = torch.randn(signals, taps, 1, generator=torch.Generator().manual_seed(0)).to(level)
@@ -125,7 +125,7 @@ def _ridged(correlations: torch.Tensor, ridge: torch.Tensor | float) -> torch.Te
 
 
 def _eliminated(correlations: torch.Tensor) -> tuple[torch.Tensor, bool]:
-    """Return the upper Cholesky factor of the Gram matrix, and whether it is sound."""
+    """Return the upper Cholesky factor of the Gram matrix, and whether it is valid."""
     matrix = gram(correlations)
     diagonal = matrix.diagonal().clone()
     # In place, and of the transpose because LAPACK counts columns first: the matrix of a track of

@@ -1,4 +1,4 @@
-"""ISR, SIR and SAR of BSSEval v4, the numbers of museval without its cost.
+"""ISR, SIR and SAR of BSSEval v4, equal to museval's but much faster.
 
 BSSEval explains an estimate by filters of 512 taps, fitted over the whole track: ``S`` from the
 references of its own stem, ``A`` from those of all stems. Window by window it then compares the
@@ -7,14 +7,14 @@ Stöter, Liutkus and Ito 2018)::
 
     ISR = |s|^2 / |S - s|^2      SIR = |S|^2 / |A - S|^2      SAR = |A|^2 / |e - A|^2
 
-Two facts carry this module:
+This module rests on two facts:
 
 - A window is cut out before it is filtered, and its convolutions are full. So the energy of a
   filtered window is the inner product of the window's correlations, at fewer lags than there are
-  taps, with the correlations of the filter. Once those few numbers a window are known, no signal
-  is ever filtered.
+  taps, with the correlations of the filter. With these few numbers per window, no signal has to be
+  filtered.
 - The same correlations, summed over all windows (with what reaches across their edges), are the
-  normal equations of the fit. One walk over the samples serves both.
+  normal equations of the fit. One pass over the samples serves both.
 """
 
 from __future__ import annotations
@@ -28,22 +28,21 @@ from sepbench.metrics.bsseval.normal_equations import Factor
 from sepbench.metrics.sdr import Energies, Windows, decibels
 
 TAPS = 512
-"""Length of the filters; all that is published uses this one."""
+"""Length of the filters; all published scores use this one."""
 
 CONDITION_LIMIT = 1e13
-"""Above this condition of the normal equations, rounding decides SIR and SAR, museval's too."""
+"""Condition of the normal equations above which SIR and SAR depend on rounding, as in museval."""
 
 _NAMES = ("ISR", "SIR", "SAR")
 
 
 class Projections:
-    """The references of a track as BSSEval needs them: correlated and factorised, once.
+    """The correlated and factorised references of a track for BSSEval.
 
-    That happens in one walk with the estimates that are scored first.
+    They are computed once, in one pass with the first estimates.
 
-    Channels that are silent or copies of another (mono as stereo, a source given twice) span
-    nothing of their own and are left out of the fit, which is then as well conditioned as the
-    others allow.
+    Silent channels and copies of others (mono as stereo, a source given twice) are left out of the
+    fit, as they would make it singular.
 
     Shape:
         each of references, mixture: ``(channels, samples)``, on the device of all that follows.
@@ -64,8 +63,8 @@ class Projections:
         self._rank = len(self._basis)
         self._own = [mixing.any(1).nonzero()[:, 0] for mixing in self._mixing]
         self.condition = float("nan")
-        """How badly the normal equations are conditioned, at least; NaN until something is scored,
-        and if all references are silent."""
+        """A lower bound of the condition of the normal equations; NaN before the first score, and
+        if all references are silent."""
         self._known: Correlations | None = None
 
     def score(
@@ -77,7 +76,7 @@ class Projections:
 
         Shape:
             each of estimates: ``(channels, samples)``, in the order of the references.
-            energies: what `sepbench.metrics.sdr.measure` says of each of them.
+            energies: the result of `sepbench.metrics.sdr.measure` for each of them.
             each score: float64 ``(stems, windows)`` on the CPU.
         """
         return self.score_methods([estimates], [energies])[0]
@@ -87,10 +86,10 @@ class Projections:
         several: Sequence[Sequence[torch.Tensor]],
         energies: Sequence[Sequence[Energies]],
     ) -> list[dict[str, torch.Tensor]]:
-        """Return the scores of several methods, as `score` does, from one walk over the samples.
+        """Return the scores of several methods, as `score` does, from one pass over the samples.
 
-        The references are transformed once for all of them; each score is, to the last bit, that
-        of the method alone.
+        The references are transformed once for all of them; scores are bit-identical to those
+        of `score`.
         """
         if not self._rank:
             return [self._nothing(of_method) for of_method in energies]
@@ -139,11 +138,11 @@ class Projections:
         places: Sequence[int],
         energies: Sequence[Energies],
     ) -> dict[str, torch.Tensor]:
-        """Fit filters to estimates over the whole track, and see what they do in each window.
+        """Fit filters to estimates over the whole track, and apply them in each window.
 
         Shape:
             total: ``(basis, channels, taps)``: the channels of all estimates that differ.
-            places: for each stem, which of those is its estimate.
+            places: for each stem, the index of its estimate among these.
             parts: ``(windows, basis, basis or more, taps)`` of the references, and of the estimates
             as in ``total``.
         """
@@ -174,7 +173,7 @@ class Projections:
 
 
 def _kernels(own: torch.Tensor, projected: torch.Tensor, mixing: torch.Tensor) -> torch.Tensor:
-    """Return what correlations are weighted with to give the energies that the scores compare.
+    """Return the weights of correlations that give the energies of the scores.
 
     They are those of ``S - s``, ``S``, ``A - S`` and ``A``: the correlations of the filters from
     the references to each, summed over channels.
@@ -195,7 +194,7 @@ def _kernels(own: torch.Tensor, projected: torch.Tensor, mixing: torch.Tensor) -
 
 
 def _by_stem(correlations: torch.Tensor, channels: int) -> torch.Tensor:
-    """Part ``(..., stems * channels, taps)`` into ``(..., stems, channels, taps)``."""
+    """Split ``(..., stems * channels, taps)`` into ``(..., stems, channels, taps)``."""
     shape = correlations.shape
     return correlations.reshape(*shape[:-2], -1, channels, shape[-1])
 
@@ -243,7 +242,7 @@ def _independent(
 
 
 def _distinct(estimates: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], list[int]]:
-    """Return the estimates that differ, and for each of all which of those it is."""
+    """Return the distinct estimates, and the index of each estimate among them."""
     distinct: list[torch.Tensor] = []
     places = []
     for estimate in estimates:
@@ -255,12 +254,12 @@ def _distinct(estimates: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], li
 
 
 def _copy_of(known: torch.Tensor, channel: torch.Tensor) -> int:
-    """Return 1 if a channel equals a known one, -1 if it does upside down, 0 if neither."""
+    """Return 1 if a channel equals a known one, -1 if it is its negative, 0 otherwise."""
     return next((sign for sign in (1, -1) if _equal(known, channel, sign=sign)), 0)
 
 
 def _equal(one: torch.Tensor, other: torch.Tensor, *, sign: int = 1) -> bool:
-    """Tell whether a signal is another, times a sign."""
-    # A look at few samples spares the walk over all, which nearly always ends the same way.
+    """Return whether a signal is another, times a sign."""
+    # Comparing few samples first nearly always saves a pass over all.
     few = slice(None, None, max(1, one.shape[-1] // 1000))
     return all(torch.equal(one[..., part], sign * other[..., part]) for part in (few, slice(None)))

@@ -1,9 +1,9 @@
-"""The Gram matrix of delayed signals by its structure: a block for each pair of delays, Toeplitz.
+"""Structured algorithms for the block Toeplitz Gram matrix of delayed signals.
 
-Ordered by delay, the matrix changes little when it is shifted by one block along its diagonal: the
-difference has twice as many ranks as there are signals. The generalised Schur algorithm (Kailath
-and Sayed 1995) gets the Cholesky factor out of that difference, in time that grows with the square
-of the number of delays and not with its cube; and a product with the matrix is a convolution.
+Ordered by delay, the matrix minus itself shifted by one block along the diagonal has a rank of only
+twice the number of signals. The generalised Schur algorithm (Kailath and Sayed 1995) computes the
+Cholesky factor from that difference, in time that grows with the square of the number of delays
+instead of its cube; and a product with the matrix is a convolution.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 
 
 def both_sides(correlations: torch.Tensor) -> torch.Tensor:
-    """Return lags from ``1 - taps`` to ``taps - 1``: negative ones are of the exchanged pair."""
+    """Return lags from ``1 - taps`` to ``taps - 1``; negative ones come from the swapped pair."""
     return torch.cat([correlations.transpose(0, 1).flip(-1)[..., :-1], correlations], dim=-1)
 
 
@@ -34,8 +34,8 @@ def product(correlations: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
 def cholesky(correlations: torch.Tensor) -> torch.Tensor:
     """Return the upper Cholesky factor of the Gram matrix.
 
-    Its rounding is some thousand times that of elimination, so solutions want one refinement; of a
-    matrix that is nearly singular the factor is useless, or not finite.
+    Its rounding error is some thousand times that of elimination, so solutions need one refinement;
+    for a nearly singular matrix the factor is useless, or not finite.
 
     Shape:
         correlations: float64 ``(signals, signals, taps)``.
@@ -48,12 +48,13 @@ def cholesky(correlations: torch.Tensor) -> torch.Tensor:
     rows: torch.Tensor = torch.linalg.solve_triangular(lower, first, upper=False)
     factor = rows.new_zeros(size, size)
     factor[:signals] = rows
-    # The rest of the matrix, shifted back by a block, is `gain' gain - loss' loss` and a like part.
+    # The rest of the matrix, shifted back by a block, is `gain' gain - loss' loss` plus a shifted
+    # part.
     gain, loss = rows[:, :-signals], rows[:, signals:]
     unit = torch.eye(signals, dtype=rows.dtype, device=rows.device)
     for start in range(signals, size, signals):
-        # A hyperbolic rotation takes the leading block out of the loss. Applied in two halves, the
-        # second to what the first has made, it is stable (Bojanczyk, Brent, de Hoog, Sweet 1995).
+        # A hyperbolic rotation eliminates the leading block of the loss. Applied in two halves, the
+        # second to the result of the first, it is stable (Bojanczyk, Brent, de Hoog, Sweet 1995).
         reflection = torch.linalg.solve_triangular(
             gain[:, :signals], loss[:, :signals], upper=True, left=False
         )

@@ -1,1 +1,1 @@
-"""The metrics that come with sepbench, found by entry points as any other."""
+"""The included metrics, found by entry points like all others."""

@@ -1,4 +1,4 @@
-"""What level, loudness and silence of the estimates say."""
+"""Metrics of level, loudness and silence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FLOOR = 1e-12
 
 
 class Silence(SetMetric):
-    """Energy that is predicted where there is none, and missed where there is some."""
+    """Energy predicted in silence, and energy missed."""
 
     name = "silence"
     summary = (
@@ -98,7 +98,7 @@ class Loudness(SetMetric):
 
 
 class Level(SetMetric):
-    """Whether the stems add up to the level of what was separated."""
+    """Level of the sum of the estimates against that of the references."""
 
     name = "level"
     summary = "Gain of the sum of the estimates against the sum of the references"
@@ -135,7 +135,7 @@ class Level(SetMetric):
 def _heard(
     energy: torch.Tensor, mixture: torch.Tensor, silent: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the energy in silent windows: against the mixture's, and its mean level."""
+    """Return the energy in silent windows, relative to the mixture, and its mean level."""
     import torch
 
     if not silent.any():
@@ -147,7 +147,7 @@ def _heard(
 
 
 def _loudness(stems: Mapping[str, torch.Tensor], rate: int) -> torch.Tensor:
-    """Return the loudness of each stem and, last, of their sum in LUFS; NaN where too short."""
+    """Return the loudness of each stem and, last, of their sum in LUFS; NaN if too short."""
     import warnings
 
     import pyloudnorm
@@ -158,7 +158,7 @@ def _loudness(stems: Mapping[str, torch.Tensor], rate: int) -> torch.Tensor:
     if signals[0].shape[-1] < meter.block_size * rate:
         return torch.full((len(signals) + 1,), torch.nan, dtype=torch.float64)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Of silence, whose loudness is minus infinity.
+        warnings.simplefilter("ignore")  # Silence has a loudness of minus infinity.
         found = [
             float(meter.integrated_loudness(signal.T.numpy())) if signal.any() else float("-inf")
             for signal in [*signals, torch.stack(signals).sum(0)]

@@ -1,4 +1,4 @@
-"""Metrics that weigh errors as the ear does."""
+"""Perceptually weighted metrics."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class LogWmse(SetMetric):
-    """The logarithm of the error energy behind a hearing filter."""
+    """Logarithm of the error energy after a hearing filter."""
 
     name = "log-wmse-1.1"
-    summary = "Log of the error's energy behind a hearing filter, relative to the mixture's"
+    summary = "Log of the error energy after a hearing filter, relative to the mixture"
     groups = ("perceptual",)
     totals = ("log-wmse-1.1",)
     higher_is_better = True
-    silence = "finite: a perfect estimate, of silence too, has 73.68"
+    silence = "finite: 73.68 for a perfect estimate, also of silence"
     source = "Nomono, log-wmse-audio-quality 2023; torch-log-wmse 1.1.0 (mean of logs)"
     sample_rate = 44100
     golden = (
@@ -49,14 +49,14 @@ class LogWmse(SetMetric):
 
 
 class TwoF(Metric):
-    """Basic audio quality by two variables of an ear model."""
+    """Basic audio quality from two variables of an ear model."""
 
     name = "2f-model"
-    summary = "Score that listeners would give, from 0 to 100, by two variables of PEAQ"
+    summary = "Predicted listener score from 0 to 100, from two variables of PEAQ"
     groups = ("perceptual",)
     totals = ("2f-model", "AvgModDiff1", "ADB")
     higher_is_better = True
-    silence = "no score where the reference is silent; silence before and after it does not count"
+    silence = "no score if the reference is silent; silence before and after it does not count"
     source = (
         "Kastner and Herre, WASPAA 2019; Torcoli et al., TASLP 2021; PEAQ after ITU-R BS.1387-1 "
         "and Kabal 2002"
@@ -78,11 +78,11 @@ class TwoF(Metric):
     def score(
         self, reference: torch.Tensor, estimate: torch.Tensor, mixture: torch.Tensor, rate: int
     ) -> Mapping[str, float]:
-        """Return the score and the two variables that it is made of."""
+        """Return the score and its two variables."""
         from sepbench.metrics.peaq import two_variables
 
         difference, blocks = two_variables(reference, estimate)
         curve = 56.1345 / (1 + (-0.0282 * difference - 0.8628) ** 2)
         score = curve - 27.1451 * blocks + 86.3515
-        # In this order NaN, of a silent reference, stays NaN.
+        # In this order the NaN of a silent reference stays NaN.
         return {"2f-model": max(min(score, 100.0), 0.0), "AvgModDiff1": difference, "ADB": blocks}

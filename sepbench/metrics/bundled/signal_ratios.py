@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sepbench.metrics.sdr import Energies
 
 _TOGETHER = 4
-"""Methods whose correlations are held at once; those of 4 minutes take 63 MB each."""
+"""Methods whose correlations are in memory at once; 63 MB each for 4 minutes."""
 
 _MASKED = "windows in which any stem of the set is silent have no score"
 
@@ -66,7 +66,7 @@ class BssEval(SetMetric):
         return self.score_sets(song, [estimates])[0]
 
     def score_sets(self, song: Song, several: list[Estimates]) -> list[Mapping[str, torch.Tensor]]:
-        """Return the scores of several methods, some at a time in one walk over the samples."""
+        """Return the scores of several methods, some at a time in one pass over the samples."""
         if any(estimates.mixture for estimates in several):
             return [self.score_set(song, estimates) for estimates in several]
         fitted = projections(song)
@@ -105,7 +105,7 @@ class Nussl(SetMetric):
 
 
 def energies(song: Song, estimates: Estimates) -> list[Energies]:
-    """Return the sums that all ratios are made of, by stem; computed once for all metrics."""
+    """Return the sums of energies behind all ratios, by stem; computed once for all metrics."""
     from sepbench.metrics import sdr
 
     windows = sdr.Windows.of_signal(song.mixture.shape[1], song.rate)

@@ -1,4 +1,4 @@
-"""Distances of magnitude spectrograms, as leaderboards and listening tests use them."""
+"""Distances of magnitude spectrograms, as in leaderboards and listening tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MSST = "ZFTurbo, Music-Source-Separation-Training, utils/metrics.py"
 
 
 class _Spectral(SetMetric):
-    """Compares the estimates of all methods with each reference in one walk."""
+    """Compares the estimates of all methods with each reference in one pass."""
 
     groups: ClassVar[tuple[str, ...]] = ("spectral",)
 
@@ -43,14 +43,14 @@ class _Spectral(SetMetric):
 
 
 class _MultiResolution(_Spectral):
-    """Multi-resolution STFT distances; both configurations share their transforms."""
+    """Multi-resolution STFT distances; the transforms are shared by both configurations."""
 
     silence = "finite: powers are at least 1e-8"
 
     resolutions: tuple[int, ...]
 
     def score_stem(self, song: Song, stem: str, several: list[Estimates]) -> Sequence[float]:
-        """Return the mean over resolutions of what `distance` makes of each."""
+        """Return the mean of `distance` over resolutions."""
         found = _distances(song, stem, several, self.resolutions)
         return [
             self.scaled(
@@ -64,7 +64,7 @@ class _MultiResolution(_Spectral):
         """Return spectral convergence plus log distance of one resolution."""
 
     def scaled(self, distance: float) -> float:
-        """Return the score of a mean distance."""
+        """Return the score for a mean distance."""
         return distance
 
 
@@ -89,13 +89,13 @@ class MultiResolutionGensvs(_MultiResolution):
     )
 
     def distance(self, linear: Distance, mels: Distance | None) -> float:
-        """Compare linear spectra, each channel alone."""
+        """Compare linear spectra, each channel separately."""
         error, reference, _, log = linear.sums
         return float(((error / reference).sqrt() + log / linear.bins).mean())
 
 
 class MultiResolutionMsst(_MultiResolution):
-    """The configuration of Music-Source-Separation-Training, with its scale."""
+    """The configuration and scale of Music-Source-Separation-Training."""
 
     name = "mrstft-msst"
     summary = "Multi-resolution STFT distance of 128 mel bands, A-weighted, as 100 / (1 + 10 d)"
@@ -117,8 +117,8 @@ class MultiResolutionMsst(_MultiResolution):
     def distance(self, linear: Distance, mels: Distance | None) -> float:
         """Compare mel bands, channels jointly.
 
-        The program hands the reference over as the estimate, so the convergence is relative to
-        the estimate.
+        The original program swaps reference and estimate, so the convergence is relative to the
+        estimate.
         """
         if mels is None:
             raise ValueError("mel bands are needed")
@@ -137,7 +137,7 @@ class L1Freq(_Spectral):
     summary = "Mean difference of STFT magnitudes (2048, rectangular), as 100 / (1 + 10 d)"
     totals = ("l1-freq",)
     higher_is_better = True
-    silence = "finite: a silent reference is compared as any other"
+    silence = "finite, also for a silent reference"
     source = f"{_MSST} (l1_freq)"
     golden = (
         Golden(
@@ -176,7 +176,7 @@ class _MelLevels(_Spectral):
 
 
 class Bleedless(_MelLevels):
-    """How little the estimate has above the reference."""
+    """Absence of energy above the reference."""
 
     name = "bleedless"
     summary = "Mean excess of mel levels over the reference where there is any, as 100 / (1 + dB)"
@@ -195,10 +195,10 @@ class Bleedless(_MelLevels):
 
 
 class Fullness(_MelLevels):
-    """How little of the reference the estimate lacks."""
+    """Absence of missing energy."""
 
     name = "fullness"
-    summary = "Mean lack of mel levels against the reference where there is any, as 100 / (1 + dB)"
+    summary = "Mean deficit of mel levels below the reference where there is any, as 100 / (1 + dB)"
     totals = ("fullness",)
     source = f"{_MSST} (bleed_full), after auraloss issue 79 (jarredou)"
     sign = -1.0

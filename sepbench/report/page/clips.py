@@ -1,4 +1,4 @@
-"""The sounds of an excerpt: mixture, reference, estimates and an anchor, cut, levelled, encoded."""
+"""The clips of an excerpt: mixture, reference, estimates and an anchor, equally loud."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ ANCHOR_HZ = 3500.0
 """Band of the anchor of listening tests (ITU-R BS.1534)."""
 
 LOUDNESS = -20.0
-"""LUFS to which sources are matched, lower where one of them would clip."""
+"""Target loudness in LUFS, lower if one of the sources would clip."""
 
 MOST_GAIN = 20.0
-"""dB beyond which a source that is almost silent is not raised."""
+"""Largest gain in dB for a nearly silent source."""
 
 RANGE = 70.0
-"""dB from the loudest point of the mixture to the end of the colours."""
+"""Range of the colours in dB below the loudest point of the mixture."""
 
 COLUMNS = 480
 
@@ -53,12 +53,12 @@ class Source:
     samples: Samples
     loudness: float
     gain: float
-    """dB that match its loudness to that of the others."""
+    """Gain in dB that matches its loudness to the others."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """All sounds of an excerpt at one rate."""
+    """All clips of an excerpt at one rate."""
 
     excerpt: Excerpt
     rate: int
@@ -68,7 +68,7 @@ class Clip:
 
 
 def stems_of(store: Store, record: Record) -> dict[str, Path]:
-    """Return the files of separated stems that a run has kept of a method on a track."""
+    """Return the stem files of a method and track that a run has kept."""
     folder = store.stems_folder(record.label, record.subset, record.track)
     if not folder.is_dir():
         return {}
@@ -81,7 +81,7 @@ def clips(
 ) -> Iterator[Clip]:
     """Yield the clips of one track; methods whose stems were not kept are left out.
 
-    The audio of the track and of all estimates is read once, in the part that is needed.
+    Only the needed part of the track and of all estimates is read, once.
     """
     settings = store.settings
     first = min(excerpt.start for excerpt in excerpts)
@@ -92,7 +92,7 @@ def clips(
         for record in records
         if (record.subset, record.track) == (track.subset, track.name)
         and record.error is None
-        and record.method != MIXTURE  # It is on the page anyway.
+        and record.method != MIXTURE  # It is already on the page.
     }
     for excerpt in excerpts:
         if excerpt.stem not in song.references:
@@ -115,9 +115,9 @@ def clips(
 
 
 def write_source(path: Path, key: str, source: Source, clip: Clip) -> None:
-    """Write a source as a script that hands its sound and pictures to the page.
+    """Write a source as a script that passes its audio and pictures to the page.
 
-    A page opened by double click may load scripts from beside itself, but not read files.
+    A page opened from a file may load scripts next to it, but not read other files.
     """
     payload: dict[str, Any] = {
         "audio": _base64(ogg(source.samples, clip.rate)),
@@ -149,7 +149,7 @@ def loudness(samples: Samples, rate: int) -> float:
     """Return the loudness in LUFS (ITU-R BS.1770-4); minus infinity for silence."""
     import pyloudnorm
 
-    # Blocks are 0.4 s long, so what is shorter is repeated.
+    # Blocks are 0.4 s long; shorter signals are repeated.
     least = math.ceil(0.4 * rate) + 1
     repeated = np.tile(samples, (1, math.ceil(least / max(1, samples.shape[1]))))
     with warnings.catch_warnings(), np.errstate(divide="ignore"):
@@ -177,7 +177,7 @@ def _levelled(found: Mapping[tuple[str, str], Samples], rate: int) -> list[Sourc
 
 
 def _anchor(reference: Samples, rate: int) -> Samples:
-    """Return the reference without what is above `ANCHOR_HZ`, not delayed."""
+    """Return the reference low-passed at `ANCHOR_HZ`, without delay."""
     if rate / 2 <= ANCHOR_HZ:
         return reference
     low = signal.butter(8, ANCHOR_HZ, fs=rate, output="sos")
@@ -193,7 +193,7 @@ def _estimates(
         try:
             read = audio.read(path, start=first, duration=last - first)
         except SepbenchError:
-            continue  # A damaged file of one method must not take the page of all others.
+            continue  # A damaged file of one method must not prevent the page.
         stems[name] = (
             read.samples if read.rate == rate else audio.resample(read.samples, read.rate, rate)
         )

@@ -1,4 +1,4 @@
-"""Chooses what is worth hearing: the songs, and in each the seconds, where methods differ most."""
+"""Chooses excerpts to listen to: the songs and seconds where methods differ most."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MIXTURE = "mixture"
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A part of a track to listen to for one stem; ``start`` counts seconds from the run's part.
+    """An excerpt of a track for one stem; ``start`` is in seconds from the run's part.
 
     ``spread`` is the mean over its windows of the standard deviation of SDR between methods, in dB.
     """
@@ -33,9 +33,9 @@ class Excerpt:
 
     @property
     def reason(self) -> str:
-        """Why this part was chosen, in words."""
+        """The reason of the choice."""
         if not self.spread > 0:
-            return "the beginning: there are no two methods to tell apart by window"
+            return "the beginning: fewer than two methods have scores by window"
         return (
             "where methods differ most: their SDR varies by "
             f"{self.spread:.1f} dB (standard deviation between methods)"

@@ -1,4 +1,4 @@
-"""What the page knows of a run: scores, figures, costs and provenance, ready for JSON."""
+"""The data of the page: scores, figures, costs and provenance, ready for JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def facts(
 ) -> dict[str, Any]:
     """Return the run as nested lists and mappings; numbers are rounded, missing ones are None.
 
-    ``scores[protocol][metric][stem][label]`` lists a value a track, in the order of ``tracks``;
+    ``scores[protocol][metric][stem][label]`` lists one value per track, in the order of ``tracks``;
     ``figures`` has value, low, high and number of tracks under the same keys.
     """
     rules = protocols_of(
@@ -105,7 +105,7 @@ def _origin(record: Record) -> dict[str, str]:
 
 
 def _trained_on(record: Record | None) -> Iterable[str]:
-    """Yield what a method was trained on, as far as the installed method says it."""
+    """Yield the training data of a method, if the method is installed."""
     from sepbench import registry
     from sepbench.errors import SepbenchError
 
@@ -115,7 +115,7 @@ def _trained_on(record: Record | None) -> Iterable[str]:
         (method,) = registry.resolve(record.label)
         yield from method.create().trained_on
     except (SepbenchError, ValueError):
-        return  # Not installed here: the run was made elsewhere.
+        return  # Not installed: the run was made elsewhere.
 
 
 def _scores(scores: pd.DataFrame, tracks: Sequence[str]) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _figures(summary: pd.DataFrame, known: Mapping[str, Protocol]) -> dict[str, 
 def _ties(
     scores: pd.DataFrame, summary: pd.DataFrame, known: Mapping[str, Protocol]
 ) -> dict[str, Any]:
-    """Return the methods that cannot be told from the best of each stem."""
+    """Return the methods that tie with the best of each stem."""
     nested: dict[str, Any] = {}
     valued = summary[summary["protocol"].notna()]
     for (protocol, metric, stem), rows in valued.groupby(["protocol", "metric", "stem"]):

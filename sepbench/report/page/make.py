@@ -1,4 +1,4 @@
-"""Makes the page of a run, with the sounds that it has or that are separated anew for it."""
+"""Makes the page of a run, with kept audio or with newly separated audio."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sepbench.report.page.excerpts import Excerpt, choose
 from sepbench.report.page.write import Page, kept_excerpts, missing_stems, write_page
 
 MOST_TRACKS = 5
-"""Tracks to listen to where the stems of more were kept and no number was asked for."""
+"""Default number of tracks to listen to."""
 
 Step = Callable[[str], None]
 
@@ -32,11 +32,11 @@ def make_page(
     command: str = "",
     on_step: Step = lambda what: None,
 ) -> Page:
-    """Write the page of a run; return where it is and what it lacks.
+    """Write the page of a run; return its path and what is missing.
 
-    With ``listen`` the songs on which methods differ most, so many of them, are separated by the
-    methods whose stems the run has not kept, and those are then kept. Without it, stems that are
-    there are used. ``tracks`` are those of the data set, empty where it is not here.
+    ``listen`` is the number of songs, those on which methods differ most; missing stems are
+    separated again and kept. Without it, kept stems are used. ``tracks`` are those of the data set,
+    empty if it is not found.
     """
     records = store.records()
     remarks: list[str] = []
@@ -65,7 +65,7 @@ def _separate(
     plan: RunConfig,
     on_step: Step,
 ) -> list[str]:
-    """Separate songs again whose stems are missing, as the evaluation did; return what failed."""
+    """Separate songs without kept stems again, as the evaluation did; return failures."""
     wanted = {(excerpt.subset, excerpt.track) for excerpt in excerpts}
     chosen = [track for track in tracks if (track.subset, track.name) in wanted]
     methods, remarks = [], []
@@ -76,7 +76,7 @@ def _separate(
             remarks.append(f"{label}: no audio: {error}")
     if not (methods and chosen):
         return remarks
-    # The same scores again, so that none gets lost when the records are written anew.
+    # Compute all scores again, so that none is lost when the records are rewritten.
     metrics = {name for record in records for name in record.identity.get("metrics", ())}
     again = replace(
         plan, save_stems=True, shard=None, metrics=tuple(sorted(metrics)) or plan.metrics

@@ -1,4 +1,4 @@
-"""Writes a listening test for webMUSHRA, for more listeners than one page can ask."""
+"""Exports a listening test for webMUSHRA."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ def write_webmushra(
 ) -> list[Path]:
     """Write ``configs/sepbench.yaml`` and equally loud wav files to a webMUSHRA folder.
 
-    Copied over an installation of webMUSHRA, it opens as ``?config=sepbench.yaml``. The hidden
-    reference and the anchors are made by webMUSHRA. Raises `SepbenchError` where the run has kept
-    no stems.
+    Copied into an installation of webMUSHRA, it opens as ``?config=sepbench.yaml``. webMUSHRA adds
+    the hidden reference and the anchors. Raises `SepbenchError` if the run has kept no stems.
     """
     records = store.records()
     excerpts = kept_excerpts(store, records, songs)
@@ -73,7 +72,7 @@ def _trial(clip: Clip, number: int, folder: Path) -> tuple[dict[str, Any], list[
     page = {
         "type": "mushra",
         "id": f"trial{number}",
-        # webMUSHRA shows this as markup.
+        # webMUSHRA renders this as HTML.
         "name": html.escape(f"{excerpt.stem}: {excerpt.track}"),
         "content": "How well is the stem separated? The reference would be 100.",
         "showWaveform": True,

@@ -1,4 +1,4 @@
-"""Writes the page: one HTML file, and beside it the sounds that it loads when asked for."""
+"""Writes the page: one HTML file, and audio files that it loads on request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SCRIPTS = ("page.js", "charts.js", "player.js", "listen.js", "judge.js")
 
 @dataclass(frozen=True)
 class Page:
-    """Where the page is, how large, and what is missing from it why."""
+    """The path and the size of the page, and remarks on missing parts."""
 
     path: Path
     size: int
@@ -45,9 +45,9 @@ def write_page(
     command: str = "",
     on_clip: Callable[[str], None] = lambda name: None,
 ) -> Page:
-    """Write ``page/index.html`` of a run, with the sounds of ``excerpts`` of ``tracks``."""
+    """Write ``page/index.html`` of a run, with the clips of ``excerpts`` of ``tracks``."""
     folder = store.folder / "page"
-    shutil.rmtree(folder / "audio", ignore_errors=True)  # Sounds of an older page fit no more.
+    shutil.rmtree(folder / "audio", ignore_errors=True)  # Clips of an older page do not match.
     records = store.records()
     listen, remarks = _write_sounds(folder, store, records, tracks, excerpts, on_clip)
     known = facts(separated(records)[0], store.settings, report.scores, report.summary)
@@ -94,7 +94,7 @@ def _write_sounds(
     remarks: list[str] = []
     for key in dict.fromkeys((excerpt.subset, excerpt.track) for excerpt in excerpts):
         if key not in by_key:
-            remarks.append(f"{key[1]}: the data set has no such track here, so no sound of it")
+            remarks.append(f"{key[1]}: the data set has no such track here, so it has no audio")
             continue
         of_track = [one for one in excerpts if (one.subset, one.track) == key]
         for clip in clips(store, records, by_key[key], of_track):
@@ -104,7 +104,7 @@ def _write_sounds(
 
 
 def _write_clip(folder: Path, clip: Clip, number: int) -> dict[str, Any]:
-    # Numbers, not names, so that no song or method can choose a path or an address.
+    # Numbers instead of names, so that names cannot affect paths and addresses.
     sources = []
     for index, source in enumerate(clip.sources):
         key = f"{number}-{index}"
@@ -164,7 +164,7 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 def _inert(value: Any) -> str:
-    """Return JSON that no browser reads as markup, whatever names it holds."""
+    """Return JSON that is safe inside HTML, with any names."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

@@ -1,4 +1,4 @@
-"""Which songs of the data are used, and which part of each."""
+"""Selects songs of training data, and a part of each."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ T = TypeVar("T", bound=_Named)
 
 @dataclass(frozen=True)
 class Choice:
-    """What of the data is used; without arguments all of it.
+    """A choice of songs and parts; by default everything.
 
     Args:
         tracks: glob patterns; songs that match none of them are left out.
         exclude: glob patterns of songs that are left out.
-        limit: songs of each source and split that are used at most, the first by order.
-        start: seconds from which on each song is used.
-        duration: seconds of each song that are used at most.
-        rest: where files go whose names tell no stem, see `parts_of`.
+        limit: most songs of each source and split; the first are used.
+        start: start of the part of each song, in seconds.
+        duration: length of the part of each song, in seconds.
+        rest: part for files whose names match no stem, see `parts_of`.
 
     Patterns match a song's name or ``source/name``, without regard to case.
     """
@@ -48,12 +48,12 @@ class Choice:
 
     @property
     def preparing(self) -> tuple[str, ...]:
-        """The options that only have an effect while songs are prepared, as they are written."""
+        """The given options that matter only while songs are prepared."""
         chosen = (("start", self.start), ("duration", self.duration), ("rest", self.rest))
         return tuple(f"--{name}" for name, value in chosen if value)
 
     def of(self, songs: Sequence[T]) -> list[T]:
-        """Return the songs that are used; raise `SepbenchError` for a pattern without a match."""
+        """Return the chosen songs; raise `SepbenchError` for a pattern without a match."""
         for option, patterns in (("track", self.tracks), ("exclude", self.exclude)):
             for pattern in patterns:
                 if not any(_matches(song, pattern) for song in songs):
@@ -74,7 +74,7 @@ class Choice:
         return limited
 
     def recordings(self, found: Sequence[Recording]) -> list[Recording]:
-        """Return the recordings that are used, cut to the part that is used."""
+        """Return the chosen recordings, cut to the chosen part."""
         return [song.cut(self.start, self.duration) for song in self.of(found)]
 
 
@@ -90,7 +90,7 @@ def without(songs: Iterable[T], patterns: Sequence[str]) -> list[T]:
 
 def _matches(song: _Named, pattern: str) -> bool:
     names = (song.name, f"{song.source}/{song.name}")
-    # A name may hold brackets, which mean something else in a glob.
+    # A name may contain brackets, which have another meaning in a glob.
     return pattern in names or any(fnmatchcase(n.lower(), pattern.lower()) for n in names)
 
 
@@ -100,9 +100,9 @@ def _some(songs: Sequence[_Named]) -> str:
 
 
 def left_out(songs: Iterable[Recording]) -> list[str]:
-    """Return a line for each song with files that are not used, as their names tell no stem."""
+    """Return a line for each song with unused files, whose names match no stem."""
     return [
-        f"in {song.source}/{song.name}: {', '.join(song.left_out)}: no stem is called so; "
+        f"in {song.source}/{song.name}: {', '.join(song.left_out)}: not names of stems; "
         "--rest other adds them to the other instruments"
         for song in songs
         if song.left_out

@@ -1,4 +1,4 @@
-"""What can be trained on: songs, voices and backings in folders, whatever their layout."""
+"""Finds training data: songs, voices and backings in folders of any layout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BACKING_FOLDERS = {"backings", "backgrounds", "accompaniments"}
 _ALONE = {"voices", *_BACKING_FOLDERS}
 
 Reader = Callable[[Path], Sequence[Recording] | None]
-"""Gives the tracks of a folder of some other kind, ``()`` for one to pass by, else None."""
+"""Returns the tracks of a folder of another kind, ``()`` to skip it, else None."""
 
 
 def _nothing(folder: Path) -> None:
@@ -27,7 +27,7 @@ def _nothing(folder: Path) -> None:
 
 
 def find_tracks(root: Path, *, read: Reader = _nothing, rest: str | None = None) -> list[Recording]:
-    """Return the tracks in a folder, whose layout decides how it is read.
+    """Return the tracks in a folder, depending on its layout.
 
     ========================================  ================================================
     a folder with                             is
@@ -42,14 +42,14 @@ def find_tracks(root: Path, *, read: Reader = _nothing, rest: str | None = None)
     none of these                             a collection
     ========================================  ================================================
 
-    Folders beside songs and in collections are read one by one, in the same way. Those called
-    ``train``, ``valid`` and ``test`` on the way say the split of what they hold, and are no part of
-    the name of its source. ``read`` is asked first about every folder but ``root``; ``rest`` is as
-    in `parts_of`. Raises `SepbenchError` where nothing is found.
+    Folders next to songs and in collections are read one by one, in the same way. Folders called
+    ``train``, ``valid`` and ``test`` define the split, and are not part of the source's name.
+    ``read`` is called first for every folder but ``root``; ``rest`` is as in `parts_of`. Raises
+    `SepbenchError` if nothing is found.
     """
     if not root.is_dir():
         raise SepbenchError(f"{root}: no such folder of training data")
-    if root.name in ("", ".."):  # What is found is called by the folder's name.
+    if root.name in ("", ".."):  # The source is named after the folder.
         root = root.resolve()
     tracks = list(_Search(root, read, rest).walk(root))
     if not tracks:
@@ -103,14 +103,14 @@ class _Search:
             yield from _alone(folder, source, part, split)
 
     def _source(self, folder: Path) -> str:
-        """Return what tracks of a folder are from, folders that name a split left out."""
+        """Return the source of a folder's tracks, without folders that name a split."""
         below = folder.relative_to(self.root).parts or (self.root.name,)
         named = [part for part in below if part.lower() not in SPLITS]
         here = self.root if self.root.name.lower() not in SPLITS else self.root.resolve().parent
         return "/".join(named) or here.name
 
     def _song(self, folder: Path) -> Parts | None:
-        """Return the parts of a folder that is one song, else None."""
+        """Return the parts if the folder is one song, else None."""
         if folder.name.lower() in _ALONE:
             return None
         found = audio_files(folder)
@@ -119,9 +119,9 @@ class _Search:
         return self._song_of_folders(folder)
 
     def _song_of_folders(self, folder: Path) -> Parts | None:
-        """Return the parts of a song with a folder for each stem, whose files sound together.
+        """Return the parts of a song with a folder for each stem, whose files are added.
 
-        None for other folders: those with the same file names in each stem hold many songs.
+        None for other folders: the same file names in each stem mean many songs.
         """
         stems = [
             child
@@ -146,7 +146,7 @@ class _Search:
         return {part: [parts[part]] for part in in_order(parts)}, tuple(left_out)
 
     def _stem_folders(self, children: list[Path]) -> list[Path]:
-        """Return the folders that hold a file for each song, if two at least are named by part."""
+        """Return the folders with one file per song, if at least two are named by part."""
         holding = [
             child
             for child in children
@@ -165,7 +165,7 @@ class _Search:
     def _by_stem(
         self, stems: list[Path], source: str, told: dict[str, str], split: str
     ) -> Iterator[Recording]:
-        """Yield the songs of folders with one file for each of them, the folder saying its part."""
+        """Yield the songs of folders by part, with one file per song."""
         songs: dict[str, dict[Path, Path]] = {}
         for folder in stems:
             for path in audio_files(folder):
@@ -189,7 +189,7 @@ def _split(below: list[str]) -> str:
 
 
 def _held_back(tracks: Sequence[Recording], split: str) -> Iterator[Recording]:
-    """Yield tracks with splits of their own, of which a folder may only keep more from training."""
+    """Yield tracks with their splits; a folder can only exclude more of them from training."""
     return (track if split == "train" else replace(track, split=split) for track in tracks)
 
 

@@ -1,4 +1,4 @@
-"""Which part of a song a file is, by its name."""
+"""Recognises parts of songs by file names."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sepbench.stems import MIXTURE, in_order, stem_of
 from sepbench.training.data.recording import PARTS, Segment
 
 RESTS = ("other", "harmonic")
-"""Where files may go whose names tell no stem."""
+"""Parts for files whose names match no stem."""
 
 _PARTS_OF = {"percussive": "drums", "percussion": "drums", "harmonic": "other"}
-"""Stems that stand for a part where songs are used for training."""
+"""Stems that are used as a part in training."""
 
 Parts = tuple[dict[str, list[Segment]], tuple[str, ...]]
-"""The segments of each part, and the names of the files that are of none."""
+"""The segments of each part, and the names of unused files."""
 
 
 def audio_files(folder: Path) -> list[Path]:
@@ -27,12 +27,12 @@ def audio_files(folder: Path) -> list[Path]:
 
 
 def folder_of_part(folder: Path, instrument: str | None = None) -> str | None:
-    """Return the part that a folder's whole name tells, ``instrument`` for a guitar or piano."""
+    """Return the part named by a folder, ``instrument`` for a guitar or piano."""
     return _part_of(stem_of(folder, whole=True), instrument)
 
 
 def is_song(found: Sequence[Path], rest: str | None) -> bool:
-    """Tell whether files side by side are the stems of one song: one of them is a known part."""
+    """Return whether files are the stems of one song: at least one is a known part."""
     if rest == "harmonic":
         return any(_as_published(path) in ("vocals", "drums") for path in found)
     return any(_part_of(stem_of(path)) for path in found)
@@ -41,17 +41,17 @@ def is_song(found: Sequence[Path], rest: str | None) -> bool:
 def parts_of(found: Sequence[Path], rest: str | None = None, *, is_folder: bool = False) -> Parts:
     """Return the parts of a song, given its files, or a folder for each of its stems.
 
-    Guitars, pianos and the like, which are stems but no parts, are added to ``other``. ``rest``
-    says what else is:
+    Guitars, pianos and other stems that are not parts are added to ``other``. ``rest`` decides on
+    other files:
 
     ============  ============================================================================
-    None          files whose names tell no stem are left out
+    None          files whose names match no stem are left out
     ``other``     they are added to ``other`` too
     ``harmonic``  by the rule of MiXiN all that is neither vocals, drums nor a mixture is added
                   to ``other``, the bass too; several files of one part sound together
     ============  ============================================================================
 
-    Raises `SepbenchError` where two files are one part.
+    Raises `SepbenchError` if two files are the same part.
     """
     own: dict[str, list[Path]] = {}
     added: list[Path] = []

@@ -1,4 +1,4 @@
-"""Decoded training material on disk: 16-bit mono arrays that are mapped, never read whole."""
+"""Prepared training data: decoded 16-bit mono arrays, which are memory-mapped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LAYOUT = 1
 
 @dataclass(frozen=True)
 class PreparedTrack:
-    """A track in the cache: an array ``(parts, samples)`` and where its clips begin and end."""
+    """A prepared track: an array ``(parts, samples)`` with the limits of its clips."""
 
     source: str
     name: str
@@ -48,7 +48,7 @@ class PreparedTrack:
         return array
 
     def read(self, part: str, start: int, stop: int) -> NDArray[np.float32]:
-        """Return ``stop - start`` samples of a part, zeros where the track has none."""
+        """Return ``stop - start`` samples of a part, zero-padded."""
         out = np.zeros(stop - start, np.float32)
         begin, end = max(start, 0), min(stop, self.samples)
         if begin < end:
@@ -64,10 +64,10 @@ class PreparedDataset:
     rate: int
     tracks: tuple[PreparedTrack, ...]
     digest: str
-    """sha256 over the index, which holds that of every array."""
+    """The sha256 of the index, which contains that of every array."""
 
     def split(self, name: str) -> PreparedDataset:
-        """Return the tracks of one split alone."""
+        """Return the tracks of one split."""
         chosen = tuple(track for track in self.tracks if track.split == name)
         return PreparedDataset(self.rate, chosen, self.digest)
 
@@ -76,7 +76,7 @@ class PreparedDataset:
         return (track for track in self.tracks if set(parts) <= set(track.parts))
 
     def of(self, tracks: Iterable[PreparedTrack]) -> PreparedDataset:
-        """Return a data set of some of the tracks; its digest says which."""
+        """Return a data set of some of the tracks; its digest depends on the choice."""
         chosen = tuple(tracks)
         names = json.dumps([[track.source, track.name, track.split] for track in chosen])
         digest = hashlib.sha256(f"{self.digest} {names}".encode()).hexdigest()
@@ -84,7 +84,7 @@ class PreparedDataset:
 
     @property
     def hours(self) -> float:
-        """Length of all tracks together, each counted once."""
+        """Total length of all tracks."""
         return sum(track.samples for track in self.tracks) / self.rate / 3600
 
 
@@ -97,8 +97,8 @@ def prepare(
 ) -> tuple[PreparedDataset, list[str]]:
     """Decode ``tracks`` into ``folder`` and return them with a line for each one skipped.
 
-    What is there already is kept, so a run that was stopped goes on. Files are written whole or not
-    at all. Raises `SepbenchError` where that cannot be, or the folder has another rate.
+    Finished tracks are kept, so a stopped run resumes. Files are written atomically. Raises
+    `SepbenchError` if the folder is not writable or has another rate.
     """
     make_folder(folder)
     index = _read_index(folder)
@@ -109,7 +109,7 @@ def prepare(
     try:
         return _prepare(tracks, folder, rate, index.get("tracks", []), on_track)
     except OSError as error:
-        reason = error.strerror or "the disk is full"  # NumPy counts bytes instead.
+        reason = error.strerror or "the disk is full"  # NumPy reports a number of bytes instead.
         raise SepbenchError(f"{folder}: cannot write: {reason}; choose another --out") from error
 
 
@@ -135,7 +135,7 @@ def _prepare(
         except SepbenchError as error:
             skipped.append(f"{track.source}/{track.name}: {error}")
             continue
-        # Arrays that were prepared before audio was known by its digest are made anew, once.
+        # Older arrays without a digest of their audio are made again, once.
         is_same &= entry.get("audio", "") == digest
         if not (is_same and (folder / file).exists()):
             try:
@@ -170,20 +170,20 @@ def _prepare(
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """Return the file for a track, numbered where another of the same name came before."""
+    """Return the file for a track, numbered if the name is taken."""
     names = chain([name], (f"{name} ({number})" for number in count(2)))
     return next(file for file in map("{}.npy".format, names) if file not in taken)
 
 
 def is_prepared(folder: Path) -> bool:
-    """Tell whether a folder was made by `prepare`."""
+    """Return whether a folder was made by `prepare`."""
     return _read_index(folder).get("layout") == _LAYOUT
 
 
 def open_prepared(folder: Path, *, verify: bool = False) -> PreparedDataset:
     """Return the tracks prepared in ``folder``; ``verify`` reads every file and checks its sha256.
 
-    Raises `SepbenchError` where the folder is no cache, incomplete or damaged.
+    Raises `SepbenchError` if the folder is not prepared data, incomplete or damaged.
     """
     index = _read_index(folder)
     if index.get("layout") != _LAYOUT:

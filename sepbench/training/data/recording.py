@@ -1,4 +1,4 @@
-"""Songs, voices and backings with their parts on one time line, decoded when they are needed."""
+"""Recordings: songs, voices and backings with aligned parts, decoded on demand."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ PARTS = ("vocals", "drums", "bass", "other", "accompaniment")
 """Stems that examples are made of."""
 
 Decoded = dict[str, list[NDArray[np.float32]]]
-"""Mono clips by part, each ``(samples,)``, to be played one after the other."""
+"""Mono clips by part, each ``(samples,)``, in temporal order."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A file, and which of its channels holds what; ``None``: the mean of all."""
+    """A file and one of its channels; ``None``: the mean of all."""
 
     path: Path
     channel: int | None = None
     added: tuple[Path, ...] = ()
-    """Files that sound together with it and belong to the same part."""
+    """Simultaneous files of the same part, to be added."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Parts that sound together: a song with stems, a voice alone, or a backing alone.
+    """Simultaneous parts: a song with stems, a voice alone, or a backing alone.
 
-    ``decode(rate)`` returns each part as mono clips; those at the same place of two parts belong
-    together.
+    ``decode(rate)`` returns each part as mono clips; clips of the same index are
+    simultaneous.
     """
 
     source: str
@@ -50,11 +50,11 @@ class Recording:
     decode: Callable[[int], Decoded] = field(compare=False)
     split: str = "train"
     identity: str = ""
-    """What ``decode`` depends on besides the files; prepared data of another is made anew."""
+    """Everything but the files that ``decode`` depends on."""
     digest: Callable[[], str] = field(compare=False, default=str)
-    """Returns a hash of the files, none if they are not known."""
+    """Returns a hash of the files, None if unknown."""
     left_out: tuple[str, ...] = ()
-    """Names of files beside the parts that are not used, as no stem is known by them."""
+    """Names of unused files, which match no stem."""
     sound_file: tuple[Path, int] | None = field(default=None, compare=False)
     """The file, and its stream, by whose sound the song is known again under another name."""
 
@@ -65,7 +65,7 @@ class Recording:
     def cut(self, start: float, duration: float | None) -> Recording:
         """Return the recording from ``start`` seconds on, for ``duration`` seconds at most.
 
-        Clips are counted as if they were played one after the other.
+        Times refer to the concatenated clips.
         """
         if not start and duration is None:
             return self
@@ -84,7 +84,7 @@ def from_references(
     digest: Callable[[], str] = str,
     sound_file: tuple[Path, int] | None = None,
 ) -> Recording:
-    """Return a track of a data set; ``load`` gives ``(channels, samples)`` by stem, and a rate."""
+    """Return a recording of a data set's track; ``load`` gives ``(channels, samples)`` by stem."""
     parts = tuple(part for part in PARTS[:-1] if part in stems) or stems
 
     def decode(rate: int) -> Decoded:
@@ -105,7 +105,7 @@ def recording(
     *,
     split: str = "train",
 ) -> Recording:
-    """Return a track whose parts are in files: as many segments of each part, one after another."""
+    """Return a recording of files: the same number of segments for each part, in temporal order."""
     decode, digest = partial(_decode, clips), partial(_digest, clips)
     segments = chain(clips.get("vocals", []), *clips.values())
     return Recording(
@@ -136,7 +136,7 @@ def _cut(
                 chosen[part].append(clip[here])
         begin += length
     if not any(chosen.values()):
-        raise SepbenchError(f"is {begin / rate:.1f} s long, --start {start:g} s is behind its end")
+        raise SepbenchError(f"is {begin / rate:.1f} s long, --start {start:g} s is after its end")
     return chosen
 
 
@@ -151,7 +151,7 @@ def _digest(clips: dict[str, list[Segment]]) -> str:
 
 def _decode(clips: dict[str, list[Segment]], rate: int) -> Decoded:
     decoded = {part: [_mixed(clip, rate) for clip in ones] for part, ones in clips.items()}
-    # The rule of data sets: what differs by more than a frame of a codec was not cut together.
+    # As for data sets, lengths may differ by a frame of a codec.
     most = math.ceil(FRAME * rate / 44100) + 1
     for ones in zip(*decoded.values(), strict=True):
         lengths = dict(zip(decoded, map(len, ones), strict=True))
@@ -162,7 +162,7 @@ def _decode(clips: dict[str, list[Segment]], rate: int) -> Decoded:
 
 
 def _mixed(clip: Segment, rate: int) -> NDArray[np.float32]:
-    """Return a segment with what sounds together with it."""
+    """Return a segment with its simultaneous files added."""
     layers = [_mono(replace(clip, path=path, added=()), rate) for path in (clip.path, *clip.added)]
     total = np.zeros(max(map(len, layers)), np.float32)
     for layer in layers:

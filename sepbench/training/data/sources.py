@@ -1,4 +1,4 @@
-"""What the verbs that train are given as data: folders, and data sets by name."""
+"""Training data of the command line: folders, and data sets by name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sepbench.datasets import Track as DatasetTrack
 
 _LAYOUTS = ("musdb18-hq", "musdb18", "musdb18-7s", "dsd100")
-"""Data sets that a folder is known to be, and so which of their songs are for what."""
+"""Data sets recognised in folders, for their subsets."""
 
 _OF_RUNS = ("last.pt", "run.json")
 """Files in the folders that 'sepbench train' and 'sepbench evaluate' write."""
@@ -38,7 +38,7 @@ _EVERYTHING = Choice()
 def tracks_of(
     data: Sequence[str], choice: Choice = _EVERYTHING, labelled: Sequence[Recording] = ()
 ) -> list[Recording]:
-    """Return the chosen tracks of folders and data sets, some of them kept from training.
+    """Return the chosen tracks of folders and data sets, with their splits.
 
     ``labelled`` songs are chosen from, too. They serve for training alone, so those by whose names
     others serve for validation or tests are left out.
@@ -58,7 +58,7 @@ def _tracks(where: str, rest: str | None) -> list[Recording]:
         return _dataset_tracks(_named(where))
     if _is_separated(folder):
         raise SepbenchError(
-            f"{folder}: holds stems that 'sepbench separate' made, which are no truth to train on; "
+            f"{folder}: has stems made by 'sepbench separate', which cannot be used as references; "
             "give another folder, or move them"
         )
     known = _known(folder)
@@ -66,7 +66,7 @@ def _tracks(where: str, rest: str | None) -> list[Recording]:
 
 
 def _read(folder: Path) -> list[Recording] | None:
-    """Return the tracks of a data set's folder, ``[]`` for what sepbench made, else none."""
+    """Return the tracks of a data set's folder, ``[]`` for output of sepbench, else None."""
     is_run = any((folder / file).is_file() for file in _OF_RUNS)
     if is_run or _is_separated(folder) or is_prepared(folder):
         return []
@@ -79,7 +79,7 @@ def _is_separated(folder: Path) -> bool:
 
 
 def _named(name: str) -> Dataset:
-    """Return the data set of a name; raise for one that is not here or for tests alone."""
+    """Return the data set of a name; raise for one that is missing or only for tests."""
     from sepbench.datasets import open_dataset
 
     try:
@@ -102,13 +102,13 @@ def _named(name: str) -> Dataset:
 
 
 def _known(folder: Path) -> Dataset | None:
-    """Return the data set that a folder holds, none if it is no known one."""
+    """Return the data set in a folder, None if unknown."""
     from sepbench.datasets import open_dataset
 
     for name in _LAYOUTS:
         dataset = open_dataset(name, folder)
-        with suppress(SepbenchError):  # of two that look alike one raises
-            # Songs that all lack a stem are somebody's own, laid out alike.
+        with suppress(SepbenchError):  # one of two similar data sets raises
+            # Songs that all lack a stem are the user's own in the same layout.
             if any(getattr(track, "problem", None) is None for track in dataset.tracks("all")):
                 return dataset
     return None
@@ -127,15 +127,14 @@ def prepared_dataset(
     """Return one prepared folder as it is, or prepare other data in ``folder``.
 
     Songs without stems in other data are labelled by ``teacher`` on ``device``. The second value
-    has a line for each recording that was skipped, with the reason. Raises `SepbenchError` where
-    prepared data has another rate, ``must_label`` asks for labels in data prepared already, or a
-    choice does that can only be made before.
+    has a line for each skipped recording, with the reason. Raises `SepbenchError` if prepared data
+    has another rate, and if ``must_label`` or a choice applies only to unprepared data.
     """
     skipped: list[str] = []
     prepared = [where for where in data if is_prepared(Path(where))]
     if prepared and len(data) > 1:
         raise SepbenchError(
-            f"{prepared[0]}: prepared already, so it stands alone; "
+            f"{prepared[0]}: already prepared, so it must be the only data; "
             "give all data to one 'sepbench prepare', or none of it prepared"
         )
     if prepared and must_label:

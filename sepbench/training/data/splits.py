@@ -1,4 +1,4 @@
-"""Which songs train, validate and test: what ``split.csv`` says, and shares for the others."""
+"""Splits: from ``split.csv``, or by shares."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from sepbench.training.data.naming import audio_files
 from sepbench.training.data.recording import Recording
 
 SUBSETS = ("train", "valid", "test")
-"""What songs are for; each later one is farther from training."""
+"""The splits, ordered by distance from training."""
 
 SPLITS = {name: name for name in SUBSETS} | {"val": "valid", "validation": "valid"}
-"""The words that folders and tables use, in lower case."""
+"""Spellings in folders and tables, in lower case."""
 
 EXCLUDED = "excluded"
-"""What a table says of songs that are not used at all."""
+"""Entry of a table for unused songs."""
 
 Row = dict[str, str]
 """The cells of a row of ``split.csv`` by column."""
 
 
 def share_out(tracks: list[Recording]) -> list[Recording]:
-    """Return the tracks, some songs moved out of the training split if all were in it.
+    """Return the tracks; some are moved from training to validation and test if needed.
 
     A song that lies in several places, perhaps on several sides, is on the side farthest from
     training in all of them: DSD100 has MUSDB18's songs with the sides swapped. Songs are the same
     if their names are, without regard to case, accents' form, punctuation and a number before, or
     if they sound the same.
 
-    Where no song is of split ``valid``, a tenth of those with voice and accompaniment becomes so,
-    one at least; another tenth becomes ``test`` if there are none of that split either. The names
-    of songs decide which, not their order.
+    Without any song of split ``valid``, a tenth of the songs with voice and accompaniment, at least
+    one, is moved there; another tenth to ``test`` if that is empty too. The choice depends on the
+    names of songs, not on their order.
     """
     songs = [track for track in tracks if "vocals" in track.parts and len(track.parts) > 1]
     same = _same_songs(songs)
@@ -112,8 +112,8 @@ def _lot(name: str) -> bytes:
 def read_table(folder: Path) -> list[Row]:
     """Return the rows of a folder's ``split.csv``, as people write them.
 
-    Any of comma, semicolon and tab separates columns; case and blanks do not matter. Raises
-    `SepbenchError` that names the line for what is not understood.
+    Comma, semicolon or tab separate columns; case and blanks do not matter. Raises `SepbenchError`
+    with the line number for invalid rows.
     """
     path = folder / "split.csv"
     if not path.exists():
@@ -149,12 +149,12 @@ def read_table(folder: Path) -> list[Row]:
 
 
 def _check_songs(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
-    """Raise for a song that is not beside the table: its side would be told to nobody."""
+    """Raise for a song that has no folder next to the table."""
     there = {same_name(item.name) for item in path.parent.iterdir()}
     there |= {same_name(file.stem) for child in folders(path.parent) for file in audio_files(child)}
     for number, row in enumerate(rows, 2):
         if row["song"] not in there:
             raise SepbenchError(
-                f"{path}: line {number}: no song {row['song']!r} beside the table; "
+                f"{path}: line {number}: no song {row['song']!r} next to the table; "
                 "write the names of the folders"
             )

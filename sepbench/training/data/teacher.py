@@ -1,7 +1,7 @@
-"""Songs without stems, labelled by separators so that a network can be trained on them.
+"""Labels songs without stems by separators, to train a network on them.
 
 A *teacher* separates the voice of each song. Where a second separator disagrees with it, at least
-one of them is wrong; such windows are left out. What is left is a song like any other: vocals, and
+one of them is wrong; such windows are left out. The rest is used like any other song: vocals, and
 an accompaniment that is the rest of the mixture.
 """
 
@@ -30,13 +30,13 @@ from sepbench.training.data.recording import Decoded, Recording
 from sepbench.weights.container import sha256
 
 FOLDER = "unlabelled"
-"""Name of a folder of songs without stems, wherever it lies in training data."""
+"""Name of folders of songs without stems in training data."""
 
 Mono = NDArray[np.float32]
 
 _SPEC = re.compile(r"(?P<method>[^\[\]:]+(?:\[.*\])?)(?::(?P<songs>.+))?")
 _SILENT = 1e-7
-"""Mean square below which a window teaches nothing."""
+"""Mean square below which a window is not used."""
 _NO_VOICE = 10 ** (-18 / 10)
 """Share of the mixture's energy below which an estimate counts as no voice."""
 _SAME = 10 ** (-22 / 10)
@@ -45,10 +45,10 @@ _SAME = 10 ** (-22 / 10)
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """Which separators label songs without stems, and which windows are kept.
+    """The separators that label songs without stems, and the windows to keep.
 
-    It is the section ``teacher`` of a training config. The defaults were measured on songs with
-    known stems; see "Teacher and student" in ``docs/training.md``.
+    It is the section ``teacher`` of a training config. The defaults were tuned on songs with known
+    stems; see "Teacher and student" in ``docs/training.md``.
     """
 
     method: str = option("", "the teacher; empty: songs without stems are not used")
@@ -57,7 +57,7 @@ class TeacherConfig:
     share: float = option(0.33, "weight of the second separator in the label", minimum=0, maximum=1)
     agreement: float = option(6.0, "dB of the voice over the difference of the two estimates")
     seconds: float = option(3.0, "length of a window", minimum=0.1)
-    shortest: float = option(6.0, "seconds of agreement that a song needs to be used", minimum=0)
+    shortest: float = option(6.0, "least seconds of agreement in a song", minimum=0)
 
     def replaced(self, spec: str) -> TeacherConfig:
         """Return these settings with the teacher of ``METHOD[:SONGS]``; raise for anything else."""
@@ -71,11 +71,10 @@ class TeacherConfig:
 def label_songs(
     config: TeacherConfig, data: Sequence[str], *, device: str, required: bool = False
 ) -> list[Recording]:
-    """Return the songs without stems as recordings whose ``decode`` asks the separators.
+    """Return the songs without stems as recordings whose ``decode`` runs the separators.
 
     They are those of ``config.songs``, or of the folders called `FOLDER` in ``data``. Raises
-    `SepbenchError` for separators that cannot be used, and for no songs where they are
-    ``required``.
+    `SepbenchError` for unusable separators, and if ``required`` songs are missing.
     """
     folders = [Path(config.songs)] if config.songs else _unlabelled(data)
     if required and not folders:
@@ -110,7 +109,7 @@ def _method(spec: str) -> Method:
         raise SepbenchError(f"teacher {spec}: means {len(methods)} methods; give each option once")
     stems = methods[0].create().stems
     if methods[0].is_oracle or "vocals" not in stems:
-        why = "is shown the stems" if methods[0].is_oracle else f"gives {', '.join(stems)}"
+        why = "needs the true stems" if methods[0].is_oracle else f"gives {', '.join(stems)}"
         raise SepbenchError(f"teacher {spec}: {why}; choose a method that gives vocals")
     return methods[0]
 
@@ -131,13 +130,13 @@ def _songs(folder: Path) -> list[Path]:
 
 
 class Labeller:
-    """Labels songs; each separator has a process of its own, which begins with the first song.
+    """Labels songs; each separator has its own process, started with the first song.
 
     Args:
         config: which windows are kept.
         teacher: gives the label.
-        second: is compared with the teacher; None: all windows are kept.
-        device: where both run, as the command line has it.
+        second: separator to compare with; None: all windows are kept.
+        device: device of both, as on the command line.
     """
 
     def __init__(
@@ -146,7 +145,7 @@ class Labeller:
         self.config, self.teacher, self.second, self.device = config, teacher, second, device
 
     def identity(self, path: Path) -> str:
-        """Return a digest of all that decides the labels of a song."""
+        """Return a digest of everything that decides the labels of a song."""
         methods = [method.identity for method in (self.teacher, self.second) if method]
         kept = {name: value for name, value in asdict(self.config).items() if name != "songs"}
         text = json.dumps([kept, methods, sha256(path)], sort_keys=True, default=str)
@@ -155,7 +154,7 @@ class Labeller:
     def label(self, path: Path, rate: int) -> Decoded:
         """Return the label of the windows kept, one clip for each run of windows.
 
-        Raises `SepbenchError` where the separators agree in too few windows.
+        Raises `SepbenchError` if the separators agree in too few windows.
         """
         song = audio.read(path)
         mixture = _mono(song.samples, song.rate, rate)
@@ -200,8 +199,8 @@ def agreeing(
 ) -> NDArray[np.bool_]:
     """Return for each whole window of ``window`` samples whether two estimates of a voice agree.
 
-    They agree where the energy of their difference is at least ``agreement`` dB below that of their
-    mean, and where both of them find no voice. Windows in which the mixture is silent are none.
+    They agree if the energy of their difference is at least ``agreement`` dB below that of their
+    mean, or if both find no voice. Silent windows of the mixture are False.
 
     >>> tone = np.sin(np.arange(800, dtype=np.float32))
     >>> agreeing(tone, 0.5 * tone, 0.55 * tone, window=400, agreement=6.0).tolist()

@@ -56,7 +56,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def opened(browser, page):
-    """The page, opened anew; at the end, nothing has been complained of or asked for."""
+    """The page, opened again; at the end, nothing has been complained of or asked for."""
     browser.get_log("browser"), browser.get_log("performance")
     browser.get(page.as_uri())
     yield browser

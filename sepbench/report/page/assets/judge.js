@@ -1,5 +1,5 @@
 "use strict";
-// Ratings: blind, in an order drawn anew, with a hidden reference and an anchor (after ITU-R
+// Ratings: blind, in an order drawn again, with a hidden reference and an anchor (after ITU-R
 // BS.1534), and ABX. They stay in this browser until they are exported.
 
 const STORE = `sepbench ratings: ${run.title}`;
@@ -171,7 +171,7 @@ function answerAbx(answer) {
   abx.x = randomBelow(2) ? "a" : "b";
   byId("abx-result").textContent =
     `${right ? "Right" : "Wrong"}. ${abx.right} of ${abx.trials} right; guessing does as well in ` +
-    `${(100 * chance(abx.right, abx.trials)).toFixed(1)} % of cases. X is drawn anew.`;
+    `${(100 * chance(abx.right, abx.trials)).toFixed(1)} % of cases. X is drawn again.`;
 }
 
 function hearAbx(which) {

@@ -143,7 +143,7 @@ class Player {
     this.voices = null;
   }
 
-  // Do something that needs the sources to be started anew, and go on playing if that was so.
+  // Do something that needs the sources to be started again, and go on playing if that was so.
   async restarted(change) {
     const playing = this.playing;
     this.stop();
