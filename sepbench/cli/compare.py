@@ -46,9 +46,8 @@ if TYPE_CHECKING:
     metavar="DB",
     help="Exit with 1 if a method of the second RUN is worse than in the first by more than this.",
 )
+@click.option("--strict", is_flag=True, help="Fail even if the value is not significant.")
 @click.option(
-    "--strict", is_flag=True, help="Fail even if the value is not significant."
-) @ click.option(
     "-o", "--out", type=options.PATH, help="Folder of the pictures.  [default: first RUN/compare]"
 )
 @options.json_option

@@ -20,6 +20,7 @@ from sepbench import registry
 from sepbench._util import entry_points
 from sepbench.cli.main import main
 from sepbench.separator import WeightFile, option
+from sepbench.training.learned import Shipped
 from sepbench.weights import container, files, formats
 
 
@@ -161,7 +162,7 @@ def test_weights_that_cannot_be_had_are_one_line_or_one_row(cache: Path) -> None
     assert alone.exit_code == 2
     assert "not the expected file" in alone.output
     (Path(os.environ["LEARNED_SOURCE"]) / "small.txt").unlink()
-    assert "cannot be fetched" in run("fetch", "learned").output
+    assert "download failed" in run("fetch", "learned").output
     words = ("--duration", "1", "--out", "run", "--no-isolate", "--json")
     both = sepbench("evaluate", "-m", "learned", "-m", "calm", *words)
     assert both.exit_code == 1
@@ -189,7 +190,7 @@ def test_shipped_weights_that_are_damaged_cannot_be_fetched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     separator = registry.resolve("mask-cnn")[0].separator
-    monkeypatch.setattr(separator, "shipped", {"default": "0" * 64})
+    monkeypatch.setattr(separator, "shipped", {"default": Shipped("0" * 64)})
     fetched = run("fetch", "mask-cnn")
     assert fetched.exit_code == 2
     assert "damaged weights of mask-cnn, which are part of its package" in fetched.output
