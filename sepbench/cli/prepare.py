@@ -47,17 +47,17 @@ def command(
     sepbench prepare corpus/ -o prepared/ --teacher spleeter:songs/ --second unet
     sepbench prepare musdb18 -o prepared/ --exclude 'Music Delta*' --start 30 --duration 60
 
-    A folder holds stems of songs in one folder a song or one a stem, a data set, or a collection;
-    in folders called 'voices' and 'backings' every file is a voice or a backing. A NAME is that of
-    a data set in 'sepbench data'. Folders called 'train', 'valid' and 'test' say what songs are
-    for; if nothing says so, a tenth is kept to validate and a tenth to test. Folders in it that
-    sepbench wrote (separated stems, runs, prepared data) are passed by. What is there already is
-    kept, so a run that was stopped goes on. With --teacher, songs without stems are added, with the
-    vocals of METHOD as label; they are those in SONGS or in folders called 'unlabelled'. Guitars,
-    pianos and the like are added to the other instruments; files whose names tell no stem are left
-    out, which is said, or added too with --rest. What --track, --exclude, --limit, --start and
-    --duration leave out is not prepared; GLOB is matched with a song's name or SOURCE/NAME. About
-    110 MB an hour and part at 16 kHz.
+    A folder holds stems with one folder per song or per stem, a data set, or a collection of these;
+    in folders called 'voices' and 'backings' every file is a voice or a backing. NAME is a data set
+    of 'sepbench data'. Folders called 'train', 'valid' and 'test' define the split; without them a
+    tenth of the songs is kept for validation and a tenth for testing. Folders that sepbench wrote
+    (separated stems, runs, prepared data) are skipped. Finished songs are kept, so a stopped run
+    resumes. --teacher adds songs without stems, labelled with the vocals of METHOD; they are in
+    SONGS or in folders called 'unlabelled'. Guitars, pianos and the like are added to the other
+    instruments; files whose names match no stem are left out and reported, or added too with
+    --rest. Songs that --track, --exclude, --limit, --start and --duration leave out are not
+    prepared; GLOB is matched against a song's name or SOURCE/NAME. Needs about 110 MB per hour and
+    part at 16 kHz.
     """
     from sepbench.cli.console import counting, say, show_json, warn
     from sepbench.training.data.choice import left_out

@@ -79,7 +79,7 @@ def test_another_file_than_was_meant_is_thrown_away(server: Serving, tmp_path: P
 def test_what_cannot_be_reached_is_one_line(server: Serving, tmp_path: Path) -> None:
     for address, message in {
         f"{server.address}/none": "download failed: .*Not Found",
-        "http://127.0.0.1:1/file": "cannot be fetched: .*refused",
+        "http://127.0.0.1:1/file": "download failed: .*refused",
         (tmp_path / "none").as_uri(): "cannot be fetched",
         "/etc/passwd": "not a web address",
     }.items():
