@@ -159,7 +159,7 @@ class _Planned:
 
 
 def _keeps_name(song: Path, plain: Sequence[Job], distinct: Sequence[Job], *, shared: bool) -> bool:
-    """Tell whether a song is called as its file is: no other song is, in this run or before.
+    """Return whether a song is called as its file is: no other song is, in this run or before.
 
     ``shared`` says that another song of this run would be called so too.
     """

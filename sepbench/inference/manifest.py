@@ -34,7 +34,7 @@ def origin(path: Path, made_of: Mapping[str, Any]) -> Origin:
 
 
 def owner(path: Path, song: Path) -> Owner:
-    """Tell whether a file was made of the song that lies here, of a copy of it, or of another.
+    """Return whether a file was made of the song that lies here, of a copy of it, or of another.
 
     "unknown" where there is no file or nothing is known of it. The song is read only where its path
     is not the one that is known.

@@ -33,9 +33,11 @@ def save(comparison: Comparison, folder: Path) -> list[Path]:
     if comparison.ranks:
         made["critical-difference"] = critical_difference(comparison)
     return [
-        pictures.save(figure, folder / f"{kind}-{name}.{ending}")
+        path
         for kind, figure in made.items()
-        for ending in ("png", "svg")
+        for path in pictures.save(
+            figure, *(folder / f"{kind}-{name}.{suffix}" for suffix in ("png", "svg"))
+        )
     ]
 
 

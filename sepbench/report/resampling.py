@@ -144,7 +144,9 @@ def _bisected(
     part = (reached < ranks[:, None]).sum(1)
     left: Places = marks[part]
     right: Places = marks[part + 1]
-    rows = np.empty_like(counts)  # Once: such an array anew in each round costs more than the rest.
+    rows = np.empty_like(
+        counts
+    )  # Once: such an array again in each round costs more than the rest.
     while (right - left > 1).any():
         middle = (left + right) // 2
         np.take(below, middle, axis=0, out=rows, mode="clip")

@@ -67,7 +67,8 @@ def draw(order: Job, *, start: float = 0.0, title: str = "") -> Path:
         title=title,
         truths=_truths(order, first.rate, shape, start),
     )
-    return figure.save(page, order.picture)
+    figure.save(page, order.picture)
+    return order.picture
 
 
 def _truths(

@@ -69,7 +69,7 @@ def _parsed(file: BinaryIO, size: int) -> tuple[bytes, dict[str, Any]]:
     (length,) = struct.unpack("<Q", start)
     text = file.read(min(length, _LONGEST_HEADER))
     if not text.startswith(b"{"):
-        raise ValueError("not a safetensors file")
+        raise ValueError("not a weight file: it is not safetensors")
     if len(text) < length:
         raise ValueError("weights cut short, or damaged")
     try:
@@ -81,7 +81,7 @@ def _parsed(file: BinaryIO, size: int) -> tuple[bytes, dict[str, Any]]:
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise ValueError("damaged weights, or other than safetensors") from None
     if not isinstance(header, dict):
-        raise ValueError("safetensors, but not a weight file of sepbench: it has no metadata")
+        raise ValueError("safetensors, but not a weight file of sepbench: its header is empty")
     if (fault := _fault(header)) is not None:
         raise ValueError(f"its header is not one of sepbench: {fault}")
     if excess:

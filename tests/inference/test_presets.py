@@ -46,7 +46,7 @@ def test_the_first_method_that_is_installed_and_has_its_weights_is_chosen(tmp_pa
     chosen = choose("some")
     assert chosen.method.name == "calm"
     assert "not installed" in chosen.passed_over["absent"]
-    assert "'sepbench weights fetch fetched' brings them" in chosen.passed_over["fetched"]
+    assert "'sepbench weights fetch fetched' fetches them" in chosen.passed_over["fetched"]
     with pytest.raises(SepbenchError, match="preset none: none of its methods can be used"):
         choose("none")
     weights = tmp_path / "weights" / "fetched" / "a.pth"

@@ -390,7 +390,7 @@ def test_what_is_no_model_of_mixin_is_one_line(published: Path, tmp_path: Path) 
     refused(fewer, "other shapes")
     refused(replaced(shape=(10**7, 10**7), dtype="f4", chunks=(100, 100)), "other shapes")
     refused(replaced(data=np.zeros(12, "i4")), "no data of its own")
-    refused(replaced(data=np.full(12, np.nan, "f4")), "not finite")
+    refused(replaced(data=np.full(12, np.nan, "f4")), "NaN or infinity")
     foreign = [(str(tmp_path / "secret"), 0, 48)]
     refused(replaced(shape=12, dtype="f4", external=foreign), "no data of its own")
     (tmp_path / "vocal.h5").write_bytes(b"not HDF5")

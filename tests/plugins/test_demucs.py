@@ -211,7 +211,7 @@ def installed(files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_method_with_small_models_separates_a_song(installed: type[Demucs]) -> None:
     separator = installed()
-    with pytest.raises(SepbenchError, match="'sepbench weights fetch demucs' brings them"):
+    with pytest.raises(SepbenchError, match="'sepbench weights fetch demucs' fetches them"):
         separator.load(CPU)
     fetch_missing(separator)
     separator.load(CPU)

@@ -130,7 +130,7 @@ def installed(
 
 def test_a_method_with_small_weights_separates_a_song(installed: type[OpenUnmix]) -> None:
     separator = installed()
-    with pytest.raises(SepbenchError, match="'sepbench weights fetch open-unmix' brings them"):
+    with pytest.raises(SepbenchError, match="'sepbench weights fetch open-unmix' fetches them"):
         separator.load(CPU)
     fetch_missing(separator)
     separator.load(CPU)

@@ -38,7 +38,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_weights_come_once_and_are_found(tmp_path: Path, cache: Path) -> None:
     learned = separator(tmp_path)
-    assert "'sepbench weights fetch learned' brings them" in (files.missing(learned) or "")
+    assert "'sepbench weights fetch learned' fetches them" in (files.missing(learned) or "")
     told: list[tuple[int, int | None]] = []
     came = files.fetch_missing(learned, on_progress=lambda done, total: told.append((done, total)))
     assert [file.name for file in came] == list(CONTENT)
@@ -93,6 +93,6 @@ def test_a_file_of_a_package_lies_in_the_package() -> None:
 
 def test_the_cure_can_be_pasted_into_a_shell() -> None:
     (large,) = registry.resolve("open-unmix[model=umxl]")
-    assert "\"sepbench weights fetch 'open-unmix[model=umxl]'\" brings" in (
+    assert "\"sepbench weights fetch 'open-unmix[model=umxl]'\" fetches" in (
         files.missing(large.create()) or ""
     )
