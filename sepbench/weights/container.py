@@ -81,7 +81,7 @@ def _parsed(file: BinaryIO, size: int) -> tuple[bytes, dict[str, Any]]:
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise ValueError("damaged weights, or other than safetensors") from None
     if not isinstance(header, dict):
-        raise ValueError("safetensors, but not a weight file of sepbench: its header is empty")
+        raise ValueError("safetensors, but not a weight file of sepbench: its header is missing")
     if (fault := _fault(header)) is not None:
         raise ValueError(f"its header is not one of sepbench: {fault}")
     if excess:
