@@ -84,7 +84,7 @@ def boxplot(
 
 def save(figure: Figure, folder: Path, *, name: str = "boxplot") -> list[Path]:
     """Write ``boxplot.png`` and ``boxplot.svg`` to ``folder``, each atomically."""
-    return pictures.save(figure, folder / f"{name}.png", folder / f"{name}.svg")
+    return [pictures.save(figure, folder / f"{name}.{ending}") for ending in ("png", "svg")]
 
 
 def _order(rows: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:

@@ -33,11 +33,9 @@ def save(comparison: Comparison, folder: Path) -> list[Path]:
     if comparison.ranks:
         made["critical-difference"] = critical_difference(comparison)
     return [
-        path
+        pictures.save(figure, folder / f"{kind}-{name}.{ending}")
         for kind, figure in made.items()
-        for path in pictures.save(
-            figure, *(folder / f"{kind}-{name}.{suffix}" for suffix in ("png", "svg"))
-        )
+        for ending in ("png", "svg")
     ]
 
 

@@ -18,7 +18,6 @@ from typing import Any, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -102,13 +101,15 @@ def decibels(value: float) -> str:
     return f"{value:.2f}".replace("-", "−")
 
 
-def save(figure: Figure, *paths: Path) -> list[Path]:
-    """Write ``figure`` atomically as PNG or SVG, by the suffix of each path.
+def save(figure: Figure, path: Path) -> Path:
+    """Write ``figure`` atomically in the format of the path's suffix.
 
-    The same figure gives the same bytes: an SVG has no date and no random identifiers. The layout
-    is computed once for all paths. Raises `SepbenchError` if a file cannot be written.
+    The same figure gives the same bytes: an SVG has no date and no random identifiers. Raises
+    `SepbenchError` if the file cannot be written.
     """
-    layout = figure.get_layout_engine()
+    ending = path.suffix.lstrip(".")
+    metadata = {"Date": None} if ending == "svg" else None
+    drawn = io.BytesIO()
     with _style(), warnings.catch_warnings():
         # Characters of a song's name that the font lacks are drawn as boxes.
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)

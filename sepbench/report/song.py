@@ -67,8 +67,7 @@ def draw(order: Job, *, start: float = 0.0, title: str = "") -> Path:
         title=title,
         truths=_truths(order, first.rate, shape, start),
     )
-    figure.save(page, order.picture)
-    return order.picture
+    return figure.save(page, order.picture)
 
 
 def _truths(
