@@ -42,13 +42,13 @@ def forgets(subject: Subject) -> str:
 @check(fix="draw initial weights and random numbers from a seeded generator of your own")
 def reloads(subject: Subject) -> str:
     """Loading it again gives the same stems."""
-    return _same(subject, subject.first[1], subject.again[0])
+    return _same(subject, subject.first[1], subject.reloaded[0])
 
 
 @check(fix="use torch.Generator().manual_seed(...) or numpy.random.default_rng(...) of your own")
 def random_state(subject: Subject) -> str:
     """Global random generators are neither used nor seeded."""
-    _, used = subject.again
+    _, used = subject.reloaded
     if used:
         raise CheckFailed(f"used: {', '.join(used)}")
     return "untouched"

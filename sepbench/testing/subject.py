@@ -180,7 +180,7 @@ class Subject:
         return Repeated(stems, kept, (out.getvalue() + err.getvalue()).strip())
 
     @cached_property
-    def again(self) -> tuple[dict[str, torch.Tensor], list[str]]:
+    def reloaded(self) -> tuple[dict[str, torch.Tensor], list[str]]:
         """The stems of the first song after loading again, and the used random generators."""
         with guarded_generators() as used:
             stems = self.hear(self.first[0], self.fresh())
