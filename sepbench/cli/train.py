@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from sepbench.training.data.choice import Choice
     from sepbench.training.epoch import Epoch
     from sepbench.training.plan import TrainingConfig
+    from sepbench.training.train import TrainingResult
 
 
 @click.command("train")
@@ -93,7 +95,7 @@ def command(
     splits (scores.json). TensorBoard logs are in OUT/logs, and pictures of separated passages
     (--pictures) in OUT/pictures.
     """
-    from sepbench.cli.console import counting, say, show_json, warn
+    from sepbench.cli.console import counting, say, warn
     from sepbench.training.train import open_training
 
     training = open_training(
@@ -113,12 +115,7 @@ def command(
     for line in training.skipped:
         warn(f"skipped {line}")
     if find_rate:
-        found = training.find_learning_rate()
-        if as_json:
-            show_json([{"learning_rate": rate, "loss": loss} for rate, loss in found])
-            return
-        for rate, loss in found:
-            click.echo(f"{rate:.2e}  {loss:.4f}")
+        _show_rates(training.find_learning_rate(), as_json)
         return
     say(training.summary())
     unit = training.run.trainable.score_unit
@@ -139,7 +136,25 @@ def command(
                 task, completed=step + 1, description=f"{method}  loss {loss:.3f}"
             ),
         )
-    best = _mark(result.best, training.run.plan, unit)
+    _show(result, training.run.plan, unit, as_json)
+
+
+def _show_rates(found: Iterator[tuple[float, float]], as_json: bool) -> None:
+    """Print learning rates with the loss at each."""
+    from sepbench.cli.console import show_json
+
+    if as_json:
+        show_json([{"learning_rate": rate, "loss": loss} for rate, loss in found])
+        return
+    for rate, loss in found:
+        click.echo(f"{rate:.2e}  {loss:.4f}")
+
+
+def _show(result: TrainingResult, plan: TrainingConfig, unit: str, as_json: bool) -> None:
+    """Print the results of a training."""
+    from sepbench.cli.console import say, show_json
+
+    best = _mark(result.best, plan, unit)
     say(f"best: epoch {result.best_epoch}, {best}; weights in {result.weights}")
     for subset, scores in result.scores.items():
         shown = {name: value for name, value in scores.items() if not name.startswith("loss")}
