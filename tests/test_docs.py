@@ -109,7 +109,7 @@ def test_the_guide_to_data_sets_leads_from_nothing_to_a_score(
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs a shell")
-def test_separators_of_one_s_own_are_rows(environment: dict[str, str], tmp_path: Path) -> None:
+def test_separators_of_the_user_are_rows(environment: dict[str, str], tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     pytest.importorskip("onnx", reason="needs onnx, to export a network")
     folder = tmp_path / "empty"

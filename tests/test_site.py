@@ -42,7 +42,7 @@ def commands(command: click.Command, path: str) -> dict[str, click.Command]:
     return found
 
 
-def test_every_command_stands_on_the_site_with_every_option(pages: dict[str, str]) -> None:
+def test_every_command_is_on_the_site_with_every_option(pages: dict[str, str]) -> None:
     page = pages["command-line.md"]
     sections = dict(re.findall(r"^#+ (sepbench .+?)\n(.*?)(?=^#|\Z)", page, re.M | re.S))
     for path, command in commands(main, "sepbench").items():
@@ -51,7 +51,7 @@ def test_every_command_stands_on_the_site_with_every_option(pages: dict[str, str
             assert option.opts[-1] in sections[path], path
 
 
-def test_every_method_metric_and_data_set_stands_on_the_site(pages: dict[str, str]) -> None:
+def test_every_method_metric_and_data_set_is_on_the_site(pages: dict[str, str]) -> None:
     from sepbench import datasets
 
     names = {
@@ -64,7 +64,7 @@ def test_every_method_metric_and_data_set_stands_on_the_site(pages: dict[str, st
         assert re.findall(r"^## (.+)$", pages[page], re.M) == wanted
 
 
-def test_every_public_name_of_sepbench_stands_in_the_api(pages: dict[str, str]) -> None:
+def test_every_public_name_of_sepbench_is_in_the_api(pages: dict[str, str]) -> None:
     import sepbench
 
     listed = {line.rpartition(".")[2] for line in pages["api.md"].splitlines() if ":::" in line}

@@ -44,7 +44,7 @@ def test_a_file_comes_whole_with_its_hash(server: Serving, tmp_path: Path, digit
     assert told[-1] == (len(CONTENT), len(CONTENT))
 
 
-def test_what_broke_off_goes_on_where_it_was(server: Serving, tmp_path: Path) -> None:
+def test_an_interrupted_download_resumes(server: Serving, tmp_path: Path) -> None:
     place = tmp_path / "file"
     server.breaks_after = 700_000
     with pytest.raises(SepbenchError, match="interrupted after 700000 of 1048576 bytes"):
@@ -56,7 +56,7 @@ def test_what_broke_off_goes_on_where_it_was(server: Serving, tmp_path: Path) ->
     assert place.read_bytes() == CONTENT
 
 
-def test_a_server_that_cannot_go_on_begins_anew(server: Serving, tmp_path: Path) -> None:
+def test_a_server_that_cannot_resume_starts_again(server: Serving, tmp_path: Path) -> None:
     server.breaks_after, server.knows_ranges = 700_000, False
     with pytest.raises(SepbenchError, match="interrupted"):
         fetch(f"{server.address}/file", tmp_path / "file")

@@ -28,7 +28,7 @@ def test_one_process_does_all_tasks_and_it_is_another_one() -> None:
     assert first == second != os.getpid()
 
 
-def test_a_death_is_told_with_its_cause_and_a_new_process_takes_over() -> None:
+def test_a_death_is_reported_with_its_cause_and_a_new_process_takes_over() -> None:
     lane = WorkerProcess(Call(task), timeout=10)
     try:
         with pytest.raises(WorkerDied, match="signal SIGTERM"):

@@ -356,7 +356,7 @@ def test_the_file_appears_only_when_complete(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_where_nothing_can_be_written_is_said(tmp_path: Path) -> None:
+def test_where_nothing_can_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder.wav").mkdir()
     for path in (tmp_path / "file" / "stem.wav", tmp_path / "folder.wav"):
@@ -462,7 +462,7 @@ def test_a_file_whose_name_looks_like_a_glob_is_itself(tmp_path: Path) -> None:
     assert audio.find_songs([tmp_path / "song [live].wav"]).songs == [tmp_path / "song [live].wav"]
 
 
-def test_what_stands_for_no_file_is_an_error(tmp_path: Path) -> None:
+def test_a_name_without_files_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SepbenchError, match="no audio file in this folder"):
         audio.find_songs([tmp_path])
     with pytest.raises(SepbenchError, match="no file matches"):

@@ -328,14 +328,14 @@ def test_other_audio_streams_are_named_and_can_be_chosen(tmp_path: Path) -> None
         assert hertz(reader.read().samples, 48000) == [400]
 
 
-def test_a_sound_that_begins_after_the_picture_is_said(tmp_path: Path) -> None:
+def test_a_sound_that_begins_after_the_picture_is_reported(tmp_path: Path) -> None:
     assert audio.info(film(tmp_path / "film.mkv")).notes == ()
     (note,) = audio.info(film(tmp_path / "late.mkv", late=(0.5,))).notes
     assert note.startswith("its audio begins 0.5")
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "mov", "webm", "ts"])
-def test_a_second_sound_that_is_late_is_said_where_it_is_chosen(
+def test_a_second_sound_that_is_late_is_reported_where_it_is_chosen(
     tmp_path: Path, suffix: str
 ) -> None:
     kinds = {"webm": ("libvpx", "libopus")}.get(suffix, ("mpeg4", "aac"))
@@ -353,7 +353,7 @@ def test_a_second_sound_that_is_late_is_said_where_it_is_chosen(
 # What is no file, and damage
 
 
-def test_a_pipe_is_said_to_be_one(tmp_path: Path) -> None:
+def test_a_pipe_is_reported(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "song.wav")
     with pytest.raises(SepbenchError, match="a pipe, not a file; save it to a file first"):
         audio.read(tmp_path / "song.wav")

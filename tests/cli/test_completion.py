@@ -32,7 +32,7 @@ def test_options_of_a_method_are_offered_after_its_bracket() -> None:
     assert offered("separate", "-m", "nothing[") == []
 
 
-def test_verbs_and_their_options_are_offered() -> None:
+def test_commands_and_their_options_are_offered() -> None:
     assert offered("sep") == ["separate"]
     assert "--two-stems" in offered("separate", "--two")
     assert {"--quiet", "--verbose", "--debug"} <= set(offered("separate", "--"))

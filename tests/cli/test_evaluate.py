@@ -146,7 +146,7 @@ def test_what_cannot_be_done_says_what_can(words: list[str], message: str) -> No
 
 
 @pytest.mark.slow
-def test_the_folder_has_the_same_short_name_in_every_verb() -> None:
+def test_the_folder_has_the_same_short_name_in_every_command() -> None:
     _song("songs/a/vocals.wav")
     _song("est/a/vocals.wav")
     assert run("evaluate", "-m", "mixture", *QUICK, "-o", "one").exit_code == 0
@@ -204,7 +204,7 @@ def test_a_track_that_is_broken_is_a_row_with_its_reason() -> None:
     assert "bad" in result.output
 
 
-def test_what_is_wrong_with_songs_of_one_s_own_is_said_once() -> None:
+def test_what_is_wrong_with_songs_of_the_user_is_reported_once() -> None:
     for song in ("a", "b", "c"):
         for stem in ("vocals", "drums", "cover") if song != "c" else ("vocals",):
             _song(f"songs/{song}/{stem}.wav")
@@ -217,7 +217,7 @@ def test_what_is_wrong_with_songs_of_one_s_own_is_said_once() -> None:
     assert lines.count("warning: c: no drums, which other songs have") == 1
 
 
-def test_a_stem_that_estimates_lack_for_some_songs_only_is_said() -> None:
+def test_a_stem_that_estimates_lack_for_some_songs_only_is_reported() -> None:
     for song in ("a", "b"):
         for stem in ("vocals", "drums"):
             _song(f"songs/{song}/{stem}.wav")
@@ -283,7 +283,7 @@ def test_stems_of_any_origin_get_the_scores_that_their_method_got() -> None:
     assert values["from files"] == values["hpss"]
 
 
-def test_estimates_that_do_not_fit_are_mended_and_said_or_refused() -> None:
+def test_estimates_that_do_not_fit_are_fixed_and_reported_or_refused() -> None:
     import numpy as np
     import soundfile
 
@@ -380,7 +380,7 @@ def test_stems_of_others_cannot_take_the_name_of_a_method_of_the_run() -> None:
 
 
 @pytest.mark.slow
-def test_a_protocol_without_scores_is_said_and_has_no_picture() -> None:
+def test_a_protocol_without_scores_is_reported_and_has_no_picture() -> None:
     run("evaluate", "-m", "mixture", *QUICK)
     result = run("report", RUN, "--protocol", "nussl")
     assert "no scores of protocol nussl in this run" in result.output
@@ -419,7 +419,7 @@ def test_published_scores_are_refused_with_the_reason_where_they_do_not_fit() ->
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-def test_a_run_that_is_killed_goes_on_to_the_same_table() -> None:
+def test_a_run_that_is_killed_resumes_to_the_same_table() -> None:
     words = ["evaluate", "-m", "mixture[gain=1,0.5,0.25]", "--dataset", "simulated"]
     command = [sys.executable, "-c", "from sepbench.cli.main import main; main()", *words]
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "COLUMNS": "80"})

@@ -66,7 +66,7 @@ def test_the_new_separator_keeps_the_middle_and_leaves_the_sides(
     assert wide[:, 4096:-4096].abs().max() < 1e-3
 
 
-def test_a_new_network_parts_stereo_songs_by_place_unless_told_not_to(
+def test_a_new_network_separates_stereo_songs_by_position_unless_disabled(
     empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch

@@ -61,7 +61,7 @@ def test_what_exists_is_kept_until_it_is_to_be_overwritten() -> None:
     assert stem.read_bytes() != b"mine"
 
 
-def test_what_another_song_or_other_settings_made_is_made_anew() -> None:
+def test_what_another_song_or_other_settings_made_is_made_again() -> None:
     tone(Path("song.wav"))
     words = ("separate", "-m", "mixture", "song.wav", "--stem", "vocals", "--stem", "bass")
     stems = [Path("separated/mixture/song", name) for name in ("vocals.wav", "bass.wav")]
@@ -255,7 +255,7 @@ def test_a_song_is_never_written_over() -> None:
     assert song.read_bytes() == before
 
 
-def test_stems_that_were_kept_are_told_from_those_that_were_made() -> None:
+def test_stems_that_were_kept_are_distinguished_from_those_that_were_made() -> None:
     tone(Path("song.wav"))
     run("separate", "-m", "mixture", "song.wav", "--stem", "vocals")
     result = run("separate", "-m", "mixture", "song.wav", "--stem", "vocals", "--stem", "drums")

@@ -206,7 +206,7 @@ def test_a_name_with_the_hash_is_that_of_the_song_alone() -> None:
     assert len(stems("both")) == 2
 
 
-def test_a_song_that_was_changed_is_made_anew_in_its_place() -> None:
+def test_a_song_that_was_changed_is_made_again() -> None:
     song = tone("song.wav", gain=0.5)
     run(*STEM, song)
     tone("song.wav", gain=0.25)
@@ -418,7 +418,7 @@ def test_the_rest_of_a_sum_is_what_the_sum_lacks(monkeypatch: pytest.MonkeyPatch
     np.testing.assert_allclose(made["vocals"], audio.read(alone).samples, atol=1e-6)
 
 
-def test_without_a_method_the_best_here_is_taken_and_said() -> None:
+def test_without_a_method_the_best_here_is_taken_and_reported() -> None:
     tone("song.wav", seconds=3)
     result = run("separate", "song.wav", "--json", "--two-stems", "vocals")
     assert result.exit_code == 0, result.output
@@ -481,7 +481,7 @@ def test_a_sound_stream_can_be_chosen() -> None:
 # The command line
 
 
-def test_general_options_go_after_any_verb() -> None:
+def test_general_options_go_after_any_command() -> None:
     tone("song.wav")
     assert run(*STEM, "song.wav", "-q").output == ""
     assert stems() != []
@@ -495,7 +495,7 @@ def test_general_options_go_after_any_verb() -> None:
         assert "--quiet" in text, verb
 
 
-def test_a_verb_that_is_nearly_right_is_met_with_the_right_one() -> None:
+def test_a_misspelt_command_gets_a_suggestion() -> None:
     result = run("seperate", "song.wav")
     assert result.exit_code == 2
     assert "did you mean 'separate'?" in result.output
@@ -503,7 +503,7 @@ def test_a_verb_that_is_nearly_right_is_met_with_the_right_one() -> None:
     assert "No such command" in run("zzz").output
 
 
-def test_the_way_to_a_start_and_the_measuring_of_a_level_are_told() -> None:
+def test_the_way_to_a_start_and_the_measuring_of_a_level_are_reported() -> None:
     with audio.Writer(Path("song.mp3"), 44100, 1) as writer:
         writer.write(0.1 * np.ones((1, 60 * 44100), np.float32))
     options = SeparateOptions(Path("out"), start=58.0, isolate=False)

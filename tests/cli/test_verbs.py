@@ -20,7 +20,7 @@ def verbs(of: click.Command, name: str = "sepbench") -> Iterator[tuple[str, clic
         yield from verbs(below, f"{name} {verb}")
 
 
-def test_every_verb_prints_for_programs() -> None:
+def test_every_command_prints_for_programs() -> None:
     without = [
         name
         for name, verb in verbs(main)

@@ -179,7 +179,7 @@ def test_a_method_without_weights_has_none_to_fetch(cache: Path) -> None:
     assert run("path", "calm").output == ""
 
 
-def test_of_shipped_weights_it_is_said_that_they_are_here() -> None:
+def test_of_shipped_weights_the_place_is_reported() -> None:
     fetched = run("fetch", "mask-cnn")
     assert fetched.exit_code == 0, fetched.output
     assert "mask-cnn: is here, nothing to fetch" in fetched.output
@@ -197,7 +197,7 @@ def test_shipped_weights_that_are_damaged_cannot_be_fetched(
     assert "install its package again" in fetched.output
 
 
-def test_weights_of_one_s_own_are_listed_where_they_lie_and_read_through(
+def test_weights_of_the_user_are_listed_with_their_path_and_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -50,7 +50,7 @@ def test_a_track_goes_to_another_process_and_back(tmp_path: Path) -> None:
     assert np.array_equal(again.load().mixture, made.load().mixture)
 
 
-def test_what_is_wrong_with_a_file_is_said_on_loading_alone(tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_file_is_reported_only_on_loading(tmp_path: Path) -> None:
     made = track(tmp_path)
     (tmp_path / "drums.wav").unlink()
     assert made.digest()

@@ -77,7 +77,7 @@ def test_the_band_repeats_itself_and_the_singer_does_not(
         assert band > 2 * repetition(stems["vocals"])
 
 
-def test_stems_lie_where_their_instruments_do(
+def test_stems_are_at_the_frequencies_of_their_instruments(
     songs: list[dict[str, NDArray[np.float32]]],
 ) -> None:
     bins = np.fft.rfftfreq(24 * RATE, 1 / RATE)

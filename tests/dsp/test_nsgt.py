@@ -137,7 +137,7 @@ def test_a_tone_peaks_in_the_nearest_band_at_all_times(band, beside):
     assert (nsgt.forward(tone).abs().argmax(0) == band).all()
 
 
-def test_a_click_stands_at_its_time_in_every_band():
+def test_a_click_is_at_its_time_in_every_band():
     nsgt = Nsgt(bark(0, 22050, 24), samples=44032)
     click = torch.zeros(44032)
     click[30000] = 1

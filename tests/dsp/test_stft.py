@@ -68,7 +68,7 @@ def test_half_hops_are_those_of_scipy(samples):
     np.testing.assert_allclose(ours / window.sum(), theirs, atol=1e-12)
 
 
-def test_a_tone_stands_in_its_bin():
+def test_a_tone_is_in_its_bin():
     samples = torch.arange(44100)
     spectrum = Stft(2048, 512).forward(torch.sin(2 * torch.pi * 100 / 2048 * samples)).abs()
     assert (spectrum[:, 3:-3].argmax(0) == 100).all()

@@ -53,7 +53,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_a_constant_delay_is_found_said_and_taken_out() -> None:
+def test_a_constant_delay_is_found_reported_and_removed() -> None:
     song(Path("songs/a"), 1)
     song(Path("late/a"), 1, error=0.1, shift=105)
     assert "the estimates are 105 samples late" in score("late", "--references", "songs")
@@ -92,7 +92,7 @@ def test_names_are_the_same_composed_and_decomposed() -> None:
 
 
 @pytest.mark.slow
-def test_the_set_is_said_and_can_be_that_of_museval() -> None:
+def test_the_set_is_reported_and_can_be_that_of_museval() -> None:
     song(Path("songs/a"), 1)
     song(Path("est/a"), 1, error=0.1)
     assert "scored within vocals+drums+bass+other" in score("est", "--references", "songs")
@@ -101,7 +101,7 @@ def test_the_set_is_said_and_can_be_that_of_museval() -> None:
     assert "drums, bass, other: scored within vocals+drums+bass+other" in told
 
 
-def test_a_silent_reference_leaves_the_other_stem_no_sir_and_is_said() -> None:
+def test_a_silent_reference_leaves_the_other_stem_no_sir_and_is_reported() -> None:
     song(Path("songs/a"), 1)
     song(Path("est/a"), 1, error=0.1)
     for folder in ("songs", "est"):

@@ -109,7 +109,7 @@ def test_a_process_that_dies_or_never_ends_costs_one_row(store: Store) -> None:
     assert "took longer than --timeout 0.5 seconds" in (records[0].error or "")
 
 
-def test_a_run_that_is_stopped_goes_on_and_ends_in_the_same_table(
+def test_a_run_that_is_stopped_resumes_and_ends_in_the_same_table(
     store: Store, tmp_path: Path
 ) -> None:
     whole = Store.create(tmp_path / "whole", Settings("noise", "test"))
@@ -139,7 +139,7 @@ def test_what_is_done_is_not_done_again_and_what_failed_is_tried_again(store: St
 
 
 @pytest.mark.parametrize("changed", ["audio", "version", "metrics"])
-def test_whatever_can_change_a_score_makes_it_anew(
+def test_whatever_can_change_a_score_makes_it_again(
     store: Store, changed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(store, Calm)
@@ -163,7 +163,7 @@ def test_scores_of_more_metrics_than_asked_for_are_kept(store: Store) -> None:
     assert all("nussl SNR" in done.record.stems["vocals"].totals for done in seen)
 
 
-def test_methods_that_ran_on_other_tracks_are_said_not_to_compare(store: Store) -> None:
+def test_methods_that_ran_on_other_tracks_are_reported_as_not_comparable(store: Store) -> None:
     run(store, Calm)
     run(store, Other, tracks=TRACKS[:1])
     made = report.write(store, protocol="sisec18")
@@ -210,7 +210,7 @@ class Own(Noise):
         return self.length
 
 
-def test_a_song_heard_in_training_is_marked_in_every_folder(store: Store) -> None:
+def test_a_song_used_in_training_is_marked_in_every_folder(store: Store) -> None:
     def own(name: str, length: float) -> Own:
         return Own(name, "test", "folder", ("vocals", "accompaniment"), ("folder",), length)
 
@@ -233,7 +233,7 @@ class HeardNumberless(Calm):
 
 
 @pytest.mark.parametrize("where", ["musdb18", "musdb18-hq", "musdb18-7s", "dsd100"])
-def test_a_public_song_heard_in_training_is_marked_in_each_of_its_forms(
+def test_a_public_song_used_in_training_is_marked_in_each_of_its_forms(
     store: Store, where: str
 ) -> None:
     number = "051 - " if where == "dsd100" else ""
@@ -248,7 +248,7 @@ def test_a_public_song_heard_in_training_is_marked_in_each_of_its_forms(
         assert record.trained_on_this
 
 
-def test_a_song_heard_in_training_is_known_by_its_sound(
+def test_a_song_used_in_training_is_known_by_its_sound(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     voices = np.random.default_rng(0).integers(-9000, 9000, (2, RATE, 2), np.int16)
@@ -267,7 +267,7 @@ def test_a_song_heard_in_training_is_known_by_its_sound(
     assert sound_mark(tmp_path / "silence.wav") == ""
 
 
-def test_stems_are_kept_when_asked_for_and_made_anew_when_they_are_gone(store: Store) -> None:
+def test_stems_are_kept_when_asked_for_and_made_again_when_they_are_gone(store: Store) -> None:
     plan = RunConfig(isolate=False, save_stems=True)
     run(store, Calm, plan=plan)
     stems = sorted(store.folder.glob("stems/calm/test/*/*.wav"))

@@ -111,7 +111,7 @@ class Listing(Calm):
 
 
 @pytest.mark.parametrize("worker", [Listing], indirect=True)
-def test_an_answer_of_another_kind_is_told_in_one_line(worker: SeparatorWorker) -> None:
+def test_an_answer_of_another_kind_is_reported_in_one_line(worker: SeparatorWorker) -> None:
     with pytest.raises(SepbenchError) as refused:
         worker.separate(MIXTURE, RATE)
     assert "\n" not in str(refused.value)

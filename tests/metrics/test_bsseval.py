@@ -118,7 +118,7 @@ def test_a_source_that_is_another_delayed_has_one_answer():
     np.testing.assert_allclose(turned[:, ::-1], mine, rtol=0, atol=1e-3)
 
 
-def test_ill_conditioned_references_are_told():
+def test_ill_conditioned_references_are_reported():
     references = stems(2, 1, 5 * RATE, seed=7).double()
     spectra = torch.fft.rfft(references)
     spectra[..., spectra.shape[-1] // 2 :] = 0

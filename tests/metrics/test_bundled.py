@@ -118,7 +118,7 @@ def test_a_band_that_is_dropped_is_heard_by_all_but_least_by_the_waveform():
     assert score("2f-model", reference, dull) < 60
 
 
-def test_energy_in_silence_is_told_in_db_below_the_mixture():
+def test_energy_in_silence_is_measured_in_db_below_the_mixture():
     reference = music(3.0)
     reference[:, :RATE] = 0
     rest = music(3.0, seed=9)

@@ -59,7 +59,7 @@ def test_structure_solves_as_well_as_elimination(monkeypatch):
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.8, 0.95])
-def test_a_source_that_is_another_filtered_is_told_however_long_the_filter(decay):
+def test_a_source_that_is_another_filtered_is_noted_however_long_the_filter(decay):
     base = noise(3, 20000, seed=5, bits=None).double()
     base[..., -100:] = 0
     kernel = decay ** torch.arange(64, dtype=torch.float64).flip(0)

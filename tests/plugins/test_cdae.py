@@ -268,7 +268,7 @@ def test_the_stems_are_the_mixture(tmp_path: Path, samples: int, full_band: bool
     assert torch.allclose(torch.stack(list(stems.values())).sum(0), song, atol=1e-3)
 
 
-def test_in_full_band_the_networks_hear_what_they_heard_in_training(tmp_path: Path) -> None:
+def test_in_full_band_the_networks_hear_what_they_used_in_training(tmp_path: Path) -> None:
     separator = loaded(weight_file(tmp_path / "w.safetensors", SMALL))
     assert separator.sample_rate == 48_000
     time = torch.arange(8192 * 6) / 48_000

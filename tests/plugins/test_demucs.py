@@ -230,7 +230,7 @@ def test_it_keeps_to_the_contract(installed: type[Demucs]) -> None:
 
 
 @pytest.mark.parametrize("model", ["htdemucs", "htdemucs_ft", "mdx"])
-def test_published_files_are_told_by_their_whole_hash(model: str) -> None:
+def test_published_files_are_recognised_by_their_full_hash(model: str) -> None:
     bag = Demucs(Demucs.Options(model=model))
     for file in bag.weight_files:
         assert re.fullmatch("[0-9a-f]{64}", file.sha256)

@@ -61,7 +61,7 @@ def test_wiener_filter_is_norberts(norbert, channels):
         assert sdr(expected, made[name]) > 90
 
 
-def test_wiener_filter_takes_apart_what_stands_at_different_places():
+def test_wiener_filter_separates_stems_at_different_positions():
     left, right = noise(2, 20000)
     stems = {
         "vocals": torch.stack([left, 0.1 * left]),

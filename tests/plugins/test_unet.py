@@ -45,7 +45,7 @@ def test_the_published_patch_is_twelve_seconds() -> None:
     assert trainable.features(torch.zeros(1, samples)).shape == (1, 512, 128)
 
 
-def test_a_mask_lies_between_nothing_and_all() -> None:
+def test_a_mask_is_between_0_and_1() -> None:
     network = PublishedUNet((2, 2, 4, 4, 4, 4)).eval()
     mask = network(noise(2, 64, 128).abs())
     assert mask.shape == (2, 64, 128)
@@ -74,7 +74,7 @@ def test_scaled_by_the_song_the_level_does_not_matter() -> None:
     assert float(loud.max()) == pytest.approx(1.0)
 
 
-def test_what_lies_beyond_the_context_does_not_matter() -> None:
+def test_audio_beyond_the_context_does_not_matter() -> None:
     trainable = UNetTrainable(
         {"architecture": "compact", "rate": 16000, "n_fft": 64, "hop": 32,
          "widths": [2, 2], "bottleneck": 4, "dilations": [1, 2]}

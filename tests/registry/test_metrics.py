@@ -137,7 +137,7 @@ def test_scores_whose_metric_is_not_installed_have_a_protocol():
     assert set(found["away"].metrics) == {"away one", "away two"}
 
 
-def test_a_version_other_than_the_first_makes_scores_anew(installed, monkeypatch):
+def test_a_version_other_than_the_first_makes_scores_again(installed, monkeypatch):
     assert registry.metric_identities(["peak"]) == ["peak", "sdr"]
     monkeypatch.setattr(registry.metric("peak").metric, "version", "2")
     assert registry.metric_identities(["peak"]) == ["peak 2", "sdr"]

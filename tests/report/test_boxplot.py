@@ -185,7 +185,7 @@ def test_rows_of_other_protocols_and_metrics_do_not_enter(run):
     np.testing.assert_array_equal(medians(page.axes[0]), medians(boxplot(scores).axes[0]))
 
 
-def test_no_scores_and_pooled_scores_are_told(run):
+def test_no_scores_and_pooled_scores_are_reported(run):
     with pytest.raises(SepbenchError, match="no SIR of protocol sisec18"):
         boxplot(run(SIX, TRACKS), metric="SIR")
     with pytest.raises(SepbenchError, match="pooled"):
@@ -293,7 +293,7 @@ def test_a_picture_is_whole_or_absent(run, tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == ["boxplot.png", "boxplot.svg"]
 
 
-def test_a_folder_that_cannot_be_made_is_told(run, tmp_path):
+def test_a_folder_that_cannot_be_made_is_reported(run, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SepbenchError, match="cannot write"):
         save(boxplot(run(SIX, TRACKS[:1])), Path(tmp_path / "file" / "plots"))

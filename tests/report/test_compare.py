@@ -33,7 +33,7 @@ def records(folder):
     return contents(folder)[1]
 
 
-def test_a_better_method_is_told_apart_and_an_equal_one_is_not(run) -> None:
+def test_a_better_method_differs_significantly_and_an_equal_one_does_not(run) -> None:
     (found,) = compare(records(run("a")), stems=["vocals"])
     assert set(found.figures) == {"good", "same", "poor"}, "oracles are ceilings, not competitors"
     assert found.baseline in ("good", "same")

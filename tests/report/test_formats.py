@@ -22,7 +22,7 @@ def table(tmp_path_factory):
     return grid(tables.scores(records), tables.summary(records), "sisec18")
 
 
-def test_the_best_and_what_is_not_told_apart_from_it_are_marked(table) -> None:
+def test_the_best_and_ties_with_it_are_marked(table) -> None:
     cells = {row.label: row.cells["vocals"] for row in table.rows}
     best = max(("tie", NASTY), key=lambda label: cells[label].value)
     (other,) = {"tie", NASTY} - {best}

@@ -77,13 +77,13 @@ def test_what_is_gone_or_done_again_is_not_in_the_tables_any_more(run) -> None:
 
 
 @pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\0" + b"\xff" * 5000, b""])
-def test_an_index_that_cannot_be_used_is_made_anew(run, content) -> None:
+def test_an_index_that_cannot_be_used_is_made_again(run, content) -> None:
     (run.folder / NAME).write_bytes(content)
     scores, _ = tables_of(run)
     pd.testing.assert_frame_equal(scores, tables.scores(run.records()))
 
 
-def test_an_index_of_another_version_is_made_anew(run, reads, monkeypatch) -> None:
+def test_an_index_of_another_version_is_made_again(run, reads, monkeypatch) -> None:
     tables_of(run)
     monkeypatch.setattr(indexes, "_FORMAT", "another")
     tables_of(run)

@@ -76,7 +76,7 @@ def test_only_tracks_stems_and_metrics_of_the_run_come_back(run, songs):
     assert set(rows["metric"]) == {"SDR", "SIR"}
 
 
-def test_the_uncompressed_songs_are_told_apart(run, songs):
+def test_the_uncompressed_songs_are_distinguished(run, songs):
     rows, reasons = published_rows(
         run({"hpss": 1.0}, songs, dataset="musdb18-hq"), whole_tracks=True
     )

@@ -35,7 +35,7 @@ def shown(page, name):
 
 @pytest.mark.parametrize("rate", [16000, 44100, 96000])
 @pytest.mark.parametrize("hertz", [110, 440, 3000])
-def test_a_tone_lies_in_its_band(hertz, rate):
+def test_a_tone_is_in_its_band(hertz, rate):
     powers = band_powers(tone(hertz, rate=rate), rate)
     # At low frequencies a band is narrower than a bin, so all bands of the nearest bin are loud.
     bin_width = rate / 2 ** round(math.log2(0.093 * rate))
@@ -75,7 +75,7 @@ def test_true_stems_and_errors_stand_beside_where_they_are_known():
     assert not {axes.get_label() for axes in plain.axes} & {"true bass", "error of bass"}
 
 
-def test_true_stems_lie_beside_a_mixture_and_are_summed(tmp_path):
+def test_true_stems_are_next_to_a_mixture_and_are_summed(tmp_path):
     parts = {name: tone(440, 0.5, 8000) for name in ("mixture", "vocals", "drums", "bass", "other")}
     for name, samples in parts.items():
         soundfile.write(tmp_path / f"{name}.wav", samples.T, 8000, subtype="FLOAT")

@@ -63,7 +63,7 @@ def test_a_track_s_score_and_improvement_use_the_windows_both_have() -> None:
     assert first["set"] == "vocals+accompaniment"
 
 
-def test_options_are_all_that_stands_in_a_label_s_brackets() -> None:
+def test_options_are_all_in_a_label_s_brackets() -> None:
     label = "ensemble[unet+hpss[margin=2]]"
     scores = tables.scores([replace(RECORDS[0], label=label, method="ensemble")])
     assert set(scores["options"]) == {"unet+hpss[margin=2]"}

@@ -60,7 +60,7 @@ def test_eighty_columns_hold_seven_stems_with_every_digit_best_first() -> None:
     assert told[-2].startswith("†")
 
 
-def test_what_a_method_costs_stands_beside_what_it_was_scored_on() -> None:
+def test_what_a_method_costs_is_next_to_what_it_was_scored_on() -> None:
     shown = text(terminal.costs(tables.summary(RECORDS), "sisec18"))
     (row,) = [line.split() for line in shown.splitlines() if line.startswith("better")]
     assert row == ["better", "1", "100%", "60", "1000", "MB"]
@@ -75,13 +75,13 @@ def test_a_score_that_is_none_is_a_dash_at_the_end(score: float) -> None:
     assert lines.index(row) > max(i for i, line in enumerate(lines) if line.startswith("worse"))
 
 
-def test_failures_are_told_with_their_first_reason() -> None:
+def test_failures_are_reported_with_their_first_reason() -> None:
     failed = Record("some", "test", "b", "better", "better", {}, "", {}, error="no luck")
     told = list(terminal.failures(tables.summary([*RECORDS, failed])))
     assert told == ["better failed on 1 track: no luck"]
 
 
-def test_below_the_score_of_several_tracks_stands_its_interval() -> None:
+def test_below_the_score_of_several_tracks_is_its_interval() -> None:
     tracks = [replace(record("one", score), track=str(score)) for score in (1.0, 2.0, 3.0)]
     shown = text(terminal.scores(tables.summary(tracks), "sisec18"))
     assert "2.00" in shown

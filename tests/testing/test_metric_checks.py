@@ -70,7 +70,7 @@ class Wrong(fake_metrics.Peak):
         (fake_metrics.Nameless, "contract", "neither totals nor frames"),
     ],
 )
-def test_each_fault_is_told(metric, check, got):
+def test_each_fault_is_reported(metric, check, got):
     outcome = outcomes(metric)[check]
     assert outcome.status == FAILED
     assert got in outcome.got

@@ -337,7 +337,7 @@ def test_behind_a_gate_nothing_is_looked_at():
 
 
 @pytest.mark.slow
-def test_facts_that_are_read_with_torch_are_told():
+def test_facts_that_are_read_with_torch_are_reported():
     light = outcome(Good, "light-import")
     assert light.status == FAILED
     assert "torch" in light.got

@@ -58,7 +58,7 @@ def test_a_choice_that_cannot_be_meant_is_refused(choice: Choice, message: str) 
         choice.of([song("Once")])
 
 
-def test_a_part_of_each_song_is_prepared_and_another_part_anew(tmp_path: Path) -> None:
+def test_a_part_of_each_song_is_prepared_and_another_part_again(tmp_path: Path) -> None:
     rising = np.linspace(0.1, 0.9, 2 * RATE)
     for stem in ("vocals", "drums"):
         (tmp_path / "Song").mkdir(exist_ok=True)
@@ -95,7 +95,7 @@ def test_clips_are_cut_as_one_song() -> None:
         ("harmonic", {"vocals": 0.1, "drums": 0.02, "other": 0.04 + 0.01 + 0.2}),
     ],
 )
-def test_files_that_name_no_stem_are_said_or_added(
+def test_files_that_name_no_stem_are_reported_or_added(
     rest: str | None, levels: dict[str, float], tmp_path: Path
 ) -> None:
     files = {"Lead Vocal": 0.1, "Bass": 0.2, "Rhythm Guitar": 0.04, "Pad": 0.01, "Drumkit A": 0.02}
@@ -114,7 +114,7 @@ def test_files_that_name_no_stem_are_said_or_added(
 
 
 @pytest.mark.parametrize("rest", [None, "other"])
-def test_folders_that_name_no_stem_are_said_or_added(rest: str | None, tmp_path: Path) -> None:
+def test_folders_that_name_no_stem_are_reported_or_added(rest: str | None, tmp_path: Path) -> None:
     for folder, value in {"vocals": 0.1, "drums": 0.2, "guitar": 0.04, "synth": 0.01}.items():
         level(tmp_path / "set" / folder / "One.wav", value)
     level(tmp_path / "set" / "voices" / "alone.wav", 0.3)
@@ -153,7 +153,7 @@ def test_folders_prepared_with_the_old_word_keep_their_digest(tmp_path: Path) ->
     assert old.digest == cache.digest
 
 
-def test_the_verbs_take_the_choice(tmp_path: Path) -> None:
+def test_the_commands_take_the_choice(tmp_path: Path) -> None:
     for name in ("One", "Two"):
         for stem in ("vocals", "drums", "Pad"):
             level(tmp_path / "data" / name / f"{stem}.wav", 0.1, 1.0)

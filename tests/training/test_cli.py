@@ -211,7 +211,7 @@ def test_songs_as_people_have_them_need_no_table_of_splits(layout: str, tmp_path
         assert _prepared(out, "test") == {"Tested"}
 
 
-def test_songs_for_tests_alone_may_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:
+def test_songs_for_tests_alone_may_be_in_a_separate_folder(tmp_path: Path) -> None:
     for side, names in {"train": ("One", "Two"), "test": ("Three",)}.items():
         for seed, name in enumerate(names):
             stems = simulate((seed,), 1.0, rate=8000)
@@ -296,14 +296,14 @@ def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
         assert "cannot make this folder" in blocked.output
 
 
-def test_a_run_that_is_not_there_cannot_go_on_and_is_not_begun(tmp_path: Path) -> None:
+def test_a_run_that_is_not_there_cannot_be_resumed_and_is_not_started(tmp_path: Path) -> None:
     refused = run("train", "unet", "-d", "simulated", "--resume", "-o", tmp_path / "run")
     assert refused.exit_code == 2
     assert "leave out --resume" in refused.output
     assert not (tmp_path / "run").exists()
 
 
-def test_a_device_that_is_not_there_is_told_before_songs_are_prepared(tmp_path: Path) -> None:
+def test_a_device_that_is_not_there_is_reported_before_songs_are_prepared(tmp_path: Path) -> None:
     refused = run("train", "unet", "-d", "simulated", "--device", "gpu", "-o", tmp_path / "run")
     assert refused.exit_code == 2
     assert "--device auto" in refused.output

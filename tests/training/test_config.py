@@ -93,7 +93,7 @@ def test_mistakes_are_one_line(tmp_path: Path, text: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_no_file_of_yaml_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_yaml_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_bytes(b"\xff\xfe\x00model")
     with pytest.raises(SepbenchError, match=f"{file}: not a text file; give a YAML file"):

@@ -40,7 +40,7 @@ def test_voices_called_bass_stay_voices(tmp_path: Path) -> None:
     assert {track.parts for track in find_tracks(tmp_path)} == {("vocals",)}
 
 
-def test_what_lies_beside_songs_is_found_too(tmp_path: Path) -> None:
+def test_data_next_to_songs_is_found_too(tmp_path: Path) -> None:
     for file in ("Song/vocals.wav", "Song/drums.wav", "voices/bass.wav", "voices/deep/two.wav"):
         _write(tmp_path / file)
     for file in ("backings/band.wav", "more/vocals/a.wav", "more/bass/a.wav", "more/voices/b.wav"):
@@ -161,7 +161,9 @@ def test_what_sepbench_made_itself_is_no_training_data(tmp_path: Path) -> None:
         tracks_of([str(tmp_path / "by" / "vocals")])
 
 
-def test_what_is_no_folder_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_that_is_not_a_folder_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _write(tmp_path / "song.wav")
     with pytest.raises(SepbenchError, match=r"song\.wav: a file, not a folder, and no data set"):
         tracks_of([str(tmp_path / "song.wav")])
@@ -186,7 +188,7 @@ def test_songs_of_no_split_are_shared_out_by_their_names() -> None:
     assert _names(share_out([*voices, *reversed(songs)]), "valid") == kept["valid"]
 
 
-def test_splits_that_were_told_stay_as_they_are() -> None:
+def test_splits_that_are_given_are_kept() -> None:
     told = [_song("a"), _song("b"), _song("c"), _song("d", split="valid")]
     assert share_out(told) == told
     tested = share_out([_song("a"), _song("b"), _song("c"), _song("d", split="test")])
@@ -234,7 +236,7 @@ def test_tracks_of_one_name_have_an_array_each(tmp_path: Path) -> None:
     open_prepared(tmp_path, verify=True)
 
 
-def test_a_song_with_other_parts_than_before_is_decoded_anew(tmp_path: Path) -> None:
+def test_a_song_with_other_parts_than_before_is_decoded_again(tmp_path: Path) -> None:
     prepare([_even(0.25, "vocals", "bass")], tmp_path, rate=8000)
     cache, _ = prepare([_even(0.5, "vocals", "drums")], tmp_path, rate=8000)
     assert cache.tracks[0].read("drums", 0, 1)[0] == pytest.approx(0.5, abs=1e-3)

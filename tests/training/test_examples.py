@@ -29,7 +29,7 @@ def test_an_example_depends_on_seed_and_number_alone(cache: PreparedDataset) -> 
     assert not torch.equal(first[3]["vocals"], examples(cache, seed=8)[3]["vocals"])
 
 
-def test_the_voice_stands_at_the_wanted_level(cache: PreparedDataset) -> None:
+def test_the_voice_has_the_wanted_level(cache: PreparedDataset) -> None:
     recipe = dataclasses.replace(
         RECIPE, ratio=(-3.001, -2.999, -3.0), no_voice=0, no_backing=0, coherent=0
     )

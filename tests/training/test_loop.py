@@ -72,7 +72,7 @@ def songs(cache: PreparedDataset, each: int = 1) -> Songs:
     return Songs(passages(cache, seconds=1.0, each=each), judged)
 
 
-def test_a_run_goes_on_with_its_own_songs_alone(cache: PreparedDataset, tmp_path: Path) -> None:
+def test_a_run_resumes_only_with_its_own_songs(cache: PreparedDataset, tmp_path: Path) -> None:
     ours = Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "ours"})
     ours.train(examples(cache), songs(cache))
     Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "ours"}).resume()
@@ -302,7 +302,7 @@ def test_a_run_is_validated_and_drawn_now_and_then(cache: PreparedDataset, tmp_p
 
 
 @pytest.mark.parametrize("changed", [{"batch_size": 3}, {"seed": 5}, {"examples": 64}])
-def test_a_run_goes_on_with_its_own_batches_and_seed_alone(
+def test_a_run_resumes_only_with_its_own_batches_and_seed(
     cache: PreparedDataset, tmp_path: Path, changed: dict[str, int]
 ) -> None:
     plan = {"batch_size": 2, "seed": 0, "examples": 8}

@@ -97,7 +97,7 @@ def test_stems_of_unequal_length_are_refused_as_in_an_evaluation(tmp_path: Path)
     assert "lengths differ: vocals 0.40 s" in skipped[0]
 
 
-def test_audio_that_changed_is_decoded_anew(tmp_path: Path) -> None:
+def test_audio_that_changed_is_decoded_again(tmp_path: Path) -> None:
     song(tmp_path / "data/S0")
     song(tmp_path / "data/S1", 2)
     before, _ = prepare(find_tracks(tmp_path / "data"), tmp_path / "out", rate=RATE)

@@ -74,7 +74,7 @@ SONG = {
 
 
 @pytest.mark.parametrize(("start", "dead"), [("torch", True), ("keras", False)])
-def test_networks_that_torchs_start_kills_are_said_after_an_epoch(
+def test_networks_that_torchs_start_kills_are_reported_after_an_epoch(
     start: str, dead: bool, tmp_path: Path
 ) -> None:
     tracks = [

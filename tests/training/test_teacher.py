@@ -126,7 +126,7 @@ def test_agreement_is_judged_by_the_voice_and_its_absence_by_the_mixture() -> No
     assert not agreeing(silence, silence, silence, window=4000, agreement=6.0).any()
 
 
-def test_labels_are_made_once_and_anew_by_another_teacher(song: Path, tmp_path: Path) -> None:
+def test_labels_are_made_once_and_again_by_another_teacher(song: Path, tmp_path: Path) -> None:
     asked = []
 
     def prepared(config: TeacherConfig) -> str:

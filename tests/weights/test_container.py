@@ -74,7 +74,7 @@ def test_a_cut_file_is_one_line(tmp_path: Path, kept: int) -> None:
         (b"\x80\x02}q\x00.PK\x03\x04" * 9, "not a weight file"),
     ],
 )
-def test_other_files_are_told_by_what_they_are_not(
+def test_other_files_are_reported_with_the_reason(
     tmp_path: Path, content: bytes, reason: str
 ) -> None:
     file = tmp_path / "other.safetensors"

@@ -76,7 +76,7 @@ def test_of_a_short_hash_the_whole_holds_from_the_first_time_on(tmp_path: Path) 
     assert files.status("learned", file) == "damaged"
 
 
-def test_the_wrong_file_never_lies_where_weights_belong(tmp_path: Path, cache: Path) -> None:
+def test_the_wrong_file_is_never_at_the_path_of_weights(tmp_path: Path, cache: Path) -> None:
     learned = separator(tmp_path)
     (tmp_path / "voice.pth").write_bytes(b"a page that says no")
     with pytest.raises(SepbenchError, match="not the expected file"):
@@ -84,7 +84,7 @@ def test_the_wrong_file_never_lies_where_weights_belong(tmp_path: Path, cache: P
     assert not list(cache.rglob("*.pth"))
 
 
-def test_a_file_of_a_package_lies_in_the_package() -> None:
+def test_a_file_of_a_package_is_in_the_package() -> None:
     file = WeightFile("errors.py", "", package="sepbench")
     assert files.path_of("any", file).is_file()
     missing = WeightFile("weights.bin", "", package="no_such_package_anywhere")

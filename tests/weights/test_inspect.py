@@ -56,7 +56,7 @@ def test_objects_beside_tensors_are_passed_by_and_not_made(tmp_path: Path) -> No
     assert not Path("exploded").exists()
 
 
-def test_a_folder_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
+def test_a_folder_and_a_missing_file_are_distinguished(tmp_path: Path) -> None:
     with pytest.raises(SepbenchError, match=r"a folder; give a weight file in it"):
         inspect(tmp_path)
     with pytest.raises(SepbenchError, match="no such file"):
