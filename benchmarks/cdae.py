@@ -6,7 +6,7 @@ A stereo song goes through the published system with first weights, which change
 time. Four ways, in one run, each on as many chunks as fit ``--patience`` seconds:
 
 - ``cdae``: as the method runs it;
-- ``one by one``: the same transform and networks, a chunk, a channel and a network at a time;
+- ``one by one``: the same transform and networks, one chunk, channel and network at a time;
 - ``layers as written``: the transform of the nsgt library (a loop over its windows), and the
   networks layer by layer as they are written down, in torch, one at a time;
 - ``keras``: as the published program does it, the nsgt library and ``predict`` of a Keras model
