@@ -7,7 +7,7 @@ let clip = null;
 let loaded = {}; // What came with each source, by its key: sound, spectrogram, spectrogram of the error.
 let disguise = null; // In blind mode: letters by key, in the order that was drawn.
 
-// Each sound is a script beside the page that calls this; a page from disk cannot read files.
+// Each sound is a script next to the page that calls this; a page from disk cannot read files.
 function sepbenchSource(key, payload) {
   arrivals[key]?.(payload);
 }
@@ -17,7 +17,7 @@ function fetchSource(key) {
     const script = make("script", undefined, { src: `audio/${key}.js` });
     arrivals[key] = resolve;
     script.onload = () => script.remove();
-    script.onerror = () => reject(new Error(`audio/${key}.js is not beside this page; copy the whole folder`));
+    script.onerror = () => reject(new Error(`audio/${key}.js is missing; copy the whole folder of the page`));
     document.head.append(script);
   });
 }
@@ -65,7 +65,7 @@ async function openClip(index) {
   prepareAbx();
 }
 
-// The sources that may be heard now, with the names that may be seen now.
+// The audible sources, with their visible names.
 function audible() {
   if (!disguise) {
     const score = (one) => {

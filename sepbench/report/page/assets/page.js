@@ -80,7 +80,7 @@ function sorted(labels, all) {
   });
 }
 
-// Whether a score is the best of its stem or cannot be told from it, by its interval.
+// Whether a score is the best of its stem or ties with it, by its interval.
 function standing(stem, label, labels) {
   const figures = figuresOf(stem);
   const rivals = labels.filter((one) => !run.methods[one].oracle && figures[one]?.[0] != null);
@@ -149,7 +149,7 @@ function describe() {
   const figures = stemsHere().flatMap((stem) => Object.values(figuresOf(stem)));
   const parts = [];
   if (figures.some((figure) => figure[1] !== null))
-    parts.push("Small: 95 % interval, by bootstrap over tracks. Bold: best; italic: not told apart from it, track by track.");
+    parts.push("Small: 95 % interval, by bootstrap over tracks. Bold: best; italic: not significantly different, by track.");
   else parts.push("One track has no interval: another song would give other scores.");
   if (Object.values(run.methods).some((one) => one.oracle)) parts.push("* oracle: made from the true stems.");
   if (Object.values(run.methods).some((one) => one.trained_on_this)) parts.push("† trained on songs of this very set.");
