@@ -4,12 +4,14 @@
 
 Prints the seconds a song that ``command`` adds to a program's own, the largest difference of
 ``onnx`` to torch, and how far the three schemes of ``roformer`` are apart on a small network of
-chance tensors. ``--files DIR`` leaves that network and its config there, to be used by hand.
+chance tensors. ``--files DIR`` leaves the program, the networks and their cards there, to be
+evaluated.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -61,6 +63,11 @@ def noise(seconds: float) -> torch.Tensor:
     return 0.1 * torch.randn(2, round(seconds * RATE), generator=generator)
 
 
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
+
+
 def overhead(folder: Path, *, seconds: float, repeats: int) -> None:
     """Compare a program called by hand with the same by ``command``, alternating."""
     (folder / "program.py").write_text(PROGRAM)
@@ -72,18 +79,20 @@ def overhead(folder: Path, *, seconds: float, repeats: int) -> None:
     soundfile.write(folder / "song.wav", song.numpy().T, RATE, "FLOAT")
     separator = Command(Command.Options(file=str(folder / "card.yaml")))
     separator.load(torch.device("cpu"))
-    added = []
+    added, computed = [], []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start, begun = time.perf_counter(), cpu_seconds()
         subprocess.run(
             [sys.executable, folder / "program.py", folder / "song.wav", folder], check=True
         )
-        middle = time.perf_counter()
+        middle, half = time.perf_counter(), cpu_seconds()
         separator.separate(song)
         added.append(time.perf_counter() - middle - (middle - start))
+        computed.append(cpu_seconds() - half - (half - begun))
     print(
         f"command: {np.median(added):.3f} s beyond the program for {seconds:g} s of stereo, "
-        f"median of {repeats} ({min(added):.3f} to {max(added):.3f})"
+        f"median of {repeats} ({min(added):.3f} to {max(added):.3f}); "
+        f"of CPU time {np.median(computed):.3f} s ({min(computed):.3f} to {max(computed):.3f})"
     )
 
 
@@ -109,7 +118,7 @@ def onnx_difference(folder: Path) -> None:
     with torch.inference_mode():
         made = separator.separate(song)["vocals"]
         expected = overlap_add(
-            song, lambda x: net(x)[:, None], window=window, step=card.step, lead=card.lead
+            song, lambda x: net(x)[:, None], window=window, step=card.step, lead=card.first
         )[0]
     print(f"onnx: {float((made - expected).abs().max()):.1e} from torch, 30 s of noise")
 

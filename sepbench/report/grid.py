@@ -118,9 +118,12 @@ def _worth(row: Row, stem: str, rules: Protocol) -> float:
 def marks(
     chosen: pd.DataFrame, tracks: pd.DataFrame, stem: str, rules: Protocol
 ) -> dict[str, tuple[bool, bool]]:
-    """Return for each label whether it is the best of a stem, and whether it ties with the best."""
+    """Return for each label whether it is the best of a stem, and whether it ties with the best.
+
+    Oracles do not compete; of one method alone nothing is said.
+    """
     rows = chosen[chosen["stem"].eq(stem) & ~chosen["oracle"].eq(True) & chosen["value"].notna()]
-    if rows.empty:
+    if len(rows) < 2:  # The best of one is no news.
         return {}
     good = rows["value"].astype(float).map(rules.goodness).to_numpy()
     best = str(rows["label"].iloc[int(good.argmax())])

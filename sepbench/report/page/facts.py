@@ -108,14 +108,16 @@ def _trained_on(record: Record | None) -> Iterable[str]:
     """Yield the training data of a method, if the method is installed."""
     from sepbench import registry
     from sepbench.errors import SepbenchError
+    from sepbench.separator import UNKNOWN_TRAINING
 
     if record is None or "method" not in record.identity:
+        yield from UNKNOWN_TRAINING
         return
     try:
         (method,) = registry.resolve(record.label)
         yield from method.create().trained_on
     except (SepbenchError, ValueError):
-        return  # Not installed: the run was made elsewhere.
+        yield from UNKNOWN_TRAINING  # Not installed: the run was made elsewhere.
 
 
 def _scores(scores: pd.DataFrame, tracks: Sequence[str]) -> dict[str, Any]:

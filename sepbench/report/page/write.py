@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -105,19 +108,21 @@ def _write_sounds(
 
 def _write_clip(folder: Path, clip: Clip, number: int) -> dict[str, Any]:
     # Numbers instead of names, so that names cannot affect paths and addresses.
-    sources = []
-    for index, source in enumerate(clip.sources):
-        key = f"{number}-{index}"
-        write_source(folder / "audio" / f"{key}.js", key, source, clip)
-        sources.append(
-            {
-                "key": key,
-                "name": source.name,
-                "kind": source.kind,
-                "gain": round(source.gain, 2),
-                "loudness": round(source.loudness, 2) if source.loudness > -200 else None,
-            }
-        )
+    keys = [f"{number}-{index}" for index in range(len(clip.sources))]
+    paths = [folder / "audio" / f"{key}.js" for key in keys]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # A list, so that what goes wrong in a thread is raised here.
+        list(pool.map(write_source, paths, keys, clip.sources, repeat(clip)))
+    sources = [
+        {
+            "key": key,
+            "name": source.name,
+            "kind": source.kind,
+            "gain": round(source.gain, 2),
+            "loudness": round(source.loudness, 2) if source.loudness > -200 else None,
+        }
+        for key, source in zip(keys, clip.sources, strict=True)
+    ]
     excerpt = clip.excerpt
     return {
         "track": excerpt.track,

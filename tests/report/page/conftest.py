@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from sepbench.evaluation.store import Store
 from sepbench.report import tables
 from sepbench.report.build import Report
 from sepbench.report.page.make import make_page
+
+from . import chromium
 
 RATE = 22050
 SECONDS = 5
@@ -94,3 +97,55 @@ def page(made_run) -> Path:
     return make_page(
         made_run, report, protocol="mdx", tracks=made_tracks(), command="sepbench report <run>"
     ).path
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    driver = chromium.start(tmp_path_factory.mktemp("profile"))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def watched(browser, page):
+    """The browser; at the end, the page has complained of nothing and asked for nothing."""
+    browser.get_log("browser"), browser.get_log("performance")
+    yield browser
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
+    assert not browser.execute_script("return window.bad")
+    asked = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    addresses = [
+        entry["params"]["request"]["url"]
+        for entry in asked
+        if entry["method"] == "Network.requestWillBeSent"
+    ]
+    assert addresses, "the log of requests is empty"
+    folder = page.parent.as_uri()
+    assert [a for a in addresses if not a.startswith((folder, "data:", "blob:file"))] == []
+
+
+@pytest.fixture
+def opened(watched, page):
+    """The page, opened anew."""
+    watched.get(page.as_uri())
+    return watched
+
+
+@pytest.fixture
+def listening(watched, page):
+    """The page with the vocals of one song loaded, and nothing left of the test before."""
+    if not watched.execute_script("return window.listened"):
+        watched.get(page.as_uri())
+        chromium.wait_for(watched, "return typeof Plotly === 'object'")
+    place = watched.execute_script(
+        """
+        window.listened = true;
+        player?.stop();
+        for (const name of ["matched", "looped"]) document.getElementById(name).checked = true;
+        return run.listen.findIndex((one) => one.stem === "vocals" && one.track === arguments[0]);
+        """,
+        NAMES[0],
+    )
+    chromium.choose(watched, "clip", str(place))
+    chromium.wait_for(watched, "return !document.getElementById('player').hidden")
+    return watched

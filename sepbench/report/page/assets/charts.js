@@ -14,7 +14,18 @@ const plotlyIsHere = new Promise((resolve) => {
 const escaped = (text) =>
   String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const short = (text, most = 34) => ([...text].length > most ? [...text].slice(0, most - 1).join("") + "…" : text);
+const PAPER = 700; // Pixels of a chart that fit the width of a sheet.
+const onPaper = () => document.documentElement.classList.contains("print");
+// On a narrow screen long names would leave no room for what they name.
+const mostLetters = () => (innerWidth < 640 ? 16 : 34);
+const short = (text, most = mostLetters()) => ([...text].length > most ? [...text].slice(0, most - 1).join("") + "…" : text);
+
+// Print and a screen that turns change the width alone: a chart keeps the height that it is given.
+function show(id, traces, more) {
+  byId(id).style.height = `${more.height}px`;
+  const width = onPaper() ? PAPER : undefined;
+  Plotly.react(byId(id), traces, layout({ ...more, width }), options);
+}
 
 function layout(more) {
   const line = { gridcolor: colour("--line"), zerolinecolor: colour("--line"), linecolor: colour("--line") };
@@ -104,16 +115,11 @@ function drawBoxplot(labels) {
     text: ranges.map((label) => `<b>${escaped(marked(label))}</b><br>${figureText(label)}`),
     hovertemplate: "%{text}<extra></extra>",
   });
-  Plotly.react(
-    byId("boxplot"),
-    traces,
-    layout({
-      height: 90 + 38 * labels.length,
-      xaxis: { title: { text: `${escaped(state.metric)} in ${rules.unit}` } },
-      yaxis: { ...ticks(labels), range: [-0.7, labels.length - 0.3] },
-    }),
-    options,
-  );
+  show("boxplot", traces, {
+    height: 90 + 38 * labels.length,
+    xaxis: { title: { text: `${escaped(state.metric)} in ${rules.unit}` } },
+    yaxis: { ...ticks(labels), range: [-0.7, labels.length - 0.3] },
+  });
   byId("boxplot-caption").textContent =
     "A point a track, a box the middle half of them with their median" +
     (ranges.length ? `; below each, the ${rules.statistic} with its 95 % interval.` : ".");
@@ -132,8 +138,9 @@ function drawHeatmap(labels) {
   byId("heatmap").parentElement.hidden = !having.length || order.length < 2;
   if (byId("heatmap").parentElement.hidden) return;
   const names = order.map((place) => escaped(short(run.tracks[place], 24)));
-  Plotly.react(
-    byId("heatmap"),
+  const roomy = !onPaper() && byId("heatmap").clientWidth > 16 * order.length;
+  show(
+    "heatmap",
     [
       {
         type: "heatmap",
@@ -150,12 +157,17 @@ function drawHeatmap(labels) {
         ygap: 1,
       },
     ],
-    layout({
-      height: 190 + 22 * having.length,
-      xaxis: { tickvals: names.map((_, index) => index), ticktext: names, tickangle: -60, showgrid: false },
+    {
+      height: (roomy ? 190 : 80) + 22 * having.length,
+      xaxis: {
+        tickvals: names.map((_, index) => index),
+        ticktext: names,
+        tickangle: -60,
+        showgrid: false,
+        showticklabels: roomy,
+      },
       yaxis: { ...ticks(having), showgrid: false },
-    }),
-    options,
+    },
   );
 }
 
@@ -175,8 +187,8 @@ function drawCost(labels) {
         goodness(figures[other][0]) >= goodness(figures[label][0]),
     );
   const largest = Math.max(1, ...timed.map((label) => run.methods[label].memory ?? 0));
-  Plotly.react(
-    byId("cost"),
+  show(
+    "cost",
     [
       {
         type: "scatter",
@@ -195,23 +207,38 @@ function drawCost(labels) {
         },
         customdata: timed.map((label) => {
           const trained = run.methods[label].trained_on.map((name) => escaped(name)).join(", ");
-          return `<b>${escaped(marked(label))}</b><br>${figureText(label)}${cost(label)}<br>trained on: ${trained || "nothing, or unknown"}`;
+          return `<b>${escaped(marked(label))}</b><br>${figureText(label)}${cost(label)}<br>trained on: ${trained || "nothing"}`;
         }),
         hovertemplate: "%{customdata}<extra></extra>",
       },
     ],
-    layout({
+    {
       height: 440,
       margin: { l: 10, r: 30, t: 30, b: 50 },
       xaxis: { type: "log", title: { text: "times real time" } },
       yaxis: { title: { text: `${escaped(state.stem)} ${escaped(state.metric)} in ${rules.unit}` } },
-    }),
-    options,
+    },
   );
 }
 
+// On paper: dark on light, and as wide as a sheet.
+function printing(begins) {
+  if (typeof Plotly !== "object") return;
+  document.documentElement.classList.toggle("print", begins);
+  drawAll();
+  if (begins) return;
+  for (const node of document.querySelectorAll(".chart")) Plotly.Plots.resize(node); // Back to the window's width.
+}
+
+addEventListener("beforeprint", () => printing(true));
+addEventListener("afterprint", () => printing(false));
+
 async function drawCharts() {
   await plotlyIsHere;
+  drawAll();
+}
+
+function drawAll() {
   const labels = ranked();
   drawBoxplot(labels);
   drawHeatmap(labels);

@@ -80,11 +80,12 @@ function sorted(labels, all) {
   });
 }
 
-// Whether a score is the best of its stem or ties with it, by its interval.
-function standing(stem, label, labels) {
+// Whether a score is the best of its stem or ties with it, by its interval; neither if a stem has one
+// method alone.
+function standing(stem, label) {
   const figures = figuresOf(stem);
-  const rivals = labels.filter((one) => !run.methods[one].oracle && figures[one]?.[0] != null);
-  if (!rivals.includes(label)) return "";
+  const rivals = Object.keys(run.methods).filter((one) => !run.methods[one].oracle && figures[one]?.[0] != null);
+  if (rivals.length < 2 || !rivals.includes(label)) return "";
   const best = rivals.reduce((one, other) => (goodness(figures[other][0]) > goodness(figures[one][0]) ? other : one));
   if (label === best) return "best";
   return run.ties[state.protocol]?.[state.metric]?.[stem]?.includes(label) ? "tie" : "";
@@ -120,7 +121,7 @@ function drawTable() {
     for (const column of all.slice(1)) {
       const cell = make("td", decimals(column.value(label), column.digits));
       if (column.range?.(label)) cell.append(make("span", column.range(label), { class: "range" }));
-      if (column.range) cell.className = standing(column.id, label, labels);
+      if (column.range) cell.className = standing(column.id, label);
       row.append(cell);
     }
     return row;
@@ -133,7 +134,7 @@ function showDetails(label) {
   const facts = run.methods[label];
   const list = make("dl");
   const known = {
-    "trained on": facts.trained_on.join(", ") || "nothing, or unknown",
+    "trained on": facts.trained_on.join(", ") || "nothing",
     "tracks that failed": String(facts.failed),
     ...facts.provenance,
   };

@@ -1,0 +1,82 @@
+"""Ratings on the page in Chromium: blind, and brought into the run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from sepbench.report import ratings
+
+from .chromium import MARKS
+from .conftest import NAMES
+
+pytestmark = MARKS
+
+
+def test_blind_ratings_hide_names_and_come_back_as_json(listening, made_run, tmp_path) -> None:
+    orders = [
+        listening.execute_script(
+            "beginBlind(); const keys = Object.keys(disguise); endBlind(); return keys"
+        )
+        for _ in range(8)
+    ]
+    assert len({tuple(order) for order in orders}) > 1, "the order is the same each time"
+    assert len(orders[0]) == 5, "three methods, the hidden reference and the anchor"
+    listening.execute_script("document.getElementById('blind').click()")
+    shown = listening.find_element("id", "listen").text
+    assert not any(name in shown for name in ("good", "poor", "oracle"))
+    listening.execute_script("document.querySelector('#ratings button[type=submit]').click()")
+    assert "Not rated yet" in listening.find_element("id", "revealed").text
+    wanted = {"reference": 100, "anchor": 5, "good": 80, "poor": 20, "<b onclick=bad()>[x=1]": 50}
+    listening.execute_script(
+        """
+        for (const slider of document.querySelectorAll('#sliders input')) {
+          const source = clip.sources.find((one) => slider.dataset.key === `${one.key}/hidden`);
+          slider.value = arguments[0][source.name];
+          slider.dispatchEvent(new Event('input'));
+        }
+        document.querySelector('#ratings button[type=submit]').click();
+        """,
+        wanted,
+    )
+    assert "was good: 80" in listening.find_element("id", "revealed").text
+    browser_file = download(listening, "export", tmp_path)
+    ratings.add(browser_file, tmp_path)
+    table = ratings.table(tmp_path)
+    assert dict(zip(table["source"], table["rating"], strict=True)) == wanted
+    assert set(table["track"]) == {NAMES[0]}
+    # Another visit still knows them.
+    listening.refresh()
+    assert "excerpts rated: 1" in listening.find_element("id", "kept").text
+    listening.execute_script(
+        "window.confirm = () => true; document.getElementById('forget').click()"
+    )
+    assert listening.execute_script("return kept.ratings.length") == 0
+
+
+def download(browser, button, folder: Path) -> Path:
+    browser.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)}
+    )
+    browser.execute_script("document.getElementById(arguments[0]).click()", button)
+    end = time.monotonic() + 10
+    while not (files := list(folder.glob("*.json"))):
+        assert time.monotonic() < end, "nothing was downloaded"
+        time.sleep(0.05)
+    return files[0]
+
+
+def test_abx_counts_right_answers_and_says_what_guessing_does(listening) -> None:
+    listening.execute_script("document.getElementById('abx-start').click()")
+    for _ in range(5):
+        listening.execute_script("answerAbx(abx.x)")
+    assert (
+        "5 of 5 right; guessing does as well in 3.1 %"
+        in listening.find_element("id", "abx-result").text
+    )
+    assert listening.execute_script("return chance(9, 10)") == pytest.approx(11 / 1024)
+    draws = listening.execute_script("return Array.from({length: 400}, () => randomBelow(3))")
+    assert set(draws) == {0, 1, 2}
+    listening.execute_script("kept.abx = []; keep()")
