@@ -8,7 +8,6 @@ come from `multiprocessing`.
 
 from __future__ import annotations
 
-import atexit
 import os
 import pickle
 import signal
@@ -18,6 +17,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from multiprocessing import util
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, Protocol, TypeVar
@@ -115,7 +115,7 @@ class WorkerProcess(Generic[Task]):
         self._work = work
         self._timeout = timeout
         self._process: BaseProcess | None = None
-        self._task = 0
+        self._task = self._owner = 0
         self._stopped = False
 
     @property
@@ -218,8 +218,9 @@ class WorkerProcess(Generic[Task]):
             if self._stopped:
                 raise CancelledError
             process.start()
-            self._process = process
+            self._process, self._owner = process, os.getpid()
             _running.add(self)
+            _stop_at_exit()
         theirs.close()
         # The timeout of a task does not include the imports of its process.
         with suppress(EOFError, OSError):
@@ -236,10 +237,25 @@ class WorkerProcess(Generic[Task]):
             process.join()
 
 
-@atexit.register
+_ending: set[int] = set()
+"""The processes that stop their workers when they end: this one, if it is in here."""
+
+
+def _stop_at_exit() -> None:
+    """Have the workers of this process stopped before it waits for its children to end.
+
+    `atexit` is too late where this process is itself one of `multiprocessing`'s, as with an
+    executor: it waits for its children first.
+    """
+    if os.getpid() not in _ending:
+        _ending.add(os.getpid())
+        util.Finalize(None, _stop_all, exitpriority=100)
+
+
 def _stop_all() -> None:
     for worker in list(_running):
-        worker.stop()
+        if worker._owner == os.getpid():  # A fork knows those of its parent, too.
+            worker.stop()
 
 
 def _kill(process: BaseProcess) -> None:

@@ -1,4 +1,4 @@
-"""Finds the origin of a loss that is not finite."""
+"""Finds the origin of a loss or a gradient that is not finite."""
 
 from __future__ import annotations
 
@@ -26,3 +26,18 @@ def origin(trainable: Trainable, network: nn.Module, stems: Batch) -> str:
     if not torch.isfinite(loss).all():
         return "the loss function returns it for finite output and targets; correct the function"
     return lower
+
+
+def gradient_origin(network: nn.Module) -> str:
+    """Say of which weights the gradient is not finite though the loss is, and the cure."""
+    names = [
+        name
+        for name, weights in network.named_parameters()
+        if weights.grad is not None and not torch.isfinite(weights.grad).all()
+    ]
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return (
+        f"the loss is finite, but its gradient with respect to {names[0]}{more} is NaN or "
+        "infinite; correct the loss or the network where it has no derivative, such as the square "
+        "root of 0"
+    )

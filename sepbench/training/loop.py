@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Subset
 from sepbench._util.files import make_folder
 from sepbench.errors import SepbenchError
 from sepbench.training import averaging, checkpoint
-from sepbench.training.diverged import origin
+from sepbench.training.diverged import gradient_origin, origin
 from sepbench.training.epoch import Epoch
 from sepbench.training.examples import Examples
 from sepbench.training.initial import load_initial
@@ -243,11 +243,16 @@ class Run:
         with torch.autocast(self.device.type, torch.float16, enabled=self._half.is_enabled()):
             output = self.network(inputs)
         loss = self.trainable.loss(output.float(), targets)
+        if not loss.isfinite():  # The weights stay as they are, so that the cause can be found.
+            return {"loss": float(loss.detach())}
         self.optimiser.zero_grad(set_to_none=True)
         self._half.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._half.unscale_(self.optimiser)
-        if self.plan.clip:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
+        parameters = self.network.parameters()
+        norm = nn.utils.clip_grad_norm_(parameters, self.plan.clip or math.inf)
+        # In half precision, an infinite gradient is what the scaler waits for.
+        if not (self._half.is_enabled() or norm.isfinite()):
+            raise SepbenchError(f"{self.folder}: {gradient_origin(self.network)}")
         self._half.step(self.optimiser)
         self._half.update()
         self.averaged.update_parameters(self.network)

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,7 +20,7 @@ from sepbench.errors import SepbenchError
 from sepbench.evaluation import run as evaluation
 from sepbench.evaluation.run import Done, RunConfig
 from sepbench.evaluation.store import Record, Settings, Store
-from sepbench.registry import Method
+from sepbench.registry import Method, resolve
 from sepbench.report import build as report
 from sepbench.separator import NoOptions, Separator
 
@@ -325,3 +326,17 @@ def test_a_run_s_own_folder_of_songs_is_part_of_its_settings(tmp_path: Path) -> 
         Store.create(tmp_path / "out", Settings.of("folder", tmp_path / "FB", "test"))
     Store.create(tmp_path / "out", first)
     assert first.default_name == "folder-FA-test"
+
+
+@pytest.mark.slow
+def test_an_executor_of_real_processes_keeps_every_record(tmp_path: Path) -> None:
+    settings = Settings("simulated", "test", 0.0, 2.0)
+    tracks = open_dataset("simulated").tracks("test")[:2]
+    (mixture,) = resolve("mixture")
+    plan = RunConfig(metrics=("sdr",))
+    here, there = (Store.create(tmp_path / name, settings) for name in ("here", "there"))
+    evaluation.run(tracks, [mixture], here, plan)
+    with ProcessPoolExecutor(1, get_context("spawn")) as executor:
+        records = evaluation.run(tracks, [mixture], there, plan, executor=executor)
+    assert [record.error for record in records] == [None, None]
+    assert csv_of(here) == csv_of(there)

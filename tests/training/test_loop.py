@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,37 @@ def test_a_run_that_diverges_stops_at_once(cache: PreparedDataset, tmp_path: Pat
         next(diverging.network.parameters()).fill_(float("nan"))
     with pytest.raises(SepbenchError, match=r"from step 1 on: the weights level .* lower"):
         diverging.train(examples(cache), songs(cache))
+    assert not (tmp_path / "last.pt").exists()
+
+
+class NanLoss(Tiny):
+    """Has a loss that is NaN whatever the network says."""
+
+    def loss(self, output: torch.Tensor, targets: Any) -> torch.Tensor:
+        return super().loss(output, targets) / 0 - math.inf
+
+
+class RootLoss(Tiny):
+    """Has a loss of 0 whose gradient is NaN: that of the square root of 0."""
+
+    def loss(self, output: torch.Tensor, targets: Any) -> torch.Tensor:
+        return (0 * super().loss(output, targets)).sqrt()
+
+
+@pytest.mark.parametrize(
+    ("trainable", "message"),
+    [
+        (NanLoss, "from step 1 on: the loss function returns it for finite output and targets"),
+        (RootLoss, "loss is finite, but its gradient with respect to level is NaN or infinite"),
+    ],
+)
+@pytest.mark.parametrize("clip", [0.0, 1.0])
+def test_a_loss_of_one_s_own_that_makes_nan_is_named(
+    cache: PreparedDataset, tmp_path: Path, trainable: type[Tiny], message: str, clip: float
+) -> None:
+    plan = TrainingConfig(epochs=1, examples=8, batch_size=4, workers=0, clip=clip)
+    with pytest.raises(SepbenchError, match=message):
+        Run(trainable(), plan, tmp_path, CPU).train(examples(cache), songs(cache))
     assert not (tmp_path / "last.pt").exists()
 
 

@@ -96,3 +96,21 @@ def test_the_cure_can_be_pasted_into_a_shell() -> None:
     assert "\"sepbench weights fetch 'open-unmix[model=umxl]'\" fetches" in (
         files.missing(large.create()) or ""
     )
+
+
+@pytest.mark.parametrize("name", ["../up.bin", "a/../../up.bin", "/etc/passwd", "a/.."])
+def test_a_name_that_leads_out_of_the_folder_of_weights_is_refused(
+    tmp_path: Path, cache: Path, name: str
+) -> None:
+    (source := tmp_path / "source").write_bytes(b"x")
+    digest = hashlib.sha256(b"x").hexdigest()
+
+    class Escaping(Calm):
+        pass
+
+    Escaping.weight_files = (WeightFile(name, digest, url=source.as_uri()),)
+    with pytest.raises(SepbenchError, match="is no name of a weight file"):
+        files.fetch_missing(Escaping())
+    with pytest.raises(SepbenchError, match="is no name of a weight file"):
+        files.add("escaping", Escaping.weight_files, source)
+    assert not list(tmp_path.rglob("up.bin*"))

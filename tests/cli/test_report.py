@@ -1,0 +1,76 @@
+"""What ``report`` shows of one run, of a choice from it, and of several together."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from made_runs import make_run
+
+from sepbench.cli.main import main
+from sepbench.evaluation.store import Settings
+
+pytestmark = pytest.mark.slow
+
+LEVELS = {"unet": 5.0, "hpss[margin=2]": 1.0}
+
+
+@pytest.fixture(autouse=True)
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_run(Path("run"), LEVELS, 4)
+
+
+def report(*words: str) -> Result:
+    return CliRunner().invoke(main, ["report", *words])
+
+
+def column(name: str, file: str) -> set[str]:
+    with Path(file).open(newline="", encoding="utf-8") as opened:
+        return {row[name] for row in csv.DictReader(opened)}
+
+
+def test_a_choice_goes_to_a_folder_of_its_own() -> None:
+    refused = report("run", "--method", "unet")
+    assert refused.exit_code == 2
+    assert "give --out FOLDER" in refused.output
+    assert report("run").exit_code == 0
+    whole = Path("run/scores.csv").read_bytes()
+
+    words = ("--method", "HPSS*", "--track", "song 0[12]", "--stem", "vocals", "-o", "chosen")
+    assert report("run", *words).exit_code == 0
+    assert column("label", "chosen/scores.csv") == {"hpss[margin=2]"}
+    assert column("track", "chosen/scores.csv") == {"song 01", "song 02"}
+    assert column("stem", "chosen/scores.csv") == {"vocals"}
+    assert column("tracks", "chosen/summary.csv") == {"2"}
+    assert Path("chosen/boxplot.png").exists()
+    assert Path("run/scores.csv").read_bytes() == whole
+    nothing = report("run", "--method", "none", "-o", "chosen")
+    assert nothing.exit_code == 2
+    assert "no scores of what was chosen" in nothing.output
+
+
+def test_runs_of_other_tracks_become_one_row_and_of_other_scores_two() -> None:
+    make_run(Path("rest"), {"unet": 5.0}, ["song 04", "song 05"])
+    assert report("run", "rest", "-o", "both").exit_code == 0
+    with Path("both/summary.csv").open(newline="", encoding="utf-8") as opened:
+        counts = {(row["label"], row["tracks"]) for row in csv.DictReader(opened)}
+    assert counts == {("unet", "6"), ("hpss[margin=2]", "4")}
+
+    make_run(Path("again"), {"unet": 7.0}, 4)
+    assert report("run", "again", "-o", "apart").exit_code == 0
+    assert column("label", "apart/summary.csv") == {"unet", "unet (again)", "hpss[margin=2]"}
+
+    make_run(Path("other"), {"cdae": 7.0}, 4, settings=Settings("some", "test", 0.0, 10.0))
+    told = report("run", "other", "-o", "parts")
+    assert "other is of some-test-10s, run of some-test: not the same songs" in told.output
+
+
+def test_the_picture_of_a_protocol_leaves_that_of_another_alone() -> None:
+    assert report("run").exit_code == 0
+    first = Path("run/boxplot.png").read_bytes()
+    assert report("run", "--protocol", "mean").exit_code == 0
+    assert Path("run/boxplot-mean.png").exists()
+    assert Path("run/boxplot.png").read_bytes() == first
