@@ -57,8 +57,9 @@ def pooled_medians(pool: Floats, owner: Places, levels: Sequence[float]) -> list
 
     ``pool`` are the windows of all tracks in ascending order, ``owner`` the track of each.
     """
-    counts = resamples(int(owner.max()) + 1).counts
-    ranks = _ranks(owner, counts)
+    windows = np.bincount(owner)
+    counts = _counts(len(windows), _kind(windows.max() * len(windows)))
+    ranks = _ranks(windows, counts)
     if counts.shape[1] <= _FEW:
         values = pool[_middles(owner, counts, ranks, *_range(owner, counts, ranks))].mean(0)
         return [float(value) for value in np.quantile(values, levels)]
@@ -79,17 +80,27 @@ def pooled_medians(pool: Floats, owner: Places, levels: Sequence[float]) -> list
     return found
 
 
-def _ranks(owner: Places, counts: Floats) -> Floats:
+@lru_cache(maxsize=2)
+def _counts(tracks: int, kind: str) -> NDArray[Any]:
+    """Return how often each draw has each track, as numbers of a kind."""
+    return resamples(tracks).counts.astype(kind, copy=False)
+
+
+def _kind(most: int) -> str:
+    """Return a type for whole numbers: those below 2^24 are exact in ``f4``, twice as fast."""
+    return "f4" if most < 2**23 else "f8"
+
+
+def _ranks(windows: Places, counts: NDArray[Any]) -> NDArray[Any]:
     """Return the ranks of the lower and the upper middle window of each draw, from 1."""
-    total = counts @ np.bincount(owner, minlength=counts.shape[1])
+    total = counts @ windows.astype(counts.dtype)
     return np.stack([(total + 1) // 2, (total + 2) // 2])
 
 
-def _range(owner: Places, counts: Floats, ranks: Floats) -> tuple[int, int]:
+def _range(owner: Places, counts: NDArray[Any], ranks: NDArray[Any]) -> tuple[int, int]:
     """Return between which windows the middle ones of all draws lie."""
     marks = np.linspace(0, len(owner), _MARKS + 1).astype(np.intp)
-    kind = _kind(ranks)
-    reached = counts.astype(kind) @ _below(owner, marks, counts.shape[1]).astype(kind).T
+    reached = counts @ _below(owner, marks, counts.shape[1]).astype(counts.dtype).T
     lower, upper = ((reached < rank[:, None]).sum(1) for rank in ranks)
     return int(marks[lower.min()]), int(marks[upper.max() + 1])
 
@@ -101,25 +112,25 @@ def _below(owner: Places, marks: Places, tracks: int) -> NDArray[Any]:
     return np.cumsum(shares.reshape(-1, tracks), axis=0)[:-1]
 
 
-def _parts(owner: Places, counts: Floats, ranks: Floats) -> tuple[Places, Places]:
+def _parts(owner: Places, counts: NDArray[Any], ranks: NDArray[Any]) -> tuple[Places, Places]:
     """Return marks among the windows, and the part in which the median of each draw is."""
     low, high = 0, len(owner)
     # A few draws locate the medians roughly; medians outside belong to the outermost parts.
     for some in (slice(500), slice(None)):
         marks = np.linspace(low, high, _MARKS + 1).astype(np.intp)
-        kind = _kind(ranks)  # Single precision is twice as fast.
-        below = _below(owner, marks, counts.shape[1]).astype(kind)
-        reached: NDArray[Any] = counts[some].astype(kind) @ below.T
+        below = _below(owner, marks, counts.shape[1]).astype(counts.dtype)
+        reached: NDArray[Any] = counts[some] @ below.T
         parts = (reached < ranks[0, some, None]).sum(1)
         low, high = marks[max(parts.min() - 1, 0)], marks[min(parts.max() + 2, _MARKS)]
     return marks, parts
 
 
-def _middles(owner: Places, counts: Floats, ranks: Floats, low: int, high: int) -> Places:
+def _middles(
+    owner: Places, counts: NDArray[Any], ranks: NDArray[Any], low: int, high: int
+) -> Places:
     """Return the indices of the two middle windows of each draw, by bisection from low to high."""
     tracks = counts.shape[1]
-    ranks = ranks - counts @ np.bincount(owner[:low], minlength=tracks)
-    counts = counts.astype(_kind(ranks))
+    ranks = ranks - counts @ np.bincount(owner[:low], minlength=tracks).astype(counts.dtype)
     # Row k: how many of the k lowest windows each track has.
     below = np.zeros((high - low + 1, tracks), dtype=counts.dtype)
     below[np.arange(1, high - low + 1), owner[low:high]] = 1
@@ -135,7 +146,11 @@ def _middles(owner: Places, counts: Floats, ranks: Floats, low: int, high: int) 
 
 
 def _bisected(
-    counts: NDArray[Any], below: NDArray[Any], marks: Places, reached: NDArray[Any], ranks: Floats
+    counts: NDArray[Any],
+    below: NDArray[Any],
+    marks: Places,
+    reached: NDArray[Any],
+    ranks: NDArray[Any],
 ) -> Places:
     """Return the first row of ``below`` in which each draw has as many windows as its rank says.
 
@@ -153,8 +168,3 @@ def _bisected(
         enough = np.einsum("ij,ij->i", counts, rows) >= ranks
         right, left = np.where(enough, middle, right), np.where(enough, left, middle)
     return right
-
-
-def _kind(ranks: Floats) -> str:
-    """Return a type for numbers up to the ranks: whole ones below 2^24 are exact in ``f4``."""
-    return "f4" if ranks.max() < 2**23 else "f8"
