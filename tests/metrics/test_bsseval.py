@@ -198,9 +198,22 @@ def test_memory_bounds_do_not_show(monkeypatch):
     references = stems(2, 2, 40 * 60 + 20, seed=14)
     made = estimates(references, seed=14)
     kept, _ = ours(references, made, rate=60, taps=16)
-    monkeypatch.setattr(correlation, "_KEPT", 0)
     monkeypatch.setattr(correlation, "_CHUNK", {"cpu": 2**16})
     np.testing.assert_allclose(ours(references, made, rate=60, taps=16)[0], kept, atol=1e-9)
+
+
+def test_methods_together_take_one_walk_over_a_song_however_long(monkeypatch):
+    references = stems(2, 2, 600 * 60, seed=14)  # Ten minutes, at a low rate.
+    made = estimates(references, seed=14)
+    windows = sdr.Windows.of_signal(references.shape[-1], 60)
+    sums = [sdr.measure(*pair, windows) for pair in zip(references, made, strict=True)]
+    fitted = Projections(list(references), references.sum(0), windows, taps=4)
+    walked = []
+    walk = correlation._Walk.windows
+    monkeypatch.setattr(correlation._Walk, "windows", lambda self: walked.append(1) or walk(self))
+    fitted.score_methods([list(made)] * 3, [sums] * 3)
+    fitted.score_mixture(sums)
+    assert len(walked) == 1
 
 
 def test_each_score_hears_its_own_error():

@@ -19,46 +19,29 @@ _CHUNK = {"cpu": 2**23}
 _CHUNK_ELSEWHERE = 2**28
 """Bytes of spectra computed at a time; on a CPU, about the size of its cache."""
 
-_KEPT = 2**27
-"""Bytes for the correlations of all windows; if they need more, beyond some seven minutes of four
-stereo stems, they are computed again on each use."""
-
 BATCH = 16
 """Windows whose correlations are yielded at a time."""
 
 
+@dataclass(frozen=True)
 class Correlations:
     """Correlations of every signal of one group with every signal of another, at lags 0 to L - 1.
 
     The correlation of ``x`` and ``y`` at lag ``l`` is the sum of ``x(n) y(n + l)`` over ``n``. That
     of a window has only samples inside it; that of the whole track also has products across the
-    edges of windows, and the tail.
+    edges of windows, and the tail. All windows are kept: they take a fifth of the memory of the
+    signals.
 
     Shape:
-        total: float64 ``(X, Y, L)``.
+        total: float64 ``(X, Y, L)``; by_window: float64 ``(windows, X, Y, L)``.
     """
 
-    def __init__(self, total: torch.Tensor, kept: torch.Tensor | None, walk: _Walk) -> None:
-        self.total = total
-        self._kept = kept
-        self._walk = walk
+    total: torch.Tensor
+    by_window: torch.Tensor
 
     def of_windows(self) -> Iterator[torch.Tensor]:
-        """Yield the correlations ``(windows, X, Y, L)`` of `BATCH` windows at a time.
-
-        Those of long tracks are computed again on each call.
-        """
-        if self._kept is not None:
-            yield from torch.split(self._kept, BATCH)
-            return
-        batch: list[torch.Tensor] = []
-        for _, (found,) in self._walk.windows():
-            batch.extend(found)
-            while len(batch) >= BATCH:
-                yield torch.stack(batch[:BATCH])
-                del batch[:BATCH]
-        if batch:
-            yield torch.stack(batch)
+        """Yield the correlations ``(windows, X, Y, L)`` of `BATCH` windows at a time."""
+        yield from torch.split(self.by_window, BATCH)
 
 
 def correlate(
@@ -76,21 +59,12 @@ def correlate(
     """
     walk = _Walk(lefts, groups, windows, lags)
     inside = walk.nothing()
-    kept = [
-        total.new_empty(windows.count, *total.shape)
-        if 8 * windows.count * total.numel() <= _KEPT
-        else None
-        for total in inside
-    ]
+    by_window = [total.new_empty(windows.count, *total.shape) for total in inside]
     for first, found in walk.windows():
-        for total, store, of_group in zip(inside, kept, found, strict=True):
+        for total, into, of_group in zip(inside, by_window, found, strict=True):
             total += of_group.sum(0)
-            if store is not None:
-                store[first : first + len(of_group)] = of_group
-    return [
-        Correlations(total, store, _Walk(lefts, [group], windows, lags))
-        for total, store, group in zip(walk.whole(inside), kept, groups, strict=True)
-    ]
+            into[first : first + len(of_group)] = of_group
+    return list(map(Correlations, walk.whole(inside), by_window))
 
 
 class _Walk:
