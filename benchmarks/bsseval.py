@@ -1,9 +1,12 @@
 """ISR, SIR and SAR against museval: speed, agreement, memory and growth, in one run.
 
     python benchmarks/bsseval.py [--seconds 240] [--stems 4] [--json FILE] [--threads 1 2]
+    python benchmarks/bsseval.py --single [--seconds 12]
 
 museval and sepbench run in turns, each in a process of its own, so that neither warms memory or
 caches for the other. CPU seconds are counted beside the wall clock: they hold on a busy machine.
+``--single`` shows instead how scores move where the correlations of windows, and nothing else, are
+rounded to single precision: the least that computing with it could do.
 """
 
 from __future__ import annotations
@@ -75,6 +78,32 @@ def sepbench_run(seconds: float, stems: int, threads: int, device: str) -> dict[
     }
 
 
+def single(seconds: float, stems: int) -> list[list[str]]:
+    """Return the worst change of each score below 60 dB by correlations in single precision."""
+    import torch
+
+    from sepbench.metrics import sdr
+    from sepbench.metrics.bsseval.correlation import Correlations
+    from sepbench.metrics.bsseval.projections import Projections
+
+    references, made = (list(signals.values()) for signals in _audio(seconds, stems))
+    windows = sdr.Windows.of_signal(references[0].shape[1], RATE)
+    energies = [sdr.measure(*pair, windows) for pair in zip(references, made, strict=True)]
+    exact = Correlations.of_windows
+    found = []
+    for rounded in (False, True):
+        if rounded:
+            Correlations.of_windows = lambda self: (x.float().double() for x in exact(self))
+        fitted = Projections(references, torch.stack(references).sum(0), windows)
+        found.append(fitted.score(made, energies))
+    rows = []
+    for name, scores in found[0].items():
+        known = scores.isfinite() & (scores < 60)
+        worst = float((scores - found[1][name]).abs()[known].max())
+        rows.append([name, f"{float(scores[known].median()):.2f}", f"{worst:.0e}"])
+    return rows
+
+
 def _audio(seconds: float, stems: int) -> tuple[dict, dict]:
     chosen = {name: stem for name, stem in song(seconds).items() if name in STEMS[:stems]}
     return chosen, separated(chosen)
@@ -103,7 +132,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json")
+    parser.add_argument("--single", action="store_true", help="Show what single precision does.")
     options = parser.parse_args()
+    if options.single:
+        for seconds in options.seconds:
+            print(f"{seconds:g} s, {options.stems} stereo stems")
+            print(table(["score", "median, dB", "worst, dB"], single(seconds, options.stems)))
+        return
     rows, records = [], []
     for seconds in options.seconds:
         theirs = in_own_process(museval_run, seconds, options.stems)

@@ -55,6 +55,13 @@ class Standin(torch.Tensor):
     def device(self) -> torch.device:  # type: ignore[override]
         return DEVICE
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        copied: Any = self.detach().clone().requires_grad_(self.requires_grad)
+        if isinstance(self, torch.nn.Parameter):
+            copied = torch.nn.Parameter(copied, self.requires_grad)
+        memo[id(self)] = copied
+        return copied
+
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -109,6 +116,8 @@ def _moved(tensor: torch.Tensor, where: tuple[Any, ...], kwargs: dict[str, Any])
 
 
 def _marked(found: Any, kind: type[torch.Tensor]) -> Any:
+    if isinstance(found, kind) and (kind is Standin or not isinstance(found, Standin)):
+        return found  # What was changed in place stays the tensor that it was, a leaf too.
     if isinstance(found, torch.Tensor):
         return found.as_subclass(kind)
     if isinstance(found, (tuple, list)):

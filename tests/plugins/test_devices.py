@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from standin import DEVICE, OnStandin, Standin
 
 from sepbench import registry
+
+from . import test_blstm, test_cdae
 
 METHODS = (
     "mixture oracle-ibm oracle-irm oracle-mwf hpss repet-sim mask-cnn unet cdae blstm ibm-cnn"
@@ -26,6 +30,29 @@ def parameters_that_move() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_makes_all_its_tensors_on_the_device(name: str) -> None:
+    separates_there(name)
+
+
+@pytest.mark.slow
+def test_the_models_of_mixin_separate_on_the_device(tmp_path: Path) -> None:
+    first = test_cdae.weight_file(tmp_path / "first.safetensors", test_cdae.MODEL)
+    models = test_cdae.keras_models(tmp_path, load_file(first))
+    with OnStandin():
+        test_cdae.MixinExchange().read(models, tmp_path / "read.safetensors")
+    separates_there(f"cdae[weights={tmp_path / 'read.safetensors'}]")
+
+
+@pytest.mark.slow
+def test_a_network_of_nussl_separates_on_the_device(tmp_path: Path) -> None:
+    checkpoint, _ = test_blstm.as_published(test_blstm.small(), None)
+    (tmp_path / "best.model.pth").write_bytes(checkpoint)
+    with OnStandin():
+        test_blstm.NusslExchange().read(tmp_path / "best.model.pth", tmp_path / "read.safetensors")
+    separates_there(f"blstm[weights={tmp_path / 'read.safetensors'}]")
+
+
+def separates_there(name: str) -> None:
+    """Separate noise on the stand-in, and see that the stems are there."""
     (method,) = registry.resolve(name)
     separator = method.create()
     generator = torch.Generator().manual_seed(0)
