@@ -40,9 +40,9 @@ T = TypeVar("T")
 class Golden:
     """Scores by a reference implementation for the signals of `sepbench.metrics.golden.song`.
 
-    ``values`` are by stem and score, as in ``"vocals SDR"``; ``source`` names the implementation
-    with its version. A score may differ by ``tolerance``, absolute and relative. ``options`` are
-    those of the metric.
+    ``values`` are by stem and score, as in ``"vocals SDR"``: of scores by windows, the median.
+    ``source`` names the implementation with its version. A score may differ by ``tolerance``,
+    absolute and relative. ``options`` are those of the metric.
     """
 
     source: str

@@ -32,6 +32,18 @@ class Sdr(SetMetric):
     silence = f"{_MASKED}; uSDR stays finite; SI-SDR has no score"
     source = "Stöter, Liutkus and Ito 2018 (SDR); MDX 2021 (uSDR); Le Roux et al. 2019 (SI-SDR)"
     prefixed = False
+    golden = (
+        Golden("museval 0.4.1", {"vocals SDR": 14.774555, "accompaniment SDR": 16.571888}),
+        Golden(
+            "numpy, by the definitions",
+            {
+                "vocals uSDR": 4.3987,
+                "vocals SI-SDR": 2.48543,
+                "accompaniment uSDR": 9.213532,
+                "accompaniment SI-SDR": 8.690642,
+            },
+        ),
+    )
 
     def score_set(self, song: Song, estimates: Estimates) -> Mapping[str, torch.Tensor]:
         """Return SDR ``(stems, windows)``, uSDR and SI-SDR ``(stems,)`` in dB."""
@@ -58,6 +70,19 @@ class BssEval(SetMetric):
     silence = _MASKED
     source = "Vincent et al. 2007; Stöter, Liutkus and Ito 2018; museval 0.4.1"
     prefixed = False
+    golden = (
+        Golden(
+            "museval 0.4.1",
+            {
+                "vocals ISR": 7.940704,
+                "vocals SIR": 14.45424,
+                "vocals SAR": 6.06156,
+                "accompaniment ISR": 19.058828,
+                "accompaniment SIR": 10.980553,
+                "accompaniment SAR": 13.670184,
+            },
+        ),
+    )
 
     def score_set(self, song: Song, estimates: Estimates) -> Mapping[str, torch.Tensor]:
         """Return ISR, SIR and SAR ``(stems, windows)`` in dB."""
@@ -89,6 +114,25 @@ class Nussl(SetMetric):
     over_tracks: ClassVar[tuple[Reduction, ...]] = ("mean", "median")
     silence = "a channel with a silent reference has no score"
     source = "Le Roux et al. 2019; nussl 1.1.9, BSSEvalScale"
+    golden = (
+        Golden(
+            "nussl 1.1.9",
+            {
+                "vocals SI-SDR": 2.507727,
+                "vocals SI-SIR": 21.542175,
+                "vocals SI-SAR": 2.629163,
+                "vocals SD-SDR": -0.034673,
+                "vocals SNR": 4.410707,
+                "vocals SRR": 3.500832,
+                "accompaniment SI-SDR": 8.437654,
+                "accompaniment SI-SIR": 11.907452,
+                "accompaniment SI-SAR": 11.032457,
+                "accompaniment SD-SDR": 8.140921,
+                "accompaniment SNR": 8.917412,
+                "accompaniment SRR": 20.802624,
+            },
+        ),
+    )
 
     def score_set(self, song: Song, estimates: Estimates) -> Mapping[str, torch.Tensor]:
         """Return each score ``(stems,)`` in dB."""
