@@ -47,7 +47,9 @@ def _show(found: Diff, old: Path, new: Path) -> None:
     for run, labels in ((old, found.only_old), (new, found.only_new)):
         if labels:
             click.echo(f"only in {run}: {', '.join(labels)}")
-    if not found.changes:
+    if not found.common_tracks:
+        click.echo("the runs have no track in common, so there is nothing to compare")
+    elif not found.changes:
         click.echo("nothing that affects scores has changed")
     for change in found.changes:
         values = f"{_short(change.old)} -> {_short(change.new)}"
@@ -57,13 +59,16 @@ def _show(found: Diff, old: Path, new: Path) -> None:
     table.add_column("stem")
     for heading in ("tracks", "old", "new", "difference", "95 %"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for row in found.scores:
+    changed = [row for row in found.scores if row.changed]
+    for row in changed:
         low, high = row.interval
         span = "" if low != low else f"{low:+.2f}..{high:+.2f}"
         numbers = (str(row.tracks), f"{row.old:.2f}", f"{row.new:.2f}", f"{row.value:+.2f}", span)
         table.add_row(escape(row.label), escape(row.stem), *numbers)
-    if found.scores:
+    if changed:
         show(table)
+    if same := len(found.scores) - len(changed):
+        click.echo(f"unchanged: the scores of {same} methods and stems")
 
 
 def _short(text: str) -> str:

@@ -34,14 +34,14 @@ def import_ratings(run: Path, files: tuple[Path, ...], all_listeners: bool, as_j
     from sepbench.report import ratings, tables
 
     store = Store.open(run)
-    for path in files:
-        ratings.add(path, store.folder)
+    records = store.records()
+    ratings.add(files, store.folder, {(record.track, record.label) for record in records})
     said = ratings.table(store.folder)
     tables.write_csv(said, store.folder / "ratings.csv")
     left_out = [] if all_listeners else ratings.unreliable(said)
     said = said[~said["listener"].isin(left_out)]
     found = ratings.opinions(said)
-    agree = ratings.agreement(said, tables.scores(store.records()))
+    agree = ratings.agreement(said, tables.scores(records))
     if as_json:
         show_json(
             {

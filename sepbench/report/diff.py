@@ -43,6 +43,8 @@ class ScoreChange:
     new: float
     value: float
     interval: Interval
+    changed: int
+    """Tracks on which the scores differ."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Diff:
 
     only_old: list[str]
     only_new: list[str]
+    common_tracks: int
     changes: list[Change]
     scores: list[ScoreChange]
 
@@ -64,6 +67,7 @@ def diff(
     return Diff(
         [label for label in before if label not in after],
         [label for label in after if label not in before],
+        len({(r.subset, r.track) for r in old} & {(r.subset, r.track) for r in new}),
         [change for label in shared for change in _changes(label, old, new)],
         list(_scores(shared, old, new, protocol, metric)),
     )
@@ -120,6 +124,8 @@ def _scores(
             if label not in before or label not in after:
                 continue
             values = (after[label] - before[label]).dropna()
+            if values.empty:
+                continue
             was, now = before[label][values.index], after[label][values.index]
             yield ScoreChange(
                 label,
@@ -130,4 +136,5 @@ def _scores(
                 reduce(statistic, now.to_numpy()),
                 reduce(statistic, values.to_numpy()),
                 statistics.interval(values.to_numpy(), statistic),
+                int(values.ne(0).sum()),
             )

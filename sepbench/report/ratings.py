@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,15 +62,23 @@ class Agreement:
     pairs: int
 
 
-def add(path: Path, run: Path) -> Path:
-    """Copy a file of exported ratings into a run, one per listener; return its path.
+def add(paths: Sequence[Path], run: Path, known: Container[tuple[str, str]] | None = None) -> None:
+    """Copy files of exported ratings into a run, one per listener; all of them or none.
 
-    Raises `SepbenchError` for another file.
+    Raises `SepbenchError` for another file, and for ratings none of which is of a ``known`` pair of
+    track and method.
     """
-    plain = _read(path)
-    kept = run / "ratings" / f"{plain['listener']}.json"
-    write_atomic(kept, json.dumps(plain, indent=1) + "\n")
-    return kept
+    read = {path: _read(path) for path in paths}
+    for path, plain in read.items():
+        rated = [(row["track"], row["source"]) for row in _rows(plain) if row["kind"] == "method"]
+        if known is not None and rated and not any(pair in known for pair in rated):
+            raise SepbenchError(
+                f"{path}: rates no track and method of this run, but of {plain.get('run')!r}; "
+                "import it into that run"
+            )
+    for plain in read.values():
+        kept = run / "ratings" / f"{plain['listener']}.json"
+        write_atomic(kept, json.dumps(plain, indent=1) + "\n")
 
 
 def table(run: Path) -> pd.DataFrame:
@@ -148,7 +156,7 @@ def _read(path: Path) -> dict[str, Any]:
         plain = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SepbenchError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise SepbenchError(f"{path}: not JSON; export the ratings from the page again") from None
     fault = _fault(plain)
     if fault:
@@ -181,6 +189,7 @@ def _is_rating(one: Any) -> bool:
         and isinstance(one.get("source"), str)
         and one.get("kind") in KINDS
         and isinstance(one.get("rating"), (int, float))
+        and not isinstance(one["rating"], bool)
         and 0 <= one["rating"] <= 100
     )
 

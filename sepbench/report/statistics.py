@@ -57,13 +57,13 @@ def too_few(tracks: int) -> str:
     """Return why ``tracks`` tracks give no p-value, or an empty string where they do.
 
     >>> too_few(5)
-    'no p-value of 5 tracks: it could not be under 0.0625; run 6 or more'
+    'no p-value: 5 tracks cannot give one under 0.0625; evaluate 6 or more'
     """
     if tracks >= MIN_TRACKS:
         return ""
     counted = "1 track" if tracks == 1 else f"{tracks} tracks"
     lowest = min(1.0, 2.0 ** (1 - tracks))
-    return f"no p-value of {counted}: it could not be under {lowest:g}; run {MIN_TRACKS} or more"
+    return f"no p-value: {counted} cannot give one under {lowest:g}; evaluate {MIN_TRACKS} or more"
 
 
 def interval(

@@ -222,7 +222,12 @@ def test_diff_says_which_facts_and_which_scores_changed(run) -> None:
     vocals = next(row for row in found.scores if row.stem == "vocals")
     assert vocals.value == pytest.approx(-1.0)
     assert vocals.interval.high == pytest.approx(-1.0)
-    assert not diff(old, old, protocol="sisec18").changes
+    same = diff(old, old, protocol="sisec18")
+    assert not same.changes
+    assert not any(row.changed for row in same.scores)
+    others = [replace(record, track=f"other {record.track}") for record in old]
+    apart = diff(old, others, protocol="sisec18")
+    assert (apart.common_tracks, apart.scores) == (0, [])
 
 
 def test_a_leaderboard_has_every_run_s_methods_with_where_they_come_from(run) -> None:

@@ -43,7 +43,7 @@ def test_blind_ratings_hide_names_and_come_back_as_json(listening, made_run, tmp
     )
     assert "was good: 80" in listening.find_element("id", "revealed").text
     browser_file = download(listening, "export", tmp_path)
-    ratings.add(browser_file, tmp_path)
+    ratings.add([browser_file], tmp_path)
     table = ratings.table(tmp_path)
     assert dict(zip(table["source"], table["rating"], strict=True)) == wanted
     assert set(table["track"]) == {NAMES[0]}

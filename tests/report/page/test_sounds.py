@@ -159,21 +159,21 @@ def test_opinions_are_means_over_songs_with_their_interval(tmp_path) -> None:
         said = exported(
             tmp_path / name, name, lambda m, k, n=n: 80 + k + 4 * n - 50 * (m != "good")
         )
-        ratings.add(said, tmp_path)
+        ratings.add([said], tmp_path)
     table = ratings.table(tmp_path)
     reference, good, poor = ratings.opinions(table)
     assert reference.kind == "reference"
     assert (good.source, good.mean, good.over, good.count) == ("good", 83.5, "tracks", 4)
     assert good.interval.low < good.mean < good.interval.high
     assert poor.mean == 33.5
-    ratings.add(tmp_path / "ann", tmp_path)
+    ratings.add([tmp_path / "ann"], tmp_path)
     assert len(ratings.table(tmp_path)) == len(table), "a second export of a listener is the same"
 
 
 def test_listeners_who_miss_the_hidden_reference_are_named(tmp_path) -> None:
     for name, reference in (("ann", 100), ("bob", 60)):
         said = exported(tmp_path / name, name, lambda m, k: 50, reference=reference)
-        ratings.add(said, tmp_path)
+        ratings.add([said], tmp_path)
     assert ratings.unreliable(ratings.table(tmp_path)) == ["bob"]
 
 
@@ -184,7 +184,7 @@ def test_a_metric_that_orders_as_listeners_do_agrees_with_them(made_run, tmp_pat
     value = scores[scores["metric"].eq("uSDR") & scores["stem"].eq("vocals")]
     known = {(row.label, row.track): row.value for row in value.itertuples()}
     said = exported(tmp_path / "ann", "ann", lambda m, n: 50 + 2 * known[m, NAMES[n]])
-    ratings.add(said, tmp_path)
+    ratings.add([said], tmp_path)
     found = ratings.agreement(ratings.table(tmp_path), scores)
     of_metric = {(one.stem, one.metric): one for one in found}
     assert of_metric["vocals", "uSDR"].spearman == pytest.approx(1)
@@ -217,6 +217,15 @@ def test_a_metric_that_orders_as_listeners_do_agrees_with_them(made_run, tmp_pat
 def test_what_the_page_has_not_exported_is_refused(tmp_path, change, fault) -> None:
     plain = {"format": ratings.FORMAT, "listener": "ann", "ratings": []} | change
     (tmp_path / "file").write_text(json.dumps(plain))
+    good = exported(tmp_path / "bob", "bob", lambda m, n: 50)
     with pytest.raises(SepbenchError, match=fault):
-        ratings.add(tmp_path / "file", tmp_path)
+        ratings.add([good, tmp_path / "file"], tmp_path)
     assert not (tmp_path / "ratings").exists()
+
+
+def test_ratings_of_another_run_are_refused(tmp_path) -> None:
+    said = exported(tmp_path / "ann", "ann", lambda m, n: 50)
+    with pytest.raises(SepbenchError, match="rates no track and method of this run"):
+        ratings.add([said], tmp_path, {("another song", "good")})
+    ratings.add([said], tmp_path, {(NAMES[0], "good")})
+    assert set(ratings.table(tmp_path)["listener"]) == {"ann"}
