@@ -95,6 +95,7 @@ def _show(found: list[Opinion], agree: list[Agreement]) -> None:
     from rich.table import Table
 
     from sepbench.cli.console import show
+    from sepbench.report.ratings import FEWEST_PAIRS
 
     table = Table(box=None, padding=(0, 1, 0, 0))
     for heading in ("stem", "source"):
@@ -121,3 +122,5 @@ def _show(found: list[Opinion], agree: list[Agreement]) -> None:
         cells = ["-" if value != value else f"{value:+.2f}" for value in numbers]
         table.add_row(pair.stem, pair.protocol, pair.metric, *cells, str(pair.pairs))
     show(table)
+    if any(pair.spearman != pair.spearman for pair in agree):
+        click.echo(f"- : under {FEWEST_PAIRS} pairs, or ratings or scores that are all the same")
