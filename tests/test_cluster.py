@@ -168,6 +168,44 @@ def test_a_cell_that_takes_three_workers_along_is_a_row(loopback: Loopback, tmp_
     assert "3 workers died while running this cell" in errors["crashing"]
 
 
+def test_a_command_that_is_stopped_or_killed_goes_on_where_it_was(
+    loopback: Loopback, tmp_path: Path
+) -> None:
+    loopback.worker()
+    out = tmp_path / "run"
+    words = "evaluate -m mixture -m oracle-irm -m repet-sim --dataset folder --subset all --no-isolate"
+    command = [sys.executable, "-m", "sepbench", *words.split()]
+    command += ["--scheduler", loopback.address, "--out", str(out)]
+
+    def stopped(number: int, more_than: int) -> tuple[int, str]:
+        """Run the command until there are more scores, and end it by a signal."""
+        running = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=tmp_path)
+        while len(list(out.glob("scores/*/*/*.json"))) <= more_than and running.poll() is None:
+            time.sleep(0.02)
+        running.send_signal(number)
+        _, said = running.communicate(timeout=60)
+        return running.returncode, said.decode()
+
+    code, said = stopped(signal.SIGINT, 0)
+    assert code == 128 + signal.SIGINT
+    assert "dashboard: http" in said
+    with connect(loopback.address) as client:
+        deadline = time.monotonic() + 30
+        while any(client.processing().values()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not any(client.processing().values())
+    kept = len(list(out.glob("scores/*/*/*.json")))
+    assert kept < 12
+    stopped(signal.SIGKILL, kept)
+    last = subprocess.run(command, stderr=subprocess.PIPE, cwd=tmp_path, check=True)
+    assert "scores were there already" in last.stderr.decode()
+    tracks, methods, _, _ = whole(tmp_path / "other")
+    methods += registry.resolve("repet-sim")
+    local = Store.create(tmp_path / "local", Settings.of("folder", None, "all"))
+    run(tracks, methods, local, RunConfig(isolate=False))
+    assert scores(local) == scores(Store.open(out))
+
+
 def test_what_is_wrong_with_a_scheduler_is_one_line(
     loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
