@@ -173,7 +173,9 @@ def test_a_command_that_is_stopped_or_killed_goes_on_where_it_was(
 ) -> None:
     loopback.worker()
     out = tmp_path / "run"
-    words = "evaluate -m mixture -m oracle-irm -m repet-sim --dataset folder --subset all --no-isolate"
+    words = (
+        "evaluate -m mixture -m oracle-irm -m repet-sim --dataset folder --subset all --no-isolate"
+    )
     command = [sys.executable, "-m", "sepbench", *words.split()]
     command += ["--scheduler", loopback.address, "--out", str(out)]
 
@@ -198,7 +200,7 @@ def test_a_command_that_is_stopped_or_killed_goes_on_where_it_was(
     assert kept < 12
     stopped(signal.SIGKILL, kept)
     last = subprocess.run(command, stderr=subprocess.PIPE, cwd=tmp_path, check=True)
-    assert "scores were there already" in last.stderr.decode()
+    assert "scores were already there" in last.stderr.decode()
     tracks, methods, _, _ = whole(tmp_path / "other")
     methods += registry.resolve("repet-sim")
     local = Store.create(tmp_path / "local", Settings.of("folder", None, "all"))

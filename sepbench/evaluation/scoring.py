@@ -74,10 +74,11 @@ class SongScorer:
         results = {}
         with _one_thread():
             for targets in dict.fromkeys(chosen.values()):
-                scores = scorer.score({name: estimates[name] for name in targets}, targets=targets)
-                for name in targets:
-                    if chosen[name] == targets:
-                        results[name] = StemResult(targets=targets, **vars(scores[name]))
+                wanted = tuple(name for name in targets if chosen[name] == targets)
+                made = {name: estimates[name] for name in targets}
+                scores = scorer.score(made, targets=targets, wanted=wanted)
+                for name in wanted:
+                    results[name] = StemResult(targets=targets, **vars(scores[name]))
         if merged and "other" in results:
             note = f"scored including {', '.join(in_order(merged))}, which the method does not make"
             other = results["other"]

@@ -23,6 +23,7 @@ class EmbeddingDistance(SetMetric):
 
     totals = ("MSE", "FAD")
     groups = ("perceptual",)
+    by_stem = True
     higher_is_better = False
     silence = "depends on the network"
 

@@ -168,6 +168,9 @@ class _Facts(ABC):
     golden: ClassVar[tuple[Golden, ...]] = ()
     """Scores by its reference implementation; ``sepbench plugin check`` compares."""
 
+    by_stem: ClassVar[bool] = False
+    """Whether a stem's score depends on its own signals and the mixture alone."""
+
     prefixed: ClassVar[bool] = True
     """Whether stored names of scores begin with the metric's name."""
 
@@ -211,6 +214,8 @@ class SetMetric(_Facts):
 
 class Metric(SetMetric):
     """A metric that compares one estimate with its reference."""
+
+    by_stem = True
 
     @abstractmethod
     def score(

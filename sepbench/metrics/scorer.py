@@ -80,24 +80,33 @@ class TrackScorer:
         self._windows = sdr.Windows.of_signal(mixture.shape[1], rate)
         self._silence: dict[str, torch.Tensor] = {}
         self._songs: dict[tuple[str, ...], dict[int, Song]] = {}
-        self._of_mixture: dict[tuple[str, ...], _Scored] = {}
+        self._of_mixture: dict[tuple[tuple[str, ...], ...], _Scored] = {}
 
     def score(
-        self, estimates: Mapping[str, torch.Tensor], *, targets: tuple[str, ...]
+        self,
+        estimates: Mapping[str, torch.Tensor],
+        *,
+        targets: tuple[str, ...],
+        wanted: tuple[str, ...] = (),
     ) -> dict[str, StemScores]:
         """Return the scores of the stems of ``targets``, scored together as one set.
 
+        Where only some of them are ``wanted``, metrics that look at one stem alone skip the others.
         A window in which any reference or estimate of the set is silent is not used.
         A stem whose reference or estimate is silent throughout has no scores by window and does not
         affect the windows of others (museval raises). A failing metric gives a note.
         """
-        return self.score_methods([estimates], targets=targets)[0]
+        return self.score_methods([estimates], targets=targets, wanted=wanted)[0]
 
     def score_methods(
-        self, several: Sequence[Mapping[str, torch.Tensor]], *, targets: tuple[str, ...]
+        self,
+        several: Sequence[Mapping[str, torch.Tensor]],
+        *,
+        targets: tuple[str, ...],
+        wanted: tuple[str, ...] = (),
     ) -> list[dict[str, StemScores]]:
         """Return the scores of several methods, as `score` does, in less time than one by one."""
-        made = []
+        made, wanted = [], wanted or targets
         for estimates in several:
             for stem in targets:
                 self._check(stem, estimates)
@@ -105,12 +114,13 @@ class TrackScorer:
         song = self._song(targets)
         for one in made:
             _check_finite(song, one)
-        scored = self._score(targets, made)
-        if targets not in self._of_mixture:
+        scored = self._score(targets, wanted, made)
+        if (targets, wanted) not in self._of_mixture:
             mixture = Estimates(dict.fromkeys(targets, self._mixture), mixture=True)
-            self._of_mixture[targets] = self._score(targets, [mixture])[0]
+            self._of_mixture[targets, wanted] = self._score(targets, wanted, [mixture])[0]
         return [
-            self._stem_scores(song, one, found) for one, found in zip(made, scored, strict=True)
+            self._stem_scores(song, wanted, one, found)
+            for one, found in zip(made, scored, strict=True)
         ]
 
     def _check(self, stem: str, estimates: Mapping[str, torch.Tensor]) -> None:
@@ -136,20 +146,22 @@ class TrackScorer:
         made = resample(signal.cpu().numpy(), self._rate, rate)
         return torch.from_numpy(made).to(self.device)
 
-    def _score(self, targets: tuple[str, ...], made: list[Estimates]) -> list[_Scored]:
-        song = self._song(targets)
-        scored = [_Scored({s: {} for s in targets}, {s: {} for s in targets}, {}) for _ in made]
-        masks = [self._masks(song, one) for one in made]
-        at_rates: dict[int, list[Estimates]] = {self._rate: made}
+    def _score(
+        self, targets: tuple[str, ...], wanted: tuple[str, ...], made: list[Estimates]
+    ) -> list[_Scored]:
+        scored = [_Scored({s: {} for s in wanted}, {s: {} for s in wanted}, {}) for _ in made]
+        masks = [self._masks(self._song(targets), wanted, one) for one in made]
+        known = {(targets, self._rate): made}
         for metric in self.metrics:
+            stems = wanted if metric.by_stem else targets
             rate = metric.sample_rate or self._rate
-            if rate not in at_rates:
-                at_rates[rate] = [self._at(one, rate) for one in made]
-            values, failure = _values(metric, self._song(targets, rate), at_rates[rate])
+            if (stems, rate) not in known:
+                known[stems, rate] = [self._at(one, stems, rate) for one in made]
+            values, failure = _values(metric, self._song(stems, rate), known[stems, rate])
             for place, into in enumerate(scored):
                 _take(metric, into, values[place] if values else None, masks[place], failure)
         for into in scored:
-            for stem in self._without_interference(targets):
+            for stem in set(self._without_interference(targets)) & set(wanted):
                 for found in (into.frames[stem], into.totals[stem]):
                     for name in (name for name in found if name.endswith("SIR")):
                         found[name] = _no_score(found[name])
@@ -160,29 +172,34 @@ class TrackScorer:
         silent = {stem for stem in targets if self._silent(stem).all()}
         return [stem for stem in targets if silent >= set(targets) - {stem}]
 
-    def _at(self, made: Estimates, rate: int) -> Estimates:
-        stems = {name: self._resampled(signal, rate) for name, signal in made.stems.items()}
-        return Estimates(stems, mixture=made.mixture)
+    def _at(self, made: Estimates, stems: tuple[str, ...], rate: int) -> Estimates:
+        some = {name: made.stems[name] for name in stems}
+        if rate != self._rate:
+            some = {name: self._resampled(signal, rate) for name, signal in some.items()}
+        return Estimates(some, mixture=made.mixture)
 
-    def _masks(self, song: Song, made: Estimates) -> dict[str, torch.Tensor]:
-        """Return the windows of each stem that have no score."""
+    def _masks(
+        self, song: Song, wanted: tuple[str, ...], made: Estimates
+    ) -> dict[str, torch.Tensor]:
+        """Return the windows of each wanted stem that have no score."""
         masked = torch.zeros(self._windows.count, dtype=torch.bool)
         dead = {}
         for stem, sums in zip(song.stems, energies(song, made), strict=True):
             silences = (self._silent(stem), sums.silent)
             dead[stem] = any(bool(silent.all()) for silent in silences)
-            for silent in silences:
-                if not silent.all():
-                    masked |= silent[:-1]
-        return {stem: masked | is_dead for stem, is_dead in dead.items()}
+            for silent in (one for one in silences if not one.all()):
+                masked |= silent[:-1]
+        return {stem: masked | dead[stem] for stem in wanted}
 
     def _silent(self, stem: str) -> torch.Tensor:
         if stem not in self._silence:
             self._silence[stem] = sdr.silence(self._references[stem], self._windows)
         return self._silence[stem]
 
-    def _stem_scores(self, song: Song, made: Estimates, scored: _Scored) -> dict[str, StemScores]:
-        mixture = self._of_mixture[song.stems]
+    def _stem_scores(
+        self, song: Song, wanted: tuple[str, ...], made: Estimates, scored: _Scored
+    ) -> dict[str, StemScores]:
+        mixture = self._of_mixture[song.stems, wanted]
         return {
             stem: StemScores(
                 frames=scored.frames[stem],
@@ -192,6 +209,7 @@ class TrackScorer:
                 notes=(*self._notes(stem, sums, song), *scored.notes.get(stem, ())),
             )
             for stem, sums in zip(song.stems, energies(song, made), strict=True)
+            if stem in wanted
         }
 
     def _notes(self, stem: str, sums: sdr.Energies, song: Song) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 
 from sepbench.datasets.base import assemble
 from sepbench.evaluation.scoring import SongScorer
+from sepbench.metrics import spectra
 
 RATE = 8000
 NAMES = ("vocals", "drums", "bass", "other", "guitar", "piano")
@@ -48,3 +49,23 @@ def test_guitar_without_a_reference_is_part_of_the_other() -> None:
     found = SongScorer(assemble("song", None, four, RATE), ("sdr",), "cpu").score(made)
     whole = made["other"] + made["guitar"] + made["piano"]
     assert found["other"].totals["uSDR"] == pytest.approx(sdr(four["other"], whole), abs=1e-3)
+
+
+def test_a_stem_of_two_sets_is_scored_once_by_metrics_that_look_at_it_alone(monkeypatch):
+    generator = np.random.default_rng(3)
+    four = ("vocals", "drums", "bass", "other")
+    true = {stem: generator.normal(0, 0.1, (2, 2 * RATE)).astype(np.float32) for stem in four}
+    made = {stem: wave + 0.1 * true["drums"] for stem, wave in true.items()}
+    compared = []
+    real = spectra.level_difference
+    monkeypatch.setattr(
+        spectra, "level_difference", lambda *given: compared.append(1) or real(*given)
+    )
+    song = assemble("song", None, true, RATE)
+    scores = SongScorer(song, ("l1-freq", "nussl"), "cpu").score(made)
+    assert scores["vocals"].targets == four
+    assert scores["accompaniment"].targets == ("vocals", "accompaniment")
+    assert len(compared) == 2 * len(scores)  # Of the method, and of the mixture.
+    names = {"l1-freq", "nussl SI-SDR", "uSDR"}
+    for stem, result in scores.items():
+        assert names <= result.totals.keys() & result.mixture_totals.keys(), stem

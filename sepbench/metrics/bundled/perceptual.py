@@ -17,6 +17,7 @@ class LogWmse(SetMetric):
     name = "log-wmse-1.1"
     summary = "Log of the error energy after a hearing filter, relative to the mixture"
     groups = ("perceptual",)
+    by_stem = True
     totals = ("log-wmse-1.1",)
     higher_is_better = True
     silence = "finite: 73.68 for a perfect estimate, also of silence"

@@ -21,6 +21,7 @@ class _Spectral(SetMetric):
     """Compares the estimates of all methods with each reference in one pass."""
 
     groups: ClassVar[tuple[str, ...]] = ("spectral",)
+    by_stem = True
 
     def score_set(self, song: Song, estimates: Estimates) -> Mapping[str, torch.Tensor]:
         """Return the score of each stem, ``(stems,)``."""
