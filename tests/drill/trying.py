@@ -54,10 +54,10 @@ class Tally:
     def line(self) -> str:
         """Return the row of the table."""
         first = f"   {self.faults[0][:100]}" if self.faults else ""
-        return f"{self.kind:32}{self.tried:7}{self.survived:10}{len(self.faults):8}{first}"
+        return f"{self.kind:36}{self.tried:7}{self.survived:10}{len(self.faults):8}{first}"
 
 
-HEADING = f"{'kind':32}{'tried':>7}{'survived':>10}{'faults':>8}"
+HEADING = f"{'kind':36}{'tried':>7}{'survived':>10}{'faults':>8}"
 
 
 def in_child(
