@@ -56,7 +56,7 @@ def load(name: str) -> PluginInfo:
     """
     found = entry_points.find(GROUP)
     if name not in found:
-        close = difflib.get_close_matches(name, found, n=1)
+        close = difflib.get_close_matches(name.lower(), found, n=1)
         cure = f"did you mean {close[0]!r}?" if close else "'sepbench methods' lists them"
         raise SepbenchError(f"no method {name!r}; {cure}")
     return _info(entry_points.load(GROUP, name, validate))

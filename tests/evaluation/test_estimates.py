@@ -14,7 +14,8 @@ import soundfile
 from click.testing import CliRunner
 
 from sepbench.cli.main import main
-from sepbench.evaluation.estimates import delay
+from sepbench.evaluation.delay import delay
+from sepbench.evaluation.suspicions import suspicions
 
 RATE = 8000
 STEMS = ("vocals", "drums", "bass", "other")
@@ -202,3 +203,32 @@ def test_estimates_of_a_part_are_scored_as_that_part_and_of_no_other() -> None:
     )
     assert odd.exit_code == 1
     assert "1.50 s long, the track 2.00 s and its part 1.00 s" in odd.output
+
+
+def test_estimates_that_can_hardly_be_what_they_are_called_are_named() -> None:
+    truth = {stem: noise(i).T.astype(np.float32) for i, stem in enumerate(STEMS)}
+    made = {stem: true + noise(50 + i).T / 4 for i, (stem, true) in enumerate(truth.items())}
+    assert suspicions(made, truth) == []
+    # A bad separator, and one that leaves all in, are not suspicious.
+    mixture = sum(truth.values())
+    assert suspicions(dict.fromkeys(STEMS, mixture), truth) == []
+    assert suspicions({stem: noise(99).T for stem in STEMS}, truth) == []
+
+    swapped = {**made, "vocals": made["drums"], "drums": made["vocals"]}
+    assert suspicions(swapped, truth) == [
+        "vocals: the estimate is of drums; are their files mixed up?",
+        "drums: the estimate is of vocals; are their files mixed up?",
+    ]
+    odd = {
+        "vocals": -made["vocals"],
+        "drums": made["drums"][::-1],
+        "bass": made["bass"] / 4,
+        "other": truth["other"],
+    }
+    assert suspicions(odd, truth) == [
+        "vocals: the estimate has the opposite sign of the reference",
+        "drums: left and right of the estimate are swapped",
+        "bass: the estimate is 0.25 times as loud as the reference",
+        "other: the estimate is the reference itself",
+    ]
+    assert suspicions({"vocals": 0 * truth["vocals"]}, truth) == []

@@ -1,0 +1,71 @@
+"""Finds a constant delay of estimates, such as that of a codec, and takes it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import fft
+
+if TYPE_CHECKING:
+    from sepbench.inference.overlap_add import Samples
+
+LONGEST_DELAY = 8192
+"""Largest delay, in samples, that is searched for."""
+
+_LOOKED_AT = 60 * 44100
+_CLEAR, _BETTER = 0.3, 0.1
+
+
+def delay(estimates: Mapping[str, Samples], references: Mapping[str, Samples]) -> int:
+    """Return the delay of all estimates in samples, by cross-correlation; 0 if unsure.
+
+    Codecs and programs add such delays (MP3: 1105 samples); a millisecond costs a perfect estimate
+    some 20 dB. The search covers `LONGEST_DELAY` samples either way, and all stems that are not
+    silent must agree.
+    """
+    found = set()
+    for stem, estimate in estimates.items():
+        if stem in references:
+            late = _delay(estimate, references[stem])
+            if late is not None:
+                found.add(late)
+    return found.pop() if len(found) == 1 else 0
+
+
+def _delay(estimate: Samples, reference: Samples) -> int | None:
+    """Return the delay of the clear maximum of the cross-correlation, or None."""
+    count = min(estimate.shape[1], reference.shape[1], _LOOKED_AT)
+    made, true = estimate[:, :count].sum(0), reference[:, :count].sum(0)
+    norm = float(np.sqrt(np.square(made).sum() * np.square(true).sum()))
+    if not norm:
+        return None
+    size = fft.next_fast_len(2 * count, real=True)
+    spectrum = fft.rfft(made, size) * np.conj(fft.rfft(true, size))
+    correlation = fft.irfft(spectrum, size) / norm
+    lags = np.concatenate([np.arange(LONGEST_DELAY + 1), np.arange(-LONGEST_DELAY, 0)])
+    peaks = correlation[lags]
+    best = int(np.argmax(peaks))
+    # An estimate of opposite sign correlates best half a period off: that is not a delay.
+    if peaks[best] < max(_CLEAR, -float(peaks.min())):
+        return None
+    return int(lags[best]) if peaks[best] > correlation[0] + _BETTER else 0
+
+
+def shifted(samples: Samples, late: int) -> Samples:
+    """Return the signal ``late`` samples earlier, padded with silence."""
+    moved = np.zeros_like(samples)
+    if late > 0:
+        moved[:, :-late] = samples[:, late:]
+    else:
+        moved[:, -late:] = samples[:, :late]
+    return moved
+
+
+def remark(late: int, *, taken_out: bool) -> str:
+    """Return a line about a delay in samples, negative for estimates that are early."""
+    how = f"{abs(late)} samples {'late' if late > 0 else 'early'}"
+    if taken_out:
+        return f"the estimates were {how}; aligned"
+    return f"the estimates are {how}, as after some codecs; --align corrects it"

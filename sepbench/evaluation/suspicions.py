@@ -1,0 +1,59 @@
+"""Looks for estimates that can hardly be what they are called: swapped, inverted, or the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sepbench.inference.overlap_add import Samples
+
+_ALIKE = 0.6
+"""Correlation from which on two signals are of one source."""
+
+_UNLIKE = 0.2
+_PURE = 0.9
+_GAIN = 2.0
+"""Factor from which on an estimate that correlates as `_PURE` is called too loud or too quiet."""
+
+
+def suspicions(stems: Mapping[str, Samples], references: Mapping[str, Samples]) -> list[str]:
+    """Return what is odd about the estimates of a track, each ``(channels, samples)``.
+
+    Nothing is changed: a separator may well be bad. But files whose names, channels or sign were
+    mixed up score the same whatever is in them, and nobody sees why.
+    """
+    scored = {name: stem for name, stem in stems.items() if name in references}
+    return [
+        f"{name}: {found}"
+        for name, stem in scored.items()
+        for found in _odd(name, stem, {other: references[other] for other in scored})
+    ]
+
+
+def _odd(name: str, stem: Samples, references: Mapping[str, Samples]) -> Iterator[str]:
+    truth = references[name]
+    if np.array_equal(stem, truth):
+        yield "the estimate is the reference itself"
+        return
+    own = _correlation(stem, truth)
+    if own > _PURE:
+        gain = float(np.vdot(stem, truth) / np.vdot(truth, truth))
+        if not 1 / _GAIN < gain < _GAIN:
+            yield f"the estimate is {gain:.2g} times as loud as the reference"
+    elif own < -_ALIKE:
+        yield "the estimate has the opposite sign of the reference"
+    elif abs(own) < _UNLIKE:
+        others = {o: _correlation(stem, ref) for o, ref in references.items() if o != name}
+        best = max(others, key=lambda other: others[other], default=None)
+        if best is not None and others[best] > _ALIKE:
+            yield f"the estimate is of {best}; are their files mixed up?"
+        elif len(stem) == 2 and _correlation(stem[::-1], truth) > _ALIKE:
+            yield "left and right of the estimate are swapped"
+
+
+def _correlation(one: Samples, other: Samples) -> float:
+    norm = float(np.sqrt(np.vdot(one, one)) * np.sqrt(np.vdot(other, other)))
+    return float(np.vdot(one, other)) / norm if norm else 0.0
