@@ -99,8 +99,12 @@ def in_blocks(
         if is_last:
             yield wanted
         else:
-            fading = {name: stem[:, step:] for name, stem in wanted.items()}
-            yield {name: stem[:, :step] for name, stem in wanted.items()}
+            fading = {name: stem[:, step:].copy() for name, stem in wanted.items()}
+            ready = {name: stem[:, :step] for name, stem in wanted.items()}
+            # A name would keep its arrays in memory while the next block is separated.
+            del stems, wanted
+            yield ready
+            del ready
 
 
 def _windows(
@@ -122,6 +126,7 @@ def _windows(
                 pieces.append(chunk)
                 held += chunk.length
         buffer = join_chunks(pieces)
+        pieces = [buffer]
         is_last = exhausted and start + held <= position + step + fade
         yield buffer.cut(0, position + step + fade + context - start), is_last
         if is_last:

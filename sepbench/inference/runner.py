@@ -169,7 +169,9 @@ def stream(
         if separator.remainder is not None:
             # From the song itself, so that the stems sum to it exactly, including the offset.
             own[separator.remainder] = functools.reduce(operator.sub, own.values(), rest)
+        del stems
         yield own
+        del own, rest
 
 
 def song_level(separator: AnySeparator, chunks: Iterable[Samples], rate: int) -> Level | None:
@@ -204,6 +206,7 @@ def _stream(
                 backs = {name: StreamResampler(inner_rate, rate) for name in stems}
             stems = {name: backs[name].process(stem) for name, stem in stems.items()}
         yield from _complete(separator, stems, delay, last=False)
+        del stems
     # The resamplers have a delay, and rounding may give one sample more or less.
     held = {name: back.finish() for name, back in backs.items()}
     yield from _complete(separator, held, delay, last=True)
