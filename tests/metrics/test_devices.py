@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from standin import DEVICE, OnStandin, Standin, WrongDeviceError
+from standin import DEVICE, WAITS, OnStandin, Standin, WrongDeviceError
 
 from sepbench.metrics import golden
 from sepbench.metrics.scorer import TrackScorer
@@ -36,6 +36,26 @@ def test_a_metric_makes_all_its_tensors_on_the_device(name: str) -> None:
     for stem in golden.STEMS:
         for score, value in expected[stem].items():
             assert found[stem][score] == pytest.approx(value, rel=1e-6, nan_ok=True), score
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "most"), [("sdr", 2), ("bsseval", 5), ("mrstft-gensvs", 12)])
+def test_a_gpu_waits_for_few_values_however_long_the_song(name: str, most: int) -> None:
+    waits = []
+    for seconds in (2, 4):
+        references, made = (
+            {stem: torch.from_numpy(wave[:, : seconds * golden.RATE]) for stem, wave in x.items()}
+            for x in golden.signals()
+        )
+        mixture = torch.stack(list(references.values())).sum(0)
+        with OnStandin():
+            chosen = resolve_metrics([name])
+            scorer = TrackScorer(references, mixture, golden.RATE, metrics=chosen, device=DEVICE)
+            scorer.score(made, targets=golden.STEMS)
+            WAITS.clear()
+            scorer.score(made, targets=golden.STEMS)
+        waits.append(WAITS.total())
+    assert waits[0] == waits[1] <= most
 
 
 def test_the_stand_in_finds_what_a_gpu_would() -> None:
