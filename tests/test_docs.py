@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import venv
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -69,14 +70,19 @@ def files(page: str) -> dict[str, str]:
     return dict(found)
 
 
-def follow(page: str, environment: dict[str, str], folder: Path) -> None:
-    """Type the commands of a page in a folder that holds a song."""
+def follow(
+    page: str,
+    environment: dict[str, str],
+    folder: Path,
+    given: Mapping[str, str | bytes] | None = None,
+) -> None:
+    """Type the commands of a page in a folder that holds a song, and what else is given."""
     folder.mkdir()
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, (44100, 2))
     soundfile.write(folder / "song.wav", noise, 44100)
     (folder / "make_song.py").write_text(MAKE_SONG)
-    for name, text in files(page).items():
-        (folder / name).write_text(text)
+    for name, text in {**files(page), **(given or {})}.items():
+        (folder / name).write_bytes(text.encode() if isinstance(text, str) else text)
     for command in "".join(blocks(page, "sh")).splitlines():
         done = subprocess.run(
             ["sh", "-c", command], cwd=folder, env=environment, capture_output=True, text=True
@@ -107,15 +113,47 @@ def test_the_guide_to_data_sets_leads_from_nothing_to_a_score(
     assert "my-song" in (folder / "results/two-stems-test/scores.csv").read_text()
 
 
+ROFORMER = """
+audio: {chunk_size: 44100, sample_rate: 44100}
+model:
+  {dim: 8, depth: 1, dim_head: 8, heads: 2, stereo: true, num_stems: 1, flash_attn: false,
+   time_transformer_depth: 1, freq_transformer_depth: 1, mask_estimator_depth: 1,
+   freqs_per_bands: !!python/tuple [64, 193], dim_freqs_in: 257,
+   stft_n_fft: 512, stft_hop_length: 128, stft_win_length: 512}
+training: {instruments: [vocals, other], target_instrument: vocals}
+inference: {num_overlap: 2, dim_t: 101}
+"""
+
+
+def small_roformer(folder: Path) -> dict[str, str | bytes]:
+    """Return the config and the checkpoint of a network that has learnt nothing."""
+    pytest.importorskip("bs_roformer", reason="needs the extra roformer")
+    import torch
+
+    from sepbench_plugins.roformer import network
+    from sepbench_plugins.roformer.config import read
+
+    config, checkpoint = folder / "model.yaml", folder / "model.ckpt"
+    config.write_text(ROFORMER)
+    torch.save(network.build(read(config)).state_dict(), checkpoint)
+    return {config.name: ROFORMER, checkpoint.name: checkpoint.read_bytes()}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs a shell")
 def test_separators_of_the_user_are_rows(environment: dict[str, str], tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     pytest.importorskip("onnx", reason="needs onnx, to export a network")
     folder = tmp_path / "empty"
-    follow("bring-your-own.md", environment, folder)
+    follow("bring-your-own.md", environment, folder, small_roformer(tmp_path))
     scores = (folder / "results/excerpt/scores.csv").read_text()
-    for label in ("command[file=mysep.yaml]", "chain[repet-sim.accompaniment", "of=min]", "mine"):
+    for label in (
+        "command[file=mysep.yaml]",
+        "roformer[config=model.yaml",
+        "chain[repet-sim.accompaniment",
+        "of=min]",
+        "mine",
+    ):
         assert label in scores
     assert (folder / "separated/onnx(middle.yaml)/song/vocals.wav").is_file()
 
