@@ -80,7 +80,7 @@ def test_what_cannot_be_reached_is_one_line(server: Serving, tmp_path: Path) -> 
     for address, message in {
         f"{server.address}/none": "download failed: .*Not Found",
         "http://127.0.0.1:1/file": "download failed: .*refused",
-        (tmp_path / "none").as_uri(): "cannot be fetched",
+        (tmp_path / "none").as_uri(): "download failed",
         "/etc/passwd": "not a web address",
     }.items():
         with pytest.raises(SepbenchError, match=message) as caught:

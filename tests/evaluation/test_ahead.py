@@ -128,7 +128,7 @@ def test_a_song_that_comes_out_wrong_costs_its_own_row(tmp_path: Path) -> None:
     _, records = evaluate(tmp_path, program(tmp_path, bad=round(11_000 * 22_050 / 8_000)))
     failed = {record.track: record.error for record in records if record.error}
     assert list(failed) == ["3"]
-    assert "the song 30319; 'tolerance'" in (failed["3"] or "")
+    assert "the song 30319; 'tolerance: 1'" in (failed["3"] or "")
 
 
 def test_a_program_that_fails_is_an_error_in_every_row(tmp_path: Path) -> None:

@@ -28,16 +28,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips = root / "mir1k"
     clips.mkdir()
     rows = []
-    for song, split in (("Ani_1", "train"), ("Bea_2", "val"), ("Cid_3", "test")):
-        for number in (1, 2):
-            stereo = np.stack([noise(1.5, number), tone(440, 1.5)], axis=1)
+    splits = (("Ani_1", "train"), ("Bea_2", "val"), ("Cid_3", "test"))
+    for index, (song, split) in enumerate(splits):
+        for number in (1, 2):  # Songs are known by their sound, so no two may be equal.
+            stereo = np.stack([noise(1.5, 10 * index + number), tone(440, 1.5)], axis=1)
             soundfile.write(clips / f"{song}_{number}.wav", stereo, RATE)
             rows.append({"clip": f"{song}_{number}", "song": song, "split": split})
     _write(clips / "split.csv", rows)
     songs = root / "songs"
-    for song in ("First", "Second", "Third"):
+    for index, song in enumerate(("First", "Second", "Third")):
         (songs / song).mkdir(parents=True)
-        for stem, frequency in (("vocals", 500.0), ("drums", 90.0), ("bass", 60.0)):
+        for stem, frequency in (("vocals", 500.0), ("drums", 90.0), ("bass", 60.0 + index)):
             soundfile.write(songs / song / f"{stem}.wav", tone(frequency, 3), RATE)
     _write(
         songs / "split.csv",
