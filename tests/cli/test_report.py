@@ -49,7 +49,7 @@ def test_a_choice_goes_to_a_folder_of_its_own() -> None:
     assert Path("run/scores.csv").read_bytes() == whole
     nothing = report("run", "--method", "none", "-o", "chosen")
     assert nothing.exit_code == 2
-    assert "no scores of what was chosen" in nothing.output
+    assert "no scores match the choice" in nothing.output
 
 
 def test_runs_of_other_tracks_become_one_row_and_of_other_scores_two() -> None:

@@ -109,8 +109,8 @@ def test_a_name_that_leads_out_of_the_folder_of_weights_is_refused(
         pass
 
     Escaping.weight_files = (WeightFile(name, digest, url=source.as_uri()),)
-    with pytest.raises(SepbenchError, match="is no name of a weight file"):
+    with pytest.raises(SepbenchError, match="is not a valid name of a weight file"):
         files.fetch_missing(Escaping())
-    with pytest.raises(SepbenchError, match="is no name of a weight file"):
+    with pytest.raises(SepbenchError, match="is not a valid name of a weight file"):
         files.add("escaping", Escaping.weight_files, source)
     assert not list(tmp_path.rglob("up.bin*"))
