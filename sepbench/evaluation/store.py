@@ -323,13 +323,20 @@ def read(path: Path) -> Record | None:
             return None
         if mark and not known:  # Written before 0.2.0.
             ours = ours.rstrip()[:-1]
-        plain = json.loads(ours) if mark else json.loads(text)["sepbench"]
+        plain = json.loads(ours) if mark else _reformatted(json.loads(text))
         stems = {name: _stem_result(result) for name, result in plain.pop("stems").items()}
         costs = {key: _number(plain[key]) for key in ("seconds", "audio_seconds", "peak_bytes")}
         return Record(**{**plain, **costs, "stems": stems, "notes": tuple(plain["notes"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # Foreign, of another version, or damaged: treated as absent, so it is made again.
         return None
+
+
+def _reformatted(whole: dict[str, Any]) -> Any:
+    """Return ours of a file that another program has written anew; raise if it was changed."""
+    if whole.get("sha256", "") not in ("", _sha256(json.dumps(whole["sepbench"]))):
+        raise ValueError("changed")
+    return whole["sepbench"]
 
 
 def _stem_result(plain: dict[str, Any]) -> StemResult:
