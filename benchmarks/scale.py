@@ -29,7 +29,7 @@ import psutil
 from measure import table
 
 from sepbench.evaluation import cluster as clusters
-from sepbench.evaluation.store import Record, StemResult
+from sepbench.evaluation.records import Record, StemResult
 
 WORKERS_A_PROCESS = 16
 

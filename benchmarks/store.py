@@ -22,7 +22,8 @@ import numpy as np
 from measure import Clock, in_own_process, table
 
 from sepbench.evaluation import store as stores
-from sepbench.evaluation.store import Record, Settings, StemResult, Store
+from sepbench.evaluation.records import Record, StemResult
+from sepbench.evaluation.store import Settings, Store
 
 STEMS = ("vocals", "drums", "bass", "other")
 SUBSET = "test"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sepbench.evaluation.store import Record, Settings, StemResult, Store
+from sepbench.evaluation.records import Record, StemResult
+from sepbench.evaluation.store import Settings, Store
 
 STEMS = ("vocals", "accompaniment")
 

@@ -26,11 +26,12 @@ from sepbench.errors import SepbenchError
 from sepbench.evaluation import run as runs
 from sepbench.evaluation import scheduler as schedulers
 from sepbench.evaluation.cluster import Cluster
+from sepbench.evaluation.records import Record
 from sepbench.evaluation.remote import Source, reason_against
 from sepbench.evaluation.run import Done, RunConfig, run, run_on_cluster
 from sepbench.evaluation.scheduler import connect
 from sepbench.evaluation.shards import read_shard, shard
-from sepbench.evaluation.store import Record, Settings, Store
+from sepbench.evaluation.store import Settings, Store
 from sepbench.evaluation.workers import Cells
 
 pytestmark = [

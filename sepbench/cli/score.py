@@ -67,8 +67,9 @@ def command(
     from sepbench.datasets.selection import select
     from sepbench.evaluation.estimates import find, incomplete
     from sepbench.evaluation.estimates import score as score_estimates
+    from sepbench.evaluation.records import Record
     from sepbench.evaluation.renamed import forget_renamed
-    from sepbench.evaluation.store import Record, Settings, Store
+    from sepbench.evaluation.store import Settings, Store
     from sepbench.inference import runner
 
     metrics = options.chosen_metrics(metrics)

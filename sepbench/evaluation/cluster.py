@@ -24,9 +24,9 @@ from typing import Any
 
 import sepbench
 from sepbench.errors import SepbenchError, describe
+from sepbench.evaluation.records import Record
 from sepbench.evaluation.remote import Source, do_remotely, usable
 from sepbench.evaluation.scheduler import connect
-from sepbench.evaluation.store import Record
 from sepbench.evaluation.workers import Task
 
 Future = Any

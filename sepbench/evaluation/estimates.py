@@ -17,8 +17,9 @@ from sepbench._util.walk import files
 from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.delay import delay, remark, shifted
+from sepbench.evaluation.records import Record, fingerprint
 from sepbench.evaluation.scoring import SongScorer
-from sepbench.evaluation.store import Record, Store, fingerprint
+from sepbench.evaluation.store import Store
 from sepbench.evaluation.suspicions import suspicions
 from sepbench.registry.metrics import metric_identities
 from sepbench.stems import MIXTURE, in_order, stem_of, with_sums

@@ -14,7 +14,8 @@ from sepbench._util.walk import files as files_in
 from sepbench._util.walk import walk
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.museval_layout import MUSEVAL_METRICS
-from sepbench.evaluation.store import Record, Settings, Stamp, StemResult, Store
+from sepbench.evaluation.records import Record, StemResult
+from sepbench.evaluation.store import Settings, Stamp, Store
 from sepbench.stems import in_order, stem_of
 
 _Mixtures: TypeAlias = Mapping[tuple[str, str], StemResult]

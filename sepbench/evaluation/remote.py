@@ -12,7 +12,7 @@ from typing import Any
 from sepbench.datasets import open_dataset
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.store import Record
+from sepbench.evaluation.records import Record
 from sepbench.evaluation.workers import Task, do_task
 
 

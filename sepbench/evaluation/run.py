@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sepbench
 from sepbench.datasets.base import Track
 from sepbench.evaluation.ahead import separated_ahead
+from sepbench.evaluation.records import Record, fingerprint
 from sepbench.evaluation.shards import shard
-from sepbench.evaluation.store import Record, Settings, Store, fingerprint
+from sepbench.evaluation.store import Settings, Store
 from sepbench.evaluation.trained import was_trained_on
 from sepbench.evaluation.workers import Cells, Task, do_cells, new_pool
 from sepbench.inference import overlap_add

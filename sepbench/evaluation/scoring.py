@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sepbench.audio import Writer
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.store import Settings, StemResult
+from sepbench.evaluation.records import StemResult
+from sepbench.evaluation.store import Settings
 from sepbench.stems import STEMS, SUMS, TARGET_SETS, in_order, merge_into_other, with_sums
 
 if TYPE_CHECKING:

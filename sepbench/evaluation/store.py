@@ -4,7 +4,7 @@ A run is a folder::
 
     run.json                                    data set and settings of the scores
     scores/<method>/<subset>/<track>.json       frame scores in museval's layout, and sepbench's own
-    failures/<method>/<subset>/<track>.json     reasons of failures
+    failures/<method>/<subset>/<track>.json     why a method failed on a track
 
 Tables and plots are made from these files alone.
 """
@@ -14,21 +14,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from sepbench._util.files import write_atomic
 from sepbench.audio import safe_name
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.museval_layout import museval_frames
-
-_OURS = ',\n"sepbench": '
-"""Where ours begins in a file: at the last of these, for in ours there is no line break."""
-
-_DIGEST = ',\n"sha256": '
-"""Where the digest of ours begins."""
+from sepbench.evaluation.record_file import dumps, read
+from sepbench.evaluation.records import Record, place
 
 Stamp: TypeAlias = str
 """Differs whenever a file does: its times, its size, and its number in the file system.
@@ -83,65 +78,6 @@ class Settings:
         if self.duration is not None:
             parts.append(f"{self.duration:g}s")
         return "-".join(parts)
-
-
-@dataclass(frozen=True)
-class StemResult:
-    """The scores of one stem of one track.
-
-    ``frames`` and ``totals`` are the scores of the estimate per window and per track, by metric;
-    ``mixture_frames`` and ``mixture_totals`` those of the unprocessed mixture. ``targets`` names
-    the stems scored together with it; ``notes`` says why a score is missing or unreliable.
-    """
-
-    targets: tuple[str, ...]
-    frames: dict[str, list[float]]
-    totals: dict[str, float]
-    mixture_frames: dict[str, list[float]] = field(default_factory=dict)
-    mixture_totals: dict[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Record:
-    """One method on one track: its scores, or the reason reasons of failures."""
-
-    dataset: str
-    subset: str
-    track: str
-    label: str
-    method: str
-    options: dict[str, Any]
-    fingerprint: str
-    identity: dict[str, Any]
-    stems: dict[str, StemResult] = field(default_factory=dict)
-    seconds: float | None = None
-    audio_seconds: float | None = None
-    peak_bytes: int | None = None
-    notes: tuple[str, ...] = ()
-    error: str | None = None
-    oracle: bool = False
-    trained_on_this: bool = False
-
-    @property
-    def fixed_identity(self) -> dict[str, Any]:
-        """Everything that made the scores, except the song and the metrics."""
-        return {k: v for k, v in self.identity.items() if k not in ("audio", "metrics")}
-
-
-def place(record: Record) -> tuple[str, str, str, str]:
-    """Return the sort key of records, independent of when they were made."""
-    return record.subset, record.track, record.label, record.error or ""
-
-
-def fingerprint(identity: Mapping[str, Any]) -> str:
-    """Return the sha256, in hex, over everything that affects a score.
-
-    >>> fingerprint({"b": 1, "a": 2}) == fingerprint({"a": 2, "b": 1})
-    True
-    """
-    text = json.dumps(identity, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Store:
@@ -215,7 +151,7 @@ class Store:
         kept, outdated = (
             self._path(kind, record.label, record.subset, record.track) for kind in kinds
         )
-        status = write_atomic(kept, _dumps(record, museval))
+        status = write_atomic(kept, dumps(record, museval))
         outdated.unlink(missing_ok=True)
         return stamp_of(status)
 
@@ -234,7 +170,7 @@ class Store:
         return record if record is not None and self.folder / self.file(record) == path else None
 
     def remove(self, record: Record) -> None:
-        """Forget the scores of a method on a track, or reasons of failures."""
+        """Forget the scores of a method on a track, or the reason of its failure."""
         for kind in ("scores", "failures"):
             path = self._path(kind, record.label, record.subset, record.track)
             path.unlink(missing_ok=True)
@@ -288,75 +224,3 @@ def unique_name(name: str) -> str:
 
 def _json_name(track: str) -> str:
     return f"{unique_name(track)}.json"
-
-
-def _dumps(record: Record, museval: str | None) -> str:
-    # `asdict` copies every number and json indents in Python: both are too slow for the scores of
-    # a whole campaign.
-    plain = {**vars(record), "stems": {name: vars(stem) for name, stem in record.stems.items()}}
-    # museval reads only "targets", sepbench only the part after `_OURS`.
-    theirs = _targets(record) if museval is None else museval.rstrip()[:-1].rstrip()
-    ours = json.dumps(plain)
-    return f'{theirs}{_OURS}{ours}{_DIGEST}"{_sha256(ours)}"}}\n'
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _targets(record: Record) -> str:
-    """Return the scores as museval's file has them, up to its last brace."""
-    targets = [
-        {"name": name, "frames": museval_frames(result.frames)}
-        for name, result in record.stems.items()
-    ]
-    return f'{{"targets": {json.dumps(targets)}'
-
-
-def read(path: Path) -> Record | None:
-    """Return the record in a file of a store, None if it is absent, unreadable or was changed."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        _, mark, ours = text.rpartition(_OURS)
-        ours, known, digest = ours.partition(_DIGEST)
-        if known and digest.strip() != f'"{_sha256(ours)}"}}':
-            return None
-        if mark and not known:  # Written before 0.2.0.
-            ours = ours.rstrip()[:-1]
-        plain = json.loads(ours) if mark else _reformatted(json.loads(text))
-        stems = {name: _stem_result(result) for name, result in plain.pop("stems").items()}
-        costs = {key: _number(plain[key]) for key in ("seconds", "audio_seconds", "peak_bytes")}
-        return Record(**{**plain, **costs, "stems": stems, "notes": tuple(plain["notes"])})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        # Foreign, of another version, or damaged: treated as absent, so it is made again.
-        return None
-
-
-def _reformatted(whole: dict[str, Any]) -> Any:
-    """Return ours of a file that another program has written anew; raise if it was changed."""
-    if whole.get("sha256", "") not in ("", _sha256(json.dumps(whole["sepbench"]))):
-        raise ValueError("changed")
-    return whole["sepbench"]
-
-
-def _stem_result(plain: dict[str, Any]) -> StemResult:
-    if "scenario" in plain:  # Written before 0.1.0.
-        plain["targets"] = plain.pop("scenario")
-    tuples = {key: tuple(plain[key]) for key in ("targets", "notes")}
-    frames = {key: _frame_scores(plain[key]) for key in ("frames", "mixture_frames")}
-    totals = {key: _scores(plain[key]) for key in ("totals", "mixture_totals")}
-    return StemResult(**{**plain, **tuples, **frames, **totals})
-
-
-def _frame_scores(plain: Mapping[str, Sequence[Any]]) -> dict[str, list[float]]:
-    return {metric: [float(value) for value in values] for metric, values in plain.items()}
-
-
-def _scores(plain: Mapping[str, Any]) -> dict[str, float]:
-    return {metric: float(value) for metric, value in plain.items()}
-
-
-def _number(value: Any) -> Any:
-    if not (value is None or isinstance(value, (int, float))):
-        raise ValueError(value)
-    return value

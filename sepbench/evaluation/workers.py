@@ -25,6 +25,7 @@ import psutil
 from sepbench._util.process import LocalWorker, Worker, WorkerDied, WorkerProcess
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError, describe
+from sepbench.evaluation.records import Record
 from sepbench.evaluation.scoring import (
     OpenedSong,
     OpenSong,
@@ -34,7 +35,7 @@ from sepbench.evaluation.scoring import (
     ShowReferences,
     SongKey,
 )
-from sepbench.evaluation.store import Record, Settings, Store
+from sepbench.evaluation.store import Settings, Store
 from sepbench.inference.batch import Made
 from sepbench.inference.workers import SeparatorWorker
 from sepbench.registry import Method

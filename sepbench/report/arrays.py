@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 
 from sepbench.datasets.base import assemble
 from sepbench.errors import SepbenchError
+from sepbench.evaluation.records import Record
 from sepbench.evaluation.scoring import SongScorer
-from sepbench.evaluation.store import Record
 from sepbench.inference.arrays import as_samples, checked_rate
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import pandas as pd
 
 from sepbench._util.text import printable
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.store import Record, Settings, Store
+from sepbench.evaluation.records import Record
+from sepbench.evaluation.store import Settings, Store
 from sepbench.report import boxplot, published, tables
 from sepbench.report.index import Index
 from sepbench.report.joining import OnFile, joined, separated

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.store import Record
+from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import Protocol, reduce, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import statistics, tables

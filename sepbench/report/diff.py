@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sepbench.evaluation.store import Record
+from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import reduce, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import statistics

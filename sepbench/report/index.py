@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 import sepbench
-from sepbench.evaluation.store import Record, Stamp, StemResult, Store, place, stamp_of
+from sepbench.evaluation.records import Record, StemResult, place
+from sepbench.evaluation.store import Stamp, Store, stamp_of
 from sepbench.registry.metrics import protocols_of
 from sepbench.report.scored import VALUES, Key, Scored, Windows, scored, windows_of
 

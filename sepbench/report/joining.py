@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.store import Record, fingerprint, place
+from sepbench.evaluation.records import Record, fingerprint, place
 from sepbench.report.index import Index
 from sepbench.report.scored import Scored
 

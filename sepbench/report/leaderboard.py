@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.store import Record
+from sepbench.evaluation.records import Record
 from sepbench.report import tables
 from sepbench.report.diff import flat
 from sepbench.report.grid import Grid, grid

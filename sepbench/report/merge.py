@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.store import Record, Settings, Store
+from sepbench.evaluation.records import Record
+from sepbench.evaluation.store import Settings, Store
 from sepbench.report.joining import separated
 
 WITHIN_A_SET = ("ISR", "SIR", "SAR", "SI-SIR", "SI-SAR")

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sepbench.errors import SepbenchError
+from sepbench.evaluation.records import Record
 from sepbench.evaluation.run import Done, RunConfig
 from sepbench.evaluation.run import run as run_matrix
-from sepbench.evaluation.store import Record, Settings, Store
+from sepbench.evaluation.store import Settings, Store
 from sepbench.metrics.protocols import PROTOCOLS, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.stems import in_order

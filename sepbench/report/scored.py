@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sepbench.evaluation.store import Record, StemResult
+from sepbench.evaluation.records import Record, StemResult
 from sepbench.metrics.protocols import PROTOCOLS, Protocol, used
 from sepbench.registry.metrics import protocols_of
 from sepbench.stems import in_order

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sepbench._util.files import write_atomic
 from sepbench._util.text import printable
-from sepbench.evaluation.store import Record
+from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import PROTOCOLS, reduce, shown
 from sepbench.registry.metrics import protocols_of
 from sepbench.report.csv_text import lines

@@ -16,8 +16,9 @@ from sepbench import registry
 from sepbench.datasets.base import Track, TrackAudio, assemble
 from sepbench.errors import SepbenchError
 from sepbench.evaluation import run as evaluation
+from sepbench.evaluation.records import Record
 from sepbench.evaluation.run import RunConfig
-from sepbench.evaluation.store import Record, Settings, Store
+from sepbench.evaluation.store import Settings, Store
 from sepbench.inference import batch
 from sepbench.inference.jobs import SeparateOptions, plan
 from sepbench.inference.separate import SeparationSession

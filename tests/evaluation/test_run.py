@@ -18,8 +18,9 @@ from sepbench.datasets import open_dataset
 from sepbench.datasets.base import Track, TrackAudio, assemble
 from sepbench.errors import SepbenchError
 from sepbench.evaluation import run as evaluation
+from sepbench.evaluation.records import Record
 from sepbench.evaluation.run import Done, RunConfig
-from sepbench.evaluation.store import Record, Settings, Store
+from sepbench.evaluation.store import Settings, Store
 from sepbench.registry import Method, resolve
 from sepbench.report import build as report
 from sepbench.separator import NoOptions, Separator

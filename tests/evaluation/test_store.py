@@ -9,7 +9,8 @@ import pytest
 
 from sepbench._util.files import write_atomic
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.store import Record, Settings, StemResult, Store, unique_name
+from sepbench.evaluation.records import Record, StemResult
+from sepbench.evaluation.store import Settings, Store, unique_name
 
 NAN = float("nan")
 

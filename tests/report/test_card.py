@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from sepbench.cli.main import main
-from sepbench.evaluation.store import Record, Settings, StemResult, Store
+from sepbench.evaluation.records import Record, StemResult
+from sepbench.evaluation.store import Settings, Store
 from sepbench.report import card
 
 NAMES = ("SI-SDR", "SI-SIR", "SI-SAR", "SD-SDR", "SNR", "SRR")

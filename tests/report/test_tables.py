@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sepbench.evaluation.store import Record, StemResult
+from sepbench.evaluation.records import Record, StemResult
 from sepbench.report import statistics, tables
 
 NAN = float("nan")

@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from sepbench.evaluation.store import Record, Settings, StemResult
+from sepbench.evaluation.records import Record, StemResult
+from sepbench.evaluation.store import Settings
 from sepbench.report import tables, terminal
 
 SETTINGS = Settings("some", "test")

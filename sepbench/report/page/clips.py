@@ -22,7 +22,8 @@ from sepbench._util.files import write_atomic
 from sepbench.audio.memory import ogg
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.store import Record, Store
+from sepbench.evaluation.records import Record
+from sepbench.evaluation.store import Store
 from sepbench.report.page.excerpts import MIXTURE, Excerpt
 from sepbench.report.spectrogram import band_powers
 from sepbench.stems import with_sums

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sepbench.evaluation.store import Record
+from sepbench.evaluation.records import Record
 from sepbench.stems import in_order
 
 SECONDS = 12

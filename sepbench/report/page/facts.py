@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 import sepbench
-from sepbench.evaluation.store import Record, Settings
+from sepbench.evaluation.records import Record
+from sepbench.evaluation.store import Settings
 from sepbench.metrics.protocols import Protocol
 from sepbench.metrics.protocols import shown as shown_name
 from sepbench.registry.metrics import protocols_of

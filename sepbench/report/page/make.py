@@ -9,8 +9,9 @@ from sepbench import registry
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
 from sepbench.evaluation import run
+from sepbench.evaluation.records import Record
 from sepbench.evaluation.run import RunConfig
-from sepbench.evaluation.store import Record, Store
+from sepbench.evaluation.store import Store
 from sepbench.report.build import Report
 from sepbench.report.page.excerpts import Excerpt, choose
 from sepbench.report.page.write import Page, kept_excerpts, missing_stems, write_page

@@ -17,7 +17,8 @@ from typing import Any
 
 from sepbench._util.files import write_atomic
 from sepbench.datasets.base import Track
-from sepbench.evaluation.store import Record, Store
+from sepbench.evaluation.records import Record
+from sepbench.evaluation.store import Store
 from sepbench.report import formats
 from sepbench.report.build import Report
 from sepbench.report.grid import grid

@@ -1,0 +1,68 @@
+"""Records: the scores of one method on one track."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StemResult:
+    """The scores of one stem of one track.
+
+    ``frames`` and ``totals`` are the scores of the estimate per window and per track, by metric;
+    ``mixture_frames`` and ``mixture_totals`` those of the unprocessed mixture. ``targets`` names
+    the stems scored together with it; ``notes`` says why a score is missing or unreliable.
+    """
+
+    targets: tuple[str, ...]
+    frames: dict[str, list[float]]
+    totals: dict[str, float]
+    mixture_frames: dict[str, list[float]] = field(default_factory=dict)
+    mixture_totals: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Record:
+    """One method on one track: its scores, or the reason why it failed."""
+
+    dataset: str
+    subset: str
+    track: str
+    label: str
+    method: str
+    options: dict[str, Any]
+    fingerprint: str
+    identity: dict[str, Any]
+    stems: dict[str, StemResult] = field(default_factory=dict)
+    seconds: float | None = None
+    audio_seconds: float | None = None
+    peak_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+    oracle: bool = False
+    trained_on_this: bool = False
+
+    @property
+    def fixed_identity(self) -> dict[str, Any]:
+        """Everything that made the scores, except the song and the metrics."""
+        return {k: v for k, v in self.identity.items() if k not in ("audio", "metrics")}
+
+
+def place(record: Record) -> tuple[str, str, str, str]:
+    """Return the sort key of records, independent of when they were made."""
+    return record.subset, record.track, record.label, record.error or ""
+
+
+def fingerprint(identity: Mapping[str, Any]) -> str:
+    """Return the sha256, in hex, over everything that affects a score.
+
+    >>> fingerprint({"b": 1, "a": 2}) == fingerprint({"a": 2, "b": 1})
+    True
+    """
+    text = json.dumps(identity, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
