@@ -84,25 +84,34 @@ def our_parts(
     return arguments, tensors
 
 
+class _Graph:
+    """The modules of a ``SeparationModel`` and their connections, in order."""
+
+    def __init__(self) -> None:
+        self.modules: dict[str, Any] = {"mix_magnitude": {}}
+        self.connections: list[Any] = []
+
+    def add(self, name: str, kind: str, inputs: list[Any], **arguments: Any) -> None:
+        """Add a module that is given these inputs."""
+        self.modules[name] = {"class": kind, "args": arguments}
+        self.connections.append([name, inputs])
+
+    def add_dense(self, name: str, source: str, ins: int, outs: int) -> None:
+        """Add a dense layer, its normalisation and its activation."""
+        linear, norm = f"{name}_linear", f"{name}_norm"
+        self.add(linear, "Linear", [source], in_features=ins, out_features=outs, bias=False)
+        self.add(norm, "BatchNorm", [linear], num_features=outs)
+        self.add(name, "ReLU", [norm])
+
+
 def nussl_config(model: Mapping[str, Any]) -> dict[str, Any]:
     """Return the modules and connections of nussl's ``SeparationModel`` for a model of ours."""
     bins, channels = int(model["num_features"]), int(model["num_audio_channels"])
     hidden, layers = int(model["hidden_size"]), int(model["num_layers"])
     projection, head = int(model.get("projection", 0)), int(model.get("head", 0))
     recurrent = hidden * (2 if model["bidirectional"] else 1)
-    modules: dict[str, Any] = {"mix_magnitude": {}}
-    connections: list[Any] = []
-
-    def add(name: str, kind: str, inputs: list[Any], **arguments: Any) -> None:
-        modules[name] = {"class": kind, "args": arguments}
-        connections.append([name, inputs])
-
-    def add_dense(name: str, source: str, ins: int, outs: int) -> None:
-        linear, norm = f"{name}_linear", f"{name}_norm"
-        add(linear, "Linear", [source], in_features=ins, out_features=outs, bias=False)
-        add(norm, "BatchNorm", [linear], num_features=outs)
-        add(name, "ReLU", [norm])
-
+    graph = _Graph()
+    add, add_dense = graph.add, graph.add_dense
     floor = float(model.get("floor", _FLOOR))
     add("decibels", "AmplitudeToDB", ["mix_magnitude", *([{"amin": floor}] * (floor != _FLOOR))])
     add("input_normalization", "BatchNorm", ["decibels"], num_features=bins)
@@ -142,8 +151,8 @@ def nussl_config(model: Mapping[str, Any]) -> dict[str, Any]:
     add("estimates", "Mask", ["mask", "mix_magnitude"])
     return {
         "name": "MaskInference",
-        "modules": modules,
-        "connections": connections,
+        "modules": graph.modules,
+        "connections": graph.connections,
         "output": ["estimates", "mask"],
     }
 

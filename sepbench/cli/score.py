@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sepbench.cli import options
+
+if TYPE_CHECKING:
+    from sepbench.datasets import Track
+    from sepbench.evaluation.estimates import Estimates
 
 
 @click.command("score")
@@ -65,7 +71,6 @@ def command(
     from sepbench.cli.report import present
     from sepbench.datasets import open_dataset
     from sepbench.datasets.selection import select
-    from sepbench.evaluation.estimates import find, incomplete
     from sepbench.evaluation.estimates import score as score_estimates
     from sepbench.evaluation.records import Record
     from sepbench.evaluation.renamed import forget_renamed
@@ -78,13 +83,7 @@ def command(
         subset = "all"
     data = open_dataset(dataset, root)
     tracks = select(data, subset, patterns)
-    found = find(estimates, tracks)
-    if len(found) < len(tracks):
-        there = {one.track.name for one in found}
-        absent = [track.name for track in tracks if track.name not in there]
-        warn(f"no stems of {len(absent)} of {len(tracks)} tracks, {absent[0]!r} the first")
-    for line in incomplete(found):
-        warn(line)
+    found = _find(estimates, tracks)
     chosen_device = str(runner.choose_device(device))
     settings = Settings.of(dataset, root, subset, start, duration)
     store = Store.create(out or Path("results") / settings.default_name, settings)
@@ -115,3 +114,18 @@ def command(
     present(store, protocol, references, as_json=as_json)
     if any(record.error is not None for record in records):
         click.get_current_context().exit(1)
+
+
+def _find(estimates: Path, tracks: Sequence[Track]) -> list[Estimates]:
+    """Return the estimates of tracks; warn of tracks and stems that have none."""
+    from sepbench.cli.console import warn
+    from sepbench.evaluation.estimates import find, incomplete
+
+    found = find(estimates, tracks)
+    if len(found) < len(tracks):
+        there = {one.track.name for one in found}
+        absent = [track.name for track in tracks if track.name not in there]
+        warn(f"no stems of {len(absent)} of {len(tracks)} tracks, {absent[0]!r} the first")
+    for line in incomplete(found):
+        warn(line)
+    return found
