@@ -80,3 +80,69 @@ def test_abx_counts_right_answers_and_says_what_guessing_does(listening) -> None
     draws = listening.execute_script("return Array.from({length: 400}, () => randomBelow(3))")
     assert set(draws) == {0, 1, 2}
     listening.execute_script("kept.abx = []; keep()")
+
+
+def test_abx_within_a_blind_rating_names_no_method_until_the_ratings_are_kept(listening) -> None:
+    methods = ("good", "poor", "<b onclick=bad()>[x=1]", "oracle-irm")
+    shown = (
+        "return document.getElementById('listen').innerText"
+        " + document.getElementById('judge').innerText"
+        " + [...document.querySelectorAll('#judge option')].map((one) => one.text).join()"
+    )
+    assert "good" in listening.execute_script(shown)
+    listening.execute_script("document.getElementById('blind').click()")
+    offered = "return [...document.querySelectorAll('#abx-a option')].map((one) => one.text)"
+    assert listening.execute_script(offered) == ["reference", *"ABCDE"]
+    pair = listening.execute_script(
+        """
+        const key = (name) => `${clip.sources.find((one) => one.name === name).key}/hidden`;
+        document.getElementById('abx-a').value = key('good');
+        document.getElementById('abx-b').value = key('reference');
+        document.getElementById('abx-start').click();
+        document.querySelector('[data-abx=x]').click();
+        const heard = player.heard;
+        player.stop();
+        for (let trial = 0; trial < 3; trial += 1) answerAbx(abx.x);
+        return [heard, soundOf(key('good')), soundOf(key('reference'))];
+        """
+    )
+    assert pair[0] in pair[1:]
+    seen = listening.execute_script(shown)
+    assert "3 of 3 right" in seen
+    assert not any(name in seen for name in methods)
+    listening.execute_script(
+        "for (const slider of document.querySelectorAll('#sliders input'))"
+        " slider.dispatchEvent(new Event('input'));"
+        "document.querySelector('#ratings button[type=submit]').click()"
+    )
+    revealed = listening.find_element("id", "revealed").text
+    assert "ABX of good and reference: 3 of 3 right." in revealed
+    trials = listening.execute_script("return JSON.parse(exported()).abx")
+    assert [(one["a"], one["b"], one["right"]) for one in trials] == [
+        ("good", "reference", True)
+    ] * 3
+    assert "good" in listening.execute_script(offered)
+    listening.execute_script("Object.assign(kept, { ratings: [], abx: [] }); keep()")
+
+
+def test_no_picture_of_x_is_drawn_while_it_is_heard(listening) -> None:
+    drawn = """
+        const [wave, image] = ["wave", "spectrogram"].map((id) => document.getElementById(id));
+        const empty = document.createElement("canvas");
+        [empty.width, empty.height] = [wave.width, wave.height];
+        const blank = wave.toDataURL() === empty.toDataURL();
+        return !blank || image.hasAttribute("src") || image.alt !== "";
+        """
+    assert listening.execute_script(drawn)
+    listening.execute_script(
+        """
+        document.getElementById('abx-start').click();
+        document.querySelector('[data-abx=x]').click();
+        player.stop();
+        for (const name of ['matched', 'view'])
+          document.getElementById(name).dispatchEvent(new Event('change'));
+        """
+    )
+    assert not listening.execute_script(drawn)
+    listening.execute_script("document.querySelector('#sources input').click()")
+    assert listening.execute_script(drawn)

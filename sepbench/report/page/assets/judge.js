@@ -92,6 +92,8 @@ function endBlind() {
   if (byId("revealed")) byId("revealed").textContent = "";
 }
 
+const sourceOf = (key) => clip.sources.find((one) => one.key === soundOf(key));
+
 function keepRatings(event) {
   event.preventDefault();
   const sliders = [...byId("sliders").querySelectorAll("input")];
@@ -100,11 +102,10 @@ function keepRatings(event) {
     byId("revealed").textContent = `Not rated yet: ${untouched.map((one) => disguise[one.dataset.key]).join(", ")}.`;
     return;
   }
-  const named = (key) => clip.sources.find((one) => `${one.key}/hidden` === key);
   const ratings = sliders.map((slider) => ({
     letter: disguise[slider.dataset.key],
-    source: named(slider.dataset.key).name,
-    kind: named(slider.dataset.key).kind,
+    source: sourceOf(slider.dataset.key).name,
+    kind: sourceOf(slider.dataset.key).kind,
     rating: Number(slider.value),
   }));
   kept.ratings.push({
@@ -118,11 +119,12 @@ function keepRatings(event) {
     ratings,
   });
   keep();
+  const heard = abxNames();
   endBlind();
   const list = make("ul");
   for (const one of [...ratings].sort((a, b) => b.rating - a.rating))
     list.append(make("li", `${one.letter} was ${one.source}: ${one.rating}`));
-  byId("revealed").replaceChildren(make("p", "Kept. The names:"), list);
+  byId("revealed").replaceChildren(make("p", "Kept. The names:"), list, heard);
   drawSources();
   select(clip.sources[0].key);
 }
@@ -130,11 +132,12 @@ function keepRatings(event) {
 const exported = () => JSON.stringify(
   { format: FORMAT, run: run.title, dataset: run.dataset, version: run.version, ...kept }, null, 1) + "\n";
 
+// Offer what can be heard above; in a blind rating these are letters.
 function prepareAbx() {
-  const names = clip.sources.filter((one) => one.kind !== "anchor");
+  const offered = audible();
   for (const [id, place] of [["abx-a", 1], ["abx-b", 2]]) {
-    byId(id).replaceChildren(...names.map((one) => make("option", one.name, { value: one.key })));
-    byId(id).value = (names[place] ?? names[0]).key;
+    byId(id).replaceChildren(...offered.map(([key, name]) => make("option", name, { value: key })));
+    byId(id).value = (offered[place] ?? offered[0])[0];
   }
   byId("abx").hidden = true;
   abx = null;
@@ -151,6 +154,10 @@ function beginAbx() {
   byId("abx-result").textContent = "";
 }
 
+const abxNames = () => abx?.trials
+  ? `ABX of ${sourceOf(abx.a).name} and ${sourceOf(abx.b).name}: ${abx.right} of ${abx.trials} right.`
+  : "";
+
 // How likely so many right answers, or more, are by guessing.
 function chance(right, trials) {
   let [sum, ways] = [0, 1];
@@ -165,8 +172,7 @@ function answerAbx(answer) {
   abx.trials += 1;
   const right = answer === abx.x;
   abx.right += right;
-  const name = (key) => clip.sources.find((one) => one.key === key).name;
-  kept.abx.push({ track: clip.track, subset: clip.subset, stem: clip.stem, a: name(abx.a), b: name(abx.b), right });
+  kept.abx.push({ track: clip.track, subset: clip.subset, stem: clip.stem, a: sourceOf(abx.a).name, b: sourceOf(abx.b).name, right });
   keep();
   abx.x = randomBelow(2) ? "a" : "b";
   byId("abx-result").textContent =
@@ -176,12 +182,12 @@ function answerAbx(answer) {
 
 function hearAbx(which) {
   const key = which === "x" ? abx[abx.x] : abx[which];
-  player.select(key);
-  // What is chosen above must not give X away.
+  // Nothing above may give X away: no choice, no picture.
+  unseen = true;
+  player.select(soundOf(key));
   for (const radio of document.querySelectorAll("#sources input")) radio.checked = false;
-  byId("wave").getContext("2d").clearRect(0, 0, byId("wave").width, byId("wave").height);
-  byId("spectrogram").removeAttribute("src");
-  byId("spectrogram").alt = "";
+  drawWave();
+  drawSpectrogram();
   player.play();
 }
 

@@ -6,6 +6,7 @@ let player = null;
 let clip = null;
 let loaded = {}; // What came with each source, by its key: sound, spectrogram, spectrogram of the error.
 let disguise = null; // In blind mode: letters by key, in the order that was drawn.
+let unseen = false; // What is heard was chosen in ABX: a picture of X would tell which it is.
 
 // Each sound is a script next to the page that calls this; a page from disk cannot read files.
 function sepbenchSource(key, payload) {
@@ -62,7 +63,6 @@ async function openClip(index) {
   drawSources();
   select(next.sources[0].key);
   showRegion();
-  prepareAbx();
 }
 
 // The audible sources, with their visible names.
@@ -91,11 +91,15 @@ function drawSources() {
     label.append(radio, make("span", place < 10 ? `${place}  ${name}` : name));
     fieldset.append(label);
   });
+  prepareAbx(); // It offers the same sources by the same names.
 }
 
+// The key of a source's sound; the hidden reference shares that of the open one.
+const soundOf = (key) => key.split("/")[0];
+
 function select(key) {
-  const sound = key.split("/")[0];
-  player.select(sound);
+  unseen = false;
+  player.select(soundOf(key));
   for (const radio of document.querySelectorAll("#sources input")) radio.checked = radio.value === key;
   drawWave();
   drawSpectrogram();
@@ -108,7 +112,7 @@ function drawWave() {
   const level = player.levels[player.heard];
   const middle = canvas.height / 2;
   pen.clearRect(0, 0, canvas.width, canvas.height);
-  if (disguise) return; // A picture would give away what is heard.
+  if (disguise || unseen) return; // A picture would give away what is heard.
   pen.fillStyle = colour("--accent");
   for (let x = 0; x < canvas.width; x += 1) {
     const first = Math.floor((x * samples.length) / canvas.width);
@@ -124,8 +128,8 @@ function drawWave() {
 
 function drawSpectrogram() {
   const image = byId("spectrogram");
-  byId("views").hidden = Boolean(disguise);
-  if (disguise) {
+  byId("views").hidden = Boolean(disguise) || unseen;
+  if (disguise || unseen) {
     image.removeAttribute("src");
     image.alt = "";
     return;
