@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sepbench.separator import option
-from sepbench.training.learned import LearnedOptions, Shipped
+from sepbench.training.learned import LearnedOptions, Shipped, weights_option
 from sepbench.training.learned_mask import LearnedMask
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class BLSTM(LearnedMask):
     class Options(LearnedOptions):
         """Options."""
 
+        weights: str = weights_option(known=("default", "free"))
         per_clip_norm: bool = option(
             False, "normalise by the statistics of the song instead of those of training"
         )

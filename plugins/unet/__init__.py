@@ -23,5 +23,5 @@ class UNet(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.unet.model:UNetTrainable"
     shipped = MappingProxyType(
-        {"default": Shipped("d039037a230e0a485ad2219d88c0c2dded65299c2b57611f87c264a7f8275949")}
+        {"default": Shipped("f1ff604b066d43fb814d607b21e18f5b8980c4a32f5415201c0de3c4ee98e341")}
     )

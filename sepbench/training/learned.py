@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -57,14 +57,20 @@ class Shipped:
     """An SPDX expression."""
 
 
+def weights_option(*, known: Sequence[str] = ("default",)) -> Any:
+    """Declare the option ``weights`` of a method that ships ``known`` ones."""
+    return option(
+        "default",
+        "name of shipped weights, or path of a .safetensors file, a run or its checkpoint",
+        known=known,
+    )
+
+
 @dataclass(frozen=True)
 class LearnedOptions:
     """The options of every learned separator; subclasses add more."""
 
-    weights: str = option(
-        "default",
-        "name of shipped weights, or path of a .safetensors file, a run or its checkpoint",
-    )
+    weights: str = weights_option()
     full_band: bool = option(
         True, "continue the mask above the trained band; false: silence above it"
     )
