@@ -32,7 +32,13 @@ class BLSTM(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.blstm.model:BLSTMTrainable"
     shipped = MappingProxyType(
-        {"default": Shipped("e7ccf91ee5afcbfd921c6571c3cb05a2333463a161f376e8a30b03b0e637c566")}
+        {
+            "default": Shipped("e7ccf91ee5afcbfd921c6571c3cb05a2333463a161f376e8a30b03b0e637c566"),
+            "free": Shipped(
+                "85de9a0353d78e6fadc9c7901a6ab4dcc3a4f6021fd8e60444faeaa83bc2367a",
+                terms="CC-BY-4.0 AND GPL-3.0-only",
+            ),
+        }
     )
 
     @dataclass(frozen=True)
