@@ -1,17 +1,18 @@
-"""What a report of a large campaign costs: a store of many methods and tracks, made up.
+"""Measure the cost of a report of a large campaign, on a simulated store.
 
     python benchmarks/store.py [--methods 100] [--tracks 1000] [--windows 30] [--folder FOLDER]
 
-Scores are of four stems, by ``--metric sdr`` unless ``--bsseval`` asks for all four of BSSEval.
-Printed are the seconds and the peak of memory of the first report, which makes the index, of the
-next, and of one after another method has been added; and of these the seconds of the processor for
-taking in what is new: reading its files, and summing up its scores with their intervals.
+The store has scores of four stems with ``--metric sdr``, or with ``--bsseval`` all four of BSSEval.
+Prints the wall time, the CPU time and the peak of memory of the first report, which makes the
+index, of the next one, and of one after a method was added. "what is new" is the CPU time for
+reading new files and summarising their scores with intervals.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import os
 import resource
 import shutil
 import tempfile
@@ -30,7 +31,7 @@ SUBSET = "test"
 
 
 def make(folder: Path, methods: range, tracks: int, windows: int, *, bsseval: bool) -> None:
-    """Write the records of these methods as an evaluation does, but for waiting on the disk."""
+    """Write the records of these methods as an evaluation does, without waiting for the disk."""
     store = Store.create(folder, Settings("musdb18", SUBSET))
     stores.write_atomic = _write_at_once
     names = ("SDR", "ISR", "SIR", "SAR") if bsseval else ("SDR",)
@@ -67,16 +68,17 @@ def make(folder: Path, methods: range, tracks: int, windows: int, *, bsseval: bo
             )
 
 
-def _write_at_once(path: Path, content: str) -> None:
+def _write_at_once(path: Path, content: str) -> os.stat_result:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")
+    return path.stat()
 
 
 def report(folder: Path) -> tuple[float, float, float, float]:
     """Write the tables and pictures.
 
-    Return seconds of the processor for what is new, on the wall and of the processor for all, and
-    the peak of memory in MB.
+    Return the CPU seconds for new records, the wall and CPU seconds for all, and the peak of
+    memory in MB.
     """
     from sepbench.report import build, tables
     from sepbench.report.index import Index
@@ -91,7 +93,7 @@ def report(folder: Path) -> tuple[float, float, float, float]:
 
 
 def _count(owner: Any, name: str, spent: list[float]) -> None:
-    """Add up what a function takes from now on."""
+    """Append the CPU seconds of each call of a function from now on."""
     function = getattr(owner, name)
 
     @functools.wraps(function)
@@ -105,7 +107,7 @@ def _count(owner: Any, name: str, spent: list[float]) -> None:
 
 
 def main() -> None:
-    """Make the store and print what reports of it cost."""
+    """Make the store and print the cost of its reports."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", type=int, default=100)
     parser.add_argument("--tracks", type=int, default=1000)
