@@ -1,11 +1,11 @@
-"""How well singing is found on the songs of a training corpus that were not trained on.
+"""Score the voice detector on the songs of a training corpus that it was not trained on.
 
     python benchmarks/activity.py PREPARED
 
-PREPARED is a folder of ``sepbench prepare``. Frames of 10 ms of all songs of a source are pooled;
-the reference is the energy rule on the vocals. "alone" is the share of frames in which a voice is
-found where the backing sounds alone. Where a source has no test songs, those for
-validation are taken, and the row says so. Single instruments are mixed with the voice at -3 dB.
+PREPARED is a folder of ``sepbench prepare``. The frames of 10 ms of all songs of a source are
+pooled; the reference is the energy rule on the vocals. "alone" is the share of frames in which the
+detector finds a voice in the backing alone. A source without test songs is scored on its validation
+songs, and its row says so. In songs with single instruments the voice is mixed at -3 dB.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main() -> None:
 def scored(
     track: PreparedTrack, detector: VoiceDetector, rate: int
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """Yield reference, probability and decision of each clip, and that for its backing alone."""
+    """Yield reference, probability and decision of each clip, and the decision for its backing."""
     parts = {part: track.read(part, 0, track.samples) for part in track.parts}
     vocals = parts.pop("vocals")
     if not parts:

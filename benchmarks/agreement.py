@@ -1,11 +1,12 @@
-"""Whether two separators that agree are right: the SDR of labels, by how far the two are apart.
+"""Compare the SDR of two separators and of their labels, by how much the two differ.
 
     python benchmarks/agreement.py CORPUS [--teacher spleeter] [--second unet] [--split valid]
 
-The validation songs of CORPUS with single instruments are mixed (in `medleydb`, raw tracks, the
-voice at -3 dB over the rest) and separated by both, as `sepbench prepare --teacher` does with
-songs without stems. Each window of three seconds with voice counts. A row has those whose two
-estimates differ by so many dB, relative to the energy of their mean.
+Mixes the validation songs of CORPUS that have single instruments (for `medleydb`, raw tracks, with
+the voice at -3 dB relative to the rest) and separates them with both, as `sepbench prepare
+--teacher` does with songs without stems. Counts each window of three seconds with voice. A row has
+the windows in a range of differences: the energy of the difference of the two estimates, in dB
+relative to the energy of their mean.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ EDGES = (-99, -14, -10, -8, -6, -4, 0, 99)
 
 
 def main() -> None:
-    """Print the median SDR of both separators and of the label, by the difference of the two."""
+    """Print the median SDR of both separators and of the label by their difference."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--teacher", default="spleeter")

@@ -1,12 +1,12 @@
-"""What masks are worth above the band that their networks were trained in, by several rules.
+"""Compare rules for masks above the band that their networks were trained on.
 
     python benchmarks/bandwidth.py CORPUS -m unet -m blstm [--level -3] [--treble 0]
 
-Songs at 44.1 kHz with single instruments and a voice, those of split ``test`` left out: on these
-the rule in `sepbench.training.bandwidth` was chosen, the last but one of each table. Each row gives
-the SDR of the whole song and of the median second (means over songs, dB), and the energy of the
-error above `EDGE`, relative to that of the voice there (mean over songs, dB; 0: nothing is given to
-the voice). ``--treble`` raises mixture and stems alike above 5 kHz, as mastered songs are.
+Uses songs at 44.1 kHz with single instruments and a voice, except those of split ``test``. The rule
+in `sepbench.training.bandwidth`, the last but one of each table, was chosen on these songs. Each
+row gives, as means over songs in dB, the SDR of the whole song and of the median second, and the
+energy of the error above `EDGE` relative to that of the voice there (0 dB: the voice gets nothing).
+``--treble`` raises mixture and stems above 5 kHz, as in mastered songs.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def songs(
 
 
 def brighter(signal: torch.Tensor, rate: int, gain: float) -> torch.Tensor:
-    """Raise what lies above 5 kHz by ``gain`` dB, with a shelf."""
+    """Raise frequencies above 5 kHz by ``gain`` dB, with a shelf filter."""
     spectrum = torch.fft.rfft(signal)
     ratio = 5000 / torch.linspace(0, rate / 2, spectrum.shape[-1]).clamp_min(1)
     shelf = 10 ** (gain / 20 / (1 + ratio**4))
@@ -80,7 +80,7 @@ def brighter(signal: torch.Tensor, rate: int, gain: float) -> torch.Tensor:
 def judge(
     separator: LearnedMask, voice: torch.Tensor, backing: torch.Tensor
 ) -> dict[str, tuple[float, ...]]:
-    """Return the three figures of every rule, from energies of the transform."""
+    """Return the three figures of every rule, computed in the transform."""
     stft, model = separator._stft(), separator._model
     sung = stft.forward(voice)
     mixture = sung + stft.forward(backing)

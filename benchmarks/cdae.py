@@ -1,19 +1,19 @@
-"""Chunks and networks at once against one by one: how much faster, and how far apart.
+"""Compare chunks and networks computed together with one by one: speed and agreement.
 
     python benchmarks/cdae.py --seconds 60 --threads 1
 
-A stereo song goes through the published system with first weights, which change nothing about
-time. Four ways, in one run, each on as many chunks as fit ``--patience`` seconds:
+Separates a stereo song with the published system and initial weights, which do not affect the time.
+Four ways run in turn, each on as many chunks as fit ``--patience`` seconds:
 
 - ``cdae``: as the method runs it;
 - ``one by one``: the same transform and networks, one chunk, channel and network at a time;
 - ``layers as written``: the transform of the nsgt library (a loop over its windows), and the
-  networks layer by layer as they are written down, in torch, one at a time;
-- ``keras``: as the published program does it, the nsgt library and ``predict`` of a Keras model
-  for each chunk and network.
+  networks layer by layer in torch, one at a time;
+- ``keras``: as the published program does it, with the nsgt library and ``predict`` of a Keras
+  model for each chunk and network.
 
-The last two are left out where the nsgt library or TensorFlow are not installed. ``--threads 0``
-leaves the number of threads to the libraries, as users do.
+The last two are left out if the nsgt library or TensorFlow is not installed. ``--threads 0`` lets
+the libraries choose the number of threads, as they do for users.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Separate = Callable[[torch.Tensor], torch.Tensor]
 
 
 def main() -> None:
-    """Measure and print a line for each way."""
+    """Measure each way and print a line for it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--threads", type=int, default=1)
@@ -139,7 +139,7 @@ def _one_by_one(separator: Cdae) -> Separate:
 
 
 def _as_written(separator: Cdae) -> Separate:
-    """Return the same by the library's transform and the networks' own layers."""
+    """Separate with the library's transform and the layers of the networks, one at a time."""
     networks = copy.deepcopy(separator._network).to(memory_format=torch.contiguous_format)
 
     def hear(levels: torch.Tensor) -> torch.Tensor:
@@ -149,7 +149,7 @@ def _as_written(separator: Cdae) -> Separate:
 
 
 def _in_keras(separator: Cdae, threads: int) -> Separate:
-    """Return the same by the library's transform and a Keras model for each network."""
+    """Separate with the library's transform and a Keras model for each network."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
     import tensorflow
@@ -188,7 +188,7 @@ def _keras_model(keras: Any, network: nn.Module) -> Any:
 
 
 def _by_library(hear: Callable[[torch.Tensor], torch.Tensor]) -> Separate:
-    """Return what separates a chunk by the library's transform, given what networks hear."""
+    """Return a function that separates a chunk with the library's transform and the networks."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # where old_nsgt.py is
     from old_nsgt import library_frame
 

@@ -1,7 +1,7 @@
-"""One separation by several programs: speed, agreement and memory, in one run.
+"""Compare programs that separate the same song: speed, agreement and memory, in one run.
 
-Where other work keeps the processors busy, set ``OMP_WAIT_POLICY=passive``: threads that spin while
-they wait for each other would otherwise be most of what is measured.
+On a busy machine, set ``OMP_WAIT_POLICY=passive``: otherwise most of the time measured is that of
+threads that spin while they wait for each other.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MINUTES = 20
 
 
 def mixture(seconds: float) -> torch.Tensor:
-    """Return a stereo song ``(2, samples)``; beyond half a minute it starts again."""
+    """Return a stereo song ``(2, samples)``, repeated after half a minute."""
     bar = sum(song(min(seconds, 30.0)).values())
     samples = round(seconds * RATE)
     whole = torch.empty(2, samples)
@@ -37,7 +37,7 @@ def mixture(seconds: float) -> torch.Tensor:
 
 
 def once(method: Method, seconds: float, threads: int, keep: bool) -> dict[str, object]:
-    """Separate one song, after a short one that loads what is loaded once."""
+    """Separate one song, after a short one that warms up."""
     torch.set_num_threads(threads)
     with threadpool_limits(threads):
         method(mixture(3.0))
@@ -49,7 +49,7 @@ def once(method: Method, seconds: float, threads: int, keep: bool) -> dict[str, 
 
 
 def agreement(theirs: Stems, ours: Stems) -> dict[str, float]:
-    """Return for each stem the energy of theirs over that of the difference, in dB."""
+    """Return for each stem the energy of theirs relative to that of the difference, in dB."""
     return {
         name: float(
             10 * np.log10(np.square(stem).sum() / (np.square(stem - ours[name]).sum() + 1e-30))

@@ -1,9 +1,9 @@
-"""A real voice in noise as loud: what each method makes of it, in dB SDR.
+"""Score methods on a real voice in equally loud noise, in dB SDR.
 
     python benchmarks/denoise.py spleeter mask-cnn repet-sim
 
-The voice is that of the built-in excerpt; the noises are made from a seed. All are at 0 dB, so
-that figures are what a method gains. These are the figures in `sepbench.inference.presets`.
+The voice is that of the built-in excerpt; the noises are generated from a seed. The mixtures are at
+0 dB, so a score is also the gain of a method. `sepbench.inference.presets` quotes these scores.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sepbench.inference import runner
 
 
 def main() -> None:
-    """Print a row a method, a column a kind of noise."""
+    """Print a row for each method and a column for each kind of noise."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("specs", nargs="+", metavar="METHOD[opt=value,...]")
     specs = parser.parse_args().specs
@@ -50,7 +50,7 @@ def made(voice: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 def denoised(separator: object, voice: torch.Tensor, noise: torch.Tensor) -> float:
-    """Return the SDR in dB of the voice that a separator finds in the noise."""
+    """Return the SDR in dB of the voice that a separator extracts from the noise."""
     mixture = (voice + noise).numpy()
     made = runner.separate(separator, mixture, rate=RATE, device=torch.device("cpu")).stems
     error = np.square(made["vocals"] - voice.numpy()).sum(dtype=np.float64)

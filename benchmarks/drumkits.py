@@ -1,9 +1,10 @@
-"""Plays random patterns on the drum kits of Hydrogen: songs of drums alone, to train with.
+"""Generate songs of drums alone, to train with: random patterns on the drum kits of Hydrogen.
 
     apt-get download hydrogen-drumkits && dpkg -x hydrogen-drumkits_*.deb kits
     python benchmarks/drumkits.py kits/usr/share/hydrogen/data/drumkits --out corpus/drumkits
 
-Twelve songs of 40 s for each kit, always the same ones. Kits are GPL-2, GPL-2+ or CC-BY-SA-3.0.
+Writes twelve songs of 40 s for each kit, always the same ones. Kits are GPL-2, GPL-2+ or
+CC-BY-SA-3.0.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def main() -> None:
 
 
 def read_kit(folder: Path) -> Kit:
-    """Return the samples of a kit by drum, mono, at most 4 s long, their peaks at one."""
+    """Return the samples of a kit by drum: mono, at most 4 s long, with a peak of 1."""
     kit: dict[str, list[Signal]] = {}
     for file in sorted(folder.iterdir()):
         drum = next((d for d, names in DRUMS.items() if re.search(names, file.name.lower())), None)
@@ -75,7 +76,7 @@ def read_kit(folder: Path) -> Kit:
 
 
 class Drummer:
-    """Plays one song on a kit: three patterns that take turns, with fills, rests and crashes."""
+    """Plays one song on a kit: three alternating patterns with fills, rests and crashes."""
 
     def __init__(self, kit: Kit, rng: Generator) -> None:
         self.kit, self.rng = kit, rng
@@ -93,7 +94,7 @@ class Drummer:
         self.liveliness = rng.uniform(0.3, 1)
 
     def play(self) -> Signal:
-        """Return the song, its peak at one half."""
+        """Return the song with a peak of 0.5."""
         rng, bar, time, current = self.rng, 0, self.start, 0
         while time < SECONDS:
             if bar % 4 == 0 and rng.random() < 0.4:
@@ -109,7 +110,7 @@ class Drummer:
         return 0.5 * song / (np.abs(song).max() + 1e-9)
 
     def _pattern(self) -> tuple[Signal, Signal, Signal, str]:
-        """Return how loud kick, snare and cymbal are at each step, and which cymbal it is."""
+        """Return the level of kick, snare and cymbal at each step, and which cymbal it is."""
         rng, steps, quarter = self.rng, self.steps, self.steps // 4
         kick = (rng.random(steps) < 0.15).astype(np.float32)
         kick[0] = 1

@@ -1,12 +1,12 @@
-"""What it costs to cut excerpts from songs in training, and to read them from files cut before.
+"""Compare the cost of cutting excerpts from songs during training and of reading them from files.
 
     python benchmarks/excerpts.py PREPARED [--batch 128]
 
-The published tool of ibm-cnn wrote its excerpts to files of one each from every song: spectrogram
-and mask of nine columns. Here an excerpt is cut from prepared songs when it is asked for, and
-transformed on the way. Both are timed on one thread, beside a training step of CNN_separator with
-as many excerpts. PREPARED is a folder of ``sepbench prepare --rate 22050`` (other rates will do:
-only the length of an excerpt in seconds changes).
+The published tool of ibm-cnn writes a file for each excerpt: the spectrogram and the mask of nine
+columns. sepbench cuts an excerpt from the prepared songs when it is needed, and transforms it then.
+Both are timed on one thread, beside a training step of CNN_separator with as many excerpts.
+PREPARED is a folder of ``sepbench prepare --rate 22050``. Other rates work too: they only change
+the length of an excerpt in seconds.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SETS = 550
 
 
 def main() -> None:
-    """Print the time of a batch in each way, and the size of all excerpts on disk."""
+    """Print the time of a batch for each way, and the size of all excerpts on disk."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("prepared", type=Path)
     parser.add_argument("--batch", type=int, default=128)
@@ -47,7 +47,7 @@ def main() -> None:
     examples = SongExamples(
         songs, config.recipe, stems=trainable.stems, seed=0, count=20 * given.batch
     )
-    examples.samples = 2205  # Nine columns, whatever the rate.
+    examples.samples = 2205  # Nine columns at any rate.
 
     def cut(batch: int) -> tuple[torch.Tensor, torch.Tensor]:
         first = batch * given.batch
@@ -58,7 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         features, labels = (part.numpy() for part in cut(0))
         per_excerpt = (features.nbytes + labels.nbytes) / given.batch
-        for number in range(_SONGS, 0, -1):  # As many files as fill a batch from one each.
+        for number in range(_SONGS, 0, -1):  # One file for each excerpt of a batch.
             np.savez(Path(folder) / f"{number}.npz", x=features[:1], y=labels[:1])
 
         def read(batch: int) -> None:
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def seconds(work: Callable[[int], object], times: int = 5) -> float:
-    """Return the least processor time of several calls; the first call is not counted."""
+    """Return the lowest CPU time of several calls, without the first call."""
     work(0)
     took = []
     for number in range(1, times + 1):

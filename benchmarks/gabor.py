@@ -1,7 +1,7 @@
-"""Forward and back through the Gabor transform, against the nsgt library's loop in the same run.
+"""Compare the Gabor transform and its inverse with the nsgt library's loop, in one run.
 
-The frame is MiXiN's: 96 Bark bands, chunks of 44032 samples. The library takes chunk by chunk and
-channel by channel.
+The frame is MiXiN's: 96 Bark bands, chunks of 44032 samples. The library transforms one chunk and
+one channel at a time.
 
 python benchmarks/gabor.py [--seconds 240] [--threads 1 2] [--long] [--json FILE]
 """
@@ -24,11 +24,11 @@ from threadpoolctl import threadpool_limits
 from sepbench.dsp.nsgt import Nsgt, RaggedNsgt, bark
 from sepbench.dsp.slices import Slices
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # where old_nsgt.py is
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the folder of old_nsgt.py
 
 CHUNK = 44032
 SCALE = bark(0, 22050, 96)
-AT_ONCE = {Nsgt: 1, RaggedNsgt: 4}  # slices; more fall out of the processor's cache
+AT_ONCE = {Nsgt: 1, RaggedNsgt: 4}  # slices; more do not fit into the CPU cache
 MINUTES = 20
 
 Method = Callable[[torch.Tensor], torch.Tensor]
@@ -54,7 +54,7 @@ def library(form: str) -> Method:
 
 
 def sepbench(transform: Nsgt | RaggedNsgt, overlap: int = 0) -> Method:
-    """Return ours, a few slices at once."""
+    """Return sepbench's transform, which takes a few slices at a time."""
     slices = Slices(CHUNK, overlap)
 
     def there_and_back(song: torch.Tensor) -> torch.Tensor:
@@ -81,7 +81,7 @@ METHODS: dict[str, Callable[[], Method]] = {
 
 
 def once(name: str, seconds: float, threads: int) -> dict[str, float]:
-    """Transform one song there and back, after a short one."""
+    """Transform one song and back, after a short one that warms up."""
     torch.set_num_threads(threads)
     with threadpool_limits(threads):
         method = METHODS[name]()
@@ -90,7 +90,7 @@ def once(name: str, seconds: float, threads: int) -> dict[str, float]:
         before = psutil.Process().memory_info().rss
         with share_of_peak() as peak, Clock() as clock:
             back = method(song)
-    # The library returns the song to 1e-15, so that this is the difference from it as well.
+    # The library reconstructs the song to 1e-15, so this is also the difference from the library.
     worst = float((back - song).abs().max())
     return {**clock.spent, "peak": before + peak.bytes, "worst": worst}
 

@@ -1,11 +1,11 @@
-"""What a GPU brings, in one run of a few minutes: methods, BSSEval and training on CPU and CUDA.
+"""Compare methods, BSSEval and training on CPU and CUDA, in one run of a few minutes.
 
     python benchmarks/gpu.py [--seconds 240] [--device cuda] [--methods NAME ...] [--json FILE]
 
-Each method separates a song on both devices, after a second of it for nothing. Printed are the real
-time factors (seconds of audio by second), the largest difference of a sample, and the peak of
-memory on the device. Each network of its own default config learns from a batch of noise. With
-``--device meta`` the script is tried without a GPU: only the column of the CPU is filled.
+Each method separates a song on both devices, after one second of it as a warm-up. The table has the
+seconds of audio per second of computing, the largest difference of a sample, and the peak of memory
+on the device. Each network is trained with its own default config on a batch of noise. ``--device
+meta`` tries the script without a GPU: it fills only the column of the CPU.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HEADS = ("what", "cpu", "device", "difference", "MB")
 
 
 def seconds_of(work: Any, device: torch.device) -> tuple[Any, float]:
-    """Return what a function returns, and the seconds until the device is done."""
+    """Return the result of a function, and the seconds until the device is done."""
     _wait(device)
     start = time.perf_counter()
     made = work()
@@ -71,7 +71,7 @@ def method_row(name: str, mixture: torch.Tensor, device: torch.device) -> dict[s
 
 
 def bsseval_row(seconds: float, device: torch.device) -> dict[str, Any]:
-    """Score a song by BSSEval on the CPU and on the device."""
+    """Score a song with BSSEval on the CPU and on the device."""
     from sepbench.metrics.scorer import TrackScorer
     from sepbench.registry.metrics import resolve_metrics
 
@@ -98,7 +98,7 @@ def bsseval_row(seconds: float, device: torch.device) -> dict[str, Any]:
 
 
 def training_row(name: str, device: torch.device) -> dict[str, Any]:
-    """Take steps of training on the CPU and on the device; their speed is in steps a second."""
+    """Run training steps on the CPU and on the device, and return the steps per second."""
     from importlib import import_module
 
     from sepbench import registry
@@ -111,7 +111,7 @@ def training_row(name: str, device: torch.device) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(0)
     shape = settings.plan.batch_size, round(settings.recipe.seconds * trainable.rate)
     stems = {stem: 0.1 * torch.randn(shape, generator=generator) for stem in trainable.stems}
-    stems["known"] = torch.ones(shape[0], len(trainable.stems))  # For methods that know of it.
+    stems["known"] = torch.ones(shape[0], len(trainable.stems))  # For methods that use it.
     found: dict[str, Any] = {"what": f"train {name}, steps"}
     losses = []
     for where in devices(device):
@@ -128,13 +128,13 @@ def training_row(name: str, device: torch.device) -> dict[str, Any]:
 
 
 def devices(device: torch.device) -> list[torch.device]:
-    """Return the devices that compute: the CPU, and the other unless it is that of a trial."""
+    """Return the CPU, and the other device unless it is only for trying the script."""
     cpu = torch.device("cpu")
     return [cpu] if device.type in ("meta", "cpu") else [cpu, device]
 
 
 def main() -> None:
-    """Print the table, line by line as it is made."""
+    """Print the table, one line as soon as it is ready."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=240.0)
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N, or meta for a trial.")

@@ -1,4 +1,4 @@
-"""Median-filter HPSS against librosa's and nussl's, in the same run.
+"""Compare median-filter HPSS with librosa's and nussl's, in one run.
 
 python benchmarks/hpss.py [--seconds 60] [--threads 1 2] [--long] [--json FILE]
 """

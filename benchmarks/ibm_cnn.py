@@ -1,11 +1,11 @@
-"""One dense pass against window after window: how much faster, and how far apart the masks are.
+"""Compare one dense pass with a pass for each window: speed, and the difference of the masks.
 
     python benchmarks/ibm_cnn.py --seconds 60
 
-Both are timed in one run on the same input, in processor time of one thread. Windows are judged one
-at a time, as published; so many of them as fit ``--patience`` seconds, spread over the song, stand
-for all. For the published networks the time of their convolutions and of their dense layers is
-measured too.
+Both are timed in one run on the same input, in CPU time of one thread. Windows are processed one at
+a time, as published; the time for all is extrapolated from as many windows, spread over the song,
+as fit ``--patience`` seconds. For the published networks, the convolutions and the dense layers are
+also timed separately.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sepbench_plugins.ibm_cnn.published import WindowNet
 
 
 def main() -> None:
-    """Measure and print a line for each config."""
+    """Measure each config and print a line for it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--patience", type=float, default=10.0)
@@ -41,7 +41,7 @@ def main() -> None:
 
 @torch.inference_mode()
 def measure(config: str, seconds: float, patience: float) -> None:
-    """Time a network with random weights; weights change nothing about time."""
+    """Time a network with random weights, which do not affect the time."""
     torch.manual_seed(0)
     model = trainable(read_config("ibm-cnn", config).model)
     if not isinstance(model, MaskTrainable):
@@ -53,7 +53,7 @@ def measure(config: str, seconds: float, patience: float) -> None:
     size = 2 * margin + 1
     published = isinstance(network, WindowNet)
     network(padded[..., :size])
-    # A published network takes as long for each part of a song: some of it will do.
+    # A published network takes the same time for each part of a song, so one part is enough.
     part = padded[..., : min(padded.shape[-1], 512 + size - 1)] if published else padded
     began = time.process_time()
     dense = network.dense(part) if isinstance(network, WindowNet) else model.mask(network, inputs)

@@ -1,8 +1,8 @@
-"""How often intervals hold the truth, and how often the gate raises a false alarm.
+"""Count how often intervals contain the true value, and how often the gate raises a false alarm.
 
-Scores of tracks are drawn from laws whose mean and median are known, and from the published scores
-of SiSEC 2018, whose 50 tracks are then the population. Nominal are 95 % of intervals that hold the
-truth and under 5 % of alarms about two methods that are equal.
+Scores of tracks are drawn from distributions with known mean and median, and from the published
+scores of SiSEC 2018, whose 50 tracks are then the population. Nominally, 95 % of the intervals
+contain the true value, and the gate raises an alarm about equal methods in under 5 % of trials.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Draw = Callable[[int], np.ndarray]
 
 
 def laws(random: np.random.Generator) -> dict[str, tuple[Draw, float, float]]:
-    """Return what draws scores, with its median and mean, by name."""
+    """Return functions that draw scores, with the true median and mean, by name."""
     campaign = published.campaign()
     vocals = campaign[campaign["stem"] == "vocals"].dropna(subset="SDR")
     scores = vocals[vocals["method"] == "TAU1"]["SDR"].to_numpy()
@@ -32,7 +32,7 @@ def laws(random: np.random.Generator) -> dict[str, tuple[Draw, float, float]]:
             -float(stats.gamma(4).median()),
             -4.0,
         ),
-        # Smoothed a little, for a draw of real tracks has ties that songs would not have.
+        # Noise removes the ties of drawing from 50 tracks; new songs would have none.
         "SiSEC18, vocals": (
             lambda n: random.choice(scores, n) + random.normal(0, 0.05, n),
             float(np.median(random.choice(scores, 10**6) + random.normal(0, 0.05, 10**6))),

@@ -1,12 +1,12 @@
-"""SDR of learned separators, stem by stem, on the test songs of a training corpus.
+"""Score learned separators by SDR, stem by stem, on the test songs of a training corpus.
 
     python benchmarks/learned.py CORPUS -m unet -m mask-cnn [--source medleydb] [--json FILE]
 
-Each source with songs of split ``test`` (or ``--split``) gives a row for each method and stem that
-its songs have: the median, over clips, of the SDR of the whole clip (protocol ``mdx``), and that of
-the mixture itself. MIR-1K's voice and backing stand at 0 dB as recorded; of songs with single
-instruments the voice is set to -3 dB over the sum of the others, both measured where they sound;
-with ``--equal`` all are brought to the same RMS instead.
+Each source that has songs of split ``test`` (or ``--split``) gives a row for each method and stem
+of its songs: the median over clips of the SDR of the whole clip (protocol ``mdx``), and that of the
+mixture itself. MIR-1K's voice and backing are mixed at 0 dB as recorded. In songs with single
+instruments the voice is set to -3 dB relative to the sum of the others, both measured where they
+sound. ``--equal`` brings all stems to the same RMS instead.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def main() -> None:
 def score(
     references: Mapping[str, Samples], separators: Mapping[str, AnySeparator], rate: int
 ) -> dict[str, dict[str, float]]:
-    """Return the SDR of each stem by method, and that of the mixture for all of these stems."""
+    """Return the SDR of each stem by method, and that of the mixture for the same stems."""
     mixture = np.sum(list(references.values()), axis=0)
     truth = with_sums(references)
     scores: dict[str, dict[str, float]] = {"mixture": {}}

@@ -1,4 +1,4 @@
-"""Draws validation SDR over training time for runs of 'sepbench train', side by side.
+"""Draw validation SDR over training time for runs of 'sepbench train', side by side.
 
 python benchmarks/learning_curves.py runs/unet runs/mask-cnn --out docs/learning-curves.png
 """
@@ -15,7 +15,7 @@ from sepbench.training.curves import draw_curves
 
 
 def main() -> None:
-    """Draw one column a run."""
+    """Draw one column for each run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""The level to which trained methods bring songs: the median of what networks are trained on.
+"""Measure the level that trained methods scale songs to: the median level of training mixtures.
 
 python benchmarks/level.py prepared/               mixtures of training, as `unet` is trained
 python benchmarks/level.py --songs released/       the first minute of released songs, for Spleeter
@@ -21,7 +21,7 @@ from sepbench.training.stem_examples import examples_of
 
 
 def of_mixtures(folder: Path, method: str, count: int) -> list[float]:
-    """Return the levels of mixtures as the default config of a method makes them."""
+    """Return the levels of mixtures that the default config of a method makes."""
     separator: Any = registry.resolve(method)[0].separator
     config = read_config(method, "default", folder=getattr(separator, "folder", None))
     module, _, name = separator.trainable.partition(":")
@@ -37,7 +37,7 @@ def of_mixtures(folder: Path, method: str, count: int) -> list[float]:
 
 
 def of_songs(folder: Path) -> list[float]:
-    """Return the levels of the first minutes of the songs in a folder."""
+    """Return the level of the first minute of each song in a folder."""
     songs = [audio.read(song, duration=60) for song in audio.find_songs([folder]).songs]
     levels = [measure([song.samples], song.rate).decibels for song in songs]
     return [level for level in levels if level is not None]

@@ -1,11 +1,11 @@
-"""How metrics agree with listeners, from a table of ratings and scores.
+"""Correlate metrics with the ratings of listeners, from a table of ratings and scores.
 
     python benchmarks/listeners.py RATINGS.csv [--rating DMOS] [--by GROUP]
 
-RATINGS.csv has one row a rated file (or a rating: rows of one file are averaged), a column with the
-mean rating, and one column a metric, as gensvs_eval publishes it (gensvs_eval_data.csv). Columns
-that are no numbers are passed by. Spearman and Pearson correlations are shown as absolute values,
-with 95 % intervals by bootstrap over files, for each group of files.
+RATINGS.csv has a row for each rated file (or each rating: the rows of one file are averaged), a
+column with the mean rating, and a column for each metric, in the format of gensvs_eval
+(gensvs_eval_data.csv). Columns without numbers are ignored. Prints absolute Spearman and Pearson
+correlations for each group of files, with 95 % intervals by bootstrap over files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RESAMPLES = 2000
 
 
 def correlations(ratings: np.ndarray, scores: np.ndarray) -> tuple[float, float, float, float]:
-    """Return Spearman, the ends of its interval, and Pearson, all without sign."""
+    """Return absolute Spearman, the ends of its interval, and absolute Pearson."""
     known = np.isfinite(ratings) & np.isfinite(scores)
     ratings, scores = ratings[known], scores[known]
     if len(ratings) < 3 or not scores.std():

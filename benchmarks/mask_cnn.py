@@ -1,9 +1,10 @@
-"""One dense pass against window after window: how much faster, and how far apart the masks are.
+"""Compare one dense pass with a pass for each window: speed, and the difference of the masks.
 
     python benchmarks/mask_cnn.py --seconds 60 --threads 1
 
-Both are timed in one run on the same spectrogram. Windows are judged one at a time, as published;
-so many of them as fit ``--patience`` seconds, spread over the song, stand for all.
+Both are timed in one run on the same spectrogram. Windows are processed one at a time, as
+published; the time for all is extrapolated from as many windows, spread over the song, as fit
+``--patience`` seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sepbench_plugins.mask_cnn.model import MaskCnnTrainable
 
 
 def main() -> None:
-    """Measure and print one line for each config."""
+    """Measure each config and print a line for it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--threads", type=int, default=1)
@@ -32,7 +33,7 @@ def main() -> None:
 
 @torch.inference_mode()
 def measure(config: str, seconds: float, patience: float) -> None:
-    """Time a network with first weights; weights change nothing about time."""
+    """Time a network with initial weights, which do not affect the time."""
     torch.manual_seed(0)
     trainable = MaskCnnTrainable(read_config("mask-cnn", config).model)
     network = trainable.network().eval()

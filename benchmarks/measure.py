@@ -14,7 +14,7 @@ import psutil
 
 
 class Clock:
-    """Times a block: seconds on the wall, and of all threads of the process on the processor."""
+    """Measures the wall time and the CPU time of a block, over all threads of the process."""
 
     def __enter__(self) -> Clock:
         self._start = time.perf_counter(), time.process_time()
@@ -27,7 +27,7 @@ class Clock:
 
 @contextmanager
 def share_of_peak() -> Iterator[SimpleNamespace]:
-    """Watch how far memory grows beyond what the process holds on entry, in bytes."""
+    """Measure how far memory grows above that of the process on entry, in bytes."""
     process = psutil.Process()
     base = process.memory_info().rss
     peak = SimpleNamespace(bytes=0)
@@ -47,13 +47,13 @@ def share_of_peak() -> Iterator[SimpleNamespace]:
 
 
 def in_own_process(run: Callable[..., Any], *given: Any) -> Any:
-    """Call a function in a fresh interpreter and return what it returns."""
+    """Call a function in a new interpreter and return its result."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(run, given)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Set rows under their heads, columns as wide as their widest entry."""
+    """Format rows under their heads, with columns as wide as their widest entry."""
     lines = [list(heads), *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     return "\n".join(

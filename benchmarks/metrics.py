@@ -1,9 +1,9 @@
-"""What each metric costs: time and memory for a first method of a track, and for a further one.
+"""Measure time and memory of each metric for the first method of a track, and for a further one.
 
     python benchmarks/metrics.py [--seconds 60] [--stems 4] [--metrics NAME ...]
 
-A first method pays for what depends on the references alone. Times are those of one thread, memory
-is what was taken beyond the audio itself.
+The first method includes the work that depends only on the references. Times are CPU seconds of one
+thread; memory is what is needed beyond the audio itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HEADS = ["metric", "first, s", "further, s", "MB"]
 
 
 def row(name: str, references: dict, made: dict) -> list[str]:
-    """Score a method twice by one metric."""
+    """Score a method twice with one metric."""
     from sepbench.metrics.scorer import TrackScorer
     from sepbench.registry.metrics import resolve_metrics
 
@@ -39,9 +39,9 @@ def row(name: str, references: dict, made: dict) -> list[str]:
 
 
 def _let_go() -> None:
-    """Give memory that is free back to the system, where that is known how.
+    """Return free memory to the system, on systems where that is possible.
 
-    What another metric has left would not count in the peak of this one.
+    Memory that an earlier metric left free would not count in the peak of this one.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
@@ -60,7 +60,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     names = given.metrics or [info.name for info in metrics() if info.reason is None]
-    for name in names:  # Libraries are imported, and tables made, before anything is measured.
+    for name in names:  # Import libraries and make tables before measuring.
         short = {stem: wave for stem, wave in song(2.0).items() if stem in STEMS[: given.stems]}
         row(name, short, separated(short))
     references = {

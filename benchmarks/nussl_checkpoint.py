@@ -1,10 +1,10 @@
-"""How far blstm is from nussl's own run of a published checkpoint, on the built-in excerpt.
+"""Compare blstm with nussl's own run of a published checkpoint, on the built-in excerpt.
 
     python benchmarks/nussl_checkpoint.py best.model.pth
 
-nussl unpickles the file, which runs what is in it: only for files you trust. It needs nussl 1.1.9.
-Printed are the largest differences of the voice's samples: as trained, normalised by the song, and
-of what ``sepbench weights export nussl`` makes of it, loaded by nussl.
+nussl unpickles the file, which executes code in it: use only files that you trust. Needs nussl
+1.1.9. Prints the largest difference of the voice's samples for three cases: normalised as in
+training, normalised by the song, and after ``sepbench weights export nussl``, loaded by nussl.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def report(what: str, ours: NDArray[Any], theirs: NDArray[Any]) -> None:
 
 
 def run_ours(song: NDArray[Any], weights: Path, *, per_clip: bool = False) -> NDArray[Any]:
-    """Return the voice by our network."""
+    """Return the voice of sepbench's network."""
     separator = BLSTM(BLSTM.Options(weights=str(weights), per_clip_norm=per_clip))
     separator.load(torch.device("cpu"))
     with torch.inference_mode():
@@ -74,7 +74,7 @@ def run_theirs(
     *,
     per_clip: bool = False,
 ) -> NDArray[Any]:
-    """Return the voice by nussl, dropout off."""
+    """Return the voice of nussl's network, without dropout."""
     transforms = nussl.datasets.transforms
     signal = nussl.AudioSignal(audio_data_array=song, sample_rate=model["rate"])
     estimation = nussl.separation.deep.DeepMaskEstimation(signal, model_path=str(checkpoint))
@@ -91,7 +91,7 @@ def run_theirs(
 
 
 def published_class(nussl: ModuleType) -> type[nn.Module]:
-    """Return the class that published checkpoints name: nussl's modules one after another."""
+    """Return the class that published checkpoints name: nussl's modules in sequence."""
     parts = nussl.ml.networks.modules
 
     class MaskInference(nn.Module):

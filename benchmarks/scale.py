@@ -1,12 +1,11 @@
-"""What a cluster costs: a real scheduler, workers that only sleep, records of real size.
+"""Measure the cost of a cluster: a real scheduler, workers that only sleep, records of real size.
 
     python benchmarks/scale.py [--cells 100 1000 10000] [--workers 1 4 16 64] [--seconds 1]
 
-Client, scheduler and workers are processes of their own; many workers, which only wait, share a
-process. Efficiency is the ideal time, whole rounds of cells, against the time it took. Client and
-scheduler are shown with the time of the processor that a cell took of each, which does not depend
-on what else the machine does: with it, so many cells a second are the most that one scheduler
-serves. Memory is the client's growth from the first to the last cell.
+The client and the scheduler are processes of their own; workers only wait, so many of them share a
+process. Efficiency is the ideal time (whole rounds of cells) divided by the time taken. The CPU
+time per cell of client and scheduler does not depend on other load, and limits how many cells per
+second one scheduler can serve. Memory is the client's growth from the first to the last cell.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class _Named:
 
 @dataclass(frozen=True)
 class SleepTask:
-    """What a cluster knows of a cell: method, track, and how long it sleeps."""
+    """The task of a cell: method, track, and how long it sleeps."""
 
     method: _Named
     track: _Named
@@ -57,7 +56,7 @@ class SleepTask:
 
 
 def sleep(task: SleepTask, source: None, *, timeout: None, isolate: bool) -> Record:
-    """Sleep, and return what four stems of four minutes by BSSEval have."""
+    """Sleep, and return a record as large as that of four stems of four minutes with BSSEval."""
     time.sleep(task.seconds)
     frames = {name: [1.23456789] * 240 for name in ("SDR", "ISR", "SIR", "SAR")}
     totals = {"uSDR": 1.23456789, "SI-SDR": 1.23456789}
@@ -78,7 +77,7 @@ def tasks(cells: int, seconds: float, methods: int = 20):
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds on the wall, seconds of client and scheduler on the processor, and MB it grew."""
+    """Wall time, CPU time of client and scheduler in seconds, and growth of the client in MB."""
 
     wall: float
     client: float
@@ -87,8 +86,8 @@ class Cost:
 
 
 def measure(cells: int, workers: int, seconds: float) -> Cost:
-    """Run cells on workers; the first of each worker, with which it begins, does not count."""
-    import scale  # So that workers find the function by its name.
+    """Run cells on workers and measure all but the first of each worker."""
+    import scale  # Workers find the function by the name of its module.
 
     clusters.reason_against = scale.no_reason
     with _loopback(workers) as (address, scheduler):
@@ -115,7 +114,7 @@ def _spent(process: psutil.Process) -> float:
 
 @contextmanager
 def _loopback(workers: int) -> Iterator[tuple[str, psutil.Process]]:
-    """Start a scheduler and workers; give the address and the process of the scheduler."""
+    """Start a scheduler and workers; yield the address and the process of the scheduler."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -123,7 +122,7 @@ def _loopback(workers: int) -> Iterator[tuple[str, psutil.Process]]:
     program = "import distributed.cli.dask_scheduler as program; program.main()"
     options = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    # A worker of a cluster samples its own stack; so many in one process would do little else.
+    # Workers sample their own stack, which would take most of the time with many in a process.
     environment["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"
     commands = [["-c", program, *options]]
     for first in range(0, workers, WORKERS_A_PROCESS):
@@ -147,7 +146,7 @@ def _loopback(workers: int) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def serve(address: str, count: int) -> None:
-    """Be so many workers until the end."""
+    """Run ``count`` workers until the process is killed."""
     from distributed import Worker
 
     async def work() -> None:
@@ -161,7 +160,7 @@ def serve(address: str, count: int) -> None:
 
 
 def no_reason(*where: object) -> None:
-    """Take part without any songs."""
+    """Accept any worker, because there are no songs to find."""
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""SDR by window against museval: speed, agreement and memory, in one run.
+"""Compare windowed SDR with museval: speed, agreement and memory, in one run.
 
     python benchmarks/sdr.py [--seconds 60] [--json FILE] [--threads 1 2]
 
-museval has no way to compute SDR alone: it is timed for all it does.
+museval cannot compute SDR alone, so its time is that of all its scores.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from songs import RATE
 
 
 def sepbench_run(seconds: float, threads: int) -> dict[str, object]:
-    """Score a first method of a track, with the mixture and the silences, and two more."""
+    """Score a first method of a track, including the mixture and the silences, and two more."""
     import torch
 
     from sepbench.metrics.scorer import TrackScorer

@@ -1,4 +1,4 @@
-"""Songs to measure on: four stereo stems of tones, beats and noise, made from a seed."""
+"""Songs to measure on: four stereo stems of tones, beats and noise, generated from a seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STEMS = ("vocals", "drums", "bass", "other")
 def song(seconds: float, *, seed: int = 0, cutoff: float = 20000.0) -> dict[str, torch.Tensor]:
     """Return 16-bit stems, float32 ``(2, samples)``, with rests and nothing above ``cutoff`` Hz.
 
-    Rounding to 16 bits is what remains above the cutoff, as in stems decoded from AAC.
+    Only the noise of rounding to 16 bits is above the cutoff, as in stems decoded from AAC.
     """
     generator = torch.Generator().manual_seed(seed)
     samples = round(seconds * RATE)
@@ -60,7 +60,7 @@ def to_16_bits(wave: torch.Tensor) -> torch.Tensor:
 
 
 def separated(stems: dict[str, torch.Tensor], *, blur: float = 0.3) -> dict[str, torch.Tensor]:
-    """Return what a separator might make: soft masks on the mixture, from blurred magnitudes."""
+    """Return plausible estimates: the mixture under soft masks from blurred magnitudes."""
     window = torch.hann_window(2048)
     options = {"n_fft": 2048, "hop_length": 512, "window": window}
     mixture = torch.stack(list(stems.values())).sum(0)

@@ -1,9 +1,9 @@
-"""The group spectral against auraloss and Music-Source-Separation-Training, in one run.
+"""Compare the group spectral with auraloss and Music-Source-Separation-Training, in one run.
 
     python benchmarks/spectral.py [--seconds 60] [--stems 4] [--threads 1]
 
-auraloss is called as gensvs_eval and Music-Source-Separation-Training call it; the other functions
-of the latter are written out with torch.stft and librosa as it writes them, for it is no package.
+auraloss is called as gensvs_eval and Music-Source-Separation-Training call it. The latter is not a
+package, so its other functions are written here with torch.stft and librosa, as it defines them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def audio(seconds: float, stems: int) -> tuple[dict, dict]:
 
 
 def theirs(seconds: float, stems: int, threads: int) -> dict[str, object]:
-    """Score one method, metric by metric, as the programs do."""
+    """Score one method, one metric at a time, as the programs do."""
     import torch
     from measure import Clock
 
@@ -68,7 +68,7 @@ def _one(name, reference, estimate):
     if name == "l1-freq":
         pair = [torch.stft(x, 2048, 1024, return_complex=True).abs() for x in (estimate, reference)]
         return 100 / (1 + 10 * float(torch.nn.functional.l1_loss(*pair)))
-    # Both come from one function there, which is called for each.
+    # One function there returns both scores; it is called for each.
     bands = torch.from_numpy(librosa.filters.mel(sr=RATE, n_fft=4096, n_mels=512))
     how = {"window": torch.hann_window(4096), "return_complex": True, "pad_mode": "constant"}
     levels = []
@@ -83,7 +83,7 @@ def _one(name, reference, estimate):
 
 
 def ours(seconds: float, stems: int, threads: int) -> dict[str, object]:
-    """Score one method by all at once, then two more, and one by each metric alone."""
+    """Score one method with all metrics, then two more, then one with each metric alone."""
     import torch
     from measure import Clock
 

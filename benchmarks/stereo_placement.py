@@ -1,12 +1,12 @@
-"""SDR of learned separators on stereo songs, made of songs whose single instruments are known.
+"""Score learned separators by SDR on stereo songs, mixed from songs with single instruments.
 
     python benchmarks/stereo_placement.py CORPUS -m unet -m 'unet[wiener=0]' [--split valid]
 
 The 30 s of each song in which the voice is loudest are placed in three ways, at 44.1 kHz:
 ``narrow`` (all near the middle, in small rooms), ``panned`` (drums and others to the sides) and
-``wide`` (the others doubled, one to each side). The voice stands in the middle of a room, as
-loud as ``benchmarks/learned.py`` makes it. Each way gives a row for each method and stem: the mean
-over songs of the SDR of the whole passage.
+``wide`` (the others doubled, one to each side). The voice is in the middle of a room, as loud as in
+``benchmarks/learned.py``. Each way gives a row for each method and stem: the mean over songs of the
+SDR of the whole passage.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def loudest(voice: Samples) -> int:
-    """Return the sample at which the loudest passage begins."""
+    """Return the first sample of the loudest passage."""
     energy = np.cumsum(np.pad(voice.astype(np.float64) ** 2, (1, 0)))
     starts = np.arange(0, max(1, len(voice) - SECONDS * RATE), RATE)
     ends = np.minimum(starts + SECONDS * RATE, len(voice))
@@ -65,7 +65,7 @@ def loudest(voice: Samples) -> int:
 
 
 def narrow(dry: dict[str, Samples]) -> dict[str, Samples]:
-    """Place all near the middle."""
+    """Place all stems near the middle."""
     return {
         "vocals": pan(dry["vocals"], 0) + room(dry["vocals"], 1, seconds=1.2, level=-14),
         "drums": pan(dry["drums"], 0) + room(dry["drums"], 2, seconds=0.5, level=-8),
@@ -104,14 +104,14 @@ WAYS: dict[str, Callable[[dict[str, Samples]], dict[str, Samples]]] = {
 
 
 def pan(dry: Samples, place: float) -> Samples:
-    """Return a stem between the left, -1, and the right, 1, at constant power."""
+    """Pan a stem between left (-1) and right (1) at constant power."""
     angle = (place + 1) * np.pi / 4
     gains = np.sqrt(2) * np.array([[np.cos(angle)], [np.sin(angle)]])
     return (gains * dry).astype(np.float32)
 
 
 def room(dry: Samples, seed: int, *, seconds: float, level: float) -> Samples:
-    """Return what a room adds, ``level`` dB over the stem; it decays by 60 dB in ``seconds``."""
+    """Return the reverberation, ``level`` dB above the stem; it decays 60 dB in ``seconds``."""
     time = np.arange(int(1.2 * seconds * RATE)) / RATE
     noise = np.random.default_rng(seed).standard_normal((2, len(time)))
     band = signal.butter(1, (200, 5000), "bandpass", fs=RATE)
