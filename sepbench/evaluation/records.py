@@ -52,6 +52,16 @@ class Record:
         """Everything that made the scores, except the song and the metrics."""
         return {k: v for k, v in self.identity.items() if k not in ("audio", "metrics")}
 
+    @property
+    def reason(self) -> str:
+        """The ``error`` for a place that names the method already; empty if there is none."""
+        error = self.error or ""
+        for name in (self.label, self.method):
+            rest = error.removeprefix(f"method {name}")
+            if rest != error and rest.startswith((":", " ")):
+                return rest.removeprefix(":").removeprefix(" failed:").lstrip()
+        return error
+
 
 def place(record: Record) -> tuple[str, str, str, str]:
     """Return the sort key of records, independent of when they were made."""

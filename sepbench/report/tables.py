@@ -189,7 +189,7 @@ def _facts(record: Record) -> dict[str, Any]:
         "oracle": record.oracle,
         "trained_on_this": record.trained_on_this,
         "published": False,
-        "error": printable(record.error or ""),
+        "error": printable(record.reason),
     }
 
 
@@ -210,7 +210,7 @@ def _named(keys: tuple[Key, ...]) -> NDArray[np.object_]:
 def _summary_rows(tracks: Sequence[Scored]) -> Iterator[dict[str, Any]]:
     records = [track.record for track in tracks]
     done = [record for record in records if record.error is None]
-    errors = [record.error for record in records if record.error is not None]
+    errors = [record.reason for record in records if record.error is not None]
     facts = {
         **_facts(records[0]),
         "dataset": " or ".join(sorted({record.dataset for record in records})),

@@ -259,6 +259,23 @@ def test_a_run_that_cannot_begin_leaves_nothing_and_a_method_that_fails_is_a_row
     assert "does not describe a network" in errors["unet"]
 
 
+@pytest.mark.slow
+def test_lines_and_rows_of_a_failure_name_the_method_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sepbench_plugins.mixture import Mixture
+
+    def fail(*_: object) -> None:
+        raise ValueError("no luck")
+
+    monkeypatch.setattr(Mixture, "separate", fail)
+    result = run("evaluate", "-m", "mixture", *QUICK)
+    assert result.exit_code == 1
+    told = [line for line in result.output.splitlines() if "no luck" in line]
+    assert told, result.output
+    assert [line.count("mixture") for line in told] == [1] * len(told)
+    assert {row["error"] for row in rows(RUN / "scores.csv")} == {"ValueError: no luck"}
+    assert {row["error"] for row in rows(RUN / "summary.csv")} == {"ValueError: no luck"}
+
+
 def _song(path: str) -> Path:
     import numpy as np
     import soundfile

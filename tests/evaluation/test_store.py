@@ -186,3 +186,19 @@ def test_a_file_in_the_place_of_another_track_or_method_counts_for_neither(store
     records, damaged = store.contents()
     assert [one.track for one in records] == ["A song"]
     assert sorted(damaged) == sorted([track, method])
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("method hpss[margin=2] failed: ValueError: no luck", "ValueError: no luck"),
+        ("method hpss[margin=2]: took over 5 s", "took over 5 s"),
+        ("method hpss: option margin=2: too much", "option margin=2: too much"),
+        ("method hpss[margin=2] ran out of memory", "ran out of memory"),
+        ("method hpss2 failed: of another", "method hpss2 failed: of another"),
+        ("song.wav: cannot be read", "song.wav: cannot be read"),
+        (None, ""),
+    ],
+)
+def test_a_reason_does_not_repeat_the_method(error: str | None, reason: str) -> None:
+    assert record("hpss[margin=2]", error=error).reason == reason
