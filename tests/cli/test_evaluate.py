@@ -423,7 +423,7 @@ def test_an_interrupt_from_the_keyboard_is_nobody_s_failure() -> None:
         os.killpg(process.pid, signal.SIGINT)
         _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
-    assert b"the same command goes on" in told
+    assert b"the same command resumes" in told
     assert not list(Path("results").rglob("failures/**/*.json"))
 
 
