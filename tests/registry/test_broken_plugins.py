@@ -56,8 +56,8 @@ AT_IMPORT |= {
     ),
 }
 AT_WORK = {
-    "quits": ("raise SystemExit(0)", "quits failed: SystemExit: 0"),
-    "stops": ("raise KeyboardInterrupt", "stops failed: KeyboardInterrupt"),
+    "quits": ("raise SystemExit(0)", "quits on simulated-000: SystemExit: 0"),
+    "stops": ("raise KeyboardInterrupt", "stops on simulated-000: KeyboardInterrupt"),
     "raises": ("raise ValueError('no luck today')", "ValueError: no luck today"),
     "shorter": ("mixture = mixture[:, 1:]", "of shape"),
     "nan": ("mixture = mixture * float('nan')", "NaN or infinity in vocals"),

@@ -38,7 +38,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     songs = root / "songs"
     for index, song in enumerate(("First", "Second", "Third")):
         (songs / song).mkdir(parents=True)
-        for stem, frequency in (("vocals", 500.0), ("drums", 90.0), ("bass", 60.0 + index)):
+        pitches = {"vocals": 500.0 + index, "drums": 90.0, "bass": 60.0 + index}
+        for stem, frequency in pitches.items():
             soundfile.write(songs / song / f"{stem}.wav", tone(frequency, 3), RATE)
     _write(
         songs / "split.csv",
