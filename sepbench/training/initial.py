@@ -11,13 +11,14 @@ from torch import nn
 from sepbench.errors import SepbenchError
 from sepbench.training import checkpoint
 from sepbench.weights import container
+from sepbench.weights.heard import heard
 
 
 def load_initial(network: nn.Module, where: Path, *, method: str) -> dict[str, Any]:
     """Load the weights of a file, or the best weights of a run, into a network.
 
     Returns their provenance for the header of the new weights: their ``sha256`` (for a run, that of
-    its checkpoint), the number of ``steps``, ``trained_on`` and ``songs``. Raises `SepbenchError`
+    its checkpoint), the number of ``steps``, and what they were trained on. Raises `SepbenchError`
     if there are none, if they are of another method, and if they do not fit the network.
     """
     if where.is_dir():
@@ -42,8 +43,7 @@ def load_initial(network: nn.Module, where: Path, *, method: str) -> dict[str, A
     return {
         "sha256": container.sha256(path),
         "steps": steps,
-        "trained_on": list(known.get("trained_on", [])),
-        "songs": dict(known.get("songs", {})),
+        **heard(known),
     }
 
 

@@ -99,14 +99,14 @@ class Learned(Separator):
     shipped: ClassVar[Mapping[str, Shipped]] = {}
     """The weights in the package by their names."""
 
+    leaves_rest: ClassVar[bool] = True
+    """Whether the estimates may sum to less than the mixture."""
+
     @property
     def license(self) -> str:
         """The license of the code, and the terms of the weights in use."""
         shipped = self.shipped.get(str(self.options.weights))
         return f"MIT; weights {shipped.terms if shipped else 'LicenseRef-not-stated'}"
-
-    leaves_rest: ClassVar[bool] = True
-    """Whether the estimates may sum to less than the mixture."""
 
     @cached_property
     def weights_file(self) -> Path:

@@ -28,6 +28,7 @@ from sepbench.training.resuming import check_same
 from sepbench.training.schedules import schedule
 from sepbench.training.start import parts_without_gradient, seeded, set_start
 from sepbench.training.validate import Songs, Verdict
+from sepbench.weights.heard import HEARD, heard
 
 
 @dataclass
@@ -131,11 +132,9 @@ class Run:
         """
         initial = load_initial(self.network, where, method=self.trainable.method)
         self.averaged.module.load_state_dict(self.network.state_dict())
-        own = self.config.get("trained_on", [])
         self.config |= {
             "init": {name: initial[name] for name in ("sha256", "steps")},
-            "trained_on": sorted({*own, *initial["trained_on"]}),
-            "songs": {**initial["songs"], **self.config.get("songs", {})},
+            **heard(initial, self.config),
         }
 
     def resume(self) -> None:
@@ -150,9 +149,7 @@ class Run:
         check_same(path, state["config"], self.config)
         if "init" in state["config"]:
             self.config |= {
-                name: state["config"][name]
-                for name in ("init", "trained_on", "songs")
-                if name in state["config"]
+                name: state["config"][name] for name in ("init", *HEARD) if name in state["config"]
             }
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])

@@ -15,7 +15,7 @@ _FIXED = ("examples", "batch_size", "seed", "start", "best", "average")
 def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise `SepbenchError` if a run cannot be resumed with these settings.
 
-    Songs, mixing and `_FIELDS` of the training must be equal; epochs, learning rates and
+    Songs, mixing and `_FIXED` of the training must be equal; epochs, learning rates and
     logging may change.
     """
     if before.get("data_sha256") != now.get("data_sha256"):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sepbench.errors import SepbenchError
 from sepbench.weights import container
+from sepbench.weights.heard import heard
 
 if TYPE_CHECKING:
     import torch
@@ -39,8 +40,7 @@ def average(files: Sequence[Path], shares: Sequence[float], out: Path) -> dict[s
     mean = _mean([_tensors(path) for path in files], parts)
     header = {
         **headers[-1],
-        "trained_on": sorted({name for one in headers for name in one.get("trained_on", [])}),
-        "songs": {mark: s for one in headers for mark, s in one.get("songs", {}).items()},
+        **heard(*headers),
         "averaged": [
             {"sha256": container.sha256(path), "share": round(part, 4), "steps": one.get("steps")}
             for path, part, one in zip(files, parts, headers, strict=True)

@@ -170,7 +170,7 @@ def test_it_stops_where_nothing_gets_better(cache: PreparedDataset, tmp_path: Pa
 
 def test_a_run_begins_with_the_weights_of_another(cache: PreparedDataset, tmp_path: Path) -> None:
     chosen = songs(cache)
-    known = {"data_sha256": "a", "trained_on": ["old"], "songs": {"1f": 3.0}}
+    known = {"data_sha256": "a", "trained_on": ["old"], "songs": {"1f": 3.0}, "sounds": ["f0"]}
     first = Run(Tiny(), PLAN, tmp_path / "first", CPU, known)
     first.train(examples(cache), chosen)
     score = first.best
@@ -184,6 +184,7 @@ def test_a_run_begins_with_the_weights_of_another(cache: PreparedDataset, tmp_pa
     resumed.resume()
     assert resumed.config["trained_on"] == ["old"]
     assert resumed.config["songs"] == {"1f": 3.0}
+    assert resumed.config["sounds"] == ["f0"]
     assert resumed.config["init"]["steps"] == 2 * first.best_epoch
 
 

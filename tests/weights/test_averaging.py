@@ -23,7 +23,8 @@ def saved(path: Path, value: float, **more: object) -> Path:
 
 
 def test_the_mean_is_weighted_and_says_what_it_is_of(tmp_path: Path) -> None:
-    old = saved(tmp_path / "old.safetensors", 1.0, trained_on=["a/train"], steps=10)
+    heard = {"trained_on": ["a/train"], "songs": {"first": 3.0}, "sounds": ["f0"]}
+    old = saved(tmp_path / "old.safetensors", 1.0, steps=10, **heard)
     new = saved(tmp_path / "new.safetensors", 3.0, trained_on=["b/train"], steps=20)
     out = tmp_path / "mean.safetensors"
     header = average([old, new], [3, 1], out)
@@ -32,6 +33,8 @@ def test_the_mean_is_weighted_and_says_what_it_is_of(tmp_path: Path) -> None:
     assert tensors["steps"].item() == 3
     assert container.read_header(out) == header
     assert header["trained_on"] == ["a/train", "b/train"]
+    assert header["songs"] == {"first": 3.0}
+    assert header["sounds"] == ["f0"]
     assert [(part["share"], part["steps"]) for part in header["averaged"]] == [
         (0.75, 10),
         (0.25, 20),
