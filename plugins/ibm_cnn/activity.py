@@ -23,7 +23,6 @@ class ActivityTrainable(Trainable):
     """
 
     method = "ibm-cnn"
-    needs_voice = False
     loss_label = "binary cross-entropy"
     score_unit = ""
 

@@ -101,8 +101,8 @@ class Run:
                     self._save("best.pt")
                 log.epoch(row, self._rate())
                 if self.plan.is_shown(self.epoch):
-                    shown = songs.passages[: self.plan.shown]
-                    log.pictures(self._judged(), shown, self.device, self.epoch)
+                    loudest = songs.loudest(self.plan.shown)
+                    log.pictures(self._judged(), loudest, self.device, self.epoch)
                 scores = verdict.scores if verdict else {}
                 validation_loss = verdict.losses["loss"] if verdict else math.nan
                 on_epoch(

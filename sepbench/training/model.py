@@ -29,9 +29,6 @@ class Trainable(ABC):
     stems: ClassVar[tuple[str, ...]] = ("vocals", "accompaniment")
     """The stems of an example; their sum is the mixture."""
 
-    needs_voice: ClassVar[bool] = True
-    """Whether only passages with voice are scored."""
-
     loss_label: str = "loss"
     """Description of the loss."""
 

@@ -14,15 +14,16 @@ from sepbench.stems import SUMS
 from sepbench.training import augment
 from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
 
-_ACTIVE = 0.2
-"""Smallest share of tenths of a second with voice in a scored passage."""
+_SHORTEST = 0.1
+"""Seconds of the shortest passage."""
 
 
 @dataclass(frozen=True)
 class Passage:
-    """Stems, each ``(samples,)``, that sum to a mixture, and their source."""
+    """Stems, each ``(samples,)``, that sum to a mixture, and the song that they are of."""
 
     source: str
+    song: str
     stems: Mapping[str, torch.Tensor]
 
 
@@ -35,11 +36,11 @@ def passages(
     stems: tuple[str, ...] = ("vocals", "accompaniment"),
     split: str = "valid",
     songs: int | None = None,
-    with_voice: bool = True,
 ) -> list[Passage]:
     """Cut passages out of the songs of a split, at most ``each`` from a source.
 
-    ``with_voice`` leaves out those with less voice than a fifth of the time.
+    They are drawn from whole songs. Passages without singing count too: there a network must not
+    take an instrument for a voice.
 
     Songs with single instruments are mixed with the voice at -3 dB over the rest, and their parts
     summed to ``stems``; songs with one accompaniment are used unchanged. ``songs`` limits the
@@ -52,7 +53,7 @@ def passages(
         read[track.source] += len(track.parts) > 1
         if len(track.parts) == 1 or (songs is not None and read[track.source] > songs):
             continue
-        found.setdefault(track.source, []).extend(_cut(track, samples, stems, with_voice))
+        found.setdefault(track.source, []).extend(_cut(track, samples, stems, cache.rate))
     chosen = []
     for source in sorted(found):
         order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(found[source]))
@@ -66,7 +67,7 @@ def passages(
 
 
 def _cut(
-    track: PreparedTrack, samples: int, stems: tuple[str, ...], with_voice: bool
+    track: PreparedTrack, samples: int, stems: tuple[str, ...], rate: int
 ) -> Iterator[Passage]:
     whole = {
         stem: np.sum([track.read(part, 0, track.samples) for part in parts], axis=0)
@@ -77,16 +78,15 @@ def _cut(
     if "accompaniment" not in track.parts and loud > 0:
         rest = np.sum([stem for name, stem in whole.items() if name != "vocals"], axis=0)
         voice *= np.float32(0.7 * augment.active_rms(rest) / loud)
-        loud = augment.active_rms(voice)
     samples = min(samples, track.samples)
+    if samples < _SHORTEST * rate:
+        return
     for start in range(0, track.samples - samples + 1, samples):
-        passage = {name: stem[start : start + samples].copy() for name, stem in whole.items()}
-        tenths = np.square(passage["vocals"][: samples // 1600 * 1600].reshape(-1, 1600)).mean(1)
-        has_voice = tenths.size and (tenths > 0.01 * loud**2).mean() >= _ACTIVE
-        if has_voice or not with_voice:
-            yield Passage(
-                track.source, {name: torch.from_numpy(stem) for name, stem in passage.items()}
-            )
+        passage = {
+            name: torch.from_numpy(stem[start : start + samples].copy())
+            for name, stem in whole.items()
+        }
+        yield Passage(track.source, track.name, passage)
 
 
 def _sums(track: PreparedTrack, stems: tuple[str, ...]) -> dict[str, list[str]]:

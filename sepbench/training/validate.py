@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ from sepbench.training.plan import TrainingConfig
 from sepbench.training.stem_examples import examples_of
 
 _AUDIBLE = 1e-4
-"""Smallest share of a passage's energy for a stem to be scored."""
+"""Smallest share of a song's energy for a stem to be scored."""
 
 _SECONDS, _FEWEST, _MOST = 240.0, 32, 2048
 """Length of the examples that a loss is the mean of, and bounds of their number."""
@@ -54,12 +55,20 @@ class Songs:
     """Songs of one split, for validation or test.
 
     Args:
-        passages: passages with voice, which are separated and scored; may be empty.
+        passages: passages that are separated and scored; may be empty.
         examples: mixtures as in training, for the loss; None if the split lacks a part of them.
     """
 
     passages: list[Passage]
     examples: Examples | None = None
+
+    def loudest(self, count: int) -> list[Passage]:
+        """Return the ``count`` passages with the loudest voices, to make pictures of."""
+
+        def energy(passage: Passage) -> float:
+            return float(passage.stems["vocals"].square().sum())
+
+        return sorted(self.passages, key=energy, reverse=True)[:count]
 
     def judge(
         self, trainable: Trainable, network: nn.Module, device: torch.device, *, batch_size: int = 8
@@ -95,7 +104,6 @@ def songs_of(
         split=subset,
         each=plan.passages,
         songs=songs,
-        with_voice=trainable.needs_voice,
     )
     count = int(np.clip(_SECONDS / recipe.seconds, _FEWEST, min(_MOST, plan.examples)))
     try:
@@ -112,29 +120,51 @@ def validate(
 ) -> dict[str, float]:
     """Return the mean SDR in dB by source and, where there are several, stem; and their ``mean``.
 
-    The SDR is that of the protocol ``mdx``: over the whole passage, 1e-7 added to both energies.
-    A model without stems has its own scores, `Trainable.scores`. Without any score the mean is
-    NaN.
+    The SDR of a song is that of the protocol ``mdx`` over all its passages: the energies of stem
+    and error are summed, and 1e-7 is added to both. A model without stems has its own scores,
+    `Trainable.scores`. Without any score the mean is NaN.
     """
     was_training = network.training
     network.eval()
     scores: dict[str, list[float]] = {}
+    songs: dict[tuple[str, str], _Energies] = {}
     with torch.inference_mode():
         for passage in chosen:
             truths = {name: stem.to(device) for name, stem in passage.stems.items()}
             mixture = torch.stack(list(truths.values())).sum(0)
-            audible = _AUDIBLE * float(mixture.square().sum())
             for name, value in trainable.scores(network, truths).items():
                 scores.setdefault(f"{passage.source} {name}", []).append(value)
             estimates = trainable.estimates(network, mixture[None])
-            for name, estimate in estimates.items():
-                if name not in truths or truths[name].square().sum() < audible:
-                    continue
+            for name in estimates.keys() & truths.keys():
                 key = passage.source if len(estimates) == 1 else f"{passage.source} {name}"
-                scores.setdefault(key, []).append(_sdr(truths[name], estimate[0]))
+                song = songs.setdefault((key, passage.song), _Energies())
+                song.add(truths[name], estimates[name][0], mixture)
+    for (key, _), song in sorted(songs.items()):
+        if song.truth > _AUDIBLE * song.mixture:
+            scores.setdefault(key, []).append(song.sdr)
     network.train(was_training)
     means = {key: float(np.mean(values)) for key, values in scores.items()}
     return {**means, "mean": float(np.mean(list(means.values()))) if means else float("nan")}
+
+
+@dataclass
+class _Energies:
+    """Energies of a stem, of the error of its estimate, and of the mixture, over passages."""
+
+    truth: float = 0.0
+    error: float = 0.0
+    mixture: float = 0.0
+
+    def add(self, truth: torch.Tensor, estimate: torch.Tensor, mixture: torch.Tensor) -> None:
+        """Add a passage, each tensor ``(samples,)``."""
+        self.truth += float(truth.square().sum())
+        self.error += float((estimate - truth).square().sum())
+        self.mixture += float(mixture.square().sum())
+
+    @property
+    def sdr(self) -> float:
+        """The signal-to-distortion ratio in dB."""
+        return 10 * math.log10((self.truth + 1e-7) / (self.error + 1e-7))
 
 
 def example_losses(
@@ -170,8 +200,3 @@ def example_losses(
     network.train(was_training)
     means = {name: float(np.average(values, weights=sizes)) for name, values in found.items()}
     return means, tuple(name for name, (low, high) in ranges.items() if low == high)
-
-
-def _sdr(truth: torch.Tensor, estimate: torch.Tensor) -> float:
-    error = (estimate - truth).square().sum()
-    return 10 * float(torch.log10((truth.square().sum() + 1e-7) / (error + 1e-7)))
