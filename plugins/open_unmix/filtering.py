@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
-from sepbench.dsp.linear import wiener
+from sepbench.dsp.linear import from_parts, parts, planes_of, wiener
 from sepbench.dsp.stft import Stft
 
 from .network import StemNetwork
@@ -62,9 +62,12 @@ def refine(
     for _ in range(iterations):
         energies = [estimate.abs().square().mean(0) for estimate in estimates]
         spatial = [
-            torch.einsum("abf,cbf->acb", estimate, estimate.conj())[..., None]
-            / (energy.sum(-1, keepdim=True) + _EPSILON)
+            planes_of(
+                torch.einsum("abf,cbf->acb", estimate, estimate.conj())[..., None]
+                / (energy.sum(-1, keepdim=True) + _EPSILON)
+            )
             for estimate, energy in zip(estimates, energies, strict=True)
         ]
-        estimates = wiener(mixture, energies, spatial, floor=_EPSILON**0.5)
+        refined = wiener(parts(mixture), energies, spatial, floor=_EPSILON**0.5)
+        estimates = [from_parts(estimate) for estimate in refined]
     return [estimate * scale for estimate in estimates]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import torch
 
-from sepbench.dsp.linear import wiener
+from sepbench.dsp.linear import from_parts, parts, planes_of, wiener
 from sepbench.dsp.stft import Stft
 
 _FRAMES = 128
@@ -40,9 +40,9 @@ def multichannel(
             (stft.forward(stem, first, last) / scale).abs().double().square().mean(0)
             for stem in stems
         ]
-        stems_there = wiener(spectrum, energies, spatial, floor=_EPSILON**0.5)
+        stems_there = wiener(parts(spectrum), energies, spatial, floor=_EPSILON**0.5)
         for estimate, stem in zip(estimates.values(), stems_there, strict=True):
-            stft.add(estimate, stem.to(torch.complex64), first)
+            stft.add(estimate, from_parts(stem).to(torch.complex64), first)
     return estimates
 
 
@@ -57,7 +57,7 @@ def _spatial_covariance(stem: torch.Tensor, stft: Stft, scale: float) -> torch.T
     """Return the covariance of the channels over the song, over their mean energy.
 
     Shape:
-        result: ``(channels, channels, bins, 1)``.
+        result: planes of `sepbench.dsp.linear`, ``(channels^2, bins, 1)``.
     """
     channels = stem.shape[0]
     total = torch.zeros(channels, channels, stft.bins, dtype=torch.complex128, device=stem.device)
@@ -65,4 +65,4 @@ def _spatial_covariance(stem: torch.Tensor, stft: Stft, scale: float) -> torch.T
         spectrum = (stft.forward(stem, first, last) / scale).to(total.dtype)
         total += torch.einsum("aft,bft->abf", spectrum, spectrum.conj())
     energy = total.diagonal(dim1=0, dim2=1).real.mean(-1)
-    return (total / (energy + _EPSILON))[..., None]
+    return planes_of(total / (energy + _EPSILON))[..., None]

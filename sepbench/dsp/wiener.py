@@ -20,6 +20,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING
 
 from sepbench.separator import BLOCK_ALIGNMENT
@@ -47,11 +48,8 @@ _AT_ONCE = 24
 _BAND = 128
 """Bins filtered at a time, so that intermediate results stay in the cache."""
 
-_ALONE = 6
-"""Exponent of a stem's share of a bin, in the weight of that bin in the stem's covariance."""
-
 _PRIOR = 1e-6
-"""Added to that weight: regularises absent stems towards the mixture's spatial covariance."""
+"""Added to a bin's weight in a covariance: draws absent stems towards that of the mixture."""
 
 _DIFFUSE = 0.1
 """Diffuse energy added to a stem's covariance, relative to it: limits the filter's gain."""
@@ -127,10 +125,8 @@ class MultichannelWiener:
         for first in range(0, frames, stretch):
             begin, end = max(first - self._margin, 0), min(first + stretch + self._margin, frames)
             spectra = self._spectra(stft, signals, begin, end)
-            steps = spectra.view(*spectra.shape[:2], -1, self._step, stft.bins)
             for low in range(0, stft.bins, _BAND):
-                band = steps[..., low : low + _BAND]
-                band[1:] = self._refined(band[0], band[1:], rest=rest)
+                self._refine_band(spectra[..., low : low + _BAND], rest=rest)
             for start in range(first, min(first + stretch, frames), _AT_ONCE):
                 stop = min(start + _AT_ONCE, first + stretch, frames)
                 stft.add(refined, spectra[1:, ..., start - begin : stop - begin, :].mT, start)
@@ -152,34 +148,56 @@ class MultichannelWiener:
             spectra[..., start - begin : stop - begin, :] = stft.forward(signals, start, stop).mT
         return spectra
 
-    def _refined(
-        self, mixture: torch.Tensor, estimates: torch.Tensor, *, rest: bool
-    ) -> torch.Tensor:
-        """Return the refined estimates of a band.
+    def _refine_band(self, spectra: torch.Tensor, *, rest: bool) -> None:
+        """Replace the estimates in a band by refined ones; the mixture is the first signal.
 
         Shape:
-            mixture: ``(channels, steps, frames, bins)``; estimates and result: ``(stems, ...)`` of
-                such.
+            spectra: ``(1 + stems, channels, frames, bins)``.
         """
         import torch
 
-        from sepbench.dsp.linear import wiener
+        from sepbench.dsp.linear import outer
 
-        energy = _energy(mixture).sum(0).clamp_min_(_SILENCE)
+        # Frames of a step first: what belongs to a step is then contiguous.
+        steps = spectra.view(*spectra.shape[:2], -1, self._step, spectra.shape[-1]).transpose(2, 3)
+        signals = torch.stack([steps.real, steps.imag], 2)
+        covariance = outer(signals[0])
+        channels = len(signals[0])
+        energy = covariance[:channels].sum(0)
         # Amplitudes, not energies: loud frames are no better evidence of a position than quiet
         # ones.
-        covariance = mixture[:, None] * (mixture.conj() * energy.rsqrt())
-        refined = estimates
-        if rest:
-            refined = torch.cat([refined, (mixture - refined.sum(0))[None]])
+        covariance *= (energy + _SILENCE).rsqrt_()
+        refined = self._refined(signals, covariance, energy, rest=rest)
+        apart = self._apart(covariance)
+        for estimate, better in zip(steps[1:], refined, strict=True):
+            estimate.real.copy_(torch.where(apart, better[:, 0], estimate.real))
+            estimate.imag.copy_(torch.where(apart, better[:, 1], estimate.imag))
+
+    def _refined(
+        self, signals: torch.Tensor, covariance: torch.Tensor, energy: torch.Tensor, *, rest: bool
+    ) -> list[torch.Tensor]:
+        """Return the refined estimates.
+
+        Shape:
+            signals: ``(1 + stems, channels, 2, frames, steps, bins)``, real and imaginary parts;
+                results: ``(channels, 2, frames, steps, bins)``.
+            covariance: planes of the mixture's, ``(channels^2, frames, steps, bins)``.
+            energy: that of the mixture, ``(frames, steps, bins)``.
+        """
+        from sepbench.dsp.linear import wiener
+
+        mixture, refined = signals[0], list(signals[1:])
+        stems = len(refined)
         for _ in range(self.iterations):
-            inner = (mixture.real * refined.real + mixture.imag * refined.imag).sum(1)
-            shares = inner.clamp_min_(_SILENCE)  # equal for all stems in silence
-            shares /= shares.sum(0)
-            places = [self._place(covariance * (share**_ALONE + _PRIOR)) for share in shares]
-            refined = torch.stack(wiener(mixture, list(shares), places))
-        refined, apart = refined[: len(estimates)], self._apart(covariance)
-        return refined if bool(apart.all()) else torch.where(apart, refined, estimates)
+            shares = [(mixture * stem).sum((0, 1)) for stem in refined]
+            if rest:
+                shares.append(energy - reduce(add, shares))
+            shares = [share.clamp_min_(_SILENCE) for share in shares]  # equal in silence
+            whole = reduce(add, shares).reciprocal_()
+            shares = [share.mul_(whole) for share in shares]
+            places = [self._place(covariance, share) for share in shares]
+            refined = wiener(mixture, shares, places, count=stems)
+        return refined
 
     def _apart(self, covariance: torch.Tensor) -> torch.Tensor:
         """Return the bins with several positions in the seconds around.
@@ -188,23 +206,37 @@ class MultichannelWiener:
         the sum of all products of two eigenvalues.
 
         Shape:
-            covariance: ``(channels, channels, steps, frames, bins)``; result: ``(steps, 1, bins)``.
+            covariance: planes, ``(channels^2, frames, steps, bins)``; result: ``(steps, bins)``.
         """
-        total = self._sum_around(covariance)
-        norm = _energy(total).sum((0, 1))
-        whole = total.diagonal(dim1=0, dim2=1).real.sum(-1).square()
+        total = self._sum_around(covariance.sum(1))
+        channels = math.isqrt(len(total))
+        squares = total.square()
+        norm = squares[:channels].sum(0) + 2 * squares[channels:].sum(0)
+        whole = total[:channels].sum(0).square_()
         return whole - norm > 2 * _ONE_PLACE * whole
 
-    def _place(self, covariance: torch.Tensor) -> torch.Tensor:
-        """Return the mean around each step, normalised to energy 1, plus a diffuse part."""
-        total = self._sum_around(covariance)
-        energy = total.diagonal(dim1=0, dim2=1).real.mean(-1)
-        total *= energy.clamp_min_(_SILENCE).reciprocal_()
-        total.diagonal(dim1=0, dim2=1).add_(_DIFFUSE)
-        return total.div_(1 + _DIFFUSE)
+    def _place(self, covariance: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+        """Return a stem's mean covariance around each step, of energy 1, plus a diffuse part.
+
+        A bin weighs by the sixth power of the stem's share of it: there it is nearly alone.
+
+        Shape:
+            covariance: planes, ``(channels^2, frames, steps, bins)``; share: ``(frames, steps,
+                bins)``; result: planes, ``(channels^2, 1, steps, bins)``.
+        """
+        square = share * share
+        weight = (square * square).mul_(square).add_(_PRIOR)
+        total = covariance[:, 0] * weight[0]
+        for frame in range(1, len(weight)):
+            total.addcmul_(covariance[:, frame], weight[frame])
+        total = self._sum_around(total)
+        channels = math.isqrt(len(total))
+        total *= total[:channels].mean(0).clamp_min_(_SILENCE).reciprocal_()
+        total[:channels] += _DIFFUSE
+        return total.div_(1 + _DIFFUSE)[:, None]
 
     def _sum_around(self, values: torch.Tensor) -> torch.Tensor:
-        """Sum ``(..., steps, frames, bins)`` over the steps around to ``(..., steps, 1, bins)``.
+        """Sum ``(..., steps, bins)`` over the steps around each.
 
         Sums over twice as many steps are made from two sums; unlike differences of running sums
         they keep precision after loud passages.
@@ -212,19 +244,13 @@ class MultichannelWiener:
         import torch
         from torch.nn import functional
 
-        sums = reduce(torch.add, values.unbind(-2))
-        count, width = sums.shape[-2], 2 * self._around + 1
-        sums = functional.pad(sums, (0, 0, self._around, self._around))
-        total, covered, size = torch.zeros_like(sums[..., :count, :]), 0, 1
+        count, width = values.shape[-2], 2 * self._around + 1
+        sums = functional.pad(values, (0, 0, self._around, self._around))
+        total, covered, size = torch.zeros_like(values), 0, 1
         while covered < width:
             if width & size:
                 total += sums[..., covered : covered + count, :]
                 covered += size
             sums = sums[..., :-size, :] + sums[..., size:, :]
             size *= 2
-        return total.unsqueeze(-2)
-
-
-def _energy(values: torch.Tensor) -> torch.Tensor:
-    """Return ``|values|^2``, faster than `torch.abs`, which handles numbers below 1e-19."""
-    return values.real.square() + values.imag.square()
+        return total
