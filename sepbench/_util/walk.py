@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
+
+from sepbench._util.plain import read_object
 
 _SYSTEM = frozenset(
     {"@eadir", "__macosx", "#recycle", "#snapshot", "$recycle.bin", "lost+found"}
@@ -41,11 +42,7 @@ def is_run(folder: Path) -> bool:
 
 def written_stems(folder: Path) -> frozenset[str]:
     """Return the names of the files in a folder that 'sepbench separate' wrote."""
-    try:
-        known = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return frozenset()
-    return frozenset(known) if isinstance(known, dict) else frozenset()
+    return frozenset(read_object(folder / MANIFEST))
 
 
 def folders(parent: Path) -> list[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,7 @@ from rich.progress import Task as RichTask
 from rich.table import Column, Table
 from rich.text import Text
 
+from sepbench._util.plain import finite
 from sepbench._util.text import printable
 
 _WIDE = 200
@@ -145,7 +145,7 @@ _for_json: TextIO | None = None
 
 def show_json(value: Any) -> None:
     """Print ``value`` as JSON to standard output; NaN becomes null."""
-    text = json.dumps(_finite(value), indent=1, ensure_ascii=False)
+    text = json.dumps(finite(value), indent=1, ensure_ascii=False)
     # Bytes of a name that is not UTF-8 become escapes that JSON can read.
     click.echo(text.encode(errors="backslashreplace").decode(), file=_for_json)
 
@@ -203,11 +203,3 @@ def _bar(*more: ProgressColumn) -> Progress:
         transient=True,
         disable=messages.quiet or not messages.is_terminal,
     )
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

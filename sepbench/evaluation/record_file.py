@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sepbench._util.plain import is_number
 from sepbench.evaluation.museval_layout import museval_frames
 from sepbench.evaluation.records import Record, StemResult
 
@@ -97,6 +98,6 @@ def _scores(plain: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _number(value: Any) -> Any:
-    if not (value is None or isinstance(value, (int, float))):
+    if not (value is None or is_number(value)):
         raise ValueError(value)
     return value

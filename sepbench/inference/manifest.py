@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from sepbench._util.download import sha256
 from sepbench._util.files import write_atomic
+from sepbench._util.plain import read_object
 from sepbench._util.walk import MANIFEST
 
 NAME = MANIFEST
@@ -108,11 +109,7 @@ def _signature(path: Path) -> dict[str, Any]:
 
 def _read(folder: Path) -> dict[str, Any]:
     """Return the entries of a folder's manifest; empty if it is absent or damaged."""
-    try:
-        known = json.loads((folder / NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
+    return read_object(folder / NAME)
 
 
 def _making(known: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
+from sepbench._util.plain import is_whole
 from sepbench.errors import SepbenchError
 from sepbench.separator import AnySeparator
 
@@ -55,7 +56,7 @@ def _read(separator: AnySeparator, fact: str) -> Any:
 
 
 def _is_whole(value: Any, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+    return is_whole(value) and least <= value <= most
 
 
 def _shown(value: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from sepbench._util.plain import finite
 from sepbench.report.caption import DAGGER
 from sepbench.report.grid import Cell, Grid, Row
 
@@ -113,14 +114,8 @@ def as_csv(table: Grid) -> str:
 
 def as_json(table: Grid) -> str:
     """Return `records` as JSON; a missing number is null."""
-    rows = [
-        {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in row.items()
-        }
-        for row in records(table)
-    ]
-    return json.dumps({"rows": rows, "notes": table.notes}, indent=1, ensure_ascii=False) + "\n"
+    plain = finite({"rows": records(table), "notes": table.notes})
+    return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
 
 
 FORMATS: dict[str, Callable[[Grid], str]] = {

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import stats
 
 from sepbench._util.files import write_atomic
+from sepbench._util.plain import is_list_of, is_number
 from sepbench.errors import SepbenchError
 from sepbench.report import statistics
 from sepbench.report.statistics import Interval
@@ -170,13 +171,13 @@ def _fault(plain: Any) -> str:
         return f"not '{FORMAT}'"
     if not _LISTENER.fullmatch(str(plain.get("listener", ""))):
         return "the listener has no name of letters and digits"
-    trials = plain.get("ratings")
-    if not isinstance(trials, list):
+    trials: Any = plain.get("ratings")
+    if not is_list_of(dict, trials):
         return "no list of ratings"
     for trial in trials:
-        if not (isinstance(trial, dict) and isinstance(trial.get("ratings"), list)):
+        if not is_list_of(dict, trial.get("ratings")):
             return "a trial without ratings"
-        if not all(isinstance(trial.get(key), str) for key in ("track", "subset", "stem")):
+        if not is_list_of(str, [trial.get(key) for key in ("track", "subset", "stem")]):
             return "a trial without track, subset and stem"
         if not all(_is_rating(one) for one in trial["ratings"]):
             return "a rating that is not a number from 0 to 100"
@@ -185,11 +186,9 @@ def _fault(plain: Any) -> str:
 
 def _is_rating(one: Any) -> bool:
     return (
-        isinstance(one, dict)
-        and isinstance(one.get("source"), str)
+        is_list_of(str, [one.get("source")])
         and one.get("kind") in KINDS
-        and isinstance(one.get("rating"), (int, float))
-        and not isinstance(one["rating"], bool)
+        and is_number(one.get("rating"))
         and 0 <= one["rating"] <= 100
     )
 

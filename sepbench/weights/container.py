@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sepbench._util.download import sha256 as sha256
 from sepbench._util.files import write_atomic
+from sepbench._util.plain import is_list_of, is_number, is_whole
 from sepbench.errors import SepbenchError
 
 if TYPE_CHECKING:
@@ -113,27 +114,22 @@ def _fault(header: Mapping[str, Any]) -> str | None:
         return "model is not a table"
     for key, value in {"steps": header.get("steps", 0), **model}.items():
         least, most = _BOUNDS.get(key, (-(1 << 20), 1 << 20))
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if key in _BOUNDS and not isinstance(value, int):
+        if key in _BOUNDS and not is_whole(value):
             return f"{key} {str(value)[:40]!r} is not an integer"
-        if is_number and not least <= value <= most:  # NaN too.
+        if is_number(value) and not least <= value <= most:  # NaN too.
             return f"{key} {str(value)[:40]} is not between {least} and {most}"
     if "hop" in model and "n_fft" in model and model["hop"] > model["n_fft"]:
         return f"hop {model['hop']} is longer than n_fft {model['n_fft']}"
     context = header.get("context")
-    if context is not None and not (
-        isinstance(context, (int, float)) and 0 <= context <= _LONGEST_CONTEXT
-    ):
+    if context is not None and not (is_number(context) and 0 <= context <= _LONGEST_CONTEXT):
         return f"context {str(context)[:40]!r} is not a number of seconds"
-    trained_on = header.get("trained_on", [])
-    if not (isinstance(trained_on, list) and all(isinstance(name, str) for name in trained_on)):
+    if not is_list_of(str, header.get("trained_on", [])):
         return "trained_on is not a list of names"
     songs = header.get("songs", {})
-    if not (isinstance(songs, dict) and all(isinstance(s, (int, float)) for s in songs.values())):
+    if not (isinstance(songs, dict) and all(map(is_number, songs.values()))):
         return "songs is not a table of seconds"
-    sounds = header.get("sounds", [])
-    if not (isinstance(sounds, list) and all(isinstance(mark, str) for mark in sounds)):
-        return "sounds is no list of marks"
+    if not is_list_of(str, header.get("sounds", [])):
+        return "sounds is not a list of marks"
     return None
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepbench._util.files import make_folder
+from sepbench._util.plain import read_object
 from sepbench.errors import SepbenchError
 from sepbench.training.data.recording import Recording
 from sepbench.training.data.splits import EXCLUDED, SPLITS
@@ -101,7 +102,7 @@ def prepare(
     `SepbenchError` if the folder is not writable or has another rate.
     """
     make_folder(folder)
-    index = _read_index(folder)
+    index = read_object(folder / _INDEX)
     if index.get("rate", rate) != rate:
         raise SepbenchError(
             f"{folder}: prepared at {index['rate']} Hz before, not at {rate} Hz; choose another"
@@ -177,7 +178,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 def is_prepared(folder: Path) -> bool:
     """Return whether a folder was made by `prepare`."""
-    return _read_index(folder).get("layout") == _LAYOUT
+    return read_object(folder / _INDEX).get("layout") == _LAYOUT
 
 
 def open_prepared(folder: Path, *, verify: bool = False) -> PreparedDataset:
@@ -185,7 +186,7 @@ def open_prepared(folder: Path, *, verify: bool = False) -> PreparedDataset:
 
     Raises `SepbenchError` if the folder is not prepared data, incomplete or damaged.
     """
-    index = _read_index(folder)
+    index = read_object(folder / _INDEX)
     if index.get("layout") != _LAYOUT:
         raise SepbenchError(f"{folder}: not prepared training data; run 'sepbench prepare' first")
     try:
@@ -248,14 +249,6 @@ def _sha256(path: Path) -> str:
         while block := file.read(2**20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _read_index(folder: Path) -> dict[str, Any]:
-    try:
-        index: dict[str, Any] = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return index if isinstance(index, dict) else {}
 
 
 def _write_index(folder: Path, rate: int, entries: list[dict[str, Any]]) -> None:
