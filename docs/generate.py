@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 FIRST = {
     "Use": [
-        *("index.md", "guide.md", "songs.md", "python.md", "metrics.md", "cluster.md"),
+        *("index.md", "guide.md", "songs.md", "page.md", "python.md", "cluster.md"),
         "command-line.md",
     ],
+    "Scores": ["metrics.md", "statistics.md"],
     "Lists": ["methods.md", "metric-list.md", "datasets.md"],
-    "Methods": ["cdae.md", "blstm.md"],
-    "Extend": ["writing-a-plugin.md", "writing-a-metric.md", "training.md"],
+    "Methods": ["published-systems.md", "cdae.md", "blstm.md"],
+    "Extend": [
+        *("bring-your-own.md", "writing-a-plugin.md", "writing-a-metric.md"),
+        *("writing-a-data-set.md", "training.md"),
+    ],
     "Inside": ["api.md", "architecture.md"],
 }
 """Pages by section, in order; a page that is in no section comes last."""

@@ -63,15 +63,15 @@ class VoiceDetector:
         """
         frames = frame_count(song.shape[-1], rate)
         mono = song.mean(0, keepdims=True, dtype=np.float32)
-        heard = torch.from_numpy(audio.resample(mono, rate, self.model.rate))
+        signal = torch.from_numpy(audio.resample(mono, rate, self.model.rate))
         hundredth = self.model.rate // 100
         around = int(-(-self.context // 0.01)) * hundredth
         step = int(_STRETCH * 100) * hundredth
         parts = []
-        for start in range(0, heard.shape[-1], step):
-            begin, end = max(0, start - around), min(heard.shape[-1], start + step + around)
+        for start in range(0, signal.shape[-1], step):
+            begin, end = max(0, start - around), min(signal.shape[-1], start + step + around)
             with torch.inference_mode():
-                part = self.model.probabilities(self.network, heard[:, begin:end].to(self.device))[
+                part = self.model.probabilities(self.network, signal[:, begin:end].to(self.device))[
                     0
                 ]
             first = (start - begin) // hundredth

@@ -6,12 +6,16 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sepbench.audio.decoder import DecodingError
 from sepbench.audio.headers import SampleData, sample_data
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _CHUNK = 1 << 12
 """Samples read at once; also the precision with which damage is located."""
@@ -112,7 +116,7 @@ class _Part(io.RawIOBase):
         self._at = max(0, base + offset)
         return self._at
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
         view = memoryview(buffer)[: max(0, self._length - self._at)]
         self._file.seek(self._offset + self._at)
         count = self._file.readinto(view)

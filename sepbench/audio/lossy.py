@@ -135,8 +135,8 @@ def input_order(format: str, layout: str) -> list[int]:
     with opened as source:
         flat = av.AudioResampler("flt")
         frames = [each for frame in source.decode(audio=0) for each in flat.resample(frame)]
-    heard = np.concatenate([each.to_ndarray().reshape(each.samples, -1) for each in frames]).T
-    spectra = np.abs(np.fft.rfft(heard[:, size // 2 : size // 2 + size]))
+    decoded = np.concatenate([each.to_ndarray().reshape(each.samples, -1) for each in frames]).T
+    spectra = np.abs(np.fft.rfft(decoded[:, size // 2 : size // 2 + size]))
     return [int(place) for place in np.argsort(spectra[:, bins].argmax(axis=1))]
 
 

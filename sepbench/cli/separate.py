@@ -207,9 +207,9 @@ def _separated(
                     raise
                 show_traceback()
                 # The method's error does not name the song; add it.
-                song, told = str(order.song), str(error)
-                fail(told if song in told else f"{song}: {told}")
-                results.append({"song": song, "method": order.method.label, "error": told})
+                song, message = str(order.song), str(error)
+                fail(message if song in message else f"{song}: {message}")
+                results.append({"song": song, "method": order.method.label, "error": message})
             else:
                 results.append(written.as_dict())
             finally:

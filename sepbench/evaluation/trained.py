@@ -1,4 +1,4 @@
-"""Tells whether a method was trained on a song that it is tested on, under whatever name."""
+"""Finds out whether a method was trained on a song that it is tested on, under any name."""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ def was_trained_on(separator: AnySeparator, track: Track) -> bool:
 
 
 def _is_known_song(separator: AnySeparator, track: Track) -> bool:
-    """Tell whether a song was heard in training, in whatever folder.
+    """Return whether a song was used in training, in any folder.
 
     It is known by its sound, or by its name and length; of the public data sets, which have whole
     songs and excerpts of them, by its name.
     """
     known = separator.trained_songs
-    heard = [float(known[mark]) for mark in song_marks(track.name) if mark in known]
-    if heard:
+    lengths = [float(known[mark]) for mark in song_marks(track.name) if mark in known]
+    if lengths:
         is_public = any(name.partition("/")[0] in _PUBLIC for name in track.part_of)
         there = track.seconds
         if is_public or any(
-            there is not None and abs(there - seconds) <= _SAME_SECONDS for seconds in heard
+            there is not None and abs(there - seconds) <= _SAME_SECONDS for seconds in lengths
         ):
             return True
     file = track.sound_file if separator.trained_sounds else None

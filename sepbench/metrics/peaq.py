@@ -221,18 +221,18 @@ def _detection(excitation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     step = step - 0.00102438 * positive**2 + 5.05622e-6 * positive**3 + 9.01033e-11 * positive**4
     step = torch.where(level > 0, step, 1e30)
     steep = torch.where(apart > 0, 4.0, 6.0)
-    heard = 1 - 0.5 ** ((apart.abs() / step) ** steep)
-    heard, sizes = heard.amax(0), (apart.abs().floor() / step).amax(0)
-    return 1 - (1 - heard).prod(-1), sizes.sum(-1)
+    audible = 1 - 0.5 ** ((apart.abs() / step) ** steep)
+    audible, sizes = audible.amax(0), (apart.abs().floor() / step).amax(0)
+    return 1 - (1 - audible).prod(-1), sizes.sum(-1)
 
 
 def _distorted_blocks(probable: torch.Tensor, sizes: torch.Tensor) -> float:
     """Return the log of the mean size of audible differences (ADB)."""
-    heard = probable > 0.5
-    if not heard.any():
+    audible = probable > 0.5
+    if not audible.any():
         return 0.0
-    size = float(sizes[heard].sum())
-    return math.log10(size / int(heard.sum())) if size > 0 else -0.5
+    size = float(sizes[audible].sum())
+    return math.log10(size / int(audible.sum())) if size > 0 else -0.5
 
 
 def _audible(reference: torch.Tensor) -> tuple[int, int]:

@@ -135,7 +135,7 @@ class AnySeparator(ABC):
 
     @property
     def trained_sounds(self) -> frozenset[str]:
-        """Songs heard in training by `sepbench.audio.sound_mark`, known under any name."""
+        """Songs used in training, by `sepbench.audio.sound_mark`, known under any name."""
         return frozenset()
 
     @property

@@ -33,8 +33,10 @@ class DatasetSubject:
 
     @cached_property
     def tracks(self) -> list[Track]:
-        """All tracks; raises `NotApplicable` if the data set is not found."""
+        """All tracks; raises `NotApplicable` if no folder was given and none is found."""
         if not self.dataset.is_available:
+            if self.root is not None:
+                raise CheckFailed(f"not found in {self.root}")
             raise NotApplicable(f"not found here; give --root. {self.dataset.how_to_get}")
         tracks = self.dataset.tracks("all")
         if not tracks:

@@ -251,13 +251,13 @@ def needs(subject: Subject) -> str:
 def trained_on(subject: Subject) -> str:
     """What weights were trained on, each as data set or data set/subset."""
     separator = subject.declared()
-    heard = separator.trained_on
-    strange = [name for name in heard if not _TRAINED_ON.fullmatch(name)]
+    declared = separator.trained_on
+    strange = [name for name in declared if not _TRAINED_ON.fullmatch(name)]
     if strange:
         raise CheckFailed(repr(strange[0]))
-    if separator.weight_files and not heard and not subject.is_untrained:
+    if separator.weight_files and not declared and not subject.is_untrained:
         raise CheckFailed("weights, but no training data")
-    return ", ".join(heard) or "it is not trained"
+    return ", ".join(declared) or "it is not trained"
 
 
 @check(fix="put the file into the package, list it as package data, and declare its sha256")

@@ -98,10 +98,10 @@ def audible(subject: Subject) -> str:
     """The stems of a song are not silent."""
     sound, made = subject.first
     levels = {name: decibels(stem.cpu(), sound.mixture) for name, stem in made.items()}
-    told = ", ".join(f"{name} {level:.0f} dB" for name, level in levels.items())
+    shown = ", ".join(f"{name} {level:.0f} dB" for name, level in levels.items())
     if max(levels.values()) < -80:
-        raise CheckFailed(f"relative to the mixture: {told}")
-    return f"relative to the mixture: {told}"
+        raise CheckFailed(f"relative to the mixture: {shown}")
+    return f"relative to the mixture: {shown}"
 
 
 @check(fix="pad a song shorter than a frame, and cut the result")

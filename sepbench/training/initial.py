@@ -10,8 +10,7 @@ from torch import nn
 
 from sepbench.errors import SepbenchError
 from sepbench.training import checkpoint
-from sepbench.weights import container
-from sepbench.weights.heard import heard
+from sepbench.weights import container, training_data
 
 
 def load_initial(network: nn.Module, where: Path, *, method: str) -> dict[str, Any]:
@@ -43,7 +42,7 @@ def load_initial(network: nn.Module, where: Path, *, method: str) -> dict[str, A
     return {
         "sha256": container.sha256(path),
         "steps": steps,
-        **heard(known),
+        **training_data.merged(known),
     }
 
 

@@ -28,7 +28,7 @@ from sepbench.training.resuming import check_same
 from sepbench.training.schedules import schedule
 from sepbench.training.start import parts_without_gradient, seeded, set_start
 from sepbench.training.validate import Songs, Verdict
-from sepbench.weights.heard import HEARD, heard
+from sepbench.weights import training_data
 
 
 @dataclass
@@ -134,7 +134,7 @@ class Run:
         self.averaged.module.load_state_dict(self.network.state_dict())
         self.config |= {
             "init": {name: initial[name] for name in ("sha256", "steps")},
-            **heard(initial, self.config),
+            **training_data.merged(initial, self.config),
         }
 
     def resume(self) -> None:
@@ -149,7 +149,9 @@ class Run:
         check_same(path, state["config"], self.config)
         if "init" in state["config"]:
             self.config |= {
-                name: state["config"][name] for name in ("init", *HEARD) if name in state["config"]
+                name: state["config"][name]
+                for name in ("init", *training_data.FIELDS)
+                if name in state["config"]
             }
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])

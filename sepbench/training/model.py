@@ -102,6 +102,6 @@ def wrong_field(error: Exception) -> str:
     if missing := re.search(r"missing \d+ required .*: (.*)", text):
         return f"no field {missing[1]}"
     if number := re.search(r"(?:invalid literal for int.*|could not convert.*): ('.*')", text):
-        return f"{number[1]} is no number"
+        return f"{number[1]} is not a number"
     # Only messages of the model itself are meant for users.
     return text if type(error) is ValueError else "a value of the wrong kind or size"

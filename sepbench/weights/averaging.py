@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sepbench.errors import SepbenchError
-from sepbench.weights import container
-from sepbench.weights.heard import heard
+from sepbench.weights import container, training_data
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +39,7 @@ def average(files: Sequence[Path], shares: Sequence[float], out: Path) -> dict[s
     mean = _mean([_tensors(path) for path in files], parts)
     header = {
         **headers[-1],
-        **heard(*headers),
+        **training_data.merged(*headers),
         "averaged": [
             {"sha256": container.sha256(path), "share": round(part, 4), "steps": one.get("steps")}
             for path, part, one in zip(files, parts, headers, strict=True)

@@ -83,10 +83,10 @@ def _torch(path: Path) -> dict[str, Any]:
 
 def _checkpoint(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the metadata of a run's checkpoint, without the optimiser state."""
-    told = ("method", "model", "config", "epoch", "steps", "best_epoch")
+    kept = ("method", "model", "config", "epoch", "steps", "best_epoch")
     return {
         "format": "checkpoint of sepbench",
-        "header": {name: content[name] for name in told if name in content},
+        "header": {name: content[name] for name in kept if name in content},
         "tensors": {name: list(tensor.shape) for name, tensor in content["weights"].items()},
     }
 

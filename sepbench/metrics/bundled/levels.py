@@ -56,8 +56,8 @@ class Silence(SetMetric):
         by_stem = []
         for sums in energies(song, estimates):
             reference, estimate = sums.reference[:-1], sums.estimate[:-1]
-            leak, pes = _heard(estimate, mixture, reference == 0)
-            loss, eps = _heard(reference, mixture, estimate == 0)
+            leak, pes = _levels(estimate, mixture, reference == 0)
+            loss, eps = _levels(reference, mixture, estimate == 0)
             by_stem.append(torch.stack([leak, loss, pes, eps]))
         return dict(zip(self.totals, torch.stack(by_stem, dim=1), strict=True))
 
@@ -132,7 +132,7 @@ class Level(SetMetric):
         return {"level": decibels.expand(len(song.stems))}
 
 
-def _heard(
+def _levels(
     energy: torch.Tensor, mixture: torch.Tensor, silent: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the energy in silent windows, relative to the mixture, and its mean level."""

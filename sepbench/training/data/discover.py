@@ -82,18 +82,18 @@ class _Search:
                 children.append(child)
             else:
                 yield from _held_back(own, _split([*below, child.name.lower()]))
-        told = {row["song"]: row["split"] for row in rows if "song" in row}
+        splits = {row["song"]: row["split"] for row in rows if "song" in row}
         songs = []
         for child in children:
             parts = self._song(child)
             if parts is not None:
                 songs.append(child)
-                own_split = told.get(same_name(child.name), split)
+                own_split = splits.get(same_name(child.name), split)
                 if own_split != EXCLUDED:
                     yield recording(source, child.name, *parts, split=own_split)
         is_alone = bool(names & _ALONE)
         if not songs and not is_alone and len(stems := self._stem_folders(children)) > 1:
-            yield from self._by_stem(stems, source, told, split)
+            yield from self._by_stem(stems, source, splits, split)
             songs = list(stems)
         for child in children:
             if child not in songs:
@@ -163,7 +163,7 @@ class _Search:
         ]
 
     def _by_stem(
-        self, stems: list[Path], source: str, told: dict[str, str], split: str
+        self, stems: list[Path], source: str, splits: dict[str, str], split: str
     ) -> Iterator[Recording]:
         """Yield the songs of folders by part, with one file per song."""
         songs: dict[str, dict[Path, Path]] = {}
@@ -172,7 +172,7 @@ class _Search:
                 songs.setdefault(same_name(path.stem), {})[folder] = path
         for name, files in sorted(songs.items()):
             parts, left_out = parts_of(list(files), self.rest, is_folder=True)
-            if not parts or told.get(name) == EXCLUDED:
+            if not parts or splits.get(name) == EXCLUDED:
                 continue
             in_files = {
                 part: [
@@ -181,7 +181,7 @@ class _Search:
                 ]
                 for part, ones in parts.items()
             }
-            yield recording(source, name, in_files, left_out, split=told.get(name, split))
+            yield recording(source, name, in_files, left_out, split=splits.get(name, split))
 
 
 def _split(below: list[str]) -> str:

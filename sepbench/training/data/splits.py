@@ -44,12 +44,12 @@ def share_out(tracks: list[Recording]) -> list[Recording]:
     songs = [track for track in tracks if "vocals" in track.parts and len(track.parts) > 1]
     same = _same_songs(songs)
     tracks, songs = _on_one_side(tracks, songs, same), _on_one_side(songs, songs, same)
-    told = {song.split for song in songs}
+    known = {song.split for song in songs}
     free = sorted({same[song.name] for song in songs if song.split == "train"}, key=_lot)
     each = max(1, len(free) // 10)
     kept: dict[str, str] = {}
     for split in ("valid", "test"):
-        if told & {"valid", split} or len(free) <= each:
+        if known & {"valid", split} or len(free) <= each:
             continue
         kept |= dict.fromkeys(free[:each], split)
         del free[:each]

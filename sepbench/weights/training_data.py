@@ -1,18 +1,18 @@
-"""What weights were trained on: the fields of a header that say so, and their union."""
+"""The training data of weights: the header fields that list it, and their union."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-HEARD = ("trained_on", "songs", "sounds")
+FIELDS = ("trained_on", "songs", "sounds")
 """Names of data sets with their splits; seconds of songs by name; digests of songs' sound."""
 
 
-def heard(*headers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields `HEARD` for weights made from all of several others.
+def merged(*headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields `FIELDS` for weights made from all of several others.
 
-    >>> heard({"trained_on": ["b"], "songs": {"x": 3.0}}, {"trained_on": ["a"], "sounds": ["f0"]})
+    >>> merged({"trained_on": ["b"], "songs": {"x": 3.0}}, {"trained_on": ["a"], "sounds": ["f0"]})
     {'trained_on': ['a', 'b'], 'songs': {'x': 3.0}, 'sounds': ['f0']}
     """
     return {
