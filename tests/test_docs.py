@@ -27,19 +27,6 @@ PROGRAMS = {
     "sepbench": '-c "from sepbench.cli.main import main; main()" "$@"',
 }
 
-MAKE_SONG = """
-import sys
-from pathlib import Path
-import numpy as np
-import soundfile
-noise = np.random.default_rng(0).uniform(-0.1, 0.1, (2, 88200, 2))
-folder = Path(sys.argv[1])
-folder.mkdir(parents=True)
-stems = {"mixture": noise.sum(0), "vocals": noise[0], "accompaniment": noise[1]}
-for name, samples in stems.items():
-    soundfile.write(folder / f"{name}.wav", samples, 44100, subtype="FLOAT")
-"""
-
 
 def blocks(page: str, language: str) -> list[str]:
     text = (DOCS / page).read_text(encoding="utf-8")
@@ -80,7 +67,6 @@ def follow(
     folder.mkdir()
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, (44100, 2))
     soundfile.write(folder / "song.wav", noise, 44100)
-    (folder / "make_song.py").write_text(MAKE_SONG)
     for name, text in {**files(page), **(given or {})}.items():
         (folder / name).write_bytes(text.encode() if isinstance(text, str) else text)
     for command in "".join(blocks(page, "sh")).splitlines():
@@ -239,6 +225,7 @@ def defined(page: str, name: str) -> type:
     return space[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", sorted(METRIC_CHECKS.keys() - {"golden-values"}))
 def test_the_metric_of_the_guide_conforms(check: str) -> None:
     metric = defined("writing-a-metric.md", "SpectralConvergence")

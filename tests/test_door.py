@@ -23,6 +23,7 @@ def python(program: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_import_is_light_and_every_name_is_there() -> None:
     program = """
 import sys, time

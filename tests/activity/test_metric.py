@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from songs import tone
 
 from sepbench.activity.metric import Activity, Leakage
 
@@ -12,8 +13,8 @@ RATE = 16_000
 
 def song() -> torch.Tensor:
     """One second of a tone, one of silence, and a tone again."""
-    tone = 0.3 * torch.sin(2 * torch.pi * 220 * torch.arange(RATE) / RATE)
-    return torch.cat([tone, torch.zeros(RATE), tone])[None]
+    sung = torch.from_numpy(tone(220, 1, RATE))
+    return torch.cat([sung, torch.zeros(1, RATE), sung], 1)
 
 
 def test_the_truth_scores_one_and_leaks_nothing() -> None:

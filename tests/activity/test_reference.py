@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import songs
 import torch
 
 from sepbench.activity.reference import frame_count, reference_activity
@@ -9,8 +10,7 @@ RATE = 16_000
 
 
 def tone(seconds: float, level: float = 0.3) -> torch.Tensor:
-    samples = torch.arange(int(seconds * RATE))
-    return level * torch.sin(2 * torch.pi * 220 * samples / RATE)[None]
+    return torch.from_numpy(songs.tone(220, seconds, RATE, level=level))
 
 
 def silence(seconds: float) -> torch.Tensor:

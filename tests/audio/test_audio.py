@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from songs import encode, tone, white, write
 
 from sepbench import audio
 from sepbench.audio import encoders as encode_module
@@ -21,36 +21,6 @@ from sepbench.errors import SepbenchError
 
 RATE = 44100
 LSB = 1 / 32768
-
-
-def noise(channels: int = 2, samples: int = RATE, seed: int = 0) -> NDArray[np.float32]:
-    """Noise that 16 bit hold exactly."""
-    whole = np.random.default_rng(seed).integers(-20000, 20000, (channels, samples))
-    return (whole / 32768).astype(np.float32)
-
-
-def tone(samples: int, rate: int, hertz: float = 1000.0) -> NDArray[np.float32]:
-    phase = 2 * np.pi * hertz * np.arange(samples) / rate
-    return (0.5 * np.stack([np.sin(phase), np.cos(phase)])).astype(np.float32)
-
-
-def write(
-    path: Path, samples: NDArray[np.float32], rate: int = RATE, subtype: str = "PCM_16"
-) -> Path:
-    soundfile.write(path, samples.T, rate, subtype=subtype)
-    return path
-
-
-def encode(path: Path, samples: NDArray[np.float32], codec: str = "aac", rate: int = RATE) -> Path:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, layout="stereo")
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(samples), format="fltp", layout="stereo"
-        )
-        frame.rate, frame.pts = rate, 0
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +39,7 @@ def example(museval: ModuleType) -> Path:
 def test_uncompressed_samples_are_read_exactly(
     tmp_path: Path, suffix: str, rate: int, channels: int
 ) -> None:
-    samples = noise(channels, 2000)
+    samples = white(channels, 2000)
     path = write(tmp_path / f"song.{suffix}", samples, rate)
     read = audio.read(path)
     assert read.rate == rate
@@ -80,31 +50,31 @@ def test_uncompressed_samples_are_read_exactly(
 
 
 def test_eight_bit_is_read_within_its_step(tmp_path: Path) -> None:
-    samples = tone(1000, RATE)
+    samples = tone((1000, 700), 0.02, level=0.5)
     read = audio.read(write(tmp_path / "song.wav", samples, subtype="PCM_U8")).samples
     assert np.abs(read - samples).max() <= 1 / 128
 
 
 def test_one_sample_is_a_song(tmp_path: Path) -> None:
-    path = write(tmp_path / "click.wav", noise(2, 1))
-    assert np.array_equal(audio.read(path).samples, noise(2, 1))
+    path = write(tmp_path / "click.wav", white(2, 1))
+    assert np.array_equal(audio.read(path).samples, white(2, 1))
     assert [block.shape for block in audio.blocks(path, 1024)] == [(2, 1)]
 
 
 def test_float_files_keep_what_is_beyond_full_scale(tmp_path: Path) -> None:
-    samples = 3 * tone(500, RATE)
+    samples = tone((1000, 700), 0.01, level=1.5)
     path = write(tmp_path / "hot.wav", samples, subtype="FLOAT")
     assert np.array_equal(audio.read(path).samples, samples)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "m4a", "stem.mp4"])
 def test_blocks_and_spans_are_pieces_of_the_whole(tmp_path: Path, suffix: str) -> None:
-    samples = noise(2, 3 * RATE)
+    samples = white(2, 3 * RATE)
     path = tmp_path / f"song.{suffix}"
     if suffix in {"m4a", "stem.mp4"}:
         encode(path, samples)
     else:
-        soundfile.write(path, samples.T, RATE)
+        write(path, samples)
     whole = audio.read(path).samples
     for size in (1000, 65536, 10 * RATE):
         pieces = list(audio.blocks(path, size))
@@ -118,7 +88,7 @@ def test_blocks_and_spans_are_pieces_of_the_whole(tmp_path: Path, suffix: str) -
 
 @pytest.mark.parametrize("suffix", ["m4a", "mp4", "aac"])
 def test_aac_begins_where_the_song_begins(tmp_path: Path, suffix: str) -> None:
-    samples = tone(RATE, RATE) * np.clip(np.arange(RATE) / 256, 0, 1).astype(np.float32)
+    samples = tone((1000, 700), level=0.5) * np.clip(np.arange(RATE) / 256, 0, 1).astype(np.float32)
     read = audio.read(encode(tmp_path / f"song.{suffix}", samples)).samples
     # A bare aac stream has no place to say that its first frame is the encoder's.
     delay = 1024 if suffix == "aac" else 0
@@ -128,7 +98,7 @@ def test_aac_begins_where_the_song_begins(tmp_path: Path, suffix: str) -> None:
 
 
 def test_alac_is_read_exactly(tmp_path: Path) -> None:
-    samples = noise(2, 5000)
+    samples = white(2, 5000)
     path = tmp_path / "song.m4a"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("alac", rate=RATE, layout="stereo", format="s16p")
@@ -196,9 +166,9 @@ def test_what_is_no_audio_is_named_with_its_cure(tmp_path: Path) -> None:
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("la la la\n" * 100)
     (tmp_path / "text.mp4").write_text("la la la\n" * 100)
-    whole = write(tmp_path / "song.wav", noise()).read_bytes()
+    whole = write(tmp_path / "song.wav", white(2, RATE)).read_bytes()
     (tmp_path / "header.wav").write_bytes(whole[:20])
-    write(tmp_path / "none.wav", noise(2, 0))
+    write(tmp_path / "none.wav", white(2, 0))
     with av.open(str(tmp_path / "film.mp4"), "w") as container:
         stream = container.add_stream("mpeg4", rate=24)
         stream.width = stream.height = 16
@@ -221,14 +191,14 @@ def test_what_is_no_audio_is_named_with_its_cure(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("value", "name"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf")])
 def test_first_sample_that_is_no_number_is_named(tmp_path: Path, value: float, name: str) -> None:
-    samples = noise(2, 3 * RATE)
+    samples = white(2, 3 * RATE)
     samples[1, 2 * RATE :] = value
     message = bad(write(tmp_path / "song.wav", samples, subtype="FLOAT"))
     assert message == f"sample 88200 of channel 1 (2.000 s) is {name}; repair or re-export the file"
 
 
 def test_truncated_wav_is_read_as_far_as_it_goes_with_a_note(tmp_path: Path) -> None:
-    samples = noise()
+    samples = white(2, RATE)
     path = write(tmp_path / "song.wav", samples)
     path.write_bytes(path.read_bytes()[: 44 + 4 * 11025])
     read = audio.read(path)
@@ -240,7 +210,7 @@ def test_truncated_wav_is_read_as_far_as_it_goes_with_a_note(tmp_path: Path) -> 
 
 def test_truncated_mp3_is_noted_once_read(tmp_path: Path) -> None:
     path = tmp_path / "song.mp3"
-    soundfile.write(path, noise().T, RATE)
+    write(path, white(2, RATE))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     (note,) = audio.read(path).notes
     assert re.fullmatch(r"cut short: it ends 0\.\d\d s before its header says", note)
@@ -248,7 +218,7 @@ def test_truncated_mp3_is_noted_once_read(tmp_path: Path) -> None:
 
 
 def test_damaged_flac_is_an_error_that_says_where(tmp_path: Path) -> None:
-    path = write(tmp_path / "song.flac", noise())
+    path = write(tmp_path / "song.flac", white(2, RATE))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert re.match(r"damaged near \d\.\d\d s: .*; get it again", bad(path))
 
@@ -257,9 +227,9 @@ def test_damaged_flac_is_an_error_that_says_where(tmp_path: Path) -> None:
 def test_a_span_outside_the_song_is_an_error(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"song.{suffix}"
     if suffix == "wav":
-        write(path, noise())
+        write(path, white(2, RATE))
     else:
-        encode(path, noise())
+        encode(path, white(2, RATE))
     with pytest.raises(SepbenchError, match=r"cannot start at 5 s; it is 1\.0\d s long"):
         audio.read(path, start=5)
     with pytest.raises(SepbenchError, match=r"cannot start at -1 s; start at 0 or later"):
@@ -291,7 +261,11 @@ def test_whole_numbers_are_rounded_to_the_nearest(
 
 
 def test_float_wav_and_sixteen_bit_samples_come_back_exactly(tmp_path: Path) -> None:
-    for bit_depth, samples in (("32f", 2 * tone(5000, RATE)), ("16", noise()), ("24", noise())):
+    for bit_depth, samples in (
+        ("32f", tone((1000, 700), 0.1, level=1.0)),
+        ("16", white(2, RATE)),
+        ("24", white(2, RATE)),
+    ):
         with audio.Writer(tmp_path / "stem.wav", RATE, 2, bit_depth=bit_depth) as writer:
             writer.write(samples)
         assert np.array_equal(audio.read(tmp_path / "stem.wav").samples, samples)
@@ -308,7 +282,7 @@ def test_what_clips_is_counted_and_does_not_wrap(tmp_path: Path) -> None:
 
 
 def test_vorbis_keeps_level_and_length(tmp_path: Path) -> None:
-    samples = tone(3 * RATE, RATE)
+    samples = tone((1000, 700), 3, level=0.5)
     with audio.Writer(tmp_path / "stem.ogg", RATE, 2) as writer:
         writer.write(samples)
     read = audio.read(tmp_path / "stem.ogg").samples
@@ -324,16 +298,16 @@ def test_a_wav_that_outgrows_its_header_becomes_rf64(
         path = tmp_path / f"{bit_depth}.wav"
         with audio.Writer(path, RATE, 2, bit_depth=bit_depth) as writer:
             for start in range(0, 10_000, 1000):
-                writer.write(noise(2, 10_000)[:, start : start + 1000])
+                writer.write(white(2, 10_000)[:, start : start + 1000])
         assert soundfile.info(path).format == "RF64"
-        assert np.array_equal(audio.read(path).samples, noise(2, 10_000))
+        assert np.array_equal(audio.read(path).samples, white(2, 10_000))
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "stem.wav"
     path.write_bytes(b"old")
-    samples = noise()
+    samples = white(2, RATE)
     samples[0, -1] = np.nan
     source = write(tmp_path / "song.wav", samples, subtype="FLOAT")
 
@@ -351,7 +325,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
 def test_the_file_appears_only_when_complete(tmp_path: Path) -> None:
     path = tmp_path / "stem.wav"
     with audio.Writer(path, RATE, 2) as writer:
-        writer.write(noise())
+        writer.write(white(2, RATE))
         assert not path.exists()
     assert list(tmp_path.iterdir()) == [path]
 
@@ -364,7 +338,7 @@ def test_where_nothing_can_be_written_is_reported(tmp_path: Path) -> None:
             pytest.raises(SepbenchError, match=f"^{re.escape(str(path))}: cannot be written: "),
             audio.Writer(path, RATE, 2) as writer,
         ):
-            writer.write(noise())
+            writer.write(white(2, RATE))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder.wav"]
 
 
@@ -398,7 +372,7 @@ def test_channels_that_a_format_does_not_take_are_refused(tmp_path: Path) -> Non
         pytest.raises(SepbenchError, match=message),
         audio.Writer(tmp_path / "stem.flac", RATE, 9) as writer,
     ):
-        writer.write(noise(9, 10))
+        writer.write(white(9, 10))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -414,11 +388,11 @@ def test_formats_without_the_bit_depth_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 48000, 96000])
 def test_there_and_back_keeps_tone_and_length(rate: int) -> None:
-    samples = tone(RATE + 17, RATE)
+    samples = tone((1000, 700), 1 + 17 / RATE, level=0.5)
     there = audio.resample(samples, RATE, rate)
     assert there.shape == (2, audio.resampled_length(samples.shape[1], RATE, rate))
     inside = slice(2000, -2000)
-    wanted = tone(there.shape[1], rate)
+    wanted = tone((1000, 700), there.shape[1] / rate, rate, level=0.5)
     assert np.abs(there - wanted)[:, inside].max() < 1e-5
     back = audio.resample(there, rate, RATE)
     assert abs(back.shape[1] - samples.shape[1]) <= RATE / rate
@@ -426,13 +400,13 @@ def test_there_and_back_keeps_tone_and_length(rate: int) -> None:
 
 
 def test_a_tone_above_the_new_band_is_gone() -> None:
-    there = audio.resample(tone(RATE, RATE, 9000.0), RATE, 16000)
+    there = audio.resample(tone(9000), RATE, 16000)
     assert np.abs(there[:, 1000:-1000]).max() < 1e-4
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from([16000, 48000, 8000]))
 def test_chunks_do_not_change_the_result(samples: int, size: int, rate: int) -> None:
-    song = noise(2, samples)
+    song = white(2, samples)
     resampler = audio.StreamResampler(RATE, rate)
     pieces = [resampler.process(song[:, at : at + size]) for at in range(0, samples, size)]
     joined = np.concatenate([*pieces, resampler.finish()], axis=1)

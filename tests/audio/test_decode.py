@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+from songs import encode, harmonics, loudest, write
 
 from sepbench import audio
 from sepbench.audio import reader as reader_module
@@ -26,37 +27,6 @@ def clicks(seconds: float, rate: int = RATE, channels: int = 1) -> NDArray[np.fl
     samples = np.zeros((channels, round(seconds * rate)), np.float32)
     samples[:, :: rate // 4] = 0.9
     return samples
-
-
-def tones(channels: int, seconds: float, rate: int = RATE) -> NDArray[np.float32]:
-    """A tone of 200 Hz in channel 0, 400 Hz in channel 1, and so on."""
-    time = np.arange(round(seconds * rate)) / rate
-    hertz = 200 * (1 + np.arange(channels))[:, None]
-    return (0.3 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
-
-
-def hertz(samples: NDArray[np.float32], rate: int) -> list[int]:
-    """The loudest frequency of each channel, to 100 Hz."""
-    spectra = np.abs(np.fft.rfft(samples[:, : rate // 10 * 10], axis=1))
-    peaks = spectra.argmax(axis=1) * rate / (rate // 10 * 10)
-    return [int(100 * round(peak / 100)) for peak in peaks]
-
-
-def write(path: Path, samples: NDArray[np.float32], rate: int = RATE, **how: str) -> Path:
-    soundfile.write(path, samples.T, rate, **how)
-    return path
-
-
-def encode(
-    path: Path, samples: NDArray[np.float32], codec: str, *, rate: int = RATE, **options: str
-) -> Path:
-    with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=rate, layout="mono")
-        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-        frame.rate, frame.pts = rate, 0
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
 
 
 def one_decode(path: Path) -> NDArray[np.float32]:
@@ -106,18 +76,18 @@ def test_mp3_without_a_length_is_read_whole_and_its_length_is_counted(tmp_path: 
 
 @pytest.mark.parametrize("suffix", ["mp3", "ogg"])
 def test_joined_files_are_both_there(tmp_path: Path, suffix: str) -> None:
-    one = write(tmp_path / f"one.{suffix}", tones(1, 2)).read_bytes()
-    other = write(tmp_path / f"two.{suffix}", tones(2, 3)[1:]).read_bytes()
+    one = write(tmp_path / f"one.{suffix}", harmonics(200, 1, 2)).read_bytes()
+    other = write(tmp_path / f"two.{suffix}", harmonics(200, 2, 3)[1:]).read_bytes()
     (tmp_path / f"both.{suffix}").write_bytes(one + other)
     read = audio.read(tmp_path / f"both.{suffix}").samples
     assert read.shape[1] / RATE == pytest.approx(5, abs=0.1)
-    assert hertz(read[:, :RATE], RATE) == [200]
-    assert hertz(read[:, -RATE:], RATE) == [400]
+    assert loudest(read[:, :RATE], RATE, 100) == [200]
+    assert loudest(read[:, -RATE:], RATE, 100) == [400]
 
 
 def test_a_start_beyond_a_join_of_other_formats_is_right(tmp_path: Path) -> None:
-    one = write(tmp_path / "one.mp3", tones(1, 2), format="MP3")
-    other = write(tmp_path / "other.mp3", tones(1, 2, 22050), 22050, format="MP3")
+    one = write(tmp_path / "one.mp3", harmonics(200, 1, 2), format="MP3")
+    other = write(tmp_path / "other.mp3", harmonics(200, 1, 2, 22050), 22050, format="MP3")
     path = tmp_path / "joined.mp3"
     path.write_bytes(one.read_bytes() + other.read_bytes())
     whole = audio.read(path).samples
@@ -131,7 +101,7 @@ def test_a_start_beyond_a_join_of_other_formats_is_right(tmp_path: Path) -> None
 
 
 def test_a_damaged_frame_of_mp3_costs_itself_alone(tmp_path: Path) -> None:
-    path = write(tmp_path / "song.mp3", tones(1, 4), bitrate_mode="CONSTANT")
+    path = write(tmp_path / "song.mp3", harmonics(200, 1, 4), bitrate_mode="CONSTANT")
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 400] = bytes(400)
     path.write_bytes(data)
@@ -201,7 +171,7 @@ def unfinished(path: Path) -> None:
 def test_a_header_that_was_never_finished_costs_no_sound(
     tmp_path: Path, suffix: str, subtype: str
 ) -> None:
-    samples = (tones(2, 1) * 2**15).round() / np.float32(2**15)
+    samples = (harmonics(200, 2, 1) * 2**15).round() / np.float32(2**15)
     path = write(tmp_path / f"song.{suffix}", samples, format=CONTAINERS[suffix], subtype=subtype)
     unfinished(path)
     read = audio.read(path)
@@ -213,7 +183,7 @@ def test_a_header_that_was_never_finished_costs_no_sound(
 
 
 def test_a_wav_that_outgrew_its_header_is_read_to_its_end(tmp_path: Path) -> None:
-    samples = (tones(2, 1) * 2**15).round() / np.float32(2**15)
+    samples = (harmonics(200, 2, 1) * 2**15).round() / np.float32(2**15)
     path = write(tmp_path / "song.wav", samples)
     beyond, size = 2**32, 4 * RATE
     with path.open("r+b") as file:
@@ -270,15 +240,15 @@ def test_vorbis_order_of_channels_becomes_the_order_of_wav(
     tmp_path: Path, suffix: str, subtype: str, rate: int
 ) -> None:
     # Vorbis keeps front left, centre, front right, back left, back right, bass.
-    vorbis = tones(6, 1, rate)
+    vorbis = harmonics(200, 6, 1, rate)
     path = tmp_path / f"song.{suffix}"
     with soundfile.SoundFile(path, "w", rate, 6, subtype, format="OGG") as file:
         for block in np.split(vorbis, 10, axis=1):
             file.write(np.ascontiguousarray(block.T))
     read = audio.read(path)
     # The bass channel may be empty: the codec keeps what is below 120 Hz.
-    assert hertz(read.samples, rate)[:3] == [200, 600, 400]
-    assert hertz(read.samples, rate)[4:] == [800, 1000]
+    assert loudest(read.samples, rate, 100)[:3] == [200, 600, 400]
+    assert loudest(read.samples, rate, 100)[4:] == [800, 1000]
     assert audio.info(path).layout == "5.1"
 
 
@@ -305,7 +275,7 @@ def film(
             container.mux(picture.encode(image))
         container.mux(picture.encode(None))
         for number, sound in enumerate(sounds):
-            samples = tones(number + 1, 2, 48000)[number:]
+            samples = harmonics(200, number + 1, 2, 48000)[number:]
             frame = av.AudioFrame.from_ndarray(
                 np.ascontiguousarray(samples), format="flt", layout="mono"
             )
@@ -322,10 +292,10 @@ def test_other_audio_streams_are_named_and_can_be_chosen(tmp_path: Path) -> None
         "2 audio streams (0: eng mono, 1: deu mono); this is the first; "
         "choose another with --stream N"
     )
-    assert hertz(audio.read(path).samples, 48000) == [200]
+    assert loudest(audio.read(path).samples, 48000, 100) == [200]
     with audio.Reader(path, stream=1) as reader:
         assert reader.info.notes == ()
-        assert hertz(reader.read().samples, 48000) == [400]
+        assert loudest(reader.read().samples, 48000, 100) == [400]
 
 
 def test_a_sound_that_begins_after_the_picture_is_reported(tmp_path: Path) -> None:
@@ -347,7 +317,7 @@ def test_a_second_sound_that_is_late_is_reported_where_it_is_chosen(
         assert note.startswith(("its audio begins 0.5", "its audio begins 0.4"))
         samples = reader.read().samples
         assert samples.shape[1] == pytest.approx(2 * 48000, abs=4096)
-        assert hertz(samples, 48000) == [400]
+        assert loudest(samples, 48000, 100) == [400]
 
 
 # What is no file, and damage

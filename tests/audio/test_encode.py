@@ -15,6 +15,7 @@ import psutil
 import pytest
 import soundfile
 from numpy.typing import NDArray
+from songs import harmonics, loudest
 
 from sepbench import audio
 from sepbench._util.partial import partial_path, remove_abandoned
@@ -22,19 +23,6 @@ from sepbench.audio.tags import Tags
 from sepbench.errors import SepbenchError
 
 RATE = 44100
-
-
-def tones(
-    channels: int, samples: int, rate: int = RATE, *, lowest: int = 50
-) -> NDArray[np.float32]:
-    time = np.arange(samples) / rate
-    hertz = lowest * (1 + np.arange(channels))[:, None]
-    return (0.3 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
-
-
-def hertz(samples: NDArray[np.float32], rate: int) -> list[int]:
-    peaks = np.abs(np.fft.rfft(samples[:, :rate], axis=1)).argmax(axis=1)
-    return [int(50 * round(peak / 50)) for peak in peaks]
 
 
 def put(
@@ -63,7 +51,7 @@ def test_lossy_formats_keep_length_lag_and_level(
     tmp_path: Path, suffix: str, channels: int
 ) -> None:
     rate = 48000 if suffix == "opus" else RATE
-    samples = tones(channels, 2 * rate + 123, rate, lowest=440)
+    samples = harmonics(440, channels, 2 + 123 / rate, rate)
     read = put(tmp_path / f"stem.{suffix}", samples, rate)
     # AAC decoders give the last frame whole.
     assert 0 <= read.shape[1] - samples.shape[1] < (1024 if suffix == "m4a" else 1)
@@ -86,12 +74,12 @@ def test_a_higher_bit_rate_makes_a_larger_file(tmp_path: Path) -> None:
 def test_a_rate_that_a_format_lacks_becomes_one_that_it_has(
     tmp_path: Path, suffix: str, rate: int
 ) -> None:
-    samples = tones(2, rate, rate)
+    samples = harmonics(50, 2, 1, rate)
     path = tmp_path / f"stem.{suffix}"
     put(path, samples, rate)
     info = audio.info(path)
     assert info.seconds == pytest.approx(1, abs=0.1)
-    assert hertz(audio.read(path).samples, info.rate) == [50, 100]
+    assert loudest(audio.read(path).samples, info.rate, 50) == [50, 100]
 
 
 def test_bit_rates_are_for_lossy_formats(tmp_path: Path) -> None:
@@ -111,11 +99,11 @@ def test_mp3_of_six_channels_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "opus", "m4a"])
 @pytest.mark.parametrize("channels", [3, 4, 5, 6, 7, 8])
 def test_every_channel_comes_back_in_its_place(tmp_path: Path, suffix: str, channels: int) -> None:
-    samples = tones(channels, RATE)
+    samples = harmonics(50, channels)
     path = tmp_path / f"stem.{suffix}"
     put(path, samples)
     read = audio.read(path)
-    found = hertz(read.samples, read.rate)
+    found = loudest(read.samples, read.rate, 50)
     expected = [50 * (1 + channel) for channel in range(channels)]
     assert found == expected
 
@@ -124,7 +112,7 @@ def test_every_channel_comes_back_in_its_place(tmp_path: Path, suffix: str, chan
 def test_channels_keep_their_names_in_wav(tmp_path: Path, layout: str) -> None:
     channels = av.AudioLayout(layout).nb_channels
     path = tmp_path / "stem.wav"
-    samples = tones(channels, 5000)
+    samples = harmonics(50, channels, 5000 / RATE)
     for depth in ("16", "24", "32f"):
         read = put(path, samples, layout=layout, bit_depth=depth)
         assert np.abs(read - samples).max() < 2**-15
@@ -132,7 +120,7 @@ def test_channels_keep_their_names_in_wav(tmp_path: Path, layout: str) -> None:
 
 
 def test_two_runs_are_equal_to_the_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    samples = tones(2, RATE)
+    samples = harmonics(50, 2)
     for suffix, how in [("wav", {"bit_depth": "32f"}), ("mp3", {}), ("m4a", {}), ("opus", {})]:
         one, other = tmp_path / f"one.{suffix}", tmp_path / f"other.{suffix}"
         put(one, samples, **how)
@@ -150,12 +138,12 @@ def test_two_runs_are_equal_to_the_byte(tmp_path: Path, monkeypatch: pytest.Monk
 def test_tags_and_cover_go_from_the_song_to_its_stems(tmp_path: Path, suffix: str) -> None:
     tags = Tags({"title": "Tune", "artist": "Someone", "track": "7"}, picture())
     song = tmp_path / "song.mp3"
-    put(song, tones(2, RATE), tags=tags)
+    put(song, harmonics(50, 2), tags=tags)
     read = audio.read_tags(song)
     assert read == tags
     assert audio.info(song).notes == ()
     stem = tmp_path / f"vocals.{suffix}"
-    samples = put(stem, tones(2, RATE), tags=read.of_stem("vocals"))
+    samples = put(stem, harmonics(50, 2), tags=read.of_stem("vocals"))
     assert samples.shape[1] >= RATE
     found = audio.read_tags(stem)
     assert found.texts["title"] == "Tune (vocals)"
@@ -167,7 +155,7 @@ def test_tags_and_cover_go_from_the_song_to_its_stems(tmp_path: Path, suffix: st
 
 @pytest.mark.parametrize("suffix", ["ogg", "opus"])
 def test_a_cover_changes_no_sample(tmp_path: Path, suffix: str) -> None:
-    samples = tones(2, RATE)
+    samples = harmonics(50, 2)
     bare = put(tmp_path / f"bare.{suffix}", samples)
     covered = put(tmp_path / f"covered.{suffix}", samples, tags=Tags({}, picture()))
     assert np.array_equal(bare, covered)
@@ -177,9 +165,11 @@ def test_a_cover_changes_no_sample(tmp_path: Path, suffix: str) -> None:
 def test_side_channels_are_kept_in_opus(tmp_path: Path, layout: str) -> None:
     channels = av.AudioLayout(layout).nb_channels
     path = tmp_path / "stem.opus"
-    put(path, tones(channels, RATE), layout=layout)
+    put(path, harmonics(50, channels), layout=layout)
     read = audio.read(path)
-    assert hertz(read.samples, read.rate) == [50 * (1 + channel) for channel in range(channels)]
+    assert loudest(read.samples, read.rate, 50) == [
+        50 * (1 + channel) for channel in range(channels)
+    ]
 
 
 def test_a_cover_that_is_no_picture_costs_no_stem(tmp_path: Path) -> None:
@@ -189,7 +179,7 @@ def test_a_cover_that_is_no_picture_costs_no_stem(tmp_path: Path) -> None:
     from mutagen.oggvorbis import OggVorbis
 
     song = tmp_path / "song.ogg"
-    put(song, tones(2, RATE), tags=Tags({"title": "Tune"}))
+    put(song, harmonics(50, 2), tags=Tags({"title": "Tune"}))
     picture = Picture()
     picture.type, picture.mime, picture.data = 3, "image/png", b"no picture"
     file = OggVorbis(song)
@@ -197,11 +187,11 @@ def test_a_cover_that_is_no_picture_costs_no_stem(tmp_path: Path) -> None:
     file.save()
     tags = audio.read_tags(song)
     assert tags == Tags({"title": "Tune"})
-    put(tmp_path / "stem.mp3", tones(2, RATE), tags=tags)
+    put(tmp_path / "stem.mp3", harmonics(50, 2), tags=tags)
 
 
 def test_flac_with_a_cover_is_still_exact(tmp_path: Path) -> None:
-    samples = (tones(2, RATE) * 2**23).round() / np.float32(2**23)
+    samples = (harmonics(50, 2) * 2**23).round() / np.float32(2**23)
     read = put(tmp_path / "stem.flac", samples, tags=Tags({}, picture()))
     assert np.array_equal(read, samples)
     assert soundfile.info(tmp_path / "stem.flac").frames == RATE

@@ -11,16 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-
-from sepbench.cli.main import main
+from commands import run
+from songs import white, write
 
 QUICK = ("--dataset", "simulated", "--track", "*-000", "--duration", 3, "--no-isolate")
 RUN = Path("results/simulated-test-3s")
-
-
-def run(*words: object) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -64,6 +59,7 @@ def test_a_report_makes_the_same_tables_again_from_the_store() -> None:
     assert [(RUN / name).read_bytes() for name in names] == before
 
 
+@pytest.mark.slow
 def test_json_holds_what_the_table_shows() -> None:
     result = run("evaluate", "-m", "mixture", *QUICK, "--json")
     facts = json.loads(result.stdout)
@@ -180,6 +176,7 @@ def test_an_empty_name_is_never_the_folder_one_is_in(words: list[str]) -> None:
     assert [path.name for path in Path().iterdir()] == ["song.wav"]
 
 
+@pytest.mark.slow
 def test_scores_of_other_settings_are_not_mixed_in() -> None:
     run("evaluate", "-m", "mixture", *QUICK, "--out", "here")
     result = run("evaluate", "-m", "mixture", "--out", "here")
@@ -187,6 +184,7 @@ def test_scores_of_other_settings_are_not_mixed_in() -> None:
     assert "other settings" in result.output
 
 
+@pytest.mark.slow
 def test_a_track_that_is_broken_is_a_row_with_its_reason() -> None:
     run("separate", "-m", "mixture", _song("songs/good/mixture.wav"), "-o", "made")
     for song in ("good", "bad"):
@@ -204,6 +202,7 @@ def test_a_track_that_is_broken_is_a_row_with_its_reason() -> None:
     assert "bad" in result.output
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_songs_of_the_user_is_reported_once() -> None:
     for song in ("a", "b", "c"):
         for stem in ("vocals", "drums", "cover") if song != "c" else ("vocals",):
@@ -217,6 +216,7 @@ def test_what_is_wrong_with_songs_of_the_user_is_reported_once() -> None:
     assert lines.count("warning: c: no drums, which other songs have") == 1
 
 
+@pytest.mark.slow
 def test_a_stem_that_estimates_lack_for_some_songs_only_is_reported() -> None:
     for song in ("a", "b"):
         for stem in ("vocals", "drums"):
@@ -277,14 +277,7 @@ def test_lines_and_rows_of_a_failure_name_the_method_once(monkeypatch: pytest.Mo
 
 
 def _song(path: str) -> Path:
-    import numpy as np
-    import soundfile
-
-    file = Path(path)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng(len(path))
-    soundfile.write(file, generator.uniform(-0.2, 0.2, (24000, 2)), 8000)
-    return file
+    return write(path, white(2, 24000, seed=len(path), peak=0.2), 8000)
 
 
 @pytest.mark.slow
@@ -427,6 +420,7 @@ def test_an_interrupt_from_the_keyboard_is_nobody_s_failure() -> None:
     assert not list(Path("results").rglob("failures/**/*.json"))
 
 
+@pytest.mark.slow
 def test_published_scores_are_refused_with_the_reason_where_they_do_not_fit() -> None:
     result = run("evaluate", "-m", "mixture", *QUICK, "--reference", "sisec18")
     assert result.exit_code == 0

@@ -7,24 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from click.testing import CliRunner, Result
-
-from sepbench.cli.main import main
+from commands import run
+from songs import tone_file
 
 RATE = 8000
-
-
-def tone(path: Path, *, rate: int = RATE, channels: int = 2, gain: float = 0.5) -> Path:
-    time = np.arange(rate) / rate
-    left = gain * np.sin(2 * np.pi * 440 * time)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frames = np.stack([left / (k + 1) for k in range(channels)], axis=1)
-    soundfile.write(path, frames, rate, "FLOAT", format="WAV")
-    return path
-
-
-def run(*words: object) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +21,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_stem_has_the_song_s_rate_length_channels_and_level() -> None:
-    tone(Path("song.wav"))
+    tone_file(Path("song.wav"))
     result = run("separate", "-m", "mixture", "song.wav")
     assert result.exit_code == 0, result.output
     original, _ = soundfile.read("song.wav")
@@ -48,7 +34,7 @@ def test_every_stem_has_the_song_s_rate_length_channels_and_level() -> None:
 
 
 def test_what_exists_is_kept_until_it_is_to_be_overwritten() -> None:
-    tone(Path("song.wav"))
+    tone_file(Path("song.wav"))
     words = ("separate", "-m", "mixture", "song.wav", "--stem", "vocals")
     assert run(*words).exit_code == 0
     stem = Path("separated/mixture/song/vocals.wav")
@@ -62,7 +48,7 @@ def test_what_exists_is_kept_until_it_is_to_be_overwritten() -> None:
 
 
 def test_what_another_song_or_other_settings_made_is_made_again() -> None:
-    tone(Path("song.wav"))
+    tone_file(Path("song.wav"))
     words = ("separate", "-m", "mixture", "song.wav", "--stem", "vocals", "--stem", "bass")
     stems = [Path("separated/mixture/song", name) for name in ("vocals.wav", "bass.wav")]
     assert run(*words).exit_code == 0
@@ -84,12 +70,12 @@ def test_what_another_song_or_other_settings_made_is_made_again() -> None:
     assert changed("--bit-depth", 16)
     assert changed("--duration", 0.5)
     assert not changed("--duration", 0.5)
-    tone(Path("song.wav"), gain=0.3)
+    tone_file(Path("song.wav"), level=0.3)
     assert changed("--duration", 0.5)
 
 
 def test_files_of_which_nothing_is_known_are_never_lost() -> None:
-    tone(Path("song.wav"))
+    tone_file(Path("song.wav"))
     stem = Path("separated/mixture/song/vocals.wav")
     stem.parent.mkdir(parents=True)
     stem.write_bytes(b"mine")
@@ -101,7 +87,7 @@ def test_files_of_which_nothing_is_known_are_never_lost() -> None:
 
 
 def test_one_bad_song_costs_no_other() -> None:
-    tone(Path("songs/good.wav"))
+    tone_file(Path("songs/good.wav"))
     Path("songs/bad.wav").write_text("this is no audio")
     result = run("separate", "-m", "mixture", "songs", "--stem", "drums")
     assert result.exit_code == 1
@@ -110,8 +96,8 @@ def test_one_bad_song_costs_no_other() -> None:
 
 
 def test_a_song_that_a_method_fails_on_is_named() -> None:
-    tone(Path("good.wav"))
-    tone(Path("loud.wav"), gain=1e38)
+    tone_file(Path("good.wav"))
+    tone_file(Path("loud.wav"), level=1e38)
     result = run("separate", "-m", "hpss", "good.wav", "loud.wav", "--stem", "harmonic")
     assert result.exit_code == 1
     assert "error: loud.wav: method hpss returned NaN or infinity" in result.output
@@ -120,7 +106,7 @@ def test_a_song_that_a_method_fails_on_is_named() -> None:
 
 
 def test_a_folder_without_audio_costs_no_song() -> None:
-    tone(Path("good.wav"))
+    tone_file(Path("good.wav"))
     Path("empty").mkdir()
     words = ("separate", "-m", "mixture", "empty", "good.wav", "*.flac", "--stem", "drums")
     result = run(*words, "--json")
@@ -138,8 +124,8 @@ def test_a_folder_without_audio_costs_no_song() -> None:
 
 
 def test_songs_of_one_name_do_not_overwrite_each_other() -> None:
-    tone(Path("a/song.wav"), gain=0.5)
-    tone(Path("b/song.wav"), gain=0.25)
+    tone_file(Path("a/song.wav"), level=0.5)
+    tone_file(Path("b/song.wav"), level=0.25)
     assert run("separate", "-m", "mixture", "a", "b", "--stem", "vocals").exit_code == 0
     stems = sorted(Path("separated").rglob("vocals.wav"))
     levels = [np.abs(soundfile.read(path)[0]).max() for path in stems]
@@ -148,7 +134,7 @@ def test_songs_of_one_name_do_not_overwrite_each_other() -> None:
 
 
 def test_a_pattern_under_which_two_files_would_meet_is_refused_before_any_work() -> None:
-    tone(Path("song.wav"))
+    tone_file(Path("song.wav"))
     result = run("separate", "-m", "mixture[gain=1,0.5]", "song.wav", "--name", "{track}_{stem}")
     assert result.exit_code == 2
     assert "would be written twice" in result.output
@@ -157,7 +143,7 @@ def test_a_pattern_under_which_two_files_would_meet_is_refused_before_any_work()
 
 @pytest.mark.parametrize("name", ["../up.wav", "a b.wav", "ü🎵.wav", "..wav", "con.wav"])
 def test_no_name_of_a_song_leads_out_of_the_folder(name: str) -> None:
-    song = tone(Path("inside") / name)
+    song = tone_file(Path("inside") / name)
     result = run("separate", "-m", "mixture", song, "--stem", "vocals", "-o", "out")
     assert result.exit_code == 0, result.output
     (stem,) = Path().rglob("vocals.wav")
@@ -165,7 +151,7 @@ def test_no_name_of_a_song_leads_out_of_the_folder(name: str) -> None:
 
 
 def test_a_pattern_cannot_lead_out_of_the_folder_either() -> None:
-    tone(Path("song.wav"))
+    tone_file(Path("song.wav"))
     words = ("separate", "-m", "mixture", "song.wav", "--stem", "vocals", "-o", "out")
     assert run(*words, "--name", "../../{method}{stem}").exit_code == 0
     (stem,) = Path().rglob("*vocals.wav")
@@ -173,7 +159,7 @@ def test_a_pattern_cannot_lead_out_of_the_folder_either() -> None:
 
 
 def test_clipping_is_reported_and_floating_point_does_not_clip() -> None:
-    tone(Path("song.wav"), gain=1.8)
+    tone_file(Path("song.wav"), level=1.8)
     words = ("separate", "-m", "mixture", "song.wav", "--stem", "vocals")
     assert "samples clipped, peak 1.80" in run(*words).output
     result = run(*words, "--bit-depth", "32f", "--overwrite")
@@ -183,7 +169,7 @@ def test_clipping_is_reported_and_floating_point_does_not_clip() -> None:
 
 
 def test_a_part_of_a_song_is_that_part() -> None:
-    tone(Path("song.wav"))
+    tone_file(Path("song.wav"))
     result = run(
         "separate", "-m", "mixture", "song.wav", "--stem", "bass",
         "--start", 0.25, "--duration", 0.5, "--format", "flac",
@@ -196,7 +182,7 @@ def test_a_part_of_a_song_is_that_part() -> None:
 
 
 def test_json_names_every_file() -> None:
-    tone(Path("song.wav"))
+    tone_file(Path("song.wav"))
     result = run("separate", "-m", "mixture", "song.wav", "--stem", "vocals", "--json")
     (facts,) = json.loads(result.stdout)
     assert Path(facts["files"]["vocals"]).exists()
@@ -221,7 +207,7 @@ def test_json_names_every_file() -> None:
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_status_2(words: list[str], message: str) -> None:
-    tone(Path("song.wav"))
+    tone_file(Path("song.wav"))
     before = sorted(Path().rglob("*"))
     result = run("separate", *words)
     assert result.exit_code == 2
@@ -246,7 +232,7 @@ def test_what_the_system_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_song_is_never_written_over() -> None:
-    song = tone(Path("vocals.wav"))
+    song = tone_file(Path("vocals.wav"))
     before = song.read_bytes()
     words = ("separate", "-m", "mixture", song, "--stem", "vocals", "--name", "{stem}")
     result = run(*words, "-o", ".", "--overwrite")
@@ -256,7 +242,7 @@ def test_a_song_is_never_written_over() -> None:
 
 
 def test_stems_that_were_kept_are_distinguished_from_those_that_were_made() -> None:
-    tone(Path("song.wav"))
+    tone_file(Path("song.wav"))
     run("separate", "-m", "mixture", "song.wav", "--stem", "vocals")
     result = run("separate", "-m", "mixture", "song.wav", "--stem", "vocals", "--stem", "drums")
     assert "drums.wav (" in result.output
@@ -271,7 +257,7 @@ def test_songs_of_which_none_can_be_read_are_status_2() -> None:
 
 
 def test_an_ensemble_is_a_method_like_any_other() -> None:
-    tone(Path("song.wav"))
+    tone_file(Path("song.wav"))
     method = "ensemble[2*hpss+hpss[margin=2]]"
     result = run("separate", "-m", method, "song.wav", "--stem", "harmonic", "--json")
     assert result.exit_code == 0, result.output
@@ -288,7 +274,7 @@ def test_an_ensemble_is_a_method_like_any_other() -> None:
 
 @pytest.mark.slow
 def test_a_preset_writes_its_one_stem_and_says_why() -> None:
-    tone(Path("song.wav"))
+    tone_file(Path("song.wav"))
     result = run("separate", "--preset", "drums", "song.wav", "--json")
     assert result.exit_code == 0, result.output
     (facts,) = json.loads(result.stdout)
@@ -308,7 +294,7 @@ def test_a_preset_leaves_nothing_to_choose(more: list[str]) -> None:
 
 @pytest.mark.slow
 def test_a_picture_is_drawn_beside_the_stems() -> None:
-    tone(Path("song.wav"), rate=22050)
+    tone_file(Path("song.wav"), rate=22050)
     result = run("separate", "-m", "hpss", "song.wav", "--stem", "harmonic", "--spectrogram")
     assert result.exit_code == 0, result.output
     assert Path("separated/hpss/song/spectrogram.png").read_bytes().startswith(b"\x89PNG")
@@ -317,7 +303,7 @@ def test_a_picture_is_drawn_beside_the_stems() -> None:
 def test_what_happens_to_a_hard_disk_that_is_full_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tone(Path("song.wav"))
+    tone_file(Path("song.wav"))
 
     def full(self: soundfile.SoundFile, data: object) -> None:
         raise OSError(28, "No space left on device")

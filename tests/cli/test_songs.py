@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from click.testing import CliRunner, Result
+from commands import run
+from songs import tone_file
 
 from sepbench import audio, registry
 from sepbench.audio.tags import Tags
@@ -27,20 +28,6 @@ from sepbench.inference.separate import SeparationSession
 
 RATE = 8000
 STEM = ("separate", "-m", "mixture", "--stem", "vocals")
-
-
-def tone(path: Path | str, *, gain: float = 0.5, seconds: float = 1) -> Path:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    time = np.arange(round(RATE * seconds)) / RATE
-    frames = gain * np.sin(2 * np.pi * 440 * time)
-    with path.open("wb") as file:
-        soundfile.write(file, np.stack([frames, frames / 2], axis=1), RATE, format="WAV")
-    return path
-
-
-def run(*words: object, input: str | None = None) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words], input=input)
 
 
 def level(path: Path | str) -> float:
@@ -62,7 +49,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_folder_twice_is_separated_once() -> None:
-    tone("song.wav")
+    tone_file("song.wav")
     assert run(*STEM, ".").exit_code == 0
     again = run(*STEM, ".")
     assert again.exit_code == 0, again.output
@@ -75,10 +62,10 @@ def test_a_folder_twice_is_separated_once() -> None:
 
 
 def test_songs_beside_stems_are_not_passed_by() -> None:
-    tone("album/song.wav")
+    tone_file("album/song.wav")
     words = (*STEM, "album", "-o", "album", "--name", "{track} {stem}")
     assert run(*words).exit_code == 0
-    tone("album/other.wav")
+    tone_file("album/other.wav")
     assert run(*words).exit_code == 0
     assert sorted(path.name for path in Path("album").glob("*.wav")) == [
         "other vocals.wav",
@@ -89,17 +76,17 @@ def test_songs_beside_stems_are_not_passed_by() -> None:
 
 
 def test_a_stem_given_by_name_is_separated_again() -> None:
-    tone("song.wav")
+    tone_file("song.wav")
     run(*STEM, "song.wav")
     assert run(*STEM, stems()[0], "-o", "again").exit_code == 0
     assert "only stems that sepbench wrote" in run(*STEM, "separated").output
 
 
 def test_a_folder_says_what_it_passed_by_and_takes_what_can_be_read() -> None:
-    tone("songs/one.wav")
+    tone_file("songs/one.wav")
     Path("songs/notes.doc").write_text("notes")
     Path("songs/.hidden.wav").write_text("hidden")
-    tone("songs/two.mkv")  # The name is enough: what it holds is seen later.
+    tone_file("songs/two.mkv")  # The name is enough: what it holds is seen later.
     result = run(*STEM, "songs", "--json")
     assert result.exit_code == 0, result.output
     assert "skipped files without an audio suffix: songs/notes.doc" in result.stderr
@@ -110,7 +97,7 @@ def test_a_folder_says_what_it_passed_by_and_takes_what_can_be_read() -> None:
 
 
 def test_a_folder_that_holds_itself_is_searched_once() -> None:
-    tone("songs/one.wav")
+    tone_file("songs/one.wav")
     Path("songs/loop").symlink_to(Path("songs").absolute())
     assert run(*STEM, "songs").exit_code == 0
     assert len(stems()) == 1
@@ -120,7 +107,7 @@ def test_a_folder_that_holds_itself_is_searched_once() -> None:
 
 
 def test_equal_names_from_two_folders_never_replace_one_another() -> None:
-    first, second = tone("A/song.wav", gain=0.5), tone("B/song.wav", gain=0.25)
+    first, second = tone_file("A/song.wav", level=0.5), tone_file("B/song.wav", level=0.25)
     for _ in range(2):
         for song in (first, second):
             assert run(*STEM, song).exit_code == 0
@@ -132,7 +119,7 @@ def test_equal_names_from_two_folders_never_replace_one_another() -> None:
 
 
 def test_a_song_keeps_the_name_of_its_stems_whatever_comes_later() -> None:
-    song, other = tone("B/song.wav", gain=0.5), tone("A/song.wav", gain=0.25)
+    song, other = tone_file("B/song.wav", level=0.5), tone_file("A/song.wav", level=0.25)
     assert run(*STEM, song).exit_code == 0
     (alone,) = stems()
     assert alone.parent.name == "song"
@@ -142,7 +129,7 @@ def test_a_song_keeps_the_name_of_its_stems_whatever_comes_later() -> None:
 
 
 def test_songs_called_alike_all_get_a_hash_in_whatever_order() -> None:
-    songs = tone("B/song.wav", gain=0.25), tone("A/song.wav", gain=0.5)
+    songs = tone_file("B/song.wav", level=0.25), tone_file("A/song.wav", level=0.5)
     for out, order in (("one", songs), ("other", songs[::-1])):
         assert run(*STEM, *order, "-o", out).exit_code == 0
     one, other = ({p.parent.name: level(p) for p in stems(out)} for out in ("one", "other"))
@@ -156,14 +143,14 @@ def test_songs_called_alike_all_get_a_hash_in_whatever_order() -> None:
 
 def test_names_that_some_file_systems_take_for_one_stay_apart() -> None:
     names = "Song.wav", "song.flac", "d\u00e9j\u00e0.wav", "de\u0301ja\u0300.flac"
-    songs = [tone(name, gain=number / 10) for number, name in enumerate(names, 1)]
+    songs = [tone_file(name, level=number / 10) for number, name in enumerate(names, 1)]
     assert run(*STEM, *songs).exit_code == 0
     assert len({path.parent.name.casefold() for path in stems()}) == 4
     assert sorted(map(level, stems())) == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=1e-4)
 
 
 def test_two_songs_never_share_a_folder_whatever_stems_and_formats_are_asked_for() -> None:
-    tone("A/song.wav"), tone("B/song.wav", gain=0.25)
+    tone_file("A/song.wav"), tone_file("B/song.wav", level=0.25)
     run(*STEM, "A/song.wav")
     run("separate", "-m", "mixture", "--stem", "drums", "B/song.wav", "--format", "flac")
     folders = {
@@ -178,7 +165,7 @@ def test_two_songs_never_share_a_folder_whatever_stems_and_formats_are_asked_for
 
 def test_songs_of_a_folder_are_called_by_their_way_within_it_whatever_else_it_holds() -> None:
     for number, name in enumerate(("one/01.wav", "two/01.wav", "02.wav"), 1):
-        tone(f"album/{name}", gain=number / 10)
+        tone_file(f"album/{name}", level=number / 10)
     assert run(*STEM, "album").exit_code == 0
     there = {str(path.parent.relative_to("separated/mixture")): level(path) for path in stems()}
     assert there == pytest.approx({"one/01": 0.1, "two/01": 0.2, "02": 0.3}, abs=1e-4)
@@ -189,15 +176,15 @@ def test_songs_of_a_folder_are_called_by_their_way_within_it_whatever_else_it_ho
 
 
 def test_folders_within_a_folder_have_safe_names_too() -> None:
-    tone("album/disc [1]/a*.wav")
-    tone("album/con/b.wav")
+    tone_file("album/disc [1]/a*.wav")
+    tone_file("album/con/b.wav")
     assert run(*STEM, "album", "-o", "out").exit_code == 0
     found = [str(path.parent.relative_to("out/mixture")) for path in stems("out")]
     assert found == ["_con/b", "disc (1)/a_"]
 
 
 def test_a_name_with_the_hash_is_that_of_the_song_alone() -> None:
-    songs = tone("A/song.wav", gain=0.5), tone("B/song.wav", gain=0.25)
+    songs = tone_file("A/song.wav", level=0.5), tone_file("B/song.wav", level=0.25)
     name = ("--name", "{track}-{hash}/{stem}")
     for out, batch in (("both", songs), ("alone", songs[1:])):
         assert run(*STEM, *batch, *name, "-o", out).exit_code == 0
@@ -207,15 +194,15 @@ def test_a_name_with_the_hash_is_that_of_the_song_alone() -> None:
 
 
 def test_a_song_that_was_changed_is_made_again() -> None:
-    song = tone("song.wav", gain=0.5)
+    song = tone_file("song.wav", level=0.5)
     run(*STEM, song)
-    tone("song.wav", gain=0.25)
+    tone_file("song.wav", level=0.25)
     assert run(*STEM, song).exit_code == 0
     assert [level(path) for path in stems()] == pytest.approx([0.25], abs=1e-4)
 
 
 def test_a_song_that_was_moved_keeps_its_stems() -> None:
-    run(*STEM, tone("song.wav"))
+    run(*STEM, tone_file("song.wav"))
     Path("moved").mkdir()
     Path("song.wav").rename("moved/song.wav")
     assert "kept vocals.wav" in run(*STEM, "moved/song.wav").output
@@ -224,7 +211,7 @@ def test_a_song_that_was_moved_keeps_its_stems() -> None:
 
 @pytest.mark.parametrize("together", [True, False])
 def test_names_alike_after_shortening_stay_apart(together: bool) -> None:
-    songs = [tone(f"{'交響' * 27}{number}.wav", gain=number / 10) for number in (1, 2, 3)]
+    songs = [tone_file(f"{'交響' * 27}{number}.wav", level=number / 10) for number in (1, 2, 3)]
     for batch in [songs] if together else [[song] for song in songs]:
         assert run(*STEM, *batch).exit_code == 0
     assert sorted(map(level, stems())) == pytest.approx([0.1, 0.2, 0.3], abs=1e-4)
@@ -232,14 +219,14 @@ def test_names_alike_after_shortening_stay_apart(together: bool) -> None:
 
 def test_names_alike_after_replacing_stay_apart() -> None:
     for number, name in enumerate(("a[1].wav", "a(1).wav", "a?.wav", "a*.wav"), 1):
-        assert run(*STEM, tone(name, gain=number / 10)).exit_code == 0
+        assert run(*STEM, tone_file(name, level=number / 10)).exit_code == 0
     assert sorted(map(level, stems())) == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=1e-4)
     assert not any(set("[]*?{}") & set(str(path)) for path in stems())
 
 
 def test_a_name_that_is_not_utf_8_costs_nothing() -> None:
-    strange = tone(Path(os.fsdecode(b"songs/caf\xe9.wav")), gain=0.25)
-    tone("songs/plain.wav")
+    strange = tone_file(Path(os.fsdecode(b"songs/caf\xe9.wav")), level=0.25)
+    tone_file("songs/plain.wav")
     result = run(*STEM, "songs", "--json")
     assert result.exit_code == 0, result.output
     songs = [facts["song"] for facts in json.loads(result.stdout)]
@@ -252,8 +239,8 @@ def test_a_name_that_is_not_utf_8_costs_nothing() -> None:
 
 
 def test_any_error_costs_its_song_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    tone("songs/bad.wav")
-    tone("songs/good.wav")
+    tone_file("songs/bad.wav")
+    tone_file("songs/good.wav")
     reader = audio.Reader
 
     def open_(path: Path, **how: Any) -> audio.Reader:
@@ -276,7 +263,7 @@ def test_any_error_costs_its_song_alone(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_out_stays_where_it_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
-    tone("song.wav")
+    tone_file("song.wav")
     Path("elsewhere").mkdir()
     options = SeparateOptions(out=Path("stems"), stems=("vocals",))
     monkeypatch.chdir("elsewhere")
@@ -317,7 +304,7 @@ def test_a_run_that_is_ended_leaves_no_partial_file_for_long(number: signal.Sign
     left = list(Path().rglob("*.part"))
     if number == signal.SIGKILL:
         assert left
-        tone("long.wav")
+        tone_file("long.wav")
         assert run(*STEM, "long.wav").exit_code == 0
         left = list(Path().rglob("*.part"))
     else:
@@ -329,9 +316,9 @@ def test_a_run_that_is_ended_leaves_no_partial_file_for_long(number: signal.Sign
 def test_a_kill_between_manifest_and_stems_never_makes_one_song_pass_for_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    song = tone("song.wav", gain=0.5)
+    song = tone_file("song.wav", level=0.5)
     assert run(*STEM, song).exit_code == 0
-    tone("song.wav", gain=0.25)
+    tone_file("song.wav", level=0.25)
     with monkeypatch.context() as patched:
         patched.setattr(audio.Writer, "__exit__", killed)
         with pytest.raises(Killed):
@@ -350,9 +337,9 @@ def killed(self: audio.Writer, *error: object) -> None:
 
 
 def test_a_stem_that_its_owner_changed_is_kept() -> None:
-    run(*STEM, tone("song.wav"))
+    run(*STEM, tone_file("song.wav"))
     (stem,) = stems()
-    tone(stem, gain=0.1)
+    tone_file(stem, level=0.1)
     result = run(*STEM, "song.wav")
     assert "kept vocals.wav, of unknown origin" in result.output
     assert level(stem) == pytest.approx(0.1, abs=1e-4)
@@ -387,7 +374,7 @@ def test_channels_keep_their_names_and_places_through_a_stereo_method() -> None:
 
 
 def test_two_stems_are_a_stem_and_the_sum_of_the_others() -> None:
-    tone("song.wav")
+    tone_file("song.wav")
     words = ("separate", "-m", "hpss", "song.wav", "--bit-depth", "32f")
     assert run(*words).exit_code == 0
     assert run(*words, "--two-stems", "percussive", "-o", "two").exit_code == 0
@@ -398,7 +385,7 @@ def test_two_stems_are_a_stem_and_the_sum_of_the_others() -> None:
 
 
 def test_a_preset_gives_both_stems_in_one_run() -> None:
-    tone("song.wav", seconds=3)
+    tone_file("song.wav", seconds=3)
     result = run("separate", "--preset", "karaoke", "--both", "song.wav", "--format", "mp3")
     assert result.exit_code == 0, result.output
     assert sorted(path.name for path in Path("separated").rglob("*.mp3")) == [
@@ -408,7 +395,7 @@ def test_a_preset_gives_both_stems_in_one_run() -> None:
 
 
 def test_the_rest_of_a_sum_is_what_the_sum_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    tone("song.wav", gain=0.5)
+    tone_file("song.wav", level=0.5)
     words = ("separate", "-m", "mixture", "song.wav", "--bit-depth", "32f")
     assert run(*words, "--two-stems", "accompaniment").exit_code == 0
     made = {path.stem: audio.read(path).samples for path in Path("separated").rglob("*.wav")}
@@ -419,7 +406,7 @@ def test_the_rest_of_a_sum_is_what_the_sum_lacks(monkeypatch: pytest.MonkeyPatch
 
 
 def test_without_a_method_the_best_here_is_taken_and_reported() -> None:
-    tone("song.wav", seconds=3)
+    tone_file("song.wav", seconds=3)
     result = run("separate", "song.wav", "--json", "--two-stems", "vocals")
     assert result.exit_code == 0, result.output
     (facts,) = json.loads(result.stdout)
@@ -431,14 +418,14 @@ def test_without_a_method_the_best_here_is_taken_and_reported() -> None:
 
 
 def test_a_stem_that_the_best_method_lacks_is_made_by_another() -> None:
-    tone("song.wav")
+    tone_file("song.wav")
     result = run("separate", "song.wav", "--stem", "percussive", "--json")
     assert result.exit_code == 0, result.output
     assert set(json.loads(result.stdout)[0]["files"]) == {"percussive"}
 
 
 def test_without_a_song_it_asks_in_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    tone("my song.wav")
+    tone_file("my song.wav")
     outside = run("separate")
     assert outside.exit_code == 2
     assert "give a song: sepbench separate song.mp3" in outside.output
@@ -466,13 +453,13 @@ def test_without_a_song_it_asks_in_a_terminal_alone(monkeypatch: pytest.MonkeyPa
 def test_a_song_can_be_typed_pasted_and_dropped(
     typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tone("my song.wav")
+    tone_file("my song.wav")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert audio.find_songs([questions._song(typed)]).songs[0].name == "my song.wav"
 
 
 def test_a_sound_stream_can_be_chosen() -> None:
-    tone("song.wav")
+    tone_file("song.wav")
     result = run(*STEM, "song.wav", "--stream", 1)
     assert result.exit_code == 2
     assert "no audio stream 1; it has 1, counted from 0" in result.output
@@ -482,7 +469,7 @@ def test_a_sound_stream_can_be_chosen() -> None:
 
 
 def test_general_options_go_after_any_command() -> None:
-    tone("song.wav")
+    tone_file("song.wav")
     assert run(*STEM, "song.wav", "-q").output == ""
     assert stems() != []
     broken = run(*STEM, "absent.wav", "-q")
@@ -503,6 +490,7 @@ def test_a_misspelt_command_gets_a_suggestion() -> None:
     assert "No such command" in run("zzz").output
 
 
+@pytest.mark.slow
 def test_the_way_to_a_start_and_the_measuring_of_a_level_are_reported() -> None:
     with audio.Writer(Path("song.mp3"), 44100, 1) as writer:
         writer.write(0.1 * np.ones((1, 60 * 44100), np.float32))

@@ -9,27 +9,23 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import commands
 import numpy as np
 import pytest
 import soundfile
 import torch
-from click.testing import CliRunner, Result
+from click.testing import Result
 from fakes import Calm
 
 from sepbench import registry
 from sepbench._util import entry_points
-from sepbench.cli.main import main
 from sepbench.separator import WeightFile, option
 from sepbench.training.learned import Shipped
 from sepbench.weights import container, files, formats
 
 
-def sepbench(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def run(*arguments: str | Path) -> Result:
-    return sepbench("weights", *arguments)
+def run(*words: str | Path) -> Result:
+    return commands.run("weights", *words)
 
 
 class Learned(Calm):
@@ -137,34 +133,36 @@ def test_other_files_are_not_added(cache: Path, method: str, name: str, message:
     assert not cache.exists() or not list(cache.iterdir())
 
 
+@pytest.mark.slow
 def test_without_its_weights_a_method_is_a_row_with_the_cure(cache: Path) -> None:
-    assert "sepbench weights fetch learned" in sepbench("methods", "-v").output
-    assert "not available: learned (-v shows why)" in sepbench("methods").output
-    result = sepbench("evaluate", "--all", "--duration", "1", "--out", "run", "--no-isolate")
+    assert "sepbench weights fetch learned" in commands.run("methods", "-v").output
+    assert "not available: learned (-v shows why)" in commands.run("methods").output
+    result = commands.run("evaluate", "--all", "--duration", "1", "--out", "run", "--no-isolate")
     assert result.exit_code == 0, result.output
     assert "learned is left out: its weights are missing" in result.output
     assert not cache.exists()
 
 
 def test_a_method_called_by_name_brings_its_weights(cache: Path) -> None:
-    result = sepbench("separate", "-m", "learned", "song.wav", "--bit-depth", "32f")
+    result = commands.run("separate", "-m", "learned", "song.wav", "--bit-depth", "32f")
     assert result.exit_code == 0, result.output
     assert "fetching the weights of learned (1 file, 0.0 MB, CC0-1.0)" in result.output
     stem, _ = soundfile.read("separated/learned/song/vocals.wav")
     np.testing.assert_allclose(stem, 0.125)
-    again = sepbench("separate", "-m", "learned", "song.wav", "--overwrite")
+    again = commands.run("separate", "-m", "learned", "song.wav", "--overwrite")
     assert "fetching" not in again.output
 
 
+@pytest.mark.slow
 def test_weights_that_cannot_be_had_are_one_line_or_one_row(cache: Path) -> None:
     (Path(os.environ["LEARNED_SOURCE"]) / "small.txt").write_text("0.99")
-    alone = sepbench("separate", "-m", "learned", "song.wav")
+    alone = commands.run("separate", "-m", "learned", "song.wav")
     assert alone.exit_code == 2
     assert "not the expected file" in alone.output
     (Path(os.environ["LEARNED_SOURCE"]) / "small.txt").unlink()
     assert "download failed" in run("fetch", "learned").output
     words = ("--duration", "1", "--out", "run", "--no-isolate", "--json")
-    both = sepbench("evaluate", "-m", "learned", "-m", "calm", *words)
+    both = commands.run("evaluate", "-m", "learned", "-m", "calm", *words)
     assert both.exit_code == 1
     assert "missing weights of learned" in both.output
     assert (Path("run") / "scores.csv").read_text().count("calm") > 1

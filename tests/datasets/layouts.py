@@ -8,18 +8,18 @@ from pathlib import Path
 import av
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
+from songs import Samples, white
 
 RATE = 44100
 STEMS = ("drums", "bass", "other", "vocals")
-Samples = NDArray[np.float32]
 
 
 def song(seconds: float = 0.25, seed: int = 0) -> dict[str, Samples]:
     """Stems and mixture in whole 16-bit numbers, the mixture their exact sum."""
-    draw = np.random.default_rng(seed)
-    size = (2, round(seconds * RATE))
-    stems = {name: (draw.integers(-6000, 6000, size) / 32768).astype(np.float32) for name in STEMS}
+    stems = {
+        name: white(2, round(seconds * RATE), seed=(seed, number), peak=0.18)
+        for number, name in enumerate(STEMS)
+    }
     return {"mixture": np.sum(list(stems.values()), axis=0, dtype=np.float32), **stems}
 
 

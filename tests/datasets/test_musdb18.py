@@ -61,6 +61,7 @@ def test_validation_tracks_are_taken_out_of_the_training_tracks(
     assert "musdb18/test" not in valid.part_of
 
 
+@pytest.mark.slow
 def test_stems_files_are_read_as_musdb_reads_them(sample: Path, museval: ModuleType) -> None:
     import musdb
 

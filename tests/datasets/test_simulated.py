@@ -51,6 +51,7 @@ def test_levels_are_those_of_pop(songs: list[dict[str, NDArray[np.float32]]]) ->
         assert -6.5 < decibels(stems["vocals"]) - decibels(mixture - stems["vocals"]) < 0
 
 
+@pytest.mark.slow
 def test_the_singer_rests_and_the_band_does_not(
     songs: list[dict[str, NDArray[np.float32]]],
 ) -> None:

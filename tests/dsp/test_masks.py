@@ -25,6 +25,7 @@ def test_soft_mask_is_librosas(target, rest, power):
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(magnitudes, magnitudes, st.sampled_from([1.0, 2.0, 50.0]))
 def test_soft_mask_and_its_rival_make_one(target, rest, power):

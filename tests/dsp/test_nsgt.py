@@ -6,6 +6,7 @@ from collections.abc import Callable
 import golden_nsgt
 import numpy as np
 import pytest
+import songs
 import torch
 from old_nsgt import library_frame
 
@@ -28,7 +29,7 @@ PRECISIONS = [(torch.float32, 1e-5), (torch.float64, 1e-12)]
 
 
 def noise(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    return songs.noise(*shape, dtype=dtype)
 
 
 def both(scale, samples):

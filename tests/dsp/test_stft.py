@@ -43,6 +43,7 @@ def test_blocks_are_the_whole(stft, size):
     torch.testing.assert_close(added, stft.inverse(masked, 5299), atol=5e-6, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [44100, 512 * 60])
 def test_quarter_hops_are_those_of_librosa(samples):
     signal = noise(samples)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
+from songs import Samples, white, write
 
 from sepbench.cli.main import main
 from sepbench.evaluation.delay import delay
@@ -21,19 +22,14 @@ RATE = 8000
 STEMS = ("vocals", "drums", "bass", "other")
 
 
-def noise(seed: int, seconds: float = 2.0) -> np.ndarray:
-    samples = np.random.default_rng(seed).uniform(-0.2, 0.2, (round(seconds * RATE), 2))
-    return np.round(samples * 32768) / 32768
+def noise(seed: int) -> Samples:
+    return white(2, 2 * RATE, seed=seed, peak=0.2)
 
 
 def song(folder: Path, seed: int, *, error: float = 0.0, shift: int = 0) -> None:
-    folder.mkdir(parents=True)
     for index, stem in enumerate(STEMS):
-        samples = noise(10 * seed + index)
-        wrong = samples + error * noise(1000 + index)
-        wrong = np.roll(wrong, shift, axis=0)
-        with (folder / f"{stem}.wav").open("wb") as file:
-            soundfile.write(file, wrong, RATE, "FLOAT", format="WAV")
+        wrong = noise(10 * seed + index) + error * noise(1000 + index)
+        write(folder / f"{stem}.wav", np.roll(wrong, shift, axis=1), RATE, subtype="FLOAT")
 
 
 def score(*words: str) -> str:
@@ -64,9 +60,9 @@ def test_a_constant_delay_is_found_reported_and_removed() -> None:
 
 
 def test_no_delay_is_seen_where_stems_disagree_or_nothing_correlates() -> None:
-    truth = {stem: noise(i).T.astype(np.float32) for i, stem in enumerate(STEMS)}
+    truth = {stem: noise(i) for i, stem in enumerate(STEMS)}
     assert delay(truth, truth) == 0
-    assert delay({"vocals": noise(99).T.astype(np.float32)}, truth) == 0
+    assert delay({"vocals": noise(99)}, truth) == 0
     shifted = {"vocals": np.roll(truth["vocals"], 5, 1), "drums": np.roll(truth["drums"], 9, 1)}
     assert delay(shifted, truth) == 0
     assert delay({"vocals": np.roll(truth["vocals"], -7, 1)}, truth) == -7
@@ -108,7 +104,7 @@ def test_a_silent_reference_leaves_the_other_stem_no_sir_and_is_reported() -> No
     for folder in ("songs", "est"):
         for stem in STEMS[1:]:
             Path(folder, "a", f"{stem}.wav").unlink()
-        soundfile.write(f"{folder}/a/instrumental.wav", noise(5), RATE, "FLOAT")
+        write(f"{folder}/a/instrumental.wav", noise(5), RATE, subtype="FLOAT")
     soundfile.write("songs/a/vocals.wav", np.zeros((2 * RATE, 2)), RATE)
     told = score("est", "--references", "songs", "--metric", "bsseval")
     assert "vocals: the reference is silent on a" in told
@@ -206,13 +202,13 @@ def test_estimates_of_a_part_are_scored_as_that_part_and_of_no_other() -> None:
 
 
 def test_estimates_that_can_hardly_be_what_they_are_called_are_named() -> None:
-    truth = {stem: noise(i).T.astype(np.float32) for i, stem in enumerate(STEMS)}
-    made = {stem: true + noise(50 + i).T / 4 for i, (stem, true) in enumerate(truth.items())}
+    truth = {stem: noise(i) for i, stem in enumerate(STEMS)}
+    made = {stem: true + noise(50 + i) / 4 for i, (stem, true) in enumerate(truth.items())}
     assert suspicions(made, truth) == []
     # A bad separator, and one that leaves all in, are not suspicious.
     mixture = sum(truth.values())
     assert suspicions(dict.fromkeys(STEMS, mixture), truth) == []
-    assert suspicions({stem: noise(99).T for stem in STEMS}, truth) == []
+    assert suspicions({stem: noise(99) for stem in STEMS}, truth) == []
 
     swapped = {**made, "vocals": made["drums"], "drums": made["vocals"]}
     assert suspicions(swapped, truth) == [

@@ -111,6 +111,7 @@ def test_a_process_that_dies_or_never_ends_costs_one_row(store: Store) -> None:
     assert "took longer than --timeout 0.5 seconds" in (records[0].error or "")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_resumes_and_ends_in_the_same_table(
     store: Store, tmp_path: Path
 ) -> None:
@@ -165,6 +166,7 @@ def test_scores_of_more_metrics_than_asked_for_are_kept(store: Store) -> None:
     assert all("nussl SNR" in done.record.stems["vocals"].totals for done in seen)
 
 
+@pytest.mark.slow
 def test_methods_that_ran_on_other_tracks_are_reported_as_not_comparable(store: Store) -> None:
     run(store, Calm)
     run(store, Other, tracks=TRACKS[:1])
@@ -281,6 +283,7 @@ def test_stems_are_kept_when_asked_for_and_made_again_when_they_are_gone(store: 
     assert stems[0].exists()
 
 
+@pytest.mark.slow
 def test_several_jobs_give_the_same_table_as_one(store: Store, tmp_path: Path) -> None:
     other = Store.create(tmp_path / "other", Settings("noise", "test"))
     tracks = [track(name) for name in "abcd"]
@@ -297,6 +300,7 @@ def test_the_mixture_s_own_score_is_the_floor_of_every_improvement(store: Store)
     assert scores.mixture_totals["uSDR"] == pytest.approx(0, abs=0.2)
 
 
+@pytest.mark.slow
 def test_rows_of_one_label_that_were_made_differently_stay_apart(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,6 +312,7 @@ def test_rows_of_one_label_that_were_made_differently_stay_apart(
     assert "calm: made in 2 ways" in made.remarks[0]
 
 
+@pytest.mark.slow
 def test_an_executor_of_other_processes_gives_the_same_table(store: Store, tmp_path: Path) -> None:
     other = Store.create(tmp_path / "other", Settings("noise", "test"))
     run(store, Calm)

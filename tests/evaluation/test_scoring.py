@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from songs import white
 
 from sepbench.datasets.base import assemble
 from sepbench.evaluation.scoring import SongScorer
@@ -14,8 +15,7 @@ NAMES = ("vocals", "drums", "bass", "other", "guitar", "piano")
 
 
 def stems(seed: int) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return {name: rng.normal(0, 0.1, (1, 2 * RATE)).astype(np.float32) for name in NAMES}
+    return {name: white(1, 2 * RATE, seed=(seed, n)) for n, name in enumerate(NAMES)}
 
 
 def sdr(true: np.ndarray, made: np.ndarray) -> float:

@@ -55,6 +55,7 @@ def test_the_first_method_that_is_installed_and_has_its_weights_is_chosen(tmp_pa
     assert choose("some").method.name == "fetched"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "choice"), ALL, ids=lambda part: getattr(part, "spec", part))
 def test_every_choice_is_a_method_that_makes_its_stem(name: str, choice: Choice) -> None:
     usable = {entry.name for entry in registry.plugins() if entry.separator is not None}

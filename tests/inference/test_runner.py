@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from songs import tone, white
 
 from sepbench.errors import SepbenchError
 from sepbench.inference import overlap_add, runner
@@ -41,9 +42,7 @@ class Smoother(Fake):
 
 
 def noise(channels: int = 2, seconds: float = 3.0, rate: int = RATE) -> Samples:
-    generator = np.random.default_rng(7)
-    shape = (channels, round(seconds * rate))
-    return generator.uniform(-0.5, 0.5, shape).astype(np.float32)
+    return white(channels, round(seconds * rate), seed=7)
 
 
 def run(
@@ -128,11 +127,10 @@ def test_resampling_there_and_back_keeps_a_tone_in_its_band(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Fake, "sample_rate", 22050)
-    time = np.arange(2 * 44100) / 44100
-    tone = 0.5 * np.sin(2 * np.pi * 1000 * time)[None].astype(np.float32)
-    kept = run(Fake(), tone, rate=44100)["vocals"] * 2
+    played = tone(1000, 2, 44100, level=0.5)
+    kept = run(Fake(), played, rate=44100)["vocals"] * 2
     middle = slice(4410, -4410)
-    assert decibels(tone[:, middle], kept[:, middle]) > 80
+    assert decibels(played[:, middle], kept[:, middle]) > 80
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 6])

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import songs
 import torch
 
 
 def noise(*shape: int, seed: int, level: float = 0.1, bits: int | None = 16) -> torch.Tensor:
-    """White noise as float32, of 16-bit values unless ``bits`` is none."""
-    wave = level * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-    if bits is None:
-        return wave
-    return (wave * 2 ** (bits - 1)).round().clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) / 2 ** (
-        bits - 1
-    )
+    """White noise as float32, of 16-bit values unless ``bits`` is None."""
+    wave = level * songs.noise(*shape, seed=seed)
+    return wave if bits is None else _in_bits(wave, bits)
 
 
 def stems(count: int, channels: int, samples: int, *, seed: int) -> torch.Tensor:
@@ -22,7 +19,7 @@ def stems(count: int, channels: int, samples: int, *, seed: int) -> torch.Tensor
     wave = white.clone()
     wave[..., 1:] += colour[:, None, None] * white[..., :-1]
     wave += 0.3 * wave.mean(1, keepdim=True)
-    return (wave * 2**15).round().clamp(-(2**15), 2**15 - 1) / 2**15
+    return _in_bits(wave, 16)
 
 
 def estimates(references: torch.Tensor, *, seed: int, leak: float = 0.2) -> torch.Tensor:
@@ -31,3 +28,9 @@ def estimates(references: torch.Tensor, *, seed: int, leak: float = 0.2) -> torc
     made[..., 3:] += 0.3 * references[..., :-3]
     made += leak * references.sum(0, keepdim=True)
     return made + noise(*references.shape, seed=seed + 1, level=0.01, bits=None)
+
+
+def _in_bits(wave: torch.Tensor, bits: int) -> torch.Tensor:
+    """Round to the values that integers of ``bits`` bits can have."""
+    full = 2 ** (bits - 1)
+    return (wave * full).round().clamp(-full, full - 1) / full

@@ -73,6 +73,7 @@ def test_windows_equal_musevals(
         np.testing.assert_array_equal(np.isnan(mine), np.isnan(theirs))
 
 
+@pytest.mark.slow
 def test_the_published_filters_of_512_taps(museval):
     references = stems(2, 2, 9000, seed=1)
     made = estimates(references, seed=1)

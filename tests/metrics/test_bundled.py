@@ -24,6 +24,7 @@ BUNDLED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", BUNDLED, ids=lambda metric: metric.name)
 def test_golden_values(metric):
     assert metric.golden
@@ -54,6 +55,7 @@ def score(name, reference, estimate, rate=RATE):
 DISTANCES = ["mrstft-gensvs", "mrstft-msst", "l1-freq", "k-sdr", "log-wmse-1.1", "2f-model"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTANCES)
 def test_more_noise_is_worse(name):
     reference, noise = music(), music(seed=1)

@@ -154,6 +154,7 @@ def test_one_silent_stem_silences_no_other_in_bsseval(silent):
         assert all(map(math.isfinite, scores["bass"].frames[name]))
 
 
+@pytest.mark.slow
 def test_a_stem_in_antiphase_is_scored_as_silent_but_still_heard_in_others():
     references, made, names = track(channels=2)
     references["drums"][1] = -references["drums"][0]

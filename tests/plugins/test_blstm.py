@@ -291,6 +291,7 @@ def test_normalised_by_the_song_the_level_does_not_matter(tmp_path: Path) -> Non
     assert not torch.allclose(voice(plain, 0.1 * song), 0.1 * voice(plain, song), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_read_and_nothing_in_it_is_run(tmp_path: Path) -> None:
     touched = tmp_path / "touched"
     content, tensors = as_published(small(), Touches(touched))
@@ -478,7 +479,7 @@ def test_the_shipped_weights_say_what_they_are(shipped: BLSTM) -> None:
     assert "CC-BY-NC-SA" in shipped.header["license"]
 
 
-def test_the_free_weights_heard_nothing_with_a_non_commercial_clause() -> None:
+def test_the_free_weights_were_not_trained_on_non_commercial_material() -> None:
     free = BLSTM(BLSTM.Options(weights="free"))
     assert free.license == "MIT; weights CC-BY-4.0 AND GPL-3.0-only"
     assert {name.partition("/")[0] for name in free.trained_on} <= {

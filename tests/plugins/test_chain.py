@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pytest
 import torch
-from songs import RATE, repeating_song
+from songs import RATE, repeating_song, tone
 
 from sepbench import registry
 from sepbench.errors import SepbenchError
@@ -99,9 +99,7 @@ def chain(methods: str, *members: Separator) -> Chain:
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_each_member_is_run_at_its_own_rate_in_its_own_blocks(channels: int) -> None:
     rate = 32_000
-    time = np.arange(7 * rate) / rate
-    levels = np.linspace(0.2, 0.8, channels)[:, None]
-    mixture = (levels * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
+    mixture = tone(440, 7, rate, level=np.linspace(0.2, 0.8, channels))
     # The sum of three stems goes on.
     separator = chain("a.accompaniment > b.vocals", Halving(), Stereo())
     chunks = np.split(mixture, [100, 40_000, 40_001, 150_000], axis=1)

@@ -164,6 +164,7 @@ def test_a_command_line_in_brackets_needs_no_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made["vocals"], mixture * np.float32(0.25))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "changes", "message"),
     [
@@ -212,6 +213,7 @@ def test_a_program_that_does_wrong_is_one_line(
     assert not list(temporary.iterdir())
 
 
+@pytest.mark.slow
 def test_a_program_may_change_its_copy_of_the_song(tmp_path: Path) -> None:
     for change in ("song.unlink()", "soundfile.write(song, samples * 0.1, rate)"):
         code = HALVES.replace("with open", f"{change}\n    with open")
@@ -234,6 +236,7 @@ def test_what_a_program_has_started_ends_with_it(tmp_path: Path, session: bool) 
     assert not _runs(int((tmp_path / "child").read_text()))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="the memory of programs is not known")
 def test_the_memory_of_a_program_counts(tmp_path: Path) -> None:
     greedy = HALVES.replace("import", "ballast = b'x' * 300_000_000\n    import", 1)

@@ -110,6 +110,7 @@ def test_each_model_of_a_bag_counts_as_its_weights_say(files: list[Path]) -> Non
     assert torch.allclose(both["vocals"], vocals, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_chance_has_no_part_in_it(files: list[Path]) -> None:
     song = noise(2, 30_000)
     before, chance = random.getstate(), torch.get_rng_state()

@@ -6,12 +6,11 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from songs import RATE, noise, repeating_song, sdr
+from songs import RATE, noise, repeating_song, sdr, tone
 
 from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.inference import overlap_add, runner
-from sepbench.inference.overlap_add import Samples
 from sepbench.registry import Method
 from sepbench.separator import SampleCount, Separator
 from sepbench_plugins.ensemble import MethodEnsemble, averaging
@@ -58,6 +57,7 @@ def test_weights_weigh(song):
     torch.testing.assert_close(tenths["vocals"], mean["vocals"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("domain", ["stems", "masks"])
 def test_order_does_not_matter_to_the_bit(song, domain):
     members = ("hpss", "0.7*hpss[margin=3]", "mixture[gain=0.3]")
@@ -136,12 +136,7 @@ class Stereo(Halving):
         return {**super().separate(mixture), "drums": mixture * 0}
 
 
-def tone(channels: int, seconds: float, rate: int) -> Samples:
-    time = np.arange(round(seconds * rate)) / rate
-    levels = np.linspace(0.2, 0.8, channels)[:, None]
-    return (levels * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 2, 3])
 @pytest.mark.parametrize("domain", ["stems", "masks"])
 def test_each_member_is_run_at_its_own_rate_on_its_own_channels_in_its_own_blocks(
@@ -153,7 +148,7 @@ def test_each_member_is_run_at_its_own_rate_on_its_own_channels_in_its_own_block
     options = MethodEnsemble.Options(methods="a+b+c", domain=domain, n_fft=1024)
     ensemble = MethodEnsemble(options, members)
     runner.load(ensemble, CPU)
-    mixture = tone(channels, 7.3, rate)
+    mixture = tone(440, 7.3, rate, level=np.linspace(0.2, 0.8, channels))
     chunks = np.split(mixture, [100, 40000, 40001, 150000], axis=1)
     parts = list(runner.stream(ensemble, chunks, rate=rate, device=CPU))
     for stem, share in {"vocals": 0.6, "accompaniment": 0.4}.items():
@@ -214,7 +209,7 @@ def test_a_sum_counts_as_a_stem_that_both_make():
     assert ensemble.stems == ("vocals", "accompaniment")
     assert MethodEnsemble(None, [Four(), Four()]).stems == ("vocals", "drums", "bass", "other")
     runner.load(ensemble, CPU)
-    mixture = tone(2, 0.5, 8000)
+    mixture = tone(440, 0.5, 8000, level=(0.2, 0.8))
     stems = runner.separate(ensemble, mixture, rate=8000, device=CPU).stems
     np.testing.assert_allclose(stems["accompaniment"], mixture * (0.5 + 0.3) / 2, atol=1e-6)
 

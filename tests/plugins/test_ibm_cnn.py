@@ -9,10 +9,9 @@ import scipy.signal
 import soundfile
 import torch
 import yaml
-from click.testing import CliRunner, Result
+from commands import run
 from songs import noise
 
-from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
 from sepbench.weights import container
 from sepbench_plugins.ibm_cnn import IbmCnn
@@ -51,6 +50,7 @@ def test_the_published_networks_have_their_parameters(name: str, count: int) -> 
     assert parameters(trainable(config(name)).network()) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
 def test_a_dense_pass_equals_window_after_window(name: str) -> None:
     torch.manual_seed(0)
@@ -187,10 +187,6 @@ def test_an_unknown_filter_is_one_line() -> None:
 def test_a_wrong_field_is_one_line(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         trainable({**SMALL, **changes})
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 TRAINING = {"epochs": 1, "examples": 4, "batch_size": 2, "workers": 0, "best": "loss", "clip": 0}

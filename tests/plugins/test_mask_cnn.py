@@ -45,6 +45,7 @@ def test_the_published_networks_have_their_parameters(architecture: str, paramet
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "network",
     [

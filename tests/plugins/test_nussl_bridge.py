@@ -107,6 +107,7 @@ def test_estimates_are_nussls_own(nussl, method, path, options):
         assert np.array_equal(ours[stem].numpy(), part.astype(np.float32))
 
 
+@pytest.mark.slow
 @each
 @pytest.mark.parametrize("samples", [1, 100, 2049, 30001])
 def test_any_length_comes_back_whole_and_its_stems_sum_to_it(nussl, kind, samples):
@@ -246,6 +247,7 @@ def test_nothing_of_the_import_or_the_separation_stays_behind(nussl):
     assert done.stdout.strip() == "[]", done.stderr
 
 
+@pytest.mark.slow
 @each
 def test_the_same_song_gives_the_same_stems_and_is_left_alone(nussl, kind):
     mixture = noise(2, 20000)

@@ -195,6 +195,7 @@ def test_chunks_are_put_together_as_by_audio_separator(samples: int) -> None:
     assert len(starts) == max(1, -(-(samples - 4_000) // 2_000) + 1)
 
 
+@pytest.mark.slow
 def test_blocks_of_the_host_are_as_the_whole_song(tmp_path: Path) -> None:
     separator = loaded(*files(tmp_path), scheme="host")
     mixture = 0.1 * noise(2, 60_000)

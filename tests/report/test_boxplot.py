@@ -86,6 +86,7 @@ def test_floor_and_ceiling_are_the_mixture_and_the_best_oracle(run):
     assert "mixture −6.00" in [text.get_text() for text in axes.texts]
 
 
+@pytest.mark.slow
 def test_caption_names_protocol_data_and_tracks_and_what_is_missing(run):
     failed = {("unet", TRACKS[0]), ("unet", TRACKS[1]), ("hpss", TRACKS[1])}
     scores = run(TWELVE, TRACKS, failed=failed, trained=("mask-cnn",))

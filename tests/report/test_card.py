@@ -71,6 +71,7 @@ def test_a_card_has_mean_and_spread_of_all_stems_and_of_each(tmp_path: Path) -> 
     ]
 
 
+@pytest.mark.slow
 def test_a_card_is_shown_in_the_terminal_and_as_markdown(tmp_path: Path) -> None:
     stored(tmp_path / "run")
     arguments = ["report", str(tmp_path / "run"), "--protocol", "nussl"]

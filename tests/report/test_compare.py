@@ -50,6 +50,7 @@ def test_a_better_method_differs_significantly_and_an_equal_one_does_not(run) ->
     assert list(found.ranks)[-1] == "poor"
 
 
+@pytest.mark.slow
 def test_runs_are_compared_from_python_by_their_folders(run) -> None:
     one, two = run("one"), run("two", {"good": 5.0}, tracks=10)
     found = sepbench.compare(one, two, stems=["vocals"], baseline="good (one)")[0]
@@ -114,6 +115,7 @@ def test_the_pooled_protocol_and_unknown_names_are_refused(run) -> None:
         compare(records(folder), stems=["piano"])
 
 
+@pytest.mark.slow
 def test_pictures_are_written_and_name_the_songs_that_decide(run, tmp_path, words) -> None:
     (found,) = compare(records(run("a")), stems=["vocals"], baseline="good")
     files = compare_pictures.save(found, tmp_path / "out")
@@ -161,6 +163,7 @@ def test_other_sets_of_stems_are_compared_in_common_windows_or_not_at_all(run) -
     assert "left out: poor" in remarks[0]
 
 
+@pytest.mark.slow
 def test_the_gate_fails_what_is_surely_worse_and_passes_what_may_be_chance(run) -> None:
     old = records(run("old"))
     new = records(run("new", {**LEVELS, "good": 5.0, "same": 5.97}, seed=5))

@@ -127,6 +127,7 @@ def test_a_choice_of_stems_has_a_summary_of_its_own(run, tmp_path) -> None:
     pd.testing.assert_frame_equal(part, expected.reset_index(drop=True))
 
 
+@pytest.mark.slow
 def test_parts_of_a_run_in_several_folders_are_one_row(tmp_path) -> None:
     songs = [f"song {n:02}" for n in range(8)]
     whole = make_run(tmp_path / "whole", LEVELS, songs, spread=0)
@@ -143,6 +144,7 @@ def test_parts_of_a_run_in_several_folders_are_one_row(tmp_path) -> None:
     pd.testing.assert_frame_equal(report.summary, tables.summary(whole.records()))
 
 
+@pytest.mark.slow
 def test_runs_with_other_scores_of_the_same_tracks_stay_apart(tmp_path) -> None:
     one = make_run(tmp_path / "one", {"unet": 5.0, "cdae": 1.0}, 3)
     other = make_run(tmp_path / "other", {"unet": 6.0, "hpss": 1.0}, 3)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+from songs import tone
 
 from sepbench.report import figure, song
 from sepbench.report.spectrogram import (
@@ -17,11 +18,6 @@ from sepbench.report.spectrogram import (
 )
 
 RATE = 44100
-
-
-def tone(hertz, seconds=1.0, rate=RATE, channels=2):
-    time = np.arange(int(seconds * rate)) / rate
-    return np.tile(0.3 * np.sin(2 * np.pi * hertz * time), (channels, 1)).astype(np.float32)
 
 
 def band_of(hertz, rate=RATE):
@@ -36,7 +32,7 @@ def shown(page, name):
 @pytest.mark.parametrize("rate", [16000, 44100, 96000])
 @pytest.mark.parametrize("hertz", [110, 440, 3000])
 def test_a_tone_is_in_its_band(hertz, rate):
-    powers = band_powers(tone(hertz, rate=rate), rate)
+    powers = band_powers(tone(hertz, rate=rate, channels=2), rate)
     # At low frequencies a band is narrower than a bin, so all bands of the nearest bin are loud.
     bin_width = rate / 2 ** round(math.log2(0.093 * rate))
     lowest, highest = band_of(hertz - bin_width, rate), band_of(hertz + bin_width, rate)
@@ -58,7 +54,7 @@ def test_a_click_is_where_it_sounds():
 
 
 def test_true_stems_and_errors_stand_beside_where_they_are_known():
-    low, high = tone(440, 0.5, 8000), tone(2000, 0.5, 8000)
+    low, high = tone(440, 0.5, 8000, channels=2), tone(2000, 0.5, 8000, channels=2)
     page = picture(
         low + high, {"bass": low + 0.1 * high, "other": high}, 8000, truths={"bass": low}
     )
@@ -76,7 +72,10 @@ def test_true_stems_and_errors_stand_beside_where_they_are_known():
 
 
 def test_true_stems_are_next_to_a_mixture_and_are_summed(tmp_path):
-    parts = {name: tone(440, 0.5, 8000) for name in ("mixture", "vocals", "drums", "bass", "other")}
+    parts = {
+        name: tone(440, 0.5, 8000, channels=2)
+        for name in ("mixture", "vocals", "drums", "bass", "other")
+    }
     for name, samples in parts.items():
         soundfile.write(tmp_path / f"{name}.wav", samples.T, 8000, subtype="FLOAT")
     files = {"vocals": tmp_path / "v.wav", "accompaniment": tmp_path / "a.wav"}
@@ -92,7 +91,7 @@ def test_true_stems_are_next_to_a_mixture_and_are_summed(tmp_path):
 
 
 def test_masks_are_the_share_of_the_mixture_and_undefined_in_silence():
-    low, high = tone(440), tone(4000)
+    low, high = tone(440, channels=2), tone(4000, channels=2)
     page = picture(low + high, {"bass": low, "other": 2 * high}, RATE)
     middle = shown(page, "mask of bass").shape[1] // 2
     bass, other = (shown(page, f"mask of {name}")[:, middle] for name in ("bass", "other"))
@@ -106,7 +105,7 @@ def test_masks_are_the_share_of_the_mixture_and_undefined_in_silence():
 
 
 def test_levels_share_the_scale_of_the_mixture():
-    low, high = tone(440), 0.1 * tone(4000)
+    low, high = tone(440, channels=2), 0.1 * tone(4000, channels=2)
     page = picture(low + high, {"bass": low, "other": high}, RATE)
     assert shown(page, "mixture").max() == pytest.approx(0.0, abs=1e-3)
     assert shown(page, "bass").max() == pytest.approx(0.0, abs=0.1)
@@ -141,6 +140,7 @@ def test_a_long_song_costs_a_bounded_number_of_frames():
     assert song.read <= 4096 * MOST_FRAMES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [0, 1, 100, 5000])
 def test_short_and_silent_songs_are_drawn(samples, check_legible):
     song = np.zeros((1, samples), np.float32)
@@ -149,7 +149,7 @@ def test_short_and_silent_songs_are_drawn(samples, check_legible):
 
 @pytest.mark.slow
 def test_text_is_whole_and_apart_from_other_text(check_legible):
-    song = tone(440)
+    song = tone(440, channels=2)
     names = ("vocals", "drums", "bass", "other", "residual")
     title = "A $ong with_a^ very long 😀 name, " * 8 + "by hpss[margin=2]"
     check_legible(picture(song, dict.fromkeys(names, song), RATE, title=title))
@@ -158,7 +158,7 @@ def test_text_is_whole_and_apart_from_other_text(check_legible):
 
 @pytest.mark.slow
 def test_the_same_song_gives_the_same_bytes(tmp_path):
-    song = tone(440)
+    song = tone(440, channels=2)
     one, other = (
         figure.save(picture(song, {"vocals": song}, RATE, title="😀 song"), tmp_path / name)
         for name in ("a.png", "b.png")

@@ -15,8 +15,8 @@ from sepbench.testing.check import FAILED
 SECONDS, LEARNED_SECONDS = 7.0, 2.0
 """Of the longest song; 'plugin check' takes longer ones."""
 
-QUICK = {"mixture", "hpss", "repet-sim", "oracle-irm"}
-"""Those whose examination takes a second or two."""
+QUICK = {"mixture"}
+"""Those whose examination takes a second."""
 
 BUNDLED = [entry for entry in registry.plugins() if entry.distribution.startswith("sepbench ")]
 

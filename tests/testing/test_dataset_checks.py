@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import unittest
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,3 +123,22 @@ def test_a_fault_is_found_by_the_check_of_its_name(
     dataset: type[Dataset], checks: set[str]
 ) -> None:
     assert failed(dataset) == checks
+
+
+class Missing(Tones):
+    """A data set of a folder without any of its songs."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root
+
+    @property
+    def is_available(self) -> bool:
+        return False
+
+
+def test_a_folder_without_the_data_set_is_a_fault_and_no_folder_is_none(tmp_path: Path) -> None:
+    assert failed(Missing) == set()
+    checks = dataset_checks(Missing, root=tmp_path)
+    (subsets,) = [check for check in checks if check.__name__ == "subsets"]
+    with pytest.raises(AssertionError, match=f"not found in {tmp_path}"):
+        subsets()

@@ -26,6 +26,7 @@ def outcomes(kind, **values):
     return {outcome.check: outcome for outcome in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", [KSdr, Level, fake_metrics.Peak])
 def test_a_sound_metric_passes(metric):
     statuses = {outcome.status for outcome in outcomes(metric).values()}

@@ -314,6 +314,7 @@ def test_a_fault_is_found_by_the_fact_that_names_it(kind, facts):
     assert failed(kind) == facts
 
 
+@pytest.mark.slow
 def test_a_good_separator_passes():
     assert failed(Good) == set()
 
@@ -343,6 +344,7 @@ def test_facts_that_are_read_with_torch_are_reported():
     assert "torch" in light.got
 
 
+@pytest.mark.slow
 def test_a_class_within_a_function_is_not_found_by_others():
     class Hidden(Good):
         pass

@@ -5,20 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
+from songs import tone, white, write
 
 from sepbench.training.data.discover import find_tracks
 from sepbench.training.data.prepare import PreparedDataset, prepare
 
 RATE = 8000
-
-
-def tone(frequency: float, seconds: float, rate: int = RATE) -> np.ndarray:
-    return 0.3 * np.sin(2 * np.pi * frequency * np.arange(int(seconds * rate)) / rate)
-
-
-def noise(seconds: float, seed: int, rate: int = RATE) -> np.ndarray:
-    return 0.1 * np.random.default_rng(seed).standard_normal(int(seconds * rate))
 
 
 @pytest.fixture(scope="session")
@@ -31,23 +23,23 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     splits = (("Ani_1", "train"), ("Bea_2", "val"), ("Cid_3", "test"))
     for index, (song, split) in enumerate(splits):
         for number in (1, 2):  # Songs are known by their sound, so no two may be equal.
-            stereo = np.stack([noise(1.5, 10 * index + number), tone(440, 1.5)], axis=1)
-            soundfile.write(clips / f"{song}_{number}.wav", stereo, RATE)
+            played = white(1, 3 * RATE // 2, seed=10 * index + number, peak=0.2)
+            write(
+                clips / f"{song}_{number}.wav", np.concatenate([played, tone(440, 1.5, RATE)]), RATE
+            )
             rows.append({"clip": f"{song}_{number}", "song": song, "split": split})
     _write(clips / "split.csv", rows)
     songs = root / "songs"
     for index, song in enumerate(("First", "Second", "Third")):
-        (songs / song).mkdir(parents=True)
         pitches = {"vocals": 500.0 + index, "drums": 90.0, "bass": 60.0 + index}
         for stem, frequency in pitches.items():
-            soundfile.write(songs / song / f"{stem}.wav", tone(frequency, 3), RATE)
+            write(songs / song / f"{stem}.wav", tone(frequency, 3, RATE), RATE)
     _write(
         songs / "split.csv",
         [{"song": "Second", "split": "val"}, {"song": "Third", "split": "test"}],
     )
     for folder, seed in (("voices/soprano", 1), ("backgrounds/band", 2)):
-        (root / folder).mkdir(parents=True)
-        soundfile.write(root / folder / "one.wav", noise(3, seed), RATE)
+        write(root / folder / "one.wav", white(1, 3 * RATE, seed=seed, peak=0.2), RATE)
     return root
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from songs import sdr
+from songs import noise, sdr
 
 from sepbench import audio
 from sepbench.training.bandwidth import EDGE, extend, slope
@@ -14,10 +14,6 @@ from sepbench_plugins.unet import UNet
 
 RATE = 48_000
 PLACES = torch.arange(64) / 64
-
-
-def noise(samples: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(1, samples, generator=torch.Generator().manual_seed(seed))
 
 
 def sung() -> torch.Tensor:
@@ -49,7 +45,7 @@ def test_the_slope_is_what_resampling_leaves(high: int, low: int) -> None:
 
 
 def test_a_voice_alone_is_kept_to_the_top_and_no_voice_stays_out() -> None:
-    levels = noise(64 * 5).reshape(64, 5).abs()
+    levels = noise(64, 5).abs()
     for share in (0.0, 1.0):
         assert extend(torch.full((64, 5), share), levels, PLACES, 200).eq(share).all()
 
@@ -94,7 +90,7 @@ def test_a_network_hears_of_a_song_what_it_would_hear_of_it_resampled(
     assert (wide.sample_rate, narrow.sample_rate) == (RATE, 16_000)
     for separator in (wide, narrow):
         separator.load(torch.device("cpu"))
-    song = sung() + 0.01 * noise(RATE)
+    song = sung() + 0.01 * noise(1, RATE)
     resampled = torch.from_numpy(audio.resample(song.numpy(), RATE, 16_000))
     back = torch.from_numpy(audio.resample(voice(narrow, resampled).numpy(), 16_000, RATE))
     heard = only(voice(wide, song), 0, 7000)
@@ -107,7 +103,7 @@ def test_a_voice_that_is_known_is_parted_from_its_backing_above_the_band(
     separator = UNet()
     separator.load(torch.device("cpu"))
     turns = (torch.arange(RATE) // (RATE // 4)) % 2
-    sung, played = noise(RATE) * turns, noise(RATE, seed=1) * (1 - turns)
+    sung, played = noise(1, RATE) * turns, noise(1, RATE, seed=1) * (1 - turns)
     spectra = [separator._stft().forward(part)[:, :512].abs().square() for part in (sung, played)]
     monkeypatch.setattr(separator, "predict", lambda _: spectra[0] / (spectra[0] + spectra[1]))
     assert sdr(only(sung, 8000, 24_000), only(voice(separator, sung + played), 8000, 24_000)) > 15

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from click.testing import CliRunner, Result
+from commands import run
 
 from sepbench import registry
-from sepbench.cli.main import main
 from sepbench.datasets.simulated import simulate
 from sepbench.inference import runner
 from sepbench.weights.container import read_header, sha256
@@ -43,10 +42,6 @@ model: {architecture: strided, rate: 8000, bands: 64, samples: 16384, frames: 76
 examples: {seconds: 2.048, known: 1.0}
 training: {epochs: 1, examples: 60, batch_size: 2, learning_rate: 0.003, average: 0.8, workers: 0}
 """
-
-
-def run(*arguments: str | Path | int) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.mark.slow
@@ -246,6 +241,7 @@ def _prepared(folder: Path, split: str) -> set[str]:
     return {track["name"] for track in index["tracks"] if track["split"] == split}
 
 
+@pytest.mark.slow
 def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
     untrained = run("train", "hpss", "-d", corpus).output
     assert "choose one of blstm, cdae, ibm-cnn, mask-cnn, unet" in untrained
@@ -261,7 +257,7 @@ def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
     missing = run("train", "unet", "-d", corpus, "-c", config)
     assert "its model does not describe a network of unet, no field 'rate'" in missing.output
     for before, after, reason in (
-        ("rate: 8000", "rate: high", "'high' is no number"),
+        ("rate: 8000", "rate: high", "'high' is not a number"),
         ("rate: 8000", "rate: 8000, colour: red", "unknown field 'colour'"),
         ("widths: [2, 2]", "widths: 7", "a value of the wrong kind"),
     ):

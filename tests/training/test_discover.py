@@ -84,6 +84,7 @@ def test_folders_say_the_split_of_what_they_hold(tmp_path: Path) -> None:
     assert hq == {"hq"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "place", "sides", "file"),
     [

@@ -10,6 +10,7 @@ from sepbench.registry.methods import resolve
 from sepbench.training.fused import fused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "columns"), [("mask-cnn", 400), ("unet", 130), ("blstm", 50), ("ibm-cnn", 60)]
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import songs
 import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file
@@ -43,8 +44,7 @@ def loaded(method: type[Learned], **options: object) -> Learned:
 
 
 def noise(*shape: int) -> np.ndarray:
-    values = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
-    return 0.1 * values.numpy()
+    return 0.1 * songs.noise(*shape).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,7 @@ def test_the_stems_sum_to_the_mixture(method: type[Learned], iterations: int) ->
     assert np.abs(stems["vocals"] + stems["accompaniment"] - mixture).max() < 1e-3
 
 
+@pytest.mark.slow
 @each_method
 def test_silence_stays_silence_and_a_silent_channel_too(method: type[Learned]) -> None:
     separator = loaded(method)

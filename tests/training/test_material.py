@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import songs
 import soundfile
 
 from sepbench.errors import SepbenchError
@@ -18,10 +19,9 @@ RATE = 8000
 
 
 def write(path: Path, seed: int, seconds: float = 1.0) -> np.ndarray:
-    samples = np.random.default_rng(seed).integers(-8000, 8000, round(seconds * RATE)) / 32768
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, RATE)
-    return samples.astype(np.float32)
+    samples = songs.white(1, round(seconds * RATE), seed=seed, peak=0.25)
+    songs.write(path, samples, RATE)
+    return samples[0]
 
 
 def song(folder: Path, seed: int = 1) -> None:

@@ -190,6 +190,7 @@ def test_prepare_adds_labelled_songs(corpus: Path, song: Path, tmp_path: Path) -
     assert tracks["song"].samples == 6 * RATE
 
 
+@pytest.mark.slow
 def test_labelled_songs_are_chosen_and_never_those_of_a_test(song: Path, tmp_path: Path) -> None:
     label = label_songs(TeacherConfig(method="mixture"), [str(song.parent)], device="cpu")
     other = replace(label[0], name="another song")

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import yaml
 from matplotlib import image
+from songs import tone
 
 from sepbench.errors import SepbenchError
 from sepbench.report import ratings
@@ -68,18 +69,17 @@ def test_sources_are_cut_alike_and_equally_loud(made_run) -> None:
 
 
 def test_loudness_is_that_of_the_standard() -> None:
-    time = np.arange(2 * 48000) / 48000
-    tone = np.stack([np.sin(2 * np.pi * 997 * time)] * 2).astype(np.float32)
     # ITU-R BS.1770: a full-scale 997 Hz sine in one channel is -3.01 LKFS, in two 3.01 more.
-    assert loudness(tone, 48000) == pytest.approx(0.0, abs=0.05)
+    assert loudness(tone(997, 2, 48000, channels=2, level=1.0), 48000) == pytest.approx(
+        0.0, abs=0.05
+    )
     assert loudness(np.zeros((2, 4800), np.float32), 48000) == -np.inf
 
 
 def test_a_tone_is_a_line_at_its_height_in_the_spectrogram() -> None:
-    time = np.arange(2 * RATE) / RATE
-    tone = np.sin(2 * np.pi * 1000 * time)[None].astype(np.float32)
-    picture = image.imread(io.BytesIO(spectrogram_png(tone, RATE, 1e-9)))
-    picture = image.imread(io.BytesIO(spectrogram_png(tone, RATE, 100.0)))
+    played = tone(1000, 2, RATE, level=1.0)
+    picture = image.imread(io.BytesIO(spectrogram_png(played, RATE, 1e-9)))
+    picture = image.imread(io.BytesIO(spectrogram_png(played, RATE, 100.0)))
     brightest = picture[..., :3].sum(2).mean(1).argmax()
     expected = 1 - np.log(1000 / 50) / np.log(RATE / 2 / 50)
     assert brightest / picture.shape[0] == pytest.approx(expected, abs=0.02)
@@ -100,6 +100,7 @@ def test_the_page_s_sounds_are_the_samples_that_were_separated(page, made_run) -
     assert np.square(heard - kept).sum() < 0.03 * np.square(kept).sum()
 
 
+@pytest.mark.slow
 def test_names_cannot_leave_their_place_in_the_page(page) -> None:
     text = page.read_text()
     for name in NAMES:
