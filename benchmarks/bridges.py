@@ -5,7 +5,8 @@
 Prints the seconds per song that ``command`` adds to a program, the largest difference between
 ``onnx`` and torch, and the differences between the three schemes of ``roformer`` on a small network
 with random weights. ``--files DIR`` keeps the program, the networks and their cards in DIR, so that
-they can be evaluated.
+they can be evaluated. ``--long MINUTES`` separates a song of that length through both networks
+instead, and prints the peak memory of the largest process.
 """
 
 from __future__ import annotations
@@ -146,19 +147,51 @@ def schemes(folder: Path) -> None:
         print(f"roformer: scheme={scheme} is {ratio:.1f} dB SDR from scheme=msst, 20 s of noise")
 
 
+def memory(folder: Path, *, minutes: float) -> None:
+    """Separate a long song by the command line, and print the peak memory of its processes."""
+    song = folder / "long.wav"
+    piece = noise(60).numpy().T
+    with soundfile.SoundFile(song, "w", RATE, 2, "PCM_16") as file:
+        for _ in range(round(minutes)):
+            file.write(piece)
+    roformer = f"config={folder / 'model.yaml'},checkpoint={folder / 'model.ckpt'},scheme=host"
+    for method in (f"onnx[{folder / 'n.yaml'}]", f"roformer[{roformer}]"):
+        words = ["separate", "-q", "-m", method, str(song), "-o", str(folder / "separated")]
+        # A process of its own, as the peak of all children is that of the largest so far.
+        code = (
+            "import resource, subprocess, sys\n"
+            "subprocess.run([sys.executable, '-m', 'sepbench', *sys.argv[1:]], check=True)\n"
+            "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+            "print(used.ru_maxrss, used.ru_utime + used.ru_stime)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], check=True, capture_output=True, text=True
+        )
+        kilobytes, seconds = done.stdout.split()[-2:]
+        print(
+            f"{method.partition('[')[0]}: peak {int(kilobytes) / 1024:.0f} MiB "
+            f"for {minutes:g} minutes of stereo, {float(seconds):.0f} s of CPU time",
+            flush=True,
+        )
+
+
 def main() -> None:
-    """Print all three results."""
+    """Print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--files", type=Path)
+    parser.add_argument("--long", type=float, metavar="MINUTES")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = chosen.files or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        overhead(folder, seconds=chosen.seconds, repeats=chosen.repeats)
+        if chosen.long is None:
+            overhead(folder, seconds=chosen.seconds, repeats=chosen.repeats)
         onnx_difference(folder)
         schemes(folder)
+        if chosen.long is not None:
+            memory(folder, minutes=chosen.long)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from unicodedata import normalize
 
 import numpy as np
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _NEARLY = 0.05
 """Seconds by which the headers of compressed files may miss their length."""
+
+_Stems: TypeAlias = "dict[str, Samples]"
 
 _FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 
@@ -110,6 +112,27 @@ def score(
         records.append(record)
         on_done(record)
     return records
+
+
+def scored_stems(record: Record, track: Track, start: float, duration: float | None) -> _Stems:
+    """Return the stems that a record's scores are of, as they were scored.
+
+    Without those that its folder no longer has, or has with other content.
+    """
+    if (folder := record.identity.get("folder")) is None:
+        return {}
+    told = record.identity["estimates"]
+    files = {
+        stem: path
+        for stem, path in _files(Path(folder), track, alone=True).items()
+        if stem in told and sha256(path) == told[stem]
+    }
+    if not files:
+        return {}
+    song = track.load(start=start, duration=duration)
+    stems, _ = _load(Estimates(track, files), song, start, duration)
+    late = delay(stems, song.references) if record.identity.get("align") else 0
+    return {stem: shifted(samples, late) for stem, samples in stems.items()} if late else stems
 
 
 @dataclass(frozen=True)

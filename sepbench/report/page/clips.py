@@ -8,6 +8,7 @@ import json
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from sepbench._util.files import write_atomic
 from sepbench.audio.memory import ogg
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
+from sepbench.evaluation.estimates import scored_stems
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Store
 from sepbench.report.page.excerpts import MIXTURE, Excerpt
@@ -68,6 +70,13 @@ class Clip:
     sources: list[Source]
 
 
+def has_sound(store: Store, record: Record) -> bool:
+    """Return whether a run has kept the stems of a record, or their folder is still there."""
+    scored = record.identity.get("folder")
+    kept = store.stems_folder(record.label, record.subset, record.track)
+    return kept.is_dir() or (scored is not None and Path(scored).is_dir())
+
+
 def stems_of(store: Store, record: Record) -> dict[str, Path]:
     """Return the stem files of a method and track that a run has kept."""
     folder = store.stems_folder(record.label, record.subset, record.track)
@@ -89,7 +98,7 @@ def clips(
     last = max(excerpt.start + excerpt.seconds for excerpt in excerpts)
     song = track.load(start=settings.start + first, duration=last - first)
     estimates = {
-        record.label: (record.oracle, _estimates(store, record, song.rate, first, last))
+        record.label: (record.oracle, _estimates(store, record, track, song.rate, first, last))
         for record in records
         if (record.subset, record.track) == (track.subset, track.name)
         and record.error is None
@@ -186,10 +195,16 @@ def _anchor(reference: Samples, rate: int) -> Samples:
 
 
 def _estimates(
-    store: Store, record: Record, rate: int, first: float, last: float
+    store: Store, record: Record, track: Track, rate: int, first: float, last: float
 ) -> dict[str, Samples]:
-    """Return the kept stems of a method, and their sums, between two seconds."""
+    """Return the stems of a method, and their sums, between two seconds."""
     stems = {}
+    settings = store.settings
+    if "folder" in record.identity:
+        part = slice(round(first * rate), round(last * rate))
+        with suppress(SepbenchError):  # A folder that has changed since.
+            scored = scored_stems(record, track, settings.start, settings.duration)
+            stems = {name: samples[:, part] for name, samples in scored.items()}
     for name, path in stems_of(store, record).items():
         try:
             read = audio.read(path, start=first, duration=last - first)

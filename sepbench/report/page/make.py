@@ -70,7 +70,13 @@ def _separate(
     wanted = {(excerpt.subset, excerpt.track) for excerpt in excerpts}
     chosen = [track for track in tracks if (track.subset, track.name) in wanted]
     methods, remarks = [], []
-    for label in sorted(missing_stems(store, records, excerpts)):
+    missing = {record.label: record for record in missing_stems(store, records, excerpts)}
+    for label, record in sorted(missing.items()):
+        if "method" not in record.identity:
+            folder = record.identity.get("folder")
+            gone = f"{folder} is gone" if folder else "its scores were imported without stems"
+            remarks.append(f"{label}: no audio: {gone}")
+            continue
         try:
             methods += registry.resolve(label)
         except SepbenchError as error:

@@ -20,6 +20,9 @@ from sepbench.report.page.write import kept_excerpts
 
 SOUNDS = "configs/resources/sepbench"
 
+MOST_METHODS = 12
+"""webMUSHRA refuses trials of more methods, as BS.1534 does, unless they are not ``strict``."""
+
 
 def write_webmushra(
     store: Store,
@@ -67,12 +70,12 @@ def _trial(clip: Clip, number: int, folder: Path) -> tuple[dict[str, Any], list[
         if source.kind in ("reference", "method"):
             name = f"{SOUNDS}/{number}-{index}.wav"
             files.append(_write(source, folder / name, clip.rate))
-            names[source.name if source.kind == "method" else ""] = name
+            # webMUSHRA pastes names into HTML.
+            names[html.escape(source.name) if source.kind == "method" else ""] = name
     excerpt = clip.excerpt
     page = {
         "type": "mushra",
         "id": f"trial{number}",
-        # webMUSHRA renders this as HTML.
         "name": html.escape(f"{excerpt.stem}: {excerpt.track}"),
         "content": "How well is the stem separated? The reference would be 100.",
         "showWaveform": True,
@@ -80,6 +83,7 @@ def _trial(clip: Clip, number: int, folder: Path) -> tuple[dict[str, Any], list[
         "createAnchor35": True,
         "createAnchor70": False,
         "randomize": True,
+        "strict": len(names) - 1 <= MOST_METHODS,
         "reference": names.pop(""),
         "stimuli": names,
     }

@@ -23,7 +23,7 @@ from sepbench.report import formats
 from sepbench.report.build import Report
 from sepbench.report.grid import grid
 from sepbench.report.joining import separated
-from sepbench.report.page.clips import Clip, clips, write_source
+from sepbench.report.page.clips import Clip, clips, has_sound, write_source
 from sepbench.report.page.excerpts import Excerpt, choose
 from sepbench.report.page.facts import facts
 
@@ -63,26 +63,23 @@ def write_page(
     return Page(path, len(text.encode()), remarks)
 
 
-def missing_stems(store: Store, records: Sequence[Record], chosen: Sequence[Excerpt]) -> set[str]:
-    """Return labels of the methods whose separated stems were not kept for all chosen tracks."""
+def missing_stems(
+    store: Store, records: Sequence[Record], chosen: Sequence[Excerpt]
+) -> list[Record]:
+    """Return the records of chosen tracks whose stems are not there."""
     wanted = {(excerpt.subset, excerpt.track) for excerpt in chosen}
-    return {
-        record.label
+    return [
+        record
         for record in records
         if (record.subset, record.track) in wanted
         and record.error is None
-        and not store.stems_folder(record.label, record.subset, record.track).is_dir()
-    }
+        and not has_sound(store, record)
+    ]
 
 
 def kept_excerpts(store: Store, records: Sequence[Record], tracks: int) -> list[Excerpt]:
-    """Return excerpts of the tracks whose separated stems were kept, at most so many tracks."""
-    kept = [
-        record
-        for record in records
-        if store.stems_folder(record.label, record.subset, record.track).is_dir()
-    ]
-    return choose(kept, tracks)
+    """Return excerpts of the tracks whose stems are there, at most so many tracks."""
+    return choose([record for record in records if has_sound(store, record)], tracks)
 
 
 def _write_sounds(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import json
 import re
@@ -14,10 +15,13 @@ from matplotlib import image
 from songs import tone
 
 from sepbench.errors import SepbenchError
+from sepbench.evaluation.estimates import find, score
+from sepbench.evaluation.store import Settings, Store
 from sepbench.report import ratings
 from sepbench.report.page.clips import clips, loudness, spectrogram_png
 from sepbench.report.page.excerpts import SECONDS, choose
 from sepbench.report.page.webmushra import write_webmushra
+from sepbench.report.page.write import kept_excerpts
 
 from .conftest import NAMES, RATE, MadeTrack, made_tracks
 
@@ -68,6 +72,33 @@ def test_sources_are_cut_alike_and_equally_loud(made_run) -> None:
     assert quiet.gain > next(s for s in clip.sources if s.name == "good").gain + 3
 
 
+def test_stems_of_a_scored_folder_are_heard_as_long_as_they_are_those_that_were_scored(
+    tmp_path,
+) -> None:
+    track = made_tracks()[3]
+    song = track.load()
+    theirs = tmp_path / "theirs" / track.name
+    theirs.mkdir(parents=True)
+    for stem, samples in song.references.items():
+        soundfile.write(theirs / f"{stem}.wav", 0.5 * samples.T, RATE, subtype="FLOAT")
+    store = Store.create(tmp_path / "run", Settings("some", "test"))
+    found = find(theirs.parent, [track])
+    records = score(
+        found, store, name="theirs", metrics=("sdr",), device="cpu", folder=theirs.parent
+    )
+    excerpts = choose(records, 1)
+
+    def heard():
+        return {
+            source.name: source for source in next(clips(store, records, track, excerpts)).sources
+        }
+
+    np.testing.assert_array_equal(heard()["theirs"].samples, 0.5 * song.references["vocals"])
+    assert kept_excerpts(store, records, 1) == excerpts
+    soundfile.write(theirs / "vocals.wav", song.mixture.T, RATE, subtype="FLOAT")
+    assert "theirs" not in heard()
+
+
 def test_loudness_is_that_of_the_standard() -> None:
     # ITU-R BS.1770: a full-scale 997 Hz sine in one channel is -3.01 LKFS, in two 3.01 more.
     assert loudness(tone(997, 2, 48000, channels=2, level=1.0), 48000) == pytest.approx(
@@ -115,14 +146,21 @@ def test_webmushra_gets_a_trial_with_every_method_equally_loud(made_run, tmp_pat
     order, *trials = test["pages"][1]
     assert order == "random"
     assert [set(trial["stimuli"]) for trial in trials] == [
-        {"good", "poor", "<b onclick=bad()>[x=1]"}
+        {"good", "poor", html.escape("<b onclick=bad()>[x=1]")}
     ] * 2
-    loud = []
+    assert all(trial["strict"] for trial in trials)
+    loud, kinds = [], set()
     for trial in trials[:1]:
         for name in [trial["reference"], *trial["stimuli"].values()]:
             samples, rate = soundfile.read(tmp_path / name, dtype="float32")
             loud.append(loudness(samples.T, rate))
+            kinds.add((samples.shape, rate))
     assert np.ptp(loud) < 0.1
+    # Its validator refuses sounds of other lengths, rates or channels than the reference's, and
+    # sounds of more than 12 s.
+    ((length, _), rate) = kinds.pop()
+    assert not kinds
+    assert length <= 12 * rate
 
 
 def test_a_run_without_kept_stems_says_how_to_get_some(made_run, tmp_path) -> None:
