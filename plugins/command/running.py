@@ -85,12 +85,15 @@ def _start(
             else [filled_at_run(word, values)]
         )
     log = folder / "log"
+    # Programs without an option for the device would take a GPU where there is one.
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
+    own = {name: filled_at_run(value, values) for name, value in card.environment.items()}
     task = {
         "run": words,
         "cwd": str(folder),
         "log": str(log),
         "timeout": card.timeout,
-        "environment": {k: filled_at_run(v, values) for k, v in card.environment.items()},
+        "environment": hidden | own,
     }
     answer = _ask(guard, task)
     program = _called(card)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 import yaml
 from songs import noise
@@ -40,6 +42,7 @@ HALVES = """
     with open(pathlib.Path(__file__).with_name("calls"), "a") as calls:
         calls.write("x")
 """
+ONE_SONG = ("--dataset", "simulated", "--track", "*-000", "--duration", "1")
 STEMS = {"vocals": "{track}/vocals.wav", "accompaniment": "{track}/accompaniment.wav"}
 
 
@@ -223,6 +226,14 @@ def test_a_program_may_change_its_copy_of_the_song(tmp_path: Path) -> None:
         assert made.notes == ()
 
 
+def test_a_program_sees_no_gpu_when_it_is_to_compute_on_the_cpu(tmp_path: Path) -> None:
+    code = (
+        HALVES + "    import os; assert os.environ['CUDA_VISIBLE_DEVICES'] == os.environ['SEEN']\n"
+    )
+    separated(card(tmp_path, code, environment={"SEEN": ""}))
+    separated(card(tmp_path, code, environment={"SEEN": "1", "CUDA_VISIBLE_DEVICES": "1"}))
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes by /proc")
 @pytest.mark.parametrize("session", [False, True])
 def test_what_a_program_has_started_ends_with_it(tmp_path: Path, session: bool) -> None:
@@ -304,6 +315,20 @@ def test_a_model_of_a_preset_may_have_other_stems() -> None:
     assert six.card.run[:3] == ("demucs", "-n", "htdemucs_6s")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("demucs") is None, reason="the program demucs is not installed")
+def test_the_program_demucs_does_what_its_preset_says(temporary: Path) -> None:
+    options = Command.Options(preset="demucs", model="demucs_unittest")  # Needs no download.
+    separator = Command(options)
+    runner.load(separator, CPU)
+    first, second = separator.separate_batch([noise(2, 44_100), noise(2, 30_000, seed=1)])
+    assert not isinstance(first, SepbenchError)
+    assert not isinstance(second, SepbenchError)
+    assert set(first) == {"vocals", "drums", "bass", "other"}
+    assert second["vocals"].shape == (2, 30_000)
+    assert not list(temporary.iterdir())
+
+
 def test_whatever_changes_the_program_changes_its_identity(tmp_path: Path) -> None:
     def identity() -> dict[str, object]:
         (method,) = registry.resolve(f"command[file={path}]")
@@ -338,31 +363,51 @@ def test_the_version_comes_from_the_interpreter_of_the_program(tmp_path: Path) -
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="kills by signals")
-@pytest.mark.parametrize("killed", [signal.SIGKILL, signal.SIGTERM])
-def test_nothing_stays_behind_when_it_is_killed(
-    tmp_path: Path, temporary: Path, killed: signal.Signals
+@pytest.mark.parametrize(
+    ("words", "killed"),
+    [
+        (("separate", "song.wav", "-o", "out"), signal.SIGINT),
+        (("separate", "song.wav", "-o", "out"), signal.SIGKILL),
+        (("evaluate", *ONE_SONG, "-o", "out"), signal.SIGTERM),
+        (("evaluate", *ONE_SONG, "-o", "out"), signal.SIGKILL),
+    ],
+)
+def test_nothing_stays_behind_when_it_is_stopped_or_killed(
+    tmp_path: Path, temporary: Path, words: tuple[str, ...], killed: signal.Signals
 ) -> None:
     code = """
-        import os, pathlib, time
-        pathlib.Path(__file__).with_name("pid").write_text(str(os.getpid()))
+        import os, pathlib, subprocess, sys, time, numpy, soundfile
+        child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+        soundfile.write(sys.argv[1] + "/vocals.wav", numpy.zeros((9, 2)), 44100)
+        pathlib.Path(__file__).with_name("pids").write_text(f"{os.getpid()} {child.pid}.")
         time.sleep(60)
     """
-    path = card(tmp_path, code)
-    script = f"""
-import torch
-from sepbench_plugins.command import Command
-separator = Command(Command.Options(file={str(path)!r}))
-separator.load(torch.device("cpu"))
-separator.separate(torch.zeros(2, 100))
-"""
-    process = subprocess.Popen([sys.executable, "-c", script])
-    pid = tmp_path / "pid"
-    _wait(lambda: pid.exists() and pid.read_text())
-    assert list(temporary.iterdir())
+    method = f"command[file={card(tmp_path, code)}]"
+    soundfile.write(tmp_path / "song.wav", noise(2, 9_000).numpy().T, RATE)
+    # Shells may start background processes with SIGINT ignored.
+    script = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from sepbench.cli.main import main; main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *words, "-m", method], cwd=tmp_path, stderr=subprocess.PIPE
+    )
+    pids = tmp_path / "pids"
+    _wait(lambda: pids.exists() and pids.read_text().endswith("."), seconds=300)
+    assert list(temporary.glob("sepbench-command-*"))
     process.send_signal(killed)
-    process.wait()
-    _wait(lambda: not list(temporary.iterdir()))
-    _wait(lambda: not _runs(int(pid.read_text())))
+    said = process.communicate()[1].decode()
+    if killed == signal.SIGKILL:
+        _wait(lambda: not list(temporary.glob("sepbench-command-*")))
+    else:
+        assert process.returncode == 128 + killed
+        assert said == "stopped; the same command resumes\n"
+        assert not list(temporary.iterdir())
+    for pid in pids.read_text()[:-1].split():
+        _wait(lambda pid=pid: not _runs(int(pid)))
+    left = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    # Hidden files of a killed process are removed by the next run.
+    assert {name for name in left if not name.endswith(".part")} <= {"run.json"}
 
 
 def _runs(pid: int) -> bool:
