@@ -2,11 +2,11 @@
 
     python benchmarks/bridges.py
 
-Prints the seconds per song that ``command`` adds to a program, the largest difference between
-``onnx`` and torch, and the differences between the three schemes of ``roformer`` on a small network
-with random weights. ``--files DIR`` keeps the program, the networks and their cards in DIR, so that
-they can be evaluated. ``--long MINUTES`` separates a song of that length through both networks
-instead, and prints the peak memory of the largest process.
+Prints the seconds per song that ``command`` adds to a program, the largest difference
+between ``onnx`` and torch, and the differences between the three schemes of ``roformer``
+on a small network with random weights. ``--files DIR`` keeps the program, the networks and their
+cards in DIR, so that they can be evaluated. ``--long MINUTES`` separates a song of that length
+through both networks instead, and prints the peak memory of the largest process.
 """
 
 from __future__ import annotations

@@ -31,6 +31,9 @@ OVERLAP = 4
 MOST_FRAMES = 1500
 """Largest number of frames; in long songs, samples between frames are skipped."""
 
+_FRAMES_AT_ONCE = 32
+"""Frames transformed together: faster than one by one, in a few MB."""
+
 BANDS = 256
 LOWEST = 50.0
 """Lowest frequency in Hz; bands are equally wide on a logarithmic scale."""
@@ -159,16 +162,24 @@ def band_powers(signal: Signal, rate: int) -> NDArray[np.float32]:
     window = hann(length, sym=False)
     bands = _band_weights(length, rate)
     powers = np.zeros((BANDS, frames), np.float32)
-    for frame in range(frames):
-        start = int((frame + 0.5) * samples / frames) - length // 2
-        piece = np.asarray(signal[:, max(start, 0) : max(start + length, 0)], np.float64)
-        # Frames at both ends extend beyond the signal, into silence.
-        padded = np.zeros((piece.shape[0], length))
-        ahead = max(-start, 0)
-        padded[:, ahead : ahead + piece.shape[1]] = piece
-        spectrum = np.fft.rfft(padded * window)
-        powers[:, frame] = bands @ (np.abs(spectrum) ** 2).mean(axis=0)
+    for first in range(0, frames, _FRAMES_AT_ONCE):
+        last = min(first + _FRAMES_AT_ONCE, frames)
+        centres = [int((frame + 0.5) * samples / frames) for frame in range(first, last)]
+        pieces = np.stack([_around(signal, centre, length) for centre in centres])
+        spectra = np.fft.rfft(pieces * window)
+        power = (spectra.real**2 + spectra.imag**2).mean(axis=1)
+        powers[:, first:last] = bands @ power.T
     return powers
+
+
+def _around(signal: Signal, centre: int, length: int) -> NDArray[np.float64]:
+    """Return ``length`` samples around ``centre``, silent beyond the ends of the signal."""
+    start = centre - length // 2
+    piece = np.asarray(signal[:, max(start, 0) : max(start + length, 0)], np.float64)
+    padded = np.zeros((piece.shape[0], length))
+    ahead = max(-start, 0)
+    padded[:, ahead : ahead + piece.shape[1]] = piece
+    return padded
 
 
 def _band_weights(length: int, rate: int) -> NDArray[np.float64]:
