@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import torch
 
 from sepbench import options as opts
-from sepbench import registry
 from sepbench.separator import in_samples
 from sepbench.stems import is_stem_name
 from sepbench.testing.check import CheckFailed, NotApplicable, Note, check
@@ -206,20 +205,18 @@ def sums(subject: Subject) -> str:
 def choices(subject: Subject) -> str:
     """It separates with every choice of its options whose weights are installed."""
     tried = []
-    kind = subject.kind
-    for described in opts.describe(kind.Options):
+    for described in opts.describe(subject.kind.Options):
         offered = (True, False) if described["type"] == "bool" else described["choices"] or ()
         for value in offered:
             shown = f"{described['name']}={value}"
             if value == described["default"]:
                 continue
             with _named(shown):
-                other = registry.variant(kind, {described["name"]: value}).create()
-                if files.missing(other) is not None:
+                change = {described["name"]: value}
+                if files.missing(subject.with_options(**change)) is not None:
                     continue
-                separator = subject.fresh_with(**{described["name"]: value})
                 sound = subject.song()
-                made = subject.through_host(sound, separator)
+                made = subject.through_host(sound, subject.fresh_with(**change))
                 _like(sound, made)
             tried.append(shown)
     if not tried:

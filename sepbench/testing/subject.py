@@ -77,10 +77,14 @@ class Subject:
         runner.load(separator, self.device)
         return separator
 
+    def with_options(self, **changes: Any) -> AnySeparator:
+        """Return the same with other options, not loaded."""
+        chosen = {**vars(self._with_weights.options), **changes}
+        return registry.variant(self.kind, chosen).create()
+
     def fresh_with(self, **changes: Any) -> AnySeparator:
         """Return the same with other options, loaded."""
-        chosen = {**vars(self._with_weights.options), **changes}
-        separator = registry.variant(self.kind, chosen).create()
+        separator = self.with_options(**changes)
         runner.load(separator, self.device)
         return separator
 
