@@ -28,6 +28,7 @@ import psutil
 from measure import table
 
 from sepbench.evaluation import cluster as clusters
+from sepbench.evaluation import remote
 from sepbench.evaluation.records import Record, StemResult
 
 WORKERS_A_PROCESS = 16
@@ -89,7 +90,7 @@ def measure(cells: int, workers: int, seconds: float) -> Cost:
     """Run cells on workers and measure all but the first of each worker."""
     import scale  # Workers find the function by the name of its module.
 
-    clusters.reason_against = scale.no_reason
+    remote.reason_against = scale.no_reason
     with _loopback(workers) as (address, scheduler):
         cluster = clusters.Cluster(address, None, work=scale.sleep)
         while len(cluster._client.nthreads()) < workers:

@@ -16,6 +16,7 @@ import json
 import os
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -158,8 +159,7 @@ class Store:
     def file(self, record: Record) -> str:
         """Return where a record is kept, within the folder of the run."""
         kind = "scores" if record.error is None else "failures"
-        path = self._path(kind, record.label, record.subset, record.track)
-        return path.relative_to(self.folder).as_posix()
+        return _place(kind, record.label, record.subset, record.track)
 
     def read(self, path: Path) -> Record | None:
         """Return the record in a file of this run, None if it is unreadable or of another place.
@@ -207,9 +207,14 @@ class Store:
         return [record for record in map(self.read, sorted(others)) if record is not None]
 
     def _path(self, kind: str, label: str, subset: str, track: str) -> Path:
-        return self.folder / kind / unique_name(label) / unique_name(subset) / _json_name(track)
+        return self.folder / _place(kind, label, subset, track)
 
 
+def _place(kind: str, label: str, subset: str, track: str) -> str:
+    return f"{kind}/{unique_name(label)}/{unique_name(subset)}/{_json_name(track)}"
+
+
+@lru_cache(maxsize=4096)
 def unique_name(name: str) -> str:
     """Return ``name`` as one path component; different names stay different.
 

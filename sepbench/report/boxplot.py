@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +76,7 @@ def boxplot(
     boxes = max(shown.most for shown in panels) >= BOX_FROM
     words = [
         *caption(pd.concat(by_stem.values()), scores, protocol=rules, metric=metric, boxes=boxes),
+        *_left_out(panels),
         *remarks,
     ]
     title = f"{metric} by stem and method, protocol {protocol}"
@@ -85,6 +86,18 @@ def boxplot(
 def save(figure: Figure, folder: Path, *, name: str = "boxplot") -> list[Path]:
     """Write ``boxplot.png`` and ``boxplot.svg`` to ``folder``, each atomically."""
     return [pictures.save(figure, folder / f"{name}.{ending}") for ending in ("png", "svg")]
+
+
+def _left_out(panels: Sequence[Panel]) -> Iterator[str]:
+    """Yield a sentence on methods that are not drawn."""
+    counts = {
+        shown.stem: (len(shown.figures), shown.left_out) for shown in panels if shown.left_out
+    }
+    if counts:
+        some = "; ".join(
+            f"{stem} {drawn} of {drawn + rest}" for stem, (drawn, rest) in counts.items()
+        )
+        yield f"Only the best methods are drawn, the tables have all: {some}."
 
 
 def _order(rows: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:

@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
+from sepbench._util.files import write_atomic
 from sepbench._util.text import printable
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Settings, Store
-from sepbench.report import boxplot, published, tables
+from sepbench.report import boxplot, csv_text, published, tables
 from sepbench.report.index import Index
 from sepbench.report.joining import OnFile, joined, separated
+from sepbench.report.score_lines import score_lines
 from sepbench.report.scored import Scored
 
 DEFAULT_PROTOCOL = "sisec18"
@@ -82,7 +85,7 @@ def write(
         remarks += [*said, *_unequal(records, incomplete), *_silent(records)]
         summary = tables.summary_table(tracks, indexes[0])
         scores = tables.score_table(tracks)
-    del tracks, records  # Pictures of large runs need the memory.
+    own = len(scores)
     settings = store.settings
     words = [*_span(settings)]
     for _ in references:
@@ -95,10 +98,11 @@ def write(
             scores = _joined(scores, rows)
             summary = _joined(summary, tables.summary_of_published(rows))
     folder = store.folder if out is None else out
-    files = []
-    for name, frame in (("scores.csv", scores), ("summary.csv", summary)):
-        files.append(folder / name)
-        tables.write_csv(frame, files[-1])
+    files = [folder / "scores.csv", folder / "summary.csv"]
+    added = csv_text.lines(scores.iloc[own:], heading=False)
+    write_atomic(files[0], chain(score_lines(tracks), added))
+    tables.write_csv(summary, files[1])
+    del tracks, records  # Pictures of large runs need the memory.
     suffix = "" if protocol == DEFAULT_PROTOCOL else f"-{protocol}"
     try:
         figure = boxplot.boxplot(scores, protocol=protocol, remarks=words)

@@ -23,8 +23,8 @@ def caption(
     """
     own = scores[~scores["published"]]
     failures = run[run["error"].notna() & run["error"].ne("")]
-    ours = run[~run["published"]]
-    tracks = sorted(set((ours if len(ours) else run)["track"]))
+    ours = run.loc[~run["published"], "track"]
+    tracks = sorted(set(ours if len(ours) else run["track"]))
     unit = f" in {protocol.unit}" if protocol.unit else ""
     better = "" if protocol.higher_is_better else f"; {protocol.better}"
     yield f"{metric}{unit}, protocol {protocol.id}: {protocol.caption}{better}."

@@ -5,34 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 _FORMULA = ("=", "+", "-", "@")
 
 
-def lines(frame: pd.DataFrame, rows: int = 50_000) -> Iterator[str]:
-    """Yield a table as CSV in parts, ten times as fast as pandas for a million rows."""
-    yield ",".join(map(_quoted, frame.columns)) + "\n"
-    for start in range(0, len(frame), rows):
-        part = frame.iloc[start : start + rows]
-        columns = [_cells(part[name]) for name in part]
-        yield "\n".join(map(",".join, zip(*columns, strict=True))) + "\n"
+def lines(frame: pd.DataFrame, *, heading: bool = True) -> Iterator[str]:
+    """Yield the rows of a table as CSV, below their heading unless it is left out."""
+    if heading:
+        yield ",".join(map(_quoted, frame.columns)) + "\n"
+    columns = [list(map(cell, frame[name].tolist())) for name in frame]
+    for row in zip(*columns, strict=True):
+        yield ",".join(row) + "\n"
 
 
-def _cells(column: pd.Series[Any]) -> list[str]:
-    if pd.api.types.is_float_dtype(column.dtype):
-        return ["" if value != value else f"{value:.6f}" for value in column.tolist()]
-    # Texts repeat, so each is checked once.
-    codes, texts = pd.factorize(column)
-    cells = np.array([*map(_cell, texts), ""], dtype=object)
-    return list(cells[codes])
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return _quoted(f"'{value}")  # A spreadsheet would take it for a formula.
-    return f"{value:.6f}" if isinstance(value, float) else _quoted(str(value))
+def cell(value: Any) -> str:
+    """Return the text of a cell, empty for a missing value."""
+    if isinstance(value, str):
+        # A spreadsheet would take it for a formula.
+        return _quoted(f"'{value}" if value.startswith(_FORMULA) else value)
+    if pd.isna(value):
+        return ""
+    return f"{value:.6f}" if isinstance(value, float) else str(value)
 
 
 def _quoted(text: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import seaborn as sns
+import pandas as pd
+from matplotlib.cbook import boxplot_stats
 
 from sepbench.metrics.protocols import Protocol
 from sepbench.report import figure as pictures
@@ -22,6 +22,9 @@ KINDS = {"method": "#56B4E9", "published": "#E69F00", "oracle": "#BBBBBB"}
 
 SURE = "#D55E00"
 """Colour of intervals, from the same palette."""
+
+BOX = 0.64
+"""Height of a box, as a share of its row."""
 
 POINTS_UP_TO = 20
 """Number of tracks up to which points are drawn over boxes."""
@@ -56,42 +59,37 @@ def draw(
 
 
 def _draw_boxes(axes: Axes, panel: Panel, protocol: Protocol) -> None:
-    points = panel.most <= POINTS_UP_TO
-    with warnings.catch_warnings():
-        # seaborn 0.13.2 uses a name that matplotlib 3.11 has deprecated.
-        warnings.filterwarnings("ignore", "vert: bool")
-        sns.boxplot(
-            panel.rows,
-            x="value",
-            y="label",
-            order=list(panel.figures),
-            hue="kind",
-            palette=KINDS,
-            saturation=1,
-            dodge=False,
-            width=0.64,
-            linewidth=0.8,
-            linecolor=INK,
-            medianprops={"linewidth": 1.8},
-            showfliers=not points,
-            flierprops={"marker": "o", "markersize": 2.2, "markeredgewidth": 0.5, "alpha": 0.6},
-            showmeans=protocol.over_tracks[0] == "mean",
-            meanprops={
-                "marker": "D",
-                "markersize": 3.5,
-                "markerfacecolor": "white",
-                "markeredgecolor": INK,
-            },
-            legend=False,
-            ax=axes,
-        )
-    if points:
-        tracks = sorted(set(panel.rows["track"]))
-        # Multiples of the golden ratio spread the points of few tracks.
-        height_of = {track: (n * 0.6180339887) % 1 - 0.5 for n, track in enumerate(tracks)}
-        spread = 0.5 * panel.rows["track"].map(height_of).to_numpy(dtype=float)
-        places = _places(panel) + spread
-        axes.scatter(panel.rows["value"], places, s=7, color=INK, alpha=0.4, lw=0, zorder=4)
+    boxes = pd.DataFrame(boxplot_stats([*panel.values.values()]))
+    places = np.arange(len(boxes))
+    kinds = panel.rows.drop_duplicates("label").set_index("label")["kind"]
+    colours = [KINDS[kinds[label]] for label in panel.values]
+    middle = boxes["q3"] - boxes["q1"]
+    edge: dict[str, Any] = {"edgecolor": INK, "linewidth": 0.8, "zorder": 2}
+    axes.barh(places, middle, left=boxes["q1"], height=BOX, color=colours, **edge)
+    # One collection for all rows: an artist for each line takes several times as long.
+    for end, whisker in (("q1", "whislo"), ("q3", "whishi")):
+        axes.hlines(places, boxes[end], boxes[whisker], color=INK, lw=0.8, zorder=2)
+        axes.vlines(boxes[whisker], places - BOX / 4, places + BOX / 4, color=INK, lw=0.8, zorder=2)
+    axes.vlines(boxes["med"], places - BOX / 2, places + BOX / 2, color=INK, lw=1.8, zorder=3)
+    if protocol.over_tracks[0] == "mean":
+        axes.scatter(boxes["mean"], places, s=12, marker="D", c="white", edgecolors=INK, zorder=3.5)
+    if panel.most > POINTS_UP_TO:
+        far = np.repeat(places, [len(values) for values in boxes["fliers"]])
+        look: dict[str, Any] = {
+            "s": 5,
+            "facecolors": "none",
+            "edgecolors": INK,
+            "linewidths": 0.5,
+            "alpha": 0.6,
+        }
+        axes.scatter(np.concatenate([*boxes["fliers"]]), far, zorder=2.5, **look)
+        return
+    tracks = sorted(set(panel.rows["track"]))
+    # Multiples of the golden ratio spread the points of few tracks.
+    height_of = {track: (n * 0.6180339887) % 1 - 0.5 for n, track in enumerate(tracks)}
+    spread = 0.5 * panel.rows["track"].map(height_of).to_numpy(dtype=float)
+    points = _places(panel) + spread
+    axes.scatter(panel.rows["value"], points, s=7, color=INK, alpha=0.4, lw=0, zorder=4)
 
 
 def _draw_points(axes: Axes, panel: Panel) -> None:
@@ -114,8 +112,7 @@ def _places(panel: Panel) -> np.ndarray:
 def _limits(panel: Panel, boxes: bool) -> tuple[float, float]:
     """Return the limits of the axis: all whiskers and marks are inside, outliers may not be."""
     ends = [value for value in (panel.floor, panel.ceiling) if math.isfinite(value)]
-    for _, group in panel.rows.groupby("label"):
-        values = group["value"].to_numpy(dtype=float)
+    for values in panel.values.values():
         if boxes:
             lower, upper = np.percentile(values, [25, 75])
             reach = 1.5 * (upper - lower)
@@ -127,9 +124,7 @@ def _limits(panel: Panel, boxes: bool) -> tuple[float, float]:
 
 
 def _count_outside(axes: Axes, panel: Panel, limits: tuple[float, float]) -> None:
-    by_label = {str(label): values for label, values in panel.rows.groupby("label")["value"]}
-    for row, label in enumerate(panel.figures):
-        own = by_label[label]
+    for row, own in enumerate(panel.values.values()):
         left, right = int((own < limits[0]).sum()), int((own > limits[1]).sum())
         for count, text, x, side in (
             (left, f"◂{left}", 0.0, "left"),

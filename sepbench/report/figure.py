@@ -121,9 +121,10 @@ def save(figure: Figure, path: Path) -> Path:
 
 def _lay_out(figure: Figure) -> None:
     """Give all parts their places, once for all formats: it takes as long as drawing."""
-    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+    engine = figure.get_layout_engine()
+    if isinstance(engine, ConstrainedLayoutEngine):
+        engine.execute(figure)
+        figure.set_layout_engine(None)  # With "none", each format is laid out by another drawing.
 
 
 @contextmanager

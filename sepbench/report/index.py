@@ -23,7 +23,7 @@ import sepbench
 from sepbench.evaluation.records import Record, StemResult, place
 from sepbench.evaluation.store import Stamp, Store, stamp_of
 from sepbench.registry.metrics import protocols_of
-from sepbench.report.scored import VALUES, Key, Scored, Windows, scored, windows_of
+from sepbench.report.scored import VALUES, Key, Scored, Windows, scored
 
 NAME = "index.sqlite"
 
@@ -184,7 +184,7 @@ class Index:
             stems = {name: [r.targets, r.notes] for name, r in record.stems.items()}
             ids = map(self._id, (record.fixed_identity, stems, one.keys))
             row = (path, stamp, facts, *ids, one.values.astype("<f8").tobytes())
-            self._add_windows(path, windows_of(record))
+            self._add_windows(path, one.windows())
         self._database.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?)", row)
 
     def _add_windows(self, path: str, windows: Windows) -> None:
@@ -264,7 +264,7 @@ def _folders(folder: Path) -> list[Path]:
 
 def _encoded(path: str) -> str:
     """Return a path as JSON, as SQLite cannot store one that is not UTF-8."""
-    return json.dumps(path)
+    return json.encoder.encode_basestring_ascii(path)
 
 
 def _decoded(path: str) -> str:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, get_args
 
 import numpy as np
 
-from sepbench.metrics.protocols import Reduction, reduce
-from sepbench.report.scored import Floats, Key, Scored
-from sepbench.report.statistics import interval, pooled_interval
+from sepbench.metrics.protocols import Protocol, Reduction, reduce
+from sepbench.report.scored import POOLED, Floats, Key, Scored
+from sepbench.report.statistics import Interval, intervals, pooled_interval
+
+What: TypeAlias = tuple[str, str, str]
+"""A stem, the id of a score, and a protocol."""
 
 
-def columns(
-    tracks: Sequence[Scored],
-) -> dict[tuple[str, str, str], tuple[dict[str, None], Floats]]:
+def columns(tracks: Sequence[Scored]) -> dict[What, tuple[dict[str, None], Floats]]:
     """Return the sets and the numbers of all tracks by stem, score and protocol."""
     alike: dict[tuple[Key, ...], list[Floats]] = {}
     for track in tracks:
         alike.setdefault(track.keys, []).append(track.values)
-    sets: dict[tuple[str, str, str], dict[str, None]] = {}
-    parts: dict[tuple[str, str, str], list[Floats]] = {}
+    sets: dict[What, dict[str, None]] = {}
+    parts: dict[What, list[Floats]] = {}
     for keys, members in alike.items():
         numbers = np.stack(members)
         for row, key in enumerate(keys):
@@ -29,11 +31,25 @@ def columns(
     return {what: (sets[what], np.concatenate(parts[what])) for what in parts}
 
 
-def of_tracks(values: Floats, statistic: Reduction) -> dict[str, float]:
+def intervals_of(
+    found: Mapping[What, tuple[dict[str, None], Floats]], rules: Mapping[str, Protocol]
+) -> dict[tuple[What, Reduction], Interval]:
+    """Return the intervals of the `columns` of scores over tracks, for each statistic."""
+    ends: dict[tuple[What, Reduction], Interval] = {}
+    for statistic in get_args(Reduction):
+        asked = [
+            what for what in found if what[2] != POOLED and statistic in rules[what[2]].over_tracks
+        ]
+        alike = intervals([found[what][1][:, 0] for what in asked], statistic)
+        ends |= {(what, statistic): one for what, one in zip(asked, alike, strict=True)}
+    return ends
+
+
+def of_tracks(values: Floats, statistic: Reduction, ends: Interval) -> dict[str, float]:
     """Return value, ends of the interval and improvement of a statistic over tracks."""
     return {
         "value": reduce(statistic, values[:, 0]),
-        **interval(values[:, 0], statistic)._asdict(),
+        **ends._asdict(),
         "improvement": reduce(statistic, values[:, 2]),
     }
 

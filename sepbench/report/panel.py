@@ -11,7 +11,11 @@ import pandas as pd
 from sepbench.metrics.protocols import Protocol, reduce
 from sepbench.report import figure as pictures
 from sepbench.report.caption import DAGGER
-from sepbench.report.statistics import Interval, interval
+from sepbench.report.scored import Floats
+from sepbench.report.statistics import Interval, intervals
+
+MOST_ROWS = 60
+"""Number of methods in a panel; more are in the tables alone."""
 
 MOST_LETTERS = 40
 """Length of a method's name from which it is broken into two lines."""
@@ -21,17 +25,20 @@ MOST_LETTERS = 40
 class Panel:
     """The data of one panel.
 
-    ``rows`` are the scores of ``stem`` with the ``kind`` of each; ``figures`` the scores of the
-    data set by label, from the top, ``intervals`` their 95 % intervals over tracks, and ``tracks``
-    the number of tracks of each; ``oracles`` are the first rows. ``floor`` is the mixture's score
-    and ``ceiling`` the best oracle's, NaN if there is none.
+    ``rows`` are the scores of ``stem`` with the ``kind`` of each, and ``values`` the same numbers
+    by label, from the top. ``figures`` are the scores of the data set, ``intervals`` their 95 %
+    intervals over tracks, and ``tracks`` the number of tracks of each. The worst methods,
+    ``left_out`` in number, are not drawn. ``oracles`` are the first rows. ``floor`` is the
+    mixture's score and ``ceiling`` the best oracle's, NaN if there is none.
     """
 
     stem: str
     rows: pd.DataFrame
+    values: dict[str, Floats]
     figures: dict[str, float]
     intervals: dict[str, Interval]
     tracks: dict[str, int]
+    left_out: int
     oracles: int
     floor: float
     ceiling: float
@@ -60,29 +67,30 @@ class Panel:
 def panel(stem: str, rows: pd.DataFrame, protocol: Protocol) -> Panel:
     """Return the panel of one stem, its methods sorted by the protocol's figure over tracks."""
     over_tracks = protocol.over_tracks[0]
-    groups = {str(label): group for label, group in rows.groupby("label")}
-    figures = {
-        label: reduce(over_tracks, group["value"].to_numpy(dtype=float))
-        for label, group in groups.items()
+    values = {
+        str(label): group.to_numpy(dtype=float) for label, group in rows.groupby("label")["value"]
     }
+    figures = {label: reduce(over_tracks, own) for label, own in values.items()}
+    tracks = rows.groupby("label")["track"].nunique()
     oracles = set(rows.loc[rows["oracle"], "label"])
     order = sorted(
         figures, key=lambda label: (label not in oracles, -protocol.goodness(figures[label]), label)
-    )
+    )[:MOST_ROWS]
+    kept = rows[rows["label"].isin(order)] if len(order) < len(figures) else rows
+    shown = {label: values[label] for label in order}
     # Methods with other target sets use other windows of the mixture; the median over methods is
     # the mixture in the usual set.
     mixture = rows.groupby("track")["mixture"].median()
-    kind = np.where(rows["oracle"], "oracle", np.where(rows["published"], "published", "method"))
+    kind = np.where(kept["oracle"], "oracle", np.where(kept["published"], "published", "method"))
     return Panel(
         stem=stem,
-        rows=rows.assign(kind=kind),
+        rows=kept.assign(kind=kind),
+        values=shown,
         figures={label: figures[label] for label in order},
-        intervals={
-            label: interval(group["value"].to_numpy(dtype=float), over_tracks)
-            for label, group in groups.items()
-        },
-        tracks={label: int(group["track"].nunique()) for label, group in groups.items()},
-        oracles=len(oracles),
+        intervals=dict(zip(order, intervals([*shown.values()], over_tracks), strict=True)),
+        tracks={label: int(tracks[label]) for label in order},
+        left_out=len(figures) - len(order),
+        oracles=sum(label in oracles for label in order),
         floor=reduce(over_tracks, mixture.to_numpy(dtype=float)),
         ceiling=max((figures[x] for x in oracles), key=protocol.goodness, default=math.nan),
     )

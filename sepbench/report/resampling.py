@@ -26,9 +26,12 @@ _MARKS = 32
 
 
 class Resamples(NamedTuple):
-    """Bootstrap draws of ``n`` of ``n`` tracks: counts, and the middle ranks."""
+    """Bootstrap draws of ``n`` of ``n`` tracks: counts, and the middle ranks.
 
-    counts: Floats
+    ``counts[d, t]`` says how often draw ``d`` has track ``t``: whole numbers, exact in float32.
+    """
+
+    counts: NDArray[np.float32]
     lower: NDArray[np.intp]
     upper: NDArray[np.intp]
 
@@ -38,7 +41,7 @@ def resamples(tracks: int) -> Resamples:
     """Return the draws for a number of tracks, always the same."""
     # Draws of ranks serve every set of scores, and are sorted once.
     generator = np.random.default_rng([SEED, tracks])
-    counts = np.empty((RESAMPLES, tracks))
+    counts = np.empty((RESAMPLES, tracks), dtype=np.float32)
     middle = np.empty((2, RESAMPLES), dtype=np.intp)
     places = [(tracks - 1) // 2, tracks // 2]
     for first in range(0, RESAMPLES, _AT_ONCE):  # Some at a time, which stay in the cache.
@@ -46,9 +49,9 @@ def resamples(tracks: int) -> Resamples:
         ranks = generator.integers(0, tracks, (len(counts[part]), tracks))
         rows = np.arange(len(ranks))[:, None] * tracks
         drawn = np.bincount((ranks + rows).ravel(), minlength=ranks.size)
-        counts[part] = drawn.reshape(ranks.shape)
-        ranks.partition(places, axis=1)
-        middle[:, part] = ranks[:, places].T
+        counts[part] = drawn = drawn.reshape(ranks.shape)
+        reached = np.cumsum(drawn, axis=1)
+        middle[:, part] = [(reached <= place).sum(1) for place in places]
     return Resamples(counts, *middle)
 
 
@@ -64,20 +67,15 @@ def pooled_medians(pool: Floats, owner: Places, levels: Sequence[float]) -> list
         values = pool[_middles(owner, counts, ranks, *_range(owner, counts, ranks))].mean(0)
         return [float(value) for value in np.quantile(values, levels)]
     marks, parts = _parts(owner, counts, ranks)
-    ordered = np.sort(parts)
-    found = []
-    for level in levels:
-        # With many tracks the two middle windows of a draw are neighbours, so a draw whose median
-        # is more than a part away is certainly on its side of the quantile.
-        place = level * (len(parts) - 1)
-        first = max(int(ordered[int(place)]) - 1, 0)
-        last = min(int(ordered[int(np.ceil(place))]) + 1, len(marks) - 2)
-        near = (parts >= first) & (parts <= last)
-        middles = _middles(owner, counts[near], ranks[:, near], marks[first], marks[last + 1])
-        values = np.sort(pool[middles].mean(0))
-        below = int((parts < first).sum())
-        found.append(float(np.interp(place - below, np.arange(len(values)), values)))
-    return found
+    places = [level * (len(parts) - 1) for level in levels]
+    return [_at_place(place, pool, owner, counts, ranks, marks, parts) for place in places]
+
+
+def sums(columns: Floats) -> Floats:
+    """Return the sum of each column ``(columns, tracks)`` in every draw, ``(columns, draws)``."""
+    counts = resamples(columns.shape[1]).counts
+    parts = [counts[first : first + 10 * _AT_ONCE] for first in range(0, RESAMPLES, 10 * _AT_ONCE)]
+    return np.concatenate([columns @ part.astype(np.float64).T for part in parts], axis=1)
 
 
 @lru_cache(maxsize=2)
@@ -116,13 +114,51 @@ def _parts(owner: Places, counts: NDArray[Any], ranks: NDArray[Any]) -> tuple[Pl
     """Return marks among the windows, and the part in which the median of each draw is."""
     low, high = 0, len(owner)
     # A few draws locate the medians roughly; medians outside belong to the outermost parts.
-    for some in (slice(500), slice(None)):
+    for some in (slice(500), slice(500), slice(None)):
         marks = np.linspace(low, high, _MARKS + 1).astype(np.intp)
-        below = _below(owner, marks, counts.shape[1]).astype(counts.dtype)
-        reached: NDArray[Any] = counts[some] @ below.T
-        parts = (reached < ranks[0, some, None]).sum(1)
+        parts = _part_of(owner, counts[some], ranks[:, some], marks)
         low, high = marks[max(parts.min() - 1, 0)], marks[min(parts.max() + 2, _MARKS)]
     return marks, parts
+
+
+def _part_of(
+    owner: Places, counts: NDArray[Any], ranks: NDArray[Any], marks: Places
+) -> NDArray[np.intp]:
+    """Return the part between the marks in which the lower middle window of each draw is."""
+    below = _below(owner, marks, counts.shape[1]).astype(counts.dtype)
+    reached: NDArray[Any] = counts @ below.T
+    return np.asarray((reached < ranks[0, :, None]).sum(1), dtype=np.intp)
+
+
+def _at_place(
+    place: float,
+    pool: Floats,
+    owner: Places,
+    counts: NDArray[Any],
+    ranks: NDArray[Any],
+    marks: Places,
+    parts: Places,
+) -> float:
+    """Return the median at a place in the order of all draws; between two, a mean of both.
+
+    Draws whose median is certainly on one side of it are left out, in a few rounds.
+    """
+    while True:
+        ordered = np.sort(parts)
+        # With many tracks the two middle windows of a draw are neighbours, so a draw whose median
+        # is more than a part away is certainly on its side.
+        first = max(int(ordered[int(place)]) - 1, 0)
+        last = min(int(ordered[int(np.ceil(place))]) + 1, len(marks) - 2)
+        near = (parts >= first) & (parts <= last)
+        place -= int((parts < first).sum())
+        counts, ranks = counts[near], ranks[:, near]
+        low, high = int(marks[first]), int(marks[last + 1])
+        if high - low <= _MARKS:
+            break
+        marks = np.linspace(low, high, _MARKS + 1).astype(np.intp)
+        parts = _part_of(owner, counts, ranks, marks)
+    values = np.sort(pool[_middles(owner, counts, ranks, low, high)].mean(0))
+    return float(np.interp(place, np.arange(len(values)), values))
 
 
 def _middles(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -73,17 +72,24 @@ class Scored:
 def scored(record: Record) -> Scored:
     """Return a record with its rows, in the order of tables."""
     keys, rows = [], []
+    pairs: dict[tuple[str, str], Floats] = {}
     for stem in in_order(record.stems):
         result = record.stems[stem]
         known: dict[tuple[str, str], _OfTrack] = {}
         for protocol, score in measured(result):
             what = score, "" if protocol.source == "totals" else protocol.over_windows or "median"
-            if what not in known:
-                known[what] = _of_track(result, protocol, score)
+            if what not in known and protocol.source == "totals":
+                known[what] = _of_total(result, score)
+            elif what not in known:
+                if (stem, score) not in pairs:
+                    pairs[stem, score] = _paired(result, score)
+                known[what] = _of_windows(pairs[stem, score], protocol)
             keys.append(Key(stem, "+".join(result.targets), score, protocol.id))
             rows.append(_numbers(known[what], protocol))
     values = np.array(rows, dtype=np.float64).reshape(len(rows), len(VALUES))
-    return Scored(record, tuple(keys), values, partial(windows_of, record))
+    pooled = PROTOCOLS[POOLED].metrics
+    windows = {what: pair for what, pair in pairs.items() if what[1] in pooled}
+    return Scored(record, tuple(keys), values, lambda: windows)
 
 
 def measured(result: StemResult) -> list[tuple[Protocol, str]]:
@@ -96,17 +102,6 @@ def measured(result: StemResult) -> list[tuple[Protocol, str]]:
     ]
 
 
-def windows_of(record: Record) -> Windows:
-    """Return the windows of a record for the pooled protocol."""
-    pooled = PROTOCOLS[POOLED]
-    return {
-        (stem, score): np.stack(_paired(result, score))
-        for stem, result in record.stems.items()
-        for score in pooled.metrics
-        if score in result.frames
-    }
-
-
 class _OfTrack(NamedTuple):
     """The scores of a track, of the estimate and of the mixture, and of how many windows."""
 
@@ -116,14 +111,15 @@ class _OfTrack(NamedTuple):
     share: float
 
 
-def _of_track(result: StemResult, protocol: Protocol, score: str) -> _OfTrack:
-    if protocol.source == "totals":
-        pair = result.totals[score], result.mixture_totals.get(score, NAN)
-        value, floor = (one if math.isfinite(one) else NAN for one in pair)
-        return _OfTrack(value, floor, 1, float(math.isfinite(value)))
-    estimate, mixture = _paired(result, score)
-    value, floor = protocol.of_track(estimate), protocol.of_track(mixture)
-    return _OfTrack(value, floor, len(estimate), used(estimate))
+def _of_total(result: StemResult, score: str) -> _OfTrack:
+    pair = result.totals[score], result.mixture_totals.get(score, NAN)
+    value, floor = (one if math.isfinite(one) else NAN for one in pair)
+    return _OfTrack(value, floor, 1, float(math.isfinite(value)))
+
+
+def _of_windows(pair: Floats, protocol: Protocol) -> _OfTrack:
+    value, floor = map(protocol.of_track, pair)
+    return _OfTrack(value, floor, pair.shape[1], used(pair[0]))
 
 
 def _numbers(found: _OfTrack, protocol: Protocol) -> list[float]:
@@ -131,10 +127,10 @@ def _numbers(found: _OfTrack, protocol: Protocol) -> list[float]:
     return [found.value, found.mixture, improvement, found.windows, found.share]
 
 
-def _paired(result: StemResult, score: str) -> tuple[Floats, Floats]:
+def _paired(result: StemResult, score: str) -> Floats:
     """Return the scores of the estimate and of the mixture in their common windows."""
-    estimate = np.array(result.frames[score], dtype=np.float64)
-    if score not in result.mixture_frames:
-        return estimate, np.full(len(estimate), NAN)
-    mixture = np.array(result.mixture_frames[score], dtype=np.float64)
-    return estimate, np.where(np.isfinite(estimate), mixture, NAN)
+    estimate = result.frames[score]
+    mixture = result.mixture_frames.get(score, [NAN] * len(estimate))
+    pair = np.array([estimate, mixture], dtype=np.float64)
+    pair[1, ~np.isfinite(pair[0])] = NAN
+    return pair

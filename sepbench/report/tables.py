@@ -19,7 +19,7 @@ from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import PROTOCOLS, reduce, shown
 from sepbench.registry.metrics import protocols_of
 from sepbench.report.csv_text import lines
-from sepbench.report.over_tracks import columns, of_pool, of_tracks, pools, used
+from sepbench.report.over_tracks import columns, intervals_of, of_pool, of_tracks, pools, used
 from sepbench.report.scored import POOLED, VALUES, Floats, Key, Scored, scored
 from sepbench.report.statistics import interval
 from sepbench.stems import in_order
@@ -58,12 +58,12 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
 
 def score_table(tracks: Sequence[Scored]) -> pd.DataFrame:
     """Return the table of `scores` from existing rows."""
-    shown_rows = [_shown_rows(track.keys) for track in tracks]
+    places = [shown_rows(track.keys) for track in tracks]
     failed = [track.record.error is not None for track in tracks]
     counts = np.array(
-        [len(rows) + fail for rows, fail in zip(shown_rows, failed, strict=True)], dtype=np.intp
+        [len(rows) + fail for rows, fail in zip(places, failed, strict=True)], dtype=np.intp
     )
-    facts = [_facts(track.record) for track in tracks]
+    facts = [facts_of(track.record) for track in tracks]
     cells: dict[str, Any] = {
         name: np.repeat(np.array([fact[name] for fact in facts], dtype=kind), counts)
         for name, kind in FACTS.items()
@@ -71,10 +71,10 @@ def score_table(tracks: Sequence[Scored]) -> pd.DataFrame:
     keys = np.full((counts.sum(), 4), np.nan, dtype=object)
     values = np.full((counts.sum(), len(VALUES)), np.nan)
     end = 0
-    for track, rows, fail in zip(tracks, shown_rows, failed, strict=True):
+    for track, rows, fail in zip(tracks, places, failed, strict=True):
         start = end + fail  # A failure is a row of its own, without any score.
         end = start + len(rows)
-        keys[start:end], values[start:end] = _named(track.keys), track.values[rows]
+        keys[start:end], values[start:end] = texts_of(track.keys), track.values[rows]
     cells |= dict(zip(("stem", "set", "metric", "protocol"), keys.T, strict=True))
     cells |= dict(zip(VALUES, values.T, strict=True))
     # Integers that may be missing: a failure has no windows.
@@ -174,18 +174,23 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     write_atomic(path, lines(frame))
 
 
+_printable = lru_cache(maxsize=4096)(printable)
+"""Names repeat in a hundred thousand records."""
+
+
 def _options_text(record: Record) -> str:
     return record.label[len(record.method) + 1 : -1]
 
 
-def _facts(record: Record) -> dict[str, Any]:
+def facts_of(record: Record) -> dict[str, Any]:
+    """Return the cells that all rows of a record share."""
     return {
         "dataset": record.dataset,
         "subset": record.subset,
-        "track": printable(record.track),
-        "label": printable(record.label),
-        "method": printable(record.method),
-        "options": printable(_options_text(record)),
+        "track": _printable(record.track),
+        "label": _printable(record.label),
+        "method": _printable(record.method),
+        "options": _printable(_options_text(record)),
         "oracle": record.oracle,
         "trained_on_this": record.trained_on_this,
         "published": False,
@@ -194,15 +199,16 @@ def _facts(record: Record) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1024)
-def _shown_rows(keys: tuple[Key, ...]) -> NDArray[np.intp]:
+def shown_rows(keys: tuple[Key, ...]) -> NDArray[np.intp]:
+    """Return which rows are in the table of `scores`."""
     return np.array([row for row, key in enumerate(keys) if key.protocol != POOLED], dtype=np.intp)
 
 
 @lru_cache(maxsize=1024)
-def _named(keys: tuple[Key, ...]) -> NDArray[np.object_]:
+def texts_of(keys: tuple[Key, ...]) -> NDArray[np.object_]:
     """Return stem, set, metric and protocol of the rows of `scores`."""
-    named = np.empty((len(_shown_rows(keys)), 4), dtype=object)
-    for row, key in enumerate(keys[k] for k in _shown_rows(keys)):
+    named = np.empty((len(shown_rows(keys)), 4), dtype=object)
+    for row, key in enumerate(keys[k] for k in shown_rows(keys)):
         named[row] = key.stem, key.set, shown(key.score), key.protocol
     return named
 
@@ -212,7 +218,7 @@ def _summary_rows(tracks: Sequence[Scored]) -> Iterator[dict[str, Any]]:
     done = [record for record in records if record.error is None]
     errors = [record.reason for record in records if record.error is not None]
     facts = {
-        **_facts(records[0]),
+        **facts_of(records[0]),
         "dataset": " or ".join(sorted({record.dataset for record in records})),
         "subset": " or ".join(sorted({record.subset for record in records})),
         "version": " or ".join(sorted({_version(record) for record in records})),
@@ -229,9 +235,11 @@ def _summary_rows(tracks: Sequence[Scored]) -> Iterator[dict[str, Any]]:
     found = columns(tracks)
     rules = protocols_of(score for _, score, _ in found)
     order = {stem: place for place, stem in enumerate(in_order(stem for stem, _, _ in found))}
+    ends = intervals_of(found, rules)
     pool: dict[tuple[str, str], list[Floats]] = {}
     for stem, score, protocol_id in sorted(found, key=lambda key: order[key[0]]):
-        sets, values = found[stem, score, protocol_id]
+        what = stem, score, protocol_id
+        sets, values = found[what]
         protocol = rules[protocol_id]
         of_windows = protocol.id == POOLED
         if of_windows and not pool:
@@ -244,7 +252,11 @@ def _summary_rows(tracks: Sequence[Scored]) -> Iterator[dict[str, Any]]:
                 "metric": shown(score),
                 "protocol": protocol.id,
                 "statistic": statistic,
-                **(of_pool(pool[stem, score]) if of_windows else of_tracks(values, statistic)),
+                **(
+                    of_pool(pool[stem, score])
+                    if of_windows
+                    else of_tracks(values, statistic, ends[what, statistic])
+                ),
                 "tracks": int(np.isfinite(values[:, 0]).sum()),
                 "frames_used": used(values),
             }

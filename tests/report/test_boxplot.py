@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
 
 from sepbench.errors import SepbenchError
 from sepbench.report.boxplot import boxplot, save
@@ -44,9 +45,10 @@ def caption(page):
 
 
 def medians(axes):
-    """Return the positions of the median lines that are drawn, from the top."""
-    lines = [line for line in axes.lines if line.get_linewidth() == pytest.approx(1.8)]
-    return [line.get_xdata()[0] for line in sorted(lines, key=lambda line: line.get_ydata()[0])]
+    """Return the positions of the median strokes that are drawn, from the top."""
+    strokes = [lines for lines in axes.collections if isinstance(lines, LineCollection)]
+    found = [lines.get_segments() for lines in strokes if lines.get_zorder() == 3]
+    return [segment[0, 0] for segments in found for segment in segments]
 
 
 def intervals(axes):
@@ -298,6 +300,19 @@ def test_a_folder_that_cannot_be_made_is_reported(run, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SepbenchError, match="cannot write"):
         save(boxplot(run(SIX, TRACKS[:1])), Path(tmp_path / "file" / "plots"))
+
+
+def test_the_worst_of_a_hundred_methods_are_left_to_the_tables(run):
+    hundred = {f"method-{n:03}": n / 10 for n in range(100)} | {"oracle-irm": 0.0}
+    page = boxplot(run(hundred, TRACKS[:6], ("vocals",)))
+    (axes,) = page.axes
+    assert len(labels(axes)) == 60
+    assert labels(axes)[0] == "oracle-irm"
+    assert "method-099" in labels(axes)
+    assert "method-000" not in labels(axes)
+    assert "Only the best methods are drawn, the tables have all: vocals 60 of 101." in caption(
+        page
+    )
 
 
 def test_below_each_row_is_the_interval_of_its_figure(run):

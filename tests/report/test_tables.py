@@ -10,6 +10,9 @@ import pytest
 
 from sepbench.evaluation.records import Record, StemResult
 from sepbench.report import statistics, tables
+from sepbench.report.csv_text import lines
+from sepbench.report.score_lines import score_lines
+from sepbench.report.scored import scored
 
 NAN = float("nan")
 
@@ -116,6 +119,18 @@ def test_a_table_comes_back_from_its_file(tmp_path: Path) -> None:
     read = pd.read_csv(io.StringIO(text))
     assert list(read.columns) == tables.SCORE_COLUMNS
     pd.testing.assert_series_equal(read["value"], scores["value"], check_names=False)
+
+
+def test_the_lines_of_a_run_are_those_of_its_table() -> None:
+    failed = Record("some", "te,st", "=d", "x", "x", {}, "", {}, error='nan, "why"\nthen')
+    odd = replace(
+        RECORDS[1], track="nan nan", stems={**RECORDS[1].stems, "a,b": RECORDS[1].stems["vocals"]}
+    )
+    tracks = [scored(each) for each in (*RECORDS, failed, odd, record("e", [NAN], [NAN], NAN))]
+    made = "".join(score_lines(tracks))
+    assert made == "".join(lines(tables.score_table(tracks)))
+    assert "'=d" in made
+    assert pd.read_csv(io.StringIO(made), keep_default_na=False)["track"].eq("nan nan").any()
 
 
 def test_each_figure_has_the_interval_of_its_own_statistic() -> None:
