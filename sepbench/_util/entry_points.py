@@ -40,6 +40,11 @@ def find(group: str) -> dict[str, list[EntryPoint]]:
     return found
 
 
+def inherits(value: Any, base: type) -> bool:
+    """Return whether the object of an entry point is a class derived from ``base``."""
+    return isinstance(value, type) and issubclass(value, base)
+
+
 def load_all(group: str, fault: Fault) -> list[Loaded]:
     """Load everything that is registered under a group, sorted by name."""
     found = find(group)

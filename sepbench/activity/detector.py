@@ -83,8 +83,7 @@ class VoiceDetector:
 
 def _header(file: Path) -> dict[str, Any]:
     header = container.read_header(file)
-    model = header.get("model")
-    if not isinstance(model, dict) or model.get("architecture") not in ARCHITECTURES:
+    if header.get("model", {}).get("architecture") not in ARCHITECTURES:
         raise SepbenchError(
             f"{file}: weights of {header.get('method')}, not of a detector of singing; "
             "leave out --weights, or train one with 'sepbench train ibm-cnn --config activity'"

@@ -52,14 +52,13 @@ def _defaults(path: str, keys: dict[Any, Any], known: dict[str, click.Parameter]
             cure = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
             raise SepbenchError(f"{path}: unknown key {key!r}; {cure}")
         parameter = known[name]
-        items = value if isinstance(value, list) else [value]
+        several = isinstance(value, list)
+        items = value if several else [value]
         if not all(isinstance(item, (str, int, float, bool)) for item in items):
             raise SepbenchError(f"{path}: {key}: give a word or number, or a list of them")
-        if isinstance(value, list) and not parameter.multiple:
+        if several and not parameter.multiple:
             raise SepbenchError(f"{path}: {key}: give one value, not a list")
         if isinstance(parameter.type, (click.types.StringParamType, click.Path)):
             items = [str(item) for item in items]
-            value = items if isinstance(value, list) else items[0]
-        several = parameter.multiple and not isinstance(value, list)
-        defaults[str(parameter.name)] = [value] if several else value
+        defaults[str(parameter.name)] = items if parameter.multiple else items[0]
     return defaults

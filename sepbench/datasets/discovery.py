@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -89,7 +88,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 
 def validate_dataset(point: EntryPoint, dataset: Any) -> str | None:
     """Return why the object of an entry point is not a data set, or None if it is one."""
-    if not (inspect.isclass(dataset) and issubclass(dataset, Dataset)):
+    if not entry_points.inherits(dataset, Dataset):
         return f"{point.value} is not a subclass of sepbench.datasets.Dataset"
     undeclared = {fact for fact in _FACTS if not hasattr(dataset, fact)}
     undefined = sorted(undeclared | getattr(dataset, "__abstractmethods__", set()))

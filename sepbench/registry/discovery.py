@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import re
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -77,7 +76,7 @@ def _info(loaded: Loaded) -> PluginInfo:
 
 def validate(point: EntryPoint, separator: Any) -> str | None:
     """Return why the object of an entry point is not a valid separator, or None if it is one."""
-    if not (inspect.isclass(separator) and issubclass(separator, AnySeparator)):
+    if not entry_points.inherits(separator, AnySeparator):
         return f"{point.value} is not a subclass of sepbench.Separator, Oracle or Ensemble"
     undeclared = {fact for fact in _CLASS_FACTS if not hasattr(separator, fact)}
     undefined = sorted(undeclared | getattr(separator, "__abstractmethods__", set()))

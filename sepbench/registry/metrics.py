@@ -227,7 +227,7 @@ def _info(loaded: Loaded) -> MetricInfo:
 
 def validate_metric(point: EntryPoint, metric: Any) -> str | None:
     """Return why the object of an entry point is not a valid metric, or None."""
-    if not (inspect.isclass(metric) and issubclass(metric, SetMetric)):
+    if not entry_points.inherits(metric, SetMetric):
         return f"{point.value} is not a subclass of sepbench.metrics.metric.Metric"
     if inspect.isabstract(metric):
         missing = ", ".join(sorted(metric.__abstractmethods__))

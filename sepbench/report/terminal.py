@@ -52,9 +52,8 @@ def heading(
 def _sets(rows: pd.DataFrame) -> Iterator[str]:
     """Yield for each target set the stems scored within it."""
     by_set: dict[str, dict[str, None]] = {}
-    for stem, name in zip(rows["stem"], rows["set"], strict=True):
-        if isinstance(name, str):
-            by_set.setdefault(name, {})[str(stem)] = None
+    for stem, name in rows[["stem", "set"]].dropna().itertuples(index=False):
+        by_set.setdefault(str(name), {})[str(stem)] = None
     for name, stems in by_set.items():
         yield f"{', '.join(in_order(stems))}: scored within {name}"
 

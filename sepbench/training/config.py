@@ -68,12 +68,12 @@ def read_config(
     named = [files("sepbench_configs") / method / f"{where}.yaml"]
     if folder is not None:
         named.append(folder / "configs" / f"{where}.yaml")
-    source = next((file for file in named if file.is_file()), Path(where))
-    if isinstance(source, Path) and not source.exists():
+    shipped = next((file for file in named if file.is_file()), None)
+    if shipped is None and not Path(where).exists():
         raise SepbenchError(
             f"config {where!r}: neither a file nor a config of {method}; one is 'default'"
         )
-    sections = read_yaml(source, where)
+    sections = read_yaml(shipped or Path(where), where)
     if not isinstance(sections, dict) or not set(sections) <= _SECTIONS or "model" not in sections:
         wanted = ", ".join(sorted(_SECTIONS))
         raise SepbenchError(f"{where}: expected the sections {wanted}, model at least")

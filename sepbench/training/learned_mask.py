@@ -34,8 +34,7 @@ class LearnedMask(Learned):
     def block_alignment(self) -> int:
         """A common multiple of the default alignment and the hop, if the weights give ``hop``."""
         hop = self.header["model"].get("hop")  # Called before the network is built.
-        is_told = isinstance(hop, int) and hop > 0
-        return math.lcm(BLOCK_ALIGNMENT, hop * self._rate_factor) if is_told else BLOCK_ALIGNMENT
+        return math.lcm(BLOCK_ALIGNMENT, hop * self._rate_factor) if hop else BLOCK_ALIGNMENT
 
     def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the masked mixture for each stem, ``(channels, samples)``.

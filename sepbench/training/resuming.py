@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sepbench._util.plain import finite
 from sepbench.errors import SepbenchError
 
 _FIXED = ("examples", "batch_size", "seed", "start", "best", "average")
@@ -32,9 +33,6 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tupl
         old, new = was.get(section, {}), given.get(section, {})
         for name in fields or new:
             # Ignore fields that an older version did not have.
-            if name in old and name in new and _plain(old[name]) != _plain(new[name]):
+            # A checkpoint keeps tuples, which a config file has as lists.
+            if name in old and name in new and finite(old[name]) != finite(new[name]):
                 yield name, old[name], new[name]
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

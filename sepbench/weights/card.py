@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
 
+from sepbench._util.plain import is_number, is_whole
 from sepbench._util.yaml_file import read_yaml
 from sepbench.errors import SepbenchError
 
@@ -94,13 +95,10 @@ def _value(kind: Any, value: Any, name: str) -> Any:
         }
     if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
         return fill(kind, value, name)
-    if kind is Any or (kind is bool and isinstance(value, bool)):
+    if kind is Any or (kind in (bool, str) and isinstance(value, kind)):
         return value
-    if kind in (int, float, str) and not isinstance(value, bool):
-        if isinstance(value, (int, float) if kind is not int else int):
-            return kind(value)
-        if kind is str and isinstance(value, str):
-            return value
+    if (kind is int and is_whole(value)) or (kind in (float, str) and is_number(value)):
+        return kind(value)
     raise SepbenchError(f"{name}: expected {_words(kind)}, not {value!r}")
 
 
