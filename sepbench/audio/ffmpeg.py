@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sepbench.audio import mp3
 from sepbench.audio.decoder import DecodingError
 from sepbench.audio.headers import sample_data
 from sepbench.errors import SepbenchError
@@ -21,18 +22,21 @@ _STEMS_FILES = (".stem.mp4", ".stem.m4a")
 _LATE = 0.05
 """Seconds that the audio of a video may start after the picture without a note."""
 
+_ZEROS = 1 << 14
+"""Bytes of zeros at the end of a file that are no padding."""
+
 # Streams of frames with headers: a damaged frame does not affect the others, and FFmpeg guesses
 # their length from the bit rate, except for mp3 with a Xing header.
 _FRAMES = frozenset("aac ac3 eac3 dts dtshd loas mp3 mlp truehd".split())
-_MP3_LENGTHS = (b"Xing", b"Info", b"VBRI")
 
 
 class FfmpegDecoder:
     """Decodes mp3, ogg, opus, m4a, mp4, mkv, STEMS files and all else that FFmpeg supports.
 
-    Decoding always begins at the first packet, because decoders carry state from frame to frame:
-    so a sample does not depend on where reading starts. STEMS files are decoded to 16 bit as musdb
-    does: the published scores of MUSDB18 were computed with such references.
+    Decoding begins at the first packet, because decoders carry state from frame to frame, or in mp3
+    at one that `mp3.near` finds: so a sample does not depend on where reading starts. STEMS files
+    are decoded to 16 bit as musdb does: the published scores of MUSDB18 were computed with such
+    references.
     """
 
     exact = False
@@ -48,15 +52,22 @@ class FfmpegDecoder:
                 raise SepbenchError(f"{path}: no audio in this file")
             chosen = streams[self._number if 0 <= self._number < len(streams) else 0]
             if chosen.codec_context is None:
-                raise SepbenchError(f"{path}: its audio codec is not supported")
+                raise SepbenchError(
+                    f"{path}: its audio codec is not supported; convert it to wav or flac"
+                )
             self.rate: int = chosen.rate or 0
             self.channels: int = chosen.codec_context.channels
             if not (self.rate and self.channels):
                 raise SepbenchError(f"{path}: {unreadable(path)}")
+            self._is_mp3 = container.format.name == "mp3"
             self._frames_only = container.format.name in _FRAMES
             self._sixteen_bit = path.name.lower().endswith(_STEMS_FILES)
-            guess = self._frames_only and not _says_length(path, container.format.name)
+            guess = self._frames_only and not (self._is_mp3 and mp3.says_length(path))
             self.promised = not (guess or self.notes) and chosen.duration is not None
+            if guess and _ends_in_zeros(path):
+                self.notes.append(
+                    "it ends in zeros, as a download that did not finish; get it again"
+                )
             if guess:
                 self.samples = _count(container, chosen)
             elif chosen.duration is not None and chosen.time_base is not None:
@@ -105,13 +116,13 @@ class FfmpegDecoder:
         """Yield ``(channels, n)``, or only ``n`` for frames before sample ``first``."""
         import av
 
-        position, joined = 0, False
+        joined = False
         form, converter = None, av.AudioResampler("flt")
         layout: av.AudioLayout | None = None
         try:
-            # Reopen the file: seeking to the start loses the packet that primes an AAC decoder.
-            with open_container(self._path) as container:
-                for frame in self._frames(container):
+            with self._packets(first) as (position, packets):
+                yield position
+                for frame in self._frames(packets, position):
                     now = (frame.format.name, frame.layout.name, frame.sample_rate)
                     if form not in (None, now):
                         # Concatenated files may differ; the first decides the output format.
@@ -129,12 +140,24 @@ class FfmpegDecoder:
         except (av.FFmpegError, ValueError) as error:
             raise DecodingError(_reason(error)) from error
 
-    def _frames(self, container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
+    @contextmanager
+    def _packets(self, first: int) -> Iterator[mp3.Near]:
+        """Give the packets needed from sample ``first`` on, and the position of the first."""
+        if self._is_mp3:
+            with mp3.near(self._path, first) as found:
+                if found:
+                    yield found
+                    return
+        # Reopen the file: seeking to the start loses the packet that primes an AAC decoder.
+        with open_container(self._path) as container:
+            yield 0, container.demux(container.streams.audio[self._number])
+
+    def _frames(self, packets: mp3.Packets, done: int) -> Iterator[av.AudioFrame]:
+        """Decode packets, of which the first begins at sample ``done``."""
         import av
 
-        stream = container.streams.audio[self._number]
-        done, lost = 0, 0
-        for packet in container.demux(stream):
+        lost = 0
+        for packet in packets:
             try:
                 frames = packet.decode()
             except av.InvalidDataError:
@@ -145,8 +168,8 @@ class FfmpegDecoder:
                 continue
             for frame in frames:
                 if lost and frame.samples:
-                    place = f"{done / self.rate:.2f} s"
-                    self.notes.append(f"damaged at {place}: {lost} frames skipped")
+                    frames_lost = "1 frame" if lost == 1 else f"{lost} frames"
+                    self.notes.append(f"damaged at {done / self.rate:.2f} s: {frames_lost} skipped")
                     lost = 0
                 done += frame.samples
                 yield frame
@@ -231,23 +254,10 @@ def unreadable(path: Path) -> str:
     return "not readable audio; convert it to wav or flac"
 
 
-def _says_length(path: Path, format: str) -> bool:
-    if format != "mp3":
-        return False
+def _ends_in_zeros(path: Path) -> bool:
     with path.open("rb") as file:
-        file.seek(after_tag(file.read(10)))
-        head = file.read(1 << 10)
-    return any(word in head for word in _MP3_LENGTHS)
-
-
-def after_tag(head: bytes) -> int:
-    """Return the offset after the ID3 tag of a file that begins with these 10 bytes."""
-    if not head.startswith(b"ID3") or len(head) < 10:
-        return 0
-    size = 0
-    for byte in head[6:10]:
-        size = size << 7 | byte & 0x7F
-    return size + 10
+        file.seek(max(0, path.stat().st_size - _ZEROS))
+        return not any(file.read())
 
 
 def _count(container: av.container.InputContainer, stream: av.audio.stream.AudioStream) -> int:

@@ -86,7 +86,10 @@ class LibsndfileDecoder:
                     return
                 yield frames.T if self._order is None else frames.T[self._order]
         except soundfile.LibsndfileError as error:
-            raise DecodingError(error.error_string.strip().rstrip(".")) from error
+            reason = error.error_string.strip().rstrip(".")
+            if "psf_fseek" in reason:
+                reason = "its data ends or is damaged here"
+            raise DecodingError(reason) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -49,7 +49,8 @@ class Found:
         """Messages about skipped files."""
         lines = []
         if self.stems:
-            lines.append(f"skipped {len(self.stems)} stems that sepbench wrote")
+            stems = "1 stem" if len(self.stems) == 1 else f"{len(self.stems)} stems"
+            lines.append(f"skipped {stems} that sepbench wrote")
         if self.others:
             names = ", ".join(str(path) for path in self.others[:_NAMED])
             more = f" and {len(self.others) - _NAMED} more" if self.others[_NAMED:] else ""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import string
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -109,9 +109,10 @@ def plan(
     """Return the jobs, song by song.
 
     A song is called as its file is, after the folders between it and that of ``folders`` in which
-    it was found. Songs that would be called alike all get a hash of their path, but for one that
-    has stems under its name already. Raises `SepbenchError` for an oracle, for a stem that a method
-    does not make, and where a stem would be written over a song or over another stem.
+    it was found. If that name belongs to another song, of an earlier run or earlier in this one, a
+    hash of its path is added: so songs together are called as they would be one after another. A
+    song that has stems keeps their name. Raises `SepbenchError` for an oracle, for a stem that a
+    method does not make, and where a stem would be written over a song or over another stem.
     """
     for method in methods:
         if method.is_oracle:
@@ -119,14 +120,16 @@ def plan(
                 f"method {method.label} is an oracle: it needs the true stems, "
                 "so it runs in 'sepbench evaluate' alone"
             )
-    planned = _Planned(methods, options, folders or {})
-    plain = {song: planned.jobs(song) for song in songs}
-    wanted = Counter(path for jobs in plain.values() for path in {*map(_alike, _paths(jobs))})
-    chosen = []
-    for song, jobs in plain.items():
-        shared = any(wanted[_alike(path)] > 1 for path in _paths(jobs))
-        distinct = planned.jobs(song, distinct=True)
-        chosen += jobs if _keeps_name(song, jobs, distinct, shared=shared) else distinct
+    planned, disk = _Planned(methods, options, folders or {}), _Disk(options.out)
+    chosen: list[Job] = []
+    taken: set[str] = set()
+    for song in songs:
+        plain, distinct = planned.jobs(song), planned.jobs(song, distinct=True)
+        is_taken = any(_alike(path) in taken for path in _paths(plain))
+        keeps_name = _keeps_name(song, disk, plain, distinct, is_taken=is_taken)
+        jobs = plain if keeps_name else distinct
+        taken.update(map(_alike, _paths(jobs)))
+        chosen += jobs
     _check_places(songs, chosen)
     return chosen
 
@@ -158,35 +161,60 @@ class _Planned:
         ]
 
 
-def _keeps_name(song: Path, plain: Sequence[Job], distinct: Sequence[Job], *, shared: bool) -> bool:
-    """Return whether a song is called as its file is: no other song is, in this run or before.
+class _Disk:
+    """Finds files whose names some file systems take for the same."""
 
-    ``shared`` says that another song of this run would be called so too.
+    def __init__(self, top: Path) -> None:
+        self._top = top
+        self._names: dict[Path, dict[str, str]] = {}
+
+    def alike(self, path: Path) -> Path:
+        """Return the path of what lies where a path below the top would be written."""
+        place = self._top
+        for part in path.relative_to(self._top).parts:
+            exact = place / part
+            place = exact if exact.exists() else place / self._listed(place).get(_alike(part), part)
+        return place
+
+    def _listed(self, folder: Path) -> dict[str, str]:
+        if folder not in self._names:
+            names = os.listdir(folder) if folder.is_dir() else []
+            self._names[folder] = {_alike(name): name for name in names}
+        return self._names[folder]
+
+
+def _keeps_name(
+    song: Path, disk: _Disk, plain: Sequence[Job], distinct: Sequence[Job], *, is_taken: bool
+) -> bool:
+    """Return whether a song is called as its file is, as no other song is.
+
+    ``is_taken`` says that another song of this run is.
     """
-    there = _there(plain, distinct)
+    places, others = ({disk.alike(path) for path in _paths(jobs)} for jobs in (plain, distinct))
+    there = _there(places, others)
     owners = {manifest.owner(path, song) for path in there}
     if "this" in owners:
         return "another" not in owners
-    if _there(distinct, plain) - there:
+    if _there(others, places) - there:
         return False
-    return not shared and "another" not in owners
+    return not is_taken and "another" not in owners
 
 
-def _there(jobs: Sequence[Job], others: Sequence[Job]) -> set[Path]:
-    """Return the files of jobs that exist, and all stems in folders that other names do not use.
+def _there(places: set[Path], others: set[Path]) -> set[Path]:
+    """Return which files exist, and all stems in folders that other names do not use.
 
     So neither another format nor other stems bring two songs together in one folder.
     """
-    paths = {path for path in _paths(jobs) if path.is_file()}
-    folders = {path.parent for path in _paths(jobs)} - {path.parent for path in _paths(others)}
-    return paths | {path for folder in folders for path in manifest.stems(folder)}
+    folders = {path.parent for path in places} - {path.parent for path in others}
+    found = {path for folder in folders for path in manifest.stems(folder)}
+    return found | {path for path in places if path.is_file()}
 
 
 def _paths(jobs: Sequence[Job]) -> list[Path]:
     return [path for job in jobs for path in job.files.values()]
 
 
-def _alike(path: Path) -> str:
+def _alike(path: Path | str) -> str:
     """Return what is equal of paths that some file systems take for one."""
     return unicodedata.normalize("NFC", str(path)).casefold()
 

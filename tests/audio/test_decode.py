@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from songs import encode, harmonics, loudest, write
 
 from sepbench import audio
+from sepbench.audio import mp3
 from sepbench.audio import reader as reader_module
 from sepbench.errors import SepbenchError
 
@@ -47,6 +48,52 @@ def test_mp3_has_no_seams_and_no_start_changes_it(tmp_path: Path, bitrate_mode: 
         first = round(start * RATE)
         part = audio.read(path, start=start, duration=0.2).samples
         assert np.abs(part - whole[:, first : first + part.shape[1]]).max() < 1e-5
+
+
+def low_rate_song(path: Path, kind: str) -> Path:
+    """Write 170 s of mp3 at 8 kHz, in which a start can be beyond the frames decoded before it."""
+    rate, seconds = 8000, 170
+    if kind != "UNTAGGED":
+        return write(path, clicks(seconds, rate), rate, bitrate_mode=kind, compression_level=0.9)
+    untagged = {"write_xing": "0", "id3v2_version": "0"}
+    return encode(path, clicks(seconds, rate), "libmp3lame", rate=rate, **untagged)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["CONSTANT", "VARIABLE", "UNTAGGED"])
+def test_a_start_deep_in_mp3_is_exact_though_little_before_it_is_decoded(
+    tmp_path: Path, kind: str
+) -> None:
+    path = low_rate_song(tmp_path / "song.mp3", kind)
+    whole = audio.read(path)
+    for start in (155.1, 163.77, 169.95):
+        first = round(start * whole.rate)
+        with mp3.near(path, first) as found:
+            assert found is not None
+            assert 0 < first - found[0] <= 1100 * 576
+        part = audio.read(path, start=start).samples
+        assert part.shape == whole.samples[:, first:].shape
+        assert np.abs(part - whole.samples[:, first:]).max() < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["header", "side information", "joined"])
+def test_a_start_beyond_frames_that_cannot_be_counted_is_exact(tmp_path: Path, damage: str) -> None:
+    path = low_rate_song(tmp_path / "song.mp3", "UNTAGGED")
+    data = bytearray(path.read_bytes())
+    frame = data.index(data[:2], len(data) // 4)
+    if damage == "joined":
+        data[frame:frame] = b"TAG" + bytes(125) + b"ID3\4\0\0\0\0\0\x20" + bytes(32)
+    else:
+        place = frame if damage == "header" else frame + 5
+        data[place : place + 4] = b"\xff" * 4 if damage == "side information" else bytes(4)
+    path.write_bytes(data)
+    whole = audio.read(path).samples
+    first = whole.shape[1] - 4000
+    with mp3.near(path, first) as found:
+        assert found is None
+    part = audio.read(path, start=first / 8000).samples
+    assert np.abs(part - whole[:, first:]).max() < 1e-5
 
 
 def test_mp3_is_known_by_content(tmp_path: Path) -> None:
@@ -106,6 +153,13 @@ def test_a_damaged_frame_of_mp3_costs_itself_alone(tmp_path: Path) -> None:
     data[len(data) // 2 : len(data) // 2 + 400] = bytes(400)
     path.write_bytes(data)
     assert audio.read(path).samples.shape[1] / RATE == pytest.approx(4, abs=0.2)
+
+
+def test_a_download_that_was_allocated_and_not_finished_is_reported(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.2, (1, 4 * RATE)).astype(np.float32)
+    path = encode(tmp_path / "song.aac", noise, "aac")
+    path.write_bytes(path.read_bytes() + bytes(1 << 14))
+    assert "ends in zeros, as a download that did not finish" in " ".join(audio.read(path).notes)
 
 
 @pytest.mark.parametrize("quiet", [0, 6])

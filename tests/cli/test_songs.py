@@ -53,7 +53,7 @@ def test_a_folder_twice_is_separated_once() -> None:
     assert run(*STEM, ".").exit_code == 0
     again = run(*STEM, ".")
     assert again.exit_code == 0, again.output
-    assert "skipped 1 stems that sepbench wrote" in again.output
+    assert "skipped 1 stem that sepbench wrote" in again.output
     assert "kept vocals.wav" in again.output
     elsewhere = run(*STEM, ".", "-o", "more")
     assert elsewhere.exit_code == 0, elsewhere.output
@@ -128,17 +128,24 @@ def test_a_song_keeps_the_name_of_its_stems_whatever_comes_later() -> None:
     assert len(stems()) == 2
 
 
-def test_songs_called_alike_all_get_a_hash_in_whatever_order() -> None:
-    songs = tone_file("B/song.wav", level=0.25), tone_file("A/song.wav", level=0.5)
-    for out, order in (("one", songs), ("other", songs[::-1])):
-        assert run(*STEM, *order, "-o", out).exit_code == 0
-    one, other = ({p.parent.name: level(p) for p in stems(out)} for out in ("one", "other"))
-    assert one == other
-    assert all(re.fullmatch("song-[0-9a-f]{6}", name) for name in one)
-    # Alone, each finds the stems that it has.
+def test_songs_together_are_called_as_they_are_one_after_another() -> None:
+    songs = [
+        tone_file(f"{folder}/song.wav", level=gain) for folder, gain in (("B", 0.25), ("A", 0.5))
+    ]
+    songs += [tone_file("A/Song.flac", level=0.1), tone_file("other.wav", level=0.2)]
+    assert run(*STEM, *songs, "-o", "together").exit_code == 0
     for song in songs:
-        assert "kept vocals.wav" in run(*STEM, song, "-o", "one").output
-    assert len(stems("one")) == 2
+        assert run(*STEM, song, "-o", "single").exit_code == 0
+    together, single = (
+        {path.parent.name: level(path) for path in stems(out)} for out in ("together", "single")
+    )
+    assert together == single
+    assert together["song"] == pytest.approx(0.25, abs=1e-4)
+    assert sum(bool(re.fullmatch("[Ss]ong-[0-9a-f]{6}", name)) for name in together) == 2
+    # Alone and in any order, each finds the stems that it has.
+    assert "real time" not in run(*STEM, *songs[::-1], "-o", "together").output
+    for song in songs:
+        assert "kept vocals.wav" in run(*STEM, song, "-o", "together").output
 
 
 def test_names_that_some_file_systems_take_for_one_stay_apart() -> None:
