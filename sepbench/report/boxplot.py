@@ -18,9 +18,8 @@ from sepbench.metrics.protocols import shown as score_name
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import figure as pictures
 from sepbench.report.caption import caption
-from sepbench.report.drawing import KINDS, draw
 from sepbench.report.figure import INK
-from sepbench.report.panel import Panel, panel
+from sepbench.report.panel import KINDS, Panel, draw, panel
 from sepbench.report.tables import FLAGS
 from sepbench.stems import in_order
 
@@ -90,14 +89,13 @@ def save(figure: Figure, folder: Path, *, name: str = "boxplot") -> list[Path]:
 
 def _left_out(panels: Sequence[Panel]) -> Iterator[str]:
     """Yield a sentence on methods that are not drawn."""
-    counts = {
-        shown.stem: (len(shown.figures), shown.left_out) for shown in panels if shown.left_out
-    }
-    if counts:
-        some = "; ".join(
-            f"{stem} {drawn} of {drawn + rest}" for stem, (drawn, rest) in counts.items()
-        )
-        yield f"Only the best methods are drawn, the tables have all: {some}."
+    some = [
+        f"{shown.stem} {len(shown.methods)} of {len(shown.methods) + shown.left_out}"
+        for shown in panels
+        if shown.left_out
+    ]
+    if some:
+        yield f"Only the best methods are drawn, the tables have all: {'; '.join(some)}."
 
 
 def _order(rows: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
@@ -111,25 +109,21 @@ def _page(
 ) -> Figure:
     """Return a page with title and legend above the panels, and the caption below them."""
     columns = math.ceil(math.sqrt(len(panels)))
-    counts = any(len(set(shown.tracks.values())) > 1 for shown in panels)
-    letters = max(
-        len(line) for shown in panels for name in shown.names for line in name.split("\n")
-    )
-    width = columns * (PLOT + LETTER * letters)
+    methods = [shown.methods for shown in panels]
+    counts = any(table["tracks"].nunique() > 1 for table in methods)
+    lines = (line for table in methods for name in table["name"] for line in name.split("\n"))
+    width = columns * (PLOT + LETTER * max(map(len, lines)))
     depths = [
-        max(len(shown.figures) for shown in panels[start : start + columns])
-        for start in range(0, len(panels), columns)
+        max(map(len, methods[start : start + columns])) for start in range(0, len(panels), columns)
     ]
     text = pictures.wrapped(words, width)
     above_and_below = 1.0 + LINE * (text.count("\n") + 1)
     page = pictures.new(width, above_and_below + sum(ROW * rows + BETWEEN for rows in depths))
-    grid = page.subplots(len(depths), columns, squeeze=False, height_ratios=depths).flat
-    for place, axes in enumerate(grid):
-        if place < len(panels):
-            rows = depths[place // columns]
-            draw(axes, panels[place], protocol, rows=rows, boxes=boxes, counts=counts)
-        else:
-            axes.remove()
+    grid = page.subplots(len(depths), columns, squeeze=False, height_ratios=depths).flatten()
+    for place, (shown, axes) in enumerate(zip(panels, grid, strict=False)):
+        draw(axes, shown, protocol, rows=depths[place // columns], boxes=boxes, counts=counts)
+    for axes in grid[len(panels) :]:
+        axes.remove()
     keys = _legend(panels)
     # Constrained layout keeps room for one thing above the panels, so the legend has the title.
     page.legend(
@@ -149,7 +143,7 @@ def _page(
 def _legend(panels: Sequence[Panel]) -> list[Artist]:
     """Return the keys of all that is drawn."""
     names = {"method": "method", "published": "published, not run here", "oracle": "oracle"}
-    kinds = {kind for shown in panels for kind in shown.rows["kind"]}
+    kinds = {kind for shown in panels for kind in shown.methods["kind"]}
     keys: list[Artist] = [
         Patch(facecolor=colour, edgecolor=INK, linewidth=0.8, label=names[kind])
         for kind, colour in KINDS.items()
