@@ -74,8 +74,9 @@ def panel(stem: str, scores: pd.DataFrame, protocol: Protocol) -> Panel:
         kind=("kind", "first"),
         trained=("trained_on_this", "any"),
     )
-    methods["values"] = [own.to_numpy(dtype=float) for _, own in groups["value"]]
-    methods["score"] = [reduce(over_tracks, own) for own in methods["values"]]
+    values: Any = [own.to_numpy(dtype=float) for _, own in groups["value"]]
+    methods["values"] = values
+    methods["score"] = [reduce(over_tracks, own) for own in values]
     methods["worse"] = [-protocol.goodness(score) for score in methods["score"]]
     methods["name"] = [
         _in_lines(f"{label} {DAGGER}" if trained else str(label))
@@ -88,7 +89,7 @@ def panel(stem: str, scores: pd.DataFrame, protocol: Protocol) -> Panel:
     # Methods with other target sets use other windows of the mixture; the median over methods is
     # the mixture in the usual set.
     mixture = scores.groupby("track")["mixture"].median()
-    scores = scores.assign(row=shown.index.get_indexer(scores["label"]))
+    scores = scores.assign(row=shown.index.get_indexer(pd.Index(scores["label"])))
     return Panel(
         stem,
         shown,
@@ -151,7 +152,7 @@ def _draw_boxes(axes: Axes, panel: Panel, boxes: pd.DataFrame, *, means: bool) -
     if means:
         axes.scatter(boxes["mean"], places, s=12, marker="D", c="white", edgecolors=INK, zorder=3.5)
     if panel.most > POINTS_UP_TO:
-        far, rows = np.hstack(boxes["fliers"]), np.repeat(places, boxes["fliers"].map(len))
+        far, rows = np.hstack([*boxes["fliers"]]), np.repeat(places, boxes["fliers"].map(len))
         ring: dict[str, Any] = {"facecolors": "none", "edgecolors": INK, "linewidths": 0.5}
         axes.scatter(far, rows, s=5, alpha=0.6, zorder=2.5, **ring)
     else:
@@ -175,8 +176,8 @@ def _draw_points(axes: Axes, panel: Panel) -> None:
 
 def _count(axes: Axes, rows: pd.Series[int], text: str, x: float, side: str) -> None:
     """Write how many tracks of each method are beyond an end of the axis."""
-    for row, count in rows.value_counts().items():
-        place = (x, row), ("axes fraction", "data"), (0, -3)
+    for row, count in zip(*np.unique(rows, return_counts=True), strict=True):
+        place = (x, float(row)), ("axes fraction", "data"), (0, -3)
         _annotate(axes, text.format(count), *place, side, keeps_room=False)
 
 
