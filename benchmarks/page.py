@@ -2,49 +2,35 @@
 
     python benchmarks/page.py FOLDER [--songs 50] [--methods 12] [--seconds 20] [--rate 8000]
 
-Simulates songs, evaluates cheap methods on them (pass bands of the mixture), and writes the page
-with the sounds of every song and method. Prints the CPU time of both steps, the sizes of the page
-and of its sounds, and how long Chromium takes to open it from its file, until the table is there
-and until all pictures are drawn. A run in FOLDER is resumed. The rate of the songs
-is low to save time; of these figures only the size of the sounds depends on it.
+Simulates songs, scores cheap estimates (pass bands of the mixture), and writes the page with the
+sounds of every song and method. Prints the CPU time of scores and page, the sizes of the page and
+of its sounds, and how long Chromium takes to open it from its file, until the table is there and
+until all pictures are drawn. The rate of the songs is low to save time; of these figures only CPU
+time and the size of the sounds depend on it.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
+from scipy import signal
 
+from sepbench.datasets import open_dataset
 from sepbench.datasets.simulated import simulate
+from sepbench.evaluation.estimates import find, score
+from sepbench.evaluation.store import Settings, Store
+from sepbench.report.build import write
+from sepbench.report.page.make import make_page
 
-BAND = """
-import sys
-from pathlib import Path
-import numpy as np, scipy.signal, soundfile
-low, high, songs, out = float(sys.argv[1]), float(sys.argv[2]), *map(Path, sys.argv[3:])
-for song in songs.glob("*.wav"):
-    samples, rate = soundfile.read(song, dtype="float32")
-    band = scipy.signal.butter(2, (low, min(high, 0.45 * rate)), "bandpass", fs=rate, output="sos")
-    voice = scipy.signal.sosfilt(band, samples, axis=0).astype(np.float32)
-    (out / song.stem).mkdir(parents=True)
-    soundfile.write(out / song.stem / "vocals.wav", voice, rate, "FLOAT")
-"""
-CARD = """
-run: ["{{python}}", band.py, "{low}", "{high}", "{{in}}", "{{out}}"]
-stems: {{vocals: "{{track}}/vocals.wav"}}
-remainder: accompaniment
-batch: folder
-"""
 ODD_NAMES = {
     3: "<script>alert(1)<-script>",
     7: "שיר עברי",
@@ -59,29 +45,36 @@ def write_songs(folder: Path, count: int, seconds: float, rate: int) -> None:
     """Write simulated songs as 16-bit files, some with names that a page could stumble over."""
     for number in range(count):
         song = folder / "test" / ODD_NAMES.get(number, f"song {number:03d}")
-        if song.is_dir():
-            continue
-        song.mkdir(parents=True)
+        song.mkdir(parents=True, exist_ok=True)
         for stem, samples in simulate((5, number, 0), seconds, rate=rate).items():
             soundfile.write(song / f"{stem}.wav", samples.T, rate, "PCM_16")
 
 
-def write_methods(folder: Path, count: int) -> list[str]:
-    """Write a card for each method, and return how ``-m`` names them."""
-    (folder / "band.py").write_text(BAND)
-    names = []
-    for number, low in enumerate(np.geomspace(60, 600, count)):
-        card = folder / f"band{number + 1:02d}.yaml"
-        card.write_text(CARD.format(low=round(low), high=round(low * 12)))
-        names.append(f"command[file={card}]")
-    return names
+def bands(count: int, rate: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield names and filters of methods; each passes four octaves of the mixture."""
+    for number, low in enumerate(np.geomspace(40, 0.02 * rate, count)):
+        high = min(16 * low, 0.45 * rate)
+        yield (
+            f"band {number + 1:02d}",
+            signal.butter(2, (low, high), "bandpass", fs=rate, output="sos"),
+        )
 
 
-def sepbench(*arguments: str) -> float:
-    """Run the command line and return its CPU seconds, those of its processes included."""
-    begun = sum(os.times()[2:4])
-    subprocess.run([sys.executable, "-m", "sepbench", *arguments], check=True)
-    return sum(os.times()[2:4]) - begun
+def scored(songs: Path, run: Path, methods: int, rate: int) -> Store:
+    """Write the estimates of all methods where a run keeps stems, and score them."""
+    tracks = open_dataset("folder", songs).tracks("test")
+    store = Store.create(run, Settings.of("folder", songs, "test", 0.0, None))
+    for name, band in bands(methods, rate):
+        for track in tracks:
+            mixture = track.load().mixture
+            voice = signal.sosfilt(band, mixture, axis=1).astype(np.float32)
+            folder = store.stems_folder(name, "test", track.name)
+            folder.mkdir(parents=True, exist_ok=True)
+            for stem, samples in {"vocals": voice, "accompaniment": mixture - voice}.items():
+                soundfile.write(folder / f"{stem}.wav", samples.T, rate, "FLOAT")
+        folder = run / "stems" / name
+        score(find(folder, tracks), store, name=name, metrics=("sdr",), device="cpu", folder=folder)
+    return store
 
 
 def opened(page: Path, repeats: int) -> None:
@@ -129,11 +122,14 @@ def main() -> None:
     chosen = parser.parse_args()
     songs, run = chosen.folder / "songs", chosen.folder / "run"
     write_songs(songs, chosen.songs, chosen.seconds, chosen.rate)
-    methods = write_methods(chosen.folder, chosen.methods)
-    names = [part for name in methods for part in ("-m", name)]
-    known = ("--dataset", "folder", "--root", str(songs), *names, "-o", str(run), "--save-stems")
-    print(f"evaluated: {sepbench('evaluate', *known, '-q'):.0f} s of CPU time")
-    spent = sepbench("report", str(run), "--page", "--listen", str(chosen.songs))
+    begun = time.process_time()
+    store = scored(songs, run, chosen.methods, chosen.rate)
+    report = write(store, protocol="sisec18")
+    middle = time.process_time()
+    print(f"scores: {middle - begun:.0f} s of CPU time", flush=True)
+    tracks = open_dataset("folder", songs).tracks("test")
+    make_page(store, report, protocol="sisec18", tracks=tracks, listen=chosen.songs)
+    spent = time.process_time() - middle
     sounds = list((run / "page" / "audio").glob("*.js"))
     print(f"page with {len(sounds)} sounds: {spent:.0f} s of CPU time")
     page = run / "page" / "index.html"

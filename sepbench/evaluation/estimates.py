@@ -19,7 +19,7 @@ from sepbench.errors import SepbenchError
 from sepbench.evaluation.delay import delay, remark, shifted
 from sepbench.evaluation.records import Record, fingerprint
 from sepbench.evaluation.scoring import SongScorer
-from sepbench.evaluation.store import Store
+from sepbench.evaluation.store import Store, unique_name
 from sepbench.evaluation.suspicions import suspicions
 from sepbench.registry.metrics import metric_identities
 from sepbench.stems import MIXTURE, in_order, stem_of, with_sums
@@ -164,6 +164,7 @@ def _remove_others(
 
 def _files(folder: Path, track: Track, *, alone: bool) -> dict[str, Path]:
     plain = [track.name, audio.safe_name(track.name), audio.folder_name(track.name)]
+    plain.append(unique_name(track.name))  # As runs keep stems.
     # File systems differ in whether names are composed or decomposed.
     names = dict.fromkeys(
         form for name in plain for form in (name, *(normalize(kind, name) for kind in _FORMS))

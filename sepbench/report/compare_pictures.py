@@ -57,7 +57,7 @@ def critical_difference(comparison: Comparison) -> Figure:
         title="mean rank over tracks, best at the right",
         words=[
             f"{comparison.common} tracks. A bar joins methods without a significant difference "
-            "(Wilcoxon, Holm over all pairs, 5 %)."
+            "(Wilcoxon, Holm over all pairs, 5\N{NO-BREAK SPACE}%)."
         ],
     )
     axes = page.subplots()
