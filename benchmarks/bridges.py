@@ -6,7 +6,7 @@ Prints the seconds per song that ``command`` adds to a program, the largest diff
 between ``onnx`` and torch, and the differences between the three schemes of ``roformer``
 on a small network with random weights. ``--files DIR`` keeps the program, the networks and their
 cards in DIR, so that they can be evaluated. ``--long MINUTES`` separates a song of that length
-through both networks instead, and prints the peak memory of the largest process.
+through both networks instead, and prints the peak memory.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import sys
 import tempfile
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 import soundfile
 import torch
 
@@ -148,7 +150,7 @@ def schemes(folder: Path) -> None:
 
 
 def memory(folder: Path, *, minutes: float) -> None:
-    """Separate a long song by the command line, and print the peak memory of its processes."""
+    """Separate a long song by the command line, and print the peak memory."""
     song = folder / "long.wav"
     piece = noise(60).numpy().T
     with soundfile.SoundFile(song, "w", RATE, 2, "PCM_16") as file:
@@ -157,22 +159,32 @@ def memory(folder: Path, *, minutes: float) -> None:
     roformer = f"config={folder / 'model.yaml'},checkpoint={folder / 'model.ckpt'},scheme=host"
     for method in (f"onnx[{folder / 'n.yaml'}]", f"roformer[{roformer}]"):
         words = ["separate", "-q", "-m", method, str(song), "-o", str(folder / "separated")]
-        # A process of its own, as the peak of all children is that of the largest so far.
-        code = (
-            "import resource, subprocess, sys\n"
-            "subprocess.run([sys.executable, '-m', 'sepbench', *sys.argv[1:]], check=True)\n"
-            "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
-            "print(used.ru_maxrss, used.ru_utime + used.ru_stime)"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code, *words], check=True, capture_output=True, text=True
-        )
-        kilobytes, seconds = done.stdout.split()[-2:]
+        peak, seconds = watched([sys.executable, "-m", "sepbench", *words])
         print(
-            f"{method.partition('[')[0]}: peak {int(kilobytes) / 1024:.0f} MiB "
-            f"for {minutes:g} minutes of stereo, {float(seconds):.0f} s of CPU time",
+            f"{method.partition('[')[0]}: peak {peak / 2**20:.0f} MiB for {minutes:g} minutes of "
+            f"stereo, all processes together; {seconds:.0f} s of CPU time",
             flush=True,
         )
+
+
+def watched(command: list[str]) -> tuple[int, float]:
+    """Run a command; return the peak memory of it and all its processes, and their CPU seconds.
+
+    Memory that processes share counts for each of them.
+    """
+    process, peak = psutil.Popen(command), 0
+    seconds: dict[int, float] = {}
+    while process.poll() is None:
+        used = 0
+        for one in [process, *process.children(recursive=True)]:
+            with suppress(psutil.Error):
+                used += one.memory_info().rss
+                seconds[one.pid] = sum(one.cpu_times()[:2])
+        peak = max(peak, used)
+        time.sleep(0.1)
+    if process.returncode != 0:
+        raise SystemExit(f"{command} failed")
+    return peak, sum(seconds.values())
 
 
 def main() -> None:

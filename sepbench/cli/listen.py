@@ -60,7 +60,7 @@ def import_ratings(run: Path, files: tuple[Path, ...], all_listeners: bool, as_j
 @click.argument("run", type=options.PATH, metavar="RUN")
 @click.option("--webmushra", is_flag=True, required=True, help="As a test for webMUSHRA.")
 @click.option("--songs", type=click.IntRange(min=1), default=5, show_default=True)
-@click.option("--root", type=options.PATH, help="Folder of the data set.")
+@click.option("--root", type=options.PATH, help="Folder of the data set.  [default: that of RUN]")
 @click.option("-o", "--out", type=options.PATH, required=True, help="Folder to write to.")
 @options.json_option
 def export(
@@ -74,7 +74,8 @@ def export(
 
     store = Store.open(run)
     settings = store.settings
-    tracks = open_dataset(settings.dataset, root).tracks(settings.subset)
+    known = Path(settings.root) if root is None and settings.root else root
+    tracks = open_dataset(settings.dataset, known).tracks(settings.subset)
     with counting() as bar:
         task = bar.add_task("excerpts", total=None)
         files = write_webmushra(
