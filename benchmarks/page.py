@@ -4,8 +4,8 @@
 
 Simulates songs, scores cheap estimates (pass bands of the mixture), and writes the page with the
 sounds of every song and method. Prints the CPU time of scores and page, the sizes of the page and
-of its sounds, and how long Chromium takes to open it from its file, until the table is there and
-until all pictures are drawn. The rate of the songs is low to save time; of these figures only CPU
+of its sounds, and how long Chromium takes to open it from its file: until the table is there, until
+pictures are drawn, and the CPU time of both. The rate of the songs is low to save time: only CPU
 time and the size of the sounds depend on it.
 """
 
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import soundfile
 from scipy import signal
 
@@ -90,24 +91,32 @@ def opened(page: Path, repeats: int) -> None:
         options.add_argument(f"--user-data-dir={profile}")
         driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
         try:
-            loads, draws = zip(*[_opened_once(driver, page) for _ in range(repeats)], strict=True)
+            browser = psutil.Process(driver.service.process.pid)
+            runs = [_opened_once(driver, browser, page) for _ in range(repeats)]
             print(f"opened {repeats} times, table of {driver.execute_script(ROWS)} rows")
         finally:
             driver.quit()
-    for what, seconds in {"loaded": loads, "pictures drawn": draws}.items():
+    for what, seconds in zip(
+        ("loaded", "pictures drawn", "CPU time"), zip(*runs, strict=True), strict=True
+    ):
         print(
             f"{what}: {statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
         )
 
 
-def _opened_once(driver: Any, page: Path) -> tuple[float, float]:
+def _opened_once(driver: Any, browser: psutil.Process, page: Path) -> tuple[float, float, float]:
+    """Open the page; return seconds until it is loaded, until it is drawn, and of CPU time."""
     driver.get("about:blank")
-    start = time.perf_counter()
+    start, begun = time.perf_counter(), _cpu_seconds(browser)
     driver.get(page.resolve().as_uri())
     loaded = time.perf_counter() - start
     while not driver.execute_script(PICTURES):
         time.sleep(0.02)
-    return loaded, time.perf_counter() - start
+    return loaded, time.perf_counter() - start, _cpu_seconds(browser) - begun
+
+
+def _cpu_seconds(browser: psutil.Process) -> float:
+    return sum(sum(one.cpu_times()[:2]) for one in browser.children(recursive=True))
 
 
 def main() -> None:
