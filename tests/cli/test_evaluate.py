@@ -293,6 +293,7 @@ def test_stems_of_any_origin_get_the_scores_that_their_method_got() -> None:
     assert values["from files"] == values["hpss"]
 
 
+@pytest.mark.slow
 def test_estimates_that_do_not_fit_are_fixed_and_reported_or_refused() -> None:
     import numpy as np
     import soundfile

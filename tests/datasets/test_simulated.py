@@ -78,6 +78,7 @@ def test_the_band_repeats_itself_and_the_singer_does_not(
         assert band > 2 * repetition(stems["vocals"])
 
 
+@pytest.mark.slow
 def test_stems_are_at_the_frequencies_of_their_instruments(
     songs: list[dict[str, NDArray[np.float32]]],
 ) -> None:

@@ -98,6 +98,7 @@ def separated(path: Path, samples: int = 9_000, channels: int = 2) -> dict[str, 
     return runner.separate(loaded(path), mixture, rate=RATE, device=CPU).stems
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_a_program_gives_what_the_same_maths_gives_as_a_plugin_to_the_bit(
     tmp_path: Path, temporary: Path, channels: int
@@ -122,6 +123,7 @@ def test_ten_songs_start_a_program_once(tmp_path: Path, temporary: Path) -> None
     assert not list(temporary.iterdir())
 
 
+@pytest.mark.slow
 def test_a_program_that_normalises_is_given_peak_one_and_scaled_back(tmp_path: Path) -> None:
     loud = """
         import sys, pathlib, soundfile

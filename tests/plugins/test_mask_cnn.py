@@ -95,6 +95,7 @@ def test_weighting_is_that_of_the_standard() -> None:
     assert float(a_weighting(torch.tensor([1000.0]))) == pytest.approx(0, abs=0.01)
 
 
+@pytest.mark.slow
 def test_levels_are_those_of_the_published_recipe() -> None:
     librosa = pytest.importorskip("librosa")
     magnitudes = noise(1, 513, 30).abs() * 10

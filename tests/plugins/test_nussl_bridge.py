@@ -126,6 +126,7 @@ def test_levels_are_kept_far_beyond_full_scale(nussl, kind):
         assert sdr(64 * stem, loud[name]) > 60
 
 
+@pytest.mark.slow
 @each
 def test_silence_stays_silence_and_a_silent_channel_does_no_harm(nussl, kind):
     assert all(not stem.any() for stem in run(kind(), torch.zeros(2, 3000)).values())
