@@ -23,5 +23,5 @@ class UNet(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.unet.model:UNetTrainable"
     shipped = MappingProxyType(
-        {"default": Shipped("f1ff604b066d43fb814d607b21e18f5b8980c4a32f5415201c0de3c4ee98e341")}
+        {"default": Shipped("5cc20462e8786d2c814bc32a587a61011f2f29a0abe8fbb071215b9f1ecbb81f")}
     )
