@@ -41,7 +41,9 @@ def _done() -> list[Tally]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table."""
+    """Print the table, if the drill was asked for."""
+    if terminalreporter.config.option.markexpr != "drill":
+        return
     tallies = _done() or TALLIES
     kills = sum(tally.tried for tally in tallies if tally.kind.startswith("kills"))
     others = sum(tally.tried for tally in tallies) - kills
