@@ -123,6 +123,32 @@ def compare(theirs: dict, ours: dict) -> dict[str, object]:
     }
 
 
+def rows_of(record: dict, theirs: dict, ours: dict) -> list[list[str]]:
+    """Return the rows of CPU time and of wall time."""
+    rows = []
+    for kind in ("cpu", "wall"):
+        museval, first, further = (
+            spent[kind] for spent in (theirs["first"], ours["first"], ours["further"])
+        )
+        rows.append(
+            [
+                f"{record['seconds']:g} s x {record['stems']}",
+                f"{record['threads']}",
+                kind,
+                f"{museval:.1f}",
+                f"{first:.2f}",
+                f"{further:.2f}",
+                f"{museval / first:.0f}",
+                f"{museval / further:.0f}",
+                f"{theirs['peak'] / 2**30:.2f}",
+                f"{ours['peak'] / 2**30:.2f}",
+                " ".join(f"{value:.0e}" for value in record["worst"].values()),
+                "equal" if record["masks"] else "DIFFER",
+            ]
+        )
+    return rows
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -155,28 +181,7 @@ def main() -> None:
                     **agreement,
                 }
             )
-            for kind in ("cpu", "wall"):
-                museval, first, further = (
-                    theirs["first"][kind],
-                    ours["first"][kind],
-                    ours["further"][kind],
-                )
-                rows.append(
-                    [
-                        f"{seconds:g} s x {options.stems}",
-                        f"{threads}",
-                        kind,
-                        f"{museval:.1f}",
-                        f"{first:.2f}",
-                        f"{further:.2f}",
-                        f"{museval / first:.0f}",
-                        f"{museval / further:.0f}",
-                        f"{theirs['peak'] / 2**30:.2f}",
-                        f"{ours['peak'] / 2**30:.2f}",
-                        " ".join(f"{value:.0e}" for value in agreement["worst"].values()),
-                        "equal" if agreement["masks"] else "DIFFER",
-                    ]
-                )
+            rows += rows_of(records[-1], theirs, ours)
     heads = "signal threads clock museval first further ratio ratio GiB GiB worst-dB masks".split()
     print(table(heads, rows))
     print("Seconds; GiB beyond the audio itself, museval's and ours; worst of", *NAMES, "in dB.")

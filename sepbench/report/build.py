@@ -48,6 +48,8 @@ class Choice:
 
     def of(self, tracks: Sequence[Scored]) -> list[Scored]:
         """Return the chosen records, with only the chosen stems."""
+        if self == Choice():
+            return list(tracks)
         chosen = [
             one
             for one in tracks
@@ -80,7 +82,10 @@ def write(
         if not tracks:
             raise SepbenchError(f"{store.folder}: no scores match the choice")
         records, said = separated([one.record for one in tracks])
-        tracks = [replace(one, record=r) for one, r in zip(tracks, records, strict=True)]
+        tracks = [
+            one if one.record is record else replace(one, record=record)
+            for one, record in zip(tracks, records, strict=True)
+        ]
         incomplete = _incomplete(records)
         remarks += [*said, *_unequal(records, incomplete), *_silent(records)]
         summary = tables.summary_table(tracks, indexes[0])
@@ -103,16 +108,22 @@ def write(
     write_atomic(files[0], chain(score_lines(tracks), added))
     tables.write_csv(summary, files[1])
     del tracks, records  # Pictures of large runs need the memory.
-    suffix = "" if protocol == DEFAULT_PROTOCOL else f"-{protocol}"
+    pictures, reasons = _pictures(scores, folder, protocol, words)
+    return Report(scores, summary, [*files, *pictures], [*remarks, *reasons], incomplete)
+
+
+def _pictures(
+    scores: pd.DataFrame, folder: Path, protocol: str, words: Sequence[str]
+) -> tuple[list[Path], list[str]]:
+    """Write the boxplots; return their paths, and a remark if there is nothing to draw."""
+    name = "boxplot" if protocol == DEFAULT_PROTOCOL else f"boxplot-{protocol}"
     try:
         figure = boxplot.boxplot(scores, protocol=protocol, remarks=words)
     except SepbenchError as reason:
-        remarks.append(f"no plot: {reason}")
         for ending in ("png", "svg"):  # An older picture would not match the table.
-            (folder / f"boxplot{suffix}.{ending}").unlink(missing_ok=True)
-    else:
-        files += boxplot.save(figure, folder, name=f"boxplot{suffix}")
-    return Report(scores, summary, files, remarks, incomplete)
+            (folder / f"{name}.{ending}").unlink(missing_ok=True)
+        return [], [f"no plot: {reason}"]
+    return boxplot.save(figure, folder, name=name), []
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -41,7 +41,9 @@ def joined(
                 f"{first.default_name}: not the same songs"
             )
         tracks += _beside(found, taken, folder.resolve().name)
-    return sorted(tracks, key=lambda one: place(one.record)), remarks
+    if len(indexes) > 1:  # Those of one run are in order.
+        tracks.sort(key=lambda one: place(one.record))
+    return tracks, remarks
 
 
 def _beside(

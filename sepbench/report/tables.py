@@ -20,7 +20,7 @@ from sepbench.metrics.protocols import PROTOCOLS, reduce, shown
 from sepbench.registry.metrics import protocols_of
 from sepbench.report.csv_text import lines
 from sepbench.report.over_tracks import columns, intervals_of, of_pool, of_tracks, pools, used
-from sepbench.report.scored import POOLED, VALUES, Floats, Key, Scored, scored
+from sepbench.report.scored import POOLED, VALUES, Floats, Scored, scored
 from sepbench.report.statistics import interval
 from sepbench.stems import in_order
 
@@ -58,7 +58,8 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
 
 def score_table(tracks: Sequence[Scored]) -> pd.DataFrame:
     """Return the table of `scores` from existing rows."""
-    places = [shown_rows(track.keys) for track in tracks]
+    layouts = layouts_of(tracks)
+    places = [layouts[id(track.keys)][0] for track in tracks]
     failed = [track.record.error is not None for track in tracks]
     counts = np.array(
         [len(rows) + fail for rows, fail in zip(places, failed, strict=True)], dtype=np.intp
@@ -74,7 +75,8 @@ def score_table(tracks: Sequence[Scored]) -> pd.DataFrame:
     for track, rows, fail in zip(tracks, places, failed, strict=True):
         start = end + fail  # A failure is a row of its own, without any score.
         end = start + len(rows)
-        keys[start:end], values[start:end] = texts_of(track.keys), track.values[rows]
+        keys[start:end] = layouts[id(track.keys)][1]
+        values[start:end] = track.values[rows]
     cells |= dict(zip(("stem", "set", "metric", "protocol"), keys.T, strict=True))
     cells |= dict(zip(VALUES, values.T, strict=True))
     # Integers that may be missing: a failure has no windows.
@@ -126,10 +128,10 @@ def _signature(tracks: Sequence[Scored]) -> str:
     if not all(track.stamp for track in tracks):
         return ""
     digest = hashlib.sha256(tracks[0].record.label.encode("utf-8", "surrogatepass"))
-    for keys in dict.fromkeys(track.keys for track in tracks):
+    # Most tracks share one tuple of keys, whose hash takes longer than a look at its identity.
+    for keys in dict.fromkeys({id(track.keys): track.keys for track in tracks}.values()):
         digest.update(repr(keys).encode("utf-8", "surrogatepass"))
-    for track in tracks:
-        digest.update(track.stamp.encode("utf-8", "surrogatepass"))
+    digest.update("".join(track.stamp for track in tracks).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 
@@ -198,19 +200,21 @@ def facts_of(record: Record) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=1024)
-def shown_rows(keys: tuple[Key, ...]) -> NDArray[np.intp]:
-    """Return which rows are in the table of `scores`."""
-    return np.array([row for row, key in enumerate(keys) if key.protocol != POOLED], dtype=np.intp)
+def layouts_of(
+    tracks: Iterable[Scored],
+) -> dict[int, tuple[NDArray[np.intp], NDArray[np.object_]]]:
+    """Return which rows are in the table of `scores`, with their stem, set, metric and protocol.
 
-
-@lru_cache(maxsize=1024)
-def texts_of(keys: tuple[Key, ...]) -> NDArray[np.object_]:
-    """Return stem, set, metric and protocol of the rows of `scores`."""
-    named = np.empty((len(shown_rows(keys)), 4), dtype=object)
-    for row, key in enumerate(keys[k] for k in shown_rows(keys)):
-        named[row] = key.stem, key.set, shown(key.score), key.protocol
-    return named
+    By the identity of the keys, which most records share: a look at it takes less time than a hash.
+    """
+    found = {}
+    for keys in {id(track.keys): track.keys for track in tracks}.values():
+        rows = [row for row, key in enumerate(keys) if key.protocol != POOLED]
+        texts = np.empty((len(rows), 4), dtype=object)
+        for place, key in enumerate(keys[row] for row in rows):
+            texts[place] = key.stem, key.set, shown(key.score), key.protocol
+        found[id(keys)] = np.array(rows, dtype=np.intp), texts
+    return found
 
 
 def _summary_rows(tracks: Sequence[Scored]) -> Iterator[dict[str, Any]]:
