@@ -8,21 +8,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import torch
+from PIL import Image
 from serving import serving
 from torch import nn
 
-from sepbench import registry
 from sepbench._util.download import fetch
 from sepbench.dsp.stft import Stft
 from sepbench.evaluation.store import Store
-from sepbench.inference.jobs import SeparateOptions, plan
-from sepbench.inference.separate import SeparationSession
 from sepbench.training import checkpoint
 from sepbench.training.data.discover import find_tracks
 from sepbench.training.data.prepare import prepare
@@ -35,9 +35,22 @@ from sepbench.training.plan import TrainingConfig
 from sepbench.training.validate import Songs
 
 from .small import RATE, arrays, evaluate, rows, songs
-from .trying import DONE, HANG, REFUSED, TRACEBACK, Tally, in_child, killed, times, together
+from .trying import (
+    HANG,
+    REFUSED,
+    TRACEBACK,
+    Tally,
+    in_child,
+    killed,
+    times,
+    together,
+    verb,
+    workers_left,
+)
 
 pytestmark = pytest.mark.drill
+
+COSTS = ["seconds_per_second", "peak_memory_mb"]
 
 
 def test_kills_of_evaluate(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
@@ -50,6 +63,34 @@ def test_kills_of_evaluate(tally: Tally, draw: random.Random, tmp_path: Path) ->
     killed(tally, draw, evaluate, fault, tmp_path, 350)
 
 
+def test_kills_of_evaluate_with_workers(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+    """Kill the command itself, to its pictures; its worker processes end with it."""
+    data = songs(tmp_path / "songs")
+    words = ("evaluate", "--dataset", "folder", "--root", data, "-m", "mixture", "-m", "hpss")
+
+    def work(folder: Path) -> None:
+        verb(*words, "-o", folder)
+
+    def kept(folder: Path) -> list[str]:
+        assert (folder / "boxplot.svg").read_text().rstrip().endswith("</svg>")
+        Image.open(folder / "boxplot.png").load()
+        tables = [folder / "scores.csv", folder / "summary.csv", StringIO(rows(Store(folder)))]
+        return [
+            pd.read_csv(table).drop(columns=COSTS, errors="ignore").to_csv() for table in tables
+        ]
+
+    work(tmp_path / "right")
+    right = kept(tmp_path / "right")
+
+    def fault(folder: Path) -> str | None:
+        orphans = workers_left()
+        if orphans:
+            return f"worker processes left: {orphans}"
+        return None if kept(folder) == right else "other rows"
+
+    killed(tally, draw, work, fault, tmp_path, 60)
+
+
 def preparing(
     tmp_path: Path,
 ) -> tuple[Callable[[Path], object], Callable[[Path], str | None]]:
@@ -57,7 +98,7 @@ def preparing(
     data = songs(tmp_path / "songs")
 
     def work(folder: Path) -> None:
-        prepare(find_tracks(data), folder, rate=RATE)
+        verb("prepare", data, "-o", folder, "--rate", str(RATE))
 
     work(tmp_path / "right")
     right = arrays(tmp_path / "right")
@@ -75,13 +116,10 @@ def separating(
     """Return the separation of a song into a folder, and what finds a fault in what it left."""
     song = tmp_path / "song.wav"
     soundfile.write(song, np.random.default_rng(0).uniform(-0.5, 0.5, (2 * RATE, 2)), RATE)
-    (mixture,) = registry.resolve("mixture")
 
     def work(folder: Path) -> None:
-        job = SeparateOptions(folder, isolate=False, device="cpu")
-        with SeparationSession(job) as session:
-            for order in plan([song], [mixture], job):
-                session.separate(order)
+        how = random.choice([["--no-isolate"], []])  # noqa: S311
+        verb("separate", song, "-m", "hpss", *how, "-o", folder)
 
     def stems(folder: Path) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in folder.rglob("*.wav")}
@@ -196,7 +234,7 @@ def test_kills_of_train(tally: Tally, draw: random.Random, tmp_path: Path) -> No
         weights = [tensor.flatten().tolist() for tensor in last["weights"].values()]
         return weights, [epoch["loss"] for epoch in last["history"]]
 
-    assert in_child(lambda: work(tmp_path / "right")) == DONE
+    work(tmp_path / "right")  # Here, so that the forks need not import what trains.
     right = state(tmp_path / "right")
     killed(
         tally,

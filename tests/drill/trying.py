@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import random
 import resource
+import shutil
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing import forkserver
 from pathlib import Path
+from typing import Any
 
+import click
+import psutil
+
+from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
 
 DONE, REFUSED, TRACEBACK, HANG = 0, 2, 3, 4
@@ -64,19 +74,69 @@ def in_child(
     work: Callable[[], object],
     *,
     kill_after: float | None = None,
+    kill_at: int | None = None,
     file_size: int | None = None,
     memory: int | None = None,
-    limit: float = 120.0,
+    limit: float = 300.0,
     log: Path | None = None,
 ) -> int:
     """Do work in a fork of this process; return how it ended, ``-9`` for killed.
 
-    ``file_size`` and ``memory`` are limits in bytes, memory on top of what there is.
+    It is killed after ``kill_after`` seconds, or before it opens, renames or removes its
+    ``kill_at``-th file. ``file_size`` and ``memory`` are limits in bytes, memory on top of what
+    there is.
     """
     pid = os.fork()
     if pid == 0:
+        if kill_at is not None:
+            _die_at(kill_at)
         _work(work, file_size, memory, log)
     return _wait(pid, limit, kill_after)
+
+
+_FILE_EVENTS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link"})
+
+
+def _on_files(do: Callable[[], None]) -> None:
+    """Have something done before each step of this process on a file, to its end."""
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _FILE_EVENTS:
+            do()
+
+    sys.addaudithook(hook)
+
+
+def _die_at(last: int) -> None:
+    steps = itertools.count(1)
+    _on_files(lambda: os.kill(os.getpid(), signal.SIGKILL) if next(steps) == last else None)
+
+
+def _counted(work: Callable[[], object], log: Path) -> int:
+    """Return how many steps on files some work takes."""
+    counts = log.with_name("steps")
+
+    def counting() -> None:
+        steps: list[None] = []
+        _on_files(lambda: steps.append(None))
+        work()
+        number = len(steps)
+        counts.write_text(str(number))
+
+    assert in_child(counting, log=log) == DONE, log.read_text()
+    return int(counts.read_text())
+
+
+def verb(*words: str | Path) -> None:
+    """Run a command of sepbench in this process, silently."""
+    server: Any = vars(forkserver)["_forkserver"]
+    if server._forkserver_pid is not None:
+        server.ensure_running = lambda: None  # A fork may use its parent's, but cannot wait for it.
+    with Path(os.devnull).open("w") as nothing, contextlib.redirect_stdout(nothing):
+        try:
+            main.main([*map(str, words), "--quiet"], standalone_mode=False)
+        except click.ClickException as error:
+            raise SepbenchError(error.message) from error
 
 
 def _wait(pid: int, limit: float, kill_after: float | None = None) -> int:
@@ -124,14 +184,16 @@ def killed(
     tmp_path: Path,
     count: int,
 ) -> None:
-    """Kill work at random moments, up to five times; then let it end, and look for what is wrong.
+    """Kill work up to five times, then let it end, and look for what is wrong.
 
-    What ends before it can be killed does not count.
+    Half of the kills come at a moment of its usual time, half before one of its steps on files,
+    between which the disk does not change. What ends before it can be killed does not count.
     """
     log = tmp_path / "log"
     began = time.monotonic()
     assert in_child(lambda: work(tmp_path / "timed"), log=log) == DONE, log.read_text()
     usual = time.monotonic() - began
+    steps = _counted(lambda: work(tmp_path / "counted"), log)
     left = max(1, round(count * SCALE))
     for number in times(4 * count):
         if left <= 0:
@@ -139,17 +201,30 @@ def killed(
         folder = tmp_path / str(number)
         kills, reason = 0, None
         for _ in range(min(left, draw.randint(1, _IN_A_ROW))):
-            ended = in_child(partial(work, folder), kill_after=draw.uniform(0, usual), log=log)
+            when: dict[str, Any] = {"kill_after": draw.uniform(0, usual)}
+            if draw.random() < 0.5:
+                when = {"kill_at": draw.randint(1, steps)}
+            ended = in_child(partial(work, folder), log=log, **when)
             kills += ended == -signal.SIGKILL
             if ended in (TRACEBACK, REFUSED, HANG):
                 reason = f"{number}: {ended} after {kills} kills: {_told(log)}"
                 break
         if reason is None:
+            began = time.monotonic()
             ended = in_child(partial(work, folder), log=log)
+            usual = (usual + time.monotonic() - began) / 2  # Others may use the machine.
             reason = fault(folder) if ended == DONE else f"{number} again: {ended}: {_told(log)}"
         left -= kills
         for _ in range(max(kills, reason is not None)):
             tally.note(reason)
+        shutil.rmtree(folder, ignore_errors=reason is None)
+
+
+def workers_left() -> list[str]:
+    """Return the processes that the server has forked and that have not ended by themselves."""
+    server = psutil.Process(vars(forkserver)["_forkserver"]._forkserver_pid)
+    _, alive = psutil.wait_procs(server.children(), timeout=30)
+    return [str(process) for process in alive]
 
 
 def together(works: list[Callable[[], object]], *, log: Path, limit: float = 120.0) -> list[int]:
