@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sepbench.errors import SepbenchError
+from sepbench.errors import MethodError
 from sepbench.options import split
 from sepbench.separator import Ensemble, option
 from sepbench.stems import is_stem_name, with_sums
@@ -74,16 +74,17 @@ class Chain(Ensemble):
         self.links  # noqa: B018 - raises where a member does not make the stem
         ends = self.combined_stems
         if chosen.stem and len(ends) > 1:
-            raise SepbenchError(
-                f"method chain: stem={chosen.stem}: the chain ends in {', '.join(ends)}; "
-                f"choose one: ...{self.members[-1].name}.{ends[0]}"
+            raise MethodError(
+                self.name,
+                f"stem={chosen.stem}: the chain ends in {', '.join(ends)}; "
+                f"choose one: ...{self.members[-1].name}.{ends[0]}",
             )
         stems = (chosen.stem,) if chosen.stem else ends
         for name in filter(None, (chosen.stem, chosen.rest)):
             if not is_stem_name(name):
-                raise SepbenchError(f"method chain: {name!r} cannot be a stem")
+                raise MethodError(self.name, f"{name!r} cannot be a stem")
         if chosen.rest in stems:
-            raise SepbenchError(f"method chain: rest={chosen.rest}: the chain ends in it")
+            raise MethodError(self.name, f"rest={chosen.rest}: the chain ends in it")
         return (*stems, chosen.rest) if chosen.rest else stems
 
     @property
@@ -107,15 +108,16 @@ def _links(text: str) -> list[tuple[str, str | None]]:
     for part in split(text, ">"):
         matched = _LINK.fullmatch(part.strip())
         if matched is None:
-            raise SepbenchError(
-                f"method chain: {text!r}: write it as METHOD.STEM > METHOD.STEM, "
-                "as in unet.vocals > hpss.harmonic"
+            raise MethodError(
+                "chain",
+                f"{text!r}: write it as METHOD.STEM > METHOD.STEM, "
+                "as in unet.vocals > hpss.harmonic",
             )
         stem = matched["stem"]
         links.append((matched["method"].strip(), stem.strip() if stem else None))
     for method, stem in links[:-1]:
         if stem is None:
-            raise SepbenchError(f"method chain: choose a stem of {method}: {method}.STEM")
+            raise MethodError("chain", f"choose a stem of {method}: {method}.STEM")
     return links
 
 
@@ -124,5 +126,5 @@ def _made(member: AnySeparator, stem: str | None) -> str:
     stems = list(with_sums(dict.fromkeys(member.stems, 0)))
     if stem not in stems:
         made = ", ".join(stems)
-        raise SepbenchError(f"method chain: {member.name} has no stem {stem!r}; it has {made}")
+        raise MethodError("chain", f"{member.name} has no stem {stem!r}; it has {made}")
     return stem

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sepbench.errors import SepbenchError
+from sepbench.errors import MethodError, SepbenchError
 from sepbench.options import variant_name
 from sepbench.separator import Requirement, option
 
@@ -90,7 +90,7 @@ class Command(CardFacts):
         for need in self.needs:
             if missing := need.missing():
                 label = variant_name(self.name, self.options)
-                raise SepbenchError(f"method {label}: {missing}")
+                raise MethodError(label, missing)
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the stems, each ``(channels, samples)``."""
@@ -118,6 +118,6 @@ class Command(CardFacts):
                 used=self.used_outside,
             ):
                 failed = isinstance(made, SepbenchError)
-                yield SepbenchError(f"method {label}: {made}") if failed else made
+                yield MethodError(label, str(made)) if failed else made
         except SepbenchError as error:
-            raise SepbenchError(f"method {label}: {error}") from None
+            raise MethodError(label, str(error)) from None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
-from sepbench.errors import SepbenchError
+from sepbench.errors import MethodError, SepbenchError
 from sepbench.options import split
 from sepbench.separator import Ensemble, SampleCount, option
 
@@ -71,11 +71,11 @@ class MethodEnsemble(Ensemble):
         stems = super().stems
         weights = [weights for weights, _ in parse(self.options.methods)]
         for name in (name for named in weights for name in named if name and name not in stems):
-            raise SepbenchError(
-                f"method {self.name}: a weight for {name!r}; the members make {', '.join(stems)}"
+            raise MethodError(
+                self.name, f"a weight for {name!r}; the members make {', '.join(stems)}"
             )
         if self.options.of != "mean" and any(weights):
-            raise SepbenchError(f"method {self.name}: weights require of=mean")
+            raise MethodError(self.name, "weights require of=mean")
         return stems
 
     def combine(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from sepbench.errors import SepbenchError
+from sepbench.errors import MethodError
 from sepbench.separator import BLOCK_ALIGNMENT, SampleCount, option
 
 from .base import NusslSeparator
@@ -53,9 +53,10 @@ class Repet(NusslSeparator):
         super().__init__(options)
         tuned = self.options
         if tuned.max_period < tuned.min_period:
-            raise SepbenchError(
-                f"method {self.name}: option max_period={tuned.max_period:g}: "
-                f"must be at least min_period={tuned.min_period:g}"
+            raise MethodError(
+                self.name,
+                f"option max_period={tuned.max_period:g}: "
+                f"must be at least min_period={tuned.min_period:g}",
             )
 
     @property

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sepbench.errors import SepbenchError
+from sepbench.errors import MethodError, SepbenchError
 from sepbench.separator import Requirement, SampleCount, option
 
 from ..card_facts import CardFacts
@@ -47,7 +47,7 @@ class Onnx(CardFacts):
 
         path: Path | str = self.card_file or str(getattr(self.options, "file", ""))
         if not path:
-            raise SepbenchError(f"method {self.name}: give it a card: {self.name}[CARD.yaml]")
+            raise MethodError(self.name, f"give it a card: {self.name}[CARD.yaml]")
         return read(Path(path))
 
     @property

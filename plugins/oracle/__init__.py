@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sepbench.errors import SepbenchError
+from sepbench.errors import MethodError
 from sepbench.separator import Oracle, option
 from sepbench.stems import TARGET_SETS
 
@@ -31,9 +31,7 @@ class _Oracle(Oracle):
                 return {name: references[name] for name in targets}
         known = {name: references[name] for name in self.stems if name in references}
         if not known:
-            raise SepbenchError(
-                f"method {self.name}: the track has none of {', '.join(self.stems)}"
-            )
+            raise MethodError(self.name, f"the track has none of {', '.join(self.stems)}")
         return known
 
 

@@ -8,6 +8,7 @@ import re
 import uuid
 import zlib
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 _NAME = re.compile(r"\.([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.part")
@@ -18,7 +19,7 @@ def partial_path(path: Path) -> Path:
 
     It contains machine and process, so that `remove_abandoned` knows whether that still runs.
     """
-    started = _started(os.getpid()) or 0
+    started = _own_start(os.getpid())
     return path.with_name(f".{_machine()}-{os.getpid()}-{started}-{uuid.uuid4().hex[:8]}.part")
 
 
@@ -39,6 +40,11 @@ def remove_abandoned(folder: Path) -> list[Path]:
 
 def _machine() -> str:
     return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+@cache
+def _own_start(process: int) -> int:
+    return _started(process) or 0
 
 
 def _started(process: int) -> int | None:

@@ -25,7 +25,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from sepbench._util.messages import Answers, receive, send
 from sepbench._util.serving import serve
 from sepbench._util.starting import interrupts_blocked, main_hidden, worker_context
-from sepbench.errors import SepbenchError, describe
+from sepbench.errors import describe
 
 Task = TypeVar("Task")
 Task_contra = TypeVar("Task_contra", contravariant=True)
@@ -156,7 +156,7 @@ class WorkerProcess(Generic[Task]):
             if not done:  # The caller stopped early, or reading an input failed.
                 self._end()
         if kind == "failed":
-            raise SepbenchError(value)
+            raise value
         if value:
             self._end()
 

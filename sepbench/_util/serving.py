@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
 from sepbench._util.messages import receive, send
-from sepbench.errors import SepbenchError, describe
+from sepbench.errors import MethodError, SepbenchError, describe, on_one_line
 
 if TYPE_CHECKING:
     from sepbench._util.process import Work
@@ -46,13 +46,17 @@ def serve(connection: Connection, payload: bytes, place: tuple[str, dict[str, st
                 answer = (number, "done", work.retire)
             # A plugin may raise anything, even KeyboardInterrupt and SystemExit.
             except BaseException as error:
-                # The message may quote the output of a program, with line breaks.
-                is_ours = type(error) is SepbenchError
-                text = " ".join(str(error).split()) if is_ours else describe(error)
-                answer = (number, "failed", text)
+                answer = (number, "failed", _told(error))
             _answer(connection, own, answer)
     except (EOFError, BrokenPipeError):
         return
+
+
+def _told(error: BaseException) -> SepbenchError:
+    """Return an error that the parent can read: not one of a plugin's own classes."""
+    if isinstance(error, SepbenchError) and type(error) in (SepbenchError, MethodError):
+        return on_one_line(error)
+    return SepbenchError(describe(error))
 
 
 def _inputs(connection: Connection, number: int, own: int) -> Iterator[Any]:

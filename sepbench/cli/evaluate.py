@@ -227,7 +227,7 @@ def _run(
                 what = f"{cluster.workers} workers  {what}"
             bar.update(task, advance=1, description=what)
             if done.record.error is not None:
-                fail(f"{done.record.label} on {done.record.track}: {done.record.reason}")
+                fail(f"{done.record.label} on {done.record.track}: {done.record.error}")
 
         try:
             if scheduler is None or source is None:

@@ -281,4 +281,4 @@ class Cluster:
 
 
 def _failed(task: Task, reason: str) -> Record:
-    return task.record(error=f"method {task.method.label}: {reason}")
+    return task.record(error=reason)

@@ -6,9 +6,13 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+
+from sepbench._util import json_text
 from sepbench._util.text import same_name
 from sepbench._util.walk import files as files_in
 from sepbench._util.walk import walk
@@ -18,6 +22,7 @@ from sepbench.evaluation.records import Record, StemResult
 from sepbench.evaluation.store import Settings, Stamp, Store
 from sepbench.stems import in_order, stem_of
 
+_FOUR = itemgetter(*MUSEVAL_METRICS)
 _Mixtures: TypeAlias = Mapping[tuple[str, str], StemResult]
 
 
@@ -62,7 +67,7 @@ def _record(
     try:
         content = file.read_bytes()
         text = content.decode(json.detect_encoding(content))
-        plain = json.loads(text)
+        plain = json_text.loads(content)
         by_name = {t["name"]: t["frames"] for t in plain["targets"]}
         by_stem = {stem_of(name): rows for name, rows in by_name.items()}
         frames = {stem: _scores(rows) for stem, rows in by_stem.items() if stem is not None}
@@ -108,7 +113,8 @@ def _targets(stem: str, stems: Sequence[str]) -> tuple[str, ...]:
 
 def _scores(rows: list[dict[str, Any]]) -> dict[str, list[float]]:
     metrics = [row["metrics"] for row in rows]
-    return {m: [float(scores[m]) for scores in metrics] for m in MUSEVAL_METRICS}
+    table = np.array(list(map(_FOUR, metrics)), dtype=float).reshape(-1, len(MUSEVAL_METRICS))
+    return dict(zip(MUSEVAL_METRICS, table.T.tolist(), strict=True))
 
 
 def _mixtures(records: Sequence[Record]) -> _Mixtures:

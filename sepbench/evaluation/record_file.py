@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sepbench._util import json_text
 from sepbench._util.plain import is_number
 from sepbench.evaluation.museval_layout import museval_frames
 from sepbench.evaluation.records import Record, StemResult
@@ -33,11 +35,10 @@ def dumps(record: Record, museval: str | None = None) -> str:
 
     ``museval`` is the text of museval's file that the record was read from, if it was.
     """
-    # `asdict` copies every number and json indents in Python: both are too slow for the scores of
-    # a whole campaign.
+    # `asdict` copies every number, which is too slow for the scores of a whole campaign.
     plain = {**vars(record), "stems": {name: vars(stem) for name, stem in record.stems.items()}}
     theirs = _targets(record) if museval is None else museval.rstrip()[:-1].rstrip()
-    ours = json.dumps(plain)
+    ours = json_text.dumps(plain)
     return f'{theirs}{_OURS}{ours}{_DIGEST}"{_sha256(ours)}"}}\n'
 
 
@@ -64,7 +65,9 @@ def read(path: Path) -> Record | None:
             return None
         if mark and not known:  # Written before 0.2.0.
             ours = ours.rstrip()[:-1]
-        plain = json.loads(ours) if mark else _reformatted(json.loads(text))
+        plain = json_text.loads(ours.encode()) if mark else _reformatted(json.loads(text))
+        if plain["error"] is not None and not known:
+            plain["error"] = _bare(plain["error"], plain["label"], plain["method"])
         stems = {name: _stem_result(result) for name, result in plain.pop("stems").items()}
         costs = {key: _number(plain[key]) for key in ("seconds", "audio_seconds", "peak_bytes")}
         return Record(**{**plain, **costs, "stems": stems, "notes": tuple(plain["notes"])})
@@ -75,9 +78,20 @@ def read(path: Path) -> Record | None:
 
 def _reformatted(whole: dict[str, Any]) -> Any:
     """Return the record of a file that another program reformatted; raise if it was changed."""
-    if whole.get("sha256", "") not in ("", _sha256(json.dumps(whole["sepbench"]))):
+    ours = whole["sepbench"]
+    digests = (_sha256(dump(ours)) for dump in (json_text.dumps, json.dumps))
+    if whole.get("sha256", "") not in ("", *digests):
         raise ValueError("changed")
-    return whole["sepbench"]
+    return ours
+
+
+def _bare(error: str, *names: str) -> str:
+    """Return an error without the method's name, which runs before 0.2.0 have in it."""
+    for name in names:
+        rest = error.removeprefix(f"method {name}")
+        if rest != error and rest.startswith((":", " ")):
+            return rest.removeprefix(":").removeprefix(" failed:").lstrip()
+    return error
 
 
 def _stem_result(plain: dict[str, Any]) -> StemResult:
@@ -90,11 +104,15 @@ def _stem_result(plain: dict[str, Any]) -> StemResult:
 
 
 def _frame_scores(plain: Mapping[str, Sequence[Any]]) -> dict[str, list[float]]:
-    return {metric: [float(value) for value in values] for metric, values in plain.items()}
+    return {metric: [_score(value) for value in values] for metric, values in plain.items()}
 
 
 def _scores(plain: Mapping[str, Any]) -> dict[str, float]:
-    return {metric: float(value) for metric, value in plain.items()}
+    return {metric: _score(value) for metric, value in plain.items()}
+
+
+def _score(value: Any) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _number(value: Any) -> Any:

@@ -28,7 +28,10 @@ class StemResult:
 
 @dataclass(frozen=True)
 class Record:
-    """One method on one track: its scores, or the reason why it failed."""
+    """One method on one track: its scores, or why it failed.
+
+    ``error`` does not repeat the method's name.
+    """
 
     dataset: str
     subset: str
@@ -51,16 +54,6 @@ class Record:
     def fixed_identity(self) -> dict[str, Any]:
         """Everything that made the scores, except the song and the metrics."""
         return {k: v for k, v in self.identity.items() if k not in ("audio", "metrics")}
-
-    @property
-    def reason(self) -> str:
-        """The ``error`` for a place that names the method already; empty if there is none."""
-        error = self.error or ""
-        for name in (self.label, self.method):
-            rest = error.removeprefix(f"method {name}")
-            if rest != error and rest.startswith((":", " ")):
-                return rest.removeprefix(":").removeprefix(" failed:").lstrip()
-        return error
 
 
 def place(record: Record) -> tuple[str, str, str, str]:

@@ -24,7 +24,7 @@ import psutil
 
 from sepbench._util.process import LocalWorker, Worker, WorkerDied, WorkerProcess
 from sepbench.datasets.base import Track
-from sepbench.errors import SepbenchError, describe
+from sepbench.errors import MethodError, SepbenchError, describe
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.scoring import (
     OpenedSong,
@@ -77,6 +77,12 @@ class Task:
             **results,
         )
 
+    def reason(self, error: SepbenchError) -> str:
+        """Return why this task failed; only other methods, such as its members, are named."""
+        if isinstance(error, MethodError) and error.method in (self.method.label, self.method.name):
+            return error.reason
+        return str(error)
+
     @property
     def song_key(self) -> SongKey:
         """Identifies the song and how it is scored."""
@@ -108,9 +114,9 @@ class Workers:
         except CancelledError:
             raise
         except SepbenchError as error:
-            return task.record(error=str(error))
+            return task.record(error=task.reason(error))
         except Exception as error:  # No exception of a cell may affect the others.
-            return task.record(error=f"method {task.method.label}: {describe(error)}")
+            return task.record(error=describe(error))
 
     def stop(self) -> None:
         """Kill all processes, even in the middle of a task."""
@@ -129,7 +135,7 @@ class Workers:
                 separator = self._separator(task)
                 separation, changed = separator.separate(song.mixture, song.rate, truth)
         except WorkerDied as death:
-            raise SepbenchError(f"method {label}: {death}") from None
+            raise MethodError(label, str(death)) from None
         notes = [f"{label}: {note}" for note in separation.notes]
         notes += [f"{label} changed the process's {what}" for what in changed]
         request = ScoreStems(task.song_key, separation.stems, task.stems_folder, task.musdb_targets)

@@ -17,7 +17,7 @@ import psutil
 
 from sepbench._util.files import make_folder
 from sepbench._util.process import WorkerDied
-from sepbench.errors import SepbenchError, describe
+from sepbench.errors import MethodError, SepbenchError, describe
 from sepbench.inference.batch import Made
 from sepbench.inference.overlap_add import Samples
 from sepbench.inference.workers import SeparatorWorker
@@ -66,11 +66,11 @@ def batch(
     except CancelledError:
         raise
     except (SepbenchError, WorkerDied) as error:
-        reason = f"method {label}: {error}" if isinstance(error, WorkerDied) else str(error)
-        made += [Made({}, error=reason)] * (len(wanted) - len(made))
+        failure = MethodError(label, str(error)) if isinstance(error, WorkerDied) else error
+        made += [Made({}, error=failure)] * (len(wanted) - len(made))
     except Exception as error:  # No exception of a method may affect the others.
-        reason = f"method {label}: {describe(error)}"
-        made += [Made({}, error=reason)] * (len(wanted) - len(made))
+        failure = MethodError(label, describe(error))
+        made += [Made({}, error=failure)] * (len(wanted) - len(made))
     named = [*readable, *(one for one in wanted if one not in readable)]
     return dict(zip(named, made, strict=False))
 

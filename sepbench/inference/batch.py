@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sepbench.errors import SepbenchError
+from sepbench.errors import SepbenchError, on_one_line
 from sepbench.inference import runner
 from sepbench.inference.overlap_add import Samples, without_remainder
 from sepbench.inference.runner import Separation
@@ -41,12 +41,12 @@ class Made:
     seconds: float = 0.0
     peak_bytes: int = 0
     notes: tuple[str, ...] = ()
-    error: str | None = None
+    error: SepbenchError | None = None
 
     def load(self) -> Separation:
         """Return the stems; raise `SepbenchError` if there are none."""
         if self.error is not None:
-            raise SepbenchError(self.error)
+            raise self.error
         stems = {name: np.load(path) for name, path in self.files.items()}
         return Separation(stems, self.seconds, self.peak_bytes, self.notes)
 
@@ -76,7 +76,7 @@ def separate_all(
     try:
         first = next(answers, None)
     except SepbenchError as error:
-        yield from [Made({}, error=str(error))] * len(fed)
+        yield from [Made({}, error=on_one_line(error))] * len(fed)
         return
     # The common time is shared by length.
     common = time.perf_counter() - started
@@ -119,7 +119,7 @@ def _made(
         twin = _with_process(separator, process)
         made = runner.separate(twin, mixture, rate=rate, device=device)
     except SepbenchError as error:
-        return Made({}, error=str(error))
+        return Made({}, error=on_one_line(error))
     files = {name: folder / f"{index}-{name}.npy" for name in made.stems}
     for name, stem in made.stems.items():
         np.save(files[name], stem)

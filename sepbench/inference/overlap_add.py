@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sepbench.errors import SepbenchError, describe
+from sepbench.errors import MethodError, SepbenchError, describe
 from sepbench.options import variant_name
 from sepbench.separator import AnySeparator, in_samples
 from sepbench.stems import in_order, is_stem_name
@@ -143,9 +143,9 @@ def _apply(separator: AnySeparator, chunk: Chunk, device: torch.device) -> dict[
     import torch
 
     if separator.needs_references and not chunk.given:
-        raise SepbenchError(
-            f"method {_label(separator)} is an oracle: it needs the true stems, "
-            "so it runs in 'sepbench evaluate' alone"
+        raise MethodError(
+            _label(separator),
+            "is an oracle: it needs the true stems, so it runs in 'sepbench evaluate' alone",
         )
 
     def own(array: NDArray[np.float32]) -> torch.Tensor:
@@ -197,20 +197,19 @@ def _checked(
         all(map(is_stem_name, stems)) if separator.needs_references else set(stems) == set(expected)
     )
     if not stems or not fits:
-        raise SepbenchError(
-            f"method {_label(separator)} returned the stems {sorted(stems)}, expected {expected}"
+        raise MethodError(
+            _label(separator), f"returned the stems {sorted(stems)}, expected {expected}"
         )
     checked = {}
     for name in in_order(stems):
         stem = stems[name].detach().float().cpu().numpy()
         if stem.shape != shape:
-            raise SepbenchError(
-                f"method {_label(separator)} returned {name} of shape {stem.shape}, "
-                f"expected {shape}"
+            raise MethodError(
+                _label(separator), f"returned {name} of shape {stem.shape}, expected {shape}"
             )
         # Minimum and maximum propagate NaN and infinity without allocating a mask.
         if stem.size and not (np.isfinite(stem.min()) and np.isfinite(stem.max())):
-            raise SepbenchError(f"method {_label(separator)} returned NaN or infinity in {name}")
+            raise MethodError(_label(separator), f"returned NaN or infinity in {name}")
         checked[name] = stem
     return checked
 
@@ -231,8 +230,8 @@ def named(separator: AnySeparator) -> Iterator[None]:
         reason = describe(error)
         if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(reason):
             cure = "try --duration or --device cpu"
-            raise SepbenchError(f"method {_label(separator)} ran out of memory; {cure}") from error
-        raise SepbenchError(f"method {_label(separator)} failed: {reason}") from error
+            raise MethodError(_label(separator), f"ran out of memory; {cure}") from error
+        raise MethodError(_label(separator), reason) from error
 
 
 def _label(separator: AnySeparator) -> str:

@@ -17,7 +17,7 @@ from sepbench import audio
 from sepbench._util.download import sha256
 from sepbench._util.partial import remove_abandoned
 from sepbench._util.process import WorkerDied
-from sepbench.errors import SepbenchError
+from sepbench.errors import MethodError, SepbenchError
 from sepbench.inference import manifest, runner
 from sepbench.inference.ahead import Ahead
 from sepbench.inference.jobs import Job, SeparateOptions
@@ -243,7 +243,7 @@ def _alive(method: Method, parts: Iterator[dict[str, Samples]]) -> Iterator[dict
     try:
         yield from parts
     except WorkerDied as death:
-        raise SepbenchError(f"method {method.label}: {death}") from None
+        raise MethodError(method.label, str(death)) from None
 
 
 class _Blocks:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sepbench import registry
 from sepbench._util import entry_points
 from sepbench._util.process import LocalWorker, Worker, WorkerProcess
-from sepbench.errors import SepbenchError, describe
+from sepbench.errors import MethodError, SepbenchError, describe
 from sepbench.inference import runner
 from sepbench.inference.batch import Made, separate_all
 from sepbench.inference.level import Level
@@ -135,7 +135,7 @@ class _Separating:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and isinstance(self._method, Method):
                 raise  # In this process Ctrl-C comes from the user.
-            raise SepbenchError(f"method {self._label} failed: {describe(error)}") from error
+            raise MethodError(self._label, describe(error)) from error
 
     def _separate(self, song: Song, inputs: Iterator[Samples]) -> Iterator[Any]:
         from sepbench._util import process_state

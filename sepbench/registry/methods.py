@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from sepbench import options as opts
-from sepbench.errors import SepbenchError
+from sepbench.errors import MethodError, SepbenchError
 from sepbench.registry import discovery
 from sepbench.registry.facts import absurd_fact
 from sepbench.separator import AnySeparator
@@ -39,7 +39,7 @@ class Method:
         members = [member.create() for member in self.members]
         separator = self.separator.create(self.options, members)
         if (fault := absurd_fact(separator)) is not None:
-            raise SepbenchError(f"method {self.label}: {fault}")
+            raise MethodError(self.label, fault)
         return separator
 
     @cached_property
@@ -83,7 +83,7 @@ def resolve(spec: str) -> list[Method]:
     name, values = opts.parse_spec(spec)
     known = discovery.load(name)
     if known.separator is None:
-        raise SepbenchError(f"method {name}: {known.reason}")
+        raise MethodError(name, str(known.reason))
     return [variant(known.separator, chosen, known.distribution) for chosen in opts.expand(values)]
 
 
@@ -109,11 +109,11 @@ def _members(separator: type[AnySeparator], options: Any) -> tuple[Method, ...]:
         try:
             variants = resolve(spec)
         except SepbenchError as error:
-            raise SepbenchError(f"method {separator.name}: cannot have {spec}: {error}") from None
+            raise MethodError(separator.name, f"cannot have {spec}: {error}") from None
         if len(variants) > 1:
             reason = f"means {len(variants)} methods; give each option one value"
-            raise SepbenchError(f"method {separator.name}: {spec} {reason}")
+            raise MethodError(separator.name, f"{spec} {reason}")
         if variants[0].is_oracle:
-            raise SepbenchError(f"method {separator.name}: {spec} is an oracle; name other methods")
+            raise MethodError(separator.name, f"{spec} is an oracle; name other methods")
         members.append(variants[0])
     return tuple(members)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sepbench import registry
-from sepbench.errors import SepbenchError
+from sepbench.errors import MethodError, SepbenchError
 from sepbench.registry import Method, PluginInfo
 from sepbench.separator import WeightFile
 from sepbench.weights import container, files
@@ -84,7 +84,7 @@ def files_of(name: str) -> list[WeightFile]:
     """
     info = registry.plugin(name)
     if info.separator is None:
-        raise SepbenchError(f"method {name}: {info.reason}")
+        raise MethodError(name, str(info.reason))
     return [file for method in _variants(info) for file in method.declared.weight_files]
 
 

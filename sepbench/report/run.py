@@ -49,7 +49,7 @@ class Run:
     @property
     def failures(self) -> dict[tuple[str, str], str]:
         """The reason for each method and track without scores."""
-        return {(r.label, r.track): r.reason for r in self._records if r.error is not None}
+        return {(r.label, r.track): r.error for r in self._records if r.error is not None}
 
     def table(self, protocol: str = "sisec18") -> pd.DataFrame:
         """Return the first metric of a protocol: a row per method, a column per stem, best first.

@@ -196,7 +196,7 @@ def facts_of(record: Record) -> dict[str, Any]:
         "oracle": record.oracle,
         "trained_on_this": record.trained_on_this,
         "published": False,
-        "error": printable(record.reason),
+        "error": printable(record.error or ""),
     }
 
 
@@ -220,7 +220,7 @@ def layouts_of(
 def _summary_rows(tracks: Sequence[Scored]) -> Iterator[dict[str, Any]]:
     records = [track.record for track in tracks]
     done = [record for record in records if record.error is None]
-    errors = [record.reason for record in records if record.error is not None]
+    errors = [record.error for record in records if record.error is not None]
     facts = {
         **facts_of(records[0]),
         "dataset": " or ".join(sorted({record.dataset for record in records})),

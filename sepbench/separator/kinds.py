@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sepbench.errors import SepbenchError
+from sepbench.errors import MethodError, SepbenchError
 from sepbench.separator.base import AnySeparator
 from sepbench.separator.facts import SampleCount
 from sepbench.stems import in_order, with_sums
@@ -82,7 +82,7 @@ class Ensemble(AnySeparator):
         self.members = members
         if members and not self.stems:
             made = "; ".join(f"{member.name} makes {', '.join(member.stems)}" for member in members)
-            raise SepbenchError(f"method {self.name}: its members share no stem: {made}")
+            raise MethodError(self.name, f"its members share no stem: {made}")
 
     @classmethod
     @abstractmethod

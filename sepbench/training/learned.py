@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sepbench.errors import SepbenchError
+from sepbench.errors import MethodError, SepbenchError
 from sepbench.separator import Requirement, Separator, WeightFile, option
 from sepbench.training import run_weights
 from sepbench.weights import container
@@ -121,13 +121,15 @@ class Learned(Separator):
         if chosen not in self.shipped or not file.exists():
             names = ", ".join(sorted(self.shipped)) or "none"
             if Path(chosen).suffix:
-                raise SepbenchError(
-                    f"method {self.name}: {chosen}: not a .safetensors file; "
-                    "use 'sepbench weights import' for those of other programs"
+                raise MethodError(
+                    self.name,
+                    f"{chosen}: not a .safetensors file; "
+                    "use 'sepbench weights import' for those of other programs",
                 )
-            raise SepbenchError(
-                f"method {self.name}: no weights {chosen!r} are shipped, only {names}; "
-                f"train some with 'sepbench train {self.name}' and give the path of the file"
+            raise MethodError(
+                self.name,
+                f"no weights {chosen!r} are shipped, only {names}; "
+                f"train some with 'sepbench train {self.name}' and give the path of the file",
             )
         return file
 
@@ -141,7 +143,7 @@ class Learned(Separator):
             else:
                 header = container.read_header(file)
         except SepbenchError as error:
-            raise SepbenchError(f"method {self.name}: {error}") from None
+            raise MethodError(self.name, str(error)) from None
         if header.get("method") != self.name:
             raise SepbenchError(f"{file}: weights of {header.get('method')}, not of {self.name}")
         if not _is_complete(header):

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepbench.errors import SepbenchError
+from sepbench.errors import MethodError, SepbenchError
 from sepbench.weights import container
 
 if TYPE_CHECKING:
@@ -31,9 +31,10 @@ def newest(method: str, run: Path) -> Path:
     for file in (best, last):
         if file.is_file():
             return file
-    raise SepbenchError(
-        f"method {method}: {run}: not a run, it has no weights.safetensors, best.pt or last.pt; "
-        f"train one with 'sepbench train {method} -o {run}'"
+    raise MethodError(
+        method,
+        f"{run}: not a run, it has no weights.safetensors, best.pt or last.pt; "
+        f"train one with 'sepbench train {method} -o {run}'",
     )
 
 

@@ -100,7 +100,7 @@ def test_a_song_that_a_method_fails_on_is_named() -> None:
     tone_file(Path("loud.wav"), level=1e38)
     result = run("separate", "-m", "hpss", "good.wav", "loud.wav", "--stem", "harmonic")
     assert result.exit_code == 1
-    assert "error: loud.wav: method hpss returned NaN or infinity" in result.output
+    assert "error: loud.wav: method hpss: returned NaN or infinity" in result.output
     # A method that brings songs to a level separates even this one.
     assert run("separate", "-m", "mask-cnn", "loud.wav", "--stem", "vocals").exit_code == 0
 

@@ -197,8 +197,11 @@ def test_a_file_in_the_place_of_another_track_or_method_counts_for_neither(store
         ("method hpss[margin=2] ran out of memory", "ran out of memory"),
         ("method hpss2 failed: of another", "method hpss2 failed: of another"),
         ("song.wav: cannot be read", "song.wav: cannot be read"),
-        (None, ""),
     ],
 )
-def test_a_reason_does_not_repeat_the_method(error: str | None, reason: str) -> None:
-    assert record("hpss[margin=2]", error=error).reason == reason
+def test_old_runs_name_the_method_in_their_errors(store: Store, error: str, reason: str) -> None:
+    store.save(record("hpss[margin=2]", error=error))
+    (file,) = store.folder.glob("failures/*/*/*.json")
+    file.write_text(file.read_text().partition(',\n"sha256"')[0] + "}\n")
+    (kept,) = store.records()
+    assert kept.error == reason

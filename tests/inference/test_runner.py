@@ -193,8 +193,8 @@ def raises(error: Exception) -> Any:
         (lambda x: {"vocals": x[:, 1:]}, "of shape (2, 799), expected (2, 800)"),
         (lambda x: {"vocals": x * float("nan")}, "NaN or infinity in vocals"),
         (lambda x: {"vocals": x / 0}, "NaN or infinity in vocals"),
-        (lambda x: raises(ValueError("bad\nluck")), "fake failed: ValueError: bad luck"),
-        (lambda x: raises(MemoryError()), "fake ran out of memory; try --duration"),
+        (lambda x: raises(ValueError("bad\nluck")), "fake: ValueError: bad luck"),
+        (lambda x: raises(MemoryError()), "fake: ran out of memory; try --duration"),
     ],
 )
 def test_a_faulty_separator_is_one_line_that_names_it(behaviour: Any, message: str) -> None:

@@ -52,7 +52,7 @@ def facts(
         "figures": _figures(summary, rules),
         "ties": _ties(scores, summary, rules),
         "failures": [
-            {"label": record.label, "track": record.track, "error": record.reason}
+            {"label": record.label, "track": record.track, "error": record.error}
             for record in records
             if record.error is not None
         ],
