@@ -36,6 +36,7 @@ from sepbench.evaluation.scoring import (
     SongKey,
 )
 from sepbench.evaluation.store import Settings, Store
+from sepbench.inference import memory
 from sepbench.inference.batch import Made
 from sepbench.inference.workers import SeparatorWorker
 from sepbench.registry import Method
@@ -132,6 +133,8 @@ class Workers:
             if task.made is not None:
                 separation, changed = task.made.load(), tuple[str, ...]()
             else:
+                seconds = song.mixture.shape[1] / song.rate
+                memory.require(task.method.declared, label, seconds, song.rate, len(song.mixture))
                 separator = self._separator(task)
                 separation, changed = separator.separate(song.mixture, song.rate, truth)
         except WorkerDied as death:

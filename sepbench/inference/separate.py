@@ -18,7 +18,7 @@ from sepbench._util.download import sha256
 from sepbench._util.partial import remove_abandoned
 from sepbench._util.process import WorkerDied
 from sepbench.errors import MethodError, SepbenchError
-from sepbench.inference import manifest, runner
+from sepbench.inference import manifest, memory, runner
 from sepbench.inference.ahead import Ahead
 from sepbench.inference.jobs import Job, SeparateOptions
 from sepbench.inference.result import Result
@@ -196,7 +196,10 @@ class SeparationSession:
         if made is not None:
             self._worker(method).notes = made.notes
             return [made.load().stems]
-        chunks = _chunks(reader, method.declared, self._job)
+        info, job = reader.info, self._job
+        seconds = min(job.duration or math.inf, info.seconds - job.start)
+        memory.require(method.declared, method.label, seconds, info.rate, info.channels)
+        chunks = _chunks(reader, method.declared, job)
         counted = _Counted(chunks, reader.info.rate, on_measured)
         level = runner.song_level(method.declared, counted, reader.info.rate)
         return _alive(method, self._worker(method).stream(chunks, reader.info.rate, level))

@@ -98,6 +98,14 @@ class AnySeparator(ABC):
         return None
 
     @property
+    def memory_per_second(self) -> float | None:
+        """Bytes that it needs for a second of a stereo song, if `context` is None; None: unknown.
+
+        A song that needs more than is free is refused before it is begun.
+        """
+        return None
+
+    @property
     def block_context(self) -> float | SampleCount | None:
         """The part of `context` that a block passed to `process` must include."""
         return self.context

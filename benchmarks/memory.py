@@ -1,0 +1,114 @@
+"""Measure how the memory of methods grows with the song, and what three hours would need.
+
+python benchmarks/memory.py                                 every method, on 2 and 4 minutes
+python benchmarks/memory.py hpss unet --seconds 600 1200
+python benchmarks/memory.py --json > memory.json
+
+Each length is separated in a process of its own, with one thread, as ``sepbench separate`` does:
+in pieces, stems let go as they come. Both lengths are past one block of 45 s, so that what a
+method needs once does not count as growth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATE = 44100
+PIECE = 10
+"""Seconds of the song that are given at a time."""
+
+HOURS = 3.0
+
+
+def song(seconds: int) -> Iterator[NDArray[np.float32]]:
+    """Yield noise, two channels, piece by piece."""
+    piece = np.random.default_rng(0).normal(0, 0.1, (2, PIECE * RATE)).astype(np.float32)
+    for _ in range(seconds // PIECE):
+        yield piece.copy()
+
+
+def peak(name: str, seconds: int) -> int:
+    """Return the most memory, in bytes, that this process has had after separating a song."""
+    import torch
+
+    from sepbench import registry
+    from sepbench.inference import runner
+
+    torch.set_num_threads(1)
+    (method,) = registry.resolve(name)
+    separator, device = method.create(), torch.device("cpu")
+    runner.load(separator, device)
+    level = runner.song_level(separator, song(PIECE), RATE)
+    for _ in runner.stream(separator, song(seconds), rate=RATE, device=device, level=level):
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def measured(name: str, lengths: list[int]) -> dict[str, Any]:
+    """Return the peaks of a method, its growth in a minute, and what three hours would need."""
+    peaks = []
+    for seconds in lengths:
+        words = [sys.executable, __file__, name, "--peak", str(seconds)]
+        done = subprocess.run(words, capture_output=True, text=True)
+        if done.returncode:
+            return {"method": name, "error": done.stderr.strip().splitlines()[-1]}
+        peaks.append(int(done.stdout))
+    growth = max(0.0, (peaks[-1] - peaks[0]) / (lengths[-1] - lengths[0]))
+    whole = peaks[-1] + growth * (3600 * HOURS - lengths[-1])
+    return {"method": name, "peaks": peaks, "growth": 60 * growth, "three_hours": whole}
+
+
+def methods() -> dict[str, bool]:
+    """Return the methods that can run here without the true stems, and whether in blocks."""
+    from sepbench import registry
+
+    usable = [info.name for info in registry.plugins() if info.reason is None]
+    declared = {name: registry.resolve(name)[0].declared for name in usable}
+    return {
+        name: facts.context is not None
+        for name, facts in declared.items()
+        if not facts.needs_references
+    }
+
+
+def main() -> None:
+    """Print a row for each method."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("methods", nargs="*")
+    parser.add_argument("--seconds", type=int, nargs=2, default=[120, 240])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.peak:
+        print(peak(args.methods[0], args.peak))
+        return
+    known = methods()
+    first, last = args.seconds
+    if not args.json:
+        print(f"| method | works on | {first} s | {last} s | a minute more | 3 hours |")
+        print("| --- | --- | --- | --- | --- | --- |")
+    for name in args.methods or known:
+        row = {**measured(name, args.seconds), "in_blocks": known.get(name, False)}
+        if args.json:
+            print(json.dumps(row), flush=True)
+        elif "error" in row:
+            print(f"| `{name}` | {row['error']} |", flush=True)
+        else:
+            low, high = (f"{one / 1e9:.2f} GB" for one in row["peaks"])
+            works_on = "blocks" if row["in_blocks"] else "the whole song"
+            growth, whole = row["growth"] / 1e6, row["three_hours"] / 1e9
+            cells = (f"`{name}`", works_on, low, high, f"{growth:.0f} MB", f"{whole:.1f} GB")
+            print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Refuses a song that a separator would hold in memory whole, if there is not enough."""
+
+from __future__ import annotations
+
+import math
+
+import psutil
+
+from sepbench.errors import MethodError
+from sepbench.separator import AnySeparator
+
+_IN_BLOCKS = ("hpss", "unet")
+"""Methods that are named as a cure."""
+
+
+def needed(separator: AnySeparator, seconds: float, rate: int, channels: int) -> float:
+    """Return about how many bytes a separator needs for a song; 0 if it works in blocks.
+
+    Of a separator that does not declare its ``memory_per_second``, the least: mixture and stems,
+    as they come and as they are handed on.
+    """
+    if separator.context is not None:
+        return 0.0
+    own = separator.memory_per_second
+    if own is None:
+        own = 2 * 4 * 2 * rate * (1 + len(separator.stems))
+    return seconds * own * channels / 2 + sum(
+        needed(member, seconds, rate, channels) for member in separator.members
+    )
+
+
+def require(separator: AnySeparator, label: str, seconds: float, rate: int, channels: int) -> None:
+    """Raise `MethodError` if a song needs more memory than is free."""
+    if not math.isfinite(seconds):
+        return
+    need, free = needed(separator, seconds, rate, channels), psutil.virtual_memory().available
+    if need > free:
+        raise MethodError(
+            label,
+            f"keeps the whole song in memory: {_duration(seconds)} need about {need / 1e9:.1f} GB, "
+            f"{free / 1e9:.1f} GB are free; give --duration, or a method that works in blocks, "
+            f"such as {' or '.join(_IN_BLOCKS)}",
+        )
+
+
+def _duration(seconds: float) -> str:
+    """Return a length for people.
+
+    >>> _duration(10_800)
+    '3.0 hours'
+    """
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
