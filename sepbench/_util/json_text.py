@@ -1,7 +1,8 @@
 """Reads and writes JSON with many numbers: orjson is ten times as fast as `json`.
 
 JSON has no NaN and no infinity. `json` writes and reads ``NaN`` and ``Infinity`` all the same, as
-museval does; here NaN is ``null``.
+museval does; here NaN is ``null``, and what has an
+infinity is left to `json`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def loads(content: bytes) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """Return a value as JSON on one line, where NaN is null.
+    """Return a value without infinities as JSON on one line, where NaN is null.
 
     >>> dumps({"SDR": [1.5, float("nan")]})
     '{"SDR":[1.5,null]}'

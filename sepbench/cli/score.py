@@ -119,7 +119,8 @@ def command(
 def _find(estimates: Path, tracks: Sequence[Track]) -> list[Estimates]:
     """Return the estimates of tracks; warn of tracks and stems that have none."""
     from sepbench.cli.console import warn
-    from sepbench.evaluation.estimates import find, incomplete
+    from sepbench.evaluation.estimates import find
+    from sepbench.evaluation.unmatched import incomplete, strangers
 
     found = find(estimates, tracks)
     if len(found) < len(tracks):
@@ -128,4 +129,6 @@ def _find(estimates: Path, tracks: Sequence[Track]) -> list[Estimates]:
         warn(f"no stems of {len(absent)} of {len(tracks)} tracks, {absent[0]!r} the first")
     for line in incomplete(found):
         warn(line)
+    if others := strangers(estimates, found):
+        warn(f"{len(others)} folders are of no track, {others[0].name!r} the first")
     return found

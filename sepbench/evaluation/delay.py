@@ -25,13 +25,22 @@ def delay(estimates: Mapping[str, Samples], references: Mapping[str, Samples]) -
     some 20 dB. The search covers `LONGEST_DELAY` samples either way, and all stems that are not
     silent must agree.
     """
-    found = set()
-    for stem, estimate in estimates.items():
-        if stem in references:
-            late = _delay(estimate, references[stem])
-            if late is not None:
-                found.add(late)
-    return found.pop() if len(found) == 1 else 0
+    return common(delays(estimates, references))
+
+
+def delays(estimates: Mapping[str, Samples], references: Mapping[str, Samples]) -> dict[str, int]:
+    """Return the delay of each estimate in samples, without those for which it is unsure."""
+    found = {
+        stem: _delay(estimate, references[stem])
+        for stem, estimate in estimates.items()
+        if stem in references
+    }
+    return {stem: late for stem, late in found.items() if late is not None}
+
+
+def common(found: Mapping[str, int]) -> int:
+    """Return the delay of all stems, 0 if they differ."""
+    return next(iter(found.values())) if len(set(found.values())) == 1 else 0
 
 
 def _delay(estimate: Samples, reference: Samples) -> int | None:
@@ -63,9 +72,19 @@ def shifted(samples: Samples, late: int) -> Samples:
     return moved
 
 
-def remark(late: int, *, taken_out: bool) -> str:
-    """Return a line about a delay in samples, negative for estimates that are early."""
-    how = f"{abs(late)} samples {'late' if late > 0 else 'early'}"
-    if taken_out:
-        return f"the estimates were {how}; aligned"
-    return f"the estimates are {how}, as after some codecs; --align corrects it"
+def remarks(found: Mapping[str, int], *, taken_out: bool) -> list[str]:
+    """Return lines about delays in samples, negative for estimates that are early."""
+    late = common(found)
+    if late and taken_out:
+        return [f"the estimates were {_said(late)}; aligned"]
+    if late:
+        return [f"the estimates are {_said(late)}, as after some codecs; --align corrects it"]
+    return [
+        f"{stem}: the estimate is {_said(own)}, others are not; make it again"
+        for stem, own in found.items()
+        if own
+    ]
+
+
+def _said(late: int) -> str:
+    return f"{abs(late)} samples {'late' if late > 0 else 'early'}"

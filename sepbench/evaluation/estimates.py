@@ -16,13 +16,13 @@ from sepbench._util.download import sha256
 from sepbench._util.walk import files
 from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.delay import delay, remark, shifted
+from sepbench.evaluation.delay import common, delay, delays, remarks, shifted
 from sepbench.evaluation.records import Record, fingerprint
 from sepbench.evaluation.scoring import SongScorer
 from sepbench.evaluation.store import Store, unique_name
 from sepbench.evaluation.suspicions import suspicions
 from sepbench.registry.metrics import metric_identities
-from sepbench.stems import MIXTURE, in_order, stem_of, with_sums
+from sepbench.stems import MIXTURE, stem_of
 
 if TYPE_CHECKING:
     from sepbench.datasets.base import Track, TrackAudio
@@ -62,19 +62,6 @@ def find(folder: Path, tracks: Sequence[Track]) -> list[Estimates]:
             f"for example '{audio.safe_name(tracks[0].name)}/vocals.wav'"
         )
     return found
-
-
-def incomplete(found: Sequence[Estimates]) -> list[str]:
-    """Report stems that have an estimate on only some tracks."""
-    made = {one.track.name: with_sums(dict.fromkeys(one.files, 0)) for one in found}
-    lines = []
-    for stem in in_order(stem for one in found for stem in one.files):
-        without = [name for name, stems in made.items() if stem not in stems]
-        if without:
-            lines.append(
-                f"no {stem} of {len(without)} of {len(made)} tracks, {without[0]!r} the first"
-            )
-    return lines
 
 
 def score(
@@ -209,12 +196,10 @@ def _record(estimates: Estimates, store: Store, name: str, how: _How) -> Record:
     try:
         song = track.load(start=settings.start, duration=settings.duration)
         stems, notes = _load(estimates, song, settings.start, settings.duration)
-        late = delay(stems, song.references)
-        if late and how.align:
+        found = delays(stems, song.references)
+        if how.align and (late := common(found)):
             stems = {stem: shifted(samples, late) for stem, samples in stems.items()}
-        if late:
-            notes.append(remark(late, taken_out=how.align))
-        notes += suspicions(stems, song.references)
+        notes += remarks(found, taken_out=how.align) or suspicions(stems, song.references)
         scorer = SongScorer(song, how.metrics, how.device)
         results["stems"] = scorer.score(stems, musdb=how.targets == "musdb")
         results["notes"] = (*song.notes, *notes)

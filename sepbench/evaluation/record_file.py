@@ -38,8 +38,16 @@ def dumps(record: Record, museval: str | None = None) -> str:
     # `asdict` copies every number, which is too slow for the scores of a whole campaign.
     plain = {**vars(record), "stems": {name: vars(stem) for name, stem in record.stems.items()}}
     theirs = _targets(record) if museval is None else museval.rstrip()[:-1].rstrip()
-    ours = json_text.dumps(plain)
+    # orjson has no infinity, the score of an estimate without an error.
+    ours = json.dumps(plain) if _has_infinity(record) else json_text.dumps(plain)
     return f'{theirs}{_OURS}{ours}{_DIGEST}"{_sha256(ours)}"}}\n'
+
+
+def _has_infinity(record: Record) -> bool:
+    results = record.stems.values()
+    series = [v for r in results for v in (*r.frames.values(), *r.mixture_frames.values())]
+    series += [list(t.values()) for r in results for t in (r.totals, r.mixture_totals)]
+    return any(math.inf in values or -math.inf in values for values in series)
 
 
 def _sha256(text: str) -> str:

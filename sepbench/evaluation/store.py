@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
@@ -124,14 +125,12 @@ class Store:
         path = self.folder / "run.json"
         try:
             plain = json.loads(path.read_text(encoding="utf-8"))
-            duration = plain["duration"]
-            return Settings(
-                str(plain["dataset"]),
-                str(plain["subset"]),
-                float(plain["start"]),
-                None if duration is None else float(duration),
-                None if plain.get("root") is None else str(plain["root"]),
-            )
+            start, duration = float(plain["start"]), plain["duration"]
+            duration = None if duration is None else float(duration)
+            if not (math.isfinite(start) and (duration is None or math.isfinite(duration))):
+                raise ValueError(plain)
+            root = None if plain.get("root") is None else str(plain["root"])
+            return Settings(str(plain["dataset"]), str(plain["subset"]), start, duration, root)
         except OSError as error:
             raise SepbenchError(f"{path}: cannot be read: {error.strerror or error}") from None
         except (ValueError, TypeError, KeyError):

@@ -14,6 +14,7 @@ _ALIKE = 0.6
 """Correlation from which on two signals are of one source."""
 
 _UNLIKE = 0.2
+_STRANGE = 0.02
 _PURE = 0.9
 _GAIN = 2.0
 """Factor from which on an estimate that correlates as `_PURE` is called too loud or too quiet."""
@@ -26,11 +27,14 @@ def suspicions(stems: Mapping[str, Samples], references: Mapping[str, Samples]) 
     mixed up score the same whatever is in them, and nobody sees why.
     """
     scored = {name: stem for name, stem in stems.items() if name in references}
-    return [
-        f"{name}: {found}"
-        for name, stem in scored.items()
-        for found in _odd(name, stem, {other: references[other] for other in scored})
+    truths = {name: references[name] for name in scored}
+    odd = [
+        f"{name}: {found}" for name, stem in scored.items() for found in _odd(name, stem, truths)
     ]
+    heard = [name for name in scored if scored[name].any() and truths[name].any()]
+    if not odd and heard and all(_strange(scored[name], truths[name]) for name in heard):
+        odd.append("no estimate resembles its reference; are they of this song?")
+    return odd
 
 
 def _odd(name: str, stem: Samples, references: Mapping[str, Samples]) -> Iterator[str]:
@@ -52,6 +56,13 @@ def _odd(name: str, stem: Samples, references: Mapping[str, Samples]) -> Iterato
             yield f"the estimate is of {best}; are their files mixed up?"
         elif len(stem) == 2 and _correlation(stem[::-1], truth) > _ALIKE:
             yield "left and right of the estimate are swapped"
+
+
+def _strange(stem: Samples, truth: Samples) -> bool:
+    """Return whether two signals have nothing in common, channel by channel."""
+    return all(
+        abs(_correlation(one, other)) < _STRANGE for one, other in zip(stem, truth, strict=True)
+    )
 
 
 def _correlation(one: Samples, other: Samples) -> float:

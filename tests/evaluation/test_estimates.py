@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from songs import Samples, white, write
 
 from sepbench.cli.main import main
-from sepbench.evaluation.delay import delay
+from sepbench.evaluation.delay import delay, delays, remarks
 from sepbench.evaluation.suspicions import suspicions
 
 RATE = 8000
@@ -69,6 +69,23 @@ def test_no_delay_is_seen_where_stems_disagree_or_nothing_correlates() -> None:
 
 
 @pytest.mark.slow
+def test_a_stem_that_alone_is_late_is_named() -> None:
+    truth = {stem: noise(i) for i, stem in enumerate(STEMS)}
+    found = delays({**truth, "bass": np.roll(truth["bass"], 105, 1)}, truth)
+    assert remarks(found, taken_out=False) == [
+        "bass: the estimate is 105 samples late, others are not; make it again"
+    ]
+
+
+@pytest.mark.slow
+def test_estimates_of_songs_that_are_no_references_are_named() -> None:
+    song(Path("songs/a"), 1)
+    song(Path("made/a"), 1, error=0.1)
+    song(Path("made/b"), 2)
+    song(Path("made/test/c"), 3)
+    assert "2 folders are of no track, 'b' the first" in score("made", "--references", "songs")
+
+
 def test_a_second_call_of_a_name_leaves_no_rows_of_the_first() -> None:
     for name in "ab":
         song(Path("songs", name), ord(name))
@@ -208,7 +225,10 @@ def test_estimates_that_can_hardly_be_what_they_are_called_are_named() -> None:
     # A bad separator, and one that leaves all in, are not suspicious.
     mixture = sum(truth.values())
     assert suspicions(dict.fromkeys(STEMS, mixture), truth) == []
-    assert suspicions({stem: noise(99) for stem in STEMS}, truth) == []
+    # Nothing in common with the song: its files are those of another.
+    assert suspicions({stem: noise(90 + i) for i, stem in enumerate(STEMS)}, truth) == [
+        "no estimate resembles its reference; are they of this song?"
+    ]
 
     swapped = {**made, "vocals": made["drums"], "drums": made["vocals"]}
     assert suspicions(swapped, truth) == [

@@ -77,7 +77,7 @@ def test_a_damaged_record_is_as_good_as_absent(store: Store, damage: str) -> Non
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [('"frames": {', '"frames": {"XYZ": ["high"],'), ('"seconds": ', '"seconds": "long", "x": ')],
+    [('"frames":{', '"frames":{"XYZ":["high"],'), ('"seconds":', '"seconds":"long","x":')],
 )
 def test_scores_that_are_no_numbers_are_damage(store: Store, before: str, after: str) -> None:
     store.save(record())
@@ -95,7 +95,16 @@ def test_scores_without_their_settings_are_not_joined_by_others(store: Store) ->
         Store.create(store.folder, Settings("excerpt", "test"))
 
 
-@pytest.mark.parametrize("damage", ["", "[]", "{}", '{"dataset": 1, "subset": 2, "start": "x"}'])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"dataset": 1, "subset": 2, "start": "x"}',
+        '{"dataset": "a", "subset": "b", "start": 1e999, "duration": null}',
+    ],
+)
 def test_damaged_settings_are_one_line(store: Store, damage: str) -> None:
     (store.folder / "run.json").write_text(damage)
     with pytest.raises(SepbenchError, match="damaged"):

@@ -1,0 +1,37 @@
+"""What has no counterpart between a folder of estimates and the tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sepbench import audio
+from sepbench._util.walk import files, folders
+from sepbench.evaluation.estimates import Estimates
+from sepbench.stems import MIXTURE, in_order, stem_of, with_sums
+
+
+def incomplete(found: Sequence[Estimates]) -> list[str]:
+    """Report stems that have an estimate on only some tracks."""
+    made = {one.track.name: with_sums(dict.fromkeys(one.files, 0)) for one in found}
+    lines = []
+    for stem in in_order(stem for one in found for stem in one.files):
+        without = [name for name, stems in made.items() if stem not in stems]
+        if without:
+            lines.append(
+                f"no {stem} of {len(without)} of {len(made)} tracks, {without[0]!r} the first"
+            )
+    return lines
+
+
+def strangers(folder: Path, found: Sequence[Estimates]) -> list[Path]:
+    """Return the folders with stems that belong to no track."""
+    known = {path.parent for one in found for path in one.files.values()}
+    subsets = {folder / one.track.subset for one in found}
+    places = [place for parent in (folder, *subsets) for place in folders(parent)]
+    return [place for place in places if place not in known | subsets and _has_stems(place)]
+
+
+def _has_stems(folder: Path) -> bool:
+    named = (stem_of(path.name) for path in files(folder, audio.SUFFIXES))
+    return any(stem not in (None, MIXTURE) for stem in named)
