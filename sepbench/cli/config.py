@@ -56,6 +56,8 @@ def _defaults(path: str, keys: dict[Any, Any], known: dict[str, click.Parameter]
         items = value if several else [value]
         if not all(isinstance(item, (str, int, float, bool)) for item in items):
             raise SepbenchError(f"{path}: {key}: give a word or number, or a list of them")
+        if any(isinstance(i, bool) for i in items) and not getattr(parameter, "is_flag", False):
+            raise SepbenchError(f"{path}: {key}: true and false are no value; quote a word")
         if several and not parameter.multiple:
             raise SepbenchError(f"{path}: {key}: give one value, not a list")
         if isinstance(parameter.type, (click.types.StringParamType, click.Path)):

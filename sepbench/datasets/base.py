@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -124,6 +124,13 @@ class Dataset(ABC):
         raise SepbenchError(f"data set {self.name} cannot be fetched from here. {self.how_to_get}")
 
 
+_COMPLETE = ({"vocals", "drums", "bass", "other"}, {"vocals", "accompaniment"})
+"""Stems that make up a song."""
+
+_OTHER = 0.1
+"""Share of a mixture's power that may be missing from its stems, as in a mastered mixture."""
+
+
 def assemble(
     track: str,
     mixture: NDArray[np.float32] | None,
@@ -155,7 +162,18 @@ def assemble(
         parts["mixture"] = np.sum(addends, axis=0, dtype=np.float32)
         notes = (*notes, "mixture: the sum of the stems")
     whole = parts.pop("mixture")
+    if mixture is not None and any(set(parts) >= complete for complete in _COMPLETE):
+        notes = (*notes, *_not_the_sum(whole, [parts[name] for name in disjoint(tuple(parts))]))
     return TrackAudio(whole, with_sums(parts), rate, notes)
+
+
+def _not_the_sum(
+    mixture: NDArray[np.float32], stems: Sequence[NDArray[np.float32]]
+) -> Iterator[str]:
+    rest = mixture - np.sum(stems, axis=0, dtype=np.float32)
+    power, wrong = float(np.vdot(mixture, mixture)), float(np.vdot(rest, rest))
+    if wrong > _OTHER * power:
+        yield "the mixture is not the sum of the stems"
 
 
 def disjoint(stems: tuple[str, ...]) -> list[str]:

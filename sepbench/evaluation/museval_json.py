@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -68,15 +69,21 @@ def _record(
         content = file.read_bytes()
         text = content.decode(json.detect_encoding(content))
         plain = json_text.loads(content)
-        by_name = {t["name"]: t["frames"] for t in plain["targets"]}
-        by_stem = {stem_of(name): rows for name, rows in by_name.items()}
-        frames = {stem: _scores(rows) for stem, rows in by_stem.items() if stem is not None}
+        names = [target["name"] for target in plain["targets"]]
+        of_stems = [stem for stem in map(stem_of, names) if stem is not None]
+        frames = {
+            stem: _scores(target["frames"])
+            for target in plain["targets"]
+            if (stem := stem_of(target["name"])) is not None
+        }
     except OSError as error:
         raise SepbenchError(f"{file}: cannot read: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise SepbenchError(f"{file}: not a JSON file of museval") from None
     if not frames:
-        raise SepbenchError(f"{file}: no known stem among {', '.join(by_name)}")
+        raise SepbenchError(f"{file}: no known stem among {', '.join(names)}")
+    if len(of_stems) > len(frames):
+        raise SepbenchError(f"{file}: a stem has two lists of scores; keep one")
     subset = file.parent.name if file.parent.name in ("train", "test") else settings.subset
     digest = hashlib.sha256(content).hexdigest()
     stems = {}
@@ -112,8 +119,10 @@ def _targets(stem: str, stems: Sequence[str]) -> tuple[str, ...]:
 
 
 def _scores(rows: list[dict[str, Any]]) -> dict[str, list[float]]:
-    metrics = [row["metrics"] for row in rows]
-    table = np.array(list(map(_FOUR, metrics)), dtype=float).reshape(-1, len(MUSEVAL_METRICS))
+    scores = [_FOUR(row["metrics"]) for row in rows]
+    if not set(map(type, chain.from_iterable(scores))) <= {float, int, type(None)}:
+        raise ValueError(rows)
+    table = np.array(scores, dtype=float).reshape(-1, len(MUSEVAL_METRICS))
     return dict(zip(MUSEVAL_METRICS, table.T.tolist(), strict=True))
 
 

@@ -174,6 +174,31 @@ def test_museval_s_scores_become_a_run_of_their_own() -> None:
     assert "vocals," not in Path("chosen/summary.csv").read_text().replace("vocals+", "")
 
 
+@pytest.mark.parametrize("odd", ["5", True, [1, 2], {}])
+def test_a_score_of_museval_that_is_no_number_is_refused(odd: object) -> None:
+    frame = {"metrics": {"SDR": odd, "SIR": 1.0, "ISR": 1.0, "SAR": 1.0}}
+    write_museval([("vocals", [frame])])
+    assert "not a JSON file of museval" in imported()
+
+
+def test_a_stem_under_two_names_in_one_file_of_museval_is_refused() -> None:
+    frame = {"metrics": dict.fromkeys(("SDR", "SIR", "ISR", "SAR"), 1.0)}
+    write_museval([("vocals", [frame]), ("Voice", [frame])])
+    assert "a stem has two lists of scores" in imported()
+
+
+def write_museval(targets: list[tuple[str, list[object]]]) -> None:
+    Path("theirs").mkdir()
+    plain = {"targets": [{"name": name, "frames": frames} for name, frames in targets]}
+    Path("theirs/A.json").write_text(json.dumps(plain))
+
+
+def imported() -> str:
+    result = CliRunner().invoke(main, ["report", "out", "--import", "X=theirs"])
+    assert result.exit_code == 2
+    return result.output
+
+
 def test_an_estimate_of_opposite_sign_is_not_late() -> None:
     time = np.arange(8000) / 8000
     tone = np.sin(2 * np.pi * 200 * time, dtype=np.float32)[None]
