@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.cbook import boxplot_stats
 
 from sepbench.metrics.protocols import Protocol, reduce
@@ -126,7 +127,7 @@ def draw(
     pad = max(0.07 * np.ptp(inside), 0.25)
     left, right = inside.min() - pad, inside.max() + pad
     if boxes:
-        _draw_boxes(axes, panel, stats, means=protocol.over_tracks[0] == "mean")
+        _draw_boxes(axes, panel, means=protocol.over_tracks[0] == "mean")
         _count(axes, scores.loc[scores["value"] < left, "row"], "◂{}", 0.0, "left")
         _count(axes, scores.loc[scores["value"] > right, "row"], "{}▸", 1.0, "right")
     else:
@@ -137,25 +138,33 @@ def draw(
     _label(axes, panel, protocol)
 
 
-def _draw_boxes(axes: Axes, panel: Panel, boxes: pd.DataFrame, *, means: bool) -> None:
-    """Draw the boxes: one collection for all rows, as an artist for each line takes long."""
-    places, scores = np.arange(len(boxes)), panel.scores
-    colours = panel.methods["kind"].map(KINDS)
-    edge: dict[str, Any] = {"edgecolor": INK, "linewidth": 0.8, "zorder": 2}
-    middle = boxes["q3"] - boxes["q1"]
-    axes.barh(places, middle, left=boxes["q1"], height=BOX, color=colours, **edge)
-    thin: dict[str, Any] = {"color": INK, "lw": 0.8, "zorder": 2}
-    for end, whisker in (("q1", "whislo"), ("q3", "whishi")):
-        axes.hlines(places, boxes[end], boxes[whisker], **thin)
-        axes.vlines(boxes[whisker], places - BOX / 4, places + BOX / 4, **thin)
-    axes.vlines(boxes["med"], places - BOX / 2, places + BOX / 2, color=INK, lw=1.8, zorder=3)
-    if means:
-        axes.scatter(boxes["mean"], places, s=12, marker="D", c="white", edgecolors=INK, zorder=3.5)
-    if panel.most > POINTS_UP_TO:
-        far, rows = np.hstack([*boxes["fliers"]]), np.repeat(places, boxes["fliers"].map(len))
-        ring: dict[str, Any] = {"facecolors": "none", "edgecolors": INK, "linewidths": 0.5}
-        axes.scatter(far, rows, s=5, alpha=0.6, zorder=2.5, **ring)
-    else:
+def _draw_boxes(axes: Axes, panel: Panel, *, means: bool) -> None:
+    """Draw the tracks of each method as a box, few of them also as points."""
+    few, scores = panel.most <= POINTS_UP_TO, panel.scores
+    ring = {"markerfacecolor": "none", "markeredgecolor": INK, "markeredgewidth": 0.5}
+    diamond = {"marker": "D", "markerfacecolor": "white", "markeredgecolor": INK, "markersize": 3.5}
+    seaborn.boxplot(
+        scores,
+        x="value",
+        y="row",
+        orient="h",
+        native_scale=True,
+        hue="kind",
+        palette=KINDS,
+        saturation=1,
+        dodge=False,
+        legend=False,
+        width=BOX,
+        linecolor=INK,
+        linewidth=0.8,
+        showfliers=not few,
+        flierprops={**ring, "markersize": 2.2, "alpha": 0.6},
+        medianprops={"linewidth": 1.8},
+        showmeans=means,
+        meanprops=diamond,
+        ax=axes,
+    )
+    if few:
         # Multiples of the golden ratio spread the points of few tracks.
         spread = pd.factorize(scores["track"], sort=True)[0] * 0.6180339887 % 1 - 0.5
         points = scores["row"] + 0.5 * spread
