@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -143,27 +144,30 @@ def _draw_boxes(axes: Axes, panel: Panel, *, means: bool) -> None:
     few, scores = panel.most <= POINTS_UP_TO, panel.scores
     ring = {"markerfacecolor": "none", "markeredgecolor": INK, "markeredgewidth": 0.5}
     diamond = {"marker": "D", "markerfacecolor": "white", "markeredgecolor": INK, "markersize": 3.5}
-    seaborn.boxplot(
-        scores,
-        x="value",
-        y="row",
-        orient="h",
-        native_scale=True,
-        hue="kind",
-        palette=KINDS,
-        saturation=1,
-        dodge=False,
-        legend=False,
-        width=BOX,
-        linecolor=INK,
-        linewidth=0.8,
-        showfliers=not few,
-        flierprops={**ring, "markersize": 2.2, "alpha": 0.6},
-        medianprops={"linewidth": 1.8},
-        showmeans=means,
-        meanprops=diamond,
-        ax=axes,
-    )
+    with warnings.catch_warnings():
+        # seaborn 0.13.2 uses a name that matplotlib 3.11 has deprecated.
+        warnings.filterwarnings("ignore", "vert: bool")
+        seaborn.boxplot(
+            scores,
+            x="value",
+            y="row",
+            orient="h",
+            native_scale=True,
+            hue="kind",
+            palette=KINDS,
+            saturation=1,
+            dodge=False,
+            legend=False,
+            width=BOX,
+            linecolor=INK,
+            linewidth=0.8,
+            showfliers=not few,
+            flierprops={**ring, "markersize": 2.2, "alpha": 0.6},
+            medianprops={"linewidth": 1.8},
+            showmeans=means,
+            meanprops=diamond,
+            ax=axes,
+        )
     if few:
         # Multiples of the golden ratio spread the points of few tracks.
         spread = pd.factorize(scores["track"], sort=True)[0] * 0.6180339887 % 1 - 0.5

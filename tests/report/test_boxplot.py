@@ -7,7 +7,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import LineCollection
 
 from sepbench.errors import SepbenchError
 from sepbench.report.boxplot import boxplot, save
@@ -45,10 +44,9 @@ def caption(page):
 
 
 def medians(axes):
-    """Return the positions of the median strokes that are drawn, from the top."""
-    strokes = [lines for lines in axes.collections if isinstance(lines, LineCollection)]
-    found = [lines.get_segments() for lines in strokes if lines.get_zorder() == 3]
-    return [segment[0, 0] for segments in found for segment in segments]
+    """Return the positions of the median lines that are drawn, from the top."""
+    lines = [line for line in axes.lines if line.get_linewidth() == pytest.approx(1.8)]
+    return [line.get_xdata()[0] for line in sorted(lines, key=lambda line: line.get_ydata()[0])]
 
 
 def intervals(axes):
