@@ -28,6 +28,7 @@ class RepetSim(Separator):
     stems = ("vocals", "accompaniment")
     remainder: str | None = "vocals"
     sample_rate = 44100
+    memory_per_second = 1.0e6
     license = "MIT"
     citation = "Rafii, Pardo: Music/Voice Separation Using the Similarity Matrix. ISMIR 2012"
 

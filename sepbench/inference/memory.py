@@ -16,14 +16,13 @@ _IN_BLOCKS = ("hpss", "unet")
 def needed(separator: AnySeparator, seconds: float, rate: int, channels: int) -> float:
     """Return about how many bytes a separator needs for a song; 0 if it works in blocks.
 
-    Of a separator that does not declare its ``memory_per_second``, the least: mixture and stems,
-    as they come and as they are handed on.
+    Of a separator that does not declare its ``memory_per_second``, the least: mixture and stems.
     """
     if separator.context is not None:
         return 0.0
     own = separator.memory_per_second
     if own is None:
-        own = 2 * 4 * 2 * rate * (1 + len(separator.stems))
+        own = 4 * 2 * rate * (1 + len(separator.stems))
     return seconds * own * channels / 2 + sum(
         needed(member, seconds, rate, channels) for member in separator.members
     )
