@@ -287,11 +287,13 @@ def started(*words: str) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    for _ in range(600):
+    latest = time.monotonic() + 180  # A busy machine takes long to start.
+    while time.monotonic() < latest:
         if any(path.stat().st_size > 10_000 for path in Path().rglob("*.part")):
             return process
         assert process.poll() is None
         time.sleep(0.05)
+    process.kill()
     raise AssertionError("nothing was written")
 
 
