@@ -130,7 +130,8 @@ def test_songs_of_one_name_do_not_overwrite_each_other() -> None:
     stems = sorted(Path("separated").rglob("vocals.wav"))
     levels = [np.abs(soundfile.read(path)[0]).max() for path in stems]
     assert sorted(levels) == pytest.approx([0.25, 0.5], abs=1e-4)
-    assert [re.sub("[0-9a-f]{6}$", "HASH", path.parent.name) for path in stems] == ["song-HASH"] * 2
+    names = [re.sub("[0-9a-f]{6}$", "HASH", path.parent.name) for path in stems]
+    assert names == ["song", "song-HASH"]
 
 
 def test_a_pattern_under_which_two_files_would_meet_is_refused_before_any_work() -> None:
