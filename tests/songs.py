@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def write(path: Path | str, samples: Samples, rate: int = RATE, **how: Any) -> P
     """Write ``(channels, samples)`` as `soundfile` does, and the folders above."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples.T, rate, **how)
+    soundfile.write(os.fsencode(path), samples.T, rate, **how)  # The name need not be UTF-8.
     return path
 
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -62,13 +62,15 @@ class Halves(Separator):
 
 
 @pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder for temporary files, to be found empty in the end."""
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    return folder
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder for temporary files, to be found empty in the end.
+
+    Its path is short: sockets of processes are in it, whose paths have at most 107 bytes.
+    """
+    with tempfile.TemporaryDirectory() as folder, monkeypatch.context() as patched:
+        patched.setenv("TMPDIR", folder)
+        patched.setattr(tempfile, "tempdir", None)
+        yield Path(folder)
 
 
 def card(folder: Path, code: str = HALVES, **changes: object) -> Path:
@@ -395,7 +397,8 @@ def test_nothing_stays_behind_when_it_is_stopped_or_killed(
         [sys.executable, "-c", script, *words, "-m", method], cwd=tmp_path, stderr=subprocess.PIPE
     )
     pids = tmp_path / "pids"
-    _wait(lambda: pids.exists() and pids.read_text().endswith("."), seconds=300)
+    _wait(lambda: process.poll() is not None or pids.exists(), seconds=120)
+    _wait(lambda: pids.read_text().endswith("."))
     assert list(temporary.glob("sepbench-command-*"))
     process.send_signal(killed)
     said = process.communicate()[1].decode()
