@@ -1,8 +1,7 @@
 """Reads and writes JSON with many numbers: orjson is ten times as fast as `json`.
 
 JSON has no NaN and no infinity. `json` writes and reads ``NaN`` and ``Infinity`` all the same, as
-museval does; here NaN is ``null``, and what has an
-infinity is left to `json`.
+museval does; here NaN is ``null``, and texts with an infinity are read and written by `json`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ works on whole tensors of real numbers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -33,8 +34,7 @@ def outer(vector: torch.Tensor) -> torch.Tensor:
 
 def above_diagonal(planes: torch.Tensor) -> Iterator[tuple[int, int, torch.Tensor]]:
     """Yield row, column and the pair of planes of each element above the diagonal."""
-    channels = round(len(planes) ** 0.5)
-    first = channels
+    first = channels = math.isqrt(len(planes))
     for row in range(channels):
         for column in range(row + 1, channels):
             yield row, column, planes[first : first + 2]
@@ -75,7 +75,8 @@ def solve(matrix: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
         inverse = matrix[pivot].reciprocal()
         for row in range(pivot + 1, channels):
             element = upper[pivot, row]
-            factor = element * inverse  # The conjugate of what the row of the pivot is taken by.
+            # Its conjugate times the pivot's row is subtracted from this row.
+            factor = element * inverse
             matrix[row].addcmul_(factor[0], element[0], value=-1)
             matrix[row].addcmul_(factor[1], element[1], value=-1)
             for column in range(row + 1, channels):
