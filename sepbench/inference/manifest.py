@@ -6,8 +6,12 @@ kill between the two, stems are never attributed to the wrong song.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,6 +54,25 @@ def owner(path: Path, song: Path) -> Owner:
         return "this"
     is_copy = song.is_file() and known.get("sha256") == sha256(song)
     return "copy" if is_copy else "another"
+
+
+def of_others(paths: Iterable[Path], song: Path) -> set[Path]:
+    """Return which of the files are known to be stems of another song."""
+    return {path for path in paths if owner(path, song) == "another"}
+
+
+@contextmanager
+def locked(top: Path) -> Iterator[None]:
+    """Keep other runs on this machine from writing stems below a folder.
+
+    The lock is in the system's folder for temporary files, so that none is left among the stems.
+    """
+    from filelock import FileLock
+
+    name = hashlib.sha256(os.fsencode(top.resolve())).hexdigest()[:16]
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    with FileLock(Path(tempfile.gettempdir(), f"sepbench-{user}-{name}.lock")):
+        yield
 
 
 def stems(folder: Path) -> list[Path]:

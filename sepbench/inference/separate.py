@@ -20,17 +20,15 @@ from sepbench._util.process import WorkerDied
 from sepbench.errors import MethodError, SepbenchError
 from sepbench.inference import manifest, memory, runner
 from sepbench.inference.ahead import Ahead
+from sepbench.inference.chunks import Counted, chunks_of
 from sepbench.inference.jobs import Job, SeparateOptions
 from sepbench.inference.result import Result
 from sepbench.inference.workers import SeparatorWorker
 from sepbench.registry import Method
-from sepbench.separator import AnySeparator
 from sepbench.stems import rest_of, terms_of, with_sums
 
 if TYPE_CHECKING:
     from sepbench.inference.overlap_add import Samples
-
-_CHUNK = 1 << 19
 
 OnProgress: TypeAlias = Callable[[float, float, str], None]
 """Is told seconds done, seconds in all, and what is being done, "" for the separation itself."""
@@ -120,6 +118,9 @@ class SeparationSession:
             missing = {stem: path for stem, path in files.items() if path not in written.kept}
             if not missing:
                 return written
+            of_others = manifest.of_others(missing.values(), order.song)
+            if of_others and not job.overwrite:
+                raise _taken(order, of_others, "put {track} into --name, or give --overwrite")
             worker = self._worker(order.method)
             for folder in {path.parent for path in missing.values()}:
                 remove_abandoned(folder)
@@ -129,7 +130,13 @@ class SeparationSession:
             for writer in writers.values():
                 writer.finish()
             partial = {writer.path: writer.partial for writer in writers.values()}
-            manifest.remember(partial, made_of, order.song)
+            with manifest.locked(job.out):
+                meanwhile = manifest.of_others(partial, order.song) - of_others
+                if meanwhile:
+                    cure = "another run wrote it just now; run this again for a name of its own"
+                    raise _taken(order, meanwhile, cure)
+                manifest.remember(partial, made_of, order.song)
+                stack.close()
         # A song that is read twice, first for its level, has its notes twice.
         told = [f"{order.method.label}: {note}" for note in worker.notes]
         notes = dict.fromkeys([*reader.notes, *told])
@@ -199,8 +206,8 @@ class SeparationSession:
         info, job = reader.info, self._job
         seconds = min(job.duration or math.inf, info.seconds - job.start)
         memory.require(method.declared, method.label, seconds, info.rate, info.channels)
-        chunks = _chunks(reader, method.declared, job)
-        counted = _Counted(chunks, reader.info.rate, on_measured)
+        chunks = chunks_of(reader, method.declared, job)
+        counted = Counted(chunks, reader.info.rate, on_measured)
         level = runner.song_level(method.declared, counted, reader.info.rate)
         return _alive(method, self._worker(method).stream(chunks, reader.info.rate, level))
 
@@ -249,40 +256,8 @@ def _alive(method: Method, parts: Iterator[dict[str, Samples]]) -> Iterator[dict
         raise MethodError(method.label, str(death)) from None
 
 
-class _Blocks:
-    """A song in pieces; every iteration reads the file again."""
-
-    def __init__(self, reader: audio.Reader, job: SeparateOptions) -> None:
-        self._reader, self._job = reader, job
-
-    def __iter__(self) -> Iterator[Samples]:
-        job = self._job
-        return self._reader.blocks(_CHUNK, start=job.start, duration=job.duration)
-
-
-class _Counted:
-    """Chunks whose seconds are told as they go by."""
-
-    def __init__(
-        self, chunks: Iterable[Samples], rate: int, on_seconds: Callable[[float], None]
-    ) -> None:
-        self._chunks, self._rate, self._on_seconds = chunks, rate, on_seconds
-
-    def __iter__(self) -> Iterator[Samples]:
-        seconds = 0.0
-        for chunk in self._chunks:
-            yield chunk
-            seconds += chunk.shape[1] / self._rate
-            self._on_seconds(seconds)
-
-
-def _chunks(
-    reader: audio.Reader, separator: AnySeparator, job: SeparateOptions
-) -> Iterable[Samples]:
-    """Read piece by piece for a separator that works in blocks, otherwise at once."""
-    if separator.context is None:
-        return [reader.read(start=job.start, duration=job.duration).samples]
-    return _Blocks(reader, job)
+def _taken(order: Job, paths: Iterable[Path], cure: str) -> SepbenchError:
+    return SepbenchError(f"{order.song}: {min(paths)} is a stem of another song; {cure}")
 
 
 def _clipping(writer: audio.Writer) -> str:
