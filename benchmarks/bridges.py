@@ -1,19 +1,16 @@
-"""Measure the cost and the accuracy of bridges to other programs and networks.
+"""Measure the accuracy and the memory of bridges to other networks.
 
     python benchmarks/bridges.py
 
-Prints the seconds per song that ``command`` adds to a program, the largest difference
-between ``onnx`` and torch, and the differences between the three schemes of ``roformer``
-on a small network with random weights. ``--files DIR`` keeps the program, the networks and their
-cards in DIR, so that they can be evaluated. ``--long MINUTES`` separates a song of that length
-through both networks instead, and prints the peak memory.
+Prints the largest difference between ``onnx`` and torch, and the differences between the three
+schemes of ``roformer`` on a small network with random weights. ``--files DIR`` keeps the networks,
+their cards and a small program in DIR, so that they can be evaluated. ``--long MINUTES`` separates
+a song of that length through both networks instead, and prints the peak memory.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,22 +18,16 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import psutil
 import soundfile
 import torch
+from command import write_program
 
 from sepbench.dsp.chunks import overlap_add
-from sepbench_plugins.command import Command
 from sepbench_plugins.roformer import Roformer, network
 from sepbench_plugins.roformer.config import read
 
 RATE = 44_100
-PROGRAM = """
-import sys, soundfile
-samples, rate = soundfile.read(sys.argv[1], dtype="float32")
-soundfile.write(sys.argv[2] + "/vocals.wav", samples * 0.5, rate, "FLOAT")
-"""
 CONFIG = """
 audio: {chunk_size: 88200, sample_rate: 44100}
 model:
@@ -64,39 +55,6 @@ def noise(seconds: float) -> torch.Tensor:
     """Return quiet noise in stereo."""
     generator = torch.Generator().manual_seed(0)
     return 0.1 * torch.randn(2, round(seconds * RATE), generator=generator)
-
-
-def cpu_seconds() -> float:
-    """Return the CPU time of this process and of the child processes that have ended."""
-    return sum(os.times()[:4])
-
-
-def overhead(folder: Path, *, seconds: float, repeats: int) -> None:
-    """Time a program called directly and through ``command``, in turns."""
-    (folder / "program.py").write_text(PROGRAM)
-    (folder / "card.yaml").write_text(
-        'run: ["{python}", program.py, "{in}", "{out}"]\nstems: {vocals: vocals.wav}\n'
-        "remainder: accompaniment\n"
-    )
-    song = noise(seconds)
-    soundfile.write(folder / "song.wav", song.numpy().T, RATE, "FLOAT")
-    separator = Command(Command.Options(file=str(folder / "card.yaml")))
-    separator.load(torch.device("cpu"))
-    added, computed = [], []
-    for _ in range(repeats):
-        start, begun = time.perf_counter(), cpu_seconds()
-        subprocess.run(
-            [sys.executable, folder / "program.py", folder / "song.wav", folder], check=True
-        )
-        middle, half = time.perf_counter(), cpu_seconds()
-        separator.separate(song)
-        added.append(time.perf_counter() - middle - (middle - start))
-        computed.append(cpu_seconds() - half - (half - begun))
-    print(
-        f"command: {np.median(added):.3f} s beyond the program for {seconds:g} s of stereo, "
-        f"median of {repeats} ({min(added):.3f} to {max(added):.3f}); "
-        f"of CPU time {np.median(computed):.3f} s ({min(computed):.3f} to {max(computed):.3f})"
-    )
 
 
 def onnx_difference(folder: Path) -> None:
@@ -190,16 +148,13 @@ def watched(command: list[str]) -> tuple[int, float]:
 def main() -> None:
     """Print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--files", type=Path)
     parser.add_argument("--long", type=float, metavar="MINUTES")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = chosen.files or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        if chosen.long is None:
-            overhead(folder, seconds=chosen.seconds, repeats=chosen.repeats)
+        write_program(folder)
         onnx_difference(folder)
         schemes(folder)
         if chosen.long is not None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import sys
 from io import BytesIO
 from multiprocessing.connection import Connection
 from typing import Any
+
+import numpy as np
 
 
 class Answers(pickle.Unpickler):
@@ -30,12 +34,35 @@ def send(connection: Connection, message: Any) -> None:
     views = [buffer.raw() for buffer in buffers]
     connection.send_bytes(pickle.dumps((head, [view.nbytes for view in views])))
     for view in views:
-        connection.send_bytes(view)
+        _send(connection, view)
 
 
 def receive(connection: Connection, reader: type[pickle.Unpickler] = pickle.Unpickler) -> Any:
+    """Return the next message; raise ``EOFError`` if the other side is gone."""
     head, sizes = reader(BytesIO(connection.recv_bytes())).load()
-    buffers = [bytearray(size) for size in sizes]
+    buffers = [np.empty(size, np.uint8) for size in sizes]
     for buffer in buffers:
-        connection.recv_bytes_into(buffer)
+        _receive_into(connection, buffer.data)
     return reader(BytesIO(head), buffers=buffers).load()
+
+
+# `Connection.send_bytes` and `recv_bytes_into` copy every array once more.
+
+
+def _send(connection: Connection, view: memoryview) -> None:
+    if sys.platform == "win32":  # Its connections are not files.
+        connection.send_bytes(view)
+        return
+    while view:
+        view = view[os.write(connection.fileno(), view) :]
+
+
+def _receive_into(connection: Connection, view: memoryview) -> None:
+    if sys.platform == "win32":
+        connection.recv_bytes_into(view)
+        return
+    while view:
+        count = os.readv(connection.fileno(), [view])
+        if not count:
+            raise EOFError
+        view = view[count:]

@@ -202,17 +202,24 @@ def channel_layout(path: Path) -> str | None:
 
 
 @contextmanager
-def open_container(path: Path) -> Iterator[av.container.InputContainer]:
-    """Open a file with FFmpeg's libraries; raise `SepbenchError` if that fails."""
+def open_container(
+    path: Path, *, only_header: bool = False
+) -> Iterator[av.container.InputContainer]:
+    """Open a file with FFmpeg's libraries; raise `SepbenchError` if that fails.
+
+    ``only_header`` keeps FFmpeg from reading the first 5 MB of sound in order to know more of its
+    streams; tags and covers are known without.
+    """
     import av
 
+    options = {"protocol_whitelist": "file", **({"probesize": "2048"} if only_header else {})}
     with ExitStack() as stack:
         try:
             # FFmpeg could read a bare name as a URL such as `http:` or `concat:`.
             source: Any = f"file:{path}"
             if not _is_text(source):
                 source = stack.enter_context(path.open("rb"))
-            container = av.open(source, options={"protocol_whitelist": "file"})
+            container = av.open(source, options=options)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise SepbenchError(f"{path}: {unreadable(path)}") from error
         yield stack.enter_context(container)

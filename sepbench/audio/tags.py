@@ -45,7 +45,7 @@ def read_tags(path: Path) -> Tags:
     import av
 
     try:
-        with open_container(path) as container:
+        with open_container(path, only_header=True) as container:
             found = dict(container.metadata)
             if container.streams.audio:
                 found.update(container.streams.audio[0].metadata)

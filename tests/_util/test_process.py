@@ -3,9 +3,14 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from sepbench._util import messages
 from sepbench._util.process import Call, WorkerDied, WorkerProcess
 
 
@@ -17,6 +22,10 @@ def task(what: str) -> int:
     if what == "sleep":
         time.sleep(60)
     return os.getpid()
+
+
+def doubled(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    return 2 * samples
 
 
 def test_one_process_does_all_tasks_and_it_is_another_one() -> None:
@@ -45,5 +54,41 @@ def test_a_task_that_takes_too_long_is_ended() -> None:
     try:
         with pytest.raises(WorkerDied, match=r"longer than --timeout 0\.3 seconds"):
             lane.run("sleep")
+    finally:
+        lane.stop()
+
+
+def test_arrays_larger_than_what_a_connection_holds_go_both_ways() -> None:
+    lane = WorkerProcess(Call(doubled))
+    try:
+        for shape in ((2, 1 << 20), (2, 3), (2, 0)):
+            samples = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+            made = lane.run(samples)
+            assert np.array_equal(made, 2 * samples)
+            made += 1  # What was received can be written to.
+    finally:
+        lane.stop()
+
+
+class DiesWithinAnAnswer:
+    """Work that is killed when a part of its answer has been sent."""
+
+    retire = False
+
+    def __call__(self, task: object, inputs: object) -> Iterator[NDArray[np.float32]]:
+        def send(connection: Connection, view: memoryview) -> None:
+            os.write(connection.fileno(), view[: len(view) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        messages._send = send
+        yield np.zeros(100, np.float32)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="connections are not files")
+def test_a_death_within_an_answer_is_a_death() -> None:
+    lane = WorkerProcess(DiesWithinAnAnswer())
+    try:
+        with pytest.raises(WorkerDied, match="SIGKILL"):
+            lane.run(None)
     finally:
         lane.stop()
