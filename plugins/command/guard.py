@@ -19,11 +19,15 @@ import time
 _SET_CHILD_SUBREAPER = 36
 """``PR_SET_CHILD_SUBREAPER`` of Linux: orphans below this process become its children."""
 
+_NEW_SECONDS = 60
+
 
 def main(folder: str) -> None:
     """Serve one parent; then remove all processes and files."""
     with contextlib.suppress(OSError, AttributeError, TypeError):  # Other systems have no such.
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _lock(folder)
+    _remove_abandoned(folder)
     program: list[subprocess.Popen[bytes]] = []
     line = sys.stdin.readline()
     ended = threading.Thread(target=_wait_for_parent, args=(program, folder), daemon=True)
@@ -34,6 +38,28 @@ def main(folder: str) -> None:
             sys.stdout.write(f"{answer}\n")
             sys.stdout.flush()
     ended.join()
+
+
+def _lock(folder: str) -> bool:
+    """Lock a folder until this process ends; return whether no other process has locked it."""
+    try:
+        import fcntl
+
+        fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):  # Not on Windows, nor on every file system.
+        return False
+    return True
+
+
+def _remove_abandoned(own: str) -> None:
+    """Remove the folders of guards that were killed, as when the power fails."""
+    prefix = os.path.basename(own).rpartition("-")[0]
+    for entry in os.scandir(os.path.dirname(own)):
+        with contextlib.suppress(OSError):
+            # A new folder is not locked yet.
+            is_old = time.time() - entry.stat().st_mtime > _NEW_SECONDS
+            if entry.name.startswith(f"{prefix}-") and is_old and _lock(entry.path):
+                shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _run(task: dict, program: list) -> dict:  # type: ignore[type-arg]

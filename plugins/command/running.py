@@ -146,7 +146,10 @@ def _last_words(log: Path) -> str:
 
 @contextmanager
 def _guarded() -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Start a guard with a new temporary folder; both are always removed afterwards."""
+    """Start a guard with a new temporary folder; both are always removed afterwards.
+
+    The folder of a guard that was killed too is removed by the next one.
+    """
     folder = Path(tempfile.mkdtemp(prefix="sepbench-command-"))
     script = Path(__file__).with_name("guard.py")
     guard = subprocess.Popen(  # noqa: S603 - our own script, in our own Python

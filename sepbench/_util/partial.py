@@ -1,17 +1,19 @@
-"""Hidden names for files being written, and removal of abandoned ones."""
+"""Names for files and folders in use, and removal of those that killed processes left."""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
+import shutil
 import uuid
 import zlib
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-_NAME = re.compile(r"\.([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.part")
+_OWNER = re.compile(r"([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}")
+"""Machine, process, start of the process, and a random number."""
 
 
 def partial_path(path: Path) -> Path:
@@ -19,23 +21,41 @@ def partial_path(path: Path) -> Path:
 
     It contains machine and process, so that `remove_abandoned` knows whether that still runs.
     """
-    started = _own_start(os.getpid())
-    return path.with_name(f".{_machine()}-{os.getpid()}-{started}-{uuid.uuid4().hex[:8]}.part")
+    return path.with_name(f".{_owned()}.part")
 
 
 def remove_abandoned(folder: Path) -> list[Path]:
     """Delete the partial files in a folder whose process has ended; return them."""
     removed = []
     for path in folder.glob(".*.part"):
-        found = _NAME.fullmatch(path.name)
-        if found is None or found[1] != _machine():
-            continue
-        # Another process may have this number by now.
-        if _started(int(found[2])) != int(found[3]):
+        if _is_abandoned(path.name.removeprefix(".").removesuffix(".part")):
             with suppress(OSError):
                 path.unlink()
                 removed.append(path)
     return removed
+
+
+def own_folder(parent: Path, prefix: str) -> Path:
+    """Return the path of a new folder of this process; it is not made.
+
+    Folders of this prefix whose process has ended, on this machine, are removed.
+    """
+    for folder in parent.glob(f"{prefix}-*"):
+        if _is_abandoned(folder.name.removeprefix(f"{prefix}-")):
+            shutil.rmtree(folder, ignore_errors=True)
+    return parent / f"{prefix}-{_owned()}"
+
+
+def _owned() -> str:
+    return f"{_machine()}-{os.getpid()}-{_own_start(os.getpid())}-{uuid.uuid4().hex[:8]}"
+
+
+def _is_abandoned(owner: str) -> bool:
+    found = _OWNER.fullmatch(owner)
+    if found is None or found[1] != _machine():
+        return False
+    # Another process may have this number by now.
+    return _started(int(found[2])) != int(found[3])
 
 
 def _machine() -> str:

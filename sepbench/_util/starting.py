@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context, util
 from multiprocessing.context import ForkServerContext, SpawnContext
+from pathlib import Path
 from typing import Any
+
+from sepbench._util.partial import own_folder
 
 _PRELOADED = ["torch", "sepbench.inference.runner"]
 """Modules imported once, in the server from which workers are forked."""
+
+_PREFIX = "sepbench-workers"
+_SOCKET_NAME = len("/listener-12345678")
+_LONGEST_SOCKET = 107
+"""The longest path of a socket on Linux, in bytes."""
 
 
 @cache
@@ -26,7 +37,26 @@ def worker_context() -> ForkServerContext | SpawnContext:
         return get_context("spawn")
     context = get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
+    _choose_folder_of_sockets()
     return context
+
+
+def _choose_folder_of_sockets() -> None:
+    """Have `multiprocessing` put its sockets into a folder that can be found again.
+
+    Its own choice stays behind if this process is killed, and fails where ``TMPDIR`` is long.
+    """
+    config = current_process()._config  # type: ignore[attr-defined]
+    if config.get("tempdir") is not None:  # The caller has used `multiprocessing`.
+        return
+    for parent in dict.fromkeys([tempfile.gettempdir(), "/tmp", "/dev/shm"]):  # noqa: S108
+        folder = own_folder(Path(parent), _PREFIX)
+        if len(os.fsencode(folder)) + _SOCKET_NAME <= _LONGEST_SOCKET:
+            with suppress(OSError):
+                folder.mkdir(mode=0o700)
+                util.Finalize(None, shutil.rmtree, (folder, True), exitpriority=-100)
+                config["tempdir"] = str(folder)
+                return
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from sepbench._util.partial import own_folder
 from sepbench.evaluation.workers import Task
-from sepbench.inference.ahead import batch, own_folder
+from sepbench.inference.ahead import BATCH_FOLDER, batch
 from sepbench.inference.batch import Made
 from sepbench.inference.overlap_add import Samples
 from sepbench.inference.workers import SeparatorWorker
@@ -26,7 +27,7 @@ def separated_ahead(
     groups: dict[str, list[Task]] = {}
     for task in tasks:
         groups.setdefault(task.method.label, []).append(task)
-    folder = own_folder(store)
+    folder = own_folder(store, BATCH_FOLDER)
     made: dict[str, Made] = {}
     try:
         for index, group in enumerate(groups.values()):

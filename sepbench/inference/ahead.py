@@ -5,7 +5,6 @@ The stems are kept in files until they are used.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -13,27 +12,18 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import TypeVar
 
-import psutil
-
 from sepbench._util.files import make_folder
+from sepbench._util.partial import own_folder
 from sepbench._util.process import WorkerDied
 from sepbench.errors import MethodError, SepbenchError, describe
 from sepbench.inference.batch import Made
 from sepbench.inference.overlap_add import Samples
 from sepbench.inference.workers import SeparatorWorker
 
-_PREFIX = ".batch-"
+BATCH_FOLDER = ".batch"
+"""Prefix of the folders for stems that are not used yet."""
 
 Of = TypeVar("Of", bound=Hashable)
-
-
-def own_folder(parent: Path) -> Path:
-    """Return this process's folder for stems; remove those of killed processes."""
-    for folder in parent.glob(f"{_PREFIX}*"):
-        pid = folder.name.removeprefix(_PREFIX)
-        if not (pid.isdecimal() and psutil.pid_exists(int(pid))):
-            shutil.rmtree(folder, ignore_errors=True)
-    return parent / f"{_PREFIX}{os.getpid()}"
 
 
 def batch(
@@ -79,7 +69,7 @@ class Ahead:
     """Stems separated in advance, in a folder that `close` removes."""
 
     def __init__(self, parent: Path) -> None:
-        self._folder = own_folder(parent)
+        self._folder = own_folder(parent, BATCH_FOLDER)
         self._made: dict[tuple[Path, str], Made] = {}
 
     def run(

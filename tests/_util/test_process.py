@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,3 +95,26 @@ def test_a_death_within_an_answer_is_a_death() -> None:
             lane.run(None)
     finally:
         lane.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there workers have sockets")
+@pytest.mark.slow
+def test_workers_start_where_the_name_of_the_temporary_folder_is_long(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from sepbench._util.process import Call, WorkerProcess\n"
+        "worker = WorkerProcess(Call(abs))\n"
+        "print(worker.run(-3))\n"
+        "worker.stop()\n"
+    )
+    made = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert made.stdout == "3\n"
+    assert not list(folder.iterdir())

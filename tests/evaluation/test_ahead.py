@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from sepbench import registry
+from sepbench._util.partial import own_folder
 from sepbench.datasets.base import Track, TrackAudio, assemble
 from sepbench.errors import SepbenchError
 from sepbench.evaluation import run as evaluation
@@ -142,9 +143,14 @@ def test_a_program_that_fails_is_an_error_in_every_row(tmp_path: Path) -> None:
 
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     store = Store.create(tmp_path / "run", Settings("noise", "test"))
-    (store.folder / ".batch-999999999").mkdir()
+    own = own_folder(store.folder, ".batch")
+    prefix, machine, _, rest = own.name.split("-", 3)
+    gone, elsewhere = f"{prefix}-{machine}-999999999-{rest}", f"{prefix}-00000000-999999999-{rest}"
+    for name in (own.name, gone, elsewhere):
+        (store.folder / name).mkdir()
     evaluate(tmp_path, Method("quarter", Quarter, NoOptions(), "tests 1"))
-    assert not list(store.folder.glob(".batch-*"))
+    left = {folder.name for folder in store.folder.glob(".batch-*")}
+    assert left == {own.name, elsewhere}  # Of a run that goes on, and of another machine.
 
 
 def test_songs_of_files_start_a_program_once_too(tmp_path: Path) -> None:

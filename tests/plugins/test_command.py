@@ -22,6 +22,7 @@ import yaml
 from songs import noise
 
 from sepbench import registry
+from sepbench._util.partial import own_folder
 from sepbench.errors import SepbenchError
 from sepbench.inference import runner
 from sepbench.separator import Separator
@@ -410,9 +411,29 @@ def test_nothing_stays_behind_when_it_is_stopped_or_killed(
         assert not list(temporary.iterdir())
     for pid in pids.read_text()[:-1].split():
         _wait(lambda pid=pid: not _runs(int(pid)))
+    assert own_folder(temporary, "sepbench-workers")  # As the next run does.
+    assert not list(temporary.iterdir())
     left = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
     # Hidden files of a killed process are removed by the next run.
     assert {name for name in left if not name.endswith(".part")} <= {"run.json"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="locks of files are of POSIX")
+def test_what_killed_guards_left_is_removed_by_the_next(tmp_path: Path, temporary: Path) -> None:
+    import fcntl
+
+    path = card(tmp_path)
+    names = ("abandoned", "in_use", "new")
+    abandoned, in_use, new = (temporary / f"sepbench-command-{name}" for name in names)
+    for folder in (abandoned, in_use, new):
+        (folder / "songs").mkdir(parents=True)
+    for folder in (abandoned, in_use):
+        os.utime(folder, (0, 0))
+    lock = os.open(in_use, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    separated(path)
+    os.close(lock)
+    assert {folder.name for folder in temporary.iterdir()} == {in_use.name, new.name}
 
 
 def _runs(pid: int) -> bool:
