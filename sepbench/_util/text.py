@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from fnmatch import fnmatchcase
 
 # Characters that change the direction of text, and line separators.
 _RANGES = ((0x61C, 0x61C), (0x200E, 0x200F), (0x2028, 0x202E), (0x2066, 0x2069))
@@ -29,13 +30,35 @@ def printable(text: str, *, keep: str = "") -> str:
     return "".join(char if char in keep or not _acts(char) else _escape(char) for char in text)
 
 
+def composed(name: str) -> str:
+    """Return a name in Unicode NFC, the form of every song's name in sepbench.
+
+    Linux keeps names as they were typed, in NFC; a Mac may decompose them to NFD.
+
+    >>> composed("Sen\u0303or") == "Se\u00f1or"
+    True
+    """
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
 def same_name(text: str) -> str:
-    """Return a name in the form used for comparison: Unicode NFC, without blanks at the ends.
+    """Return a name in the form used for comparison: `composed`, without blanks at the ends.
 
     >>> same_name("Sen\u0303or ") == same_name("Se\u00f1or")
     True
     """
-    return unicodedata.normalize("NFC", text).strip()
+    return composed(text).strip()
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Return whether a name is ``pattern``, or matches it as a glob; case does not matter.
+
+    >>> matches("Se\u00f1or [live]", "sen\u0303or*"), matches("One [live]", "One [live]")
+    (True, True)
+    """
+    name, pattern = composed(name), composed(pattern)
+    # A name may contain brackets, which have another meaning in a glob.
+    return name == pattern or fnmatchcase(name.lower(), pattern.lower())
 
 
 def song_key(name: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from sepbench._util.plain import read_object
+from sepbench._util.text import composed
+from sepbench.errors import SepbenchError
 
 _SYSTEM = frozenset(
     {"@eadir", "__macosx", "#recycle", "#snapshot", "$recycle.bin", "lost+found"}
@@ -61,6 +63,34 @@ def walk(parent: Path) -> Iterator[Path]:
     for folder in folders(parent):
         if not is_output(folder):
             yield from walk(folder)
+
+
+def distinct(paths: Iterable[Path]) -> list[Path]:
+    """Return the paths; raise `SepbenchError` if two in one folder have the same name.
+
+    So it is where a song was copied from a Mac next to itself: see `composed`.
+    """
+    there: dict[tuple[Path, str], Path] = {}
+    for path in paths:
+        first = there.setdefault((path.parent, composed(path.name)), path)
+        if first.name != path.name:
+            raise SepbenchError(
+                f"{path.parent} has two of {composed(path.name)!r}, one with composed letters (NFC)"
+                " and one with decomposed letters (NFD), as a Mac writes them; keep one of them"
+            )
+    return list(there.values())
+
+
+def named(parent: Path, name: str) -> Path | None:
+    """Return the file or folder of this name in ``parent``, in whatever form it is written.
+
+    Raises `SepbenchError` if there are two; see `distinct`.
+    """
+    if name.isascii() or not parent.is_dir():
+        path = parent / name
+        return path if path.exists() else None
+    found = distinct(path for path in parent.iterdir() if composed(path.name) == composed(name))
+    return found[0] if found else None
 
 
 def _listed(parent: Path) -> list[Path]:

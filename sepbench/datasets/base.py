@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepbench._util.download import Progress, no_progress
+from sepbench._util.text import composed
 from sepbench.errors import SepbenchError
 from sepbench.stems import SUMS, with_sums
 
@@ -42,6 +43,7 @@ class TrackAudio:
 class Track(ABC):
     """A song with known stems. ``stems`` are its own, without sums.
 
+    The name is kept in Unicode NFC, so that a song has one name on all systems.
     ``part_of`` names the collections of this song as ``dataset`` and ``dataset/subset``, to detect
     methods that were trained on it.
     """
@@ -51,6 +53,9 @@ class Track(ABC):
     dataset: str
     stems: tuple[str, ...]
     part_of: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", composed(self.name))
 
     @property
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from sepbench._util.walk import folders
+from sepbench._util.walk import distinct, folders, named
 from sepbench.datasets.base import Track
 from sepbench.datasets.files import FileDataset, FileTrack, Source, missing_stems
 
@@ -27,8 +27,9 @@ class Dsd100(FileDataset):
     def find_tracks(self, root: Path) -> Iterator[Track]:
         """Yield the tracks below ``root``; see `FileDataset.find_tracks`."""
         for subset, folder in _FOLDERS.items():
-            for song in folders(root / "Mixtures" / folder):
-                stems = root / "Sources" / folder / song.name
+            for song in distinct(folders(root / "Mixtures" / folder)):
+                place = root / "Sources" / folder
+                stems = named(place, song.name) or place / song.name
                 sources = {name: Source(stems / f"{name}.wav") for name in _STEMS}
                 sources = {"mixture": Source(song / "mixture.wav"), **sources}
                 yield FileTrack(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sepbench._util.walk import files, folders, is_output
+from sepbench._util.walk import distinct, files, folders, is_output
 from sepbench.audio.names import SUFFIXES
 from sepbench.datasets.base import Track
 from sepbench.datasets.files import FileDataset, FileTrack, Source
@@ -36,7 +36,7 @@ class Folder(FileDataset):
             yield replace(track, notes=(*track.notes, *note))
 
     def _tracks(self, root: Path) -> Iterator[FileTrack]:
-        songs = [track for song in folders(root) for track in self._song(song)]
+        songs = [track for song in distinct(folders(root)) for track in self._song(song)]
         if not songs:  # All songs may be one folder deeper, as in MoisesDB.
             below = [folder for folder in folders(root) if not is_output(folder)]
             if len(below) == 1:

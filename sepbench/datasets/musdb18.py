@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from sepbench import audio
 from sepbench._util.download import Progress, no_progress
-from sepbench._util.walk import folders, natural_order
+from sepbench._util.text import composed
+from sepbench._util.walk import distinct, folders, natural_order
 from sepbench.datasets.base import Track
 from sepbench.datasets.download import fetch_zip
 from sepbench.datasets.files import FileDataset, FileTrack, Source, missing_stems
@@ -29,8 +29,7 @@ class _Musdb(FileDataset):
         self, song: str, folder: str, sources: dict[str, Source], problem: str | None = None
     ) -> FileTrack:
         """Return a track; the 14 validation songs are in the folder of the training songs."""
-        plain = unicodedata.normalize("NFC", song)
-        is_valid = folder == "train" and plain in musdb_facts().validation_tracks
+        is_valid = folder == "train" and composed(song) in musdb_facts().validation_tracks
         subset = "valid" if is_valid else folder
         # All forms of MUSDB18 have the same songs.
         names = dict.fromkeys(("musdb18", self.name))
@@ -61,7 +60,9 @@ class Musdb18(_Musdb):
     def find_tracks(self, root: Path) -> Iterator[Track]:
         """Yield the tracks below ``root``; see `FileDataset.find_tracks`."""
         for folder in ("train", "test"):
-            for file in sorted((root / folder).glob(f"[!.]*{_SUFFIX}"), key=natural_order):
+            for file in distinct(
+                sorted((root / folder).glob(f"[!.]*{_SUFFIX}"), key=natural_order)
+            ):
                 sources = {
                     name: Source(file, stream) for name, stream in musdb_facts().streams.items()
                 }
@@ -120,6 +121,6 @@ class Musdb18Hq(_Musdb):
     def find_tracks(self, root: Path) -> Iterator[Track]:
         """Yield the tracks below ``root``; see `FileDataset.find_tracks`."""
         for folder in ("train", "test"):
-            for song in folders(root / folder):
+            for song in distinct(folders(root / folder)):
                 sources = {name: Source(song / f"{name}.wav") for name in musdb_facts().streams}
                 yield self._song(song.name, folder, sources, missing_stems(sources))

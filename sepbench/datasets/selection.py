@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 
+from sepbench._util.text import matches
 from sepbench.datasets.base import SUBSETS, Dataset, Track
 from sepbench.errors import SepbenchError
 
@@ -17,12 +18,17 @@ def select(dataset: Dataset, subset: str, patterns: Sequence[str] = ()) -> list[
     if subset not in (*SUBSETS, "all"):
         raise SepbenchError(f"no subset {subset!r}; choose {', '.join(SUBSETS)} or all")
     tracks = dataset.tracks(subset)
+    counts = Counter((track.subset, track.name) for track in tracks)
+    if counts and (most := counts.most_common(1)[0])[1] > 1:
+        raise SepbenchError(
+            f"data set {dataset.name} has {most[1]} tracks {most[0][1]!r}; keep one"
+        )
     if not tracks:
         raise SepbenchError(f"data set {dataset.name} has no tracks in subset {subset!r}")
     if not patterns:
         return tracks
     chosen = [
-        track for track in tracks if any(_matches(track.name, pattern) for pattern in patterns)
+        track for track in tracks if any(matches(track.name, pattern) for pattern in patterns)
     ]
     if not chosen:
         some = ", ".join(repr(track.name) for track in tracks[:3])
@@ -31,8 +37,3 @@ def select(dataset: Dataset, subset: str, patterns: Sequence[str] = ()) -> list[
             f"there are {some}{' and more' if len(tracks) > 3 else ''}"
         )
     return chosen
-
-
-def _matches(name: str, pattern: str) -> bool:
-    # A name may contain brackets, which have another meaning in a glob.
-    return name == pattern or fnmatchcase(name.lower(), pattern.lower())

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-from unicodedata import normalize
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 import sepbench
 from sepbench import audio
 from sepbench._util.download import sha256
-from sepbench._util.walk import files
+from sepbench._util.text import composed
+from sepbench._util.walk import files, named
 from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.delay import common, delay, delays, remarks, shifted
@@ -33,8 +33,6 @@ _NEARLY = 0.05
 """Seconds by which the headers of compressed files may miss their length."""
 
 _Stems: TypeAlias = "dict[str, Samples]"
-
-_FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 
 
 @dataclass(frozen=True)
@@ -152,13 +150,9 @@ def _remove_others(
 def _files(folder: Path, track: Track, *, alone: bool) -> dict[str, Path]:
     plain = [track.name, audio.safe_name(track.name), audio.folder_name(track.name)]
     plain.append(unique_name(track.name))  # As runs keep stems.
-    # File systems differ in whether names are composed or decomposed.
-    names = dict.fromkeys(
-        form for name in plain for form in (name, *(normalize(kind, name) for kind in _FORMS))
-    )
-    for name in names:
-        for place in (folder / track.subset / name, folder / name):
-            if place.is_dir():
+    for name in dict.fromkeys(plain):
+        for parent in (folder / track.subset, folder):
+            if (place := named(parent, name)) and place.is_dir():
                 return _named(place, "")
         if prefixed := _named(folder, f"{name}_"):
             return prefixed
@@ -168,9 +162,10 @@ def _files(folder: Path, track: Track, *, alone: bool) -> dict[str, Path]:
 def _named(folder: Path, prefix: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in files(folder, audio.SUFFIXES):
-        if not path.name.startswith(prefix):
+        name = composed(path.name)
+        if not name.startswith(prefix):
             continue
-        stem = stem_of(path.name.removeprefix(prefix))
+        stem = stem_of(name.removeprefix(prefix))
         if stem is None or stem == MIXTURE:
             continue
         if stem in found:

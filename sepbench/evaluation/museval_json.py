@@ -56,8 +56,12 @@ def import_museval(
             )
     mixtures, settings = _mixtures(before), store.settings
     for name, files in systems.items():
+        seen: dict[tuple[str, str], Path] = {}
         for file in files:
             text, record = _record(file, settings, name, mixtures)
+            first = seen.setdefault((record.subset, record.track), file)
+            if first != file:
+                raise SepbenchError(f"{first} and {file} are of one track of {name}; keep one")
             yield record, store.save(record, museval=text)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sepbench._util.text import composed
+
 
 @dataclass(frozen=True)
 class StemResult:
@@ -30,7 +32,7 @@ class StemResult:
 class Record:
     """One method on one track: its scores, or why it failed.
 
-    ``error`` does not repeat the method's name.
+    ``error`` does not repeat the method's name; ``track`` is kept in Unicode NFC, as by a `Track`.
     """
 
     dataset: str
@@ -49,6 +51,9 @@ class Record:
     error: str | None = None
     oracle: bool = False
     trained_on_this: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "track", composed(self.track))
 
     @property
     def fixed_identity(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sepbench._util.files import write_atomic
+from sepbench._util.text import composed
 from sepbench.audio import safe_name
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.record_file import dumps, read
@@ -166,7 +167,10 @@ class Store:
         A file that was copied or renamed would count a track twice, or as another.
         """
         record = read(path)
-        return record if record is not None and self.folder / self.file(record) == path else None
+        if record is None:
+            return None
+        place = path.relative_to(self.folder).as_posix()
+        return record if composed(place) == composed(self.file(record)) else None
 
     def remove(self, record: Record) -> None:
         """Forget the scores of a method on a track, or the reason of its failure."""
@@ -185,7 +189,9 @@ class Store:
     def contents(self) -> tuple[list[Record], list[Path]]:
         """Return all records in the order of `records`, and the unreadable files."""
         kinds = ("scores", "failures")
-        paths = [path for kind in kinds for path in self.folder.glob(f"{kind}/*/*/[!.]*.json")]
+        paths = {path for kind in kinds for path in self.folder.glob(f"{kind}/*/*/[!.]*.json")}
+        # Files with decomposed names, of earlier versions, give way to those written since.
+        paths = {path for path in paths if not paths & {_composed_name(path)} - {path}}
         there = {path: self.read(path) for path in sorted(paths)}
         found = [record for record in there.values() if record is not None]
         found.sort(key=place)
@@ -201,7 +207,7 @@ class Store:
             path
             for kind in ("scores", "failures")
             for path in self.folder.glob(f"{kind}/*/*/[!.]*.json")
-            if (path.parent.name, path.name) not in known
+            if (path.parent.name, composed(path.name)) not in known
         ]
         return [record for record in map(self.read, sorted(others)) if record is not None]
 
@@ -227,4 +233,8 @@ def unique_name(name: str) -> str:
 
 
 def _json_name(track: str) -> str:
-    return f"{unique_name(track)}.json"
+    return f"{unique_name(composed(track))}.json"
+
+
+def _composed_name(path: Path) -> Path:
+    return path.with_name(composed(path.name))

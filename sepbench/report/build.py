@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
 from sepbench._util.files import write_atomic
-from sepbench._util.text import printable
+from sepbench._util.text import matches, printable
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Settings, Store
@@ -127,10 +126,7 @@ def _pictures(
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
-    # A name may contain brackets, which have another meaning in a glob.
-    return not patterns or any(
-        name == pattern or fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns
-    )
+    return not patterns or any(matches(name, pattern) for pattern in patterns)
 
 
 def _incomplete(records: Sequence[Record]) -> frozenset[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Protocol, TypeVar
 
+from sepbench._util.text import matches
 from sepbench.errors import SepbenchError
 from sepbench.training.data.recording import Recording
 
@@ -90,8 +90,7 @@ def without(songs: Iterable[T], patterns: Sequence[str]) -> list[T]:
 
 def _matches(song: _Named, pattern: str) -> bool:
     names = (song.name, f"{song.source}/{song.name}")
-    # A name may contain brackets, which have another meaning in a glob.
-    return pattern in names or any(fnmatchcase(n.lower(), pattern.lower()) for n in names)
+    return any(matches(name, pattern) for name in names)
 
 
 def _some(songs: Sequence[_Named]) -> str:

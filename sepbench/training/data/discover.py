@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from sepbench._util.text import same_name
-from sepbench._util.walk import folders
+from sepbench._util.walk import distinct, folders
 from sepbench.errors import SepbenchError
 from sepbench.stems import in_order, stem_of
 from sepbench.training.data.naming import Parts, audio_files, folder_of_part, is_song, parts_of
@@ -77,7 +77,7 @@ class _Search:
             yield from _mir1k(folder, source, rows)
             return
         children = []
-        for child in folders(folder):
+        for child in distinct(folders(folder)):
             if (own := self.read(child)) is None:
                 children.append(child)
             else:
@@ -168,7 +168,7 @@ class _Search:
         """Yield the songs of folders by part, with one file per song."""
         songs: dict[str, dict[Path, Path]] = {}
         for folder in stems:
-            for path in audio_files(folder):
+            for path in distinct(audio_files(folder)):
                 songs.setdefault(same_name(path.stem), {})[folder] = path
         for name, files in sorted(songs.items()):
             parts, left_out = parts_of(list(files), self.rest, is_folder=True)
@@ -209,5 +209,5 @@ def _mir1k(folder: Path, source: str, rows: Sequence[Row]) -> Iterator[Recording
 
 
 def _alone(folder: Path, source: str, part: str, split: str) -> Iterator[Recording]:
-    for path in audio_files(folder):
+    for path in distinct(audio_files(folder)):
         yield recording(source, path.stem, {part: [Segment(path)]}, split=split)

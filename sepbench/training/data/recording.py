@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sepbench import audio
 from sepbench._util.download import sha256
+from sepbench._util.text import composed
 from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
 
@@ -40,6 +41,7 @@ class Segment:
 class Recording:
     """Simultaneous parts: a song with stems, a voice alone, or a backing alone.
 
+    The name is kept in Unicode NFC.
     ``decode(rate)`` returns each part as mono clips; clips of the same index are
     simultaneous.
     """
@@ -57,6 +59,9 @@ class Recording:
     """Names of unused files, which match no stem."""
     sound_file: tuple[Path, int] | None = field(default=None, compare=False)
     """The file, and its stream, by whose sound the song is known again under another name."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", composed(self.name))
 
     def sound(self) -> str:
         """Return `sepbench.audio.sound_mark` of the song, "" where there is none."""
