@@ -251,11 +251,11 @@ def _files(folder: Path) -> Iterator[tuple[str, Stamp]]:
     for kind in ("scores", "failures"):
         for method in _folders(folder / kind):
             for subset in _folders(method):
+                within = f"{kind}/{method.name}/{subset.name}/"
                 with os.scandir(subset) as entries:
                     for entry in entries:
                         if entry.name.endswith(".json") and not entry.name.startswith("."):
-                            path = f"{kind}/{method.name}/{subset.name}/{entry.name}"
-                            yield _encoded(path), stamp_of(entry.stat())
+                            yield _encoded(within + entry.name), stamp_of(entry.stat())
 
 
 def _folders(folder: Path) -> list[Path]:
