@@ -1,10 +1,9 @@
 """Bridges on the stand-in for a GPU: what they give to a program or another library, and take back.
 
 Networks of torch (roformer, demucs, open-unmix, spleeter) run on the stand-in as in `test_devices`.
-The rest computes elsewhere: a program reads files (command), and onnxruntime has its own devices
-(onnx, mdx-net). Of those only the way there and back can be examined: the song must come to the CPU
-first, and stems must return to the device. The methods of nussl compute in numpy behind one
-function, `sepbench_plugins.nussl_bridge.running.estimates`, and have no tensors of their own.
+The rest computes elsewhere: a program reads files (command), onnxruntime has its own devices (onnx,
+mdx-net), and nussl's classical methods compute in numpy. Of those only the way there and back can
+be examined: the song must come to the CPU first, and stems must return to the device.
 """
 
 from __future__ import annotations
@@ -64,6 +63,14 @@ def test_demucs_separates_on_the_device(tmp_path: Path, monkeypatch: pytest.Monk
     separator = installed()
     fetch_missing(separator)
     separator_is_there(separator)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "kind", ["repet", "repet-sim", "hpss", "ft2d", "rpca", "ensemble", "deep-mask"]
+)
+def test_stems_of_nussl_come_to_the_device(kind: str) -> None:
+    separates_there(f"nussl-{kind}")
 
 
 @pytest.mark.slow
