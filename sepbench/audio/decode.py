@@ -6,9 +6,10 @@ import stat
 from pathlib import Path
 
 from sepbench.audio.decoder import Decoder
-from sepbench.audio.ffmpeg import FfmpegDecoder, unreadable
+from sepbench.audio.ffmpeg import FfmpegDecoder
 from sepbench.audio.libsndfile import LibsndfileDecoder
 from sepbench.audio.mp3 import after_tag
+from sepbench.audio.unreadable import unreadable
 from sepbench.errors import SepbenchError
 
 _PLAIN = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b".snd", b"dns.", b"caff")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from sepbench.audio import mp3
 from sepbench.audio.decoder import DecodingError
 from sepbench.audio.headers import sample_data
+from sepbench.audio.unreadable import unreadable
 from sepbench.errors import SepbenchError
 
 if TYPE_CHECKING:
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 _STEMS_FILES = (".stem.mp4", ".stem.m4a")
 _LATE = 0.05
 """Seconds that the audio of a video may start after the picture without a note."""
+
+_SOME_SAMPLES = 1 << 12
+"""Bytes of samples with which FFmpeg reads the header of an uncompressed file.
+
+Of a whole one it searches all that follows the announced samples for more headers.
+"""
 
 _ZEROS = 1 << 14
 """Bytes of zeros at the end of a file that are no padding."""
@@ -193,8 +201,10 @@ def is_cover(stream: av.video.stream.VideoStream) -> bool:
 
 def channel_layout(path: Path) -> str | None:
     """Return a file's channel names as FFmpeg writes them (``5.1(side)``), None if unknown."""
+    data = sample_data(path)
+    size = data.offset + _SOME_SAMPLES if data else None
     try:
-        with open_container(path) as container:
+        with open_container(path, size=size) as container:
             name: str = container.streams.audio[0].layout.name
     except (SepbenchError, IndexError):
         return None
@@ -203,12 +213,12 @@ def channel_layout(path: Path) -> str | None:
 
 @contextmanager
 def open_container(
-    path: Path, *, only_header: bool = False
+    path: Path, *, only_header: bool = False, size: int | None = None
 ) -> Iterator[av.container.InputContainer]:
-    """Open a file with FFmpeg's libraries; raise `SepbenchError` if that fails.
+    """Open a file, or its first ``size`` bytes, with FFmpeg's libraries.
 
     ``only_header`` keeps FFmpeg from reading the first 5 MB of sound in order to know more of its
-    streams; tags and covers are known without.
+    streams; tags and covers are known without. Raises `SepbenchError` if the file cannot be opened.
     """
     import av
 
@@ -217,7 +227,10 @@ def open_container(
         try:
             # FFmpeg could read a bare name as a URL such as `http:` or `concat:`.
             source: Any = f"file:{path}"
-            if not _is_text(source):
+            if size is not None:
+                with path.open("rb") as file:
+                    source = io.BytesIO(file.read(size))
+            elif not _is_text(source):
                 source = stack.enter_context(path.open("rb"))
             container = av.open(source, options=options)
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -232,33 +245,6 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-_MAGIC = {
-    b"RIFF": "wav",
-    b"fLaC": "flac",
-    b"OggS": "ogg",
-    b"ID3": "mp3",
-    b"\x1aE\xdf\xa3": "mkv or webm",
-    b"FORM": "aiff",
-    b"caff": "caf",
-}
-
-
-def unreadable(path: Path) -> str:
-    """Return why no decoder can open a file, with a fitting cure."""
-    with path.open("rb") as file:
-        head = file.read(1 << 12)
-    name = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
-    if head[4:8] == b"ftyp":
-        name = "m4a or mp4"
-    if not any(head):
-        return "not readable audio: it begins with zeros; get it again"
-    if head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        return "a web page, not audio; download the file itself"
-    if name is not None:
-        return f"not readable audio: its {name} data is damaged or incomplete; get it again"
-    return "not readable audio; convert it to wav or flac"
 
 
 def _ends_in_zeros(path: Path) -> bool:

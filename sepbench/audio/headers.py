@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 _4_GIB = 1 << 32
-# Programs that write to a pipe leave the largest number, or nearly.
-_UNKNOWN_32 = 0x7FFFF000
+# Programs that write to a pipe leave the largest number, signed or not, or nearly: sox 0x7FFFF000.
+_UNKNOWN_32 = (range(0x7FFFF000, 0x80000101), range(0xFFFFF000, _4_GIB))
 _UNKNOWN_64 = 1 << 62
 
 
@@ -43,6 +43,12 @@ class SampleData:
     def unfinished(self) -> bool:
         """Whether the header has no length, as after a recorder crashed."""
         return self.promised == 0 and self.held > 0
+
+    @property
+    def beyond(self) -> bool:
+        """Whether there may be samples after those that the header gives a reader."""
+        is_open = self.thirty_two_bit and self.promised is None and self.held > _4_GIB // 4
+        return self.unfinished or self.wrapped or is_open
 
     @property
     def notes(self) -> list[str]:
@@ -107,19 +113,32 @@ def chunks_of_wav(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
 
 
 def _riff(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
-    wide = None
+    wide, is_wide = None, False
     for name, offset, promised in _chunks(file, 12, size, order, name=4, length=4, pad=2):
         if name == b"ds64":
             file.seek(offset + 8)
-            wide = _int(file.read(8), "little")
+            wide = _known_64(_int(file.read(8), "little"))
+            is_wide = True
         if name == b"data":
-            length: int | None = promised if wide is None else wide
-            if wide is None and promised >= _UNKNOWN_32 and promised > size - offset:
-                length = None
-            elif not length and _another_chunk(file, offset, size, order):
+            length = wide if is_wide else _known_32(file, offset, promised, size, order)
+            if length == 0 and _another_chunk(file, offset, size, order):
                 return None
-            return SampleData(offset, length, size - offset, order == "big", wide is None)
+            return SampleData(offset, length, size - offset, order == "big", not is_wide)
     return None
+
+
+def _known_32(file: BinaryIO, offset: int, promised: int, size: int, order: _Kind) -> int | None:
+    """Return the length of a chunk, None if the number stands for an unknown one."""
+    after = offset + promised + promised % 2
+    if any(promised in numbers for numbers in _UNKNOWN_32) and not (
+        after == size or _another_chunk(file, after, size, order)
+    ):
+        return None
+    return promised
+
+
+def _known_64(promised: int) -> int | None:
+    return None if promised >= _UNKNOWN_64 else promised
 
 
 def _another_chunk(file: BinaryIO, offset: int, size: int, order: _Kind) -> bool:
@@ -134,14 +153,16 @@ def _aiff(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
         if name == b"SSND" and (promised or not _another_chunk(file, offset, size, order)):
             # Two alignment fields precede the samples.
             first = offset + 8
-            return SampleData(first, max(0, promised - 8), max(0, size - first), True, True)
+            known = _known_32(file, offset, promised, size, order)
+            length = None if known is None else max(0, known - 8)
+            return SampleData(first, length, max(0, size - first), True, True)
     return None
 
 
 def _au(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
     file.seek(4)
     offset, promised = _int(file.read(4), order), _int(file.read(4), order)
-    length = None if promised >= _UNKNOWN_32 else promised
+    length = _known_32(file, offset, promised, size, order)
     return SampleData(offset, length, max(0, size - offset), order == "big", True)
 
 
@@ -153,7 +174,8 @@ def _caf(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
             big_endian = not _int(file.read(4), order) & 2
         if name == b"data":
             # An edit count precedes the samples.
-            length = None if promised >= _UNKNOWN_64 else max(0, promised - 4)
+            known = _known_64(promised)
+            length = None if known is None else max(0, known - 4)
             return SampleData(offset + 4, length, max(0, size - offset - 4), big_endian, False)
     return None
 
@@ -165,7 +187,8 @@ def _w64(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
         head = file.read(24)
         length = _int(head[16:], order) - 24
         if head[:4] == b"data":
-            return SampleData(start + 24, max(0, length), size - start - 24, False, False)
+            known = _known_64(max(0, length))
+            return SampleData(start + 24, known, size - start - 24, False, False)
         start += max(24, length + 24)
         start += -start % 8
     return None

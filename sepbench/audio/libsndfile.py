@@ -52,7 +52,7 @@ class LibsndfileDecoder:
         self.exact = self._file.subtype.startswith(("PCM", "FLOAT", "DOUBLE"))
         data = sample_data(path)
         self.notes = data.notes if data else []
-        if data and (data.unfinished or data.wrapped) and self._file.subtype in _WITHOUT_HEADER:
+        if data and data.beyond and self._file.subtype in _WITHOUT_HEADER:
             self._read_past_header(path, data)
         self.samples: int = self._file.frames
         order = VORBIS_ORDER.get(self.channels) if self._file.subtype == "VORBIS" else None

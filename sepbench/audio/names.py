@@ -23,6 +23,7 @@ SUFFIXES = frozenset(
 )
 """Suffixes of audio files in folders; a file given by name may have any."""
 
+_STDIN = Path("/dev/stdin")
 _LONGEST = 150
 _MARK = 6
 _NAMED = 8
@@ -62,18 +63,27 @@ def find_songs(paths: Iterable[str | Path]) -> Found:
     """Return the audio files that files, globs and folders stand for.
 
     Folders are searched recursively for `SUFFIXES`. The files of a glob or folder are in natural
-    order (``2`` before ``10``). Raises `SepbenchError` for a name without any file.
+    order (``2`` before ``10``). ``-`` is standard input. Raises `SepbenchError` for a name without
+    any file.
     """
     found = Found()
     songs: dict[Path, Path] = {}
     for path in paths:
         if re.match(r"[a-z][a-z0-9+.-]+://", str(path), re.IGNORECASE):
             raise SepbenchError(f"{path}: a web address, not a file; download it and give the file")
-        for file, folder in _files(Path(path), found):
+        for file, folder in _files(_opened(Path(path)), found):
             if songs.setdefault(file.resolve(), file) is file and folder is not None:
                 found.folders[file] = folder
     found.songs = list(songs.values())
     return found
+
+
+def _opened(path: Path) -> Path:
+    """Return the file that an open one, such as ``-`` or ``/dev/stdin``, is on the disk."""
+    if path == Path("-") and _STDIN.exists():
+        path = _STDIN
+    real = path.resolve()
+    return real if path.is_relative_to(_STDIN.parent) and real.is_file() else path
 
 
 def _files(path: Path, found: Found) -> Iterator[tuple[Path, Path | None]]:

@@ -236,20 +236,42 @@ def test_a_header_that_was_never_finished_costs_no_sound(
     assert np.array_equal(part, samples[:, RATE // 2 : RATE // 2 + RATE // 4])
 
 
-def test_a_wav_that_outgrew_its_header_is_read_to_its_end(tmp_path: Path) -> None:
-    samples = (harmonics(200, 2, 1) * 2**15).round() / np.float32(2**15)
-    path = write(tmp_path / "song.wav", samples)
-    beyond, size = 2**32, 4 * RATE
+WRAPPED = ("longer than its header can express (4 GiB); read to the end",)
+CUT = ("cut short: it holds 66.7% of the samples that its header announces",)
+
+
+@pytest.mark.parametrize(
+    ("announced", "held", "notes"),
+    [
+        pytest.param(4 * RATE, (1 << 32) + 4 * RATE, WRAPPED, id="wrapped"),
+        pytest.param(0xFFFFFFFF, (1 << 32) + 4 * RATE, (), id="ffmpeg to a pipe, beyond 4 GiB"),
+        pytest.param(0x7FFFF000, 3 << 30, (), id="sox to a pipe, beyond 2 GiB"),
+        pytest.param(0x80000000, 1 << 20, (), id="arecord that was killed"),
+        pytest.param(0xFFFFFFFF, 1 << 20, (), id="ffmpeg to a pipe"),
+        pytest.param(3 << 30, 2 << 30, CUT, id="cut beyond 2 GiB"),
+        pytest.param(0x7FFFF000, 0x7FFFF000, (), id="as long as it says"),
+    ],
+)
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_wav_beyond_its_header_is_read_to_its_end(
+    tmp_path: Path, channels: int, announced: int, held: int, notes: tuple[str, ...]
+) -> None:
+    samples = (harmonics(200, channels, 1024 / RATE) * 2**15).round() / np.float32(2**15)
+    path = write(tmp_path / "song.wav", samples, subtype="PCM_16")
     with path.open("r+b") as file:
-        # A hole of 4 GiB takes no room on the disk; its length is what 32 bits cannot hold.
-        sound = file.read()[44:]
-        file.seek(44 + beyond)
-        file.write(sound)
-    info = audio.info(path)
-    assert info.samples == (beyond + size) // 4
-    assert info.notes == ("longer than its header can express (4 GiB); read to the end",)
-    last = audio.read(path, start=beyond / 4 / RATE).samples
-    assert np.array_equal(last, samples)
+        # A hole takes no room on the disk.
+        first = path.stat().st_size - samples.size * 2
+        file.seek(first - 4)
+        file.write(struct.pack("<I", announced))
+        file.write(bytes(4096))
+        file.truncate(first + held)
+        file.seek(first + held - samples.size * 2)
+        file.write((samples.T * 2**15).astype("<i2").tobytes())
+    with audio.Reader(path) as reader:
+        assert reader.info.samples == held // 2 // channels
+        assert reader.info.notes == notes
+        start = reader.info.samples - samples.shape[1]
+        assert np.array_equal(reader.read(start=start / RATE).samples, samples)
 
 
 def test_a_header_that_lies_about_its_length_takes_no_memory(

@@ -101,6 +101,20 @@ def test_a_folder_that_holds_itself_is_searched_once() -> None:
     assert len(stems()) == 1
 
 
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="no /dev/stdin on this system")
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_standard_input_is_read_if_it_is_a_file_and_named_if_it_is_a_pipe(name: str) -> None:
+    words = [sys.executable, "-m", "sepbench", *STEM, "--no-isolate", name]
+    with tone_file("song.wav").open("rb") as song:
+        assert subprocess.run(words, stdin=song, capture_output=True).returncode == 0
+        song.seek(0)
+        piped = subprocess.run(words, input=song.read(), capture_output=True, check=False)
+    assert [path.parent.name for path in stems()] == ["song"]
+    assert piped.returncode == 2
+    message = "error: /dev/stdin: a pipe, not a file; save it to a file first\n"
+    assert piped.stderr.decode() == message
+
+
 # Whatever goes wrong costs one song
 
 
