@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def serve(connection: Connection, payload: bytes, place: tuple[str, dict[str, str]]) -> None:
     """Do tasks until the other side is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # The server ignores it.
     if hasattr(os, "setsid"):
         with suppress(OSError):
             os.setsid()

@@ -17,7 +17,7 @@ from typing import Any
 
 from sepbench._util.partial import own_folder
 
-_PRELOADED = ["torch", "sepbench.inference.runner"]
+_PRELOADED = ["torch", "sepbench.inference.runner", "sepbench._util.preloaded"]
 """Modules imported once, in the server from which workers are forked."""
 
 _PREFIX = "sepbench-workers"

@@ -118,3 +118,30 @@ def test_workers_start_where_the_name_of_the_temporary_folder_is_long(tmp_path: 
     )
     assert made.stdout == "3\n"
     assert not list(folder.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there workers come from a server")
+@pytest.mark.slow
+def test_a_signal_to_all_processes_of_a_group_leaves_workers_to_their_parent(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, signal, time\n"
+        "from sepbench._util.process import Call, WorkerProcess\n"
+        "worker = WorkerProcess(Call(abs))\n"
+        "worker.run(-3)\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('told'))\n"
+        "os.killpg(0, signal.SIGTERM)\n"
+        "time.sleep(0.3)\n"
+        "print(worker.is_running and worker._process.is_alive(), worker.run(-4))\n"
+        "worker.stop()\n"
+    )
+    made = subprocess.run(
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,
+    )
+    assert made.stdout == "told\nTrue 4\n"

@@ -52,6 +52,13 @@ def wait_for(browser, script, seconds=15):
         time.sleep(0.03)
 
 
+def see(browser, *names):
+    """Scroll to pictures, one after another, and wait until each is drawn."""
+    for name in names:
+        browser.execute_script("document.getElementById(arguments[0]).scrollIntoView()", name)
+        wait_for(browser, f"return document.querySelector('#{name} .main-svg') !== null")
+
+
 def choose(browser, name, value):
     browser.execute_script(
         "const node = document.getElementById(arguments[0]);"

@@ -136,7 +136,7 @@ def listening(watched, page):
     """The page with the vocals of one song loaded, and nothing left of the test before."""
     if not watched.execute_script("return window.listened"):
         watched.get(page.as_uri())
-        chromium.wait_for(watched, "return typeof Plotly === 'object'")
+        chromium.wait_for(watched, "return document.readyState === 'complete'")
     place = watched.execute_script(
         """
         window.listened = true;

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from pathlib import Path
 
 import pytest
 
-from .chromium import AXE, MARKS, choose, column, count, run_async, wait_for
+from .chromium import AXE, MARKS, choose, column, count, run_async, see, wait_for
 from .conftest import LEVELS, NAMES
 
 pytestmark = MARKS
@@ -61,7 +62,7 @@ def test_downloads_hold_the_numbers_and_no_formula(opened) -> None:
 
 
 def test_pictures_show_every_method_and_track_by_name(opened) -> None:
-    wait_for(opened, "return document.querySelectorAll('#heatmap .xtick').length > 0")
+    see(opened, "boxplot", "heatmap", "cost")
     assert count(opened, "#boxplot .trace.boxes") == len(LEVELS)
     shown = opened.execute_script(
         "return [...document.querySelectorAll('#heatmap .xtick text')]"
@@ -73,10 +74,28 @@ def test_pictures_show_every_method_and_track_by_name(opened) -> None:
     assert count(opened, "#cost .point") == len(LEVELS)
 
 
+def test_pictures_are_drawn_when_they_come_near_and_on_paper(opened) -> None:
+    script = "return [typeof Plotly, document.querySelectorAll('.chart .main-svg').length]"
+    opened.set_window_size(1280, 300)
+    opened.refresh()
+    time.sleep(0.3)
+    before = opened.execute_script(script)
+    heights = "return [...document.querySelectorAll('.chart')].map((node) => node.offsetHeight)"
+    reserved = opened.execute_script(heights)
+    opened.execute_script("dispatchEvent(new Event('beforeprint'))")
+    printed = opened.execute_script(script)
+    opened.execute_script("dispatchEvent(new Event('afterprint'))")
+    opened.set_window_size(1280, 1000)
+    assert before == ["undefined", 0]
+    assert printed[0] == "object"
+    assert printed[1] >= 3
+    assert opened.execute_script(heights) == reserved  # Nothing moves below a picture.
+
+
 def test_on_paper_pictures_are_dark_on_light_and_fit_the_sheet(opened) -> None:
     scheme = {"name": "prefers-color-scheme", "value": "dark"}
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
-    wait_for(opened, "return document.querySelectorAll('#cost .point').length > 0")
+    see(opened, "boxplot", "heatmap", "cost")
     ink = "return getComputedStyle(document.querySelector('#boxplot .xtick text')).fill"
     width = "return document.querySelector('#heatmap .main-svg').width.baseVal.value"
     lit, wide = opened.execute_script(ink), opened.execute_script(width)
@@ -90,7 +109,7 @@ def test_on_paper_pictures_are_dark_on_light_and_fit_the_sheet(opened) -> None:
 
 
 def test_on_a_phone_nothing_covers_anything_and_scores_are_to_be_seen(opened) -> None:
-    wait_for(opened, "return document.querySelectorAll('#cost .point').length > 0")
+    see(opened, "boxplot", "heatmap", "cost")
     phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
     resized = "return document.querySelector('#cost .main-svg').width.baseVal.value < 390"

@@ -1,15 +1,26 @@
 "use strict";
-// The pictures, by plotly. It reads a few tags in texts, so names are escaped for it. It is large, so
-// the page is shown before the browser has read it.
+// The pictures, by plotly. It reads a few tags in texts, so names are escaped for it. To read plotly
+// and to draw takes longer than all else on the page, so both wait until a picture is near the screen.
 
-const plotlyIsHere = new Promise((resolve) => {
-  const start = () => {
-    const script = make("script", byId("plotly").textContent);
-    document.head.append(script); // Its hash is in the policy of the page.
-    resolve();
-  };
-  addEventListener("load", () => setTimeout(start, 50));
-});
+const pageIsShown = new Promise((resolve) => addEventListener("load", () => setTimeout(resolve, 50)));
+const drawings = {}; // For the name of each picture the function that draws it.
+const near = new Set();
+
+const watcher = new IntersectionObserver(
+  (entries) => {
+    for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
+      watcher.unobserve(target);
+      near.add(target.id);
+      pageIsShown.then(() => render(target.id));
+    }
+  },
+  { rootMargin: "300px 0px" },
+);
+
+function render(id) {
+  if (typeof Plotly !== "object") document.head.append(make("script", byId("plotly").textContent)); // Its hash is in the policy.
+  drawings[id]?.();
+}
 
 const escaped = (text) =>
   String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
@@ -24,7 +35,9 @@ const short = (text, most = mostLetters()) => ([...text].length > most ? [...tex
 function show(id, traces, more) {
   byId(id).style.height = `${more.height}px`;
   const width = onPaper() ? PAPER : undefined;
-  Plotly.react(byId(id), traces, layout({ ...more, width }), options);
+  drawings[id] = () => Plotly.react(byId(id), traces, layout({ ...more, width }), options);
+  if (near.has(id)) render(id);
+  else watcher.observe(byId(id));
 }
 
 function layout(more) {
@@ -136,7 +149,7 @@ function drawHeatmap(labels) {
   order.sort((one, other) => goodness(mean(other)) - goodness(mean(one)));
   const rules = run.protocols[state.protocol];
   byId("heatmap").parentElement.hidden = !having.length || order.length < 2;
-  if (byId("heatmap").parentElement.hidden) return;
+  if (byId("heatmap").parentElement.hidden) return delete drawings.heatmap;
   const names = order.map((place) => escaped(short(run.tracks[place], 24)));
   const roomy = !onPaper() && byId("heatmap").clientWidth > 16 * order.length;
   show(
@@ -175,7 +188,7 @@ function drawCost(labels) {
   const timed = labels.filter((label) => run.methods[label].speed !== null);
   const rules = run.protocols[state.protocol];
   byId("cost").parentElement.hidden = !timed.length;
-  if (!timed.length) return;
+  if (!timed.length) return delete drawings.cost;
   const figures = figuresOf(state.stem);
   // Only methods that no other beats in both are named, for names would cover each other.
   const beaten = (label) =>
@@ -223,22 +236,17 @@ function drawCost(labels) {
 
 // On paper: dark on light, and as wide as a sheet.
 function printing(begins) {
-  if (typeof Plotly !== "object") return;
+  for (const node of document.querySelectorAll(".chart")) near.add(node.id);
   document.documentElement.classList.toggle("print", begins);
-  drawAll();
+  drawCharts();
   if (begins) return;
-  for (const node of document.querySelectorAll(".chart")) Plotly.Plots.resize(node); // Back to the window's width.
+  for (const id of Object.keys(drawings)) Plotly.Plots.resize(byId(id)); // Back to the window's width.
 }
 
 addEventListener("beforeprint", () => printing(true));
 addEventListener("afterprint", () => printing(false));
 
-async function drawCharts() {
-  await plotlyIsHere;
-  drawAll();
-}
-
-function drawAll() {
+function drawCharts() {
   const labels = ranked();
   drawBoxplot(labels);
   drawHeatmap(labels);
