@@ -24,12 +24,6 @@ _STEMS_FILES = (".stem.mp4", ".stem.m4a")
 _LATE = 0.05
 """Seconds that the audio of a video may start after the picture without a note."""
 
-_SOME_SAMPLES = 1 << 12
-"""Bytes of samples with which FFmpeg reads the header of an uncompressed file.
-
-Of a whole one it searches all that follows the announced samples for more headers.
-"""
-
 _ZEROS = 1 << 14
 """Bytes of zeros at the end of a file that are no padding."""
 
@@ -202,9 +196,8 @@ def is_cover(stream: av.video.stream.VideoStream) -> bool:
 def channel_layout(path: Path) -> str | None:
     """Return a file's channel names as FFmpeg writes them (``5.1(side)``), None if unknown."""
     data = sample_data(path)
-    size = data.offset + _SOME_SAMPLES if data else None
     try:
-        with open_container(path, size=size) as container:
+        with open_container(path, size=data.header_size if data else None) as container:
             name: str = container.streams.audio[0].layout.name
     except (SepbenchError, IndexError):
         return None

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 _4_GIB = 1 << 32
+_SOME_SAMPLES = 1 << 12
+"""Bytes."""
+
 # Programs that write to a pipe leave the largest number, signed or not, or nearly: sox 0x7FFFF000.
 _UNKNOWN_32 = (range(0x7FFFF000, 0x80000101), range(0xFFFFF000, _4_GIB))
 _UNKNOWN_64 = 1 << 62
@@ -43,6 +46,14 @@ class SampleData:
     def unfinished(self) -> bool:
         """Whether the header has no length, as after a recorder crashed."""
         return self.promised == 0 and self.held > 0
+
+    @property
+    def header_size(self) -> int:
+        """Bytes that are enough for a reader of headers alone.
+
+        Where `beyond` holds, FFmpeg would search the samples for more headers, for minutes.
+        """
+        return self.offset + _SOME_SAMPLES
 
     @property
     def beyond(self) -> bool:

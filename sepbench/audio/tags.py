@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sepbench.audio.ffmpeg import is_cover, open_container
+from sepbench.audio.headers import sample_data
 from sepbench.errors import SepbenchError
 
 if TYPE_CHECKING:
@@ -45,13 +46,16 @@ def read_tags(path: Path) -> Tags:
     import av
 
     try:
-        with open_container(path, only_header=True) as container:
+        data = sample_data(path)
+        # Tags may follow the samples, if their length is known.
+        size = data.header_size if data and data.beyond else None
+        with open_container(path, only_header=True, size=size) as container:
             found = dict(container.metadata)
             if container.streams.audio:
                 found.update(container.streams.audio[0].metadata)
             texts = {key.lower(): value for key, value in found.items()}
             return Tags({key: texts[key] for key in _KEPT if texts.get(key)}, _cover(container))
-    except (SepbenchError, av.FFmpegError, ValueError):
+    except (SepbenchError, av.FFmpegError, OSError, ValueError):
         return Tags()
 
 

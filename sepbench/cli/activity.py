@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sepbench.cli import options
+from sepbench.cli.completion import complete_dataset
 
 if TYPE_CHECKING:
     from sepbench.activity.detector import VoiceDetector
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 @click.command("activity")
 @click.argument("songs", nargs=-1, type=options.NAME, metavar="[SONG]...")
-@click.option("--dataset", type=options.NAME, help="Score on the songs of a data set instead.")
+@click.option(
+    "--dataset",
+    type=options.NAME,
+    shell_complete=complete_dataset,
+    help="Score on the songs of a data set instead.",
+)
 @options.track_options
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), default=0.4, show_default=True,

@@ -1,6 +1,8 @@
-"""Shell completion of methods and their options."""
+"""Shell completion of methods and their options, and of the names of metrics and data sets."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import click
 from click.shell_completion import CompletionItem
@@ -31,6 +33,40 @@ def complete_method(
         CompletionItem(f"{name}[{before}{comma}{text}", help=about)
         for text, about in _options(separator.Options, last)
     ]
+
+
+def complete_metric(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the metrics and groups of metrics that begin with the typed text."""
+    from sepbench._util import entry_points
+    from sepbench.registry.metrics import METRIC_GROUP, groups
+
+    return _beginning(incomplete, [*groups(), *sorted(entry_points.find(METRIC_GROUP))])
+
+
+def complete_protocol(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the protocols that begin with the typed text."""
+    from sepbench.metrics.protocols import PROTOCOLS
+
+    return _beginning(incomplete, PROTOCOLS)
+
+
+def complete_dataset(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the data sets that begin with the typed text."""
+    from sepbench._util import entry_points
+    from sepbench.datasets.discovery import GROUP
+
+    return _beginning(incomplete, sorted(entry_points.find(GROUP)))
+
+
+def _beginning(typed: str, names: Iterable[str]) -> list[CompletionItem]:
+    found = dict.fromkeys(name for name in names if name.startswith(typed))
+    return [CompletionItem(name) for name in found]
 
 
 def _options(kind: type, typed: str) -> list[tuple[str, str]]:

@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from sepbench.cli import options
+from sepbench.cli.completion import complete_dataset
 
 
 @click.command("data")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_dataset)
 @click.option("--root", type=options.PATH, help="Look for the data set here.")
 @click.option("--download", is_flag=True, help="Fetch the data set, if its license allows.")
 @options.json_option

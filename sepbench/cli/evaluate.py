@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sepbench.cli import config, options
+from sepbench.cli.completion import complete_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +35,13 @@ _MOST_NOTES = 5
 )
 @click.option("--all", "all_methods", is_flag=True, help="Every installed method.")
 @options.method_option
-@click.option("--dataset", default="excerpt", show_default=True, help="See 'sepbench data'.")
+@click.option(
+    "--dataset",
+    default="excerpt",
+    show_default=True,
+    shell_complete=complete_dataset,
+    help="See 'sepbench data'.",
+)
 @options.track_options
 @options.metric_option
 @options.targets_option

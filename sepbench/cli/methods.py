@@ -8,13 +8,14 @@ import click
 
 from sepbench import registry
 from sepbench.cli import options
+from sepbench.cli.completion import complete_method
 from sepbench.errors import SepbenchError
 from sepbench.options import parse_spec
 from sepbench.registry.metadata import overview
 
 
 @click.command("methods")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_method)
 @click.option("--layers", is_flag=True, help="Show the layers of a trained method's network.")
 @options.json_option
 def command(name: str | None, layers: bool, as_json: bool) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from sepbench.cli import options
+from sepbench.cli.completion import complete_metric
 from sepbench.registry import metrics as registry
 
 _DIRECTIONS = {True: "higher is better", False: "lower is better", None: "nearer to 0 is better"}
 
 
 @click.command("metrics")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_metric)
 @options.json_option
 def command(name: str | None, as_json: bool) -> None:
     """List the installed metrics, or describe one of them.

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from sepbench.cli.completion import complete_method
+from sepbench.cli.completion import complete_method, complete_metric, complete_protocol
 from sepbench.metrics.protocols import PROTOCOLS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -91,6 +91,7 @@ protocol_option = click.option(
     default="sisec18",
     show_default=True,
     metavar="NAME",
+    shell_complete=complete_protocol,
     help=f"How scores are aggregated in the table and the plot: {', '.join(PROTOCOLS)}, or the "
     "name of a metric. The CSV files have all.",
 )
@@ -122,6 +123,7 @@ metric_option = click.option(
     default=["sdr"],
     show_default=True,
     metavar="NAME",
+    shell_complete=complete_metric,
     help="Metric or group of metrics, see 'sepbench metrics'; may be repeated.",
 )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sepbench.cli import options
+from sepbench.cli.completion import complete_method
 from sepbench.registry.scaffold import KINDS, LICENSES
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def new(name: str, kind: str, out: Path | None, license: str, author: str, as_js
 
 
 @command.command("check")
-@click.argument("method", metavar="NAME|MODULE:CLASS")
+@click.argument("method", metavar="NAME|MODULE:CLASS", shell_complete=complete_method)
 @options.device_option
 @click.option(
     "--timeout",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sepbench.cli import options
+from sepbench.cli.completion import complete_method
 
 if TYPE_CHECKING:
     from sepbench.training.data.choice import Choice
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("train")
-@click.argument("method", metavar="METHOD")
+@click.argument("method", metavar="METHOD", shell_complete=complete_method)
 @click.option(
     "-d", "--data", multiple=True, required=True, type=options.NAME, metavar="DIR|NAME",
     help="Folder made by 'sepbench prepare', or a folder of songs; may be repeated.",

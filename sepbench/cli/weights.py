@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sepbench.cli import options
+from sepbench.cli.completion import complete_method
 from sepbench.cli.weight_files import average, export, import_, show
 from sepbench.errors import SepbenchError
 from sepbench.options import parse_spec
@@ -16,7 +17,9 @@ from sepbench.registry import weight_status
 if TYPE_CHECKING:
     from sepbench.registry import Method
 
-_methods = click.argument("specs", nargs=-1, metavar="[METHOD[opt=value,...]...]")
+_methods = click.argument(
+    "specs", nargs=-1, metavar="[METHOD[opt=value,...]...]", shell_complete=complete_method
+)
 
 
 @click.group("weights")
@@ -74,7 +77,13 @@ def path(specs: tuple[str, ...], as_json: bool) -> None:
 
 
 @command.command("fetch")
-@click.argument("specs", nargs=-1, required=True, metavar="METHOD[opt=value,...]...")
+@click.argument(
+    "specs",
+    nargs=-1,
+    required=True,
+    metavar="METHOD[opt=value,...]...",
+    shell_complete=complete_method,
+)
 @options.json_option
 def fetch(specs: tuple[str, ...], as_json: bool) -> None:
     """Download the weights of methods into the cache.
@@ -108,7 +117,7 @@ def fetch(specs: tuple[str, ...], as_json: bool) -> None:
 
 
 @command.command("add")
-@click.argument("method", metavar="METHOD")
+@click.argument("method", metavar="METHOD", shell_complete=complete_method)
 @click.argument("sources", type=options.PATH, nargs=-1, required=True, metavar="FILE...")
 @options.json_option
 def add(method: str, sources: tuple[Path, ...], as_json: bool) -> None:

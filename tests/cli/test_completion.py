@@ -46,3 +46,21 @@ def test_a_method_takes_part_in_completion_everywhere_it_can_be_given() -> None:
         for param in command.params:
             if "--method" in param.opts and param.name == "specs":
                 assert offered(verb, "--method", "hps") == ["hpss"], verb
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["methods", "hps"], ["hpss"]),
+        (["train", "mask"], ["mask-cnn"]),
+        (["weights", "fetch", "sple"], ["spleeter"]),
+        (["plugin", "check", "repet"], ["repet-sim"]),
+        (["metrics", "bss"], ["bsseval"]),
+        (["evaluate", "--metric", "percep"], ["perceptual"]),
+        (["data", "musdb18-h"], ["musdb18-hq"]),
+        (["evaluate", "--dataset", "simul"], ["simulated"]),
+        (["report", "--protocol", "sisec"], ["sisec18"]),
+    ],
+)
+def test_names_are_offered_where_they_are_meant(words: list[str], names: list[str]) -> None:
+    assert offered(*words) == names
