@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,8 @@ class _Separating:
     def __init__(self, method: Method, device: str, *, isolated: bool = True) -> None:
         self.retire = False
         self._label = method.label
-        self._method = _packed(method) if isolated else method
+        self._create = partial(_unpacked, _packed(method)) if isolated else method.create
+        self._isolated = isolated
         self._device = device
         self._separator: AnySeparator | None = None
         self._is_warm = False
@@ -133,7 +135,7 @@ class _Separating:
         except (SepbenchError, GeneratorExit):
             raise
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and isinstance(self._method, Method):
+            if isinstance(error, KeyboardInterrupt) and not self._isolated:
                 raise  # In this process Ctrl-C comes from the user.
             raise MethodError(self._label, describe(error)) from error
 
@@ -171,8 +173,7 @@ class _Separating:
 
     def _loaded(self) -> AnySeparator:
         if self._separator is None:
-            method = _unpacked(self._method) if isinstance(self._method, bytes) else self._method
-            separator = method.create()
+            separator = self._create()
             runner.load(separator, runner.choose_device(self._device))
             self._separator = separator
         return self._separator
@@ -204,6 +205,11 @@ class _ByName:
     values: dict[str, Any]
     distribution: str
 
+    def create(self) -> AnySeparator:
+        """Return a new separator, as `Method.create` does."""
+        point = entry_points.find(registry.GROUP)[self.name][0]
+        return registry.variant(point.load(), self.values, self.distribution).create()
+
 
 def _packed(method: Method) -> bytes:
     """Return a picklable form of a method."""
@@ -213,9 +219,7 @@ def _packed(method: Method) -> bytes:
         return pickle.dumps(_ByName(method.name, vars(method.options), method.distribution))
 
 
-def _unpacked(packed: bytes) -> Method:
+def _unpacked(packed: bytes) -> AnySeparator:
+    """Return a new separator of a method that `_packed` made picklable."""
     method: Method | _ByName = pickle.loads(packed)  # noqa: S301 - the parent has packed it
-    if isinstance(method, Method):
-        return method
-    point = entry_points.find(registry.GROUP)[method.name][0]
-    return registry.variant(point.load(), method.values, method.distribution)
+    return method.create()
