@@ -253,5 +253,7 @@ def present(
             show(card.table(found))
     for line in terminal.failures(report.summary):
         click.echo(printable(line))
+    for line in terminal.unseen(report.summary, protocol, store.folder):
+        say(line)
     say("written: " + ", ".join(str(path) for path in report.files))
     return report

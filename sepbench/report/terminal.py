@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sepbench.evaluation.store import Settings
-from sepbench.metrics.protocols import shown
+from sepbench.metrics.protocols import PROTOCOLS, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.stems import in_order
 
@@ -47,6 +48,14 @@ def heading(
     if rows["label"].isin(incomplete).any():
         yield "‡ not all tracks: not ranked with the others"
     yield from _sets(rows)
+
+
+def unseen(summary: pd.DataFrame, protocol: str, folder: Path) -> Iterator[str]:
+    """Yield how to see the metrics that have a protocol of their own, if there are any others."""
+    names = sorted(set(summary["protocol"].dropna()) - {protocol, *PROTOCOLS})
+    if names:
+        command = f"sepbench report {folder} --protocol {names[0]}"
+        yield f"scored too: {', '.join(names)}; shown by '{command}'"
 
 
 def _sets(rows: pd.DataFrame) -> Iterator[str]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -90,3 +91,16 @@ def test_below_the_score_of_several_tracks_is_its_interval() -> None:
     told = list(terminal.heading(tables.summary(tracks), "sisec18", SETTINGS))
     assert any("95 % interval" in line for line in told)
     assert ".." not in text(terminal.scores(tables.summary(RECORDS), "sisec18"))
+
+
+def test_metrics_with_a_protocol_of_their_own_are_named_with_the_command_that_shows_them() -> None:
+    two = replace(
+        record("unet", 5.0),
+        stems={"vocals": StemResult(("vocals",), {"SDR": [5.0]}, {"2f-model": 40.0}, {}, {})},
+    )
+    summary = tables.summary([two])
+    assert list(terminal.unseen(summary, "sisec18", Path("run"))) == [
+        "scored too: 2f-model; shown by 'sepbench report run --protocol 2f-model'"
+    ]
+    assert not list(terminal.unseen(summary, "2f-model", Path("run")))
+    assert not list(terminal.unseen(tables.summary([record("unet", 5.0)]), "mdx", Path("run")))
