@@ -25,7 +25,7 @@ HELP_ALONE = {
         "needs the songs of a training corpus",
     ),
     **dict.fromkeys(
-        ("bridges", "command", "memory", "repet_sim", "road", "scale", "sdr", "spectral", "store"),
+        "bridges campaign command isolation memory repet_sim road scale sdr spectral store".split(),
         "starts other programs or libraries, which takes long even with a moment of sound",
     ),
     "learning_curves": "needs a run of training",

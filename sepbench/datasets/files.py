@@ -196,14 +196,24 @@ class FileDataset(Dataset):
             for other in (*folders(place), place.resolve().parent):
                 if self._matches(other):
                     return f"it is in {other}; give --root {other}"
-            for pattern in self.layout:
-                for here, wanted in _misspelt(place, Path(pattern).parts):
-                    return f"rename {here} to {wanted}"
+            if renaming := self._renaming(place):
+                return renaming
+        return None
+
+    def _renaming(self, place: Path) -> str | None:
+        """Return which folder to rename, if one differs from the layout only in case."""
+        for pattern in self.layout:
+            for here, wanted in _misspelt(place, Path(pattern).parts):
+                return f"rename {here} to {wanted}"
         return None
 
     def tracks(self, subset: str = "test") -> list[Track]:
         """Return the tracks of a subset; see `Dataset.tracks`."""
-        return [track for track in self.find_tracks(self.root()) if subset in ("all", track.subset)]
+        root = self.root()
+        found = [track for track in self.find_tracks(root) if subset in ("all", track.subset)]
+        if not found and (hint := self._renaming(root)):
+            raise SepbenchError(f"data set {self.name} has no tracks in subset {subset!r}: {hint}")
+        return found
 
     @abstractmethod
     def find_tracks(self, root: Path) -> Iterable[Track]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from sepbench._util.files import write_atomic
 from sepbench._util.text import matches, printable
+from sepbench._util.walk import is_run
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Settings, Store
@@ -20,6 +21,7 @@ from sepbench.report.index import Index
 from sepbench.report.joining import OnFile, joined, separated
 from sepbench.report.score_lines import score_lines
 from sepbench.report.scored import Scored
+from sepbench.stems import in_order
 
 DEFAULT_PROTOCOL = "sisec18"
 """The protocol whose picture is ``boxplot.png``; other pictures have the name of theirs."""
@@ -45,15 +47,21 @@ class Choice:
     tracks: tuple[str, ...] = ()
     stems: tuple[str, ...] = ()
 
-    def of(self, tracks: Sequence[Scored]) -> list[Scored]:
-        """Return the chosen records, with only the chosen stems."""
-        if self == Choice():
-            return list(tracks)
+    def of(self, tracks: Sequence[Scored], run: Path) -> list[Scored]:
+        """Return the chosen records of a run, with only the chosen stems.
+
+        Raises `SepbenchError` where nothing is chosen, with the stems that there are.
+        """
         chosen = [
             one
             for one in tracks
             if _matches(one.record.label, self.methods) and _matches(one.record.track, self.tracks)
         ]
+        if not chosen:
+            raise SepbenchError(f"{run}: no scores match the choice")
+        there = in_order({stem for one in chosen for stem in one.record.stems})
+        if unknown := [stem for stem in self.stems if there and stem not in there]:
+            raise SepbenchError(f"{run}: no scores of {unknown[0]!r}; there are {', '.join(there)}")
         return [one.of_stems(self.stems) for one in chosen] if self.stems else chosen
 
 
@@ -74,12 +82,12 @@ def write(
     other tracks of the same method. The files go to the run's folder, or to ``out``. ``on_file`` is
     called with the progress of reading new scores.
     """
+    if out is not None and is_run(out):
+        raise SepbenchError(f"{out}: a run, with tables of its own; choose another --out")
     with ExitStack() as stack:
         indexes = [stack.enter_context(Index(each)) for each in (store, *others)]
         tracks, remarks = joined(indexes, on_file)
-        tracks = choice.of(tracks)
-        if not tracks:
-            raise SepbenchError(f"{store.folder}: no scores match the choice")
+        tracks = choice.of(tracks, store.folder)
         records, said = separated([one.record for one in tracks])
         tracks = [
             one if one.record is record else replace(one, record=record)

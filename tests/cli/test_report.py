@@ -50,6 +50,18 @@ def test_a_choice_goes_to_a_folder_of_its_own() -> None:
     nothing = report("run", "--method", "none", "-o", "chosen")
     assert nothing.exit_code == 2
     assert "no scores match the choice" in nothing.output
+    unknown = report("run", "--stem", "vocal", "-o", "chosen")
+    assert unknown.exit_code == 2
+    assert "no scores of 'vocal'; there are vocals" in unknown.output
+
+
+def test_a_choice_does_not_replace_the_tables_of_a_run() -> None:
+    assert report("run").exit_code == 0
+    whole = Path("run/scores.csv").read_bytes()
+    refused = report("run", "--method", "unet", "-o", "run")
+    assert refused.exit_code == 2
+    assert "run: a run, with tables of its own; choose another --out" in refused.output
+    assert Path("run/scores.csv").read_bytes() == whole
 
 
 def test_runs_of_other_tracks_become_one_row_and_of_other_scores_two() -> None:

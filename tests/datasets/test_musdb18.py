@@ -234,3 +234,6 @@ def test_a_root_one_folder_too_high_or_too_deep_or_in_other_case_is_met_with_a_h
     (right / "test").rename(right / "Test")
     with pytest.raises(SepbenchError, match=r"rename .*Test to test$"):
         Musdb18Hq(right).tracks()
+    write_wavs(right / "train" / "Other song", song(0.2))  # So that the data set is found.
+    with pytest.raises(SepbenchError, match=r"no tracks in subset 'test': rename .*Test to test$"):
+        Musdb18Hq(right).tracks()

@@ -55,6 +55,9 @@ def test_a_split_table_is_read_as_people_write_it(tmp_path: Path, text: str) -> 
         ("song\nS0\n", "line 1: give the columns song and split"),
         ("song,split\nS0,train\nS1,dev\n", "line 3: no split 'dev'"),
         ("song,split\nS0,train\nS7,test\n", "line 3: no song 'S7'"),
+        ("song,split\n\nS0,train\n,\nS7,test\n", "line 5: no song 'S7'"),
+        ("song,split\nS0,train\nS1,test\nS0,test\n", "line 4: 'S0' is test here and train above"),
+        (f"song,split\nS0,{'x' * 200_000}\n", "line 2: field larger than field limit"),
     ],
 )
 def test_a_split_table_that_is_not_understood_is_refused_by_line(

@@ -133,28 +133,34 @@ def read_table(folder: Path) -> list[Row]:
             f"{path}: line 1: give the columns song and split (or clip, song, split)"
         )
     rows = []
-    for number, cells in enumerate(reader, 2):
-        row = {c: same_name(cell) for c, cell in zip(columns, cells, strict=False)}
-        if not any(row.values()):
-            continue
-        split = row.get("split", "").lower()
-        if split not in (*SPLITS, EXCLUDED):
-            raise SepbenchError(
-                f"{path}: line {number}: no split {split!r}; write train, valid, test or excluded"
-            )
-        rows.append({**row, "split": SPLITS.get(split, split)})
+    try:
+        for cells in reader:
+            row = {c: same_name(cell) for c, cell in zip(columns, cells, strict=False)}
+            if not any(row.values()):
+                continue
+            split = row.get("split", "").lower()
+            if split not in (*SPLITS, EXCLUDED):
+                wrong = f"no split {split!r}; write train, valid, test or excluded"
+                raise SepbenchError(f"{path}: line {reader.line_num}: {wrong}")
+            rows.append((reader.line_num, {**row, "split": SPLITS.get(split, split)}))
+    except csv.Error as error:
+        raise SepbenchError(f"{path}: line {reader.line_num}: {error}") from None
     if "clip" not in columns:
         _check_songs(path, rows)
-    return rows
+    return [row for _, row in rows]
 
 
-def _check_songs(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
-    """Raise for a song that has no folder next to the table."""
+def _check_songs(path: Path, rows: Sequence[tuple[int, Row]]) -> None:
+    """Raise for a song that has no folder next to the table, or has two splits in it."""
     there = {same_name(item.name) for item in path.parent.iterdir()}
     there |= {same_name(file.stem) for child in folders(path.parent) for file in audio_files(child)}
-    for number, row in enumerate(rows, 2):
-        if row["song"] not in there:
-            raise SepbenchError(
-                f"{path}: line {number}: no song {row['song']!r} next to the table; "
-                "write the names of the folders"
-            )
+    splits: dict[str, str] = {}
+    for number, row in rows:
+        song, split = row["song"], row["split"]
+        if song not in there:
+            wrong = f"no song {song!r} next to the table; write the names of the folders"
+        elif splits.setdefault(song, split) != split:
+            wrong = f"{song!r} is {split} here and {splits[song]} above; keep one of them"
+        else:
+            continue
+        raise SepbenchError(f"{path}: line {number}: {wrong}")
