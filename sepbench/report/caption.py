@@ -79,7 +79,7 @@ def _marks(boxes: bool, most: int, protocol: Protocol) -> str:
 
 def _interval(protocol: Protocol) -> str:
     statistic = protocol.over_tracks[0]
-    return f"bar below: 95 % interval of the {statistic}, by bootstrap over tracks."
+    return f"bar below: 95 % interval of the {statistic} over tracks."
 
 
 def _windows(own: pd.DataFrame) -> Iterator[str]:

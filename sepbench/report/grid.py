@@ -148,7 +148,7 @@ def _notes(rows: Iterable[Row], rules: Protocol, metric: str) -> list[str]:
     ]
     if any(math.isfinite(cell.low) for row in rows for cell in row.cells.values()):
         notes.append(
-            "In brackets the 95 % interval, by bootstrap over tracks. Bold: the best; italic: not "
+            "In brackets the 95 % interval over tracks. Bold: the best; italic: not "
             "significantly different (the interval of the differences by track contains zero)."
         )
     if any(row.oracle for row in rows):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,34 +25,21 @@ _MARKS = 32
 """Number of parts into which the windows around the medians are divided."""
 
 
-class Resamples(NamedTuple):
-    """Bootstrap draws of ``n`` of ``n`` tracks: counts, and the middle ranks.
-
-    ``counts[d, t]`` says how often draw ``d`` has track ``t``: whole numbers, exact in float32.
-    """
-
-    counts: NDArray[np.float32]
-    lower: NDArray[np.intp]
-    upper: NDArray[np.intp]
-
-
 @lru_cache(maxsize=4)
-def resamples(tracks: int) -> Resamples:
-    """Return the draws for a number of tracks, always the same."""
-    # Draws of ranks serve every set of scores, and are sorted once.
+def resamples(tracks: int) -> NDArray[np.float32]:
+    """Return bootstrap draws of all of a number of tracks, always the same, ``(draws, tracks)``.
+
+    They say how often each draw has each track: whole numbers, exact in float32.
+    """
     generator = np.random.default_rng([SEED, tracks])
     counts = np.empty((RESAMPLES, tracks), dtype=np.float32)
-    middle = np.empty((2, RESAMPLES), dtype=np.intp)
-    places = [(tracks - 1) // 2, tracks // 2]
     for first in range(0, RESAMPLES, _AT_ONCE):  # Some at a time, which stay in the cache.
         part = slice(first, first + _AT_ONCE)
         ranks = generator.integers(0, tracks, (len(counts[part]), tracks))
         rows = np.arange(len(ranks))[:, None] * tracks
         drawn = np.bincount((ranks + rows).ravel(), minlength=ranks.size)
-        counts[part] = drawn = drawn.reshape(ranks.shape)
-        reached = np.cumsum(drawn, axis=1)
-        middle[:, part] = [(reached <= place).sum(1) for place in places]
-    return Resamples(counts, *middle)
+        counts[part] = drawn.reshape(ranks.shape)
+    return counts
 
 
 def pooled_medians(pool: Floats, owner: Places, levels: Sequence[float]) -> list[float]:
@@ -73,7 +60,7 @@ def pooled_medians(pool: Floats, owner: Places, levels: Sequence[float]) -> list
 
 def sums(columns: Floats) -> Floats:
     """Return the sum of each column ``(columns, tracks)`` in every draw, ``(columns, draws)``."""
-    counts = resamples(columns.shape[1]).counts
+    counts = resamples(columns.shape[1])
     parts = [counts[first : first + 10 * _AT_ONCE] for first in range(0, RESAMPLES, 10 * _AT_ONCE)]
     return np.concatenate([columns @ part.astype(np.float64).T for part in parts], axis=1)
 
@@ -81,7 +68,7 @@ def sums(columns: Floats) -> Floats:
 @lru_cache(maxsize=2)
 def _counts(tracks: int, kind: str) -> NDArray[Any]:
     """Return how often each draw has each track, as numbers of a kind."""
-    return resamples(tracks).counts.astype(kind, copy=False)
+    return resamples(tracks).astype(kind, copy=False)
 
 
 def _kind(most: int) -> str:

@@ -3,12 +3,20 @@
 The unit is the track, never the window: the windows of one song are not independent. Every
 function takes one number a track (`pooled_interval`: the windows of each) and is deterministic.
 
-Intervals are bootstrap intervals of the printed statistic. Those of medians are
-percentiles, moved outwards by the small-sample correction of Hesterberg (2015, "What Teachers
-Should Know About the Bootstrap", section 5.3). Those of means are the wider of two at each end:
-percentiles whose distance from the mean is stretched from the normal law to Student's, which serve
-heavy tails, and studentized ones (Efron and Tibshirani 1993, "An Introduction to the Bootstrap",
-section 12.5), which serve skewed scores. ``benchmarks/intervals.py`` measures their coverage.
+Intervals are of the printed statistic. Those of means are bootstrap intervals, at each end the
+wider of two: percentiles whose distance from the mean is stretched from the normal law to
+Student's, which serve heavy tails, and studentized ones (Efron and Tibshirani 1993, "An
+Introduction to the Bootstrap", section 12.5), which serve skewed scores.
+
+Those of medians are interpolated between two neighbouring scores at each end (Hettmansperger and
+Sheather 1986, "Confidence intervals based on interpolated order statistics", Statistics and
+Probability Letters 4), and hold with little regard to the distribution of the scores. The bootstrap
+cannot do so for few tracks: the medians of its draws of 7 are among the 7 scores, so that its
+interval is from the lowest to the highest (98.4 %) or from the second to the sixth (87.5 %).
+
+Those of medians over all windows are bootstrap percentiles, moved outwards by the small-sample
+correction of Hesterberg (2015, "What Teachers Should Know About the Bootstrap", section 5.3).
+``benchmarks/intervals.py`` measures how often each holds.
 """
 
 from __future__ import annotations
@@ -23,7 +31,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from sepbench.metrics.protocols import Reduction
-from sepbench.report.resampling import RESAMPLES, SEED, Floats, pooled_medians, resamples, sums
+from sepbench.report.resampling import RESAMPLES, SEED, Floats, pooled_medians, sums
 
 CONFIDENCE = 0.95
 
@@ -75,8 +83,9 @@ def interval(
     interval are within the range of the scores, so that its coverage for ``n`` < 6 tracks is at
     most ``1 - 2^(1 - n)``.
 
-    >>> interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], "median")
-    Interval(low=2.0, high=7.0)
+    >>> ends = interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], "median")
+    >>> print(f"{ends.low:.2f} to {ends.high:.2f}")
+    1.94 to 7.06
     """
     return intervals([scores], statistic, confidence=confidence)[0]
 
@@ -230,10 +239,27 @@ def groups(order: Sequence[str], distinct: set[frozenset[str]]) -> list[tuple[st
 
 def _median_intervals(rows: Floats, confidence: float) -> Iterator[Interval]:
     """Yield the interval of the median of each row, in ascending order."""
-    drawn = resamples(rows.shape[1])
-    for scores in rows:
-        values = (scores[drawn.lower] + scores[drawn.upper]) / 2
-        yield Interval(*map(float, np.quantile(values, _levels(len(scores), confidence))))
+    rank, share = _ranks(rows.shape[1], confidence)
+    # One share for each end, so that the interval of the negated scores is its mirror image.
+    outer, inner = rows[:, [rank - 1, -rank]], rows[:, [rank, -rank - 1]]
+    for low, high in outer + share * (inner - outer):
+        yield Interval(float(low), float(high))
+
+
+@lru_cache(maxsize=256)
+def _ranks(tracks: int, confidence: float) -> tuple[int, float]:
+    """Return between which scores an interval of the median ends, and where between them.
+
+    Each end is a share of the way from the score of the rank, counted from outside, to the next.
+    """
+    ranks = np.arange(1, tracks // 2 + 1)
+    # From rank to rank: the probability that fewer scores than the rank are on one side.
+    held = 1 - 2 * stats.binom.cdf(ranks - 1, tracks, 0.5)
+    rank = int((held >= confidence).sum())
+    if rank in (0, len(ranks)):  # Too few tracks: from the lowest to the highest.
+        return 1, 0.0
+    part = (held[rank - 1] - confidence) / (held[rank - 1] - held[rank])
+    return rank, float((tracks - rank) * part / (rank + (tracks - 2 * rank) * part))
 
 
 def _mean_intervals(rows: Floats, confidence: float) -> Iterator[Interval]:

@@ -40,7 +40,7 @@ def heading(
     if rules.higher_is_better is not True:
         yield rules.better
     if rows["low"].notna().any():
-        yield "below each score: its 95 % interval, by bootstrap over tracks"
+        yield "below each score: its 95 % interval over tracks"
     if rows["oracle"].eq(True).any():
         yield "* oracle: a ceiling, made from the true stems"
     if rows["trained_on_this"].eq(True).any():

@@ -18,7 +18,8 @@ def draws(n: int, trials: int, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("how", "n"), [("median", 10), ("median", 50), ("mean", 6), ("mean", 15), ("mean", 50)]
+    ("how", "n"),
+    [*(("median", n) for n in (6, 7, 8, 10, 50)), ("mean", 6), ("mean", 15), ("mean", 50)],
 )
 def test_an_interval_holds_the_truth_as_often_as_it_says(how, n) -> None:
     held = [low <= 0 <= high for low, high in (statistics.interval(x, how) for x in draws(n, 1500))]
@@ -37,9 +38,6 @@ def test_an_interval_is_of_exactly_the_printed_statistic() -> None:
     x = draws(9, 1)[0]
     random = np.random.default_rng(1)
     plain = np.array([random.choice(x, 9) for _ in range(10_000)])
-    # Of 9 tracks, 95 % after the small-sample correction are these quantiles.
-    ends = np.quantile(np.median(plain, axis=1), [0.0072, 0.9928])
-    assert statistics.interval(x, "median") == pytest.approx(ends, abs=0.15 * np.ptp(ends))
     means, spreads = plain.mean(1), plain.std(1)
     stretched = (np.quantile(means, [0.025, 0.975]) - x.mean()) * 2.306 / 1.96 * math.sqrt(9 / 8)
     ratios = (means - x.mean())[spreads > 0] / spreads[spreads > 0]
@@ -48,6 +46,32 @@ def test_an_interval_is_of_exactly_the_printed_statistic() -> None:
     width = high - low
     assert low == pytest.approx(min(stretched[0], studentized[0]), abs=0.05 * width)
     assert high == pytest.approx(max(stretched[1], studentized[1]), abs=0.05 * width)
+
+
+def test_a_median_s_interval_is_exact_where_no_interpolation_is_needed() -> None:
+    x = np.sort(draws(11, 1)[0])
+    # Of 11 scores, as many of which are above the median as heads in 11 throws of a coin.
+    for rank in (1, 2, 3):
+        heads = sum(math.comb(11, k) for k in range(rank)) / 2**11
+        low, high = statistics.interval(x, "median", confidence=1 - 2 * heads)
+        assert (low, high) == pytest.approx((x[rank - 1], x[-rank]))
+
+
+def test_a_median_s_interval_is_interpolated_as_published() -> None:
+    # Hettmansperger and Sheather 1986: (n - d) I / (d + (n - 2 d) I) of the way, with n = 10, d = 2
+    # and I = (0.978516 - 0.95) / (0.978516 - 0.890625).
+    part = (0.978515625 - 0.95) / (0.978515625 - 0.890625)
+    share = 8 * part / (2 + 6 * part)
+    low, high = statistics.interval(range(10), "median")
+    assert (low, high) == pytest.approx((1 + share, 8 - share))
+    assert statistics.interval([-x for x in range(10)], "median") == pytest.approx((-high, -low))
+
+
+def test_a_median_of_few_tracks_is_between_the_lowest_and_the_highest() -> None:
+    for n in range(2, 6):
+        assert statistics.interval(range(n), "median") == (0, n - 1)
+    assert statistics.interval(range(6), "median", confidence=0.999) == (0, 5)
+    assert statistics.interval([3.0] * 9, "median") == (3.0, 3.0)
 
 
 def test_the_mean_of_equal_scores_is_sure_and_of_ties_has_an_interval() -> None:
@@ -73,11 +97,6 @@ def test_the_pooled_interval_draws_whole_tracks() -> None:
     assert found == pytest.approx((min(medians), max(medians)))
     # Had windows been drawn, the interval would be as narrow as 105 independent scores make it.
     assert found.high - found.low > 4
-
-
-def test_one_window_a_track_in_a_pool_is_the_median_over_tracks() -> None:
-    x = draws(12, 1)[0]
-    assert statistics.pooled_interval([[v] for v in x]) == statistics.interval(x, "median")
 
 
 def test_intervals_pass_by_missing_scores_and_need_two_tracks() -> None:
@@ -127,7 +146,7 @@ def test_the_medians_of_all_draws_are_those_of_their_windows(lengths) -> None:
     pool = np.random.default_rng(0).normal(size=len(owner)).round(1)
     order = np.argsort(pool, kind="stable")
     pool, owner = pool[order], owner[order]
-    drawn = resamples(len(lengths)).counts.astype(int)[:, owner].cumsum(axis=1)
+    drawn = resamples(len(lengths)).astype(int)[:, owner].cumsum(axis=1)
     total = drawn[:, -1:]
     middles = [(drawn < (total + more) // 2).sum(axis=1) for more in (1, 2)]
     medians = (pool[middles[0]] + pool[middles[1]]) / 2

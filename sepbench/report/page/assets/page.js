@@ -150,7 +150,7 @@ function describe() {
   const figures = stemsHere().flatMap((stem) => Object.values(figuresOf(stem)));
   const parts = [];
   if (figures.some((figure) => figure[1] !== null))
-    parts.push("Small: 95 % interval, by bootstrap over tracks. Bold: best; italic: not significantly different, by track.");
+    parts.push("Small: 95 % interval over tracks. Bold: best; italic: not significantly different, by track.");
   else parts.push("One track has no interval: another song would give other scores.");
   if (Object.values(run.methods).some((one) => one.oracle)) parts.push("* oracle: made from the true stems.");
   if (Object.values(run.methods).some((one) => one.trained_on_this)) parts.push("† trained on songs of this very set.");
