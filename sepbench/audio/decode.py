@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import stat
 from pathlib import Path
 
@@ -16,8 +17,8 @@ _PLAIN = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b".snd", b"dns.", b"caff"
 _LOWEST, _HIGHEST = 1_000, 1_000_000
 """Range of plausible sample rates in Hz."""
 
-_LARGEST_PAGE = 1 << 16
-"""Largest size of an Ogg page in bytes, roughly."""
+_BEGINS = b"OggS\0\2"
+"""What the first page of every stream in an Ogg file starts with."""
 
 _ODD = {
     stat.S_IFIFO: "a pipe, not a file; save it to a file first",
@@ -97,14 +98,10 @@ def _flac_samples(head: bytes) -> int:
 
 def _is_one_vorbis(path: Path, head: bytes) -> bool:
     """Return whether an Ogg file is a single Vorbis stream."""
-    if not (head.startswith(b"OggS") and b"\x01vorbis" in head):
+    if not (head.startswith(_BEGINS) and b"\x01vorbis" in head):
         return False
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _LARGEST_PAGE))
-        tail = file.read()
-    last = tail.rfind(b"OggS")
-    serial = slice(last + 14, last + 18)
-    return last < 0 or tail[serial] == head[14:18]
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+        return pages.find(_BEGINS, 1) < 0
 
 
 def _may_be_mpeg(path: Path, head: bytes) -> bool:

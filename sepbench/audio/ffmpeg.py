@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from sepbench.audio import mp3
 from sepbench.audio.decoder import DecodingError
-from sepbench.audio.headers import sample_data
+from sepbench.audio.headers import ends_with_a_last_page, sample_data
 from sepbench.audio.unreadable import unreadable
 from sepbench.errors import SepbenchError
 
@@ -65,15 +67,18 @@ class FfmpegDecoder:
             self._frames_only = container.format.name in _FRAMES
             self._sixteen_bit = path.name.lower().endswith(_STEMS_FILES)
             guess = self._frames_only and not (self._is_mp3 and mp3.says_length(path))
-            self.promised = not (guess or self.notes) and chosen.duration is not None
+            length = None if guess else _length(container, chosen)
+            self.promised = length is not None and not self.notes
+            if container.format.name == "ogg" and not ends_with_a_last_page(path):
+                self.notes.append("cut short: its last page is missing")
             if guess and _ends_in_zeros(path):
                 self.notes.append(
                     "it ends in zeros, as a download that did not finish; get it again"
                 )
             if guess:
                 self.samples = _count(container, chosen)
-            elif chosen.duration is not None and chosen.time_base is not None:
-                self.samples = round(chosen.duration * chosen.time_base * self.rate)
+            elif length is not None:
+                self.samples = round(length * self.rate)
             else:
                 self.samples = (container.duration or 0) * self.rate // 1_000_000
             if stream is None and self.streams > 1 and not self._sixteen_bit:
@@ -250,6 +255,24 @@ def _count(container: av.container.InputContainer, stream: av.audio.stream.Audio
     """Return the number of samples in a stream, by the durations of its packets."""
     ticks = sum(packet.duration or 0 for packet in container.demux(stream))
     return round(ticks * stream.time_base * stream.rate) if stream.time_base else 0
+
+
+def _length(
+    container: av.container.InputContainer, stream: av.audio.stream.AudioStream
+) -> Fraction | None:
+    """Return the seconds that the file says a stream has, None if it says nothing."""
+    if stream.time_base is None:
+        return None
+    if stream.duration is not None:
+        return stream.duration * stream.time_base
+    if len(container.streams) == 1 and container.duration is not None:
+        return Fraction(container.duration, 1_000_000)
+    # The end of a stream in Matroska: 00:03:21.500000000.
+    end = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
+    if end is None:
+        return None
+    begin = (stream.start_time or 0) * stream.time_base
+    return 3600 * int(end[1]) + 60 * int(end[2]) + Fraction(end[3]) - max(Fraction(0), begin)
 
 
 def _name(number: int, stream: av.audio.stream.AudioStream) -> str:

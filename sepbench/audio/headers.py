@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+_LARGEST_PAGE = 27 + 255 + 255 * 255
+"""Largest size of an Ogg page in bytes."""
+
+_LAST = 4
+"""The flag of the last page of an Ogg stream."""
+
 _4_GIB = 1 << 32
 _SOME_SAMPLES = 1 << 12
 """Bytes."""
@@ -203,6 +209,17 @@ def _w64(file: BinaryIO, size: int, order: _Kind) -> SampleData | None:
         start += max(24, length + 24)
         start += -start % 8
     return None
+
+
+def ends_with_a_last_page(path: Path) -> bool:
+    """Return whether an Ogg file ends with a whole page that is the last of its stream."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _LARGEST_PAGE))
+        tail = file.read()
+    page = tail[max(0, tail.rfind(b"OggS")) :]
+    segments = page[27 : 27 + page[26]] if len(page) > 26 else b""
+    is_whole = len(page) >= 27 + len(segments) + sum(segments)
+    return bool(segments) and is_whole and bool(page[5] & _LAST)
 
 
 _CONTAINERS: tuple[

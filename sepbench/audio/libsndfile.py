@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepbench.audio.decoder import DecodingError
-from sepbench.audio.headers import SampleData, sample_data
+from sepbench.audio.headers import SampleData, ends_with_a_last_page, sample_data
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -52,6 +52,8 @@ class LibsndfileDecoder:
         self.exact = self._file.subtype.startswith(("PCM", "FLOAT", "DOUBLE"))
         data = sample_data(path)
         self.notes = data.notes if data else []
+        if self._file.format == "OGG" and not ends_with_a_last_page(path):
+            self.notes.append("cut short: its last page is missing")
         if data and data.beyond and self._file.subtype in _WITHOUT_HEADER:
             self._read_past_header(path, data)
         self.samples: int = self._file.frames

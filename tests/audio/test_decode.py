@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
-from songs import encode, harmonics, loudest, write
+from songs import Samples, encode, harmonics, loudest, white, write
 
 from sepbench import audio
 from sepbench.audio import mp3
@@ -202,6 +203,51 @@ def test_a_file_that_was_cut_says_how_much_it_holds(tmp_path: Path, suffix: str)
     assert read.samples.shape[1] == pytest.approx(RATE, abs=10)
     assert np.abs(read.samples - samples[:, : read.samples.shape[1]]).max() < 1e-4
     assert read.notes == ("cut short: it holds 50.0% of the samples that its header announces",)
+
+
+def encode_beside_picture(path: Path, samples: Samples, codec: str, *, has_picture: bool) -> None:
+    """Write stereo sound of 48 kHz in any container, and 3 s of a black picture."""
+    with av.open(str(path), "w") as container:
+        if has_picture:
+            picture = container.add_stream("mpeg4", rate=10)
+            picture.width = picture.height = 64
+        stream = container.add_stream(codec, rate=48000, layout="stereo")
+        container.start_encoding()
+        if has_picture:
+            frames = [av.VideoFrame(64, 64, "yuv420p") for _ in range(30)]
+            container.mux([packet for each in frames for packet in picture.encode(each)])
+        sound = np.ascontiguousarray(samples.T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(sound, format="flt", layout="stereo")
+        frame.rate = 48000
+        for each in av.AudioResampler(stream.format.name).resample(frame):
+            container.mux(stream.encode(each))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "note"),
+    [
+        ("ogg", "vorbis", "its last page is missing"),
+        ("opus", "libopus", "its last page is missing"),
+        ("mka", "libopus", r"it ends [12]\.\d\d s before its header says"),
+        ("webm", "libopus", r"it ends [12]\.\d\d s before its header says"),
+        ("mkv", "libopus", r"it ends [12]\.\d\d s before its header says"),
+    ],
+)
+def test_a_stream_that_was_cut_says_so(tmp_path: Path, suffix: str, codec: str, note: str) -> None:
+    path = tmp_path / f"song.{suffix}"
+    samples = np.float32(0.1) * white(2, 3 * 48000)
+    if codec == "vorbis":
+        write(path, samples, 48000)
+    else:
+        encode_beside_picture(path, samples, codec, has_picture=suffix == "mkv")
+    assert audio.read(path).notes == ()
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    read = audio.read(path)
+    assert 0.5 < read.samples.shape[1] / 48000 < 2.5
+    (said,) = read.notes
+    assert re.fullmatch(f"cut short: {note}", said)
 
 
 def unfinished(path: Path) -> None:
