@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,24 @@ class Estimates:
 
     track: Track
     files: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The seconds of every track that are scored; ``duration`` is None for all the rest."""
+
+    start: float
+    duration: float | None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it may be less than the track."""
+        return self.start > 0 or self.duration is not None
+
+    def seconds(self, track: Track) -> float:
+        """Return the length of a track's part; infinite where the track's is not known."""
+        whole = math.inf if track.seconds is None else track.seconds
+        return min(whole - self.start, self.duration or math.inf)
 
 
 def find(folder: Path, tracks: Sequence[Track]) -> list[Estimates]:
@@ -99,10 +118,13 @@ def score(
     return records
 
 
-def scored_stems(record: Record, track: Track, start: float, duration: float | None) -> _Stems:
-    """Return the stems that a record's scores are of, as they were scored.
+def scored_stems(
+    record: Record, track: Track, song: TrackAudio, first: float, *, scored: Part
+) -> _Stems:
+    """Return the part of the stems that a record's scores are of, as they were scored.
 
-    Without those that its folder no longer has, or has with other content.
+    Without those that its folder no longer has, or has with other content. ``song`` is that part of
+    the track; it begins ``first`` seconds after the part that was scored.
     """
     if (folder := record.identity.get("folder")) is None:
         return {}
@@ -112,12 +134,20 @@ def scored_stems(record: Record, track: Track, start: float, duration: float | N
         for stem, path in _files(Path(folder), track, alone=True).items()
         if stem in told and sha256(path) == told[stem]
     }
-    if not files:
-        return {}
-    song = track.load(start=start, duration=duration)
-    stems, _ = _load(Estimates(track, files), song, start, duration)
-    late = delay(stems, song.references) if record.identity.get("align") else 0
-    return {stem: shifted(samples, late) for stem, samples in stems.items()} if late else stems
+    if record.identity.get("align") and files:
+        # The delay is that of the whole song.
+        whole = track.load(start=scored.start, duration=scored.duration)
+        stems, _ = _load(Estimates(track, files), whole, scored.start, scored.duration)
+        late, begin = delay(stems, whole.references), round(first * song.rate)
+        part = slice(begin, begin + song.mixture.shape[1])
+        return {stem: shifted(samples, late)[:, part] for stem, samples in stems.items()}
+    seconds = song.mixture.shape[1] / song.rate
+    stems = {}
+    for stem, path in files.items():
+        is_of_part = scored.is_part and _is_of_part(path, track, scored.seconds(track), song.rate)
+        start = first if is_of_part else scored.start + first
+        stems[stem], _ = _fitted(path, song, start, seconds)
+    return stems
 
 
 @dataclass(frozen=True)
@@ -218,9 +248,9 @@ def _load(
 ) -> tuple[dict[str, Samples], list[str]]:
     """Read estimates and fit them to the song; notes list the changes."""
     stems, notes = {}, []
-    is_part = start > 0 or duration is not None
+    is_part, seconds = Part(start, duration).is_part, song.mixture.shape[1] / song.rate
     for stem, path in estimates.files.items():
-        if is_part and _is_of_part(path, estimates.track, song):
+        if is_part and _is_of_part(path, estimates.track, seconds, song.rate):
             samples, said = _fitted(path, song, 0.0, None)
             said.append("as long as the part that is scored, so taken for that part")
         else:
@@ -230,17 +260,13 @@ def _load(
     return stems, notes
 
 
-def _is_of_part(path: Path, track: Track, song: TrackAudio) -> bool:
-    """Tell whether an estimate is of the part of a track that ``song`` is, not of all of it.
+def _is_of_part(path: Path, track: Track, part: float, rate: int) -> bool:
+    """Tell whether an estimate is of a part of a track, of so many seconds, not of all of it.
 
     Raises `SepbenchError` for one that is as long as neither: it could be of any part.
     """
-    seconds, part, whole = (
-        audio.info(path).seconds,
-        song.mixture.shape[1] / song.rate,
-        track.seconds,
-    )
-    near = _NEARLY + FRAME / song.rate
+    seconds, whole = audio.info(path).seconds, track.seconds
+    near = _NEARLY + FRAME / rate
     if whole is None or abs(seconds - whole) <= near:
         return False
     if abs(seconds - part) <= near:

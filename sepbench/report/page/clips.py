@@ -21,9 +21,9 @@ from scipy import signal
 from sepbench import audio
 from sepbench._util.files import write_atomic
 from sepbench.audio.memory import ogg
-from sepbench.datasets.base import Track
+from sepbench.datasets.base import Track, TrackAudio
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.estimates import scored_stems
+from sepbench.evaluation.estimates import Part, scored_stems
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Store
 from sepbench.report.page.excerpts import MIXTURE, Excerpt
@@ -98,7 +98,7 @@ def clips(
     last = max(excerpt.start + excerpt.seconds for excerpt in excerpts)
     song = track.load(start=settings.start + first, duration=last - first)
     estimates = {
-        record.label: (record.oracle, _estimates(store, record, track, song.rate, first, last))
+        record.label: (record.oracle, _estimates(store, record, track, song, first))
         for record in records
         if (record.subset, record.track) == (track.subset, track.name)
         and record.error is None
@@ -195,23 +195,22 @@ def _anchor(reference: Samples, rate: int) -> Samples:
 
 
 def _estimates(
-    store: Store, record: Record, track: Track, rate: int, first: float, last: float
+    store: Store, record: Record, track: Track, song: TrackAudio, first: float
 ) -> dict[str, Samples]:
-    """Return the stems of a method, and their sums, between two seconds."""
-    stems = {}
-    settings = store.settings
-    if "folder" in record.identity:
-        part = slice(round(first * rate), round(last * rate))
-        with suppress(SepbenchError):  # A folder that has changed since.
-            scored = scored_stems(record, track, settings.start, settings.duration)
-            stems = {name: samples[:, part] for name, samples in scored.items()}
+    """Return the stems of a method, and their sums, of a part of a track from a second on."""
+    stems: dict[str, Samples] = {}
+    scored = Part(store.settings.start, store.settings.duration)
+    with suppress(SepbenchError):  # A folder that has changed since.
+        stems |= scored_stems(record, track, song, first, scored=scored)
+    seconds = song.mixture.shape[1] / song.rate
     for name, path in stems_of(store, record).items():
         try:
-            read = audio.read(path, start=first, duration=last - first)
+            read = audio.read(path, start=first, duration=seconds)
         except SepbenchError:
             continue  # A damaged file of one method must not prevent the page.
+        is_at_rate = read.rate == song.rate
         stems[name] = (
-            read.samples if read.rate == rate else audio.resample(read.samples, read.rate, rate)
+            read.samples if is_at_rate else audio.resample(read.samples, read.rate, song.rate)
         )
     return with_sums(stems)
 

@@ -14,8 +14,9 @@ import yaml
 from matplotlib import image
 from songs import tone
 
+from sepbench import audio
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.estimates import find, score
+from sepbench.evaluation.estimates import Part, find, score, scored_stems
 from sepbench.evaluation.store import Settings, Store, unique_name
 from sepbench.report import ratings
 from sepbench.report.page.clips import clips, loudness, spectrogram_png
@@ -97,6 +98,50 @@ def test_stems_of_a_scored_folder_are_heard_as_long_as_they_are_those_that_were_
     assert kept_excerpts(store, records, 1) == excerpts
     soundfile.write(theirs / "vocals.wav", song.mixture.T, RATE, subtype="FLOAT")
     assert "theirs" not in heard()
+
+
+@pytest.mark.parametrize("kept", ["the whole song", "the part that was scored"])
+@pytest.mark.parametrize("align", [False, True])
+def test_of_a_scored_folder_only_what_is_heard_is_decoded(
+    tmp_path, monkeypatch, kept, align
+) -> None:
+    class Long(MadeTrack):
+        seconds = 5.0
+
+    track = Long(NAMES[0], "test", "some", ("vocals", "accompaniment"), ())
+    part = Part(1.0, 3.0)
+    whole = kept == "the whole song"
+    written = track.load() if whole else track.load(start=1.0, duration=3.0)
+    late = 100 if align else 0
+    theirs = tmp_path / "theirs" / unique_name(track.name)
+    theirs.mkdir(parents=True)
+    for stem, samples in written.references.items():
+        delayed = np.roll(samples, late, axis=1)
+        soundfile.write(theirs / f"{stem}.wav", 0.5 * delayed.T, RATE, subtype="FLOAT")
+    store = Store.create(tmp_path / "run", Settings("some", "test", part.start, part.duration))
+    (record,) = score(
+        find(theirs.parent, [track]),
+        store,
+        name="theirs",
+        metrics=("sdr",),
+        device="cpu",
+        align=align,
+        folder=theirs.parent,
+    )
+    asked = []
+    read = audio.read
+
+    def watched(path, **how):
+        asked.append(how["duration"])
+        return read(path, **how)
+
+    monkeypatch.setattr(audio, "read", watched)
+    song = track.load(start=2.5, duration=1.0)
+    stems = scored_stems(record, track, song, 1.5, scored=part)
+    for name, reference in song.references.items():
+        np.testing.assert_allclose(stems[name], 0.5 * reference, atol=1e-6)
+    if not align:  # A delay is that of the whole song.
+        assert asked == [1.0, 1.0]
 
 
 def test_loudness_is_that_of_the_standard() -> None:
