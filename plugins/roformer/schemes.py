@@ -25,24 +25,33 @@ def msst(mixture: torch.Tensor, apply: Apply, *, chunk: int, num_overlap: int) -
     step, fade = chunk // num_overlap, chunk // 10
     border = chunk - step
     mirrored = samples > 2 * border > 0
-    song = pad(mixture[None], (border, border), mode="reflect")[0] if mirrored else mixture
-    length = song.shape[-1]
-    total, weight = None, torch.zeros(length, device=song.device)
-    ramp = torch.linspace(0, 1, fade, device=song.device)
+    lead = border if mirrored else 0
+    length = samples + 2 * lead
+    total, weight = None, torch.zeros(length, device=mixture.device)
+    ramp = torch.linspace(0, 1, fade, device=mixture.device)
     for start in range(0, length, step):
-        part = song[:, start : start + chunk]
+        part = _mirrored(mixture, start - lead, min(start + chunk, length) - lead)
         size = part.shape[-1]
         if size < chunk:
             mode = "reflect" if size > chunk // 2 + 1 else "constant"
             part = pad(part[None], (0, chunk - size), mode=mode)[0]
-        window = torch.ones(chunk, device=song.device)
+        window = torch.ones(chunk, device=mixture.device)
         if start > 0:
             window[:fade] = ramp
         if not (start > 0 and start + chunk >= length):
             window[chunk - fade :] *= ramp.flip(0)
         total, weight = _added(total, weight, apply(part), window, start, size, length)
-    stems = torch.nan_to_num(_mean(total, weight), nan=0.0)
-    return stems[..., border : border + samples] if mirrored else stems
+    stems = torch.nan_to_num_(_mean(total, weight), nan=0.0)
+    return stems[..., lead : lead + samples]
+
+
+def _mirrored(signal: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+    """Return a part of a signal that is mirrored at both ends, without a copy of all of it."""
+    last = signal.shape[-1] - 1
+    if 0 <= start and stop - 1 <= last:
+        return signal[:, start:stop]
+    places = torch.arange(start, stop, device=signal.device).abs()
+    return signal[:, last - (last - places).abs()]
 
 
 def audio_separator(
