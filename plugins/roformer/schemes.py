@@ -48,7 +48,7 @@ def msst(mixture: torch.Tensor, apply: Apply, *, chunk: int, num_overlap: int) -
 def _mirrored(signal: torch.Tensor, start: int, stop: int) -> torch.Tensor:
     """Return a part of a signal that is mirrored at both ends, without a copy of all of it."""
     last = signal.shape[-1] - 1
-    if 0 <= start and stop - 1 <= last:
+    if start >= 0 and stop - 1 <= last:
         return signal[:, start:stop]
     places = torch.arange(start, stop, device=signal.device).abs()
     return signal[:, last - (last - places).abs()]
