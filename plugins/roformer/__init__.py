@@ -94,6 +94,11 @@ class Roformer(Separator):
         return SampleCount(self.config.chunk) if self.options.scheme == "host" else None
 
     @property
+    def memory_per_second(self) -> float:
+        """Measured by ``benchmarks/memory.py``: two copies of the song, its stems, and weights."""
+        return 4.0 * self.channels * self.sample_rate * (2.6 + len(self.stems))
+
+    @property
     def block_alignment(self) -> int:
         """Chunks have the same positions in a block as in the whole song."""
         return self._step
