@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -144,10 +144,12 @@ class Index:
     def _open(self, path: Path) -> sqlite3.Connection:
         for _ in range(2):
             try:
-                database = sqlite3.connect(path, timeout=_PATIENCE)
-                if self._is_usable(database):
-                    return database
-                database.close()
+                with ExitStack() as unless_usable:
+                    database = sqlite3.connect(path, timeout=_PATIENCE)
+                    unless_usable.callback(database.close)
+                    if self._is_usable(database):
+                        unless_usable.pop_all()
+                        return database
             except sqlite3.OperationalError:  # It is read-only, or locked.
                 break
             except sqlite3.DatabaseError:
