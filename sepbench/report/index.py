@@ -172,7 +172,7 @@ class Index:
             return False
         texts = database.execute(
             "SELECT text FROM texts WHERE id IN (SELECT DISTINCT keys FROM files)"
-        )
+        ).fetchall()
         database.execute("UPDATE format SET text = text")  # Fails if read-only.
         database.rollback()
         return all(_is_current(json.loads(text)) for (text,) in texts)

@@ -49,7 +49,7 @@ def test_the_new_separator_keeps_the_middle_and_leaves_the_sides(
     import torch
 
     run("plugin", "new", "middle", "--out", "here")
-    monkeypatch.syspath_prepend("here")
+    monkeypatch.syspath_prepend(Path("here").resolve())
     from sepbench_middle import Middle  # type: ignore[import-not-found]
 
     time = torch.arange(44100) / 44100
@@ -72,7 +72,7 @@ def test_a_new_network_separates_stereo_songs_by_position_unless_disabled(
     from sepbench.testing.subject import untrained_weights
 
     run("plugin", "new", "placed", "--kind", "network", "--out", "here")
-    monkeypatch.syspath_prepend("here")
+    monkeypatch.syspath_prepend(Path("here").resolve())
     from sepbench_placed import Placed  # type: ignore[import-not-found]
 
     file, cpu = str(untrained_weights(Placed, empty_folder)), torch.device("cpu")
@@ -97,7 +97,7 @@ def test_every_new_separator_passes_its_checks(monkeypatch: pytest.MonkeyPatch, 
     if kind == "onnx":
         pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     run("plugin", "new", f"new-{kind}", "--kind", kind, "--out", kind)
-    monkeypatch.syspath_prepend(kind)
+    monkeypatch.syspath_prepend(Path(kind).resolve())
     made = getattr(importlib.import_module(f"sepbench_new_{kind}"), f"New{kind.capitalize()}")
     failed = [outcome.line() for outcome in examine(made, seconds=1.0) if outcome.status == FAILED]
     assert not failed, "\n".join(failed)
@@ -117,7 +117,7 @@ def test_a_new_program_or_network_keeps_the_middle(
     if kind == "onnx":
         pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     run("plugin", "new", f"mid-{kind}", "--kind", kind, "--out", kind)
-    monkeypatch.syspath_prepend(kind)
+    monkeypatch.syspath_prepend(Path(kind).resolve())
     made = getattr(importlib.import_module(f"sepbench_mid_{kind}"), f"Mid{kind.capitalize()}")
     song = torch.randn(2, 50_000, generator=torch.Generator().manual_seed(0))
     separator = made()
