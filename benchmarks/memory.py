@@ -1,12 +1,12 @@
 """Measure how the memory of methods grows with the song, and what three hours would need.
 
-python benchmarks/memory.py                                 every method, on 2 and 4 minutes
+python benchmarks/memory.py                                 every method, on 5 and 15 minutes
 python benchmarks/memory.py hpss unet --seconds 600 1200
 python benchmarks/memory.py --json > memory.json
 
 Each length is separated in a process of its own, with one thread, as ``sepbench separate`` does:
-in pieces, stems let go as they come. Both lengths are past one block of 45 s, so that what a
-method needs once does not count as growth.
+in pieces, stems let go as they come. A process grows in its first minutes whatever the method does
+(120 and 240 s showed many times the growth), so both lengths are past these.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def main() -> None:
     """Print a row for each method."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("methods", nargs="*")
-    parser.add_argument("--seconds", type=int, nargs=2, default=[120, 240])
+    parser.add_argument("--seconds", type=int, nargs=2, default=[300, 900])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
