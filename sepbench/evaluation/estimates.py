@@ -128,12 +128,8 @@ def scored_stems(
     """
     if (folder := record.identity.get("folder")) is None:
         return {}
-    told = record.identity["estimates"]
-    files = {
-        stem: path
-        for stem, path in _files(Path(folder), track, alone=True).items()
-        if stem in told and sha256(path) == told[stem]
-    }
+    known, there = record.identity["estimates"], _files(Path(folder), track, alone=True)
+    files = {s: path for s, path in there.items() if s in known and sha256(path) == known[s]}
     if record.identity.get("align") and files:
         # The delay is that of the whole song.
         whole = track.load(start=scored.start, duration=scored.duration)

@@ -10,9 +10,9 @@ Introduction to the Bootstrap", section 12.5), which serve skewed scores.
 
 Those of medians are interpolated between two neighbouring scores at each end (Hettmansperger and
 Sheather 1986, "Confidence intervals based on interpolated order statistics", Statistics and
-Probability Letters 4), and hold with little regard to the distribution of the scores. The bootstrap
-cannot do so for few tracks: the medians of its draws of 7 are among the 7 scores, so that its
-interval is from the lowest to the highest (98.4 %) or from the second to the sixth (87.5 %).
+Probability Letters 4). The bootstrap cannot do so for few tracks: the medians of its draws of 7 are
+among the 7 scores, so its interval is from the lowest to the highest (98.4 %) or from the second to
+the sixth (87.5 %).
 
 Those of medians over all windows are bootstrap percentiles, moved outwards by the small-sample
 correction of Hesterberg (2015, "What Teachers Should Know About the Bootstrap", section 5.3).
@@ -37,7 +37,6 @@ CONFIDENCE = 0.95
 
 MIN_TRACKS = 6
 """Fewest tracks for a p-value: the smallest two-sided one for ``n`` tracks is ``2^(1 - n)``."""
-
 
 _TOO_SMALL = 1e-6
 """Share of the spread of the scores below which that of a draw is rounding error."""
@@ -97,9 +96,9 @@ def intervals(
     ordered = [np.sort(_finite(scores)) for scores in columns]
     found = [NO_INTERVAL] * len(ordered)
     sizes = {scores.size for scores in ordered if scores.size > 1}
+    of_all = _mean_intervals if statistic == "mean" else _median_intervals
     for size in sorted(sizes):
         places = [place for place, scores in enumerate(ordered) if scores.size == size]
-        of_all = _mean_intervals if statistic == "mean" else _median_intervals
         alike = of_all(np.stack([ordered[place] for place in places]), confidence)
         for place, ends in zip(places, alike, strict=True):
             found[place] = ends
@@ -145,8 +144,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     [0.03, 0.06, 0.06]
     """
     known = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
-    corrected = list(p_values)
-    largest = 0.0
+    corrected, largest = list(p_values), 0.0
     for rank, (p, place) in enumerate(known):
         largest = max(largest, min(1.0, (len(known) - rank) * p))
         corrected[place] = largest
@@ -209,12 +207,8 @@ def bayesian_signed_rank(differences: ArrayLike, rope: float) -> Odds:
     values = np.concatenate([[0.0], finite])
     weights = np.random.default_rng(SEED).dirichlet([0.5, *np.ones(finite.size)], size=RESAMPLES)
     means = (values[:, None] + values) / 2
-    shares = np.stack(
-        [
-            ((weights @ held) * weights).sum(1)
-            for held in ((means < -rope), (abs(means) <= rope), (means > rope))
-        ]
-    )
+    cases = (means < -rope, abs(means) <= rope, means > rope)
+    shares = np.stack([((weights @ held) * weights).sum(1) for held in cases])
     winners = np.bincount(shares.argmax(0), minlength=3) / RESAMPLES
     return Odds(*map(float, winners))
 
