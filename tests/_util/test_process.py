@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -145,3 +146,9 @@ def test_a_signal_to_all_processes_of_a_group_leaves_workers_to_their_parent(
         start_new_session=True,
     )
     assert made.stdout == "told\nTrue 4\n"
+
+
+def test_to_import_the_preloaded_module_elsewhere_ignores_no_signal() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    importlib.reload(importlib.import_module("sepbench._util.preloaded"))
+    assert signal.getsignal(signal.SIGTERM) == before
