@@ -19,7 +19,7 @@ from sepbench.report.diff import flat
 from sepbench.report.grid import marks
 from sepbench.stems import in_order
 
-DIGITS = 3
+DIGITS = 6  # As `summary.csv`: what is rounded twice may end in another digit than its tables.
 
 
 def facts(
