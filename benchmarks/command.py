@@ -11,7 +11,6 @@ all processes, also those that have left their parent (on Linux alone).
 from __future__ import annotations
 
 import argparse
-import ctypes
 import os
 import shutil
 import subprocess
@@ -24,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from measure import adopt_orphans, wait_for_children
 
 from sepbench_plugins.command import Command
 
@@ -38,9 +38,6 @@ run: ["{python}", program.py, "{in}", "{out}"]
 stems: {vocals: vocals.wav}
 remainder: accompaniment
 """
-
-_SET_CHILD_SUBREAPER = 36
-"""``PR_SET_CHILD_SUBREAPER`` of Linux: orphans below this process become its children."""
 
 
 def write_program(folder: Path) -> None:
@@ -64,16 +61,8 @@ def timed(work: Callable[[], object]) -> np.ndarray:
     start, before = time.perf_counter(), sum(os.times()[:4])
     work()
     wall = time.perf_counter() - start
-    _wait_for_all()
+    wait_for_children()
     return np.array([wall, sum(os.times()[:4]) - before])
-
-
-def _wait_for_all() -> None:
-    try:
-        while True:
-            os.wait()
-    except ChildProcessError:
-        return
 
 
 def alone(folder: Path, song: Path) -> Callable[[], object]:
@@ -135,7 +124,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     chosen = parser.parse_args()
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        adopt_orphans()
     with tempfile.TemporaryDirectory() as name:
         measure(Path(name), seconds=chosen.seconds, songs=chosen.songs, repeats=chosen.repeats)
 

@@ -10,7 +10,6 @@ Linux only.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import resource
@@ -20,10 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from measure import table
-
-SUBREAPER = 36
-"""``PR_SET_CHILD_SUBREAPER`` of Linux: orphans below this process become its children."""
+from measure import adopt_orphans, table, wait_for_children
 
 
 def evaluate(folder: Path, how: argparse.Namespace) -> None:
@@ -44,11 +40,8 @@ def spent(words: list[str]) -> float:
     """Return the CPU seconds of a command and of everything that it starts."""
     before = _children()
     subprocess.run([sys.executable, __file__, *words], check=True)
-    while True:  # What it has started may end after it.
-        try:
-            os.wait()
-        except ChildProcessError:
-            return _children() - before
+    wait_for_children()
+    return _children() - before
 
 
 def _children() -> float:
@@ -79,7 +72,7 @@ def main() -> None:
         evaluate(how.out, how)
         return
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
+    adopt_orphans()
     with tempfile.TemporaryDirectory() as temporary:
         seconds, found = {}, {}
         for run in ("processes", "one"):
