@@ -59,6 +59,8 @@ def parse_spec(text: str, *, kind: str = "method") -> tuple[str, dict[str, list[
     """
     matched = _SPEC.fullmatch(text.strip())
     inside = (matched and matched["options"]) or ""
+    if not _is_balanced(text):
+        raise SepbenchError(f"{kind} {text!r}: its brackets do not match")
     if matched is None or not _is_balanced(inside):
         raise SepbenchError(f"{kind} {text!r}: write it as NAME or NAME[option=value,...]")
     values: dict[str, list[str]] = {}
@@ -202,7 +204,8 @@ def _check(field: dataclasses.Field[Any], kind: Any, value: Any, what: str) -> A
     low, high = field.metadata.get("minimum"), field.metadata.get("maximum")
     choices = field.metadata.get("choices")
     if choices is not None and converted not in choices:
-        raise SepbenchError(f"{shown}: choose one of {', '.join(map(str, choices))}")
+        # The empty choice is the default of an option that need not be given.
+        raise SepbenchError(f"{shown}: choose one of {', '.join(filter(None, map(str, choices)))}")
     if (low is not None and converted < low) or (high is not None and converted > high):
         raise SepbenchError(f"{shown}: must be {_range(low, high)}")
     return converted

@@ -88,8 +88,8 @@ def test_several_values_stand_for_every_combination() -> None:
         ("x[kind=mild]", "choose one of soft, hard"),
         ("x[fast=perhaps]", "expected bool"),
         ("x[7]", "'7' has no option name"),
-        ("x[margin=1", "write it as NAME"),
-        ("x[margin=1]]", "write it as NAME"),
+        ("x[margin=1", "'x[margin=1': its brackets do not match"),
+        ("x[margin=1]]", "'x[margin=1]]': its brackets do not match"),
         ("x[a]b[c]", "write it as NAME"),
     ],
 )

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from sepbench.errors import SepbenchError
+from sepbench.errors import MethodError, SepbenchError
 from sepbench.separator import UNKNOWN_TRAINING
 from sepbench.weights.card import check_keys, check_least, fill, read_mapping
 
@@ -83,9 +83,10 @@ def source(options: Any, file: Path | None) -> Source:
         ways = {"file": str(file)}
     if len(ways) != 1:
         given = f"{' and '.join(ways)} exclude one another; " if ways else ""
-        raise SepbenchError(
-            f"method command: {given}name a program: command[preset=demucs], "
-            "command[file=CARD.yaml] or command[run=PROGRAM {in} {out},stems=vocals+drums]"
+        raise MethodError(
+            "command",
+            f"{given}name a program: command[preset=demucs], "
+            "command[file=CARD.yaml] or command[run=PROGRAM {in} {out},stems=vocals+drums]",
         )
     ((way, value),) = ways.items()
     if way == "run":
@@ -179,7 +180,7 @@ def substitute(text: str, values: Mapping[str, str], name: str) -> str:
             return match[0]
         if word in OPTIONS and word not in values:
             raise SepbenchError(f"{name}: {{{word}}} has no value; give {word}=VALUE")
-        check_keys([word], known, f"{name}: {{{word}}}")
+        check_keys([word], known, name, noun="placeholder")
         return values.get(word, match[0])
 
     return _PLACEHOLDER.sub(filled, text)

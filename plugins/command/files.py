@@ -106,7 +106,8 @@ def _written(out: Path, songs: Sequence[Song]) -> str:
     beside = [path for path in files if path not in inside]
     names = [str(path.relative_to(out)) for path in inside[:_MOST_NAMES]]
     names += [f"{path.relative_to(root)} outside of {{out}}" for path in beside[:_MOST_NAMES]]
-    return f"it wrote {', '.join(names)}"
+    cure = "name its file under 'stems'" if inside else "put {out} into 'run' as the output folder"
+    return f"it wrote {', '.join(names)}; {cure}"
 
 
 def _read(card: Card, song: Song, path: Path, out: Path) -> NDArray[np.float32]:
@@ -121,7 +122,10 @@ def _read(card: Card, song: Song, path: Path, out: Path) -> NDArray[np.float32]:
                 last = min(first + _PIECE, shared)
                 samples[:, first:last] = file.read(last - first, "float32", always_2d=True).T
     except soundfile.LibsndfileError as error:
-        raise SepbenchError(f"{name} cannot be read as audio: {error.error_string}") from None
+        raise SepbenchError(
+            f"{name} cannot be read as audio: {error.error_string.rstrip('.').lower()}; "
+            "name another file under 'stems', or have it write wav"
+        ) from None
     return samples
 
 
@@ -133,7 +137,8 @@ def _misfit(card: Card, song: Song, file: soundfile.SoundFile) -> str | None:
         )
     if file.channels != song.channels:
         told = f"has {file.channels} channels, the song {song.channels}"
-        return f"{told}; set 'channels: {file.channels}'" if file.channels <= 2 else told
+        cure = f"set 'channels: {file.channels}'" if file.channels <= 2 else "it may write 1 or 2"
+        return f"{told}; {cure}"
     differing = abs(file.frames - song.samples)
     if differing <= card.tolerance:
         return None

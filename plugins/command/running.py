@@ -137,11 +137,15 @@ def _ask(guard: subprocess.Popen[str], task: Mapping[str, Any]) -> dict[str, Any
 
 
 def _last_words(log: Path) -> str:
-    """Return the last line that a program wrote, empty if it wrote none."""
+    """Return the last line that a program wrote, empty if it wrote none.
+
+    Paths in our temporary folder, which tell a user nothing, are made relative to it.
+    """
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _TAIL))
         lines = file.read().decode(errors="replace").replace("\r", "\n").splitlines()
-    return next((" ".join(line.split()) for line in reversed(lines) if line.strip()), "")
+    last = next((" ".join(line.split()) for line in reversed(lines) if line.strip()), "")
+    return last.replace(f"{log.parent}/", "")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepbench.errors import SepbenchError
+from sepbench.errors import MethodError
 from sepbench.separator import UNKNOWN_TRAINING, Requirement, SampleCount, Separator, option
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class MdxNet(Separator):
         from .constants import find
 
         if not self.options.file:
-            raise SepbenchError("method mdx-net: give it a network: mdx-net[NAME.onnx]")
+            raise MethodError(self.name, "give it a network: mdx-net[NAME.onnx]")
         return find(self.options)
 
     @property

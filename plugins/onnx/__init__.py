@@ -70,7 +70,10 @@ class Onnx(CardFacts):
         model = Path(self.card.model)
         found = sha256(model) if model.is_file() else None
         if found and self.card.sha256 and not found.startswith(self.card.sha256.lower()):
-            raise SepbenchError(f"{model}: not the model of its card: sha256 {found}")
+            raise SepbenchError(
+                f"{model}: not the model of its card: its sha256 is {found}; "
+                "get the file again, or correct 'sha256'"
+            )
         return {"card": digest({**asdict(self.card), "model": model.name}), "model": found}
 
     def load(self, device: torch.device) -> None:

@@ -12,8 +12,16 @@ from sepbench.errors import SepbenchError
 if TYPE_CHECKING:
     import torch
 
-ORDER = "bscrft"
-"""Batch, stem, channel, real and imaginary part, frequency, time: the order inside sepbench."""
+NAMES = {
+    "b": "batch",
+    "s": "stem",
+    "c": "channel",
+    "r": "real and imaginary part",
+    "f": "frequency",
+    "t": "time",
+}
+ORDER = "".join(NAMES)
+"""The order inside sepbench."""
 
 _PATTERN = re.compile(r"(?:[bscrft]|\([bscrft]+\))+")
 
@@ -29,10 +37,19 @@ def groups(text: str) -> list[str]:
     letters = text.replace("(", "").replace(")", "")
     if not _PATTERN.fullmatch(text) or len(set(letters)) < len(letters):
         raise SepbenchError(
-            f"axes {text!r}: write each of b (batch), s (stem), c (channel), r (real, imaginary), "
-            "f (frequency) and t (time) once at most, those that share a dimension in parentheses"
+            f"axes {text!r}: write each of {', '.join(f'{k} ({v})' for k, v in NAMES.items())} "
+            "once at most, those that share a dimension in parentheses"
         )
     return [shared or single for shared, single in re.findall(r"\((\w+)\)|(\w)", text)]
+
+
+def batch_dimension(text: str) -> int | None:
+    """Return which dimension is the batch, None where a network takes one chunk at a time.
+
+    >>> batch_dimension("cbt"), batch_dimension("ct")
+    (1, None)
+    """
+    return groups(text).index("b") if "b" in text else None
 
 
 def shape(text: str, sizes: Mapping[str, int]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from sepbench.errors import SepbenchError
 from sepbench.separator import UNKNOWN_TRAINING
 from sepbench.weights.card import check_least, fill, read_mapping
 
-from .axes import groups
+from .axes import NAMES, groups
 
 Content = Literal["waveform", "magnitude", "complex", "mask"]
 
@@ -96,6 +96,19 @@ def read(path: Path) -> Card:
     return fill(Card, {**values, "model": str(model)}, name)
 
 
+def _needed(card: Card, port: str) -> str:
+    """Return the axes that have more than one value in an input or output."""
+    content = getattr(card, port).content
+    several = {
+        "s": port == "output" and len(card.stems) > 1,
+        "c": card.channels > 1,
+        "r": content == "complex",
+        "f": content != "waveform",
+        "t": True,
+    }
+    return "".join(axis for axis, is_needed in several.items() if is_needed)
+
+
 def check(card: Card, name: str) -> None:
     """Raise `SepbenchError` for an inconsistent card."""
     check_least({"rate >= 1000": card.rate, "chunk >= 1": card.chunk, "trim >= 0": card.trim}, name)
@@ -104,6 +117,11 @@ def check(card: Card, name: str) -> None:
             groups(getattr(card, port).axes)
         except SepbenchError as error:
             raise SepbenchError(f"{name}: {port}: {error}") from None
+        if missing := [
+            axis for axis in _needed(card, port) if axis not in getattr(card, port).axes
+        ]:
+            axes = " and ".join(f"{axis} ({NAMES[axis]})" for axis in missing)
+            raise SepbenchError(f"{name}: {port}: axes {getattr(card, port).axes!r} lack {axes}")
     faults = {
         "stems must not be empty": not card.stems,
         "the input cannot be a mask": card.input.content == "mask",

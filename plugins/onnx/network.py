@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ import torch
 from sepbench.dsp.chunks import overlap_add
 from sepbench.errors import SepbenchError
 
-from .axes import pack, shape, unpack
+from .axes import batch_dimension, pack, shape, unpack
 from .card import Card, Port
+
+_PREFIX = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed: ?)?")
+"""What onnxruntime puts before the reason of an error; it repeats the path."""
 
 _BATCH = 4
 """Batch size for networks with a free batch dimension."""
@@ -149,9 +153,10 @@ class Network:
 
     def _checked(self, declared: list[int | str | None]) -> int:
         """Return the batch size; raise `SepbenchError` if shapes differ."""
-        known = declared[0] if declared and isinstance(declared[0], int) else None
-        self._fixed_batch = known is not None
-        batch = known or _BATCH
+        place = batch_dimension(self._card.input.axes)
+        known = declared[place] if place is not None and place < len(declared) else 1
+        batch = known if isinstance(known, int) else _BATCH
+        self._fixed_batch = isinstance(known, int)
         expected = shape(self._card.input.axes, self._sizes(self._card.input, batch))
         fits = len(expected) == len(declared) and all(
             not isinstance(size, int) or size == wanted
@@ -193,5 +198,8 @@ def _session(path: Path, device: torch.device, note: Callable[[str], None]) -> A
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime's own classes have no common one.
-        reason = " ".join(str(error).split())
-        raise SepbenchError(f"{path}: not a model that onnxruntime can run: {reason}") from None
+        reason = _PREFIX.sub("", " ".join(str(error).split())).rstrip(".")
+        raise SepbenchError(
+            f"{path}: not a model that onnxruntime can run: {reason}; "
+            "get the file again, or a newer onnxruntime"
+        ) from None

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepbench.errors import SepbenchError
+from sepbench.errors import MethodError, SepbenchError
 from sepbench.separator import UNKNOWN_TRAINING, Requirement, SampleCount, Separator, option
 
 if TYPE_CHECKING:
@@ -56,9 +56,10 @@ class Roformer(Separator):
 
         chosen = self.options
         if not (chosen.config and chosen.checkpoint):
-            raise SepbenchError(
-                "method roformer: give it a checkpoint and its config: "
-                "roformer[config=FILE.yaml,checkpoint=FILE.ckpt]"
+            raise MethodError(
+                self.name,
+                "give it a checkpoint and its config: "
+                "roformer[config=FILE.yaml,checkpoint=FILE.ckpt]",
             )
         config = read(Path(chosen.config))
         if config.normalize and chosen.scheme == "host":

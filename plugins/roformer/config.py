@@ -8,25 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from sepbench.errors import SepbenchError
 from sepbench.stems import is_stem_name, stem_of
+from sepbench.weights.card import read_mapping
 
-_TUPLE = "tag:yaml.org,2002:python/tuple"
 _SECTIONS = ("audio", "model", "training", "inference")
 _COMPLEMENTS = {"vocals": "accompaniment", "accompaniment": "vocals"}
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads only plain values, and tuples as lists."""
-
-
-def _sequence(loader: _Loader, node: yaml.SequenceNode) -> list[Any]:
-    return loader.construct_sequence(node)
-
-
-_Loader.add_constructor(_TUPLE, _sequence)
 
 
 @dataclass(frozen=True)
@@ -86,15 +73,8 @@ def read(path: Path) -> Config:
 
 
 def _sections(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        sections = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - safe
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SepbenchError(f"{path}: cannot read: {reason}; give config=FILE.yaml") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise SepbenchError(f"{path}: not YAML of plain values: {reason}") from None
-    if not isinstance(sections, dict) or not isinstance(sections.get("model"), dict):
+    sections = read_mapping(path, str(path), tuples=True)
+    if not isinstance(sections.get("model"), dict):
         raise SepbenchError(f"{path}: not a config of MSST: the section 'model' is missing")
     found = {name: sections.get(name) or {} for name in _SECTIONS}
     for name, section in found.items():

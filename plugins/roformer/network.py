@@ -36,6 +36,7 @@ _NAMES = ("state", "state_dict", "model_state_dict")
 """Keys under which checkpoints store the tensors."""
 
 _MOST_NAMES = 3
+_MORE = "not a checkpoint of tensors alone; save its state_dict in a file of its own"
 
 
 def build(config: Config) -> torch.nn.Module:
@@ -106,7 +107,7 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(content, dict) or not all(
         isinstance(value, torch.Tensor) for value in content.values()
     ):
-        raise SepbenchError(f"{path}: not a checkpoint of tensors alone")
+        raise SepbenchError(f"{path}: {_MORE}")
     if content and all(key.startswith("module.") for key in content):
         content = {key.removeprefix("module."): value for key, value in content.items()}
     return content
@@ -122,7 +123,9 @@ def _read(path: Path) -> Any:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, AttributeError) as error:
-        reason = "it has more than tensors" if isinstance(error, UnpicklingError) else "damaged"
-        raise SepbenchError(f"{path}: not a checkpoint of tensors alone: {reason}") from None
+        if isinstance(error, UnpicklingError):
+            raise SepbenchError(f"{path}: {_MORE}") from None
+        raise SepbenchError(f"{path}: damaged, or not a checkpoint; get the file again") from None
     except Exception as error:  # safetensors' own class.
-        raise SepbenchError(f"{path}: not a checkpoint: {' '.join(str(error).split())}") from None
+        reason = " ".join(str(error).split())
+        raise SepbenchError(f"{path}: not a checkpoint: {reason}; get the file again") from None

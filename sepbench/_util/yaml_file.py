@@ -17,15 +17,27 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 
-def read_yaml(file: Path | Traversable, name: str) -> Any:
+class _TuplesAsLists(yaml.SafeLoader):
+    """Reads plain values, and the tuples that PyYAML writes of Python's."""
+
+
+def _sequence(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> list[Any]:
+    return loader.construct_sequence(node)
+
+
+_TuplesAsLists.add_constructor("tag:yaml.org,2002:python/tuple", _sequence)
+
+
+def read_yaml(file: Path | Traversable, name: str, *, tuples: bool = False) -> Any:
     """Return the plain values of a YAML file; tags that build objects are refused.
 
-    Raises `SepbenchError` with ``name`` and the line if the file cannot be read.
+    With ``tuples``, Python's tuples are read as lists. Raises `SepbenchError` with ``name`` and the
+    line if the file cannot be read.
     """
     try:
         text = file.read_text(encoding="utf-8")
         _check_depth(text)
-        return yaml.safe_load(text)
+        return yaml.load(text, _TuplesAsLists if tuples else yaml.SafeLoader)  # noqa: S506 - safe
     except UnicodeDecodeError:
         reason = "not a text file"
     except OSError as error:

@@ -157,14 +157,16 @@ _SUMMED_UP = 3
 def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], list[str], bool]:
     """Return the methods to run, those that cannot be used and why, and whether any is broken."""
     from sepbench import registry
+    from sepbench.evaluation.unusable import why_unusable
 
     if all_methods == bool(specs):
         raise click.UsageError("choose the methods: either --all or -m METHOD")
     if specs:
         methods = registry.resolve_all(specs)
-        for method in methods:
-            _ = method.identity  # Raises for an unusable method before anything is written.
-        _bring(methods)
+        faults = why_unusable(methods)
+        if len(faults) == len(methods):
+            raise next(iter(faults.values()))  # Before anything is written.
+        _bring([method for method in methods if method.label not in faults])
         return methods, [], False
     entries = registry.plugins()
     usable = [entry.name for entry in entries if entry.reason is None]
@@ -218,6 +220,7 @@ def _run(
     cluster: Cluster | None = None
     kept = failed = finished = 0
     notes: dict[str, dict[str, None]] = {}
+    told: set[tuple[str, str]] = set()
     cells = sum(len(chosen) for _, chosen in shard(tracks, methods, plan.shard))
     with counting() as bar:
         task = bar.add_task("starting", total=cells)
@@ -233,7 +236,9 @@ def _run(
             if cluster is not None:
                 what = f"{cluster.workers} workers  {what}"
             bar.update(task, advance=1, description=what)
-            if done.record.error is not None:
+            error = (done.record.label, done.record.error or "")
+            if done.record.error is not None and error not in told:
+                told.add(error)  # The tables say on how many tracks it failed.
                 fail(f"{done.record.label} on {done.record.track}: {done.record.error}")
 
         try:

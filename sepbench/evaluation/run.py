@@ -17,6 +17,7 @@ from sepbench.evaluation.records import Record, fingerprint
 from sepbench.evaluation.shards import shard
 from sepbench.evaluation.store import Settings, Store
 from sepbench.evaluation.trained import was_trained_on
+from sepbench.evaluation.unusable import Part, split_unusable
 from sepbench.evaluation.workers import Cells, Task, do_cells, new_pool
 from sepbench.inference import overlap_add
 from sepbench.registry import Method
@@ -80,7 +81,10 @@ def run(
         records.append(record)
         on_done(Done(record, kept))
 
-    part = shard(tracks, methods, plan.shard)
+    part, failed = split_unusable(shard(tracks, methods, plan.shard), store)
+    for record in failed:
+        store.save(record)
+        finish(record)
 
     def pending(track: Track, chosen: Sequence[Method]) -> Cells:
         tasks = []
@@ -103,7 +107,7 @@ def run(
 
 
 def _do_all(
-    part: Sequence[tuple[Track, list[Method]]],
+    part: Part,
     pending: Callable[[Track, Sequence[Method]], Cells],
     plan: RunConfig,
     finish: Callable[[Record], None],
@@ -151,8 +155,13 @@ def run_on_cluster(
     Memory does not grow with the number of cells. Raises `SepbenchError` if no worker is usable.
     """
 
+    part, failed = split_unusable(shard(tracks, methods, plan.shard), store)
+    for record in failed:
+        store.save(record)
+        on_done(Done(record, kept=False))
+
     def cells() -> Iterator[list[Task]]:
-        for track, chosen in shard(tracks, methods, plan.shard):
+        for track, chosen in part:
             pending = []
             for task in _tasks(track, chosen, store.settings, store, plan):
                 known = _known(task, store)
@@ -168,9 +177,7 @@ def run_on_cluster(
         on_done(Done(record, kept=False))
 
 
-def _pending_batches(
-    part: Sequence[tuple[Track, list[Method]]], store: Store, plan: RunConfig
-) -> list[Task]:
+def _pending_batches(part: Part, store: Store, plan: RunConfig) -> list[Task]:
     """Return the pending tasks of batch methods."""
     batching = [
         (track, [method for method in chosen if method.declared.batch]) for track, chosen in part

@@ -36,6 +36,7 @@ from sepbench.evaluation.scoring import (
     SongKey,
 )
 from sepbench.evaluation.store import Settings, Store
+from sepbench.evaluation.unusable import reason
 from sepbench.inference import memory
 from sepbench.inference.batch import Made
 from sepbench.inference.workers import SeparatorWorker
@@ -78,12 +79,6 @@ class Task:
             **results,
         )
 
-    def reason(self, error: SepbenchError) -> str:
-        """Return why this task failed; only other methods, such as its members, are named."""
-        if isinstance(error, MethodError) and error.method in (self.method.label, self.method.name):
-            return error.reason
-        return str(error)
-
     @property
     def song_key(self) -> SongKey:
         """Identifies the song and how it is scored."""
@@ -115,7 +110,7 @@ class Workers:
         except CancelledError:
             raise
         except SepbenchError as error:
-            return task.record(error=task.reason(error))
+            return task.record(error=reason(task.method, error))
         except Exception as error:  # No exception of a cell may affect the others.
             return task.record(error=describe(error))
 

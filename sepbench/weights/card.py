@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def read_mapping(file: Path | Traversable, name: str) -> dict[str, Any]:
-    """Return the keys and plain values of a YAML file.
+def read_mapping(file: Path | Traversable, name: str, *, tuples: bool = False) -> dict[str, Any]:
+    """Return the keys and plain values of a YAML file; with ``tuples``, Python's become lists.
 
     Raises `SepbenchError` for a file that cannot be read or has anything else.
     """
     if isinstance(file, Path) and not file.is_file():
-        raise SepbenchError(f"{name}: no such file; give a card in YAML")
-    content = read_yaml(file, name)
+        raise SepbenchError(f"{name}: no such file; give the path of a YAML file")
+    content = read_yaml(file, name, tuples=tuples)
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise SepbenchError(f"{name}: write it as 'key: value' lines")
     return content
@@ -57,14 +57,16 @@ def fill(kind: type[T], values: Mapping[str, Any], name: str) -> T:
     return kind(**given)
 
 
-def check_keys(values: Iterable[str], known: Iterable[str], name: str) -> None:
+def check_keys(
+    values: Iterable[str], known: Iterable[str], name: str, *, noun: str = "key"
+) -> None:
     """Raise `SepbenchError` for the first unknown key, with the closest known one."""
     known = list(known)
     for key in values:
         if key not in known:
             close = difflib.get_close_matches(str(key), known, n=1)
             cure = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
-            raise SepbenchError(f"{name}: no key {key!r}; {cure}")
+            raise SepbenchError(f"{name}: no {noun} {key!r}; {cure}")
 
 
 def check_least(values: Mapping[str, float | None], name: str) -> None:

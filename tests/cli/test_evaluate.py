@@ -448,3 +448,16 @@ def test_a_run_that_is_killed_resumes_to_the_same_table() -> None:
     assert (store / "scores.csv").read_bytes() == whole
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert not list(store.rglob("*.part"))
+
+
+def test_a_wrong_card_is_a_row_beside_the_others_and_alone_the_end() -> None:
+    alone = run("evaluate", "-m", "onnx[nowhere.yaml]", *QUICK)
+    assert alone.exit_code == 2
+    assert "error: nowhere.yaml: no such file" in alone.output
+    assert not Path("results").exists()
+    result = run("evaluate", "-m", "onnx[nowhere.yaml]", "-m", "mixture", *QUICK)
+    assert result.exit_code == 1
+    assert "onnx[nowhere.yaml] failed on 1 track: nowhere.yaml: no such file" in result.output
+    errors = {row["method"]: row["error"] for row in rows(RUN / "scores.csv")}
+    assert errors["mixture"] == ""
+    assert errors["onnx"].startswith("nowhere.yaml: no such file")

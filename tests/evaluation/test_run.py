@@ -34,6 +34,16 @@ class Other(Calm):
     name = "other"
 
 
+class Cardless(Calm):
+    """One whose facts come from a card that is missing."""
+
+    name = "cardless"
+
+    @property
+    def stems(self) -> tuple[str, ...]:  # type: ignore[override]
+        raise SepbenchError("card.yaml: no key 'stmes'; did you mean 'stems'?")
+
+
 class Noise(Track):
     """Three seconds of noise for a voice and for its accompaniment."""
 
@@ -133,6 +143,29 @@ def _watched(store: Store) -> list[Done]:
     seen: list[Done] = []
     run(store, Calm, Raising, on_done=seen.append)
     return seen
+
+
+def test_a_method_whose_facts_cannot_be_read_costs_its_own_row(store: Store) -> None:
+    made = run(store, Calm, Cardless)
+    reasons = {(record.label, record.error) for record in made}
+    assert reasons == {
+        ("calm", None),
+        ("cardless", "card.yaml: no key 'stmes'; did you mean 'stems'?"),
+    }
+    assert len(made) == 4
+    failed = [record for record in store.records() if record.error]
+    assert {(one.label, one.track) for one in failed} == {("cardless", "a"), ("cardless", "bb")}
+    assert all(one.stems for one in store.records() if not one.error)
+
+
+def test_a_card_that_was_broken_later_costs_no_scores(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Cardless, "stems", Calm.stems)
+    before = run(store, Cardless)
+    monkeypatch.undo()
+    assert run(store, Cardless) == []
+    assert store.records() == sorted(before, key=lambda record: record.track)
 
 
 def test_what_is_done_is_not_done_again_and_what_failed_is_tried_again(store: Store) -> None:

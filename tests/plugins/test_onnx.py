@@ -330,6 +330,18 @@ def test_a_file_that_nobody_knows_says_what_to_give(tmp_path: Path) -> None:
         MdxNet(MdxNet.Options(file="nowhere.onnx")).stems  # noqa: B018
 
 
+def test_a_network_may_take_one_chunk_at_a_time(tmp_path: Path) -> None:
+    """Its two channels are not taken for a batch of two."""
+    size = 1000
+    exported(nn.Tanh(), torch.zeros(2, size), tmp_path / "tanh.onnx", dynamic=False)
+    port = {"content": "waveform", "axes": "ct"}
+    card = {"model": "tanh.onnx", "stems": ["vocals"], "chunk": size, "input": port, "output": port}
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump(card))
+    song = noise(2, 5 * size)
+    made = loaded(tmp_path / "card.yaml").separate(song)["vocals"]
+    assert torch.allclose(made, song.tanh(), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -343,7 +355,15 @@ def test_a_file_that_nobody_knows_says_what_to_give(tmp_path: Path) -> None:
             "nothing.onnx: no such model; 'model' is a path relative to the",
         ),
         ({"model": "card.yaml"}, "card.yaml: not a model that onnxruntime can run"),
-        ({"sha256": "00"}, "network.onnx: not the model of its card: sha256 "),
+        ({"sha256": "00"}, "network.onnx: not the model of its card: its sha256 is "),
+        (
+            {"output": {"content": "mask", "axes": "bcft"}},
+            "card.yaml: output: axes 'bcft' lack s (stem)",
+        ),
+        (
+            {"input": {"content": "magnitude", "axes": "bft"}},
+            "card.yaml: input: axes 'bft' lack c (channel)",
+        ),
         (
             {"input": {"content": "magnitude", "axes": "bcfx"}},
             "card.yaml: input: axes 'bcfx': write each",
