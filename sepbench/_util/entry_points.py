@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -45,26 +45,29 @@ def inherits(value: Any, base: type) -> bool:
     return isinstance(value, type) and issubclass(value, base)
 
 
-def load_all(group: str, fault: Fault) -> list[Loaded]:
-    """Load everything that is registered under a group, sorted by name."""
+def load_all(group: str, fault: Fault, facts: Sequence[str] = ()) -> list[Loaded]:
+    """Load everything that is registered under a group, sorted by name.
+
+    ``facts`` are attributes that will be read, see `failures`.
+    """
     found = find(group)
-    failed = import_failures(point for points in found.values() for point in points)
+    failed = import_failures((point for points in found.values() for point in points), facts)
     return [_load(points, failed, fault) for _, points in sorted(found.items())]
 
 
-def load(group: str, name: str, fault: Fault) -> Loaded:
-    """Load only the entry point ``name``, which must be in `find`."""
+def load(group: str, name: str, fault: Fault, facts: Sequence[str] = ()) -> Loaded:
+    """Load only the entry point ``name``, which must be in `find`; see `load_all`."""
     points = find(group)[name]
-    return _load(points, import_failures(points), fault)
+    return _load(points, import_failures(points, facts), fault)
 
 
-def import_failures(points: Iterable[EntryPoint]) -> dict[str, str]:
+def import_failures(points: Iterable[EntryPoint], facts: Sequence[str] = ()) -> dict[str, str]:
     """Return the ``module:object`` whose import or creation hangs or kills the process, and how.
 
     Bundled modules are not tried: that would double the run time of ``sepbench methods``.
     """
     foreign = (point for point in points if point.dist is None or point.dist.name != "sepbench")
-    return failures(point.value for point in foreign)
+    return failures((point.value for point in foreign), facts)
 
 
 def _load(points: list[EntryPoint], failed: Mapping[str, str], fault: Fault) -> Loaded:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 TIMEOUT = 20.0
 """Seconds for all imports together; torch takes a few."""
 
 _PROGRAM = """
 import importlib, json, os, sys
-told, sys.path[:], places = os.fdopen(os.dup(1), "w"), *json.load(sys.stdin)
+told, (sys.path[:], places, facts) = os.fdopen(os.dup(1), "w"), json.load(sys.stdin)
 os.dup2(2, 1)
 for place in places:
     print(place, file=told, flush=True)
@@ -20,8 +20,12 @@ for place in places:
         found = importlib.import_module(module)
         for part in filter(None, path.split(".")):
             found = getattr(found, part)
-        if path:
-            found()
+        made = found() if path else None
+        for fact in facts:
+            try:
+                getattr(made, fact, None)
+            except (Exception, SystemExit):
+                pass
     except (Exception, SystemExit):
         pass
     except BaseException as error:
@@ -33,10 +37,13 @@ os._exit(0)
 """Prints each module before importing it; output and threads of plugins are ignored."""
 
 
-def failures(places: Iterable[str], *, seconds: float = TIMEOUT) -> dict[str, str]:
+def failures(
+    places: Iterable[str], facts: Sequence[str] = (), *, seconds: float = TIMEOUT
+) -> dict[str, str]:
     """Return the places whose import hangs or kills the process, with a description of how.
 
-    A place is a ``module``, or the ``module:Class`` of a plugin, which is then also instantiated.
+    A place is a ``module``, or the ``module:Class`` of a plugin, which is then also instantiated
+    and asked for its attributes ``facts``, which may be properties that run code.
     Ordinary exceptions do not count. Modules that are already imported are not tried.
     """
     found: dict[str, str] = {}
@@ -44,7 +51,7 @@ def failures(places: Iterable[str], *, seconds: float = TIMEOUT) -> dict[str, st
         place for place in dict.fromkeys(places) if place.partition(":")[0] not in sys.modules
     ]
     while pending and sys.executable:
-        last, reason = _try(pending, seconds)
+        last, reason = _try(pending, facts, seconds)
         if last not in pending:
             break
         found[last] = reason
@@ -52,7 +59,7 @@ def failures(places: Iterable[str], *, seconds: float = TIMEOUT) -> dict[str, st
     return found
 
 
-def _try(places: list[str], seconds: float) -> tuple[str, str]:
+def _try(places: list[str], facts: Sequence[str], seconds: float) -> tuple[str, str]:
     """Import places one after the other; return the last one started, and how it ended."""
     import subprocess
 
@@ -68,7 +75,7 @@ def _try(places: list[str], seconds: float) -> tuple[str, str]:
         start_new_session=True,
     )
     try:
-        told, _ = process.communicate(json.dumps([sys.path, places]), timeout=seconds)
+        told, _ = process.communicate(json.dumps([sys.path, places, list(facts)]), timeout=seconds)
         reason = f"kills its process ({describe_exit(process.returncode)})"
     except subprocess.TimeoutExpired:
         process.kill()

@@ -46,7 +46,8 @@ def common(found: Mapping[str, int]) -> int:
 def _delay(estimate: Samples, reference: Samples) -> int | None:
     """Return the delay of the clear maximum of the cross-correlation, or None."""
     count = min(estimate.shape[1], reference.shape[1], _LOOKED_AT)
-    made, true = estimate[:, :count].sum(0), reference[:, :count].sum(0)
+    # Float32 has no squares of very large or small samples.
+    made, true = (side[:, :count].sum(0, dtype=np.float64) for side in (estimate, reference))
     norm = float(np.sqrt(np.square(made).sum() * np.square(true).sum()))
     if not norm:
         return None

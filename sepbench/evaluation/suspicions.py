@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ def _odd(name: str, stem: Samples, references: Mapping[str, Samples]) -> Iterato
         return
     own = _correlation(stem, truth)
     if own > _PURE:
-        gain = float(np.vdot(stem, truth) / np.vdot(truth, truth))
+        gain = own * _norm(stem) / _norm(truth)
         if not 1 / _GAIN < gain < _GAIN:
             yield f"the estimate is {gain:.2g} times as loud as the reference"
     elif own < -_ALIKE:
@@ -66,5 +67,17 @@ def _strange(stem: Samples, truth: Samples) -> bool:
 
 
 def _correlation(one: Samples, other: Samples) -> float:
-    norm = float(np.sqrt(np.vdot(one, one)) * np.sqrt(np.vdot(other, other)))
+    one, other = _at_full_scale(one), _at_full_scale(other)
+    norm = _norm(one) * _norm(other)
     return float(np.vdot(one, other)) / norm if norm else 0.0
+
+
+def _norm(samples: Samples) -> float:
+    scaled = _at_full_scale(samples)
+    return float(np.abs(samples).max(initial=0)) * math.sqrt(np.vdot(scaled, scaled))
+
+
+def _at_full_scale(samples: Samples) -> Samples:
+    """Return a signal with a peak of 1: float32 has no squares of very large or small samples."""
+    peak = np.abs(samples).max(initial=0)
+    return samples / peak if peak else samples

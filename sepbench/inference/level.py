@@ -7,6 +7,7 @@ pass over the samples: whole songs and songs in blocks get the same gain, and me
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -35,6 +36,11 @@ class Level:
     def gain(self, wanted: float) -> float:
         """Return the factor that scales the song to ``wanted`` dB of full scale."""
         return 1.0 if self.decibels is None else float(10 ** ((wanted - self.decibels) / 20))
+
+    def after(self, gain: float) -> Level:
+        """Return the level of the song without its offset, times ``gain``; see `applied`."""
+        reached = None if self.decibels is None else self.decibels + 20 * math.log10(gain)
+        return Level(reached, np.zeros_like(self.offset))
 
 
 def measure(chunks: Iterable[Samples], rate: int) -> Level:

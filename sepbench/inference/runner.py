@@ -17,7 +17,7 @@ import itertools
 import operator
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ from sepbench.inference.overlap_add import (
     named,
 )
 from sepbench.inference.sample_queue import SampleQueue, in_step
-from sepbench.separator import AnySeparator, Ensemble
+from sepbench.separator import AnySeparator, Ensemble, needs_level
 from sepbench.stems import with_sums
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def stream(
     extra pass over ``chunks``. An iterator, which allows only one pass, is held in memory.
     """
     if level is None:
-        if _wants_level(separator) and isinstance(chunks, Iterator):
+        if needs_level(separator) and isinstance(chunks, Iterator):
             chunks = list(chunks)
         level = song_level(separator, chunks, rate)
     if level is None or separator.level is None:
@@ -162,8 +162,8 @@ def stream(
         return
     original = SampleQueue()
     gain = level.gain(separator.level)
-    even = applied(original.tee(chunks), level, gain)
-    for stems in _stream(separator, even, rate, device, references, block_seconds, level):
+    even, reached = applied(original.tee(chunks), level, gain), level.after(gain)
+    for stems in _stream(separator, even, rate, device, references, block_seconds, reached):
         own = {n: s / np.float32(gain) for n, s in stems.items() if n != separator.remainder}
         rest = original.take(next(iter(stems.values())).shape[1])
         if separator.remainder is not None:
@@ -176,11 +176,7 @@ def stream(
 
 def song_level(separator: AnySeparator, chunks: Iterable[Samples], rate: int) -> Level | None:
     """Measure a song for `stream`, in one pass; None if the separator needs no level."""
-    return measure(chunks, rate) if _wants_level(separator) else None
-
-
-def _wants_level(separator: AnySeparator) -> bool:
-    return separator.level is not None or any(map(_wants_level, separator.members))
+    return measure(chunks, rate) if needs_level(separator) else None
 
 
 def _stream(
@@ -233,23 +229,32 @@ def _with_estimates(
 ) -> Iterator[Chunk]:
     """Yield the mixture with the members' estimates, each ``(members, channels, samples)``."""
     stems = ensemble.combined_stems
+    how: dict[str, Any] = {"rate": rate, "device": device, "block_seconds": block_seconds}
 
-    def estimates(member: AnySeparator, own: Iterable[Samples]) -> Iterator[dict[str, Samples]]:
-        for made in stream(member, own, rate=rate, device=device, block_seconds=block_seconds):
-            yield with_sums(made)
+    def estimates(
+        member: AnySeparator, own: Iterable[Samples], level: Level | None
+    ) -> Iterator[dict[str, Samples]]:
+        return map(with_sums, stream(member, own, level=level, **how))
 
-    def handed_on(member: AnySeparator, own: Iterable[Samples], stem: str) -> Iterator[Samples]:
-        return (complete[stem] for complete in estimates(member, own))
+    def handed_on(
+        member: AnySeparator, own: Iterable[Samples], stem: str, level: Level | None
+    ) -> Iterator[Samples]:
+        return (complete[stem] for complete in estimates(member, own, level))
 
-    def stacked(member: AnySeparator, own: Iterable[Samples]) -> Iterator[NDArray[np.float32]]:
-        return (np.stack([each[stem] for stem in stems]) for each in estimates(member, own))
+    def stacked(
+        member: AnySeparator, own: Iterable[Samples], level: Level | None
+    ) -> Iterator[NDArray[np.float32]]:
+        made = estimates(member, own, level)
+        return (np.stack([each[stem] for stem in stems]) for each in made)
 
     mixtures: Iterable[Samples] = (chunk.mixture for chunk in chunks)
     fed = ensemble.members[len(ensemble.links) :]
     mixture, *copies = itertools.tee(mixtures, 1 + len(fed))
     for member, link in zip(ensemble.members, ensemble.links, strict=False):
-        copies = [handed_on(member, copies[0], link)]
-    for whole, *made in in_step([mixture, *map(stacked, fed, copies)]):
+        copies = [handed_on(member, copies[0], link, level)]
+        level = None  # A stem has its own level, not that of the song.
+    estimated = (stacked(member, own, level) for member, own in zip(fed, copies, strict=True))
+    for whole, *made in in_step([mixture, *estimated]):
         by_stem = zip(*made, strict=True)
         yield Chunk(whole, {s: np.stack(e) for s, e in zip(stems, by_stem, strict=True)})
 

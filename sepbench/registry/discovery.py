@@ -11,9 +11,8 @@ from typing import Any
 from sepbench._util import entry_points
 from sepbench._util.entry_points import Loaded
 from sepbench.errors import SepbenchError
-from sepbench.registry.facts import absurd_fact
-from sepbench.separator import AnySeparator, Ensemble
-from sepbench.stems import is_stem_name
+from sepbench.registry.facts import FACTS, absurd_fact, absurd_file_fact
+from sepbench.separator import AnySeparator
 
 GROUP = "sepbench.separators"
 """The entry-point group of every separator, bundled or not."""
@@ -45,7 +44,7 @@ def names() -> list[str]:
 
 def load_all() -> list[PluginInfo]:
     """Return every registered separator, sorted by name."""
-    return [_info(loaded) for loaded in entry_points.load_all(GROUP, validate)]
+    return [_info(loaded) for loaded in entry_points.load_all(GROUP, validate, FACTS)]
 
 
 def load(name: str) -> PluginInfo:
@@ -58,7 +57,7 @@ def load(name: str) -> PluginInfo:
         close = difflib.get_close_matches(name.lower(), found, n=1)
         cure = f"did you mean {close[0]!r}?" if close else "'sepbench methods' lists them"
         raise SepbenchError(f"no method {name!r}; {cure}")
-    return _info(entry_points.load(GROUP, name, validate))
+    return _info(entry_points.load(GROUP, name, validate, FACTS))
 
 
 def _info(loaded: Loaded) -> PluginInfo:
@@ -84,26 +83,8 @@ def validate(point: EntryPoint, separator: Any) -> str | None:
         return f"{point.value} does not define {', '.join(undefined)}"
     if separator.name != point.name or not _NAME.fullmatch(point.name):
         return f"entry point {point.name!r} and class name {separator.name!r} must be the same word"
-    # The stems of an ensemble depend on its members, which it does not have yet.
-    if issubclass(separator, Ensemble):
-        return None
     instance = separator()
-    return _wrong_stems(instance) or absurd_fact(instance)
-
-
-def _wrong_stems(separator: AnySeparator) -> str | None:
-    try:
-        stems = separator.stems
-    except SepbenchError:
-        return None  # They depend on an option without a default.
-    wrong = [stem for stem in stems if not is_stem_name(stem)]
-    if wrong:
-        return f"{wrong[0]!r} cannot be a stem; write lower-case letters, digits, '_' and '-'"
-    if not stems:
-        return "it declares no stems"
-    if separator.remainder is not None and separator.remainder not in stems:
-        return f"its remainder {separator.remainder!r} is not one of its stems"
-    return None
+    return absurd_fact(instance) or absurd_file_fact(instance)
 
 
 def missing(separator: AnySeparator) -> str | None:

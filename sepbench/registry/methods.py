@@ -10,7 +10,7 @@ from typing import Any
 from sepbench import options as opts
 from sepbench.errors import MethodError, SepbenchError
 from sepbench.registry import discovery
-from sepbench.registry.facts import absurd_fact
+from sepbench.registry.facts import absurd_fact, absurd_file_fact
 from sepbench.separator import AnySeparator
 
 
@@ -57,6 +57,8 @@ class Method:
     def identity(self) -> dict[str, Any]:
         """Everything that decides its stems, ready for JSON."""
         separator = self.declared
+        if (fault := absurd_file_fact(separator)) is not None:
+            raise MethodError(self.label, fault)
         identity: dict[str, Any] = {
             "method": self.name,
             "version": separator.version,

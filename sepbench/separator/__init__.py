@@ -28,7 +28,7 @@ from sepbench.separator.facts import (
     WeightFile,
     in_samples,
 )
-from sepbench.separator.kinds import Ensemble, Oracle, Separator
+from sepbench.separator.kinds import Ensemble, Oracle, Separator, needs_level
 
 __all__ = [
     "BLOCK_ALIGNMENT",
@@ -42,5 +42,6 @@ __all__ = [
     "Separator",
     "WeightFile",
     "in_samples",
+    "needs_level",
     "option",
 ]

@@ -132,10 +132,13 @@ class Ensemble(AnySeparator):
 
     @property
     def context(self) -> float | SampleCount | None:
-        """None if a member needs the whole song, else the context of `combine`."""
-        return (
-            None if any(member.context is None for member in self.members) else self.block_context
-        )
+        """None if a member needs the whole song, else the context of `combine`.
+
+        A member that gets a stem and is fed at a level needs the whole stem, to measure it.
+        """
+        later = self.members[1:] if self.links else ()
+        whole = any(member.context is None for member in self.members)
+        return None if whole or any(map(needs_level, later)) else self.block_context
 
     @cached_property
     def stems(self) -> tuple[str, ...]:
@@ -170,6 +173,11 @@ class Ensemble(AnySeparator):
         """The licenses of all members."""
         licenses = (member.license.split("; ") for member in self.members)
         return "; ".join(_each_once(part for parts in licenses for part in parts))
+
+
+def needs_level(separator: AnySeparator) -> bool:
+    """Return whether a separator or a member of it is fed at a fixed level."""
+    return separator.level is not None or any(map(needs_level, separator.members))
 
 
 def _each_once(texts: Iterable[str]) -> tuple[str, ...]:

@@ -273,3 +273,14 @@ def test_estimates_that_can_hardly_be_what_they_are_called_are_named() -> None:
         "other: the estimate is the reference itself",
     ]
     assert suspicions({"vocals": 0 * truth["vocals"]}, truth) == []
+
+
+@pytest.mark.parametrize("gain", [1e30, 1e-30])
+def test_estimates_whose_squares_are_not_in_float32_are_compared_all_the_same(gain: float) -> None:
+    truth = {stem: noise(i) for i, stem in enumerate(STEMS)}
+    made = {stem: np.float32(gain) * (true + noise(50) / 4) for stem, true in truth.items()}
+    said = suspicions(made, truth)
+    assert [line.split("times")[1] for line in said] == [" as loud as the reference"] * len(STEMS)
+    assert [float(line.split()[4]) for line in said] == pytest.approx([gain] * len(STEMS), rel=0.05)
+    late = {stem: np.roll(samples, 37) for stem, samples in made.items()}
+    assert delay(late, truth) == 37

@@ -156,3 +156,49 @@ def test_what_cannot_be_chained_is_one_line(spec: str, message: str) -> None:
         method(spec).create()
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+class AtLevel(Separator):
+    """Half of the song, fed at a level."""
+
+    name, summary, license, citation = "at-level", "For tests.", "MIT", "Nobody, 2026"
+    stems, context, level = ("vocals", "accompaniment"), 0.0, -20.0
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        return {"vocals": 0.5 * mixture, "accompaniment": 0.25 * mixture}
+
+
+def test_a_chain_takes_a_song_of_any_length_in_pieces() -> None:
+    """The level of the song is that of its first member: it need not be held to be measured."""
+    first, last = AtLevel(), method("hpss").create()
+    chain = Chain(Chain.Options("at-level.accompaniment > hpss"), [first, last])
+    runner.load(chain, CPU)
+    taken = 0
+
+    def pieces() -> Iterator[Samples]:
+        nonlocal taken
+        for start in range(20):
+            taken += 1
+            yield tone(440 + start, 5.0)
+
+    level = runner.song_level(chain, list(pieces()), RATE)
+    taken = 0
+    stream = runner.stream(chain, pieces(), rate=RATE, device=CPU, block_seconds=5, level=level)
+    made = [next(stream)]
+    assert taken < 10
+    made += stream
+    song = np.concatenate(list(pieces()), axis=1)
+    before = runner.separate(first, song, rate=RATE, device=CPU, block_seconds=5)
+    after = runner.separate(
+        last, before.stems["accompaniment"], rate=RATE, device=CPU, block_seconds=5
+    )
+    for stem, expected in after.stems.items():
+        whole = np.concatenate([piece[stem] for piece in made], axis=1)
+        np.testing.assert_allclose(whole, expected, atol=1e-6)
+
+
+def test_a_later_member_at_a_level_needs_the_whole_stem() -> None:
+    chain = Chain(Chain.Options("at-level.vocals > at-level"), [AtLevel(), AtLevel()])
+    assert chain.context is None
+    chain = Chain(Chain.Options("at-level.vocals > hpss"), [AtLevel(), method("hpss").create()])
+    assert chain.context is not None

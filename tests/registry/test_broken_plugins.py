@@ -50,9 +50,19 @@ AT_IMPORT |= {
         "class Dead(Separator):\n    def __init__(self): import os; os._exit(0)\nSeparator = Dead",
         "its import kills its process (exit status 0)",
     ),
+    "reads-dead": (
+        "class Dead(Separator):\n    @property\n    def level(self): import os; os._exit(0)\n"
+        "Separator = Dead",
+        "its import kills its process (exit status 0)",
+    ),
+    "reads-stop": (
+        "class Stop(Separator):\n    @property\n    def level(self): raise KeyboardInterrupt\n"
+        "Separator = Stop",
+        "its import raises KeyboardInterrupt",
+    ),
     "too-fast": (
         "class Fast(Separator):\n    sample_rate = 10**9\nSeparator = Fast",
-        "sample_rate 1000000000 is not a rate",
+        "sample_rate 1000000000: declare a whole number",
     ),
 }
 AT_WORK = {
