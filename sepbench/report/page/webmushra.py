@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+import json
+import re
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from sepbench._util.files import write_atomic
 from sepbench.audio import Writer
@@ -19,6 +20,9 @@ from sepbench.report.page.clips import Clip, Source, clips
 from sepbench.report.page.write import kept_excerpts
 
 SOUNDS = "configs/resources/sepbench"
+
+_SPOILED = re.compile(r"""[&<>"'+%\\]+""")
+"""What webMUSHRA's pages, and the form in which it sends ratings unencoded, would change."""
 
 MOST_METHODS = 12
 """webMUSHRA refuses trials of more methods, as BS.1534 does, unless they are not ``strict``."""
@@ -59,7 +63,7 @@ def write_webmushra(
             "--page --listen 5' separates some"
         )
     config = folder / "configs" / "sepbench.yaml"
-    write_atomic(config, yaml.safe_dump(_test(store, pages), sort_keys=False, allow_unicode=True))
+    write_atomic(config, _as_yaml(_test(store), pages))
     return [config, *files]
 
 
@@ -70,13 +74,13 @@ def _trial(clip: Clip, number: int, folder: Path) -> tuple[dict[str, Any], list[
         if source.kind in ("reference", "method"):
             name = f"{SOUNDS}/{number}-{index}.wav"
             files.append(_write(source, folder / name, clip.rate))
-            # webMUSHRA pastes names into HTML.
-            names[html.escape(source.name) if source.kind == "method" else ""] = name
+            names[_plain(source.name, names) if source.kind == "method" else ""] = name
     excerpt = clip.excerpt
+    title = f"{excerpt.stem}: {excerpt.track}"
     page = {
         "type": "mushra",
-        "id": f"trial{number}",
-        "name": html.escape(f"{excerpt.stem}: {excerpt.track}"),
+        "id": f"trial {number + 1}, {_plain(title)}",
+        "name": html.escape(title),
         "content": "How well is the stem separated? The reference would be 100.",
         "showWaveform": True,
         "enableLooping": True,
@@ -90,14 +94,24 @@ def _trial(clip: Clip, number: int, folder: Path) -> tuple[dict[str, Any], list[
     return page, files
 
 
+def _plain(name: str, taken: Collection[str] = ()) -> str:
+    """Return a name that comes back in the table of ratings as it is, and is not yet taken.
+
+    >>> _plain("ensemble[unet+cdae]"), _plain("a&b", ["a b"])
+    ('ensemble[unet cdae]', 'a b (2)')
+    """
+    plain = _SPOILED.sub(" ", name)
+    others = (f"{plain} ({number})" for number in range(2, len(taken) + 3))
+    return next(one for one in (plain, *others) if one not in taken)
+
+
 def _write(source: Source, path: Path, rate: int) -> Path:
     with Writer(path, rate, source.samples.shape[0], bit_depth="16") as file:
         file.write(source.samples * np.float32(10 ** (source.gain / 20)))
     return path
 
 
-def _test(store: Store, pages: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    trials: list[Any] = ["random", *pages]
+def _test(store: Store) -> dict[str, Any]:
     return {
         "testname": f"sepbench {store.settings.default_name}",
         "testId": "sepbench",
@@ -105,20 +119,35 @@ def _test(store: Store, pages: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "stopOnErrors": True,
         "showButtonPreviousPage": True,
         "remoteService": "service/write.php",
-        "pages": [
-            {
-                "type": "generic",
-                "id": "begin",
-                "name": "Listening test",
-                "content": "Please use headphones in a quiet room.",
-            },
-            trials,
-            {
-                "type": "finish",
-                "name": "Thank you",
-                "content": "Your ratings are sent when you press the button.",
-                "showResults": True,
-                "writeResults": True,
-            },
-        ],
     }
+
+
+_BEGIN = {
+    "type": "generic",
+    "id": "begin",
+    "name": "Listening test",
+    "content": "Please use headphones in a quiet room.",
+}
+_FINISH = {
+    "type": "finish",
+    "name": "Thank you",
+    "content": "Your ratings are sent when you press the button.",
+    "showResults": True,
+    "writeResults": True,
+}
+
+
+def _as_yaml(test: dict[str, Any], trials: Sequence[dict[str, Any]]) -> str:
+    """Return a test in the part of YAML that webMUSHRA's parser (yaml.js) reads.
+
+    It reads neither lists that begin in the line of another's dash nor keys of several lines, both
+    of which PyYAML writes.
+    """
+    lines = [f"{key}: {_flow(value)}" for key, value in test.items()]
+    lines += ["pages:", f"  - {_flow(_BEGIN)}", "  -", "    - random"]
+    lines += [f"    - {_flow(trial)}" for trial in trials]
+    return "\n".join([*lines, f"  - {_flow(_FINISH)}", ""])
+
+
+def _flow(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
