@@ -16,6 +16,13 @@ from sepbench.separator import Ensemble, SampleCount, option
 if TYPE_CHECKING:
     import torch
 
+_BEST = "2*unet+cdae+blstm"
+"""The included networks with the highest mean over validation songs, see docs/training.md.
+
+Methods that need an extra are left out, so that the default is the same on every machine.
+"""
+_UNWEIGHTED = "unet+cdae+blstm"
+
 _MEMBER = re.compile(r"(?:(?P<weight>[^\[\]*]+)\*)?(?P<method>[^*\[\]]+(?:\[.*\])?)", re.DOTALL)
 
 
@@ -40,7 +47,7 @@ class MethodEnsemble(Ensemble):
         """Options."""
 
         methods: str = option(
-            "unet+cdae+blstm",
+            _BEST,
             "methods joined by +, as in 2*unet+cdae, or vocals:2/drums:0.5*demucs+cdae",
             unnamed=True,
         )
@@ -52,6 +59,11 @@ class MethodEnsemble(Ensemble):
             minimum=16,
             maximum=65536,
         )
+
+        def __post_init__(self) -> None:
+            """Leave out the weights of the default where only its members count."""
+            if self.of != "mean" and self.methods == _BEST:
+                object.__setattr__(self, "methods", _UNWEIGHTED)
 
     options: Options
 
@@ -75,7 +87,7 @@ class MethodEnsemble(Ensemble):
                 self.name, f"a weight for {name!r}; the members make {', '.join(stems)}"
             )
         if self.options.of != "mean" and any(weights):
-            raise MethodError(self.name, "weights require of=mean")
+            raise MethodError(self.name, "weights require of=mean; leave them out")
         return stems
 
     def combine(

@@ -45,7 +45,7 @@ _UMXL = "the Open-Unmix model with most training data"
 _WITH_SPLEETER = "ensemble[2*spleeter+2*unet+cdae+blstm]"
 _WITHOUT = "ensemble[2*unet+cdae+blstm]"
 _TOGETHER = "better than each of its members on validation songs of three kinds"
-_INCLUDED = "the best of the included on validation songs"
+BEST_INCLUDED = "the best of the included on validation songs"
 _IN_NOISE = "{} dB SDR for a voice in equally loud noise"
 
 PRESETS: dict[str, tuple[Choice, ...]] = {
@@ -53,7 +53,7 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
         Choice("demucs[model=htdemucs_ft]", "vocals", _DEMUCS),
         Choice("open-unmix[model=umxl]", "vocals", _UMXL),
         Choice(_WITH_SPLEETER, "vocals", _TOGETHER, score=4.84),
-        Choice(_WITHOUT, "vocals", _INCLUDED),
+        Choice(_WITHOUT, "vocals", BEST_INCLUDED),
         Choice("unet", "vocals", score=4.49),
         Choice("spleeter", "vocals", score=3.86),
         Choice("repet-sim", "vocals", score=2.11),
@@ -62,7 +62,7 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
         Choice("demucs[model=htdemucs_ft]", "accompaniment", _DEMUCS),
         Choice("open-unmix[model=umxl]", "accompaniment", _UMXL),
         Choice("spleeter", "accompaniment", score=11.73),
-        Choice(_WITHOUT, "accompaniment", _INCLUDED),
+        Choice(_WITHOUT, "accompaniment", BEST_INCLUDED),
         Choice("unet", "accompaniment", score=11.08),
         Choice("repet-sim", "accompaniment", score=8.23),
     ),

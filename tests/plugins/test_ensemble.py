@@ -11,6 +11,7 @@ from songs import RATE, noise, repeating_song, sdr, tone
 from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.inference import overlap_add, runner
+from sepbench.inference.presets import BEST_INCLUDED, PRESETS
 from sepbench.registry import Method
 from sepbench.separator import SampleCount, Separator
 from sepbench_plugins.ensemble import MethodEnsemble, averaging
@@ -247,6 +248,14 @@ def test_what_cannot_be_averaged_is_one_line(spec, message):
         method(spec).create()
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_default_is_the_best_of_what_is_included():
+    """The same on every machine, whatever is installed; its weights are for the mean alone."""
+    included = [one.spec for one in PRESETS["acapella"] if one.reason == BEST_INCLUDED]
+    assert [method("ensemble").label] == included
+    assert method("ensemble[of=median]").label == "ensemble[unet+cdae+blstm,of=median]"
+    assert method("ensemble[of=median]").create().stems == ("vocals", "accompaniment")
 
 
 def test_ensembles_may_be_members(song):
