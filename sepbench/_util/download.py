@@ -52,7 +52,7 @@ def fetch(url: str, place: Path, *, sha256: str = "", on_progress: Progress = no
     reached, an interrupted download, and a wrong hash.
     """
     if not _is_address(url):
-        raise SepbenchError(f"{url}: not a web address; begin it with https://")
+        raise SepbenchError(f"{url}: not a web address; write it as https://host/path")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with _part(place) as file:
@@ -88,11 +88,13 @@ def _told(reason: object) -> str:
 
 def _is_address(url: str) -> bool:
     try:
-        scheme = urlsplit(url).scheme
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna")
+        _ = parts.port
     except ValueError:
         return False
     odd = any(char.isspace() or not char.isprintable() or not char.isascii() for char in url)
-    return scheme in ("https", "http", "file") and not odd
+    return (parts.scheme == "file" or (parts.scheme in ("https", "http") and bool(host))) and not odd
 
 
 @contextmanager

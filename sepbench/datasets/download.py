@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from sepbench._util.download import Progress, fetch, no_progress
+from sepbench._util.text import printable
 from sepbench.errors import SepbenchError
+
+_MOST_RATIO = 100
+"""Bytes unpacked for a byte of a zip file; audio has 1 to 3, and what fills a disk 1000."""
 
 
 def fetch_zip(url: str, place: Path, *, on_progress: Progress = no_progress) -> None:
@@ -36,13 +42,31 @@ def fetch_zip(url: str, place: Path, *, on_progress: Progress = no_progress) -> 
 
 
 def _unpack(archive: Path, folder: Path, url: str) -> None:
+    folder.mkdir()
     try:
         with zipfile.ZipFile(archive) as content:
-            for member in content.infolist():
-                path = PurePosixPath(member.filename.replace("\\", "/"))
-                is_link = stat.S_ISLNK(member.external_attr >> 16)
-                if is_link or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-                    raise SepbenchError(f"{url}: unsafe zip file: it contains {member.filename!r}")
+            _check(content, archive.stat().st_size, url)
             content.extractall(folder)
-    except zipfile.BadZipFile as error:
+    except RuntimeError as error:  # Encrypted, or compressed in a way that Python does not know.
+        reason = printable(" ".join(str(error).split()))[:200]
+        raise SepbenchError(f"{url}: cannot be unpacked: {reason}; unzip it by hand") from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
         raise SepbenchError(f"{url}: not a complete zip file; try again") from error
+    if not any(folder.iterdir()):
+        raise SepbenchError(f"{url}: an empty zip file; give another address")
+
+
+def _check(content: zipfile.ZipFile, size: int, url: str) -> None:
+    """Raise `SepbenchError` for members outside the folder, and for far more bytes than came."""
+    for member in content.infolist():
+        path = PurePosixPath(member.filename.replace("\\", "/"))
+        is_link = stat.S_ISLNK(member.external_attr >> 16)
+        has_drive = any(":" in part for part in path.parts[:1])
+        outside = path.is_absolute() or ".." in path.parts or has_drive
+        if outside or is_link or not member.filename:
+            raise SepbenchError(f"{url}: unsafe zip file: it contains {member.filename!r}")
+    unpacked = sum(member.file_size for member in content.infolist())
+    if unpacked > _MOST_RATIO * size:
+        raise SepbenchError(
+            f"{url}: unsafe zip file: its {size / 1e6:.1f} MB unpack to {unpacked / 1e9:.1f} GB"
+        )

@@ -122,7 +122,11 @@ def test_what_another_fetches_is_not_spoilt_by_one_that_breaks_off(
 
 
 @pytest.mark.parametrize(
-    "url", ["http://[::1", "http://x.org/a b", "http://x.org/\x1b[31m", "ftp://x.org/a", "", "/etc"]
+    "url",
+    [
+        *("http://[::1", "http://x.org/a b", "http://x.org/\x1b[31m", "ftp://x.org/a", "", "/etc"),
+        *("http://", "https:///a", "http://..", "http://127.0.0.1:abc/", "http://127.0.0.1:99999/"),
+    ],
 )
 def test_what_is_no_address_is_refused(url: str, tmp_path: Path) -> None:
     with pytest.raises(SepbenchError, match="not a web address"):
