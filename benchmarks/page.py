@@ -28,7 +28,8 @@ from scipy import signal
 
 from sepbench.datasets import open_dataset
 from sepbench.datasets.simulated import simulate
-from sepbench.evaluation.estimates import find, score
+from sepbench.evaluation.estimate_files import find
+from sepbench.evaluation.estimates import score
 from sepbench.evaluation.store import Settings, Store
 from sepbench.report.build import write
 from sepbench.report.page.make import make_page

@@ -94,7 +94,9 @@ def _is_address(url: str) -> bool:
     except ValueError:
         return False
     odd = any(char.isspace() or not char.isprintable() or not char.isascii() for char in url)
-    return (parts.scheme == "file" or (parts.scheme in ("https", "http") and bool(host))) and not odd
+    return (
+        parts.scheme == "file" or (parts.scheme in ("https", "http") and bool(host))
+    ) and not odd
 
 
 @contextmanager

@@ -31,8 +31,11 @@ from sepbench._util.text import printable
 
 _WIDE = 200
 
-messages = Console(stderr=True, soft_wrap=True, highlight=False)
-"""Everything but the result goes to standard error."""
+messages = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+"""Everything but the result goes to standard error.
+
+Names are printed as they are: ``a:b:c`` is not a name of an emoji.
+"""
 
 
 _detailed = False
@@ -80,7 +83,8 @@ def show(table: Table) -> None:
 
     In a narrow terminal its columns are split into several tables, each with the first column.
     """
-    console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
+    width = None if sys.stdout.isatty() else _WIDE
+    console = Console(width=width, highlight=False, emoji=False)
     for part in _fitting(table, console):
         console.print(part)
 

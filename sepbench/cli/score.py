@@ -12,7 +12,7 @@ from sepbench.cli import options
 
 if TYPE_CHECKING:
     from sepbench.datasets import Track
-    from sepbench.evaluation.estimates import Estimates
+    from sepbench.evaluation.estimate_files import Estimates
 
 
 @click.command("score")
@@ -119,7 +119,7 @@ def command(
 def _find(estimates: Path, tracks: Sequence[Track]) -> list[Estimates]:
     """Return the estimates of tracks; warn of tracks and stems that have none."""
     from sepbench.cli.console import warn
-    from sepbench.evaluation.estimates import find
+    from sepbench.evaluation.estimate_files import find
     from sepbench.evaluation.unmatched import incomplete, strangers
 
     found = find(estimates, tracks)

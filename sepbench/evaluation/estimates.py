@@ -13,17 +13,15 @@ import numpy as np
 import sepbench
 from sepbench import audio
 from sepbench._util.download import sha256
-from sepbench._util.text import composed
-from sepbench._util.walk import files, named
 from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.delay import common, delay, delays, remarks, shifted
+from sepbench.evaluation.estimate_files import Estimates, files_of
 from sepbench.evaluation.records import Record, fingerprint
 from sepbench.evaluation.scoring import SongScorer
-from sepbench.evaluation.store import Store, unique_name
+from sepbench.evaluation.store import Store
 from sepbench.evaluation.suspicions import suspicions
 from sepbench.registry.metrics import metric_identities
-from sepbench.stems import MIXTURE, stem_of
 
 if TYPE_CHECKING:
     from sepbench.datasets.base import Track, TrackAudio
@@ -34,14 +32,6 @@ _NEARLY = 0.05
 """Seconds by which the headers of compressed files may miss their length."""
 
 _Stems: TypeAlias = "dict[str, Samples]"
-
-
-@dataclass(frozen=True)
-class Estimates:
-    """The stem files of one track."""
-
-    track: Track
-    files: dict[str, Path]
 
 
 @dataclass(frozen=True)
@@ -60,25 +50,6 @@ class Part:
         """Return the length of a track's part; infinite where the track's is not known."""
         whole = math.inf if track.seconds is None else track.seconds
         return min(whole - self.start, self.duration or math.inf)
-
-
-def find(folder: Path, tracks: Sequence[Track]) -> list[Estimates]:
-    """Return the tracks with stems in ``folder``, and the file of each stem.
-
-    Looks for ``<subset>/<track>/<stem>.wav`` as museval and musdb write it, ``<track>/<stem>.wav``,
-    ``<track>_<stem>.wav``, and, for a single track, ``<stem>.wav``, with any audio suffix.
-    Raises `SepbenchError` if there is none at all.
-    """
-    if not folder.is_dir():
-        raise SepbenchError(f"{folder}: no such folder of estimates")
-    found = [Estimates(track, _files(folder, track, alone=len(tracks) == 1)) for track in tracks]
-    found = [estimates for estimates in found if estimates.files]
-    if not found:
-        raise SepbenchError(
-            f"{folder}: no stems of any of {len(tracks)} tracks; name them <track>/<stem>.wav, "
-            f"for example '{audio.safe_name(tracks[0].name)}/vocals.wav'"
-        )
-    return found
 
 
 def score(
@@ -128,7 +99,7 @@ def scored_stems(
     """
     if (folder := record.identity.get("folder")) is None:
         return {}
-    known, there = record.identity["estimates"], _files(Path(folder), track, alone=True)
+    known, there = record.identity["estimates"], files_of(Path(folder), track, alone=True)
     files = {s: path for s, path in there.items() if s in known and sha256(path) == known[s]}
     if record.identity.get("align") and files:
         # The delay is that of the whole song.
@@ -171,35 +142,6 @@ def _remove_others(
             store.remove(record)
             whose = record.identity.get("folder") or "others"
             on_note(f"{record.track}: removed older scores of {name}, made from {whose}")
-
-
-def _files(folder: Path, track: Track, *, alone: bool) -> dict[str, Path]:
-    plain = [track.name, audio.safe_name(track.name), audio.folder_name(track.name)]
-    plain.append(unique_name(track.name))  # As runs keep stems.
-    for name in dict.fromkeys(plain):
-        for parent in (folder / track.subset, folder):
-            if (place := named(parent, name)) and place.is_dir():
-                return _named(place, "")
-        if prefixed := _named(folder, f"{name}_"):
-            return prefixed
-    return _named(folder, "") if alone else {}
-
-
-def _named(folder: Path, prefix: str) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in files(folder, audio.SUFFIXES):
-        name = composed(path.name)
-        if not name.startswith(prefix):
-            continue
-        stem = stem_of(name.removeprefix(prefix))
-        if stem is None or stem == MIXTURE:
-            continue
-        if stem in found:
-            raise SepbenchError(
-                f"{folder}: {found[stem].name} and {path.name} are both {stem}; keep one of them"
-            )
-        found[stem] = path
-    return found
 
 
 def _record(estimates: Estimates, store: Store, name: str, how: _How) -> Record:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sepbench import audio
 from sepbench._util.walk import files, folders
-from sepbench.evaluation.estimates import Estimates
+from sepbench.evaluation.estimate_files import Estimates
 from sepbench.stems import MIXTURE, in_order, stem_of, with_sums
 
 

@@ -66,3 +66,15 @@ def test_other_columns_wrap_before_a_long_word_is_cut(
     text = shown(made, 80, monkeypatch)
     assert address in text.split()
     assert "…" not in text
+
+
+def test_names_are_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    """``:b:`` in the name of a song is printed as it is, in lines and in tables."""
+    table = Table("track")
+    table.add_row("a:b:c")
+    console.show(table)
+    assert "a:b:c" in capsys.readouterr().out
+    with console.messages.capture() as captured:
+        console.warn("a:b:c")
+        console.say("a:b:c")
+    assert captured.get() == "warning: a:b:c\na:b:c\n"

@@ -15,7 +15,11 @@ from click.testing import CliRunner
 from songs import Samples, white, write
 
 from sepbench.cli.main import main
+from sepbench.datasets.files import FileTrack
+from sepbench.errors import SepbenchError
 from sepbench.evaluation.delay import delay, delays, remarks
+from sepbench.evaluation.estimate_files import find
+from sepbench.evaluation.store import unique_name
 from sepbench.evaluation.suspicions import suspicions
 
 RATE = 8000
@@ -57,6 +61,28 @@ def test_a_constant_delay_is_found_reported_and_removed() -> None:
     assert mean_sdr() < 0
     assert "were 105 samples late; aligned" in score("late", "--references", "songs", "--align")
     assert mean_sdr() == pytest.approx(18.5, abs=2)
+
+
+def test_files_are_of_one_track_alone() -> None:
+    """Track 'a' has no files of 'a_b', and one folder is not scored for two tracks."""
+    for number, name in enumerate(["a", "a_b"]):
+        song(Path("flat"), number + 1)
+        for stem in STEMS:
+            Path(f"flat/{stem}.wav").rename(f"flat/{name}_{stem}.wav")
+    tracks = [FileTrack(name, "test", "folder", STEMS, ()) for name in ("a", "a_b")]
+    for one in find(Path("flat"), tracks):
+        assert one.files == {stem: Path(f"flat/{one.track.name}_{stem}.wav") for stem in STEMS}
+
+    song(Path("folders/x_y"), 1)
+    alike = [FileTrack(name, "test", "folder", STEMS, ()) for name in ("x:y", "x?y")]
+    with pytest.raises(SepbenchError, match=r"could be of track 'x:y' or 'x\?y'"):
+        find(Path("folders"), alike)
+    own = Path("folders") / unique_name("x?y")
+    song(own, 2)
+    assert [one.files["bass"].parent for one in find(Path("folders"), alike)] == [
+        Path("folders/x_y"),
+        own,
+    ]
 
 
 def test_no_delay_is_seen_where_stems_disagree_or_nothing_correlates() -> None:

@@ -15,7 +15,8 @@ from songs import tone
 
 from sepbench import audio
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.estimates import Part, find, score, scored_stems
+from sepbench.evaluation.estimate_files import find
+from sepbench.evaluation.estimates import Part, score, scored_stems
 from sepbench.evaluation.store import Settings, Store, unique_name
 from sepbench.report import ratings
 from sepbench.report.page.clips import clips, loudness, spectrogram_png
