@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from measure import Clock, in_own_process, table
 
+from sepbench.report.importing import import_scores
 from sepbench.report.published import campaign
 
 TARGETS = ("vocals", "drums", "bass", "other", "accompaniment")
@@ -53,22 +54,21 @@ def _target(name: str, values: list[list[float]]) -> dict[str, object]:
     return {"name": name, "frames": frames}
 
 
-def _imports(folder: Path, systems: int) -> list[str]:
-    return [f"system-{n:02}={folder / f'system {n:02}'}" for n in range(systems)]
+def _systems(folder: Path, systems: int) -> dict[str, Path]:
+    return {f"system-{n:02}": folder / f"system {n:02}" for n in range(systems)}
 
 
 def taken_in(folder: Path, systems: int, out: Path) -> float:
     """Return the CPU seconds of the import alone."""
-    from sepbench.cli.report import _import
-
     with Clock() as clock:
-        _import(out, tuple(_imports(folder, systems)))
+        import_scores(out, {name: [path] for name, path in _systems(folder, systems).items()})
     return clock.spent["cpu"]
 
 
 def command(folder: Path, systems: int, out: Path) -> float:
     """Return the CPU seconds of the whole command."""
-    words = [word for one in _imports(folder, systems) for word in ("--import", one)]
+    pairs = _systems(folder, systems).items()
+    words = [word for name, path in pairs for word in ("--import", f"{name}={path}")]
     before = os.times()
     run = [sys.executable, "-m", "sepbench", "report", str(out), *words]
     subprocess.run(run, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

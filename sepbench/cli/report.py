@@ -97,31 +97,25 @@ def command(
 
 
 def _import(run: Path, imports: tuple[str, ...]) -> None:
-    """Import museval's scores into a run, which is made if there is none."""
+    """Import museval's scores, given as NAME=PATH, with a progress bar."""
     from sepbench.cli.console import counting
-    from sepbench.evaluation.museval_json import import_museval, museval_files
-    from sepbench.evaluation.store import Settings, Store
-    from sepbench.report.index import Index
-    from sepbench.report.published import campaign
+    from sepbench.report.importing import import_scores
 
     systems: dict[str, list[Path]] = {}
     for text in imports:
         name, _, path = text.partition("=")
         if not (name.strip() and path.strip()):
             raise click.UsageError(f"--import {text}: write it as NAME=PATH")
-        systems.setdefault(name, []).extend(museval_files(Path(path)))
-    names = {file.stem for files in systems.values() for file in files}
-    if (run / "run.json").is_file() or run.is_file():
-        store = Store.open(run)
-    else:
-        is_campaign = names <= set(campaign()["track"])
-        store = Store.create(run, Settings("musdb18" if is_campaign else "imported", "test"))
-    with counting() as bar, Index(store) as index:
-        task = bar.add_task("importing", total=sum(map(len, systems.values())))
-        for record, stamp in import_museval(systems, store):
-            index.add(record, stamp)
-            bar.update(task, advance=1, description=f"{record.label}  {record.track}")
-        index.update()
+        systems.setdefault(name, []).append(Path(path))
+    with counting() as bar:
+        task = bar.add_task("importing", total=None)
+        import_scores(
+            run,
+            systems,
+            lambda record, total: bar.update(
+                task, advance=1, total=total, description=f"{record.label}  {record.track}"
+            ),
+        )
 
 
 def _tracks(store: Store, root: Path | None) -> Sequence[Track]:
