@@ -18,7 +18,7 @@ _INTERVAL = 0.01
 
 
 def trim_memory() -> None:
-    """Return free memory to the system, so that the next measurement starts afresh."""
+    """Return free memory to the system, which the allocator would keep for its next use."""
     with suppress(OSError, AttributeError):  # Only the GNU C library offers this.
         ctypes.CDLL(None).malloc_trim(0)
 

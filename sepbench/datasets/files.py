@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from sepbench import audio
-from sepbench._util.walk import folders
+from sepbench.datasets import hints
 from sepbench.datasets.base import Dataset, Track, TrackAudio, assemble
 from sepbench.errors import SepbenchError
 
@@ -163,6 +163,15 @@ class FileDataset(Dataset):
         """Return the first path with files in the layout of the data set."""
         return next((place for place in self.places() if self._matches(place)), None)
 
+    @property
+    def takes_any_folder(self) -> bool:
+        """Whether any folder with folders has the layout."""
+        return any(pattern.startswith("*") for pattern in self.layout)
+
+    def has_songs(self, place: Path) -> bool:
+        """Return whether a folder has files in the layout of the data set."""
+        return bool(self._matches(place))
+
     def _matches(self, place: Path) -> list[Path]:
         return [
             file for pattern in self.layout for file in itertools.islice(place.glob(pattern), 1)
@@ -181,56 +190,36 @@ class FileDataset(Dataset):
         places = ", ".join(map(str, self.places())) or "no place"
         patterns = " or ".join(self.layout)
         variables = " or ".join(filter(None, (self.variable, "SEPBENCH_DATA")))
-        if hint := self._hint():
+        if self._root is not None and not self.places()[0].exists():
+            raise SepbenchError(
+                f"data set {self.name} not found: {places}: no such folder. {self.how_to_get}"
+            )
+        if hint := hints.hint(self):
             raise SepbenchError(f"data set {self.name} not found in {places}: {hint}")
         raise SepbenchError(
             f"data set {self.name} not found: searched for {patterns} in {places}; "
             f"give --root or set {variables}. {self.how_to_get}"
         )
 
-    def _hint(self) -> str | None:
-        """Return a hint if the data set is in a nearby folder, or differs in case."""
-        if any(pattern.startswith("*") for pattern in self.layout):
-            return None  # Any folder would match.
-        for place in filter(Path.is_dir, self.places()):
-            for other in (*folders(place), place.resolve().parent):
-                if self._matches(other):
-                    return f"it is in {other}; give --root {other}"
-            if renaming := self._renaming(place):
-                return renaming
-        return None
-
-    def _renaming(self, place: Path) -> str | None:
-        """Return which folder to rename, if one differs from the layout only in case."""
-        for pattern in self.layout:
-            for here, wanted in _misspelt(place, Path(pattern).parts):
-                return f"rename {here} to {wanted}"
-        return None
-
     def tracks(self, subset: str = "test") -> list[Track]:
         """Return the tracks of a subset; see `Dataset.tracks`."""
         root = self.root()
-        found = [track for track in self.find_tracks(root) if subset in ("all", track.subset)]
-        if not found and (hint := self._renaming(root)):
+        everything = list(self.find_tracks(root))
+        found = [track for track in everything if subset in ("all", track.subset)]
+        if not found:
+            hint = hints.renaming(self.layout, root) or (None if everything else hints.hint(self))
+        elif all(isinstance(track, FileTrack) and track.problem for track in found):
+            other = hints.instead(self, root)
+            hint = other and f"{root} is {other}; give --dataset {other}"
+        else:
+            return found
+        if hint:
             raise SepbenchError(f"data set {self.name} has no tracks in subset {subset!r}: {hint}")
         return found
 
     @abstractmethod
     def find_tracks(self, root: Path) -> Iterable[Track]:
         """Yield every track below ``root`` in natural order."""
-
-
-def _misspelt(place: Path, parts: Sequence[str]) -> Iterator[tuple[Path, str]]:
-    """Yield folders that differ from a pattern only in case, with the right name."""
-    for part in parts:
-        if "*" in part:
-            return
-        if not (place / part).is_dir():
-            yield from (
-                (child, part) for child in folders(place) if child.name.lower() == part.lower()
-            )
-            return
-        place /= part
 
 
 def missing_stems(sources: dict[str, Source]) -> str | None:

@@ -35,6 +35,10 @@ class Folder(FileDataset):
             note = (f"no {names}, which other songs have",) if lacking else ()
             yield replace(track, notes=(*track.notes, *note))
 
+    def has_songs(self, place: Path) -> bool:
+        """Return whether a folder has folders with stems."""
+        return any(track.problem is None for track in self._tracks(place))
+
     def _tracks(self, root: Path) -> Iterator[FileTrack]:
         songs = [track for song in distinct(folders(root)) for track in self._song(song)]
         if not songs:  # All songs may be one folder deeper, as in MoisesDB.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sepbench._util.resources import trim_memory
 from sepbench.errors import MethodError, SepbenchError, describe
 from sepbench.options import variant_name
 from sepbench.separator import AnySeparator, in_samples
@@ -87,6 +88,7 @@ def in_blocks(
     before = 0
     for block, is_last in _windows(chunks, step, context, fade):
         stems = _apply(separator, block, device)
+        trim_memory()  # Else the memory of all members of a chain would add up.
         # `block` begins `before` samples ahead of its wanted part.
         wanted = {
             name: stem[:, before:] if is_last else stem[:, before : before + step + fade].copy()

@@ -10,7 +10,7 @@ from sepbench.datasets.folder import Folder
 from sepbench.errors import SepbenchError
 from sepbench.stems import stem_of
 
-from .layouts import song, write_wavs
+from .layouts import song, write_stems_file, write_wavs
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,29 @@ def test_a_folder_for_each_stem_is_a_song_whose_files_sound_together(
     before = track.digest()
     soundfile.write(path, takes[0], 8000, subtype="FLOAT")
     assert track.digest() != before
+
+
+def test_the_root_of_a_known_data_set_is_named(tmp_path: Path) -> None:
+    """A folder of MUSDB18 has no songs of one's own, only 'train' and 'test'."""
+    wavs, stems = tmp_path / "hq", tmp_path / "stems"
+    for folder in ("train", "test"):
+        write_wavs(wavs / folder / "Song", song(0.2))
+        write_stems_file(stems / folder / "Song.stem.mp4", song(0.2))
+    for root in (wavs, wavs / "train" / "Song"):
+        with pytest.raises(SepbenchError, match=r"hq is musdb18-hq; give --dataset musdb18-hq"):
+            Folder(root).tracks()
+    for root in (stems, stems / "test"):
+        with pytest.raises(SepbenchError, match=r"stems is musdb18-7s; give --dataset musdb18-7s"):
+            Folder(root).tracks()
+    assert [track.name for track in Folder(wavs / "test").tracks()] == ["Song"]
+
+
+@pytest.mark.parametrize("wrong", [".", "a", "a/b/songs/Song 1"])
+def test_songs_above_or_below_the_root_are_found(wrong: str, tmp_path: Path) -> None:
+    right = tmp_path / "a" / "b" / "songs"
+    for name in ("Song 1", "Song 2"):
+        write_wavs(right / name, song(0.2))
+    for other in ("c", "a/d", "a/b/e"):
+        (tmp_path / other).mkdir()
+    with pytest.raises(SepbenchError, match=rf"it is in {right}; give --root {right}$"):
+        Folder(tmp_path / wrong).tracks()

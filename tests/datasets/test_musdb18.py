@@ -13,6 +13,7 @@ import pytest
 
 from sepbench.datasets import open_dataset
 from sepbench.datasets.base import Dataset
+from sepbench.datasets.dsd100 import Dsd100
 from sepbench.datasets.musdb18 import Musdb18, Musdb18Hq, Musdb18Sample
 from sepbench.datasets.musdb_facts import musdb_facts
 from sepbench.errors import SepbenchError
@@ -126,7 +127,7 @@ def test_a_missing_root_says_where_it_looked_and_how_to_get_it(
     assert "https://zenodo.org/records/1117372" in message
     with pytest.raises(SepbenchError) as caught:
         open_dataset("musdb18-hq", tmp_path / "here").tracks()
-    assert f"in {tmp_path / 'here'}; " in str(caught.value)
+    assert f"{tmp_path / 'here'}: no such folder" in str(caught.value)
 
 
 def test_a_root_is_found_by_argument_then_variables(
@@ -221,6 +222,34 @@ def test_a_broken_or_missing_archive_leaves_nothing(
         dataset.download(url=f"{address}/whole.zip")
     with pytest.raises(SepbenchError, match="already exists with other content; move it away"):
         dataset.download(url=f"{address}/whole.zip")
+
+
+@pytest.mark.parametrize("wrong", ["home", "home/download", "home/download/hq/test/Song"])
+def test_a_root_some_folders_too_high_or_too_deep_is_met_with_the_right_one(
+    wrong: str, tmp_path: Path
+) -> None:
+    right = tmp_path / "home" / "download" / "hq"
+    write_wavs(right / "test" / "Song", song(0.2))
+    with pytest.raises(SepbenchError, match=rf"it is in {right}; give --root {right}$"):
+        Musdb18Hq(tmp_path / wrong).tracks()
+
+
+def test_a_root_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SepbenchError, match=r"musdb18-hq not found: .*/none: no such folder"):
+        Musdb18Hq(tmp_path / "none").tracks()
+
+
+def test_another_form_or_data_set_at_the_root_is_named(tmp_path: Path) -> None:
+    wavs, stems = tmp_path / "my hq", tmp_path / "stems"
+    write_wavs(wavs / "test" / "Song", song(0.2))
+    write_stems_file(stems / "train" / "Song.stem.mp4", song(0.2))
+    with pytest.raises(SepbenchError, match=r"my hq is musdb18-hq; give --dataset musdb18-hq$"):
+        Musdb18(wavs).tracks()
+    with pytest.raises(SepbenchError, match=r"stems is musdb18-7s; give --dataset musdb18-7s$"):
+        Musdb18Hq(stems).tracks()
+    cure = rf"my hq is musdb18-hq; give --dataset musdb18-hq --root '{wavs}'$"
+    with pytest.raises(SepbenchError, match=cure):
+        Dsd100(wavs / "test").tracks()
 
 
 def test_a_root_one_folder_too_high_or_too_deep_or_in_other_case_is_met_with_a_hint(
