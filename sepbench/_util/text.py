@@ -30,6 +30,15 @@ def printable(text: str, *, keep: str = "") -> str:
     return "".join(char if char in keep or not _acts(char) else _escape(char) for char in text)
 
 
+def three_digits(number: float) -> str:
+    """Return a number rounded to three digits, without an exponent below a million.
+
+    >>> three_digits(1166.4), three_digits(2.0), three_digits(0.04567)
+    ('1170', '2', '0.0457')
+    """
+    return f"{float(f'{number:.3g}'):g}"
+
+
 def composed(name: str) -> str:
     """Return a name in Unicode NFC, the form of every song's name in sepbench.
 

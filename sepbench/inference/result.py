@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sepbench._util.text import three_digits
 from sepbench.inference import manifest
 
 _BEFORE: dict[manifest.Origin, str] = {
@@ -59,7 +60,7 @@ class Result:
         parts = []
         if made:
             speed = self.audio_seconds / self.seconds
-            parts.append(f"{made} ({self.seconds:.1f} s, {speed:.3g} times real time)")
+            parts.append(f"{made} ({self.seconds:.1f} s, {three_digits(speed)} times real time)")
         for origin, words in _BEFORE.items():
             names = " ".join(path.name for path, is_ in self.origins.items() if is_ == origin)
             if names:

@@ -11,6 +11,7 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
+from sepbench._util.text import three_digits
 from sepbench.evaluation.store import Settings
 from sepbench.metrics.protocols import PROTOCOLS, shown
 from sepbench.registry.metrics import protocol as find_protocol
@@ -112,7 +113,7 @@ def costs(summary: pd.DataFrame, protocol: str, incomplete: Collection[str] = ()
             _marked(label, group, incomplete),
             str(group["tracks"].max()),
             _used(group),
-            "" if not speed > 0 else f"{1 / speed:.3g}",
+            "" if not speed > 0 else three_digits(1 / speed),
             "" if speed != speed else f"{first['peak_memory_mb']:.0f} MB",
         )
     return table
