@@ -102,6 +102,8 @@ def test_on_paper_pictures_are_dark_on_light_and_fit_the_sheet(opened) -> None:
     opened.execute_script("dispatchEvent(new Event('beforeprint'))")
     assert opened.execute_script(ink) == "rgb(0, 0, 0)"
     assert opened.execute_script(width) == 700
+    tracks = "return document.querySelectorAll('#heatmap .xtick text').length"
+    assert opened.execute_script(tracks) == len(NAMES)
     opened.execute_script("dispatchEvent(new Event('afterprint'))")
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     assert lit != "rgb(0, 0, 0)"
@@ -125,6 +127,16 @@ def test_on_a_phone_nothing_covers_anything_and_scores_are_to_be_seen(opened) ->
     edge = "return document.querySelector('#table tbody td').getBoundingClientRect().right"
     assert opened.execute_script(edge) < 390
     opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_captions_name_only_what_is_to_be_seen(opened) -> None:
+    """Four songs make no box, and no method has heard them in training."""
+    see(opened, "boxplot", "cost")
+    caption = opened.find_element("id", "boxplot-caption").text
+    assert caption.startswith("Each point is a track; below, the ")
+    assert "Hollow" not in opened.find_element("id", "cost-caption").text
+    opened.execute_script("run.methods.good.trained_on_this = true; draw()")
+    assert "Hollow" in opened.find_element("id", "cost-caption").text
 
 
 def test_the_page_asks_for_nothing_and_would_not_get_it(opened) -> None:

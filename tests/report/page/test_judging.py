@@ -68,7 +68,14 @@ def download(browser, button, folder: Path) -> Path:
     return files[0]
 
 
+def test_judging_begins_with_an_excerpt(opened) -> None:
+    shown = "return document.getElementById(arguments[0]).checkVisibility()"
+    for name, is_shown in {"judge-first": True, "blind": False, "comparing": False}.items():
+        assert opened.execute_script(shown, name) == is_shown
+
+
 def test_abx_counts_right_answers_and_says_what_guessing_does(listening) -> None:
+    assert listening.execute_script("return document.getElementById('judge-first').hidden")
     listening.execute_script("document.getElementById('abx-start').click()")
     for _ in range(5):
         listening.execute_script("answerAbx(abx.x)")
@@ -91,6 +98,10 @@ def test_abx_within_a_blind_rating_names_no_method_until_the_ratings_are_kept(li
     )
     assert "good" in listening.execute_script(shown)
     listening.execute_script("document.getElementById('blind').click()")
+    pictured = (
+        "return ['views', 'unseen'].map((id) => document.getElementById(id).checkVisibility())"
+    )
+    assert listening.execute_script(pictured) == [False, True]
     offered = "return [...document.querySelectorAll('#abx-a option')].map((one) => one.text)"
     assert listening.execute_script(offered) == ["reference", *"ABCDE"]
     pair = listening.execute_script(

@@ -59,7 +59,7 @@ const options = { displayModeBar: false, responsive: true };
 
 function cost(label) {
   const facts = run.methods[label];
-  const speed = facts.speed === null ? "" : `<br>${decimals(facts.speed, 1)} × real time`;
+  const speed = facts.speed === null ? "" : `<br>${threeDigits(facts.speed)} × real time`;
   return `${speed}${facts.memory === null ? "" : `<br>${decimals(facts.memory, 0)} MB`}`;
 }
 
@@ -82,6 +82,8 @@ function ticks(labels) {
   return { tickvals: labels.map((_, index) => index), ticktext: labels.map((label) => escaped(short(marked(label)))) };
 }
 
+const FEWEST = 5; // Scores of a box; fewer are points alone.
+
 function drawBoxplot(labels) {
   const scores = scoresOf(state.stem);
   const figures = figuresOf(state.stem);
@@ -99,9 +101,9 @@ function drawBoxplot(labels) {
       jitter: 0.5,
       pointpos: 0,
       boxmean: rules.statistic === "mean",
-      fillcolor: places.length < 5 ? "rgba(0,0,0,0)" : oracle ? "rgba(128,128,128,.35)" : "rgba(86,180,233,.45)",
-      line: { color: places.length < 5 ? "rgba(0,0,0,0)" : colour("--ink"), width: 1.2 },
-      marker: { color: oracle ? "#888888" : colour("--accent"), size: places.length < 5 ? 9 : 4, opacity: 0.75 },
+      fillcolor: places.length < FEWEST ? "rgba(0,0,0,0)" : oracle ? "rgba(128,128,128,.35)" : "rgba(86,180,233,.45)",
+      line: { color: places.length < FEWEST ? "rgba(0,0,0,0)" : colour("--ink"), width: 1.2 },
+      marker: { color: oracle ? "#888888" : colour("--accent"), size: places.length < FEWEST ? 9 : 4, opacity: 0.75 },
       text: places.map(([, place]) => escaped(run.tracks[place])),
       hovertemplate:
         `<b>${escaped(marked(label))}</b><br>%{text}<br>%{x:.2f} ${rules.unit}<br>` +
@@ -133,9 +135,11 @@ function drawBoxplot(labels) {
     xaxis: { title: { text: `${escaped(state.metric)} in ${rules.unit}` } },
     yaxis: { ...ticks(labels), range: [-0.7, labels.length - 0.3] },
   });
+  const boxed = labels.some((label) => figures[label][3] >= FEWEST);
   byId("boxplot-caption").textContent =
-    "A point a track, a box the middle half of them with their median" +
-    (ranges.length ? `; below each, the ${rules.statistic} with its 95 % interval.` : ".");
+    "Each point is a track" +
+    (boxed ? "; a box is the middle half of them, with their median" : "") +
+    (ranges.length ? `; below, the ${rules.statistic} with its 95 % interval.` : ".");
 }
 
 function drawHeatmap(labels) {
@@ -151,7 +155,7 @@ function drawHeatmap(labels) {
   byId("heatmap").parentElement.hidden = !having.length || order.length < 2;
   if (byId("heatmap").parentElement.hidden) return delete drawings.heatmap;
   const names = order.map((place) => escaped(short(run.tracks[place], 24)));
-  const roomy = !onPaper() && byId("heatmap").clientWidth > 16 * order.length;
+  const roomy = (onPaper() ? PAPER : byId("heatmap").clientWidth) > 16 * order.length;
   show(
     "heatmap",
     [
@@ -199,6 +203,9 @@ function drawCost(labels) {
         run.methods[other].speed >= run.methods[label].speed &&
         goodness(figures[other][0]) >= goodness(figures[label][0]),
     );
+  byId("cost-caption").textContent =
+    "Quality against speed; the larger the circle, the more memory. Labels: methods that no other method beats in both." +
+    (timed.some((label) => run.methods[label].trained_on_this) ? " Hollow: methods trained on songs of this set." : "");
   const largest = Math.max(1, ...timed.map((label) => run.methods[label].memory ?? 0));
   show(
     "cost",

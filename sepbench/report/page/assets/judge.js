@@ -49,10 +49,6 @@ function recall() {
 
 // Hide names: the hidden reference, every method and the anchor become letters.
 function beginBlind() {
-  if (!clip || byId("player").hidden) {
-    byId("revealed").textContent = "Choose an excerpt above first.";
-    return;
-  }
   const rated = clip.sources.filter((one) => ["reference", "method", "anchor"].includes(one.kind));
   const keys = shuffled(rated.map((one) => one.key));
   // The hidden reference has the same sound as the open one, so its name must differ.
@@ -144,10 +140,6 @@ function prepareAbx() {
 }
 
 function beginAbx() {
-  if (!clip || byId("player").hidden) {
-    byId("revealed").textContent = "Choose an excerpt above first.";
-    return;
-  }
   abx = { a: byId("abx-a").value, b: byId("abx-b").value, right: 0, trials: 0 };
   abx.x = randomBelow(2) ? "a" : "b";
   byId("abx").hidden = false;
@@ -191,8 +183,15 @@ function hearAbx(which) {
   player.play();
 }
 
+// What needs an excerpt is shown when there is one.
+function allowJudging(ready) {
+  byId("judge-first").hidden = ready;
+  byId("blind").hidden = byId("comparing").hidden = !ready;
+}
+
 function beginJudging() {
   recall();
+  allowJudging(false);
   byId("blind").addEventListener("click", () => {
     if (!disguise) return beginBlind();
     endBlind();

@@ -34,6 +34,7 @@ async function openClip(index) {
   const next = run.listen[index];
   player?.stop();
   byId("player").hidden = true;
+  allowJudging(false);
   byId("why").textContent = `${next.seconds} s of ${next.track}: ${next.why}.`;
   byId("loading").textContent = "Loading …";
   clip = next;
@@ -59,6 +60,7 @@ async function openClip(index) {
   }
   byId("loading").textContent = "";
   byId("player").hidden = false;
+  allowJudging(true);
   byId("seek").max = player.duration;
   drawSources();
   select(next.sources[0].key);
@@ -129,6 +131,7 @@ function drawWave() {
 function drawSpectrogram() {
   const image = byId("spectrogram");
   byId("views").hidden = Boolean(disguise) || unseen;
+  byId("unseen").hidden = !byId("views").hidden;
   if (disguise || unseen) {
     image.removeAttribute("src");
     image.alt = "";

@@ -22,6 +22,9 @@ function fill(select, values, chosen) {
 const decimals = (value, digits = 2) =>
   value === null || value === undefined ? "" : value.toFixed(digits).replace("-", "−");
 
+const threeDigits = (value) =>
+  value === null ? "" : value < 99.95 ? value.toPrecision(3) : String(Number(value.toPrecision(3)));
+
 // A number that is greater the better a score is: some scores are good if low, some if near 0.
 function goodness(value) {
   const higher = run.protocols[state.protocol].higher_is_better;
@@ -47,6 +50,10 @@ function marked(label) {
   return label + (facts.oracle ? " *" : "") + (facts.trained_on_this ? " †" : "");
 }
 
+// A name with places at which a narrow column may break it.
+const broken = (name) =>
+  name.split(/(?<=[[,+=>/])/u).flatMap((part, place) => (place ? [make("wbr"), part] : [part]));
+
 // The columns: what each shows of a method, and by what it sorts.
 function columns() {
   const stems = stemsHere().map((stem) => ({
@@ -65,7 +72,7 @@ function columns() {
     { id: "method", name: "method", value: (label) => label.toLowerCase() },
     ...stems,
     { id: "tracks", name: "tracks", value: tracks, digits: 0 },
-    { id: "speed", name: "× real time", value: (label) => run.methods[label].speed, digits: 1 },
+    { id: "speed", name: "× real time", value: (label) => run.methods[label].speed, text: threeDigits },
     { id: "memory", name: "memory, MB", value: (label) => run.methods[label].memory, digits: 0 },
   ];
 }
@@ -113,13 +120,16 @@ function drawTable() {
   }
   const rows = labels.map((label) => {
     const row = make("tr", undefined, run.methods[label].oracle ? { class: "oracle" } : {});
-    const name = make("th", marked(label), { scope: "row" });
+    const name = make("th", undefined, { scope: "row" });
+    name.append(make("span"));
+    name.firstChild.append(...broken(marked(label)));
     const more = make("button", "details", { type: "button", "aria-label": `Details of ${label}` });
     more.addEventListener("click", () => showDetails(label));
     name.append(more);
     row.append(name);
     for (const column of all.slice(1)) {
-      const cell = make("td", decimals(column.value(label), column.digits));
+      const value = column.value(label);
+      const cell = make("td", column.text ? column.text(value) : decimals(value, column.digits));
       if (column.range?.(label)) cell.append(make("span", column.range(label), { class: "range" }));
       if (column.range) cell.className = standing(column.id, label);
       row.append(cell);
@@ -151,7 +161,7 @@ function describe() {
   const parts = [];
   if (figures.some((figure) => figure[1] !== null))
     parts.push("Small: 95 % interval over tracks. Bold: best; italic: not significantly different, by track.");
-  else parts.push("One track has no interval: another song would give other scores.");
+  else parts.push("Bold: best. One track has no interval: another song would give other scores.");
   if (Object.values(run.methods).some((one) => one.oracle)) parts.push("* oracle: made from the true stems.");
   if (Object.values(run.methods).some((one) => one.trained_on_this)) parts.push("† trained on songs of this very set.");
   byId("marks").textContent = parts.join(" ");
@@ -212,6 +222,16 @@ function scoresCsv() {
   return csv([["track", "label", "stem", "metric", "protocol", "value"], ...rows]);
 }
 
+// Failures of a method for one reason, with the first of their tracks.
+function failures() {
+  const known = {};
+  for (const one of run.failures) {
+    const key = JSON.stringify([one.label, one.error]);
+    known[key] = { ...one, more: key in known ? known[key].more + 1 : 0, track: known[key]?.track ?? one.track };
+  }
+  return Object.values(known);
+}
+
 function begin() {
   byId("title").textContent = run.title;
   const part = run.duration === null ? "" : ` (${run.duration} s of each, from ${run.start} s)`;
@@ -221,7 +241,8 @@ function begin() {
   byId("made").textContent = run.command ? `Made by: ${run.command}` : "";
   if (run.failures.length) {
     const list = make("ul");
-    for (const one of run.failures) list.append(make("li", `${one.label} on ${one.track}: ${one.error}`));
+    for (const { label, track, error, more } of failures())
+      list.append(make("li", `${label} on ${track}${more ? ` and ${more} more` : ""}: ${error}`));
     byId("failures").append(make("h3", "Failures", { class: "error" }), list);
   }
   fill(byId("protocol"), Object.keys(run.protocols), state.protocol);
