@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import click
 from click.shell_completion import CompletionItem
@@ -48,10 +49,21 @@ def complete_metric(
 def complete_protocol(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Return the protocols that begin with the typed text."""
-    from sepbench.metrics.protocols import PROTOCOLS
+    """Return the protocols, and the metrics with one of their own, that begin with the typed text.
 
-    return _beginning(incomplete, PROTOCOLS)
+    Only metrics that begin so are imported.
+    """
+    from sepbench._util import entry_points
+    from sepbench.errors import SepbenchError
+    from sepbench.metrics.protocols import PROTOCOLS
+    from sepbench.registry.metrics import METRIC_GROUP, protocol
+
+    names = [*PROTOCOLS]
+    for name in sorted(entry_points.find(METRIC_GROUP)):
+        if name.startswith(incomplete):
+            with suppress(SepbenchError):
+                names.append(protocol(name).id)
+    return _beginning(incomplete, names)
 
 
 def complete_dataset(

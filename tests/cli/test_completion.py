@@ -60,6 +60,7 @@ def test_a_method_takes_part_in_completion_everywhere_it_can_be_given() -> None:
         (["data", "musdb18-h"], ["musdb18-hq"]),
         (["evaluate", "--dataset", "simul"], ["simulated"]),
         (["report", "--protocol", "sisec"], ["sisec18"]),
+        (["report", "--protocol", "s"], ["sisec18", "si-sdr", "silence"]),
     ],
 )
 def test_names_are_offered_where_they_are_meant(words: list[str], names: list[str]) -> None:
