@@ -55,6 +55,7 @@ class NusslSeparator(Separator):
     sample_rate = 44100
     license = "MIT"
     needs = NEEDS
+    preload = f"{__package__}.preloaded"
 
     estimates: ClassVar[tuple[str, ...]] = ("accompaniment", "vocals")
     """The stems in nussl's order."""

@@ -30,6 +30,7 @@ class DeepMask(Separator):
     remainder = "accompaniment"
     citation = CITATION
     needs = (*NEEDS, Requirement("safetensors", "pip install safetensors"))
+    preload = f"{__package__}.preloaded"
     folder = BLSTM.folder
 
     @dataclass(frozen=True)

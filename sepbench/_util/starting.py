@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from multiprocessing import current_process, get_context, util
@@ -39,6 +39,17 @@ def worker_context() -> ForkServerContext | SpawnContext:
     context.set_forkserver_preload(_PRELOADED)
     _choose_folder_of_sockets()
     return context
+
+
+def preload(modules: Iterable[str]) -> None:
+    """Have workers share the import of further modules; without effect once one has started.
+
+    The server imports them, and ends if one of them ends its process.
+    """
+    context = worker_context()
+    if isinstance(context, ForkServerContext):
+        _PRELOADED.extend(module for module in modules if module not in _PRELOADED)
+        context.set_forkserver_preload(_PRELOADED)
 
 
 def _choose_folder_of_sockets() -> None:

@@ -39,7 +39,7 @@ from sepbench.evaluation.store import Settings, Store
 from sepbench.evaluation.unusable import reason
 from sepbench.inference import memory
 from sepbench.inference.batch import Made
-from sepbench.inference.workers import SeparatorWorker
+from sepbench.inference.workers import SeparatorWorker, share_imports
 from sepbench.registry import Method
 
 _SCARCE = 0.15
@@ -251,6 +251,8 @@ def do_cells(
     if pool is None:
         key = (cells.timeout, cells.isolate)
         pool = _pools.setdefault(key, new_pool(cells.timeout, isolate=cells.isolate))
+    if cells.isolate:
+        share_imports(task.method for task in cells.tasks)
     store, records = Store(cells.store), []
     with pool.borrow() as workers:
         for task in cells.tasks:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sepbench import registry
 from sepbench._util import entry_points
 from sepbench._util.process import LocalWorker, Worker, WorkerProcess
+from sepbench._util.starting import preload
 from sepbench.errors import MethodError, SepbenchError, describe
 from sepbench.inference import runner
 from sepbench.inference.batch import Made, separate_all
@@ -109,6 +111,19 @@ class SeparatorWorker:
     def stop(self) -> None:
         """Kill the process, even in the middle of a song."""
         self._worker.stop()
+
+
+def share_imports(methods: Iterable[Method]) -> None:
+    """Have the processes of methods share what several of them would import.
+
+    Call it before the first process starts. Only sepbench's own plugins are asked: an import of
+    another one might end the server from which all processes are forked.
+    """
+    named: Counter[str] = Counter()
+    for method in methods:
+        parts = (part for part in method.parts() if part.distribution.startswith("sepbench "))
+        named.update({part.separator.preload for part in parts if part.separator.preload})
+    preload(module for module, count in named.items() if count > 1)
 
 
 class _Separating:

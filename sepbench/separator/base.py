@@ -38,6 +38,10 @@ class AnySeparator(ABC):
     warms_up: ClassVar[bool] = True
     """Whether its first song costs more than the next; if so, it first gets a second of it."""
 
+    preload: ClassVar[str | None] = None
+    """A module that takes seconds to import, for plugins of sepbench itself. Where several methods
+    of a run name it, their processes share one import. It raises nothing but ``ImportError``."""
+
     members: Sequence[AnySeparator] = ()
     """The members of an `Ensemble`, whose estimates it gets."""
 

@@ -148,6 +148,31 @@ def test_a_signal_to_all_processes_of_a_group_leaves_workers_to_their_parent(
     assert made.stdout == "told\nTrue 4\n"
 
 
+def test_workers_share_the_import_of_a_preloaded_module(tmp_path: Path) -> None:
+    (tmp_path / "slow_module.py").write_text("import os\nIMPORTED_BY = os.getpid()\n")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "from sepbench._util.process import Call, WorkerProcess\n"
+        "from sepbench._util.starting import preload\n"
+        "def importer(_):\n"
+        "    import os, slow_module\n"
+        "    return slow_module.IMPORTED_BY, os.getpid()\n"
+        "if __name__ == '__main__':\n"
+        "    preload(['slow_module'])\n"
+        "    workers = [WorkerProcess(Call(importer)) for _ in range(2)]\n"
+        "    (first, one), (second, other) = [worker.run(None) for worker in workers]\n"
+        "    for worker in workers:\n"
+        "        worker.stop()\n"
+        "    print(first == second, one != other, first in (one, other))\n"
+    )
+    environment = dict(os.environ, PYTHONPATH=str(tmp_path))
+    made = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=True, env=environment
+    )
+    assert made.stdout == "True True False\n"
+
+
 def test_to_import_the_preloaded_module_elsewhere_ignores_no_signal() -> None:
     before = signal.getsignal(signal.SIGTERM)
     importlib.reload(importlib.import_module("sepbench._util.preloaded"))

@@ -16,7 +16,8 @@ from fakes import Calm
 
 from sepbench._util.process import WorkerDied
 from sepbench.errors import SepbenchError
-from sepbench.inference.workers import SeparatorWorker
+from sepbench.inference import workers
+from sepbench.inference.workers import SeparatorWorker, share_imports
 from sepbench.registry import Method
 from sepbench.separator import NoOptions, Separator
 
@@ -197,3 +198,18 @@ def test_workers_end_with_their_parent_even_in_the_middle_of_c_code() -> None:
             time.sleep(0.1)
     os.kill(child, 9)
     pytest.fail("the worker outlived its parent")
+
+
+@pytest.mark.parametrize(
+    ("count", "owner", "preloaded"),
+    [(2, "sepbench 1.0", ["slow"]), (1, "sepbench 1.0", []), (2, "somebody 1.0", [])],
+)
+def test_imports_that_several_of_our_methods_name_are_shared(monkeypatch, count, owner, preloaded):
+    class Slow(Calm):
+        name = "slow"
+        preload = "slow"
+
+    asked: list[str] = []
+    monkeypatch.setattr(workers, "preload", asked.extend)
+    share_imports(Method(f"slow[{number}]", Slow, NoOptions(), owner) for number in range(count))
+    assert asked == preloaded
