@@ -38,6 +38,7 @@ CONFIDENCE = 0.95
 MIN_TRACKS = 6
 """Fewest tracks for a p-value: the smallest two-sided one for ``n`` tracks is ``2^(1 - n)``."""
 
+_ROWS = 250  # Of which all draws are held at a time, 160 kB each.
 _TOO_SMALL = 1e-6
 """Share of the spread of the scores below which that of a draw is rounding error."""
 
@@ -98,10 +99,11 @@ def intervals(
     sizes = {scores.size for scores in ordered if scores.size > 1}
     of_all = _mean_intervals if statistic == "mean" else _median_intervals
     for size in sorted(sizes):
-        places = [place for place, scores in enumerate(ordered) if scores.size == size]
-        alike = of_all(np.stack([ordered[place] for place in places]), confidence)
-        for place, ends in zip(places, alike, strict=True):
-            found[place] = ends
+        alike = [place for place, scores in enumerate(ordered) if scores.size == size]
+        for places in (alike[first : first + _ROWS] for first in range(0, len(alike), _ROWS)):
+            ends = of_all(np.stack([ordered[place] for place in places]), confidence)
+            for place, one in zip(places, ends, strict=True):
+                found[place] = one
     return found
 
 
@@ -260,7 +262,7 @@ def _mean_intervals(rows: Floats, confidence: float) -> Iterator[Interval]:
     """Yield the interval of the mean of each row."""
     tracks = rows.shape[1]
     away = rows - rows.mean(1, keepdims=True)
-    # One product for all rows: the draws of a thousand tracks are 40 MB, which takes time to read.
+    # One product for many rows: the draws of a thousand tracks are 40 MB, which takes time to read.
     means = sums(np.concatenate([away, away**2])) / tracks
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     pairs = zip(rows.mean(1), away.std(1), *np.split(means, 2), strict=True)
