@@ -39,6 +39,15 @@ def three_digits(number: float) -> str:
     return f"{float(f'{number:.3g}'):g}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, which is regular.
+
+    >>> counted(1, "track"), counted(2, "track")
+    ('1 track', '2 tracks')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def composed(name: str) -> str:
     """Return a name in Unicode NFC, the form of every song's name in sepbench.
 

@@ -95,8 +95,8 @@ def _show(found: list[Opinion], agree: list[Agreement]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from sepbench._util.text import counted
     from sepbench.cli.console import show
-    from sepbench.report.ratings import FEWEST_PAIRS
 
     table = Table(box=None, padding=(0, 1, 0, 0))
     for heading in ("stem", "source"):
@@ -107,10 +107,23 @@ def _show(found: list[Opinion], agree: list[Agreement]) -> None:
         low, high = one.interval
         span = "" if low != low else f"{low:.0f}..{high:.0f}"
         name = one.source if one.kind != "reference" else "hidden reference"
-        over = f"{one.count} {one.over}"
+        over = counted(one.count, one.over.removesuffix("s"))
         table.add_row(escape(one.stem), escape(name), f"{one.mean:.0f}", span, over)
     show(table)
-    if not agree:
+    if agree:
+        _show_agreement(agree)
+
+
+def _show_agreement(agree: list[Agreement]) -> None:
+    from rich.table import Table
+
+    from sepbench.cli.console import show
+    from sepbench.report.ratings import FEWEST_PAIRS
+
+    known = [pair for pair in agree if pair.spearman == pair.spearman]
+    why = f"under {FEWEST_PAIRS} pairs of track and method, or all ratings or scores are the same"
+    if not known:
+        click.echo(f"\nNo metric is compared with listeners: {why}")
         return
     click.echo("\nHow metrics agree with listeners, over pairs of track and method")
     table = Table(box=None, padding=(0, 1, 0, 0))
@@ -118,10 +131,10 @@ def _show(found: list[Opinion], agree: list[Agreement]) -> None:
         table.add_column(heading)
     for heading in ("Spearman", "Kendall", "Pearson", "pairs"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for pair in agree:
+    for pair in known:
         numbers = (pair.spearman, pair.kendall, pair.pearson)
         cells = ["-" if value != value else f"{value:+.2f}" for value in numbers]
         table.add_row(pair.stem, pair.protocol, pair.metric, *cells, str(pair.pairs))
     show(table)
-    if any(pair.spearman != pair.spearman for pair in agree):
-        click.echo(f"- : under {FEWEST_PAIRS} pairs, or ratings or scores that are all the same")
+    if len(known) < len(agree):
+        click.echo(f"left out: {why}")

@@ -16,6 +16,7 @@ from scipy import stats
 
 from sepbench._util.files import write_atomic
 from sepbench._util.plain import is_list_of, is_number
+from sepbench._util.text import counted
 from sepbench.errors import SepbenchError
 from sepbench.report import statistics
 from sepbench.report.statistics import Interval
@@ -198,4 +199,4 @@ def describe(ratings: pd.DataFrame, left_out: Sequence[str]) -> str:
     listeners = ratings["listener"].nunique()
     excerpts = len(ratings[["track", "stem"]].drop_duplicates())
     out = f"; left out: {', '.join(left_out)}, who missed the hidden reference" if left_out else ""
-    return f"{listeners} listeners, {excerpts} excerpts{out}"
+    return f"{counted(listeners, 'listener')}, {counted(excerpts, 'excerpt')}{out}"

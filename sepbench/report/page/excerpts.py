@@ -58,14 +58,13 @@ def choose(records: Sequence[Record], tracks: int) -> list[Excerpt]:
 
 def _of_track(key: tuple[str, str], records: Sequence[Record]) -> list[Excerpt]:
     excerpts = []
-    for stem in in_order(name for record in records for name in record.stems):
+    # Of a stem that only oracles make there is nothing to judge.
+    judged = [record for record in records if not record.oracle and record.method != MIXTURE]
+    for stem in in_order(name for record in judged or records for name in record.stems):
         frames = [
             record.stems[stem].frames["SDR"]
-            for record in records
-            if stem in record.stems
-            and "SDR" in record.stems[stem].frames
-            and not record.oracle
-            and record.method != MIXTURE
+            for record in judged
+            if stem in record.stems and "SDR" in record.stems[stem].frames
         ]
         seconds = min((r.audio_seconds for r in records if r.audio_seconds), default=SECONDS)
         start, spread = _widest(frames)

@@ -59,6 +59,15 @@ def test_songs_come_in_the_order_in_which_methods_differ(made_run) -> None:
     assert {one.track for one in choose(wide, 1)} == {NAMES[2]}
 
 
+def test_stems_that_only_oracles_make_are_not_offered_beside_others(made_run) -> None:
+    records = [r for r in made_run.records() if r.track == NAMES[0]]
+    (oracle,) = (r for r in records if r.oracle)
+    more = replace(oracle, stems={**oracle.stems, "drums": oracle.stems["vocals"]})
+    others = [r for r in records if not r.oracle]
+    assert [one.stem for one in choose([*others, more], 1)] == ["vocals", "accompaniment"]
+    assert [one.stem for one in choose([more], 1)] == ["vocals", "drums", "accompaniment"]
+
+
 def test_sources_are_cut_alike_and_equally_loud(made_run) -> None:
     excerpts = choose(made_run.records(), 1)
     (track,) = (one for one in made_tracks() if one.name == excerpts[0].track)
