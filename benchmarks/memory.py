@@ -1,12 +1,13 @@
 """Measure how the memory of methods grows with the song, and what three hours would need.
 
-python benchmarks/memory.py                                 every method, on 5 and 15 minutes
-python benchmarks/memory.py hpss unet --seconds 600 1200
+python benchmarks/memory.py                                 every method, on 15 and 45 minutes
+python benchmarks/memory.py hpss unet --seconds 1200 2400
 python benchmarks/memory.py --json > memory.json
 
 Each length is separated in a process of its own, with one thread, as ``sepbench separate`` does:
 in pieces, stems let go as they come. A process grows in its first minutes whatever the method does
-(120 and 240 s showed many times the growth), so both lengths are past these.
+(for unet, 5 and 15 minutes said 2.3 GB for three hours, which really take 1.3), so both lengths are
+past these.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def main() -> None:
     """Print a row for each method."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("methods", nargs="*")
-    parser.add_argument("--seconds", type=int, nargs=2, default=[300, 900])
+    parser.add_argument("--seconds", type=int, nargs=2, default=[900, 2700])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
