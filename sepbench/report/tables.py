@@ -221,6 +221,7 @@ def _summary_rows(tracks: Sequence[Scored]) -> Iterator[dict[str, Any]]:
     records = [track.record for track in tracks]
     done = [record for record in records if record.error is None]
     errors = [record.error for record in records if record.error is not None]
+    peaks = [record.peak_bytes for record in done if record.peak_bytes is not None]
     facts = {
         **facts_of(records[0]),
         "dataset": " or ".join(sorted({record.dataset for record in records})),
@@ -230,7 +231,7 @@ def _summary_rows(tracks: Sequence[Scored]) -> Iterator[dict[str, Any]]:
         "failed": len(errors),
         "error": printable(errors[0]) if errors else "",
         "seconds_per_second": reduce("median", [_speed(record) for record in done]),
-        "peak_memory_mb": max((r.peak_bytes or 0 for r in done), default=np.nan) / 1e6,
+        "peak_memory_mb": max(peaks, default=np.nan) / 1e6,
         "tracks": len(done),
     }
     del facts["track"]

@@ -86,6 +86,13 @@ def test_each_protocol_aggregates_in_its_own_way() -> None:
     assert value(summary, "sisec18", "peak_memory_mb") == 3.0
 
 
+def test_costs_that_were_not_measured_are_no_numbers() -> None:
+    """Stems made by other programs have no time and no memory, rather than 0 MB."""
+    summary = tables.summary([replace(one, seconds=None, peak_bytes=None) for one in RECORDS])
+    assert summary["peak_memory_mb"].isna().all()
+    assert summary["seconds_per_second"].isna().all()
+
+
 def test_a_silent_track_runs_and_is_scored_on_the_others() -> None:
     silent = record("d", [NAN, NAN], [NAN, NAN], NAN)
     summary = tables.summary([*RECORDS, silent])
