@@ -87,8 +87,8 @@ def in_blocks(
     fading: dict[str, Samples] = {}
     before = 0
     for block, is_last in _windows(chunks, step, context, fade):
+        trim_memory()  # Else what the other members of a chain needed would be kept beside this.
         stems = _apply(separator, block, device)
-        trim_memory()  # Else the memory of all members of a chain would add up.
         # `block` begins `before` samples ahead of its wanted part.
         wanted = {
             name: stem[:, before:] if is_last else stem[:, before : before + step + fade].copy()

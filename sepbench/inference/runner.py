@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import itertools
 import operator
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -256,7 +256,12 @@ def _with_estimates(
     estimated = (stacked(member, own, level) for member, own in zip(fed, copies, strict=True))
     for whole, *made in in_step([mixture, *estimated]):
         by_stem = zip(*made, strict=True)
-        yield Chunk(whole, {s: np.stack(e) for s, e in zip(stems, by_stem, strict=True)})
+        yield Chunk(whole, dict(zip(stems, map(_stacked, by_stem), strict=True)))
+
+
+def _stacked(estimates: Sequence[Samples]) -> NDArray[np.float32]:
+    """Return estimates as one array, without a copy of a single one."""
+    return estimates[0][np.newaxis] if len(estimates) == 1 else np.stack(estimates)
 
 
 def _complete(
