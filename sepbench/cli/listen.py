@@ -24,11 +24,15 @@ def command() -> None:
 
 @command.command("import")
 @click.argument("run", type=options.PATH, metavar="RUN")
-@click.argument("files", type=options.PATH, metavar="RATINGS.json...", nargs=-1, required=True)
+@click.argument("files", type=options.PATH, metavar="RATINGS...", nargs=-1, required=True)
 @click.option("--all-listeners", is_flag=True, help="Keep those who missed the hidden reference.")
 @options.json_option
 def import_ratings(run: Path, files: tuple[Path, ...], all_listeners: bool, as_json: bool) -> None:
-    """Add exported ratings to RUN: mean opinions, and how well each metric agrees with them."""
+    """Add ratings to RUN: mean opinions, and how well each metric agrees with them.
+
+    RATINGS are exported by the page of RUN (.json), or written by webMUSHRA (mushra.csv) for a test
+    that 'sepbench listen export' made of RUN.
+    """
     from sepbench.cli.console import say, show_json
     from sepbench.evaluation.store import Store
     from sepbench.report import ratings, tables

@@ -20,6 +20,7 @@ from sepbench._util.text import counted
 from sepbench.errors import SepbenchError
 from sepbench.report import statistics
 from sepbench.report.statistics import Interval
+from sepbench.report.webmushra_results import sessions
 
 FORMAT = "sepbench ratings 1"
 COLUMNS = "listener track subset stem source kind rating".split()
@@ -65,20 +66,21 @@ class Agreement:
 
 
 def add(paths: Sequence[Path], run: Path, known: Container[tuple[str, str]] | None = None) -> None:
-    """Copy files of exported ratings into a run, one per listener; all of them or none.
+    """Copy exported ratings into a run, one file per listener; all of them or none.
 
+    Files are exports of the page, or webMUSHRA's tables (``.csv``) of tests exported from the run.
     Raises `SepbenchError` for another file, and for ratings none of which is of a ``known`` pair of
     track and method.
     """
-    read = {path: _read(path) for path in paths}
-    for path, plain in read.items():
+    read = [(path, plain) for path in paths for plain in _read_all(path, run)]
+    for path, plain in read:
         rated = [(row["track"], row["source"]) for row in _rows(plain) if row["kind"] == "method"]
         if known is not None and rated and not any(pair in known for pair in rated):
             raise SepbenchError(
                 f"{path}: rates no track and method of this run, but of {plain.get('run')!r}; "
                 "import it into that run"
             )
-    for plain in read.values():
+    for _, plain in read:
         kept = run / "ratings" / f"{plain['listener']}.json"
         write_atomic(kept, json.dumps(plain, indent=1) + "\n")
 
@@ -151,6 +153,15 @@ def _rows(plain: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for one in trial["ratings"]:
             said = {key: one[key] for key in ("source", "kind", "rating")}
             yield {"listener": plain["listener"], **facts, **said}
+
+
+def _read_all(path: Path, run: Path) -> list[dict[str, Any]]:
+    if path.suffix.lower() != ".csv":
+        return [_read(path)]
+    found = [{"format": FORMAT, **plain} for plain in sessions(path, run)]
+    if fault := next(filter(None, map(_fault, found)), ""):
+        raise SepbenchError(f"{path}: {fault}")
+    return found
 
 
 def _read(path: Path) -> dict[str, Any]:

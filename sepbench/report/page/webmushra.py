@@ -18,6 +18,7 @@ from sepbench.errors import SepbenchError
 from sepbench.evaluation.store import Store
 from sepbench.report.page.clips import Clip, Source, clips
 from sepbench.report.page.write import kept_excerpts
+from sepbench.report.webmushra_results import keep_names
 
 SOUNDS = "configs/resources/sepbench"
 
@@ -46,6 +47,7 @@ def write_webmushra(
     by_key = {(track.subset, track.name): track for track in tracks}
     pages: list[dict[str, Any]] = []
     files: list[Path] = []
+    names: dict[str, dict[str, Any]] = {}
     for key in dict.fromkeys((one.subset, one.track) for one in excerpts):
         if key not in by_key:
             continue
@@ -54,7 +56,10 @@ def write_webmushra(
             if not any(source.kind == "method" for source in clip.sources):
                 continue
             on_clip(f"{clip.excerpt.track}, {clip.excerpt.stem}")
-            page, written = _trial(clip, len(pages), folder)
+            page, methods, written = _trial(clip, len(pages), folder)
+            subset, track = key
+            facts = {"track": track, "subset": subset, "stem": clip.excerpt.stem}
+            names[page["id"]] = {**facts, "methods": methods}
             pages.append(page)
             files += written
     if not pages:
@@ -64,17 +69,24 @@ def write_webmushra(
         )
     config = folder / "configs" / "sepbench.yaml"
     write_atomic(config, _as_yaml(_test(store), pages))
+    keep_names(store.folder, names)
     return [config, *files]
 
 
-def _trial(clip: Clip, number: int, folder: Path) -> tuple[dict[str, Any], list[Path]]:
+def _trial(
+    clip: Clip, number: int, folder: Path
+) -> tuple[dict[str, Any], dict[str, str], list[Path]]:
+    """Write the sounds of a trial; return it, the labels of its stimuli, and the files."""
     names: dict[str, str] = {}
+    labels: dict[str, str] = {}
     files = []
     for index, source in enumerate(clip.sources):
         if source.kind in ("reference", "method"):
             name = f"{SOUNDS}/{number}-{index}.wav"
             files.append(_write(source, folder / name, clip.rate))
-            names[_plain(source.name, names) if source.kind == "method" else ""] = name
+            plain = _plain(source.name, names) if source.kind == "method" else ""
+            names[plain] = name
+            labels |= {plain: source.name} if plain else {}
     excerpt = clip.excerpt
     title = f"{excerpt.stem}: {excerpt.track}"
     page = {
@@ -91,7 +103,7 @@ def _trial(clip: Clip, number: int, folder: Path) -> tuple[dict[str, Any], list[
         "reference": names.pop(""),
         "stimuli": names,
     }
-    return page, files
+    return page, labels, files
 
 
 def _plain(name: str, taken: Collection[str] = ()) -> str:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -221,6 +223,61 @@ def test_webmushra_gets_a_trial_with_every_method_equally_loud(made_run, tmp_pat
     ((length, _), rate) = kinds.pop()
     assert not kinds
     assert length <= 12 * rate
+
+
+def results(path: Path, test: dict, said: dict[str, int], listener: str = "0b1e-5") -> Path:
+    """Write the table of ratings that webMUSHRA writes of a test, with a rating by stimulus."""
+    _, *trials = test["pages"][1]
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if not file.tell():
+            head = "session_test_id session_uuid trial_id rating_stimulus rating_score"
+            writer.writerow([*head.split(), "rating_time", "rating_comment"])
+        for trial in trials:
+            for name in (*trial["stimuli"], "reference", "anchor35"):
+                row = ["sepbench", listener, trial["id"], name, said.get(name, 50), 1234, ""]
+                writer.writerow(row)
+    return path
+
+
+def test_ratings_of_webmushra_come_back_under_the_names_of_the_run(made_run, tmp_path) -> None:
+    files = write_webmushra(made_run, made_tracks(), tmp_path, songs=2)
+    test = yaml.safe_load(files[0].read_text())
+    table = results(tmp_path / "mushra.csv", test, {"good": 80, "reference": 100, "anchor35": 10})
+    results(table, test, {"good": 60, "reference": 95, "anchor35": 20}, "77aa")
+    ratings.add([table], made_run.folder, {(one.track, one.label) for one in made_run.records()})
+    said = ratings.table(made_run.folder)
+    assert set(said["listener"]) == {"0b1e-5", "77aa"}
+    assert set(said["track"]) <= set(NAMES)
+    assert set(said["stem"]) == {"vocals", "accompaniment"}
+    assert set(said[said["kind"] == "method"]["source"]) == {
+        "good",
+        "poor",
+        "<b onclick=bad()>[x=1]",
+    }
+    assert set(said[said["source"] == "good"]["rating"]) == {80, 60}
+    assert set(said[said["kind"] == "anchor"]["rating"]) == {10, 20}
+    for file in (made_run.folder / "ratings").iterdir():
+        file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n1,2\n", "no column session_uuid; give results/sepbench/mushra.csv"),
+        ("", "no column session_uuid"),
+        (
+            "session_uuid,trial_id,rating_stimulus,rating_score\nx,trial 9,unet,50\n",
+            "line 2: 'unet' of 'trial 9' is in no test of",
+        ),
+    ],
+)
+def test_other_tables_are_one_line(made_run, tmp_path, content: str, message: str) -> None:
+    table = tmp_path / "mushra.csv"
+    table.write_text(content)
+    with pytest.raises(SepbenchError, match=message) as caught:
+        ratings.add([table], made_run.folder)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_run_without_kept_stems_says_how_to_get_some(made_run, tmp_path) -> None:

@@ -1,0 +1,86 @@
+"""Reads the table of ratings that webMUSHRA writes of a test exported from a run."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sepbench._util.files import write_atomic
+from sepbench.errors import SepbenchError
+
+_KEY = "webmushra.json"
+"""The file of a run that says of what its exported trials are."""
+
+_COLUMNS = ("session_uuid", "trial_id", "rating_stimulus", "rating_score")
+_KINDS = {"reference": "reference", "anchor35": "anchor", "anchor70": "anchor"}
+
+
+def keep_names(run: Path, trials: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keep of what exported trials are, beside those of earlier exports.
+
+    ``trials`` has ``track``, ``subset``, ``stem`` and ``methods`` (labels by stimulus) by trial id.
+    """
+    write_atomic(run / _KEY, json.dumps({**_names(run), **trials}, indent=1) + "\n")
+
+
+def sessions(path: Path, run: Path) -> Iterator[dict[str, Any]]:
+    """Yield the ratings of each listener in a ``mushra.csv``, in the form of the page's export.
+
+    Raises `SepbenchError` for another file, and for trials that were not exported from the run.
+    """
+    known = _names(run)
+    by_listener: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for line, row in enumerate(_rows(path), start=2):
+        listener, trial, stimulus, score = (row[name] for name in _COLUMNS)
+        methods = known.get(trial, {}).get("methods", {})
+        if stimulus not in methods and (trial not in known or stimulus not in _KINDS):
+            raise SepbenchError(
+                f"{path}: line {line}: {stimulus!r} of {trial!r} is in no test of {run}; "
+                "import it into the run from which it was exported"
+            )
+        try:
+            rating = float(score)
+        except ValueError:
+            raise SepbenchError(f"{path}: line {line}: no rating: {score!r}") from None
+        said = {
+            "source": methods.get(stimulus, _KINDS.get(stimulus)),
+            "kind": "method" if stimulus in methods else _KINDS[stimulus],
+            "rating": rating,
+        }
+        by_listener.setdefault(listener, {}).setdefault(trial, []).append(said)
+    for listener, trials in by_listener.items():
+        yield {
+            "listener": listener,
+            "run": run.name,
+            "ratings": [
+                {key: known[trial][key] for key in ("track", "subset", "stem")} | {"ratings": said}
+                for trial, said in trials.items()
+            ],
+        }
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, restval=""))
+    except OSError as error:
+        raise SepbenchError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, csv.Error) as error:
+        raise SepbenchError(f"{path}: not a table: {error}") from None
+    lacking = [name for name in _COLUMNS if not rows or name not in rows[0]]
+    if lacking:
+        raise SepbenchError(
+            f"{path}: not the ratings of webMUSHRA: no column {lacking[0]}; "
+            "give results/sepbench/mushra.csv of its folder"
+        )
+    return rows
+
+
+def _names(run: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((run / _KEY).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
