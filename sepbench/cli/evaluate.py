@@ -186,7 +186,7 @@ def _left_out(missing: Sequence[PluginInfo]) -> list[str]:
     names = ", ".join(lacking)
     return [
         *broken,
-        f"left out, as something is not installed: {names} ('sepbench methods -v' shows what)",
+        f"left out, not usable yet: {names} ('sepbench methods -v' shows what they need)",
     ]
 
 

@@ -87,7 +87,7 @@ def _show_all(described: list[dict[str, Any]]) -> None:
     show(table)
     lacking = [facts["name"] for facts in described if not facts["available"]]
     if lacking and not is_detailed():
-        click.echo(f"not available: {', '.join(lacking)} (-v shows why)")
+        click.echo(f"not usable yet: {', '.join(lacking)} (-v shows what they need)")
 
 
 def _show_one(facts: dict[str, Any]) -> None:

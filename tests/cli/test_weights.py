@@ -136,7 +136,7 @@ def test_other_files_are_not_added(cache: Path, method: str, name: str, message:
 @pytest.mark.slow
 def test_without_its_weights_a_method_is_a_row_with_the_cure(cache: Path) -> None:
     assert "sepbench weights fetch learned" in commands.run("methods", "-v").output
-    assert "not available: learned (-v shows why)" in commands.run("methods").output
+    assert "not usable yet: learned (-v shows what they need)" in commands.run("methods").output
     result = commands.run("evaluate", "--all", "--duration", "1", "--out", "run", "--no-isolate")
     assert result.exit_code == 0, result.output
     assert "learned is left out: its weights are missing" in result.output
