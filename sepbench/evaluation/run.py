@@ -17,7 +17,7 @@ from sepbench.evaluation.records import Record, fingerprint
 from sepbench.evaluation.shards import shard
 from sepbench.evaluation.store import Settings, Store
 from sepbench.evaluation.trained import was_trained_on
-from sepbench.evaluation.unusable import Part, split_unusable
+from sepbench.evaluation.unusable import Part, refuse_unusable
 from sepbench.evaluation.workers import Cells, Task, do_cells, new_pool
 from sepbench.inference import overlap_add
 from sepbench.registry import Method
@@ -81,9 +81,8 @@ def run(
         records.append(record)
         on_done(Done(record, kept))
 
-    part, failed = split_unusable(shard(tracks, methods, plan.shard), store)
+    part, failed = refuse_unusable(shard(tracks, methods, plan.shard), store)
     for record in failed:
-        store.save(record)
         finish(record)
 
     def pending(track: Track, chosen: Sequence[Method]) -> Cells:
@@ -155,9 +154,8 @@ def run_on_cluster(
     Memory does not grow with the number of cells. Raises `SepbenchError` if no worker is usable.
     """
 
-    part, failed = split_unusable(shard(tracks, methods, plan.shard), store)
+    part, failed = refuse_unusable(shard(tracks, methods, plan.shard), store)
     for record in failed:
-        store.save(record)
         on_done(Done(record, kept=False))
 
     def cells() -> Iterator[list[Task]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import sepbench
 from sepbench.datasets.base import Track
@@ -26,46 +26,49 @@ def why_unusable(methods: Iterable[Method]) -> dict[str, SepbenchError]:
     return found
 
 
-def split_unusable(part: Part, store: Store) -> tuple[Part, list[Record]]:
+def refuse_unusable(part: Part, store: Store) -> tuple[Part, list[Record]]:
     """Return the cells of usable methods, and a record of failure for each other cell.
 
-    Cells with scores have none: they stay as they are until the method is usable again.
+    Failures are stored where there are no scores: older ones stay until the method is usable again.
     """
-    faults = why_unusable(
-        {method.label: method for _, methods in part for method in methods}.values()
-    )
+    faults = why_unusable({one.label: one for _, methods in part for one in methods}.values())
+    if not faults:
+        return part, []
     usable = [
-        (track, [method for method in methods if method.label not in faults])
-        for track, methods in part
+        (track, [one for one in methods if one.label not in faults]) for track, methods in part
     ]
-    return usable, list(_failed(part, faults, store)) if faults else []
+    failed = [
+        _failure(track, method, faults[method.label], store)
+        for track, methods in part
+        for method in methods
+        if method.label in faults
+    ]
+    for record in failed:
+        if store.load(record.label, record.subset, record.track) is None:
+            store.save(record)
+    return usable, failed
 
 
-def _failed(part: Part, faults: Mapping[str, SepbenchError], store: Store) -> Iterator[Record]:
+def _failure(track: Track, method: Method, error: SepbenchError, store: Store) -> Record:
     settings = store.settings
-    for track, methods in part:
-        for method in methods:
-            error = faults.get(method.label)
-            if error is None or store.load(method.label, track.subset, track.name) is not None:
-                continue
-            identity = {
-                "sepbench": sepbench.__version__,
-                "method": method.name,
-                "options": vars(method.options),
-                "audio": track.digest(start=settings.start, duration=settings.duration),
-            }
-            yield Record(
-                dataset=settings.dataset,
-                subset=track.subset,
-                track=track.name,
-                label=method.label,
-                method=method.name,
-                options=vars(method.options),
-                fingerprint=fingerprint(identity),
-                identity=identity,
-                error=reason(method, error),
-                oracle=method.is_oracle,
-            )
+    identity = {
+        "sepbench": sepbench.__version__,
+        "method": method.name,
+        "options": vars(method.options),
+        "audio": track.digest(start=settings.start, duration=settings.duration),
+    }
+    return Record(
+        dataset=settings.dataset,
+        subset=track.subset,
+        track=track.name,
+        label=method.label,
+        method=method.name,
+        options=vars(method.options),
+        fingerprint=fingerprint(identity),
+        identity=identity,
+        error=reason(method, error),
+        oracle=method.is_oracle,
+    )
 
 
 def reason(method: Method, error: SepbenchError) -> str:
