@@ -46,6 +46,7 @@ class Command(CardFacts):
         stems: str = option(
             "", "its output files, as in vocals+drums, or vocals:*_voice.wav+drums:*_drums.wav"
         )
+        remainder: str = option("", "a stem that it does not write: the song minus all others")
         program: str = option("", "path of the program, if it is not on the PATH")
         model: str = option("", "fills {model}")
         config: str = option("", "fills {config}")

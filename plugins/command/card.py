@@ -130,6 +130,8 @@ def _filled(values: dict[str, Any], name: str, here: Path, options: Any) -> Card
     card = fill(Card, {**values, **model}, name)
     if stems := getattr(options, "stems", ""):
         card = replace(card, stems=_stems(stems))
+    if remainder := getattr(options, "remainder", ""):
+        card = replace(card, remainder=remainder)
     numbers = {"rate >= 1000": card.rate, "tolerance >= 0": card.tolerance}
     check_least({**numbers, "timeout >= 0.001": card.timeout}, name)
     if not card.run or not card.stems:

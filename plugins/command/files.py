@@ -71,7 +71,8 @@ def read_stems(
     """
     stems, song = {}, songs[index]
     for stem, pattern in card.stems.items():
-        path = _find(stem, filled_at_run(pattern, {"track": song.path.stem}), out, songs)
+        glob = filled_at_run(pattern, {"track": song.path.stem})
+        path = _find(stem, glob, out, songs, has_rest=card.remainder is not None)
         samples = _read(card, song, path, out)
         if song.factor != 1.0:
             samples *= np.float32(song.factor)
@@ -81,10 +82,11 @@ def read_stems(
     return stems
 
 
-def _find(stem: str, pattern: str, out: Path, songs: Sequence[Song]) -> Path:
+def _find(stem: str, pattern: str, out: Path, songs: Sequence[Song], *, has_rest: bool) -> Path:
     found = sorted(path for path in out.glob(pattern) if path.is_file())
     if not found:
-        raise NoFileError(f"wrote no file for {stem} ({pattern}); {_written(out, songs)}")
+        rest = "" if has_rest else f", or {stem} as 'remainder'"
+        raise NoFileError(f"wrote no file for {stem} ({pattern}); {_written(out, songs, rest)}")
     names = ", ".join(str(path.relative_to(out)) for path in found[:_MOST_NAMES])
     if len(found) > 1:
         raise SepbenchError(
@@ -95,7 +97,7 @@ def _find(stem: str, pattern: str, out: Path, songs: Sequence[Song]) -> Path:
     return found[0]
 
 
-def _written(out: Path, songs: Sequence[Song]) -> str:
+def _written(out: Path, songs: Sequence[Song], rest: str) -> str:
     """Describe what a program wrote instead, in its output folder or elsewhere."""
     root = out.parent
     ours = {root / "log", *(song.path for song in songs)}
@@ -106,7 +108,11 @@ def _written(out: Path, songs: Sequence[Song]) -> str:
     beside = [path for path in files if path not in inside]
     names = [str(path.relative_to(out)) for path in inside[:_MOST_NAMES]]
     names += [f"{path.relative_to(root)} outside of {{out}}" for path in beside[:_MOST_NAMES]]
-    cure = "name its file under 'stems'" if inside else "put {out} into 'run' as the output folder"
+    cure = (
+        f"name its file under 'stems'{rest}"
+        if inside
+        else "put {out} into 'run' as the output folder"
+    )
     return f"it wrote {', '.join(names)}; {cure}"
 
 

@@ -172,6 +172,17 @@ def test_a_command_line_in_brackets_needs_no_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made["vocals"], mixture * np.float32(0.25))
 
 
+def test_a_command_line_in_brackets_has_a_remainder_too(tmp_path: Path) -> None:
+    card(tmp_path)
+    line = f"{sys.executable} {tmp_path}/program.py {{out}} {{in}}"
+    (method,) = registry.resolve(f"command[run={line},stems=vocals,remainder=accompaniment]")
+    separator = method.create()
+    runner.load(separator, CPU)
+    mixture = noise(2, 3_000).numpy()
+    made = runner.separate(separator, mixture, rate=RATE, device=CPU).stems
+    np.testing.assert_allclose(made["accompaniment"], mixture * np.float32(0.75), atol=1e-7)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "changes", "message"),
@@ -211,7 +222,7 @@ def test_a_command_line_in_brackets_needs_no_file(tmp_path: Path) -> None:
         ("open('vocal.wav', 'w').write('x')", {},
          "it wrote vocal.wav outside of {out}; put {out} into 'run' as the output folder"),
         ("import sys; open(sys.argv[1] + '/v.wav', 'w').write('x')", {},
-         "it wrote v.wav; name its file under 'stems'"),
+         "it wrote v.wav; name its file under 'stems', or vocals as 'remainder'"),
         ("import sys; sys.exit(f'no model in {sys.argv[1]}/models')", {},
          "failed (exit status 1): no model in out/models"),
     ],
