@@ -115,7 +115,8 @@ def _from_line(line: str, stems: str) -> Source:
         raise SepbenchError(f"{name}: {str(error).lower()}") from None
     if not stems:
         raise SepbenchError(f"{name}: give its output files, as in stems=vocals+accompaniment")
-    if not any("{out}" in argument for argument in run):
+    words = " ".join(run)
+    if "{out}" not in words or not ("{in}" in words or "{songs}" in words):
         raise SepbenchError(f"{name}: the command needs {{in}} and {{out}}")
     return Source({"run": run, "stems": {}}, name, Path.cwd())
 

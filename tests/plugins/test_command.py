@@ -172,6 +172,24 @@ def test_a_command_line_in_brackets_needs_no_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made["vocals"], mixture * np.float32(0.25))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("run=sep {in},stems=vocals", "run=sep {in}: the command needs {in} and {out}"),
+        ("run=sep {out},stems=vocals", "run=sep {out}: the command needs {in} and {out}"),
+        ("run=sep {in} {out}", "give its output files, as in stems=vocals+accompaniment"),
+        ("run=sep '{in} {out},stems=vocals", "run=sep '{in} {out}: no closing quotation"),
+        ("file=a.yaml,preset=umx", "preset and file exclude one another; name a program"),
+        ("preset=unix", "choose one of audio-separator, demucs, msst, spleeter, umx"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(options: str, message: str) -> None:
+    with pytest.raises(SepbenchError) as caught:
+        registry.resolve(f"command[{options}]")[0].declared.stems  # noqa: B018
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_command_line_in_brackets_has_a_remainder_too(tmp_path: Path) -> None:
     card(tmp_path)
     line = f"{sys.executable} {tmp_path}/program.py {{out}} {{in}}"
