@@ -94,7 +94,8 @@ def write(
             for one, record in zip(tracks, records, strict=True)
         ]
         incomplete = _incomplete(records)
-        remarks += [*said, *_unequal(records, incomplete), *_silent(records)]
+        remarks += [*said, *_other_dataset(records, store)]
+        remarks += [*_unequal(records, incomplete), *_silent(records)]
         summary = tables.summary_table(tracks, indexes[0])
         scores = tables.score_table(tracks)
     own = len(scores)
@@ -156,6 +157,17 @@ def _unequal(records: Sequence[Record], incomplete: frozenset[str]) -> list[str]
     return [
         f"no scores of all {count} tracks, so not ranked with the others: "
         f"{', '.join(sorted(incomplete))}"
+    ]
+
+
+def _other_dataset(records: Sequence[Record], store: Store) -> list[str]:
+    """Report a run whose settings were changed by hand, so that its heading is wrong."""
+    named, scored = store.settings.dataset, sorted({record.dataset for record in records})
+    if not scored or named in scored:
+        return []
+    return [
+        f"{store.folder}: run.json names the data set {named}, the scores are of "
+        f"{printable(' or '.join(scored))}; mend run.json"
     ]
 
 

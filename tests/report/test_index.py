@@ -208,3 +208,12 @@ def test_a_file_replaced_within_a_tick_of_the_clock_is_read_again(run) -> None:
     os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))
     after, _ = tables_of(run)
     assert not after.equals(before)
+
+
+def test_a_run_whose_data_set_was_changed_by_hand_is_named(run) -> None:
+    assert not any("run.json" in remark for remark in write(run, protocol="sisec18").remarks)
+    settings = json.loads((run.folder / "run.json").read_text())
+    (run.folder / "run.json").write_text(json.dumps({**settings, "dataset": "another"}))
+    remarks = write(run, protocol="sisec18").remarks
+    said = f"run.json names the data set another, the scores are of {settings['dataset']}"
+    assert [remark for remark in remarks if said in remark]
