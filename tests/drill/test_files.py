@@ -6,7 +6,10 @@ import csv
 import json
 import pickle
 import random
+import shutil
 import struct
+import warnings
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -18,6 +21,7 @@ import torch
 from sepbench import audio
 from sepbench._util.text import composed, printable
 from sepbench._util.yaml_file import read_yaml
+from sepbench.datasets.download import fetch_zip
 from sepbench.evaluation import run as evaluation
 from sepbench.evaluation.museval_json import import_museval
 from sepbench.evaluation.run import RunConfig
@@ -167,3 +171,24 @@ def test_files_of_keras(tally: Tally, draw: random.Random, tmp_path: Path) -> No
         file.write_bytes(mutated(whole, draw))
         ended = in_child(lambda: inspect(file), log=log, limit=20)
         tally.note(f"{number}: {ended}" if ended in (TRACEBACK, HANG) or ended < 0 else None)
+
+
+def test_archives(tally: Tally, draw: random.Random, tmp_path: Path) -> None:
+    """A zip file is unpacked into its folder, or refused; nothing is written anywhere else."""
+    odd = ["a", "a/b", "../out", "/tmp/out", "..\\out", "C:/out", "", ".", "a/../../out", "n" * 300]  # noqa: S108
+    file, box = tmp_path / "a.zip", tmp_path / "box"
+    for number in times(300):
+        with warnings.catch_warnings(), zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+            warnings.simplefilter("ignore")  # Two members of one name.
+            for _ in range(draw.randrange(4)):
+                member = zipfile.ZipInfo(draw.choice(odd))
+                member.external_attr = draw.choice([0, 0o120777 << 16, 0o040755 << 16, 2**32 - 1])
+                made.writestr(member, draw.choice([b"x", bytes(1 << 20), draw.randbytes(999)]))
+        if draw.random() < 0.5:
+            file.write_bytes(mutated(file.read_bytes(), draw))
+        place = box / str(number)
+        hostile(tally, lambda place=place: fetch_zip(file.as_uri(), place), f"{number}")
+        assert {path.name for path in tmp_path.iterdir()} <= {"a.zip", "box"}
+        assert {path.name for path in box.iterdir()} <= {place.name}
+        shutil.rmtree(place, ignore_errors=True)
+    assert not Path("/tmp/out").exists()  # noqa: S108

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
 import random
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from fakes import Calm
 from hostile import SEPARATORS
 
+from sepbench._util import entry_points
 from sepbench._util.import_check import failures
 from sepbench._util.process import WorkerDied
 from sepbench.errors import SepbenchError
@@ -17,6 +24,9 @@ from sepbench.evaluation import run as evaluation
 from sepbench.evaluation.run import RunConfig
 from sepbench.evaluation.store import Settings, Store
 from sepbench.inference.workers import SeparatorWorker
+from sepbench.registry import GROUP, describe, validate, variant
+from sepbench.registry.facts import FACTS
+from sepbench.separator import SampleCount
 
 from .small import TRACKS, method, rows
 from .trying import Tally, hostile, times
@@ -112,3 +122,49 @@ def test_plugins_at_import(
         found = failures(places, seconds=20)
         tally.note(f"{chosen}: {found}" if "drill_good:C" in found else None)
     assert not any(name.startswith("drill_") for name in sys.modules)
+
+
+ODD: list[Any] = [
+    *(None, True, 0, -1, 1, 2**70, 10**9, 0.5, -0.0, 1e308, math.nan, math.inf, 1j, "", "44100"),
+    *((), [], {}, set(), frozenset(), ("vocals",), ("vocals", "vocals"), ("../x",), ["a"]),
+    *({"a": 1}, {"a": math.nan}, {1: "a"}, object(), b"x", int, len, range(3), "a\n\x1b[2J"),
+    *(np.float32("nan"), np.int64(44100), np.zeros(3), SampleCount(-5), SampleCount(10**15)),
+    "x" * 10_000,
+]
+"""What no fact is, or only some facts are."""
+
+
+class Read:
+    """A fact that runs code where it is read."""
+
+    def __init__(self, draw: random.Random) -> None:
+        self.draw = random.Random(draw.random())  # noqa: S311
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        kind = self.draw.randrange(4)
+        if kind == 0:
+            raise self.draw.choice([ValueError("odd"), SystemExit(0), RecursionError(), OSError()])
+        return self.draw.choice(ODD)
+
+
+def test_facts_of_plugins(
+    tally: Tally, draw: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a plugin declares, it is described as JSON, or refused in one line."""
+    point = EntryPoint("calm", f"{__name__}:Odd", GROUP)
+    for number in times(500):
+        facts = {
+            name: Read(draw) if draw.random() < 0.2 else draw.choice(ODD)
+            for name in draw.sample(FACTS, draw.choice([1, 1, 2, 3]))
+        }
+
+        def read(facts: dict[str, Any] = facts) -> None:
+            monkeypatch.setattr(sys.modules[__name__], "Odd", type("Odd", (Calm,), facts), False)
+            loaded = entry_points._load([point], {}, validate)
+            if loaded.value is None:
+                raise SepbenchError(str(loaded.reason))
+            made = variant(loaded.value, {}, "drill 1")
+            json.dumps([describe(made), made.identity], allow_nan=False)
+            assert made.create().process(torch.zeros(2, 100), {})
+
+        hostile(tally, read, f"{number} {list(facts)}")
