@@ -54,7 +54,8 @@ def _delay(estimate: Samples, reference: Samples) -> int | None:
     size = fft.next_fast_len(2 * count, real=True)
     spectrum = fft.rfft(made, size) * np.conj(fft.rfft(true, size))
     correlation = fft.irfft(spectrum, size) / norm
-    lags = np.concatenate([np.arange(LONGEST_DELAY + 1), np.arange(-LONGEST_DELAY, 0)])
+    reach = min(LONGEST_DELAY, count - 1)
+    lags = np.concatenate([np.arange(reach + 1), np.arange(-reach, 0)])
     peaks = correlation[lags]
     best = int(np.argmax(peaks))
     # An estimate of opposite sign correlates best half a period off: that is not a delay.

@@ -94,6 +94,14 @@ def test_no_delay_is_seen_where_stems_disagree_or_nothing_correlates() -> None:
     assert delay({"vocals": np.roll(truth["vocals"], -7, 1)}, truth) == -7
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 1000, 5000])
+def test_songs_shorter_than_the_longest_delay_are_searched_too(count: int) -> None:
+    truth = {stem: noise(i)[:, :count] for i, stem in enumerate(STEMS)}
+    assert delay(truth, truth) == 0
+    late = {stem: np.roll(samples, 5, 1) for stem, samples in truth.items()}
+    assert delay(late, truth) == (5 if count > 999 else 0)
+
+
 @pytest.mark.slow
 def test_a_stem_that_alone_is_late_is_named() -> None:
     truth = {stem: noise(i) for i, stem in enumerate(STEMS)}
@@ -298,7 +306,9 @@ def test_estimates_that_can_hardly_be_what_they_are_called_are_named() -> None:
         "bass: the estimate is 0.25 times as loud as the reference",
         "other: the estimate is the reference itself",
     ]
-    assert suspicions({"vocals": 0 * truth["vocals"]}, truth) == []
+    silence = {"vocals": 0 * truth["vocals"]}
+    assert suspicions(silence, truth) == []
+    assert suspicions(silence, silence) == []
 
 
 @pytest.mark.parametrize("gain", [1e30, 1e-30])
