@@ -71,6 +71,11 @@ class Settings:
         return self == other
 
     @property
+    def shown(self) -> str:
+        """The default name, and the folder of the user's own songs, which may have any name."""
+        return self.default_name if self.root is None else f"{self.default_name}, {self.root}"
+
+    @property
     def default_name(self) -> str:
         """A folder name that is unique for the settings."""
         parts = [self.dataset] if self.dataset == "excerpt" else [self.dataset, self.subset]
@@ -110,8 +115,7 @@ class Store:
         if (folder / "run.json").is_file():
             if not store.settings.fits(settings):
                 raise SepbenchError(
-                    f"{folder} holds scores of other settings ({store.settings.default_name}"
-                    f"{f', {store.settings.root}' if store.settings.root else ''}); "
+                    f"{folder} holds scores of other settings ({store.settings.shown}); "
                     "choose another --out"
                 )
         elif any((folder / kind).is_dir() for kind in ("scores", "failures")):

@@ -37,8 +37,8 @@ def joined(
         remarks += [f"{p}: damaged, left out; 'sepbench evaluate' makes it again" for p in damaged]
         if not first.fits(settings):
             remarks.append(
-                f"{folder} is of {settings.default_name}, {indexes[0].store.folder} of "
-                f"{first.default_name}: not the same songs"
+                f"{folder} is of {settings.shown}, {indexes[0].store.folder} of "
+                f"{first.shown}: not the same songs"
             )
         tracks += _beside(found, taken, folder.resolve().name)
     if len(indexes) > 1:  # Those of one run are in order.

@@ -79,6 +79,12 @@ def test_runs_of_other_tracks_become_one_row_and_of_other_scores_two() -> None:
     told = report("run", "other", "-o", "parts")
     assert "other is of some-test-10s, run of some-test: not the same songs" in told.output
 
+    for name in ("A", "B"):
+        own = Settings("folder", "test", root=f"/{name}/songs")
+        make_run(Path(name), {"cdae": 7.0}, 4, settings=own)
+    told = report("A", "B", "-o", "named alike")
+    assert "B is of folder-songs-test, /B/songs, A of folder-songs-test, /A/songs" in told.output
+
 
 def test_the_picture_of_a_protocol_leaves_that_of_another_alone() -> None:
     assert report("run").exit_code == 0
