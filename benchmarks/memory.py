@@ -4,10 +4,10 @@ python benchmarks/memory.py                                 every method, on 15 
 python benchmarks/memory.py hpss unet --seconds 1200 2400
 python benchmarks/memory.py --json > memory.json
 
-Each length is separated in a process of its own, with one thread, as ``sepbench separate`` does:
-in pieces, stems let go as they come. A process grows in its first minutes whatever the method does
-(for unet, 5 and 15 minutes said 2.3 GB for three hours, which really take 1.3), so both lengths are
-past these.
+A song of the greater length is separated in a process of its own, with one thread, as ``sepbench
+separate`` does: in pieces, stems let go as they come; its peak is read at both lengths. A process
+grows in its first minutes whatever the method does (for unet, 5 and 15 minutes said 2.3 GB for
+three hours, which really take 1.3), so both lengths are past these.
 """
 
 from __future__ import annotations
@@ -37,8 +37,11 @@ def song(seconds: int) -> Iterator[NDArray[np.float32]]:
         yield piece.copy()
 
 
-def peak(name: str, seconds: int) -> int:
-    """Return the most memory, in bytes, that this process has had after separating a song."""
+def peaks(name: str, lengths: list[int]) -> Iterator[int]:
+    """Yield the most memory, in bytes, that this process has had after so many seconds of a song.
+
+    One song, as long as the last length, is separated.
+    """
     import torch
 
     from sepbench import registry
@@ -49,23 +52,30 @@ def peak(name: str, seconds: int) -> int:
     separator, device = method.create(), torch.device("cpu")
     runner.load(separator, device)
     level = runner.song_level(separator, song(PIECE), RATE)
-    for _ in runner.stream(separator, song(seconds), rate=RATE, device=device, level=level):
-        pass
+    *earlier, last = lengths
+    done = 0
+    for stems in runner.stream(separator, song(last), rate=RATE, device=device, level=level):
+        done += next(iter(stems.values())).shape[1]
+        while earlier and done >= earlier[0] * RATE:
+            earlier.pop(0)
+            yield _peak()
+    yield _peak()
+
+
+def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def measured(name: str, lengths: list[int]) -> dict[str, Any]:
     """Return the peaks of a method, its growth in a minute, and what three hours would need."""
-    peaks = []
-    for seconds in lengths:
-        words = [sys.executable, __file__, name, "--peak", str(seconds)]
-        done = subprocess.run(words, capture_output=True, text=True)
-        if done.returncode:
-            return {"method": name, "error": done.stderr.strip().splitlines()[-1]}
-        peaks.append(int(done.stdout))
-    growth = max(0.0, (peaks[-1] - peaks[0]) / (lengths[-1] - lengths[0]))
-    whole = peaks[-1] + growth * (3600 * HOURS - lengths[-1])
-    return {"method": name, "peaks": peaks, "growth": 60 * growth, "three_hours": whole}
+    words = [sys.executable, __file__, name, "--peaks", *map(str, lengths)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode:
+        return {"method": name, "error": done.stderr.strip().splitlines()[-1]}
+    found = [int(line) for line in done.stdout.split()]
+    growth = max(0.0, (found[-1] - found[0]) / (lengths[-1] - lengths[0]))
+    whole = found[-1] + growth * (3600 * HOURS - lengths[-1])
+    return {"method": name, "peaks": found, "growth": 60 * growth, "three_hours": whole}
 
 
 def methods() -> dict[str, bool]:
@@ -87,10 +97,11 @@ def main() -> None:
     parser.add_argument("methods", nargs="*")
     parser.add_argument("--seconds", type=int, nargs=2, default=[900, 2700])
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--peaks", type=int, nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.peak:
-        print(peak(args.methods[0], args.peak))
+    if args.peaks:
+        for bytes_held in peaks(args.methods[0], args.peaks):
+            print(bytes_held, flush=True)
         return
     known = methods()
     first, last = args.seconds
