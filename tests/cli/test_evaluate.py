@@ -246,10 +246,15 @@ def test_a_run_that_cannot_begin_leaves_nothing_and_a_method_that_fails_is_a_row
     Path("words.safetensors").write_text("words")
     before = list(Path().iterdir())
     for file in ("words", "none"):
-        result = run("evaluate", "-m", "mixture", "-m", f"unet[weights={file}.safetensors]", *QUICK)
+        result = run("evaluate", "-m", f"unet[weights={file}.safetensors]", *QUICK)
         assert result.exit_code == 2
         assert f"{file}.safetensors: " in result.output
         assert list(Path().iterdir()) == before
+    result = run("evaluate", "-m", "mixture", "-m", "unet[weights=none.safetensors]", *QUICK)
+    assert result.exit_code == 1
+    errors = {row["method"]: row["error"] for row in rows(RUN / "scores.csv")}
+    assert not errors["mixture"]
+    assert "none.safetensors: " in errors["unet"]
     said = {"method": "unet", "model": {"rate": 8000}, "context": 0, "trained_on": []}
     container.save(Path("odd.safetensors"), {"a": torch.zeros(1)}, said)
     result = run("evaluate", "-m", "mixture", "-m", "unet[weights=odd.safetensors]", *QUICK)
