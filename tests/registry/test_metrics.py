@@ -110,7 +110,7 @@ def test_two_metrics_cannot_store_a_score_under_one_name(installed):
     [
         ("sdrr", "did you mean 'sdr'"),
         ("bsseval[taps=3]", "metric bsseval: no option 'taps'; it has no options"),
-        ("bsseval[", r"metric 'bsseval\[': write it as NAME or"),
+        ("bsseval[", r"metric 'bsseval\[': its brackets do not match"),
         ("sdr,bsseval", "write --metric for each: --metric sdr --metric bsseval"),
         ("stoi", "'sepbench metrics' lists them"),
     ],
