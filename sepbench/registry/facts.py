@@ -134,6 +134,7 @@ _CHECKS = {
     "trained_on": _Check(_is_row_of(str), "declare a tuple of names of data sets"),
     "trained_songs": _Check(_are_songs, "declare a mapping of names of songs to seconds"),
     "trained_sounds": _Check(_are_sounds, "declare a frozenset of digests"),
+    "preload": _Check(_or_none(_is_text), "declare the name of a module, or None"),
     "members": _Check(_is_row_of(AnySeparator), "leave it to the Ensemble"),
     "needs": _Check(_is_row_of(Requirement), "declare a tuple of Requirement"),
     "Options": _Check(
