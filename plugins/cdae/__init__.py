@@ -43,7 +43,7 @@ class Cdae(Learned):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.cdae.model:CdaeTrainable"
     shipped = MappingProxyType(
-        {"default": Shipped("073e57586f91e82245ce1ac261791aec4214323bb95944c3fd2bc39595ff36be")}
+        {"default": Shipped("22583fbd2fd69fa74084c10e1dc0d9686057b33cf7be7c1fb2d44aef52ac6b30")}
     )
 
     @dataclass(frozen=True)

@@ -71,9 +71,15 @@ def show(file: Path, as_json: bool) -> None:
 @click.command("average")
 @click.argument("files", nargs=-1, required=True, type=options.PATH, metavar="FILE FILE...")
 @click.option("--shares", metavar="NUMBER,...", help="Weight of each FILE; equal if not given.")
+@click.option(
+    "--only", metavar="GLOB", default="*",
+    help="Average these tensors, such as 'vocals.*'; the others are those of the first FILE.",
+)  # fmt: skip
 @click.option("-o", "--out", type=options.PATH, required=True, help="The weight file to write.")
 @options.json_option
-def average(files: tuple[Path, ...], shares: str | None, out: Path, as_json: bool) -> None:
+def average(
+    files: tuple[Path, ...], shares: str | None, only: str, out: Path, as_json: bool
+) -> None:
     """Write the mean of weight FILEs of one network: of several runs, or of a run and its start.
 
     \b
@@ -88,7 +94,7 @@ def average(files: tuple[Path, ...], shares: str | None, out: Path, as_json: boo
         numbers = [float(share) for share in shares.split(",")] if shares else [1.0] * len(files)
     except ValueError:
         raise SepbenchError(f"--shares {shares}: write numbers such as 0.6,0.4") from None
-    header = averaging.average(files, numbers, out)
+    header = averaging.average(files, numbers, out, only=only)
     if as_json:
         show_json({"out": str(out), "method": header["method"], "files": [*map(str, files)]})
     else:

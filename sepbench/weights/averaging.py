@@ -8,6 +8,7 @@ Model soups, ICML 2022).
 
 from __future__ import annotations
 
+import fnmatch
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     import torch
 
 
-def average(files: Sequence[Path], shares: Sequence[float], out: Path) -> dict[str, Any]:
+def average(
+    files: Sequence[Path], shares: Sequence[float], out: Path, *, only: str = "*"
+) -> dict[str, Any]:
     """Write the mean of ``files``, weighted by ``shares``, and return its header.
 
-    The header is that of the last file, with the training data of all and ``averaged``, which has
-    sha256 and share of each. Validation scores are left out, as they are of other weights. Raises
-    `SepbenchError` if the files are not of one network.
+    Tensors whose names do not match the pattern ``only``, such as ``vocals.*``, are those of the
+    first file. The header is that of the last file, with the training data of all and ``averaged``,
+    which has sha256 and share of each. Validation scores are left out, as they are of other
+    weights. Raises `SepbenchError` if the files are not of one network, or if no tensor matches.
     """
     if len(files) < 2 or len(shares) != len(files):
         raise SepbenchError(f"{len(files)} weight files and {len(shares)} shares: give two or more")
@@ -36,7 +40,12 @@ def average(files: Sequence[Path], shares: Sequence[float], out: Path) -> dict[s
         if any(header.get(key) != headers[0].get(key) for key in ("method", "model")):
             raise SepbenchError(f"{path}: not of the same network as {files[0]}")
     parts = [share / sum(shares) for share in shares]
-    mean = _mean([_tensors(path) for path in files], parts)
+    tensors = [_tensors(path) for path in files]
+    chosen = fnmatch.filter(tensors[0], only)
+    if not chosen:
+        names = sorted({name.partition(".")[0] for name in tensors[0]})
+        raise SepbenchError(f"{files[0]}: no tensor {only!r}; their names begin with {names}")
+    mean = tensors[0] | _mean([{name: one[name] for name in chosen} for one in tensors], parts)
     header = {
         **headers[-1],
         **training_data.merged(*headers),
@@ -45,6 +54,8 @@ def average(files: Sequence[Path], shares: Sequence[float], out: Path) -> dict[s
             for path, part, one in zip(files, parts, headers, strict=True)
         ],
     }
+    if only != "*":
+        header["averaged_tensors"] = only
     header.pop("validation", None)
     container.save(out, mean, header)
     return header

@@ -43,6 +43,22 @@ def test_the_mean_is_weighted_and_says_what_it_is_of(tmp_path: Path) -> None:
     assert "validation" not in header
 
 
+def test_one_of_several_networks_of_a_file_is_averaged_alone(tmp_path: Path) -> None:
+    files = []
+    for value in (1.0, 3.0):
+        files.append(tmp_path / f"{value}.safetensors")
+        tensors = {f"{stem}.level": torch.full((2,), value) for stem in ("vocals", "harmonic")}
+        container.save(files[-1], tensors, {"method": "cdae", "model": MODEL})
+    out = tmp_path / "mean.safetensors"
+    header = average(files, [1, 1], out, only="vocals.*")
+    tensors = load_file(out)
+    assert tensors["vocals.level"].tolist() == [2, 2]
+    assert tensors["harmonic.level"].tolist() == [1, 1]
+    assert header["averaged_tensors"] == "vocals.*"
+    with pytest.raises(SepbenchError, match=r"no tensor 'voice\.\*'; .*harmonic.*vocals"):
+        average(files, [1, 1], out, only="voice.*")
+
+
 def test_only_weights_of_one_network_have_a_mean(tmp_path: Path) -> None:
     one = saved(tmp_path / "one.safetensors", 1.0)
     other = saved(tmp_path / "other.safetensors", 1.0, model={"rate": 8000})
