@@ -40,7 +40,7 @@ class Leakage(Metric):
 
     name = "leakage"
     summary = (
-        "level of the estimate where the stem is silent, over the stem's level where it sounds"
+        "Level of the estimate where the stem is silent, over the stem's level where it sounds"
     )
     groups = ("activity",)
     totals = ("leakage",)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sepbench.report.merge import Merged
 
 
-@click.command("compare")
+@click.command("compare", short_help="Say which methods are better, by how much, how surely.")
 @click.argument("runs", type=options.PATH, metavar="RUN...", nargs=-1, required=True)
 @click.option(
     "-m", "--method", "methods", multiple=True, metavar="GLOB", help="Only these.  [default: all]"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LONGEST = 40
 
 
-@click.command("diff")
+@click.command("diff", short_help="Show what changed from one run to another.")
 @click.argument("old", type=options.PATH, metavar="OLD")
 @click.argument("new", type=options.PATH, metavar="NEW")
 @click.option("--metric", help="Such as SDR or SIR.  [default: the protocol's first]")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MOST_NOTES = 5
 
 
-@click.command("evaluate")
+@click.command("evaluate", short_help="Run methods on the tracks of a data set, and score them.")
 @click.option(
     "-c",
     "--config",

@@ -10,7 +10,7 @@ import click
 from sepbench.cli import options
 
 
-@click.command("leaderboard")
+@click.command("leaderboard", short_help="Merge runs of several people into one table.")
 @click.argument("runs", type=options.PATH, metavar="RUN...", nargs=-1, required=True)
 @click.option("--metric", help="Such as SDR or SIR.  [default: the protocol's first]")
 @options.protocol_option

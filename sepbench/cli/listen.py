@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sepbench.report.ratings import Agreement, Opinion
 
 
-@click.group("listen")
+@click.group("listen", short_help="Import ratings of listeners, or prepare a test.")
 def command() -> None:
     """Import ratings of listeners into a run, or prepare a larger listening test.
 
@@ -22,7 +22,7 @@ def command() -> None:
     """
 
 
-@command.command("import")
+@command.command("import", short_help="Add exported ratings to a run.")
 @click.argument("run", type=options.PATH, metavar="RUN")
 @click.argument("files", type=options.PATH, metavar="RATINGS...", nargs=-1, required=True)
 @click.option("--all-listeners", is_flag=True, help="Keep those who missed the hidden reference.")

@@ -103,7 +103,7 @@ def _show_one(facts: dict[str, Any]) -> None:
         "rate": _rate(facts),
         "channels": {None: "any, together", 1: "one by one", 2: "stereo"}[facts["channels"]],
         "memory": "needs the whole song" if context is None else "bounded, whatever the length",
-        "runs in": "evaluate only (it needs the true stems)" if facts["oracle"] else "all verbs",
+        "runs in": "evaluate only (it needs the true stems)" if facts["oracle"] else "all commands",
         "trained on": ", ".join(facts["trained_on"]) or "nothing: no training",
         "license": facts["license"],
         "source": facts["citation"],

@@ -22,7 +22,7 @@ def command() -> None:
     """Write a new plugin, and check it against the contract."""
 
 
-@command.command("new")
+@command.command("new", short_help="Write a working plugin, ready to be installed.")
 @click.argument("name")
 @click.option(
     "--kind",
@@ -65,7 +65,7 @@ def new(name: str, kind: str, out: Path | None, license: str, author: str, as_js
     say(f"next: pip install -e {where} && sepbench plugin check {name}")
 
 
-@command.command("check")
+@command.command("check", short_help="Check a separator, a data set or a metric.")
 @click.argument("method", metavar="NAME|MODULE:CLASS", shell_complete=complete_method)
 @options.device_option
 @click.option(

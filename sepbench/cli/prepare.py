@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sepbench.training.data.choice import Choice
 
 
-@click.command("prepare")
+@click.command("prepare", short_help="Decode songs into a folder that 'sepbench train' reads.")
 @click.argument("data", nargs=-1, required=True, type=options.NAME, metavar="DIR|NAME...")
 @click.option("-o", "--out", type=options.PATH, required=True, help="Folder for the prepared data.")
 @click.option(

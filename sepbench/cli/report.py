@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sepbench.report.build import Report
 
 
-@click.command("report")
+@click.command("report", short_help="Make the tables and plots of runs from their scores.")
 @click.argument("runs", type=options.PATH, metavar="RUN...", nargs=-1, required=True)
 @options.protocol_option
 @options.reference_option

@@ -11,7 +11,7 @@ from sepbench.cli import options
 from sepbench.errors import SepbenchError
 
 
-@click.command("import")
+@click.command("import", short_help="Convert weights of another tool.")
 @click.argument("name", metavar="FORMAT")
 @click.argument("source", type=options.PATH)
 @click.option("-o", "--out", type=options.PATH, required=True, help="The weight file to write.")
@@ -38,7 +38,7 @@ def import_(name: str, source: Path, out: Path, as_json: bool) -> None:
         say(f"use them: sepbench separate -m '{header['method']}[weights={out}]' song.wav")
 
 
-@click.command("show")
+@click.command("show", short_help="Print the metadata of a weight file.")
 @click.argument("file", type=options.PATH)
 @options.json_option
 def show(file: Path, as_json: bool) -> None:
@@ -68,7 +68,7 @@ def show(file: Path, as_json: bool) -> None:
         click.echo(f"  {tensor} {' x '.join(map(str, shape)) or 'scalar'}")
 
 
-@click.command("average")
+@click.command("average", short_help="Write the mean of several weight files.")
 @click.argument("files", nargs=-1, required=True, type=options.PATH, metavar="FILE FILE...")
 @click.option("--shares", metavar="NUMBER,...", help="Weight of each FILE; equal if not given.")
 @click.option(
@@ -101,7 +101,7 @@ def average(
         say(f"{out}: mean of {len(files)} weight files of {header['method']}")
 
 
-@click.command("export")
+@click.command("export", short_help="Convert a weight file for another tool.")
 @click.argument("name", metavar="[FORMAT]")
 @click.argument("source", type=options.PATH, required=False)
 @click.option(

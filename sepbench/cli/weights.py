@@ -22,7 +22,7 @@ _methods = click.argument(
 )
 
 
-@click.group("weights")
+@click.group("weights", short_help="List, fetch, verify and convert weight files.")
 def command() -> None:
     """List, fetch, verify and convert the weights of trained methods.
 
@@ -34,7 +34,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", short_help="List the weight files of methods.")
 @_methods
 @options.json_option
 def list_(specs: tuple[str, ...], as_json: bool) -> None:
@@ -42,7 +42,7 @@ def list_(specs: tuple[str, ...], as_json: bool) -> None:
     _present(list(weight_status.weight_status(specs)), as_json)
 
 
-@command.command("verify")
+@command.command("verify", short_help="Check the sha256 of weight files.")
 @_methods
 @options.json_option
 def verify(specs: tuple[str, ...], as_json: bool) -> None:
@@ -58,7 +58,7 @@ def verify(specs: tuple[str, ...], as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-@command.command("path")
+@command.command("path", short_help="Print the paths of weight files.")
 @_methods
 @options.json_option
 def path(specs: tuple[str, ...], as_json: bool) -> None:
@@ -116,7 +116,7 @@ def fetch(specs: tuple[str, ...], as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-@command.command("add")
+@command.command("add", short_help="Add weight files downloaded by hand.")
 @click.argument("method", metavar="METHOD", shell_complete=complete_method)
 @click.argument("sources", type=options.PATH, nargs=-1, required=True, metavar="FILE...")
 @options.json_option

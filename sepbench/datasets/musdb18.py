@@ -85,7 +85,7 @@ class Musdb18Sample(Musdb18):
     """Seven seconds of every song of MUSDB18, free to download."""
 
     name = "musdb18-7s"
-    summary = "7 s of the songs of MUSDB18 in AAC, about 140 MB; 'sepbench data' fetches it"
+    summary = "7 s of the songs of MUSDB18 in AAC, about 140 MB; --download fetches it"
     how_to_get = "Fetch it: sepbench data musdb18-7s --download"
     variable: ClassVar[str | None] = None
     usual: ClassVar[Sequence[str]] = ("~/MUSDB18/MUSDB18-7",)

@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import sepbench
 from sepbench import registry
 from sepbench.errors import MethodError, SepbenchError
 from sepbench.registry import Method, PluginInfo
@@ -48,8 +49,10 @@ def source(method: Method, file: WeightFile) -> str:
     """Return the origin of a weight file as a text."""
     if file.path is None:
         return file.url or f"package {file.package}"
-    plugin = Path(inspect.getfile(method.separator)).parent
-    return "shipped" if file.path.is_relative_to(plugin) else "a file of yours"
+    # The detector of singing, which voice-gate uses, is in sepbench itself.
+    packages = (Path(inspect.getfile(part)).parent for part in (method.separator, sepbench))
+    inside = any(file.path.is_relative_to(package) for package in packages)
+    return "shipped" if inside else "a file of yours"
 
 
 def state(method: Method, file: WeightFile, *, read: bool) -> files.Status:

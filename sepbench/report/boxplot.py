@@ -108,7 +108,10 @@ def _page(
     panels: Sequence[Panel], protocol: Protocol, title: str, words: Sequence[str], boxes: bool
 ) -> Figure:
     """Return a page with title and legend above the panels, and the caption below them."""
-    columns = math.ceil(math.sqrt(len(panels)))
+    # Panels of about as many methods beside each other leave little empty; two in a row stay
+    # readable at the width of a page.
+    panels = sorted(panels, key=lambda shown: -len(shown.methods))
+    columns = min(len(panels), 2)
     methods = [shown.methods for shown in panels]
     counts = any(table["tracks"].nunique() > 1 for table in methods)
     lines = (line for table in methods for name in table["name"] for line in name.split("\n"))

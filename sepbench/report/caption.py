@@ -12,6 +12,9 @@ from sepbench.report import published
 
 DAGGER = "†"
 
+POINTS_UP_TO = 20
+"""Number of tracks up to which points are drawn over boxes."""
+
 
 def caption(
     scores: pd.DataFrame, run: pd.DataFrame, *, protocol: Protocol, metric: str, boxes: bool
@@ -69,17 +72,18 @@ def _marks(boxes: bool, most: int, protocol: Protocol) -> str:
             return "One track: points; the line from the mixture is the improvement."
         stroke = f"One point per track; vertical stroke: their {protocol.over_tracks[0]}"
         return f"{stroke}; {_interval(protocol)}"
+    dots = "dots: tracks" if most <= POINTS_UP_TO else "circles: tracks beyond the whiskers"
     mean = "; diamond: mean" if protocol.over_tracks[0] == "mean" else ""
     return (
         f"Box: the middle half of the tracks with their median{mean}; whiskers: the farthest "
-        "track within 1.5 box lengths; arrows: tracks beyond the axis; "
+        f"track within 1.5 box lengths; {dots}; arrows: tracks beyond the axis; "
         f"{_interval(protocol)}"
     )
 
 
 def _interval(protocol: Protocol) -> str:
     statistic = protocol.over_tracks[0]
-    return f"bar below: 95 % interval of the {statistic} over tracks."
+    return f"orange bar below: 95 % interval of the {statistic} over tracks."
 
 
 def _windows(own: pd.DataFrame) -> Iterator[str]:

@@ -14,7 +14,7 @@ from matplotlib.cbook import boxplot_stats
 
 from sepbench.metrics.protocols import Protocol, reduce
 from sepbench.report import figure as pictures
-from sepbench.report.caption import DAGGER
+from sepbench.report.caption import DAGGER, POINTS_UP_TO
 from sepbench.report.figure import INK, MUTED
 from sepbench.report.statistics import intervals
 
@@ -26,9 +26,6 @@ KINDS = {"method": "#56B4E9", "published": "#E69F00", "oracle": "#BBBBBB"}
 
 SURE = "#D55E00"
 """Colour of intervals, from the same palette."""
-
-POINTS_UP_TO = 20
-"""Number of tracks up to which points are drawn over boxes."""
 
 BOX = 0.64
 """Height of a box, as a share of its row."""

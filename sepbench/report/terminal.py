@@ -77,11 +77,9 @@ def scores(summary: pd.DataFrame, protocol: str, incomplete: Collection[str] = (
     rows = _chosen(summary, protocol)
     stems = in_order(rows["stem"].unique())
     table = Table(box=None, padding=_PADDING)
-    table.add_column("method", vertical="bottom")
+    table.add_column("method")
     for stem in stems:
-        table.add_column(
-            _HEADINGS.get(stem, stem), justify="right", vertical="bottom", no_wrap=True
-        )
+        table.add_column(_HEADINGS.get(stem, stem), justify="right", no_wrap=True)
     good = rows["value"].map(find_protocol(protocol).goodness)
     rows = rows.assign(good=good)
     ranked = ~rows["oracle"].eq(True) & ~rows["label"].isin(incomplete)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import click
+import commands
+import pytest
 
 from sepbench.cli.main import main
 
@@ -27,3 +29,8 @@ def test_every_command_prints_for_programs() -> None:
         if not any("--json" in parameter.opts for parameter in verb.params)
     ]
     assert without == []
+
+
+@pytest.mark.parametrize("of", [[], ["weights"], ["plugin"], ["listen"]], ids=" ".join)
+def test_lists_of_commands_have_whole_sentences(of: list[str]) -> None:
+    assert "..." not in commands.run(*of, "-h").output.split("Commands:")[1]

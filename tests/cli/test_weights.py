@@ -184,6 +184,11 @@ def test_of_shipped_weights_the_place_is_reported() -> None:
     assert "default.safetensors (shipped)" in fetched.output
 
 
+def test_the_detector_of_voice_gate_is_shipped() -> None:
+    listed = json.loads(run("list", "voice-gate[unet]", "--json").output)
+    assert {row["from"] for row in listed} == {"shipped"}
+
+
 def test_shipped_weights_that_are_damaged_cannot_be_fetched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

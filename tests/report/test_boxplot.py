@@ -148,6 +148,14 @@ def test_a_few_tracks_are_points_with_their_median(run, count):
     assert not medians(axes)
 
 
+def test_panels_of_as_many_methods_are_beside_each_other(run):
+    drums = run({"mixture": -3.0}, TRACKS[:1], ("drums", "bass"))
+    voice = run(SIX, TRACKS[:1], ("vocals", "accompaniment"))
+    page = boxplot(pd.concat([drums, voice], ignore_index=True))
+    heads = [[axes.get_label() for axes in page.axes[start : start + 2]] for start in (0, 2)]
+    assert heads == [["vocals", "accompaniment"], ["drums", "bass"]]
+
+
 def test_points_are_drawn_over_boxes_of_few_tracks_only(run):
     for count, points in ((12, 12 * len(SIX)), (50, 0)):
         axes = boxplot(run(SIX, TRACKS[:count], ("vocals",))).axes[0]

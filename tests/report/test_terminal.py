@@ -86,8 +86,11 @@ def test_failures_are_reported_with_their_first_reason() -> None:
 def test_below_the_score_of_several_tracks_is_its_interval() -> None:
     tracks = [replace(record("one", score), track=str(score)) for score in (1.0, 2.0, 3.0)]
     shown = text(terminal.scores(tables.summary(tracks), "sisec18"))
-    assert "2.00" in shown
-    assert "1.0..3.0" in shown
+    beside, below = shown.splitlines()[-2:]
+    assert beside.startswith("one")
+    assert "2.00" in beside
+    assert below.startswith(" ")
+    assert "1.0..3.0" in below
     told = list(terminal.heading(tables.summary(tracks), "sisec18", SETTINGS))
     assert any("95 % interval" in line for line in told)
     assert ".." not in text(terminal.scores(tables.summary(RECORDS), "sisec18"))
