@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +49,10 @@ def source(method: Method, file: WeightFile) -> str:
     """Return the origin of a weight file as a text."""
     if file.path is None:
         return file.url or f"package {file.package}"
-    # The detector of singing, which voice-gate uses, is in sepbench itself.
-    packages = (Path(inspect.getfile(part)).parent for part in (method.separator, sepbench))
-    inside = any(file.path.is_relative_to(package) for package in packages)
+    # Plugins of one package may share weights; voice-gate's detector is in sepbench itself.
+    own = import_module(method.separator.__module__.partition(".")[0])
+    folders = (Path(str(package.__file__)).parent for package in (own, sepbench))
+    inside = any(file.path.is_relative_to(folder) for folder in folders)
     return "shipped" if inside else "a file of yours"
 
 

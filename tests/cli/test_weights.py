@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -313,3 +314,9 @@ def test_mistakes_in_an_exchange_are_one_line(tmp_path: Path) -> None:
         assert nowhere.exit_code == 2
         assert "cannot write: " in nowhere.output
         assert "choose another --out" in nowhere.output
+
+
+@pytest.mark.skipif(find_spec("nussl") is None, reason="needs the extra nussl")
+def test_weights_of_a_plugin_beside_it_are_shipped_too() -> None:
+    (row,) = json.loads(run("list", "nussl-deep-mask", "--json").stdout)
+    assert row["from"] == "shipped"
