@@ -35,7 +35,7 @@ BROKEN = {
     "misnamed": (GOOD, "must be the same word"),
     "odd-stems": (
         GOOD.replace('"good"', '"odd-stems"').replace('("vocals",)', '("Lead Voice",)'),
-        "'Lead Voice' cannot be a stem",
+        "stems ('Lead Voice',): declare a tuple of 1 to 64 different names",
     ),
 }
 
