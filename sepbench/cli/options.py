@@ -85,9 +85,21 @@ device_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, callback=_json_alone, help="Print JSON."
 )
+
+
+def _known(ctx: click.Context, param: click.Parameter, name: str) -> str:
+    """Refuse an unknown protocol before anything is run."""
+    if not ctx.resilient_parsing and name not in PROTOCOLS:
+        from sepbench.registry.metrics import protocol
+
+        protocol(name)
+    return name
+
+
 protocol_option = click.option(
     "--protocol",
     type=NAME,
+    callback=_known,
     default="sisec18",
     show_default=True,
     metavar="NAME",

@@ -229,6 +229,13 @@ def test_a_stem_that_estimates_lack_for_some_songs_only_is_reported() -> None:
     assert "no drums" not in run("score", "est", "--references", "songs").output
 
 
+def test_an_unknown_protocol_is_refused_before_anything_is_run() -> None:
+    refused = run("evaluate", "-m", "mixture", "--protocol", "sisec", "-o", "here")
+    assert refused.exit_code == 2
+    assert refused.output == "error: no protocol 'sisec'; did you mean 'sisec18'?\n"
+    assert not Path("here").exists()
+
+
 def test_a_device_that_is_not_there_leaves_no_folder() -> None:
     _song("songs/a/vocals.wav")
     _song("est/a/vocals.wav")
