@@ -156,6 +156,8 @@ def _show(each: Comparison) -> None:
         one = by_label.get(label)
         if one is None:
             cells += [str(each.scores[label].notna().sum()), "baseline", "", "", "", ""]
+        elif not one.tracks:
+            cells += ["0", "-", "", "-", "-", "-"]  # No track in common with the baseline.
         else:
             p = "-" if one.p_holm != one.p_holm else f"{one.p_holm:.2g}"
             odds = "-" if one.p != one.p else " ".join(f"{100 * share:3.0f}%" for share in one.odds)

@@ -34,6 +34,15 @@ def test_compare_prints_differences_and_writes_pictures(sepbench, tmp_path) -> N
     assert "critical-difference-vocals-SDR-sisec18.svg" in names
 
 
+def test_methods_without_a_track_in_common_have_no_difference(sepbench, tmp_path) -> None:
+    for label, half in (("good", slice(5)), ("poor", slice(5, None))):
+        for file in sorted((tmp_path / "old" / "scores" / label).rglob("*.json"))[half]:
+            file.unlink()
+    code, text = sepbench("compare", "old", "--stem", "vocals")
+    assert code == 0
+    assert "nan" not in text
+
+
 @pytest.mark.slow
 def test_a_loss_fails_the_build_and_a_run_against_itself_does_not(sepbench, tmp_path) -> None:
     code, text = sepbench("compare", "old", "new", "--fail-worse", "0.1", "--stem", "vocals")
