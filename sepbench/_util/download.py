@@ -44,12 +44,20 @@ def no_progress(done: int, total: int | None) -> None:
     """Ignore the progress."""
 
 
-def fetch(url: str, place: Path, *, sha256: str = "", on_progress: Progress = no_progress) -> str:
+def fetch(
+    url: str,
+    place: Path,
+    *,
+    sha256: str = "",
+    on_progress: Progress = no_progress,
+    by_hand: str = "",
+) -> str:
     """Download ``url`` to the file ``place`` atomically; return its sha256.
 
     ``sha256`` is the expected hash, or its first digits. An interrupted download is kept next to
-    ``place`` and resumed by the next call. Raises `SepbenchError` for an address that cannot be
-    reached, an interrupted download, and a wrong hash.
+    ``place`` and resumed by the next call. ``by_hand`` is what to do with a file fetched on
+    another machine, by default to copy it to ``place``. Raises `SepbenchError` for an address
+    that cannot be reached, an interrupted download, and a wrong hash.
     """
     if not _is_address(url):
         raise SepbenchError(f"{url}: not a web address; write it as https://host/path")
@@ -67,9 +75,9 @@ def fetch(url: str, place: Path, *, sha256: str = "", on_progress: Progress = no
             os.replace(file.name, place)
     except URLError as error:
         reason = _told(error.reason)
-        by_hand = f"or fetch it on another machine and copy it to {place}"
+        elsewhere = f"fetch it on another machine and {by_hand or f'copy it to {place}'}"
         raise SepbenchError(
-            f"{url}: download failed: {reason}; try again later, {by_hand}"
+            f"{url}: download failed: {reason}; try again later, or {elsewhere}"
         ) from error
     except (TimeoutError, ConnectionError, HTTPException) as error:
         raise SepbenchError(f"{url}: interrupted ({_told(error)}); try again to resume") from error

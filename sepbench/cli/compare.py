@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 @click.option(
     "-m", "--method", "methods", multiple=True, metavar="GLOB", help="Only these.  [default: all]"
 )
-@click.option("--baseline", metavar="METHOD", help="Compare with this one.  [default: the best]")
+@click.option(
+    "--baseline",
+    metavar="METHOD",
+    help="Compare with this one.  [default: the best of those with most tracks]",
+)
 @click.option("--stem", "stems", multiple=True, help="Only these stems.")
 @click.option("--metric", help="Such as SDR or SIR.  [default: the protocol's first]")
 @options.protocol_option

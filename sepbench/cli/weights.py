@@ -206,10 +206,13 @@ def _present(rows: list[dict[str, Any]], as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from sepbench.cli.console import show, show_json
+    from sepbench.cli.console import say, show, show_json
 
     if as_json:
         show_json(rows)
+        return
+    if not rows:
+        say("no weight files: these methods need none")
         return
     table = Table("method", "file", "size", "terms", "state", "from", box=None)
     for row in rows:

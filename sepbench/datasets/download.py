@@ -32,7 +32,8 @@ def fetch_zip(url: str, place: Path, *, on_progress: Progress = no_progress) -> 
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".fetching-") as temporary:
             archive, folder = Path(temporary) / "archive.zip", Path(temporary) / "content"
-            fetch(url, archive, on_progress=on_progress)
+            by_hand = f"unzip it into {place}"
+            fetch(url, archive, on_progress=on_progress, by_hand=by_hand)
             _unpack(archive, folder, url)
             if place.exists():
                 place.rmdir()

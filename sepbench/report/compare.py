@@ -83,8 +83,9 @@ def compare(
     """Compare the methods of ``records`` on each stem of at least two methods.
 
     ``methods`` are patterns of labels; by default all but oracles. The default ``baseline`` is the
-    best method of the stem. ``rope`` is the difference in the metric's unit below which two methods
-    count as equal. Raises `SepbenchError` if nothing can be compared.
+    best method of the stem among those with the most tracks. ``rope`` is the difference in the
+    metric's unit below which two methods count as equal. Raises `SepbenchError` if nothing can be
+    compared.
     """
     rules = find_protocol(protocol)
     name = metric or shown(rules.metrics[0])
@@ -177,7 +178,8 @@ def _compared(
     figures = {str(label): reduce(statistic, scores[label].to_numpy()) for label in scores}
     order = sorted(figures, key=lambda label: (-rules.goodness(figures[label]), label))
     scores = scores[order]
-    reference = baseline or order[0]
+    tracks = scores.notna().sum()
+    reference = baseline or next(label for label in order if tracks[label] == tracks.max())
     differences = _differences(scores, reference, rules, rope)
     common = scores.dropna()
     ranks, apart, said = _ranked(goodness(common, rules), differences)

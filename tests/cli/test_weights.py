@@ -316,6 +316,12 @@ def test_mistakes_in_an_exchange_are_one_line(tmp_path: Path) -> None:
         assert "choose another --out" in nowhere.output
 
 
+def test_a_method_without_weights_is_said_to_need_none() -> None:
+    listed = run("list", "hpss")
+    assert "need none" in listed.output
+    assert json.loads(run("list", "hpss", "--json").stdout) == []
+
+
 @pytest.mark.skipif(find_spec("nussl") is None, reason="needs the extra nussl")
 def test_weights_of_a_plugin_beside_it_are_shipped_too() -> None:
     (row,) = json.loads(run("list", "nussl-deep-mask", "--json").stdout)

@@ -105,6 +105,15 @@ def test_tracks_that_one_method_lacks_are_left_out_of_its_pairs_alone(run) -> No
     assert any("15 of 16" in remark for remark in found.remarks)
 
 
+def test_a_method_of_few_tracks_is_no_baseline_unless_it_is_named(run) -> None:
+    failed = [("good", f"song {number:02}") for number in range(12)]
+    folder = run("a", failed=failed)
+    (found,) = compare(records(folder), stems=["vocals"], methods=["good", "same", "poor"])
+    assert found.baseline == "same"
+    (found,) = compare(records(folder), stems=["vocals"], baseline="good")
+    assert found.baseline == "good"
+
+
 def test_the_pooled_protocol_and_unknown_names_are_refused(run) -> None:
     folder = run("a")
     with pytest.raises(SepbenchError, match="single track"):
