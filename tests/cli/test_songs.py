@@ -155,8 +155,14 @@ def test_out_stays_where_it_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def started(*words: str) -> subprocess.Popen[bytes]:
     """A run that writes, once there is something of it on the disk."""
+    code = (
+        "import signal\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # nohup ignores it, and so would the run.
+        "from sepbench.cli.main import main\n"
+        "main()\n"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-c", "from sepbench.cli.main import main; main()", *STEM, *words],
+        [sys.executable, "-c", code, *STEM, *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -81,7 +81,8 @@ def test_songs_in_stereo_are_filtered_and_mono_ones_stay_to_the_bit(method: type
 def test_the_stems_sum_to_the_mixture(method: type[Learned], iterations: int) -> None:
     separator, mixture = loaded(method, wiener=iterations), noise(2, 48_000)
     stems = with_sums(made(separator, mixture, separator.sample_rate or 0))
-    assert np.abs(stems["vocals"] + stems["accompaniment"] - mixture).max() < 1e-3
+    # The masks of cdae, E^2 / (sum of E^2 + 1e-7), add up to less than 1 where all E are small.
+    assert np.abs(stems["vocals"] + stems["accompaniment"] - mixture).max() < 2e-3
 
 
 @pytest.mark.slow
