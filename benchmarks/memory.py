@@ -17,7 +17,7 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,11 +78,13 @@ def measured(name: str, lengths: list[int]) -> dict[str, Any]:
     return {"method": name, "peaks": found, "growth": 60 * growth, "three_hours": whole}
 
 
-def methods() -> dict[str, bool]:
-    """Return the methods that can run here without the true stems, and whether in blocks."""
+def methods(named: Sequence[str] = ()) -> dict[str, bool]:
+    """Return whether methods run in blocks: all that can run here without the true stems, if none
+    are named.
+    """
     from sepbench import registry
 
-    usable = [info.name for info in registry.plugins() if info.reason is None]
+    usable = named or [info.name for info in registry.plugins() if info.reason is None]
     declared = {name: registry.resolve(name)[0].declared for name in usable}
     return {
         name: facts.context is not None
@@ -103,13 +105,12 @@ def main() -> None:
         for bytes_held in peaks(args.methods[0], args.peaks):
             print(bytes_held, flush=True)
         return
-    known = methods()
     first, last = args.seconds
     if not args.json:
         print(f"| method | works on | {first} s | {last} s | a minute more | 3 hours |")
         print("| --- | --- | --- | --- | --- | --- |")
-    for name in args.methods or known:
-        row = {**measured(name, args.seconds), "in_blocks": known.get(name, False)}
+    for name, in_blocks in methods(args.methods).items():
+        row = {**measured(name, args.seconds), "in_blocks": in_blocks}
         if args.json:
             print(json.dumps(row), flush=True)
         elif "error" in row:
