@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sepbench._util.text import counted
 from sepbench.audio import mp3
 from sepbench.audio.decoder import DecodingError
 from sepbench.audio.headers import ends_with_a_last_page, sample_data
@@ -175,8 +176,8 @@ class FfmpegDecoder:
                 continue
             for frame in frames:
                 if lost and frame.samples:
-                    frames_lost = "1 frame" if lost == 1 else f"{lost} frames"
-                    self.notes.append(f"damaged at {done / self.rate:.2f} s: {frames_lost} skipped")
+                    at, frames_lost = done / self.rate, counted(lost, "frame")
+                    self.notes.append(f"damaged at {at:.2f} s: {frames_lost} skipped")
                     lost = 0
                 done += frame.samples
                 yield frame

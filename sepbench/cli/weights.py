@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sepbench._util.text import counted
 from sepbench.cli import options
 from sepbench.cli.completion import complete_method
 from sepbench.cli.weight_files import average, export, import_, show
@@ -108,7 +109,7 @@ def fetch(specs: tuple[str, ...], as_json: bool) -> None:
             fail(str(error))
             done.append({"method": method.label, "error": str(error)})
         else:
-            say(f"{method.label}: {_files(len(came))} fetched" if came else _here(method))
+            say(f"{method.label}: {counted(len(came), 'file')} fetched" if came else _here(method))
             done.append({"method": method.label, "fetched": [str(file) for file in came]})
     if as_json:
         show_json(done)
@@ -190,7 +191,7 @@ def bring(method: Method, *, read: bool = False) -> list[Path]:
         sizes = [file.size for file in wanted]
         size = None if None in sizes else sum(filter(None, sizes))
         terms = ", ".join(sorted({file.terms for file in wanted}))
-        about = f"{_files(len(wanted))}, {_megabytes(size)}, {terms}"
+        about = f"{counted(len(wanted), 'file')}, {_megabytes(size)}, {terms}"
         say(f"fetching the weights of {part.label} ({about}) into {files.folder()}")
         with fraction() as bar:
             task = bar.add_task(f"fetching {part.label}", total=None)
@@ -221,10 +222,6 @@ def _present(rows: list[dict[str, Any]], as_json: bool) -> None:
             escape(row["method"]), row["file"], size, row["terms"], row["state"], row["from"]
         )
     show(table)
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"
 
 
 def _megabytes(size: int | None) -> str:

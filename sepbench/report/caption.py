@@ -7,6 +7,7 @@ from typing import cast
 
 import pandas as pd
 
+from sepbench._util.text import counted
 from sepbench.metrics.protocols import Protocol
 from sepbench.report import published
 
@@ -31,7 +32,7 @@ def caption(
     unit = f" in {protocol.unit}" if protocol.unit else ""
     better = "" if protocol.higher_is_better else f"; {protocol.better}"
     yield f"{metric}{unit}, protocol {protocol.id}: {protocol.caption}{better}."
-    yield f"Data set {_data_set(own, scores)}: {_counted(len(tracks))}{_named(tracks)}."
+    yield f"Data set {_data_set(own, scores)}: {counted(len(tracks), 'track')}{_named(tracks)}."
     yield _marks(boxes, scores["track"].nunique(), protocol)
     if scores["mixture"].notna().any():
         yield "Dashed line: the unprocessed mixture in the stem's place (floor)."
@@ -56,10 +57,6 @@ def _data_set(own: pd.DataFrame, scores: pd.DataFrame) -> str:
         name if name == subset else f"{name}, subset {subset}"
         for name, subset in rows.itertuples(index=False)
     )
-
-
-def _counted(tracks: int) -> str:
-    return f"{tracks} track" if tracks == 1 else f"{tracks} tracks"
 
 
 def _named(tracks: Sequence[str]) -> str:

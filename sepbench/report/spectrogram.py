@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal.windows import hann
 
+from sepbench._util.text import counted
 from sepbench.report import figure as pictures
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ def _show(
 
 
 def _explanation(seconds: float, rate: int, channels: int, known: bool) -> tuple[str, ...]:
-    count = "1 channel" if channels == 1 else f"{channels} channels"
+    count = counted(channels, "channel")
     return (
         f"{seconds:.1f} s at {rate} Hz, {count}; power is the mean over channels.",
         f"Left: levels of mixture and stems on one scale of {RANGE:g} dB.",

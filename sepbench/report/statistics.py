@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from sepbench._util.text import counted
 from sepbench.metrics.protocols import Reduction
 from sepbench.report.resampling import RESAMPLES, SEED, Floats, pooled_medians, sums
 
@@ -69,9 +70,9 @@ def too_few(tracks: int) -> str:
     """
     if tracks >= MIN_TRACKS:
         return ""
-    counted = "1 track" if tracks == 1 else f"{tracks} tracks"
     lowest = min(1.0, 2.0 ** (1 - tracks))
-    return f"no p-value: {counted} cannot give one under {lowest:g}; evaluate {MIN_TRACKS} or more"
+    have = counted(tracks, "track")
+    return f"no p-value: {have} cannot give one under {lowest:g}; evaluate {MIN_TRACKS} or more"
 
 
 def interval(
