@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sepbench._util.resources import trim_memory
 from sepbench.errors import MethodError, SepbenchError, describe
 from sepbench.options import variant_name
 from sepbench.separator import AnySeparator, in_samples
@@ -87,7 +86,6 @@ def in_blocks(
     fading: dict[str, Samples] = {}
     before = 0
     for block, is_last in _windows(chunks, step, context, fade):
-        trim_memory()  # Else what the other members of a chain needed would be kept beside this.
         stems = _apply(separator, block, device)
         # `block` begins `before` samples ahead of its wanted part.
         wanted = {

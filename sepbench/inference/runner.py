@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sepbench._util.resources import ResourceUsage
+from sepbench._util.resources import ResourceUsage, trim_memory
 from sepbench.audio import StreamResampler
 from sepbench.errors import SepbenchError
 from sepbench.inference.level import Level, applied, measure
@@ -234,7 +234,10 @@ def _with_estimates(
     def estimates(
         member: AnySeparator, own: Iterable[Samples], level: Level | None
     ) -> Iterator[dict[str, Samples]]:
-        return map(with_sums, stream(member, own, level=level, **how))
+        for made in stream(member, own, level=level, **how):
+            trim_memory()  # Else what this member needed is kept beside what the next one needs.
+            yield with_sums(made)
+            del made
 
     def handed_on(
         member: AnySeparator, own: Iterable[Samples], stem: str, level: Level | None
