@@ -45,9 +45,11 @@ def peaks(name: str, lengths: list[int]) -> Iterator[int]:
     import torch
 
     from sepbench import registry
+    from sepbench._util.allocator import keep_freed_memory
     from sepbench.inference import runner
 
     torch.set_num_threads(1)
+    keep_freed_memory()
     (method,) = registry.resolve(name)
     separator, device = method.create(), torch.device("cpu")
     runner.load(separator, device)

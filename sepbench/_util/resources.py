@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
 import time
-from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import psutil
 
+from sepbench._util.allocator import trim_memory
+
 if TYPE_CHECKING:
     import torch
 
 _INTERVAL = 0.01
-
-
-def trim_memory() -> None:
-    """Return free memory to the system, which the allocator would keep for its next use."""
-    with suppress(OSError, AttributeError):  # Only the GNU C library offers this.
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 class ResourceUsage:
@@ -65,6 +59,7 @@ class ResourceUsage:
         if self._sampler.ident is not None:
             self._done.set()
             self._sampler.join()
+        trim_memory()
 
     def _sample(self) -> None:
         while True:

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sepbench._util.resources import ResourceUsage, trim_memory
+from sepbench._util.allocator import trim_memory
+from sepbench._util.resources import ResourceUsage
 from sepbench.audio import StreamResampler
 from sepbench.errors import SepbenchError
 from sepbench.inference.level import Level, applied, measure

@@ -7,7 +7,7 @@ import gc
 import psutil
 import torch
 
-from sepbench._util.resources import trim_memory
+from sepbench._util.allocator import trim_memory
 from sepbench.testing.check import CheckFailed, check
 from sepbench.testing.signals import decibels
 from sepbench.testing.subject import Subject
