@@ -23,6 +23,7 @@ from sepbench.training.examples import Examples
 from sepbench.training.initial import load_initial
 from sepbench.training.log import Log
 from sepbench.training.model import Batch, Trainable
+from sepbench.training.part import freeze_others, keeping_frozen, train_mode
 from sepbench.training.plan import TrainingConfig
 from sepbench.training.resuming import check_same
 from sepbench.training.schedules import schedule
@@ -46,6 +47,7 @@ class Run:
         with seeded(self.plan.seed):
             self.network = self.trainable.network().to(self.device)
             set_start(self.network, self.plan.start)
+        freeze_others(self.network, self.plan.only)
         for parameter in self.network.parameters():
             if parameter.ndim == 4:  # a third faster on processors, and on tensor cores
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -175,7 +177,7 @@ class Run:
             num_workers=plan.workers,
             pin_memory=self.device.type == "cuda",
         )
-        self.network.train()
+        train_mode(self.network)
         waited, totals = 0.0, dict[str, float]()
         began = asked = time.monotonic()
         # Dropout is seeded per epoch, so that a resumed run draws the same.
@@ -212,7 +214,8 @@ class Run:
             batch_size=self.plan.batch_size,
             generator=torch.Generator(),  # Do not advance the global random generator.
         )
-        averaging.update_bn(network, (self._inputs(stems) for stems in loader))
+        with keeping_frozen(network):
+            averaging.update_bn(network, (self._inputs(stems) for stems in loader))
         verdict = self._judge(network, songs)
         mark = self._mark(verdict)
         if mark > state["best"]:
@@ -224,6 +227,7 @@ class Run:
     def best_network(self) -> nn.Module:
         """Return a network with the best weights so far, which are in ``best.pt``."""
         network = self.trainable.network().to(self.device)
+        freeze_others(network, self.plan.only)
         state = checkpoint.load(self.folder / "best.pt", self.device)
         network.load_state_dict(state["weights"])
         return network.eval()

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 
 from sepbench.training.examples import Examples
 from sepbench.training.loop import Run
+from sepbench.training.part import train_mode
 
 
 def find_learning_rate(
@@ -18,7 +19,7 @@ def find_learning_rate(
     A good highest rate is a third of the one where the loss falls fastest. The run
     cannot be trained afterwards.
     """
-    run.network.train()
+    train_mode(run.network)
     smooth = lowest = float("inf")
     loader = DataLoader(examples, batch_size=run.plan.batch_size)
     for step, stems in zip(range(steps), loader, strict=False):

@@ -47,6 +47,7 @@ class TrainingConfig:
         0, "epochs from one set of pictures of passages to the next; 0: none", minimum=0
     )
     shown: int = option(4, "passages that pictures are made of", minimum=1)
+    only: str = option("*", "pattern of the names of the weights that are trained; others stay")
     seed: int = option(0, "of examples, initial weights and dropout")
     workers: int = option(1, "processes that mix examples", minimum=0)
 
