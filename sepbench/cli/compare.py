@@ -188,8 +188,10 @@ def _span(ends: tuple[float, float]) -> str:
 
 def _line(verdict: Verdict) -> str:
     state = "FAIL" if verdict.failed else "open" if verdict.reason else "pass"
-    found = f"{verdict.value:+.2f} [{_span(verdict.interval)}]" if verdict.tracks else ""
-    return f"{state}  {verdict.condition}  {found}  {verdict.reason}".rstrip()
+    value = f"{verdict.value:+.2f}" if verdict.tracks else ""
+    if span := _span(verdict.interval):
+        value += f" [{span}]"
+    return "  ".join(filter(None, [state, verdict.condition, value, verdict.reason]))
 
 
 def _plain(

@@ -54,6 +54,14 @@ def test_a_loss_fails_the_build_and_a_run_against_itself_does_not(sepbench, tmp_
     assert sepbench("compare", "new", "--fail-worse", "1")[0] == 2
 
 
+def test_the_verdict_on_one_track_has_no_interval_and_no_brackets(sepbench, tmp_path) -> None:
+    make_run(tmp_path / "short", {"good": 5.0}, 1)
+    code, text = sepbench("compare", tmp_path / "short", "--fail-below", "good vocals SDR 4")
+    assert code == 0
+    assert text.startswith("open  good vocals SDR at least 4  +")
+    assert "[" not in text
+
+
 @pytest.mark.slow
 def test_json_of_compare_and_diff_is_whole(sepbench) -> None:
     code, text = sepbench("compare", "old", "new", "--fail-worse", "0.1", "--json")
