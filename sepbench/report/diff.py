@@ -78,12 +78,16 @@ def flat(plain: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
     >>> flat({"a": {"b": 1}, "c": [2, 3]})
     {'a.b': '1', 'c': '2, 3'}
+    >>> flat({"members": [{"method": "unet"}]})
+    {'members.0.method': 'unet'}
     """
     found: dict[str, str] = {}
     for key, value in plain.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
             found |= flat(value, f"{name}.")
+        elif isinstance(value, (list, tuple)) and any(isinstance(one, Mapping) for one in value):
+            found |= flat({str(place): one for place, one in enumerate(value)}, f"{name}.")
         elif isinstance(value, (list, tuple)):
             found[name] = ", ".join(map(str, value))
         else:

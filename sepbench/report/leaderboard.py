@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from sepbench.report.merge import in_one_set, merge
 from sepbench.stems import in_order
 
 DIGEST = re.compile("[0-9a-f]{64}")
+MEMBER = re.compile(r"(members\.\d+\.)+")
+"""Where the facts of a member of an ensemble or a chain are in a flat identity."""
+
 WEIGHTS = 12
 """Number of hex digits of a weight file's digest that are shown."""
 
@@ -53,12 +56,23 @@ def leaderboard(
 def _provenance(records: Sequence[Record], origin: str) -> dict[str, str]:
     """Return run, version, device, weights and the number of failures of a method."""
     facts = flat(records[0].identity)
-    digests = (value for key, value in facts.items() if key != "audio" and DIGEST.fullmatch(value))
     failed = sum(record.error is not None for record in records)
     return {
         "run": origin,
         "sepbench": facts.get("sepbench", "imported"),
         "device": facts.get("device", ""),
-        "weights": ", ".join(value[:WEIGHTS] for value in digests),
+        "weights": _weights(facts),
         "failed": str(failed),
     }
+
+
+def _weights(facts: Mapping[str, str]) -> str:
+    """Return the digests of a method's weights; those of a member stand after its name."""
+    shown = []
+    for key, value in facts.items():
+        digests = [text[:WEIGHTS] for text in value.split(", ") if DIGEST.fullmatch(text)]
+        if digests and key != "audio":
+            member = MEMBER.match(key)
+            name = [facts.get(f"{member[0]}method", "?")] if member else []
+            shown.append(" ".join([*name, *digests]))
+    return ", ".join(dict.fromkeys(shown))

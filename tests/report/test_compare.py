@@ -250,3 +250,14 @@ def test_a_leaderboard_has_every_run_s_methods_with_where_they_come_from(run) ->
     assert rows["good (one)"].provenance["weights"] == "a" * 12
     assert rows["good (two)"].cells["vocals"].best
     assert not rows["oracle"].cells["vocals"].best, "an oracle is a ceiling, never the best"
+
+
+def test_a_leaderboard_shows_every_weight_file_and_those_of_an_ensemble_s_members(run) -> None:
+    unet = {"method": "unet", "weights": ["b" * 64]}
+    chain = {"method": "chain", "weights": [], "members": [unet]}
+    members = [{"method": "cdae", "weights": ["d" * 64]}, {"method": "hpss"}, chain]
+    several = run("several", {"bag": 6.0}, weights=["a" * 64, "c" * 64])
+    ensemble = run("ensemble", {"mean": 7.0}, weights=[], members=members, seed=3)
+    board = leaderboard([several, ensemble], protocol="sisec18")
+    shown = {row.label: row.provenance["weights"] for row in board.grid.rows}
+    assert shown == {"bag": f"{'a' * 12} {'c' * 12}", "mean": f"cdae {'d' * 12}, unet {'b' * 12}"}
