@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepbench._util.text import counted
 from sepbench.audio import safe_name
 from sepbench.report import figure as pictures
 from sepbench.report.compare import Comparison, goodness
@@ -56,7 +57,7 @@ def critical_difference(comparison: Comparison) -> Figure:
         height=0.5 + 0.17 * bars + 0.26 * rows,
         title="mean rank over tracks, best at the right",
         words=[
-            f"{comparison.common} tracks. A bar joins methods without a significant difference "
+            f"{counted(comparison.common, 'track')}. A bar joins methods without a significant difference "
             "(Wilcoxon, Holm over all pairs, 5\N{NO-BREAK SPACE}%)."
         ],
     )
@@ -96,7 +97,12 @@ def differences(comparison: Comparison) -> Figure:
     One row per method, one point per track, a thick stroke for the interval.
     """
     rows = comparison.differences
+    tracks = [each.tracks for each in rows]
     labels = [each.label for each in rows]
+    counts = counted(max(tracks), "track")
+    if len(set(tracks)) > 1:
+        counts = f"up to {counts}"
+        labels = [f"{each.label}, n = {each.tracks}" for each in rows]
     statistic = comparison.protocol.over_tracks[0]
     page = _page(
         comparison,
@@ -104,7 +110,7 @@ def differences(comparison: Comparison) -> Figure:
         height=0.5 + 0.42 * len(rows),
         title=f"differences to {comparison.baseline}, song by song",
         words=[
-            f"One point per track; circle: {statistic}; bar: its 95 % interval over tracks.",
+            f"{counts}, one point each; circle: {statistic}; bar: its 95 % interval over tracks.",
             *_deciding(comparison),
         ],
     )

@@ -135,6 +135,19 @@ def test_pictures_are_written_and_name_the_songs_that_decide(run, tmp_path, word
     assert f"worst on {worst}" in shown
 
 
+def test_the_picture_of_differences_says_over_how_many_tracks(run, words) -> None:
+    made = records(run("a", tracks=3))
+    (found,) = compare(made, stems=["vocals"], baseline="good")
+    shown = [text for text, _ in words(compare_pictures.differences(found))]
+    assert any(text.startswith("3 tracks, one point each") for text in shown)
+    assert "poor" in shown
+    fewer = [one for one in made if (one.label, one.track) != ("poor", "song 00")]
+    (found,) = compare(fewer, stems=["vocals"], baseline="good")
+    shown = [text for text, _ in words(compare_pictures.differences(found))]
+    assert {"same, n = 3", "poor, n = 2"} <= set(shown)
+    assert any(text.startswith("up to 3 tracks, one point each") for text in shown)
+
+
 def test_runs_share_what_they_have_and_keep_their_names(run) -> None:
     one, two = run("one"), run("two", {"good": 5.0}, tracks=10, seed=1)
     merged = merge([one, two])
