@@ -57,7 +57,7 @@ def critical_difference(comparison: Comparison) -> Figure:
         height=0.5 + 0.17 * bars + 0.26 * rows,
         title="mean rank over tracks, best at the right",
         words=[
-            f"{counted(comparison.common, 'track')}. A bar joins methods without a significant difference "
+            f"{comparison.common} tracks. A bar joins methods without a significant difference "
             "(Wilcoxon, Holm over all pairs, 5\N{NO-BREAK SPACE}%)."
         ],
     )

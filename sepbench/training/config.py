@@ -14,6 +14,8 @@ from sepbench.errors import SepbenchError
 from sepbench.options import read_fields
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from sepbench.training.data.teacher import TeacherConfig
     from sepbench.training.mix_config import MixConfig
     from sepbench.training.plan import TrainingConfig
@@ -65,14 +67,11 @@ def read_config(
     from sepbench.training.mix_config import MixConfig
     from sepbench.training.plan import TrainingConfig
 
-    named = [files("sepbench_configs") / method / f"{where}.yaml"]
-    if folder is not None:
-        named.append(folder / "configs" / f"{where}.yaml")
-    shipped = next((file for file in named if file.is_file()), None)
+    known = _configs(method, folder)
+    shipped = known.get(where)
     if shipped is None and not Path(where).exists():
-        raise SepbenchError(
-            f"config {where!r}: neither a file nor a config of {method}; one is 'default'"
-        )
+        names = f"it has {', '.join(sorted(known))}" if known else "it has none, so give a file"
+        raise SepbenchError(f"config {where!r}: neither a file nor a config of {method}; {names}")
     sections = read_yaml(shipped or Path(where), where)
     if not isinstance(sections, dict) or not set(sections) <= _SECTIONS or "model" not in sections:
         wanted = ", ".join(sorted(_SECTIONS))
@@ -96,3 +95,15 @@ def read_config(
             f"{where}: examples={plan.examples}: fewer than one batch, which is {plan.batch_size}"
         )
     return config
+
+
+def _configs(method: str, folder: Path | None) -> dict[str, Traversable]:
+    """Return the configs of a method by name: those of sepbench, then those of its plugin."""
+    places: list[Traversable] = [files("sepbench_configs") / method]
+    if folder is not None:
+        places.append(folder / "configs")
+    found: dict[str, Traversable] = {}
+    for file in (file for place in places if place.is_dir() for file in place.iterdir()):
+        if file.name.endswith(".yaml"):
+            found.setdefault(file.name.removesuffix(".yaml"), file)
+    return found
