@@ -27,8 +27,6 @@ def import_(name: str, source: Path, out: Path, as_json: bool) -> None:
     from sepbench.cli.console import say, show_json
     from sepbench.weights.formats import read_weights
 
-    if out.suffix != ".safetensors":
-        raise SepbenchError(f"{out}: weight files are called NAME.safetensors; give such an --out")
     header = read_weights(name, source, out)
     if as_json:
         show_json({"format": name, "source": str(source), "out": str(out), "header": header})
@@ -87,9 +85,9 @@ def average(
     """
     from sepbench.cli.console import say, show_json
     from sepbench.weights import averaging
+    from sepbench.weights.formats import check_name
 
-    if out.suffix != ".safetensors":
-        raise SepbenchError(f"{out}: weight files are called NAME.safetensors; give such an --out")
+    check_name(out)
     try:
         numbers = [float(share) for share in shares.split(",")] if shares else [1.0] * len(files)
     except ValueError:

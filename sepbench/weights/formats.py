@@ -55,18 +55,19 @@ def open_format(name: str) -> WeightFormat:
 
 def read_weights(name: str, source: Path, out: Path) -> dict[str, Any]:
     """Convert another tool's weights; return the header of the new file."""
-    _check_place(source, out)
     form = open_format(name)
+    _check_place(source, out)
+    check_name(out)
     with _in_one_line(out):
         return form.read(source, out)
 
 
 def write_weights(name: str, source: Path, out: Path) -> None:
     """Convert a weight file to another tool's format; raise `SepbenchError` if unsupported."""
-    _check_place(source, out)
     write = getattr(open_format(name), "write", None)
     if write is None:
         raise SepbenchError(f"weight format {name} can be imported only, not exported")
+    _check_place(source, out)
     part = out.with_name(f".{out.stem}.part{out.suffix}")  # Some tools depend on the suffix.
     with _in_one_line(out):
         try:
@@ -74,6 +75,12 @@ def write_weights(name: str, source: Path, out: Path) -> None:
             part.replace(out)
         finally:
             part.unlink(missing_ok=True)
+
+
+def check_name(out: Path) -> None:
+    """Raise `SepbenchError` for a path that is not called as weight files of sepbench are."""
+    if out.suffix != ".safetensors":
+        raise SepbenchError(f"{out}: weight files are called NAME.safetensors; give such an --out")
 
 
 @contextmanager

@@ -309,6 +309,10 @@ def test_mistakes_in_an_exchange_are_one_line(tmp_path: Path) -> None:
     song.write_bytes(b"song")
     assert "NAME.safetensors" in run("import", "reversed", source, "--out", song).output
     assert song.read_bytes() == b"song"
+    # Of several mistakes, the first on the command line is named.
+    for verb in ("import", "export"):
+        assert "no weight format" in run(verb, "torch", tmp_path / "no", "--out", tmp_path).output
+        assert "no such file" in run(verb, "reversed", tmp_path / "no", "--out", song).output
     for verb in ("import", "export"):
         nowhere = run(verb, "reversed", source, "--out", source / "b.safetensors")
         assert nowhere.exit_code == 2
