@@ -56,3 +56,14 @@ def make_folder(path: Path) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise SepbenchError(f"{path}: cannot make this folder: {reason}; choose another") from error
+
+
+def from_here(path: Path) -> Path:
+    """Return a path for a message: relative if it is below the working directory.
+
+    >>> from_here(Path.cwd() / "separated" / "vocals.wav") == Path("separated/vocals.wav")
+    True
+    """
+    with suppress(ValueError):
+        return path.relative_to(Path.cwd())
+    return path

@@ -291,8 +291,9 @@ def _asked(
 
 
 def _draw(order: Job, job: SeparateOptions) -> None:
+    from sepbench._util.files import from_here
     from sepbench.cli.console import say
     from sepbench.report import song
 
     title = f"{order.song.name}, {order.method.label}"
-    say(f"drawn: {song.draw(order, start=job.start, title=title)}")
+    say(f"drawn: {from_here(song.draw(order, start=job.start, title=title))}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sepbench._util.files import from_here
 from sepbench._util.text import three_digits
 from sepbench.inference import manifest
 
@@ -53,9 +53,7 @@ class Result:
 
     def line(self) -> str:
         """Return one line for the user."""
-        folder = next(iter(self.files.values())).parent
-        with suppress(ValueError):
-            folder = folder.relative_to(Path.cwd())
+        folder = from_here(next(iter(self.files.values())).parent)
         made = " ".join(path.name for path in self.files.values() if path not in self.kept)
         parts = []
         if made:

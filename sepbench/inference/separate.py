@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import sepbench
 from sepbench import audio
 from sepbench._util.download import sha256
+from sepbench._util.files import from_here
 from sepbench._util.partial import remove_abandoned
 from sepbench._util.process import WorkerDied
+from sepbench._util.text import counted
 from sepbench.errors import MethodError, SepbenchError
 from sepbench.inference import manifest, memory, runner
 from sepbench.inference.ahead import Ahead
@@ -262,4 +264,5 @@ def _taken(order: Job, paths: Iterable[Path], cure: str) -> SepbenchError:
 
 def _clipping(writer: audio.Writer) -> str:
     cure = "" if writer.path.suffix == ".ogg" else "; --format wav --bit-depth 32f keeps them"
-    return f"{writer.path}: {writer.clipped} samples clipped, peak {writer.peak:.2f}{cure}"
+    path, count = from_here(writer.path), counted(writer.clipped, "sample")
+    return f"{path}: {count} clipped, peak {writer.peak:.2f}{cure}"

@@ -162,7 +162,10 @@ def test_a_pattern_cannot_lead_out_of_the_folder_either() -> None:
 def test_clipping_is_reported_and_floating_point_does_not_clip() -> None:
     tone_file(Path("song.wav"), level=1.8)
     words = ("separate", "-m", "mixture", "song.wav", "--stem", "vocals")
-    assert "samples clipped, peak 1.80" in run(*words).output
+    (line,) = (line for line in run(*words).output.splitlines() if "samples clipped" in line)
+    place = Path("separated", "mixture", "song", "vocals.wav")
+    assert line.startswith(f"warning: {place}: ")
+    assert "samples clipped, peak 1.80" in line
     result = run(*words, "--bit-depth", "32f", "--overwrite")
     assert "clipped" not in result.output
     (path,) = Path("separated").rglob("vocals.wav")
@@ -298,6 +301,7 @@ def test_a_picture_is_drawn_beside_the_stems() -> None:
     tone_file(Path("song.wav"), rate=22050)
     result = run("separate", "-m", "hpss", "song.wav", "--stem", "harmonic", "--spectrogram")
     assert result.exit_code == 0, result.output
+    assert f"drawn: {Path('separated/hpss/song/spectrogram.png')}\n" in result.output
     assert Path("separated/hpss/song/spectrogram.png").read_bytes().startswith(b"\x89PNG")
 
 
