@@ -165,7 +165,6 @@ def assemble(
     if mixture is None:
         addends = [parts[name] for name in disjoint(tuple(parts))]
         parts["mixture"] = np.sum(addends, axis=0, dtype=np.float32)
-        notes = (*notes, "mixture: the sum of the stems")
     whole = parts.pop("mixture")
     if mixture is not None and any(set(parts) >= complete for complete in _COMPLETE):
         notes = (*notes, *_not_the_sum(whole, [parts[name] for name in disjoint(tuple(parts))]))

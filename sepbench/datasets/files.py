@@ -7,8 +7,8 @@ import itertools
 import json
 import os
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +19,7 @@ from sepbench import audio
 from sepbench.datasets import hints
 from sepbench.datasets.base import Dataset, Track, TrackAudio, assemble
 from sepbench.errors import SepbenchError
+from sepbench.stems import MIXTURE
 
 # Increase it whenever the same files would give other samples.
 _READING = "1"
@@ -204,7 +205,7 @@ class FileDataset(Dataset):
     def tracks(self, subset: str = "test") -> list[Track]:
         """Return the tracks of a subset; see `Dataset.tracks`."""
         root = self.root()
-        everything = list(self.find_tracks(root))
+        everything = list(_with_notes_on_mixtures(list(self.find_tracks(root))))
         found = [track for track in everything if subset in ("all", track.subset)]
         if not found:
             hint = hints.renaming(self.layout, root) or (None if everything else hints.hint(self))
@@ -220,6 +221,17 @@ class FileDataset(Dataset):
     @abstractmethod
     def find_tracks(self, root: Path) -> Iterable[Track]:
         """Yield every track below ``root`` in natural order."""
+
+
+def _with_notes_on_mixtures(tracks: Sequence[Track]) -> Iterator[Track]:
+    """Yield the tracks; those without a mixture have a note if others have one."""
+    some = any(isinstance(track, FileTrack) and MIXTURE in track.sources for track in tracks)
+    for track in tracks:
+        if some and isinstance(track, FileTrack) and MIXTURE not in track.sources:
+            note = "no mixture, which other songs have: it is the sum of the stems"
+            yield replace(track, notes=(*track.notes, note))
+        else:
+            yield track
 
 
 def missing_stems(sources: dict[str, Source]) -> str | None:
