@@ -157,13 +157,12 @@ _SUMMED_UP = 3
 def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], list[str], bool]:
     """Return the methods to run, those that cannot be used and why, and whether any is broken."""
     from sepbench import registry
-    from sepbench.evaluation.unusable import why_unusable
 
     if all_methods == bool(specs):
         raise click.UsageError("choose the methods: either --all or -m METHOD")
     if specs:
         methods = registry.resolve_all(specs)
-        faults = why_unusable(methods)
+        faults = registry.why_unusable(methods)
         if len(faults) == len(methods):
             raise next(iter(faults.values()))  # Before anything is written.
         _bring([method for method in methods if method.label not in faults])

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sepbench._util.partial import own_folder
-from sepbench.evaluation.workers import Task
+from sepbench.evaluation.task import Task
 from sepbench.inference.ahead import BATCH_FOLDER, batch
 from sepbench.inference.batch import Made
 from sepbench.inference.overlap_add import Samples

@@ -27,7 +27,7 @@ from sepbench.errors import SepbenchError, describe
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.remote import Source, do_remotely, usable
 from sepbench.evaluation.scheduler import connect
-from sepbench.evaluation.workers import Task
+from sepbench.evaluation.task import Task
 
 Future = Any
 """A `distributed.Future`; the library has no types."""

@@ -13,7 +13,8 @@ from sepbench.datasets import open_dataset
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
-from sepbench.evaluation.workers import Task, do_task
+from sepbench.evaluation.task import Task
+from sepbench.evaluation.workers import do_task
 
 
 @dataclass(frozen=True)

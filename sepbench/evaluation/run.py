@@ -16,9 +16,10 @@ from sepbench.evaluation.ahead import separated_ahead
 from sepbench.evaluation.records import Record, fingerprint
 from sepbench.evaluation.shards import shard
 from sepbench.evaluation.store import Settings, Store
+from sepbench.evaluation.task import Task
 from sepbench.evaluation.trained import was_trained_on
 from sepbench.evaluation.unusable import Part, refuse_unusable
-from sepbench.evaluation.workers import Cells, Task, do_cells, new_pool
+from sepbench.evaluation.workers import Cells, do_cells, new_pool
 from sepbench.inference import overlap_add
 from sepbench.registry import Method
 from sepbench.registry.metrics import metric_identities
@@ -234,7 +235,6 @@ def _tasks(
             device=plan.device,
             stems_folder=folder.absolute() if plan.save_stems else None,
             identity=identity,
-            fingerprint=fingerprint(identity),
             trained_on_this=was_trained_on(method.declared, track),
             musdb_targets=plan.targets == "musdb",
         )

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import sepbench
 from sepbench.datasets.base import Track
-from sepbench.errors import MethodError, SepbenchError
-from sepbench.evaluation.records import Record, fingerprint
+from sepbench.errors import SepbenchError
+from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Store
-from sepbench.registry import Method
+from sepbench.evaluation.task import record_of
+from sepbench.registry import Method, why_unusable
 
 Part = Sequence[tuple[Track, list[Method]]]
 """Tracks, and the methods to run on each."""
-
-
-def why_unusable(methods: Iterable[Method]) -> dict[str, SepbenchError]:
-    """Return why methods cannot be used, by label; usable ones are left out."""
-    found = {}
-    for method in methods:
-        try:
-            _ = method.identity, method.declared.stems
-        except SepbenchError as error:
-            found[method.label] = error
-    return found
 
 
 def refuse_unusable(part: Part, store: Store) -> tuple[Part, list[Record]]:
@@ -57,22 +47,4 @@ def _failure(track: Track, method: Method, error: SepbenchError, store: Store) -
         "options": vars(method.options),
         "audio": track.digest(start=settings.start, duration=settings.duration),
     }
-    return Record(
-        dataset=settings.dataset,
-        subset=track.subset,
-        track=track.name,
-        label=method.label,
-        method=method.name,
-        options=vars(method.options),
-        fingerprint=fingerprint(identity),
-        identity=identity,
-        error=reason(method, error),
-        oracle=method.is_oracle,
-    )
-
-
-def reason(method: Method, error: SepbenchError) -> str:
-    """Return why a method failed; only other methods, such as its members, are named."""
-    if isinstance(error, MethodError) and error.method in (method.label, method.name):
-        return error.reason
-    return str(error)
+    return record_of(method, track, settings, identity, error=method.reason(error))

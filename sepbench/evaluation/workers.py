@@ -23,7 +23,6 @@ from typing import Any
 import psutil
 
 from sepbench._util.process import LocalWorker, Worker, WorkerDied, WorkerProcess
-from sepbench.datasets.base import Track
 from sepbench.errors import MethodError, SepbenchError, describe
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.scoring import (
@@ -35,55 +34,13 @@ from sepbench.evaluation.scoring import (
     ShowReferences,
     SongKey,
 )
-from sepbench.evaluation.store import Settings, Store
-from sepbench.evaluation.unusable import reason
+from sepbench.evaluation.store import Store
+from sepbench.evaluation.task import Task
 from sepbench.inference import memory
-from sepbench.inference.batch import Made
 from sepbench.inference.workers import SeparatorWorker, share_imports
-from sepbench.registry import Method
 
 _SCARCE = 0.15
 """Share of free memory below which methods are not kept loaded."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """A method, a track, and everything else that a `Record` contains."""
-
-    track: Track
-    settings: Settings
-    method: Method
-    metrics: tuple[str, ...]
-    device: str
-    stems_folder: Path | None
-    identity: dict[str, Any]
-    fingerprint: str
-    trained_on_this: bool
-    made: Made | None = None
-    """Stems that the method made earlier, in a batch."""
-    musdb_targets: bool = False
-
-    def record(self, **results: Any) -> Record:
-        """Return the record of this task with these results, or with an ``error``."""
-        return Record(
-            dataset=self.settings.dataset,
-            subset=self.track.subset,
-            track=self.track.name,
-            label=self.method.label,
-            method=self.method.name,
-            options=vars(self.method.options),
-            fingerprint=self.fingerprint,
-            identity=self.identity,
-            oracle=self.method.is_oracle,
-            trained_on_this=self.trained_on_this,
-            **results,
-        )
-
-    @property
-    def song_key(self) -> SongKey:
-        """Identifies the song and how it is scored."""
-        audio = str(self.identity["audio"])
-        return (self.settings, self.track.subset, self.track.name, audio, self.metrics, self.device)
 
 
 class Workers:
@@ -110,7 +67,7 @@ class Workers:
         except CancelledError:
             raise
         except SepbenchError as error:
-            return task.record(error=reason(task.method, error))
+            return task.record(error=task.method.reason(error))
         except Exception as error:  # No exception of a cell may affect the others.
             return task.record(error=describe(error))
 

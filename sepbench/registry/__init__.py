@@ -2,7 +2,7 @@
 
 from sepbench.registry.discovery import GROUP, PluginInfo, validate
 from sepbench.registry.metadata import describe, lacking, metadata, plugin, plugins
-from sepbench.registry.methods import Method, resolve, resolve_all, variant
+from sepbench.registry.methods import Method, resolve, resolve_all, variant, why_unusable
 
 __all__ = [
     "GROUP",
@@ -17,4 +17,5 @@ __all__ = [
     "resolve_all",
     "validate",
     "variant",
+    "why_unusable",
 ]

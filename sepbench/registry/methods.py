@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -72,6 +72,12 @@ class Method:
             identity["members"] = [member.identity for member in self.members]
         return identity
 
+    def reason(self, error: SepbenchError) -> str:
+        """Return why this method failed; only other methods, such as its members, are named."""
+        if isinstance(error, MethodError) and error.method in (self.label, self.name):
+            return error.reason
+        return str(error)
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave out cached facts: another process computes them when needed."""
         return {k: v for k, v in self.__dict__.items() if k not in ("declared", "identity")}
@@ -87,6 +93,17 @@ def resolve(spec: str) -> list[Method]:
     if known.separator is None:
         raise MethodError(name, str(known.reason))
     return [variant(known.separator, chosen, known.distribution) for chosen in opts.expand(values)]
+
+
+def why_unusable(methods: Iterable[Method]) -> dict[str, SepbenchError]:
+    """Return by label why methods cannot be used, such as those with a wrong card."""
+    found = {}
+    for method in methods:
+        try:
+            _ = method.identity, method.declared.stems
+        except SepbenchError as error:
+            found[method.label] = error
+    return found
 
 
 def resolve_all(specs: Sequence[str]) -> list[Method]:
