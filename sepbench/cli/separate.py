@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from sepbench.audio import Found
     from sepbench.inference.jobs import Job, SeparateOptions
-    from sepbench.inference.presets import Chosen
     from sepbench.inference.result import Result
     from sepbench.inference.separate import SeparationSession
 
@@ -114,21 +113,28 @@ def command(
     settings. Stems have the level of the song; clipping is reported. Missing weights are fetched.
     """
     from sepbench import registry
+    from sepbench.cli import separate_methods
     from sepbench.cli.console import show_json
-    from sepbench.cli.weights import bring
     from sepbench.inference.jobs import SeparateOptions, plan
     from sepbench.inference.separate import SeparationSession
 
     if not songs:
         songs, specs, preset, both = _asked(specs, preset, how)
     how["format"] = "m4a" if how["format"] == "aac" else how["format"]
-    specs, about = _chosen(specs, preset, both, how)
+    specs, about = separate_methods.choose(specs, preset, both, how)
     job = SeparateOptions(**how)
     methods = registry.resolve_all(specs)
     found, lost = _found(songs)
-    orders = plan(found.songs, methods, job, found.folders)
-    for method in methods:
-        bring(method)
+    faults = separate_methods.unusable(methods)
+    usable = [method for method in methods if method.label not in faults]
+    orders = plan(found.songs, usable, job, found.folders)
+    faults |= separate_methods.without_weights(usable, alone=len(methods) == 1)
+    orders = [order for order in orders if order.method.label not in faults]
+    lost += [
+        {"song": str(song), "method": label, "error": error}
+        for label, error in faults.items()
+        for song in found.songs
+    ]
     session = click.get_current_context().with_resource(SeparationSession(job))
     results = [{**facts, **about} for facts in lost]
     results += [{**facts, **about} for facts in _separated(session, orders, job, bool(lost))]
@@ -137,34 +143,6 @@ def command(
     failures = sum("error" in facts for facts in results)
     if failures:
         click.get_current_context().exit(1 if failures < len(results) else 2)
-
-
-def _chosen(
-    specs: tuple[str, ...], preset: str | None, both: bool, how: dict[str, Any]
-) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Return the methods to use and, if a preset chose them, its explanation.
-
-    Sets the stems in ``how``.
-    """
-    from sepbench.inference.presets import choose, choose_default
-
-    if how["stems"] and how["two_stems"]:
-        raise click.UsageError("give --stem or --two-stems, not both")
-    if preset is None:
-        if both:
-            raise click.UsageError("--both goes with --preset; take --two-stems STEM")
-        if specs:
-            return specs, {}
-        chosen = choose_default([*how["stems"], *filter(None, [how["two_stems"]])])
-        return (chosen.choice.spec,), _about("no --method", chosen)
-    if specs or how["stems"]:
-        raise click.UsageError("--preset chooses method and stem; leave --method and --stem out")
-    chosen = choose(preset)
-    if both:
-        how["two_stems"] = chosen.choice.stem
-    elif not how["two_stems"]:
-        how["stems"] = (chosen.choice.stem,)
-    return (chosen.choice.spec,), {"preset": preset, **_about(preset, chosen)}
 
 
 def _separated(
@@ -259,21 +237,6 @@ def _found(songs: Sequence[str]) -> tuple[Found, list[dict[str, Any]]]:
     for line in found.passed_by:
         say(line)
     return found, lost
-
-
-def _about(purpose: str, chosen: Chosen) -> dict[str, Any]:
-    """Print which method a preset chose and why; return the same for JSON."""
-    from sepbench.cli.console import is_detailed, say
-
-    what = f"{chosen.choice.stem} by {chosen.method.label}"
-    say(f"{purpose}: {what}; {chosen.choice.why}")
-    passed_over = chosen.passed_over
-    if is_detailed():
-        for spec, reason in passed_over.items():
-            say(f"  {spec} is preferred, but {reason}")
-    elif passed_over:
-        say(f"  not here: {', '.join(passed_over)} (-v says why)")
-    return {"why": chosen.choice.why, "passed_over": passed_over}
 
 
 def _asked(

@@ -10,6 +10,9 @@ import soundfile
 from commands import run
 from songs import tone_file
 
+from sepbench.errors import SepbenchError
+from sepbench.registry import Method
+
 RATE = 8000
 
 
@@ -103,6 +106,40 @@ def test_a_song_that_a_method_fails_on_is_named() -> None:
     assert "error: loud.wav: method hpss: returned NaN or infinity" in result.output
     # A method that brings songs to a level separates even this one.
     assert run("separate", "-m", "mask-cnn", "loud.wav", "--stem", "vocals").exit_code == 0
+
+
+def test_a_method_that_cannot_be_used_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    song = tone_file(Path("song.wav"))
+    bad = ["-m", "onnx[nowhere.yaml]", "-m", "unet[weights=nowhere.safetensors]"]
+    result = run("separate", *bad, "-m", "mixture", song, "--stem", "vocals", "--json")
+    assert result.exit_code == 1
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert [line.partition(": no such ")[0] for line in lines] == [
+        "error: method onnx[nowhere.yaml]: nowhere.yaml",
+        "error: method unet[weights=nowhere.safetensors]: nowhere.safetensors",
+    ]
+    assert Path("separated/mixture/song/vocals.wav").exists()
+    errors = {facts["method"]: facts.get("error") for facts in json.loads(result.stdout)}
+    assert errors["mixture"] is None
+    assert "nowhere.yaml: no such file" in errors["onnx[nowhere.yaml]"]
+
+    def offline(method: Method) -> list[Path]:
+        if method.name == "hpss":
+            raise SepbenchError("weights.pt: cannot be fetched")
+        return []
+
+    monkeypatch.setattr("sepbench.cli.weights.bring", offline)
+    result = run("separate", "-m", "hpss", "-m", "mixture", song)
+    assert result.exit_code == 1
+    assert "error: method hpss: weights.pt: cannot be fetched" in result.output
+    assert not Path("separated/hpss").exists()
+    assert Path("separated/mixture/song/bass.wav").exists()
+    nothing = run("separate", *bad, song, "-o", "elsewhere")
+    assert nothing.exit_code == 2
+    assert nothing.output.count("\n") == 2
+    assert not Path("elsewhere").exists()
+    # A mistake in a name is the end.
+    assert run("separate", "-m", "mixture", "-m", "mixtrue", song).exit_code == 2
 
 
 def test_a_folder_without_audio_costs_no_song() -> None:
