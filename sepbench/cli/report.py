@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from sepbench.cli import options
 
@@ -85,6 +86,9 @@ def command(
         raise click.UsageError("give --out FOLDER: tables of a choice or of several runs are apart")
     how: dict[str, Any] = {"references": references, "others": stores[1:], "choice": choice}
     how["out"] = out
+    # Tables of a run that lacks the default protocol are written all the same.
+    asked = click.get_current_context().get_parameter_source("protocol")
+    how["required"] = asked is not ParameterSource.DEFAULT
     if format is not None:
         _print(stores[0], protocol, format, metric, **how)
         return

@@ -73,6 +73,7 @@ def write(
     others: Sequence[Store] = (),
     choice: Choice = Choice(),
     out: Path | None = None,
+    required: bool = False,
     on_file: OnFile = lambda done, total: None,
 ) -> Report:
     """Make ``scores.csv``, ``summary.csv`` and the boxplots of a run from its stored scores.
@@ -80,7 +81,8 @@ def write(
     ``references`` are names of published scores (``sisec18``); those that do not match the run are
     left out with a remark. ``others`` are runs shown with it, merged into one row if they have
     other tracks of the same method. The files go to the run's folder, or to ``out``. ``on_file`` is
-    called with the progress of reading new scores.
+    called with the progress of reading new scores. Raises `SepbenchError` where there are no scores
+    of the ``protocol`` and it is ``required``.
     """
     if out is not None and is_run(out):
         raise SepbenchError(f"{out}: a run, with tables of its own; choose another --out")
@@ -110,6 +112,11 @@ def write(
             words.append(published.caption(settings.dataset))
             scores = _joined(scores, rows)
             summary = _joined(summary, tables.summary_of_published(rows))
+    instead = _instead_of(protocol, summary)
+    if required and instead:
+        raise SepbenchError(
+            f"{store.folder}: no scores of protocol {protocol}; choose from {instead}"
+        )
     folder = store.folder if out is None else out
     files = [folder / "scores.csv", folder / "summary.csv"]
     added = csv_text.lines(scores.iloc[own:], heading=False)
@@ -117,7 +124,15 @@ def write(
     tables.write_csv(summary, files[1])
     del tracks, records  # Pictures of large runs need the memory.
     pictures, reasons = _pictures(scores, folder, protocol, words)
+    if instead:
+        reasons = []  # The heading of the table says that there are no scores.
     return Report(scores, summary, [*files, *pictures], [*remarks, *reasons], incomplete)
+
+
+def _instead_of(protocol: str, summary: pd.DataFrame) -> str:
+    """Return the protocols that have scores if this one has none, else nothing."""
+    there = sorted(set(summary["protocol"].dropna()))
+    return "" if protocol in there else ", ".join(there)
 
 
 def _pictures(

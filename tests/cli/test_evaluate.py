@@ -404,9 +404,9 @@ def test_stems_of_others_cannot_take_the_name_of_a_method_of_the_run() -> None:
 
 @pytest.mark.slow
 def test_a_protocol_without_scores_is_reported_and_has_no_picture() -> None:
-    run("evaluate", "-m", "mixture", *QUICK)
-    result = run("report", RUN, "--protocol", "nussl")
+    result = run("evaluate", "-m", "mixture", *QUICK, "--protocol", "nussl")
     assert "no scores of protocol nussl in this run" in result.output
+    assert "warning" not in result.output
     assert not (RUN / "boxplot-nussl.png").exists()
 
 

@@ -55,6 +55,21 @@ def test_a_choice_goes_to_a_folder_of_its_own() -> None:
     assert "no scores of 'vocal'; there are vocals" in unknown.output
 
 
+def test_a_protocol_without_scores_is_one_line_and_writes_nothing() -> None:
+    before = sorted(Path("run").iterdir())
+    for more in ((), ("--format", "csv"), ("--json",)):
+        result = report("run", "--protocol", "nussl", *more)
+        assert result.exit_code == 2
+        assert result.output.startswith("error: run: no scores of protocol nussl; choose from ")
+        assert "pooled, si-sdr, sisec18" in result.output
+        assert result.output.count("\n") == 1
+    assert {path.name for path in set(Path("run").iterdir()) - set(before)} <= {"index.sqlite"}
+    # Pooled windows have scores, but none of a track to draw.
+    pooled = report("run", "--protocol", "pooled")
+    assert pooled.exit_code == 0
+    assert "warning: no plot: protocol pooled has no score of a single track" in pooled.stderr
+
+
 def test_a_choice_does_not_replace_the_tables_of_a_run() -> None:
     assert report("run").exit_code == 0
     whole = Path("run/scores.csv").read_bytes()
