@@ -82,7 +82,7 @@ def in_blocks(
     step = _aligned(seconds * rate, separator.block_alignment)
     context = _aligned(in_samples(separator.block_context, rate), separator.block_alignment)
     fade = round(FADE_SECONDS * rate)
-    ramp = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
+    fade_out = np.linspace(1, 0, fade, endpoint=False, dtype=np.float32)
     fading: dict[str, Samples] = {}
     before = 0
     for block, is_last in _windows(chunks, step, context, fade):
@@ -94,7 +94,7 @@ def in_blocks(
         }
         for name, tail in fading.items():
             head = wanted[name][:, :fade]
-            head += ramp * (tail - head)
+            head += fade_out * (tail - head)
         before = min(context, before + step)
         if is_last:
             yield wanted

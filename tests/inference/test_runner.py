@@ -103,6 +103,25 @@ def test_a_block_and_its_surround_bound_what_a_separator_is_given() -> None:
     assert longest <= 8 * BLOCK_ALIGNMENT
 
 
+@pytest.mark.usefixtures("short_blocks")
+def test_blocks_fade_into_one_another_without_a_step() -> None:
+    class Counting(Fake):
+        context = 0.0
+        blocks = 0
+
+        def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+            self.blocks += 1
+            return {"vocals": torch.full_like(mixture, self.blocks)}
+
+    made = in_chunks(Counting(), noise(seconds=9.0), 5000)["vocals"]
+    rise = np.diff(made)
+    assert made[0, 0] == 1
+    assert made[0, -1] == 3
+    # One in 0.1 s: no sample differs from the one before it by more than its share.
+    assert rise.min() >= 0
+    assert rise.max() <= 1.01 / (0.1 * RATE)
+
+
 @pytest.mark.parametrize("rate", [8000, 11025, 48000])
 def test_the_remainder_and_the_stems_sum_to_the_mixture(
     rate: int, monkeypatch: pytest.MonkeyPatch
