@@ -114,7 +114,7 @@ def memory(folder: Path, *, minutes: float) -> None:
     with soundfile.SoundFile(song, "w", RATE, 2, "PCM_16") as file:
         for _ in range(round(minutes)):
             file.write(piece)
-    roformer = f"config={folder / 'model.yaml'},checkpoint={folder / 'model.ckpt'},scheme=host"
+    roformer = f"config={folder / 'model.yaml'},checkpoint={folder / 'model.ckpt'}"
     for method in (f"onnx[{folder / 'n.yaml'}]", f"roformer[{roformer}]"):
         words = ["separate", "-q", "-m", method, str(song), "-o", str(folder / "separated")]
         peak, seconds = watched([sys.executable, "-m", "sepbench", *words])

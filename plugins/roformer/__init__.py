@@ -14,6 +14,7 @@ from sepbench.separator import UNKNOWN_TRAINING, Requirement, SampleCount, Separ
 if TYPE_CHECKING:
     import torch
 
+    from . import schemes
     from .config import Config
 
 _INSTALL = "pip install 'sepbench[roformer]'"
@@ -39,7 +40,7 @@ class Roformer(Separator):
         checkpoint: str = option("", "the file of tensors: .ckpt, .pth or .safetensors")
         scheme: str = option(
             "msst",
-            "program whose overlap of chunks is used; host: in blocks, in bounded memory",
+            "program whose overlap of chunks is used; host: as sepbench does for other networks",
             choices=("msst", "audio-separator", "host"),
         )
         num_overlap: int = option(
@@ -91,13 +92,20 @@ class Roformer(Separator):
 
     @property
     def context(self) -> SampleCount | None:
-        """One chunk to each side with scheme=host; the other schemes need the whole song."""
-        return SampleCount(self.config.chunk) if self.options.scheme == "host" else None
+        """What chunks reach; None if the config normalises by the mean of the whole song."""
+        if self.config.normalize:
+            return None
+        chunk = self._chunk
+        # MSST mirrors songs longer than twice the overlap: blocks must be longer too.
+        least = 2 * (chunk - self._step) if self.options.scheme == "msst" else 0
+        return SampleCount(max(chunk, least))
 
     @property
     def memory_per_second(self) -> float:
-        """Measured by ``benchmarks/memory.py``: two copies of the song, its stems, and weights."""
-        return 4.0 * self.channels * self.sample_rate * (2.6 + len(self.stems))
+        """Measured by ``benchmarks/memory.py``: copies of the song, its stems, and weights."""
+        augmented = 2.5 + 2 * len(self.config.stems) if self.options.tta else 0.0
+        copies = 5.0 + len(self.stems) + augmented
+        return 4.0 * self.channels * self.sample_rate * copies
 
     @property
     def block_alignment(self) -> int:
@@ -132,24 +140,37 @@ class Roformer(Separator):
         return self.options.num_overlap or self.config.num_overlap
 
     @property
+    def _chunk(self) -> int:
+        """Samples of a chunk: audio-separator derives them from the frames."""
+        config = self.config
+        if self.options.scheme == "audio-separator":
+            return config.hop * (config.frames - 1)
+        return config.chunk
+
+    @property
     def _step(self) -> int:
-        return max(1, self.config.chunk // self._num_overlap)
+        return max(1, self._chunk // self._num_overlap)
 
     def load(self, device: torch.device) -> None:
         """Build the network and read its tensors."""
-        from . import network
+        from . import network, schemes
 
         self._network = network.build(self.config).to(device)
         network.load(self._network, Path(self.options.checkpoint), self.config.name)
+        # The chunks that cover the cross-fade of two blocks, for the song and its two variants.
+        count = self._num_overlap + 2
+        self._remembered = [schemes.Remembered(self._apply, count) for _ in range(3)]
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the stems, each ``(channels, samples)``."""
-        stems = self._once(mixture)
+        plain, swapped, negated = self._remembered
+        stems = self._once(mixture, plain)
         if self.options.tta:
-            stems = (stems + self._once(mixture.flip(0)).flip(1) - self._once(-mixture)) / 3
+            stems = stems + self._once(mixture.flip(0), swapped).flip(1)
+            stems = (stems - self._once(-mixture, negated)) / 3
         return dict(zip(self.config.stems, stems, strict=True))
 
-    def _once(self, mixture: torch.Tensor) -> torch.Tensor:
+    def _once(self, mixture: torch.Tensor, apply: schemes.Remembered) -> torch.Tensor:
         """Return the stems of a mixture, ``(stems, channels, samples)``."""
         import torch
 
@@ -163,23 +184,21 @@ class Roformer(Separator):
             middle = mixture.mean(0)
             mean, deviation = middle.mean(), middle.std(correction=0).clamp_min(1e-8)
         fed = (mixture - mean) / deviation if config.normalize else mixture
-        if scheme == "msst":
-            made = schemes.msst(fed, self._apply, chunk=config.chunk, num_overlap=self._num_overlap)
-        elif scheme == "audio-separator":
-            chunk = config.hop * (config.frames - 1)
-            made = schemes.audio_separator(
-                fed, self._apply, chunk=chunk, num_overlap=self._num_overlap
-            )
-        else:
-            window = torch.hann_window(config.chunk + 2, periodic=False, device=fed.device)[1:-1]
+        chunk, kept = self._chunk, self.kept
+        if scheme == "host":
+            window = torch.hann_window(chunk + 2, periodic=False, device=fed.device)[1:-1]
             made = overlap_add(
                 fed,
-                lambda chunks: torch.stack([self._apply(chunk) for chunk in chunks]),
+                lambda chunks: torch.stack([apply(one) for one in chunks]),
                 window=window,
                 step=self._step,
-                lead=config.chunk - self._step,
+                lead=chunk - self._step,
+                kept=kept,
             )
-        return made * deviation + mean if config.normalize else made
+        else:
+            combine = schemes.msst if scheme == "msst" else schemes.audio_separator
+            made = combine(fed, apply, chunk=chunk, num_overlap=self._num_overlap, kept=kept)
+        return made.mul_(deviation).add_(mean) if config.normalize else made
 
     def _apply(self, chunk: torch.Tensor) -> torch.Tensor:
         """Return the stems of a chunk, ``(stems, channels, samples)``."""

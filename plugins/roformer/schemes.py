@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 import torch
 from torch.nn.functional import pad
 
+from sepbench.dsp.chunks import covers
+
 Apply = Callable[[torch.Tensor], torch.Tensor]
 """From ``(channels, samples)`` of a chunk to its stems ``(stems, channels, samples)``."""
 
 
-def msst(mixture: torch.Tensor, apply: Apply, *, chunk: int, num_overlap: int) -> torch.Tensor:
+class Remembered:
+    """A network that remembers its last ``count`` chunks, as the next block has them again."""
+
+    def __init__(self, apply: Apply, count: int) -> None:
+        self._apply = apply
+        self._last: deque[tuple[torch.Tensor, torch.Tensor]] = deque(maxlen=count)
+
+    def __call__(self, chunk: torch.Tensor) -> torch.Tensor:
+        """Return the stems of a chunk, which must not be written to."""
+        for seen, stems in self._last:
+            if torch.equal(seen, chunk):
+                return stems
+        stems = self._apply(chunk)
+        self._last.append((chunk.clone(), stems))
+        return stems
+
+
+def msst(
+    mixture: torch.Tensor,
+    apply: Apply,
+    *,
+    chunk: int,
+    num_overlap: int,
+    kept: slice = slice(None),
+) -> torch.Tensor:
     """Return the stems with the scheme of Music-Source-Separation-Training.
 
     Chunks have linear fades over a tenth at both ends; the song is mirrored at both ends by the
     overlap. The first chunk has no fade-in and the last no fade-out.
+
+    A block of a song has the stems of the song in its ``kept`` part if it begins on a multiple of
+    the step and has, on each side where the song goes on, a context of a chunk and of twice the
+    overlap: then no chunk of the part reaches a border of the block, and the block is long enough
+    to be mirrored if the song is. Outside of the part, chunks are left out.
 
     Shape:
         mixture: ``(channels, samples)``.
@@ -30,6 +62,8 @@ def msst(mixture: torch.Tensor, apply: Apply, *, chunk: int, num_overlap: int) -
     total, weight = None, torch.zeros(length, device=mixture.device)
     ramp = torch.linspace(0, 1, fade, device=mixture.device)
     for start in range(0, length, step):
+        if not covers(start - lead, chunk, kept, samples):
+            continue
         part = _mirrored(mixture, start - lead, min(start + chunk, length) - lead)
         size = part.shape[-1]
         if size < chunk:
@@ -55,11 +89,17 @@ def _mirrored(signal: torch.Tensor, start: int, stop: int) -> torch.Tensor:
 
 
 def audio_separator(
-    mixture: torch.Tensor, apply: Apply, *, chunk: int, num_overlap: int
+    mixture: torch.Tensor,
+    apply: Apply,
+    *,
+    chunk: int,
+    num_overlap: int,
+    kept: slice = slice(None),
 ) -> torch.Tensor:
     """Return the stems with the scheme of audio-separator 0.47.
 
-    Chunks have a Hamming window; the last one ends with the song.
+    Chunks have a Hamming window; the last one ends with the song. Blocks are as for `msst`, with a
+    context of a chunk.
 
     Shape:
         mixture: ``(channels, samples)``.
@@ -72,6 +112,8 @@ def audio_separator(
     starts = [*(start for start in range(0, length, step) if start < last), last]
     total, weight = None, torch.zeros(length, device=mixture.device)
     for start in starts:
+        if not covers(start, chunk, kept, length):
+            continue
         part = mixture[:, start : start + chunk]
         size = part.shape[-1]
         total, weight = _added(total, weight, apply(part), window, start, size, length)

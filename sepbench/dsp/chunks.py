@@ -15,11 +15,12 @@ def overlap_add(
     step: int,
     lead: int = 0,
     batch: int = 1,
+    kept: slice = slice(None),
 ) -> torch.Tensor:
     """Return the weighted mean of ``apply`` over overlapping chunks.
 
     Chunk ``k`` begins at sample ``k * step - lead`` and is as long as ``window``, the weight of
-    its result; the signal is padded with zeros.
+    its result; the signal is padded with zeros. Chunks outside of ``kept`` are left out.
 
     Shape:
         signal: ``(channels, samples)``.
@@ -40,8 +41,10 @@ def overlap_add(
         signal, (lead, max(0, (count - 1) * step + size - lead - samples))
     )
     total, weight = None, torch.zeros(padded.shape[-1], device=signal.device)
-    for first in range(0, count, batch):
-        starts = [step * index for index in range(first, min(first + batch, count))]
+    places = range(0, count * step, step)
+    used = [start for start in places if covers(start - lead, size, kept, samples)]
+    for first in range(0, len(used), batch):
+        starts = used[first : first + batch]
         made = apply(torch.stack([padded[:, start : start + size] for start in starts]))
         if total is None:
             total = signal.new_zeros((*made.shape[1:-1], padded.shape[-1]))
@@ -51,3 +54,13 @@ def overlap_add(
     assert total is not None  # noqa: S101 - there is one chunk at least
     inside = slice(lead, lead + samples)
     return total[..., inside].div_(weight[inside].clamp_min(torch.finfo(weight.dtype).tiny))
+
+
+def covers(start: int, size: int, kept: slice, samples: int) -> bool:
+    """Return whether a chunk of ``size`` samples has some of the ``kept`` part of a signal.
+
+    >>> [covers(start, 4, slice(6, 8), samples=10) for start in (2, 3, 7, 8)]
+    [False, True, True, False]
+    """
+    first, stop, _ = kept.indices(samples)
+    return start < stop and start + size > first

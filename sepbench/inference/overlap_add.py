@@ -86,10 +86,12 @@ def in_blocks(
     fading: dict[str, Samples] = {}
     before = 0
     for block, is_last in _windows(chunks, step, context, fade):
-        stems = _apply(separator, block, device)
+        stop = None if is_last else before + step + fade
+        with separator.keeping(slice(before, stop)):
+            stems = _apply(separator, block, device)
         # `block` begins `before` samples ahead of its wanted part.
         wanted = {
-            name: stem[:, before:] if is_last else stem[:, before : before + step + fade].copy()
+            name: stem[:, before:] if is_last else stem[:, before:stop].copy()
             for name, stem in stems.items()
         }
         for name, tail in fading.items():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -115,6 +116,16 @@ class AnySeparator(ABC):
         return self.context
 
     @property
+    def kept(self) -> slice:
+        """The samples of the block at hand whose stems the host keeps; the others are context.
+
+        Stems may be anything finite, such as zeros, outside of it. It is set while the host calls
+        `process`, otherwise it is everything.
+        """
+        part: slice = self.__dict__.get("_kept", slice(None))
+        return part
+
+    @property
     def block_alignment(self) -> int:
         """Starts, lengths and contexts of blocks are multiples of this number of samples."""
         return BLOCK_ALIGNMENT
@@ -183,6 +194,15 @@ class AnySeparator(ABC):
             mixture: float32 ``(channels, samples)``.
             each of ``given``: ``(..., channels, samples)``, by stem.
         """
+
+    @contextmanager
+    def keeping(self, part: slice) -> Iterator[None]:
+        """Declare `kept` for one block; called by the runner."""
+        self.__dict__["_kept"] = part
+        try:
+            yield
+        finally:
+            del self.__dict__["_kept"]
 
     def note(self, text: str) -> None:
         """Add a one-line note on the current song for the user; each is shown once."""

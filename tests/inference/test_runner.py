@@ -122,6 +122,27 @@ def test_blocks_fade_into_one_another_without_a_step() -> None:
     assert rise.max() <= 1.01 / (0.1 * RATE)
 
 
+@pytest.mark.usefixtures("short_blocks")
+def test_a_block_knows_which_part_of_it_is_kept() -> None:
+    lengths = []
+
+    class Sparing(Smoother):
+        def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+            stem = super().separate(mixture)["vocals"]
+            sparse = torch.zeros_like(stem)
+            sparse[:, self.kept] = stem[:, self.kept]
+            lengths.append((mixture.shape[1], stem[:, self.kept].shape[1]))
+            return {"vocals": sparse}
+
+    mixture, separator = noise(seconds=9.0), Sparing()
+    np.testing.assert_array_equal(
+        in_chunks(separator, mixture, 5000)["vocals"], run(Smoother(), mixture)["vocals"]
+    )
+    step, fade = 2 * BLOCK_ALIGNMENT, RATE // 10
+    assert lengths[0] == (step + fade + BLOCK_ALIGNMENT, step + fade)
+    assert separator.kept == slice(None)
+
+
 @pytest.mark.parametrize("rate", [8000, 11025, 48000])
 def test_the_remainder_and_the_stems_sum_to_the_mixture(
     rate: int, monkeypatch: pytest.MonkeyPatch

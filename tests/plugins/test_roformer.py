@@ -195,35 +195,120 @@ def test_chunks_are_put_together_as_by_audio_separator(samples: int) -> None:
     assert len(starts) == max(1, -(-(samples - 4_000) // 2_000) + 1)
 
 
-@pytest.mark.slow
-def test_blocks_of_the_host_are_as_the_whole_song(tmp_path: Path) -> None:
-    separator = loaded(*files(tmp_path), scheme="host")
-    mixture = 0.1 * noise(2, 60_000)
-    with torch.inference_mode():
-        whole = separator.separate(mixture)
-    made = runner.separate(
-        separator, mixture.numpy(), rate=44_100, device=CPU, block_seconds=0.4
+def counting(separator: Roformer) -> list[torch.Tensor]:
+    """Give a separator a "network" without weights; return the list of the chunks that it gets."""
+    chunks: list[torch.Tensor] = []
+
+    def apply(chunk: torch.Tensor) -> torch.Tensor:
+        chunks.append(chunk.clone())
+        ramp = torch.linspace(0.5, 1.5, chunk.shape[-1])
+        return torch.stack([chunk * ramp, chunk.flip(-1) + chunk.mean()])
+
+    count = separator.options.num_overlap + 2
+    separator._remembered = [schemes.Remembered(apply, count) for _ in range(3)]
+    return chunks
+
+
+def in_blocks(separator: Roformer, mixture: torch.Tensor, samples: int) -> dict[str, Any]:
+    """Separate a song in blocks of so many samples and their context."""
+    rate = separator.sample_rate
+    return runner.separate(
+        separator, mixture.numpy(), rate=rate, device=CPU, block_seconds=samples / rate
     ).stems
-    for stem in whole:
-        np.testing.assert_allclose(made[stem], whole[stem].numpy(), rtol=0, atol=1e-5)
 
 
-def test_memory_is_declared_for_the_schemes_that_see_the_whole_song(tmp_path: Path) -> None:
+LENGTHS = (10, 2_999, 3_000, 3_001, 4_001, 7_999, 8_000, 8_001, 9_000, 14_411, 30_001, 48_000)
+
+
+@pytest.mark.parametrize("overlap", [1, 2, 3, 4])
+@pytest.mark.parametrize("scheme", ["msst", "audio-separator", "host"])
+def test_blocks_are_as_the_whole_song_to_the_last_bit(
+    tmp_path: Path, scheme: str, overlap: int
+) -> None:
+    """Songs shorter than a chunk, on the grid, a sample beside it, and of several blocks."""
     config, checkpoint = files(tmp_path)
-    hour = {
-        scheme: memory.needed(
-            Roformer(
-                Roformer.Options(config=str(config), checkpoint=str(checkpoint), scheme=scheme)
-            ),
-            seconds=3600,
-            rate=44100,
-            channels=2,
+    # audio-separator's chunks become 3000 samples, the others stay at 4000; at this rate blocks
+    # have a cross-fade of 800 samples, which is less than a step.
+    text = config.read_text().replace("dim_t: 101", "dim_t: 76")
+    config.write_text(text.replace("sample_rate: 44100", "sample_rate: 8000"))
+    separator = Roformer(
+        Roformer.Options(
+            config=str(config), checkpoint=str(checkpoint), scheme=scheme, num_overlap=overlap
         )
-        for scheme in ("host", "msst", "audio-separator")
-    }
-    assert hour["host"] == 0
-    # 98 and 105 MB for each minute, measured for one stem and its rest.
-    assert hour["msst"] == hour["audio-separator"] > 5e9
+    )
+    for length in LENGTHS:
+        mixture = 0.1 * noise(2, length)
+        chunks = counting(separator)
+        whole = separator.separate(mixture.clone())
+        size = 3_000 if scheme == "audio-separator" else 4_000
+        assert {chunk.shape[-1] for chunk in chunks} == {
+            min(length, size) if scheme == "audio-separator" else size
+        }
+        for block in (1, 7_000):
+            made = in_blocks(separator, mixture, block)
+            for stem in whole:
+                np.testing.assert_array_equal(
+                    made[stem], whole[stem], err_msg=f"{length} samples, blocks of {block}"
+                )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["msst", "audio-separator", "host"])
+def test_networks_give_the_same_in_blocks(tmp_path: Path, scheme: str) -> None:
+    separator = loaded(*files(tmp_path), scheme=scheme, tta=True)
+    mixture = 0.1 * noise(2, 40_001)
+    with torch.inference_mode():
+        whole = separator.separate(mixture.clone())
+    made = in_blocks(separator, mixture, 11_000)
+    for stem in whole:
+        assert whole[stem].abs().max() > 1e-3
+        np.testing.assert_array_equal(made[stem], whole[stem].numpy())
+
+
+@pytest.mark.parametrize("scheme", ["msst", "audio-separator", "host"])
+def test_blocks_separate_each_chunk_once(tmp_path: Path, scheme: str) -> None:
+    config, checkpoint = files(tmp_path)
+    separator = Roformer(
+        Roformer.Options(
+            config=str(config), checkpoint=str(checkpoint), scheme=scheme, num_overlap=2
+        )
+    )
+    mixture = 0.1 * noise(2, 90_000)
+    chunks = counting(separator)
+    separator.separate(mixture.clone())
+    whole = len(chunks)
+    chunks = counting(separator)
+    in_blocks(separator, mixture, 20_000)
+    assert len(chunks) == whole
+    assert whole <= 90_000 // 2_000 + 1
+
+
+def test_memory_grows_with_the_song_only_where_the_song_is_normalised(tmp_path: Path) -> None:
+    config, checkpoint = files(tmp_path)
+
+    def hour(scheme: str) -> float:
+        separator = Roformer(
+            Roformer.Options(config=str(config), checkpoint=str(checkpoint), scheme=scheme)
+        )
+        return memory.needed(separator, seconds=3600, rate=44100, channels=2)
+
+    assert [hour(scheme) for scheme in ("host", "msst", "audio-separator")] == [0, 0, 0]
+    config.write_text(config.read_text() + "  normalize: true\n")
+    assert hour("msst") == hour("audio-separator") > 5e9
+    with pytest.raises(SepbenchError, match="normalises the whole song; take scheme=msst"):
+        hour("host")
+
+
+def test_a_song_is_normalised_as_a_whole(tmp_path: Path) -> None:
+    config, checkpoint = files(tmp_path)
+    config.write_text(config.read_text() + "  normalize: true\n")
+    separator = Roformer(Roformer.Options(config=str(config), checkpoint=str(checkpoint)))
+    mixture = noise(2, 30_000) * torch.linspace(0.01, 0.3, 30_000) + 0.1
+    counting(separator)
+    whole = separator.separate(mixture.clone())
+    made = in_blocks(separator, mixture, 7_000)
+    for stem in whole:
+        np.testing.assert_array_equal(made[stem], whole[stem])
 
 
 def test_augmentation_makes_swapped_and_negated_songs_come_out_alike(tmp_path: Path) -> None:
