@@ -111,9 +111,9 @@ class MdxNet(Separator):
         )
         factor = peak.where(peak > 0, 1.0)
         fed = mixture / factor
-        first = self._network.separate(fed)[0]
+        first = self._network.separate(fed, self.kept)[0]
         if self.options.denoise:
-            first = (first - self._network.separate(-fed)[0]) / 2
+            first = (first - self._network.separate(-fed, self.kept)[0]) / 2
         first = first * factor
         names = self.stems
         return {names[0]: first, names[1]: mixture - self.constants.compensate * first}

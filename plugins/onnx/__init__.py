@@ -85,5 +85,5 @@ class Onnx(CardFacts):
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the stems, each ``(channels, samples)``."""
-        stems = self._network.separate(mixture)
+        stems = self._network.separate(mixture, self.kept)
         return dict(zip(self.card.stems, stems, strict=True))

@@ -48,8 +48,8 @@ class Network:
         self._batch = self._checked(inputs[self._input].shape)
         self._window = self._weights().to(device)
 
-    def separate(self, mixture: torch.Tensor) -> torch.Tensor:
-        """Return the stems of a mixture.
+    def separate(self, mixture: torch.Tensor, kept: slice = slice(None)) -> torch.Tensor:
+        """Return the stems of a mixture; chunks outside of its ``kept`` part are left out.
 
         Shape:
             mixture: ``(channels, samples)``.
@@ -62,6 +62,7 @@ class Network:
             step=self._card.step,
             lead=self._card.first,
             batch=self._batch,
+            kept=kept,
         )
 
     def apply(self, chunks: torch.Tensor) -> torch.Tensor:

@@ -183,6 +183,25 @@ def test_blocks_are_as_the_whole_song(tmp_path: Path, kind: str) -> None:
         np.testing.assert_allclose(made[stem], whole[stem], rtol=0, atol=1e-6)
 
 
+def test_chunks_in_the_context_of_blocks_alone_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    separator = loaded(card(tmp_path, "waveform"))
+    chunks, apply = [], separator._network.apply
+    monkeypatch.setattr(
+        separator._network, "apply", lambda part: chunks.extend(part) or apply(part)
+    )
+    mixture = noise(2, 60_000)
+    separator.separate(mixture)
+    whole = len(chunks)
+    size, step = separator.card.size, separator.card.step
+    seconds = 4 * size / RATE
+    runner.separate(separator, mixture.numpy(), rate=RATE, device=CPU, block_seconds=seconds)
+    # At a seam those that reach over it, and over the cross-fade, are computed twice.
+    seams = -(-60_000 // (4 * size)) - 1
+    assert len(chunks) - whole <= whole + seams * (size + RATE // 10) / step + seams
+
+
 def test_a_network_of_one_batch_size_alone_is_given_that(tmp_path: Path) -> None:
     path = card(tmp_path, "waveform")
     mixture = noise(2, 9_000)
