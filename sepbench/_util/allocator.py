@@ -17,8 +17,8 @@ def keep_freed_memory() -> None:
     """
     with suppress(OSError, AttributeError):  # Only the GNU C library offers this.
         library = ctypes.CDLL(None)
-        library.mallopt(_MMAP_THRESHOLD, 2**30)
-        library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+        library.mallopt(_MMAP_THRESHOLD, 2**26)
+        library.mallopt(_TRIM_THRESHOLD, 2**28)
 
 
 def trim_memory() -> None:
