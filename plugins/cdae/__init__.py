@@ -34,7 +34,7 @@ class Cdae(Learned):
     """Three networks estimate voice, drums and the rest; a Wiener filter splits the mixture."""
 
     name = "cdae"
-    version = "3"  # Raised when songs were first scaled to the median level of training.
+    version = "4"  # Raised when the Wiener filter's default exponent became 1.5.
     summary = "Three autoencoders on auditory bands: voice, drums, and harmonic rest."
     citation = (
         "Grais, Plumbley: Single Channel Audio Source Separation using Convolutional Denoising "
@@ -51,7 +51,11 @@ class Cdae(Learned):
         """Options."""
 
         wiener: int = wiener_option("with single_model or weights not for the least error")
-        power: float = option(2.0, "exponent of the Wiener filter", minimum=0.1)
+        power: float = option(
+            0.0,
+            "exponent of the Wiener filter; 0: by the weights, 1.5, or 2 for MiXiN's",
+            minimum=0.0,
+        )
         single_model: bool = option(
             False, "each network's own magnitudes with the mixture's phase, without Wiener filter"
         )
@@ -112,6 +116,16 @@ class Cdae(Learned):
         """Seconds of a chunk, which is processed alone, and of the filter."""
         model = self.header["model"]
         return float(model["samples"]) / float(model["rate"]) + self.filter.reach
+
+    @property
+    def _power(self) -> float:
+        """Exponent of the Wiener filter.
+
+        Networks trained with 2 separate better with less: `docs/cdae.md`.
+        """
+        model = self.header["model"]
+        usual = 2.0 if model["architecture"] == "published" else 1.5
+        return self.options.power or float(model.get("power", usual))
 
     @property
     def _size(self) -> int:
@@ -178,7 +192,7 @@ class Cdae(Learned):
         features = levels[:, : self._model.bands]
         magnitudes = self._predict(features.float())
         if not self.options.single_model:
-            masks = wiener(magnitudes, power=self.options.power)
+            masks = wiener(magnitudes, power=self._power)
             return masks if self._rate_factor == 1 else self._extend_shares(masks, features)
         if self._rate_factor == 1:
             # Silence has no phase, so its share is zero.

@@ -293,6 +293,23 @@ def test_a_higher_power_shares_out_harder() -> None:
     assert wiener(magnitudes, power=1.0).flatten().tolist() == pytest.approx([0.75, 0.25, 0.0])
 
 
+@pytest.mark.parametrize(
+    ("model", "power"),
+    [(SMALL, 1.5), ({**SMALL, "power": 1.2}, 1.2), ({**MODEL, "samples": 22016}, 2.0)],
+)
+def test_the_exponent_is_by_the_weights(
+    tmp_path: Path, model: Mapping[str, Any], power: float
+) -> None:
+    file = weight_file(tmp_path / "w.safetensors", model)
+    mixture = noise(1, 30_000, seed=3)
+    made, asked, other = (
+        separate(loaded(file, wiener=0, power=given), mixture)["vocals"]
+        for given in (0.0, power, power + 0.5)
+    )
+    assert torch.equal(made, asked)
+    assert not torch.allclose(made, other, atol=1e-4)
+
+
 @pytest.mark.parametrize("objective", ["energy", "magnitude"])
 def test_the_loss_knows_what_is_known(objective: str) -> None:
     trainable = CdaeTrainable({**SMALL, "objective": objective})
