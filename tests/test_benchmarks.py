@@ -30,6 +30,7 @@ HELP_ALONE = {
     ),
     "learning_curves": "needs a run of training",
     "page": "starts a browser",
+    "speed": "changes how its process keeps memory",
     "nussl_checkpoint": "needs a checkpoint of several hundred MB that nussl unpickles",
 }
 """Scripts of which only the help is tried, and why."""
