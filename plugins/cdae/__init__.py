@@ -43,7 +43,7 @@ class Cdae(Learned):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.cdae.model:CdaeTrainable"
     shipped = MappingProxyType(
-        {"default": Shipped("22583fbd2fd69fa74084c10e1dc0d9686057b33cf7be7c1fb2d44aef52ac6b30")}
+        {"default": Shipped("a761cb0612cde40b2c7ad9aacbc0a4fffc7fe5f60b16df8cf2363f778f5361b5")}
     )
 
     @dataclass(frozen=True)
@@ -161,8 +161,15 @@ class Cdae(Learned):
             size=self._size,
             overlap=self._size - self._hop,
             batch=self.options.batch or _AT_ONCE.get(mixture.device.type, 32),
+            kept=self._needed(mixture.shape[-1]),
         )
         return dict(zip(self.stems, made, strict=True))
+
+    def _needed(self, samples: int) -> slice:
+        """Return the samples of a block whose stems are kept, or reach those in the filter."""
+        start, stop, _ = self.kept.indices(samples)
+        reach = math.ceil(self.filter.reach * (self.sample_rate or 0))
+        return slice(max(0, start - reach), stop + reach)
 
     def _separate_chunks(self, chunks: torch.Tensor) -> torch.Tensor:
         """Separate chunks ``(chunks, samples)`` into ``(chunks, stems, samples)``."""

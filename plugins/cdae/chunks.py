@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional
 
+from sepbench.dsp.chunks import covers
+
 
 def in_chunks(
     signal: torch.Tensor,
@@ -15,11 +17,12 @@ def in_chunks(
     size: int,
     overlap: int = 0,
     batch: int = 8,
+    kept: slice = slice(None),
 ) -> torch.Tensor:
     """Apply ``work`` to a signal chunk by chunk; memory depends only on ``batch``.
 
     Chunk ``k`` begins at sample ``k (size - overlap)``; the last one is zero-padded. Overlaps have
-    linear cross-fades.
+    linear cross-fades. Chunks outside of ``kept`` are left out; their samples are zero.
 
     Shape:
         signal: ``(channels, samples)``.
@@ -32,7 +35,8 @@ def in_chunks(
     padded = functional.pad(signal, (0, overlap + count * hop - samples))
     chunks = padded.unfold(-1, size, hop)
     # Time is the slowest dimension, so that the chunks of a batch are adjacent in the song.
-    places = [(channel, number) for number in range(count) for channel in range(channels)]
+    numbers = [number for number in range(count) if covers(number * hop, size, kept, samples)]
+    places = [(channel, number) for number in numbers for channel in range(channels)]
     rise = (torch.arange(overlap, device=signal.device) + 0.5) / max(overlap, 1)
     out: torch.Tensor | None = None
     for first in range(0, len(places), batch):

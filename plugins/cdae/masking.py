@@ -13,8 +13,15 @@ def wiener(magnitudes: torch.Tensor, *, power: float = 2.0) -> torch.Tensor:
     Shape:
         magnitudes: ``(..., stems, bands, frames)``, as the masks.
     """
-    powers = magnitudes.square() if power == 2 else magnitudes.pow(power)
+    powers = _to_the(magnitudes, power)
     return powers / (powers.sum(-3, keepdim=True) + _SILENCE)
+
+
+def _to_the(magnitudes: torch.Tensor, power: float) -> torch.Tensor:
+    """Return powers, the usual ones without the slow logarithm of `torch.pow`."""
+    if power == 1.5:
+        return magnitudes * magnitudes.sqrt()
+    return magnitudes.square() if power == 2 else magnitudes.pow(power)
 
 
 def magnitude(bands: torch.Tensor) -> torch.Tensor:

@@ -131,11 +131,15 @@ class CdaeTrainable(Trainable):
         return value(wiener(output, power=self.power)) + 0.1 * alone
 
     def losses(self, output: torch.Tensor, targets: Batch) -> Batch:
-        """Return the loss of each network's own stem, over examples where it is known."""
+        """Return the loss of each network's own stem, over examples where it is known, if any."""
         masks = output / (targets["magnitudes"] + 1e-6)
         values = self._loss.value(masks, targets, self._second)
         known = targets["known"]
-        return {name: _mean(values[:, stem], known[:, stem]) for stem, name in enumerate(STEMS)}
+        return {
+            name: _mean(values[:, stem], known[:, stem])
+            for stem, name in enumerate(STEMS)
+            if known[:, stem].any()
+        }
 
     def outputs(self, output: torch.Tensor) -> Batch:
         """Return the magnitudes of each network."""

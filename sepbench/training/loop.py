@@ -178,7 +178,7 @@ class Run:
             pin_memory=self.device.type == "cuda",
         )
         train_mode(self.network)
-        waited, totals = 0.0, dict[str, float]()
+        waited, found = 0.0, dict[str, list[float]]()
         began = asked = time.monotonic()
         # Dropout is seeded per epoch, so that a resumed run draws the same.
         with seeded(hash((plan.seed, self.epoch)) & 0xFFFFFFFF):
@@ -194,10 +194,11 @@ class Run:
                         f"{origin(self.trainable, self.network, on_device)}"
                     )
                 for name, value in losses.items():
-                    totals[name] = totals.get(name, 0.0) + value / plan.steps_per_epoch
+                    found.setdefault(name, []).append(value)
                 on_step(step, loss)
                 asked = time.monotonic()
-        return totals, waited / (time.monotonic() - began)
+        means = {name: math.fsum(values) / len(values) for name, values in found.items()}
+        return means, waited / (time.monotonic() - began)
 
     def update_bn(self, examples: Examples, songs: Songs, *, batches: int = 60) -> float:
         """Recompute the batch statistics of the best weights; keep them if the score is higher.

@@ -64,7 +64,10 @@ class Trainable(ABC):
         """Return the stems ``(batch, samples)`` that a network in ``eval`` mode estimates."""
 
     def losses(self, output: torch.Tensor, targets: Batch) -> Batch:
-        """Return the loss of each network by its name, for a model that has several."""
+        """Return the loss of each network by its name, for a model that has several.
+
+        One that the examples say nothing of is left out.
+        """
         return {}
 
     def outputs(self, output: torch.Tensor) -> Batch:

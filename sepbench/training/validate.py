@@ -181,22 +181,24 @@ def example_losses(
     """
     was_training = network.training
     network.eval()
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[tuple[float, int]]] = {}
     ranges: dict[str, tuple[float, float]] = {}
-    sizes = []
     with torch.inference_mode():
         own = torch.Generator()  # Others keep their random numbers.
         for batch in DataLoader(examples, batch_size=batch_size, generator=own):
             stems = {name: stem.to(device) for name, stem in batch.items()}
             output = network(trainable.features(trainable.mixture(stems))).float()
             targets = trainable.targets(stems)
-            sizes.append(len(stems["vocals"]))
-            found.setdefault("loss", []).append(float(trainable.loss(output, targets)))
-            for name, value in trainable.losses(output, targets).items():
-                found.setdefault(f"loss {name}", []).append(float(value))
+            several = trainable.losses(output, targets)
+            losses = {f"loss {name}": value for name, value in several.items()}
+            for name, value in {"loss": trainable.loss(output, targets), **losses}.items():
+                found.setdefault(name, []).append((float(value), len(stems["vocals"])))
             for name, part in trainable.outputs(output).items():
                 low, high = ranges.get(name, (float("inf"), float("-inf")))
                 ranges[name] = (min(low, float(part.min())), max(high, float(part.max())))
     network.train(was_training)
-    means = {name: float(np.average(values, weights=sizes)) for name, values in found.items()}
+    means = {}
+    for name, pairs in found.items():
+        values, sizes = zip(*pairs, strict=True)
+        means[name] = float(np.average(values, weights=sizes))
     return means, tuple(name for name, (low, high) in ranges.items() if low == high)

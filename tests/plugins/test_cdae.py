@@ -248,15 +248,34 @@ def test_how_many_chunks_are_worked_on_at_once_changes_nothing(published: Path) 
         assert torch.allclose(one[stem], many[stem], atol=1e-5)
 
 
-def test_blocks_are_the_whole_song(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("channels", "seconds"), [(1, 5), (2, 25)])
+def test_blocks_are_the_whole_song(tmp_path: Path, channels: int, seconds: int) -> None:
     separator = loaded(weight_file(tmp_path / "w.safetensors", SMALL), full_band=False)
-    song = 0.3 * noise(1, 40_000).numpy()
+    song = 0.3 * noise(channels, seconds * 8000).numpy()
     whole, blocks = (
         runner.separate(separator, song, rate=8000, device=CPU, block_seconds=seconds).stems
         for seconds in (1000.0, 1.0)
     )
     for stem in STEMS:
         assert np.abs(blocks[stem] - whole[stem]).max() < 1e-5
+
+
+def test_chunks_that_lie_in_the_context_alone_are_left_out(tmp_path: Path) -> None:
+    separator = loaded(weight_file(tmp_path / "w.safetensors", SMALL), wiener=0)
+    worked: list[int] = []
+    work = separator._separate_chunks
+    separator._separate_chunks = lambda chunks: (worked.append(len(chunks)), work(chunks))[1]
+    hop = separator.block_alignment
+    mixture = noise(1, 10 * hop, seed=5)
+    whole = separate(separator, mixture)
+    assert sum(worked) == 10
+    worked.clear()
+    with separator.keeping(slice(4 * hop, 6 * hop)):
+        part = separate(separator, mixture)
+    assert sum(worked) == 3  # Each chunk is a little longer than the hop.
+    for stem in STEMS:
+        inside = slice(4 * hop, 6 * hop)
+        assert torch.allclose(part[stem][:, inside], whole[stem][:, inside], atol=1e-6)
 
 
 @pytest.mark.parametrize("full_band", [True, False])
@@ -326,6 +345,10 @@ def test_the_loss_knows_what_is_known(objective: str) -> None:
         assert float(trainable.loss(truth, targets)) == pytest.approx(0, abs=1e-5)
     wrong[0, 1] = 0
     assert trainable.loss(wrong, targets) > trainable.loss(truth, targets)
+    # A stem that no example knows has no loss, not one of zero.
+    assert set(trainable.losses(truth, targets)) == set(STEMS)
+    alone = trainable.targets({**stems, "known": torch.tensor([[True, False, False]] * 2)})
+    assert set(trainable.losses(truth, alone)) == {"vocals"}
 
 
 def keras_models(folder: Path, tensors: Tensors, layout: str = "model") -> Path:
