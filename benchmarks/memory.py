@@ -49,10 +49,11 @@ def peaks(name: str, lengths: list[int]) -> Iterator[int]:
     from sepbench.inference import runner
 
     torch.set_num_threads(1)
-    keep_freed_memory()
     (method,) = registry.resolve(name)
     separator, device = method.create(), torch.device("cpu")
     runner.load(separator, device)
+    if not separator.members:
+        keep_freed_memory()
     level = runner.song_level(separator, song(PIECE), RATE)
     *earlier, last = lengths
     done = 0

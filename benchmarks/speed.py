@@ -27,12 +27,13 @@ def cost(method: str, seconds: float, threads: int) -> dict[str, float]:
     from sepbench._util.allocator import keep_freed_memory
     from sepbench.inference import runner
 
-    keep_freed_memory()
     torch.set_num_threads(threads)
     device = torch.device("cpu")
     (found,) = registry.resolve(method)
     separator = found.create()
     runner.load(separator, device)
+    if not separator.members:
+        keep_freed_memory()
     runner.separate(separator, mixture(3.0).numpy(), rate=RATE, device=device)
     given = mixture(seconds).numpy()
     before = psutil.Process().memory_info().rss

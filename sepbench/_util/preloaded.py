@@ -1,18 +1,14 @@
-"""Imported by the server from which workers are forked, where it sets up what they inherit.
+"""Imported by the server from which workers are forked, where it ignores SIGTERM.
 
-It ignores SIGTERM: a signal to the whole process group, as ``timeout`` and job schedulers send it,
-must not end the server before sepbench has stopped its workers: their deaths would be recorded as
-failures of methods. The server ends with sepbench itself. And it keeps freed memory. In any other
-process the import does nothing.
+A signal to the whole process group, as ``timeout`` and job schedulers send it, must not end the
+server before sepbench has stopped its workers: their deaths would be recorded as failures of
+methods. The server ends with sepbench itself. In any other process the import does nothing.
 """
 
 import signal
 import sys
 from multiprocessing import forkserver
 
-from sepbench._util.allocator import keep_freed_memory
-
 # The server is started by a command that imports this function.
 if getattr(sys.modules["__main__"], "main", None) is forkserver.main:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    keep_freed_memory()

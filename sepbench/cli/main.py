@@ -16,7 +16,6 @@ from typing import Any
 import click
 
 from sepbench import __version__
-from sepbench._util.allocator import keep_freed_memory
 from sepbench._util.text import printable
 from sepbench.cli.general import DEBUG, add_general_options
 from sepbench.errors import SepbenchError
@@ -157,4 +156,3 @@ def main(debug: bool) -> None:
     sepbench evaluate --all                 every method on the built-in excerpt, scored
     sepbench methods                        what is installed
     """
-    keep_freed_memory()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sepbench._util.allocator import keep_freed_memory
 from sepbench.cli import options
 from sepbench.cli.completion import complete_method
 
@@ -99,6 +100,7 @@ def command(
     from sepbench.cli.console import counting, say, warn
     from sepbench.training.train import open_training
 
+    keep_freed_memory()
     training = open_training(
         method,
         data,

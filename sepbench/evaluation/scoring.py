@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sepbench._util.allocator import trim_memory
 from sepbench.audio import Writer
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import StemResult
@@ -206,9 +205,7 @@ class Scoring:
             return
         if request.folder is not None:
             _save(request.stems, song.rate, request.folder)
-        scores = self._scorer.score(request.stems, musdb=request.musdb)
-        trim_memory()  # Else it is kept while other processes separate.
-        yield scores
+        yield self._scorer.score(request.stems, musdb=request.musdb)
 
 
 def _save(stems: Mapping[str, Samples], rate: int, folder: Path) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sepbench import registry
 from sepbench._util import entry_points
+from sepbench._util.allocator import keep_freed_memory
 from sepbench._util.process import LocalWorker, Worker, WorkerProcess
 from sepbench._util.starting import preload
 from sepbench.errors import MethodError, SepbenchError, describe
@@ -190,6 +191,8 @@ class _Separating:
         if self._separator is None:
             separator = self._create()
             runner.load(separator, runner.choose_device(self._device))
+            if not separator.members:  # What one member needs must not be kept beside the next.
+                keep_freed_memory()
             self._separator = separator
         return self._separator
 
