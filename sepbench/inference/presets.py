@@ -69,7 +69,7 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
     "drums": (
         Choice("demucs[model=htdemucs_ft]", "drums", _DEMUCS),
         Choice("open-unmix[model=umxl]", "drums", _UMXL),
-        Choice("cdae", "percussive", score=7.56),
+        Choice("cdae", "percussive", score=7.60),
         Choice("hpss", "percussive", score=2.36),
     ),
     # Measured by benchmarks/denoise.py, in noise of four kinds.
