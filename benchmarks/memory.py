@@ -45,15 +45,12 @@ def peaks(name: str, lengths: list[int]) -> Iterator[int]:
     import torch
 
     from sepbench import registry
-    from sepbench._util.allocator import keep_freed_memory
-    from sepbench.inference import runner
+    from sepbench.inference import runner, workers
 
     torch.set_num_threads(1)
     (method,) = registry.resolve(name)
     separator, device = method.create(), torch.device("cpu")
-    runner.load(separator, device)
-    if not separator.members:
-        keep_freed_memory()
+    workers.load(separator, device)
     level = runner.song_level(separator, song(PIECE), RATE)
     *earlier, last = lengths
     done = 0

@@ -24,16 +24,13 @@ METHODS = ("spleeter", "mask-cnn", "blstm", "unet", "cdae", "ensemble")
 def cost(method: str, seconds: float, threads: int) -> dict[str, float]:
     """Return the seconds and the peak of memory of a method, after a short song that warms up."""
     from sepbench import registry
-    from sepbench._util.allocator import keep_freed_memory
-    from sepbench.inference import runner
+    from sepbench.inference import runner, workers
 
     torch.set_num_threads(threads)
     device = torch.device("cpu")
     (found,) = registry.resolve(method)
     separator = found.create()
-    runner.load(separator, device)
-    if not separator.members:
-        keep_freed_memory()
+    workers.load(separator, device)
     runner.separate(separator, mixture(3.0).numpy(), rate=RATE, device=device)
     given = mixture(seconds).numpy()
     before = psutil.Process().memory_info().rss

@@ -121,7 +121,7 @@ class Cdae(Learned):
     def _power(self) -> float:
         """Exponent of the Wiener filter.
 
-        Networks trained with 2 separate better with less: `docs/cdae.md`.
+        Networks trained with 2 separate better with less: `docs/training.md`.
         """
         model = self.header["model"]
         usual = 2.0 if model["architecture"] == "published" else 1.5

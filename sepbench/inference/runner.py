@@ -27,12 +27,7 @@ from sepbench._util.resources import ResourceUsage
 from sepbench.audio import StreamResampler
 from sepbench.errors import SepbenchError
 from sepbench.inference.level import Level, applied, measure
-from sepbench.inference.overlap_add import (
-    Chunk,
-    Samples,
-    in_blocks,
-    named,
-)
+from sepbench.inference.overlap_add import Chunk, Samples, in_blocks, named
 from sepbench.inference.sample_queue import SampleQueue, in_step
 from sepbench.separator import AnySeparator, Ensemble, needs_level
 from sepbench.stems import with_sums

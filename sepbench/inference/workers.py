@@ -190,11 +190,16 @@ class _Separating:
     def _loaded(self) -> AnySeparator:
         if self._separator is None:
             separator = self._create()
-            runner.load(separator, runner.choose_device(self._device))
-            if not separator.members:  # What one member needs must not be kept beside the next.
-                keep_freed_memory()
+            load(separator, runner.choose_device(self._device))
             self._separator = separator
         return self._separator
+
+
+def load(separator: AnySeparator, device: torch.device) -> None:
+    """Load a separator in the process that works with it alone, and may keep freed memory."""
+    runner.load(separator, device)
+    if not separator.members:  # What one member needs must not be kept beside the next.
+        keep_freed_memory()
 
 
 def warm_up(
