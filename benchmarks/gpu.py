@@ -20,8 +20,8 @@ import torch
 from measure import table
 from songs import RATE, separated, song
 
-METHODS = ("hpss", "repet-sim", "mask-cnn", "unet", "cdae", "blstm", "ibm-cnn")
-TRAINED = ("mask-cnn", "unet", "cdae", "blstm")
+METHODS = ("hpss", "repet-sim", "mask-cnn", "unet", "unet-stereo", "cdae", "blstm", "ibm-cnn")
+TRAINED = ("mask-cnn", "unet", "unet-stereo", "cdae", "blstm")
 STEPS = 20
 HEADS = ("what", "cpu", "device", "difference", "MB")
 

@@ -21,7 +21,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     states = [checkpoint.load(run / "last.pt", torch.device("cpu")) for run in given.runs]
-    draw_curves({state["method"]: state["history"] for state in states}, given.out)
+    methods = [state["method"] for state in states]
+    # Several runs of one method are called by their folders.
+    names = methods if len(set(methods)) == len(methods) else [run.name for run in given.runs]
+    histories = [state["history"] for state in states]
+    draw_curves(dict(zip(names, histories, strict=True)), given.out)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from compare import mixture
 from measure import Clock, in_own_process, share_of_peak
 from songs import RATE
 
-METHODS = ("spleeter", "mask-cnn", "blstm", "unet", "cdae", "ensemble")
+METHODS = ("spleeter", "mask-cnn", "blstm", "unet", "unet-stereo", "cdae", "ensemble")
 
 
 def cost(method: str, seconds: float, threads: int) -> dict[str, float]:

@@ -28,6 +28,7 @@ HELP_ALONE = {
         "bridges campaign command isolation memory repet_sim road scale sdr spectral store".split(),
         "starts other programs or libraries, which takes long even with a moment of sound",
     ),
+    "labelled": "needs songs that a teacher labelled",
     "learning_curves": "needs a run of training",
     "page": "starts a browser",
     "speed": "changes how its process keeps memory",

@@ -54,19 +54,14 @@ class NusslExchange:
             ) from None
         trained = _mapping(metadata.get("trainer.state_dict"))
         epochs = int(trained.get("epoch") or 0)
-        header = {
-            "method": "blstm",
-            "model": model,
-            "context": None,
-            "config": {},
-            "config_sha256": container.digest({}),
-            "trained_on": ["unknown"],
-            "license": "as the checkpoint's",
-            "notes": f"read from {source.name}",
-            "epochs": epochs,
-            "steps": epochs * int(trained.get("epoch_length") or 0),
-            "validation": {},
-        }
+        header = container.imported(
+            "blstm",
+            model,
+            files=source.name,
+            license="as the checkpoint's",
+            epochs=epochs,
+            steps=epochs * int(trained.get("epoch_length") or 0),
+        )
         found = {name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()}
         _check(source, model, found)
         container.save(out, found, header, half=False)

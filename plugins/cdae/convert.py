@@ -47,19 +47,8 @@ class MixinExchange:
             wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
             found = _tensors(files[stem], wanted)
             tensors |= {f"{stem}.{name}": tensor for name, tensor in found.items()}
-        header = {
-            "method": "cdae",
-            "model": MODEL,
-            "context": None,
-            "config": {},
-            "config_sha256": container.digest({}),
-            "trained_on": ["unknown"],
-            "license": "as the models'",
-            "notes": f"read from {', '.join(sorted(file.name for file in files.values()))}",
-            "epochs": 0,
-            "steps": 0,
-            "validation": {},
-        }
+        names = ", ".join(sorted(file.name for file in files.values()))
+        header = container.imported("cdae", MODEL, files=names, license="as the models'")
         container.save(out, tensors, header, half=False)
         return header
 

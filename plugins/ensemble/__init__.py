@@ -16,7 +16,7 @@ from sepbench.separator import Ensemble, SampleCount, option
 if TYPE_CHECKING:
     import torch
 
-_BEST = "2*unet+cdae+blstm"
+_BEST = "2*unet-stereo+2*unet+cdae+blstm"
 """The included networks with the highest mean over validation songs, see docs/training.md.
 
 Methods that need an extra are left out, so that the default is the same on every machine.

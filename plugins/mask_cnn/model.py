@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from sepbench.dsp.mel import mel_spaced
-from sepbench.dsp.stft import Stft
 from sepbench.errors import SepbenchError
 from sepbench.training.masking import MaskTrainable
 from sepbench.training.model import Batch
@@ -37,11 +36,7 @@ class MaskCnnTrainable(MaskTrainable):
 
     def __init__(self, model: Mapping[str, Any]) -> None:
         super().__init__(model)
-        rest = dict(model)
-        self.rate = int(rest.pop("rate"))
-        self.stft = Stft(n_fft=int(rest.pop("n_fft")), hop=int(rest.pop("hop")))
-        self.objective = rest.pop("objective", "energy")
-        self.check()
+        rest = self.read(model)
         self.architecture = rest.pop("architecture")
         if self.architecture not in _ARCHITECTURES:
             raise SepbenchError(

@@ -16,7 +16,7 @@ _UNSURE = 8
 
 
 def mask(voice: nn.Module, rest: nn.Module, magnitudes: torch.Tensor, *, step: int) -> torch.Tensor:
-    """Return the share of the voice, ``voice^2 / (voice^2 + rest^2)``.
+    """Return the share of the voice, ``voice^2 / (voice^2 + rest^2)``, of two networks' masks.
 
     Shape:
         magnitudes: ``(2, bins, frames)``, of which the lowest `BINS` rows count.
@@ -29,10 +29,10 @@ def mask(voice: nn.Module, rest: nn.Module, magnitudes: torch.Tensor, *, step: i
     for start in starts:
         seen = magnitudes[:, :BINS, start : start + FRAMES]
         length = seen.shape[-1]
-        segment = functional.pad(seen, (0, FRAMES - length)).mT[None].contiguous()
+        segment = functional.pad(seen, (0, FRAMES - length))[None]
         share = soft_mask(voice(segment), rest(segment))
         weight = _weight(FRAMES - step, start == 0, start == starts[-1]).to(magnitudes)[:length]
-        total[..., start : start + length] += share[0].mT[..., :length] * weight
+        total[..., start : start + length] += share[0, ..., :length] * weight
         weights[start : start + length] += weight
     return total / weights
 

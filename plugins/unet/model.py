@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sepbench.dsp.stft import Stft
 from sepbench.errors import SepbenchError
 from sepbench.training.masking import MaskTrainable
 
@@ -30,11 +29,7 @@ class UNetTrainable(MaskTrainable):
 
     def __init__(self, model: Mapping[str, Any]) -> None:
         super().__init__(model)
-        rest = dict(model)
-        self.rate = int(rest.pop("rate"))
-        self.stft = Stft(n_fft=int(rest.pop("n_fft")), hop=int(rest.pop("hop")))
-        self.objective = rest.pop("objective", "energy")
-        self.check()
+        rest = self.read(model)
         self.scale = rest.pop("scale", "none")
         self.architecture = rest.pop("architecture")
         if self.architecture not in ("published", "compact") or self.scale not in ("song", "none"):

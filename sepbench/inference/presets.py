@@ -42,8 +42,8 @@ class Chosen:
 
 _DEMUCS = "published at 9.00 dB SDR over all stems of MUSDB18-HQ"
 _UMXL = "the Open-Unmix model with most training data"
-_WITH_SPLEETER = "ensemble[2*spleeter+2*unet+cdae+blstm]"
-_WITHOUT = "ensemble[2*unet+cdae+blstm]"
+_WITH_SPLEETER = "ensemble[2*spleeter+2*unet-stereo+2*unet+cdae+blstm]"
+_WITHOUT = "ensemble[2*unet-stereo+2*unet+cdae+blstm]"
 _TOGETHER = "better than each of its members on validation songs of three kinds"
 BEST_INCLUDED = "the best of the included on validation songs"
 _IN_NOISE = "{} dB SDR for a voice in equally loud noise"
@@ -52,7 +52,7 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
     "acapella": (
         Choice("demucs[model=htdemucs_ft]", "vocals", _DEMUCS),
         Choice("open-unmix[model=umxl]", "vocals", _UMXL),
-        Choice(_WITH_SPLEETER, "vocals", _TOGETHER, score=4.86),
+        Choice(_WITH_SPLEETER, "vocals", _TOGETHER, score=4.96),
         Choice(_WITHOUT, "vocals", BEST_INCLUDED),
         Choice("unet", "vocals", score=4.49),
         Choice("spleeter", "vocals", score=3.86),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from sepbench.training import augment
 from sepbench.training.augment import Signal
 from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
 from sepbench.training.mix_config import MixConfig
+from sepbench.training.placement import Stereo, placed, same
 
 _INSTRUMENTS = ("drums", "bass", "other")
 
@@ -22,8 +24,9 @@ _INSTRUMENTS = ("drums", "bass", "other")
 class Examples(Dataset[dict[str, torch.Tensor]]):
     """Mixtures and their stems, made on access.
 
-    ``examples[i]`` is ``{"vocals": ..., "accompaniment": ...}``, each ``(samples,)``; their sum is
-    the mixture. It depends only on the seed, ``i``, the config and the data.
+    ``examples[i]`` is ``{"vocals": ..., "accompaniment": ...}``, each ``(samples,)``, or
+    ``(2, samples)`` with two channels; their sum is the mixture. It depends only on the seed,
+    ``i``, the config and the data.
     """
 
     def __init__(self, cache: PreparedDataset, recipe: MixConfig, *, seed: int, count: int) -> None:
@@ -52,7 +55,23 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
             raise IndexError(index)
         rng = np.random.Generator(np.random.Philox(key=[self.seed, index]))
         voice, backing = self._mix(rng)
-        return {"vocals": torch.from_numpy(voice), "accompaniment": torch.from_numpy(backing)}
+        return self._tensors({"vocals": voice, "accompaniment": backing}, rng)
+
+    def _tensors(self, stems: Mapping[str, Signal], rng: Generator) -> dict[str, torch.Tensor]:
+        """Return the stems in as many channels as the config says."""
+        if self.recipe.channels == 1:
+            return {name: torch.from_numpy(stem) for name, stem in stems.items()}
+        is_wide = rng.random() < self.recipe.placed
+        return {
+            name: torch.from_numpy(self._placed(name, stem, rng) if is_wide else same(stem))
+            for name, stem in stems.items()
+        }
+
+    def _placed(self, name: str, stem: Signal, rng: Generator) -> Stereo:
+        """Place a voice near the middle, or another stem anywhere."""
+        width, spread = (0.15, 0.3) if name == "vocals" else (np.pi / 4, 0.6)
+        width, spread = rng.uniform(0, width), rng.uniform(0, spread)
+        return placed(stem, rng, self.cache.rate, width=width, spread=spread)
 
     def _mix(self, rng: Generator) -> tuple[Signal, Signal]:
         recipe = self.recipe

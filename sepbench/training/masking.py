@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -26,6 +29,18 @@ class MaskTrainable(Trainable):
     silence: float = 0.0
     """Input value of silence, for padding both ends of a song."""
     context: float | None = None
+
+    def read(self, model: Mapping[str, Any]) -> dict[str, Any]:
+        """Set `rate`, `stft` and `objective` by a section ``model``; return its other fields.
+
+        Raises `SepbenchError` for an unknown objective.
+        """
+        rest = dict(model)
+        self.rate = int(rest.pop("rate"))
+        self.stft = Stft(n_fft=int(rest.pop("n_fft")), hop=int(rest.pop("hop")))
+        self.objective = rest.pop("objective", "energy")
+        self.check()
+        return rest
 
     def check(self) -> None:
         """Raise `SepbenchError` for an unknown objective."""

@@ -54,6 +54,8 @@ class MixConfig:
     backing_saturation: float = _chance(0.1, "saturation of the backing")
     layer: float = _chance(0.1, "a second backing, from anywhere, on top")
     fade: float = _chance(0.05, "a fade of the backing")
+    channels: int = option(1, "channels of an example", minimum=1, maximum=2)
+    placed: float = _chance(0.7, "two channels that differ: the voice near the middle, others wide")
     weights: Mapping[str, float] = option(
         {}, "how often a source is drawn, relative to the others that have the wanted part"
     )

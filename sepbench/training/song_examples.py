@@ -53,7 +53,7 @@ class SongExamples(Examples):
         made = self._stems(rng)
         if rng.random() < self.recipe.no_voice:
             made["vocals"][:] = 0
-        example = {name: torch.from_numpy(stem) for name, stem in made.items()}
+        example = self._tensors(made, rng)
         if len(self.stems) > 2:
             example["known"] = torch.ones(len(self.stems), dtype=torch.bool)
         return example

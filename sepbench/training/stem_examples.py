@@ -62,11 +62,8 @@ class StemExamples(Examples):
             voice, pitched = self._mix(rng)
             drums = np.zeros_like(voice)
             known = [True, False, False]
-        stems = zip(STEMS, (voice, drums, pitched), strict=True)
-        return {
-            **{name: torch.from_numpy(stem) for name, stem in stems},
-            "known": torch.tensor(known),
-        }
+        stems = dict(zip(STEMS, (voice, drums, pitched), strict=True))
+        return {**self._tensors(stems, rng), "known": torch.tensor(known)}
 
     def _mix_three(self, rng: Generator) -> tuple[Signal, Signal, Signal]:
         recipe = self.recipe

@@ -32,6 +32,33 @@ def digest(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def imported(
+    method: str,
+    model: Mapping[str, Any],
+    *,
+    files: str,
+    license: str,
+    context: float | None = None,
+    trained_on: str = "unknown",
+    epochs: int = 0,
+    steps: int = 0,
+) -> dict[str, Any]:
+    """Return the header for weights that another program trained, read from ``files``."""
+    return {
+        "method": method,
+        "model": model,
+        "context": context,
+        "config": {},
+        "config_sha256": digest({}),
+        "trained_on": [trained_on],
+        "license": license,
+        "notes": f"read from {files}",
+        "epochs": epochs,
+        "steps": steps,
+        "validation": {},
+    }
+
+
 def read_header(path: Path) -> dict[str, Any]:
     """Return the header of a weight file, without reading its tensors.
 

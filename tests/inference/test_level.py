@@ -134,7 +134,7 @@ def test_a_song_that_can_be_read_once_only_is_measured_too() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["unet", "mask-cnn", "cdae", "blstm", "spleeter"])
+@pytest.mark.parametrize("name", ["unet", "unet-stereo", "mask-cnn", "cdae", "blstm", "spleeter"])
 def test_every_trained_method_is_independent_of_gain_to_a_tenth_of_a_decibel(name: str) -> None:
     try:
         (method,) = registry.resolve(name)

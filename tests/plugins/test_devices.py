@@ -16,7 +16,8 @@ from sepbench import registry
 from . import test_blstm, test_cdae
 
 METHODS = (
-    "mixture oracle-ibm oracle-irm oracle-mwf hpss repet-sim mask-cnn unet cdae blstm ibm-cnn"
+    "mixture oracle-ibm oracle-irm oracle-mwf hpss repet-sim "
+    "mask-cnn unet unet-stereo cdae blstm ibm-cnn"
 ).split()
 
 

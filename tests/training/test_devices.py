@@ -29,7 +29,7 @@ def parameters_that_move() -> Iterator[None]:
     torch.__future__.set_overwrite_module_params_on_conversion(False)
 
 
-@pytest.mark.parametrize("name", ["mask-cnn", "unet", "cdae", "blstm", "ibm-cnn"])
+@pytest.mark.parametrize("name", ["mask-cnn", "unet", "unet-stereo", "cdae", "blstm", "ibm-cnn"])
 def test_the_loss_of_a_batch_is_computed_on_the_device(name: str) -> None:
     trainable, seconds, _ = small_run(name)
     stems = example(trainable, seconds)
@@ -67,7 +67,7 @@ def loss(trainable: Trainable, network: torch.nn.Module, stems: Batch) -> torch.
     return trainable.loss(network(features), trainable.targets(stems))
 
 
-@pytest.mark.parametrize("name", ["mask-cnn", "unet", "cdae", "blstm", "ibm-cnn"])
+@pytest.mark.parametrize("name", ["mask-cnn", "unet", "unet-stereo", "cdae", "blstm", "ibm-cnn"])
 def test_a_step_of_training_is_taken_on_the_device(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

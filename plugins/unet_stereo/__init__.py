@@ -1,0 +1,58 @@
+"""A U-Net that sees both channels of a song, trained on from Spleeter's weights."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sepbench.training.learned import Shipped
+from sepbench.training.learned_mask import LearnedMask
+
+if TYPE_CHECKING:
+    import torch
+
+
+class UNetStereo(LearnedMask):
+    """Masks the voice in both channels with the network that Spleeter has for it."""
+
+    name = "unet-stereo"
+    version = "1"
+    summary = "A U-Net on both channels at once that masks the voice, trained on from Spleeter's."
+    remainder = "accompaniment"
+    citation = (
+        "Hennequin et al.: Spleeter: a fast and efficient music source separation tool with "
+        "pre-trained models. Journal of Open Source Software 5(50), 2020"
+    )
+    folder = Path(__file__).parent
+    trainable = "sepbench_plugins.unet_stereo.model:StereoUNetTrainable"
+    shipped = MappingProxyType(
+        {
+            "default": Shipped(
+                "2cb622cbbfd4b80accdd65f1d5ffe302f2988d38b84c7e86eff08e1c55d66a28",
+                terms="MIT AND CC-BY-NC-SA-4.0",
+            )
+        }
+    )
+
+    @property
+    def block_alignment(self) -> int:
+        """Also a multiple of the frames that the network makes one of."""
+        # A block must begin where the network's coarsest level has a frame.
+        hop = self.header["model"].get("hop")
+        own = super().block_alignment
+        return math.lcm(own, 64 * hop * self._rate_factor) if hop else own
+
+    def predict(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """Return the mask of each channel, ``(channels, bins, frames)``.
+
+        Two channels are masked together. One channel, two equal ones, and each of several, are
+        masked as the same in both.
+        """
+        import torch
+
+        if len(spectrum) == 2 and not torch.equal(spectrum[0], spectrum[1]):
+            masks: torch.Tensor = self._fused(self._model.inputs(spectrum[None]))
+            return masks[0]
+        return self._model.mask(self._fused, self._model.inputs(spectrum))
