@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -225,6 +226,30 @@ def test_a_second_run_decodes_nothing(corpus: Path, tmp_path: Path) -> None:
     second, _ = prepare(find_tracks(corpus), tmp_path, rate=8000)
     assert {track.file: track.file.stat().st_mtime_ns for track in second.tracks} == times
     assert first.digest == second.digest
+
+
+@pytest.mark.parametrize("is_labelled", [False, True])
+def test_a_stopped_run_is_not_taken_for_whole_and_goes_on(
+    tmp_path: Path, is_labelled: bool
+) -> None:
+    plain = _even(0.5, "vocals")
+    track = dataclasses.replace(plain, identity="teacher") if is_labelled else plain
+    tracks = [track] * 70
+
+    def stop(file: str) -> None:
+        if file.endswith("(67).npy"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(tracks, tmp_path, rate=8000, on_track=stop)
+    with pytest.raises(SepbenchError, match="has not finished here, so songs are missing"):
+        open_prepared(tmp_path)
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npy")}
+    cache, _ = prepare(tracks, tmp_path, rate=8000)
+    assert len(cache.tracks) == 70
+    again = [path for path, time in times.items() if path.stat().st_mtime_ns != time]
+    # Cheap tracks are noted in groups, labels one by one.
+    assert len(again) == (0 if is_labelled else 2)
 
 
 def test_tracks_of_one_name_have_an_array_each(tmp_path: Path) -> None:

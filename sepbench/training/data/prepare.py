@@ -164,8 +164,10 @@ def _prepare(
                 "parts": list(track.parts),
             }
         )
-        if len(entries) % 64 == 0:
-            _write_index(folder, rate, entries)
+        # A label takes a minute, so each is noted at once.
+        if track.identity or len(entries) % 64 == 0:
+            made = {entry["file"]: entry for entry in entries}
+            _write_index(folder, rate, [*{**known, **made}.values()], finished=False)
     _write_index(folder, rate, entries)
     return open_prepared(folder), skipped
 
@@ -184,11 +186,16 @@ def is_prepared(folder: Path) -> bool:
 def open_prepared(folder: Path, *, verify: bool = False) -> PreparedDataset:
     """Return the tracks prepared in ``folder``; ``verify`` reads every file and checks its sha256.
 
-    Raises `SepbenchError` if the folder is not prepared data, incomplete or damaged.
+    Raises `SepbenchError` if the folder is not prepared data, not finished, incomplete or damaged.
     """
     index = read_object(folder / _INDEX)
     if index.get("layout") != _LAYOUT:
         raise SepbenchError(f"{folder}: not prepared training data; run 'sepbench prepare' first")
+    if index.get("unfinished"):
+        raise SepbenchError(
+            f"{folder}: 'sepbench prepare' has not finished here, so songs are missing; "
+            "wait for it, or run the same command again to go on"
+        )
     try:
         return _listed(folder, index, verify)
     except (KeyError, TypeError, ValueError, IndexError):
@@ -251,8 +258,12 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _write_index(folder: Path, rate: int, entries: list[dict[str, Any]]) -> None:
+def _write_index(
+    folder: Path, rate: int, entries: list[dict[str, Any]], *, finished: bool = True
+) -> None:
     index = {"layout": _LAYOUT, "rate": rate, "tracks": entries}
+    if not finished:
+        index["unfinished"] = True
     part = folder / f"{_INDEX}.part"
     part.write_text(json.dumps(index, indent=1), encoding="utf-8")
     os.replace(part, folder / _INDEX)
