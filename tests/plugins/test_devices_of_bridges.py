@@ -95,6 +95,6 @@ def test_spleeter_separates_on_the_device(wiener: int) -> None:
     from . import test_spleeter
 
     with OnStandin(), torch.no_grad():
-        networks = [test_spleeter.StemNetwork().eval().to(DEVICE) for _ in range(2)]
+        networks = [test_spleeter.StereoUNet().eval().to(DEVICE) for _ in range(2)]
     separator = test_spleeter.with_networks(*networks, wiener=wiener)
     separator_is_there(separator, loads=False)
