@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from sepbench.dsp.wiener import MultichannelWiener
 
+MULTIPLE = 64
+"""Bins and frames inside the network are multiples of this."""
+
 _HOP = 1024
 _STEP = 384 * _HOP
 """Samples from one segment to the next, a multiple of the default block alignment."""

@@ -15,8 +15,7 @@ from torch.nn import functional
 
 from sepbench.errors import SepbenchError
 
-MULTIPLE = 64
-"""Bins and frames inside the network are multiples of this."""
+from . import MULTIPLE
 
 REACH = 255
 """Context of a frame of the mask on each side, at most, in frames."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from sepbench.training.learned import Shipped
 from sepbench.training.learned_mask import LearnedMask
 
+from ..spleeter import MULTIPLE, Spleeter
+
 if TYPE_CHECKING:
     import torch
 
@@ -21,10 +23,7 @@ class UNetStereo(LearnedMask):
     version = "1"
     summary = "A U-Net on both channels at once that masks the voice, trained on from Spleeter's."
     remainder = "accompaniment"
-    citation = (
-        "Hennequin et al.: Spleeter: a fast and efficient music source separation tool with "
-        "pre-trained models. Journal of Open Source Software 5(50), 2020"
-    )
+    citation = Spleeter.citation
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.unet_stereo.model:StereoUNetTrainable"
     shipped = MappingProxyType(
@@ -42,7 +41,7 @@ class UNetStereo(LearnedMask):
         # A block must begin where the network's coarsest level has a frame.
         hop = self.header["model"].get("hop")
         own = super().block_alignment
-        return math.lcm(own, 64 * hop * self._rate_factor) if hop else own
+        return math.lcm(own, MULTIPLE * hop * self._rate_factor) if hop else own
 
     def predict(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Return the mask of each channel, ``(channels, bins, frames)``.

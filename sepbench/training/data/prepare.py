@@ -121,7 +121,7 @@ def _prepare(
     before: Iterable[dict[str, Any]],
     on_track: Callable[[str], None],
 ) -> tuple[PreparedDataset, list[str]]:
-    entries, skipped = [], []
+    made, skipped = dict[str, dict[str, Any]](), []
     known = {entry["file"]: entry for entry in before}
     taken: set[str] = set()
     for track in tracks:
@@ -155,20 +155,17 @@ def _prepare(
                 entry["audio"] = digest
             if sound := track.sound():
                 entry["sound"] = sound
-        entries.append(
-            {
-                **entry,
-                "source": track.source,
-                "name": track.name,
-                "split": track.split,
-                "parts": list(track.parts),
-            }
-        )
+        made[file] = {
+            **entry,
+            "source": track.source,
+            "name": track.name,
+            "split": track.split,
+            "parts": list(track.parts),
+        }
         # A label takes a minute, so each is noted at once.
-        if track.identity or len(entries) % 64 == 0:
-            made = {entry["file"]: entry for entry in entries}
+        if track.identity or len(made) % 64 == 0:
             _write_index(folder, rate, [*{**known, **made}.values()], finished=False)
-    _write_index(folder, rate, entries)
+    _write_index(folder, rate, [*made.values()])
     return open_prepared(folder), skipped
 
 
