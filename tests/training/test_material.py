@@ -92,7 +92,20 @@ def test_the_guitar_of_a_folder_of_six_stems_is_in_the_other(tmp_path: Path) -> 
     np.testing.assert_allclose(track.decode(RATE)["other"][0], other + guitar, atol=1e-6)
 
 
-def test_stems_of_unequal_length_are_refused_as_in_an_evaluation(tmp_path: Path) -> None:
+def test_a_stem_that_ends_early_is_silent_from_there_on(tmp_path: Path) -> None:
+    song(tmp_path / "S0")
+    short = write(tmp_path / "S0/vocals.wav", 5, seconds=0.7)
+    dataset, skipped = prepare(find_tracks(tmp_path), tmp_path / "out", rate=RATE)
+    (track,) = dataset.tracks
+    assert not skipped
+    assert track.samples == RATE
+    voice = track.read("vocals", 0, RATE)
+    np.testing.assert_allclose(voice[: len(short)], short, atol=1e-4)
+    assert not voice[len(short) :].any()
+    assert track.read("other", len(short), RATE).any()
+
+
+def test_a_stem_that_lacks_half_of_the_song_is_refused(tmp_path: Path) -> None:
     song(tmp_path / "S0")
     write(tmp_path / "S0/vocals.wav", 5, seconds=0.4)
     dataset, skipped = prepare(find_tracks(tmp_path), tmp_path / "out", rate=RATE)

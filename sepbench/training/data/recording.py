@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 from sepbench import audio
 from sepbench._util.download import sha256
 from sepbench._util.text import composed
-from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
 
 PARTS = ("vocals", "drums", "bass", "other", "accompaniment")
@@ -156,11 +154,11 @@ def _digest(clips: dict[str, list[Segment]]) -> str:
 
 def _decode(clips: dict[str, list[Segment]], rate: int) -> Decoded:
     decoded = {part: [_mixed(clip, rate) for clip in ones] for part, ones in clips.items()}
-    # As for data sets, lengths may differ by a frame of a codec.
-    most = math.ceil(FRAME * rate / 44100) + 1
+    # The mixture is the sum of the stems, so a stem that ends early is silent from there on; one
+    # that lacks half of the song is more likely a damaged file.
     for ones in zip(*decoded.values(), strict=True):
         lengths = dict(zip(decoded, map(len, ones), strict=True))
-        if max(lengths.values()) - min(lengths.values()) > most:
+        if 2 * min(lengths.values()) < max(lengths.values()):
             listed = ", ".join(f"{part} {length / rate:.2f} s" for part, length in lengths.items())
             raise SepbenchError(f"lengths differ: {listed}; make them alike")
     return decoded
