@@ -76,10 +76,11 @@ class Spleeter(Separator):
     @property
     def context(self) -> float:
         """Seconds from one segment to the next, and the context of the filter."""
-        return _STEP / 44_100 + self._filter.reach
+        return _STEP / 44_100 + self.filter.reach
 
     @property
-    def _filter(self) -> MultichannelWiener:
+    def filter(self) -> MultichannelWiener:
+        """The multichannel Wiener filter that refines the voice of stereo songs."""
         from sepbench.dsp.wiener import MultichannelWiener
 
         return MultichannelWiener(44_100, self.options.wiener)
@@ -107,4 +108,4 @@ class Spleeter(Separator):
         spectrum[:, : share.shape[1]] *= share
         spectrum[:, -rows:] *= above
         voice = {"vocals": stft.inverse(spectrum, mixture.shape[-1])}
-        return self._filter.refine(mixture, voice, rest=True)
+        return self.filter.refine(mixture, voice, rest=True)

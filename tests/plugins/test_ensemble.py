@@ -187,7 +187,7 @@ def test_facts_are_the_union_of_the_members():
     assert ensemble.trained_on == ("musdb18/train", "dsd100/train")
     assert ensemble.license == "MIT; weights CC0-1.0; Apache-2.0"
     assert ensemble.context is None
-    assert MethodEnsemble(None, [Halving(), Stereo()]).context == 0.0
+    assert MethodEnsemble(None, [Halving(), Stereo()]).context == SampleCount(0)
     masks = MethodEnsemble(MethodEnsemble.Options(domain="masks"), [Halving(), Stereo()])
     assert masks.context == SampleCount(2 * 4096)
 
@@ -254,7 +254,7 @@ def test_the_default_is_the_best_of_what_is_included():
     """The same on every machine, whatever is installed; its weights are for the mean alone."""
     included = [one.spec for one in PRESETS["acapella"] if one.reason == BEST_INCLUDED]
     assert [method("ensemble").label] == included
-    assert method("ensemble[of=median]").label == "ensemble[unet+cdae+blstm,of=median]"
+    assert method("ensemble[of=median]").label == "ensemble[unet-stereo+unet+blstm,of=median]"
     assert method("ensemble[of=median]").create().stems == ("vocals", "accompaniment")
 
 
