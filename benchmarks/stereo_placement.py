@@ -1,6 +1,8 @@
 """Score learned separators by SDR on stereo songs, mixed from songs with single instruments.
 
     python benchmarks/stereo_placement.py CORPUS -m unet -m 'unet[wiener=0]' [--split valid]
+    python benchmarks/stereo_placement.py CORPUS -m unet --split valid --source medleydb \
+        --source everythingisremixed
 
 The 30 s of each song in which the voice is loudest are placed in three ways, at 44.1 kHz:
 ``narrow`` (all near the middle, in small rooms), ``panned`` (drums and others to the sides) and
@@ -34,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("-m", "--method", action="append", required=True)
-    parser.add_argument("--source", default="medleydb")
+    parser.add_argument("--source", action="append", help="medleydb if not given.")
     parser.add_argument("--split", action="append", help="train and valid if not given.")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -43,11 +45,16 @@ def main() -> None:
         runner.load(separator, torch.device("cpu"))
     scores: dict[tuple[str, str, str], list[float]] = {}
     for track in find_tracks(given.corpus):
-        if track.source != given.source or track.split not in (given.split or ("train", "valid")):
+        if track.source not in (given.source or ["medleydb"]):
+            continue
+        if track.split not in (given.split or ("train", "valid")):
             continue
         for dry in clips(track, RATE):
             first = loudest(dry["vocals"][0])
             passage = {name: stem[0, first : first + SECONDS * RATE] for name, stem in dry.items()}
+            # A song may lack some of the instruments.
+            silence = np.zeros_like(passage["vocals"])
+            passage = {name: silence for name in ("drums", "bass", "other")} | passage
             for way, place in WAYS.items():
                 for label, values in score(place(passage), separators, RATE).items():
                     for stem, value in values.items():

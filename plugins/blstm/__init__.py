@@ -22,7 +22,7 @@ class BLSTM(LearnedMask):
     """Masks the voice with recurrent layers over the whole song in both directions."""
 
     name = "blstm"
-    version = "3"  # Raised when songs were first scaled to the median level of training.
+    version = "4"  # Raised when stereo songs were first filtered twice.
     summary = "A bidirectional LSTM reads the spectrogram frame by frame and masks the voice."
     remainder = "accompaniment"
     citation = (
@@ -65,14 +65,14 @@ class BLSTM(LearnedMask):
             norm.batch_norm.train()
             norm.batch_norm.momentum = 0.0  # no affine parameters to change
 
-    def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the voice ``(channels, samples)``."""
         from torch.nn import functional
 
         # Pad to a whole number of hops, as scipy does: backward layers read the padding first.
         samples = mixture.shape[-1]
         filled = functional.pad(mixture, (0, -samples % self._stft().hop))
-        return {stem: made[..., :samples] for stem, made in super().estimates(filled).items()}
+        return {stem: made[..., :samples] for stem, made in super().separate(filled).items()}
 
     def predict(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Return the mask for the bins and the rate of training."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sepbench.separator import BLOCK_ALIGNMENT, option
+from sepbench.separator import option
 from sepbench.training.learned import Learned, LearnedOptions, Shipped, wiener_option
 
 if TYPE_CHECKING:
@@ -23,9 +22,6 @@ _AT_ONCE = {"cpu": 2}
 
 _STEMS = ("vocals", "percussive", "harmonic")
 
-_LONGEST = 15.0
-"""Largest alignment of blocks in seconds, if not one chunk."""
-
 OVERLAP = 0.125
 """Default overlap of chunks, as a share of a chunk."""
 
@@ -34,7 +30,7 @@ class Cdae(Learned):
     """Three networks estimate voice, drums and the rest; a Wiener filter splits the mixture."""
 
     name = "cdae"
-    version = "4"  # Raised when the Wiener filter's default exponent became 1.5.
+    version = "5"  # Raised when stereo songs were first filtered twice.
     summary = "Three autoencoders on auditory bands: voice, drums, and harmonic rest."
     citation = (
         "Grais, Plumbley: Single Channel Audio Source Separation using Convolutional Denoising "
@@ -79,8 +75,6 @@ class Cdae(Learned):
         """All three, or two without voice."""
         return _STEMS[1:] if self.options.instrumental else _STEMS
 
-    leaves_rest = False
-
     @property
     def least_error(self) -> bool:
         """Whether the masks minimise the squared error."""
@@ -88,34 +82,17 @@ class Cdae(Learned):
 
     @property
     def block_alignment(self) -> int:
-        """Samples from one chunk to the next, or a common multiple with the filter's steps."""
-        # Weights may have chunks of an awkward size. Then the filter's steps have other positions
-        # in blocks than in the whole song, which is better than no blocks at all.
-        both = math.lcm(self._hop, BLOCK_ALIGNMENT)
-        return both if self.filter.iterations and self._suits(self._hop) else self._hop
-
-    @property
-    def _hop(self) -> int:
         """Samples from one chunk to the next."""
         overlap = self.options.overlap
         if overlap < 0:
             overlap = float(self.header["model"].get("overlap", OVERLAP))
-        hop = self._size - int(overlap * self._size)
-        if self._suits(hop):
-            return hop
-        # Adjust the overlap by a few samples, or blocks would be hours long.
-        step = math.gcd(self._size, BLOCK_ALIGNMENT // 2)
-        return step * max(1, round(hop / step))
-
-    def _suits(self, hop: int) -> bool:
-        """Return whether common multiples of chunk and filter steps are short."""
-        return math.lcm(hop, BLOCK_ALIGNMENT) <= _LONGEST * (self.sample_rate or 0)
+        return self._size - int(overlap * self._size)
 
     @property
     def context(self) -> float:
-        """Seconds of a chunk, which is processed alone, and of the filter."""
+        """Seconds of a chunk, which is processed alone."""
         model = self.header["model"]
-        return float(model["samples"]) / float(model["rate"]) + self.filter.reach
+        return float(model["samples"]) / float(model["rate"])
 
     @property
     def _power(self) -> float:
@@ -151,7 +128,7 @@ class Cdae(Learned):
         self._frequencies = self._model.relative_frequencies()
         self._slope = slope(self._frequencies)[:, None].to(device)
 
-    def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the stems, each ``(channels, samples)``; channels are processed one by one."""
         from .chunks import in_chunks
 
@@ -159,17 +136,11 @@ class Cdae(Learned):
             mixture,
             self._separate_chunks,
             size=self._size,
-            overlap=self._size - self._hop,
+            overlap=self._size - self.block_alignment,
             batch=self.options.batch or _AT_ONCE.get(mixture.device.type, 32),
-            kept=self._needed(mixture.shape[-1]),
+            kept=self.kept,
         )
         return dict(zip(self.stems, made, strict=True))
-
-    def _needed(self, samples: int) -> slice:
-        """Return the samples of a block whose stems are kept, or reach those in the filter."""
-        start, stop, _ = self.kept.indices(samples)
-        reach = math.ceil(self.filter.reach * (self.sample_rate or 0))
-        return slice(max(0, start - reach), stop + reach)
 
     def _separate_chunks(self, chunks: torch.Tensor) -> torch.Tensor:
         """Separate chunks ``(chunks, samples)`` into ``(chunks, stems, samples)``."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sepbench.errors import MethodError, SepbenchError
 from sepbench.options import split
 from sepbench.separator import AnySeparator, Ensemble, SampleCount, option
+from sepbench.training.learned import FILTERED
 
 if TYPE_CHECKING:
     import torch
@@ -24,9 +25,6 @@ _BEST = "2*unet-stereo+2*unet+cdae+blstm"
 Methods that need an extra are left out, so that the default is the same on every machine.
 """
 _UNWEIGHTED = "unet-stereo+unet+blstm"
-
-_ITERATIONS = 2
-"""Of the filter after the mean: the best of 0 to 4 on validation songs, see docs/training.md."""
 
 _RATE = 44_100
 """Rate of the filter in Hz if no member has one."""
@@ -76,7 +74,7 @@ class MethodEnsemble(Ensemble):
             -1,
             "iterations of a filter that separates stems of stereo songs by their position, for "
             "the mean, in place of the members' own; 0: none, members keep theirs; "
-            f"-1: {_ITERATIONS} for a mean of members that all have it, else none",
+            f"-1: {FILTERED} for a mean of members that all have it, else none",
             minimum=-1,
             maximum=5,
         )
@@ -97,7 +95,7 @@ class MethodEnsemble(Ensemble):
                     member.options = replace(member.options, wiener=0)
 
     @property
-    def filter(self) -> MultichannelWiener:
+    def stereo_filter(self) -> MultichannelWiener:
         """The multichannel Wiener filter of the mean."""
         from sepbench.dsp.wiener import MultichannelWiener
 
@@ -108,7 +106,7 @@ class MethodEnsemble(Ensemble):
         if self.options.wiener >= 0:
             return int(self.options.wiener)
         is_usual = self.options.of == "mean" and self._is_filtered
-        return _ITERATIONS if is_usual else 0
+        return FILTERED if is_usual else 0
 
     @property
     def sample_rate(self) -> int | None:
@@ -120,10 +118,8 @@ class MethodEnsemble(Ensemble):
 
     @property
     def block_context(self) -> float | SampleCount:
-        """Two windows for spectra and masks, and that of the filter."""
-        windows = 0 if self.options.domain == "stems" else 2 * self.options.n_fft
-        own = self.filter
-        return SampleCount(windows + math.ceil(own.reach * own.rate))
+        """Two windows for spectra and masks, nothing for stems."""
+        return 0.0 if self.options.domain == "stems" else SampleCount(2 * self.options.n_fft)
 
     @classmethod
     def methods(cls, options: Options) -> Sequence[str]:
@@ -152,19 +148,17 @@ class MethodEnsemble(Ensemble):
         chosen = self.options
         weights = {stem: stem_weights(chosen.methods, stem) for stem in estimates}
         if chosen.domain == "stems":
-            made = {
+            return {
                 stem: averaging.combined(stacked, weights[stem], chosen.of)
                 for stem, stacked in estimates.items()
             }
-        else:
-            over = averaging.of_masks if chosen.domain == "masks" else averaging.of_spectra
-            made = over(mixture, estimates, weights, n_fft=chosen.n_fft, of=chosen.of)
-        return self.filter.refine(mixture, made, rest=True)
+        over = averaging.of_masks if chosen.domain == "masks" else averaging.of_spectra
+        return over(mixture, estimates, weights, n_fft=chosen.n_fft, of=chosen.of)
 
 
 def _has_usual_filter(separator: AnySeparator) -> bool:
     """Return whether a separator filters stereo songs, and nobody has chosen how."""
-    options, has_filter = separator.options, hasattr(type(separator), "filter")
+    options, has_filter = separator.options, separator.stereo_filter is not None
     return has_filter and getattr(options, "wiener", None) == getattr(type(options), "wiener", "")
 
 

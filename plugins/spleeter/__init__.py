@@ -75,11 +75,11 @@ class Spleeter(Separator):
 
     @property
     def context(self) -> float:
-        """Seconds from one segment to the next, and the context of the filter."""
-        return _STEP / 44_100 + self.filter.reach
+        """Seconds from one segment to the next."""
+        return _STEP / 44_100
 
     @property
-    def filter(self) -> MultichannelWiener:
+    def stereo_filter(self) -> MultichannelWiener:
         """The multichannel Wiener filter that refines the voice of stereo songs."""
         from sepbench.dsp.wiener import MultichannelWiener
 
@@ -107,5 +107,4 @@ class Spleeter(Separator):
         above = share.mean(1, keepdim=True) * float(self.options.full_band)
         spectrum[:, : share.shape[1]] *= share
         spectrum[:, -rows:] *= above
-        voice = {"vocals": stft.inverse(spectrum, mixture.shape[-1])}
-        return self.filter.refine(mixture, voice, rest=True)
+        return {"vocals": stft.inverse(spectrum, mixture.shape[-1])}

@@ -20,7 +20,7 @@ class UNetStereo(LearnedMask):
     """Masks the voice in both channels with the network that Spleeter has for it."""
 
     name = "unet-stereo"
-    version = "1"
+    version = "2"  # Raised when stereo songs were first filtered twice.
     summary = "A U-Net on both channels at once that masks the voice, trained on from Spleeter's."
     remainder = "accompaniment"
     citation = Spleeter.citation

@@ -22,6 +22,7 @@ class StereoUNetTrainable(MaskTrainable):
     """
 
     method = "unet-stereo"
+    example_channels = (1, 2)
 
     def __init__(self, model: Mapping[str, Any]) -> None:
         super().__init__(model)

@@ -101,12 +101,12 @@ class MultichannelWiener:
         return self.iterations * (self._around + 1) * self._step
 
     def refine(
-        self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor], *, rest: bool
+        self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
         """Return the refined stems; the unchanged estimates if all have one position.
 
-        They are also unchanged without iterations, for one channel and for equal channels. With
-        ``rest``, the mixture minus all estimates is one more stem, which is not returned.
+        They are also unchanged without iterations, for one channel and for equal channels. The
+        mixture minus all estimates is one more stem, which is not returned.
 
         Shape:
             mixture, estimates and results: ``(channels, samples)``.
@@ -126,7 +126,7 @@ class MultichannelWiener:
             begin, end = max(first - self._margin, 0), min(first + stretch + self._margin, frames)
             spectra = self._spectra(stft, signals, begin, end)
             for low in range(0, stft.bins, _BAND):
-                self._refine_band(spectra[..., low : low + _BAND], rest=rest)
+                self._refine_band(spectra[..., low : low + _BAND])
             for start in range(first, min(first + stretch, frames), _AT_ONCE):
                 stop = min(start + _AT_ONCE, first + stretch, frames)
                 stft.add(refined, spectra[1:, ..., start - begin : stop - begin, :].mT, start)
@@ -148,7 +148,7 @@ class MultichannelWiener:
             spectra[..., start - begin : stop - begin, :] = stft.forward(signals, start, stop).mT
         return spectra
 
-    def _refine_band(self, spectra: torch.Tensor, *, rest: bool) -> None:
+    def _refine_band(self, spectra: torch.Tensor) -> None:
         """Replace the estimates in a band by refined ones; the mixture is the first signal.
 
         Shape:
@@ -167,14 +167,14 @@ class MultichannelWiener:
         # Amplitudes, not energies: loud frames are no better evidence of a position than quiet
         # ones.
         covariance *= (energy + _SILENCE).rsqrt_()
-        refined = self._refined(signals, covariance, energy, rest=rest)
+        refined = self._refined(signals, covariance, energy)
         apart = self._apart(covariance)
         for estimate, better in zip(steps[1:], refined, strict=True):
             estimate.real.copy_(torch.where(apart, better[:, 0], estimate.real))
             estimate.imag.copy_(torch.where(apart, better[:, 1], estimate.imag))
 
     def _refined(
-        self, signals: torch.Tensor, covariance: torch.Tensor, energy: torch.Tensor, *, rest: bool
+        self, signals: torch.Tensor, covariance: torch.Tensor, energy: torch.Tensor
     ) -> list[torch.Tensor]:
         """Return the refined estimates.
 
@@ -190,8 +190,7 @@ class MultichannelWiener:
         stems = len(refined)
         for _ in range(self.iterations):
             shares = [(mixture * stem).sum((0, 1)) for stem in refined]
-            if rest:
-                shares.append(energy - reduce(add, shares))
+            shares.append(energy - reduce(add, shares))
             shares = [share.clamp_min_(_SILENCE) for share in shares]  # equal in silence
             whole = reduce(add, shares).reciprocal_()
             shares = [share.mul_(whole) for share in shares]

@@ -27,8 +27,9 @@ from sepbench._util.resources import ResourceUsage
 from sepbench.audio import StreamResampler
 from sepbench.errors import SepbenchError
 from sepbench.inference.level import Level, applied, measure
-from sepbench.inference.overlap_add import Chunk, Samples, in_blocks, named
+from sepbench.inference.overlap_add import Chunk, Samples, named
 from sepbench.inference.sample_queue import SampleQueue, in_step
+from sepbench.inference.stereo_filter import separated
 from sepbench.separator import AnySeparator, Ensemble, needs_level
 from sepbench.stems import with_sums
 
@@ -192,7 +193,7 @@ def _stream(
     if isinstance(separator, Ensemble):
         inner = _with_estimates(separator, inner, inner_rate, device, block_seconds, level)
     backs: dict[str, StreamResampler] = {}
-    for stems in in_blocks(separator, inner, inner_rate, device, block_seconds=block_seconds):
+    for stems in separated(separator, inner, inner_rate, device, block_seconds=block_seconds):
         if inner_rate != rate:
             if not backs:
                 backs = {name: StreamResampler(inner_rate, rate) for name in stems}

@@ -18,11 +18,15 @@ class SampleQueue:
         self._pieces: deque[NDArray[np.float32]] = deque()
         self.held = 0
 
+    def put(self, piece: NDArray[np.float32]) -> None:
+        """Queue a piece."""
+        self._pieces.append(piece)
+        self.held += piece.shape[-1]
+
     def tee(self, chunks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
         """Yield chunks, and also queue each."""
         for chunk in chunks:
-            self._pieces.append(chunk)
-            self.held += chunk.shape[-1]
+            self.put(chunk)
             yield chunk
 
     def take(self, count: int) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from sepbench._util.plain import is_number, is_whole
+from sepbench.dsp.wiener import MultichannelWiener
 from sepbench.errors import SepbenchError, describe
 from sepbench.separator import AnySeparator, Ensemble, Requirement, SampleCount, WeightFile
 from sepbench.stems import is_stem_name
@@ -125,6 +126,10 @@ _CHECKS = {
     "level": _Check(
         _or_none(_number(*_LEVELS)), f"declare {_LEVELS[0]} to {_LEVELS[1]} dB, or None"
     ),
+    "stereo_filter": _Check(
+        _or_none(lambda value: isinstance(value, MultichannelWiener)),
+        "declare a sepbench.dsp.wiener.MultichannelWiener, or None",
+    ),
     "memory_per_second": _Check(
         _or_none(_number(0, _MOST_MEMORY)), f"declare 0 to {_MOST_MEMORY:g} bytes, or None"
     ),
@@ -158,6 +163,7 @@ _READ_TWICE = (
     "block_context",
     "block_alignment",
     "level",
+    "stereo_filter",
 )
 """Facts that decide the numbers: those of two reads must be the same."""
 

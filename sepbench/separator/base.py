@@ -14,6 +14,8 @@ from sepbench.separator.facts import BLOCK_ALIGNMENT, Requirement, SampleCount, 
 if TYPE_CHECKING:
     import torch
 
+    from sepbench.dsp.wiener import MultichannelWiener
+
 
 class AnySeparator(ABC):
     """Facts declared by separators of all kinds.
@@ -137,6 +139,14 @@ class AnySeparator(ABC):
         So the result does not depend on the loudness of the song, and a constant offset (DC) is
         removed first. See `sepbench.inference.level`. None: no scaling, right for scale-invariant
         separators.
+        """
+        return None
+
+    @property
+    def stereo_filter(self) -> MultichannelWiener | None:
+        """A filter that the host applies to the stems of songs with several channels.
+
+        The host runs it after `process`, in blocks with its own context. None: no filter.
         """
         return None
 

@@ -33,8 +33,13 @@ def trained_separator(method: str) -> type[AnySeparator]:
     return separator
 
 
-def trainable_of(separator: Any, model: dict[str, Any], config: str) -> Trainable:
-    """Make a separator's trainable model; raise `SepbenchError` if ``model`` describes none."""
+def trainable_of(
+    separator: Any, model: dict[str, Any], config: str, *, channels: int = 1
+) -> Trainable:
+    """Make a separator's trainable model, for examples of so many channels.
+
+    Raises `SepbenchError` if ``model`` describes none, or one for another number of channels.
+    """
     module, _, name = separator.trainable.partition(":")
     kind = getattr(import_module(module), name)
     try:
@@ -46,4 +51,9 @@ def trainable_of(separator: Any, model: dict[str, Any], config: str) -> Trainabl
             f"config {config!r}: its model does not describe a network of {separator.name}, "
             f"{wrong_field(error)}; see the config 'default' of {separator.name}"
         ) from error
+    if channels not in trainable.example_channels:
+        raise SepbenchError(
+            f"config {config!r}: {separator.name} learns from examples of one channel; "
+            f"write 1 for channels: {channels} in the section examples"
+        )
     return trainable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +31,10 @@ default config of `unet`, measured as `sepbench.inference.level` measures songs,
 """
 
 
+FILTERED = 2
+"""Iterations of the filter of stereo songs, if not chosen: see docs/training.md."""
+
+
 def wiener_option(
     unless: str = "for weights not trained for the least error",
 ) -> Any:
@@ -42,7 +45,7 @@ def wiener_option(
     return option(
         -1,
         "iterations of a filter that separates stems of stereo songs by their position; "
-        f"0: none; -1: one, or none {unless}",
+        f"0: none; -1: {FILTERED}, or none {unless}",
         minimum=-1,
         maximum=5,
     )
@@ -81,8 +84,8 @@ class Learned(Separator):
     """A separator with trained weights.
 
     The option ``weights`` names a file in the plugin's folder ``weights``, or is a path. With
-    ``wiener``, a number of iterations, a multichannel Wiener filter refines the estimates of stereo
-    songs; below 0 it is one iteration where `least_error` holds.
+    ``wiener``, a number of iterations, a multichannel Wiener filter refines the stems of stereo
+    songs; below 0 it has `FILTERED` iterations where `least_error` holds.
     """
 
     Options = LearnedOptions
@@ -98,9 +101,6 @@ class Learned(Separator):
 
     shipped: ClassVar[Mapping[str, Shipped]] = {}
     """The weights in the package by their names."""
-
-    leaves_rest: ClassVar[bool] = True
-    """Whether the estimates may sum to less than the mixture."""
 
     @property
     def license(self) -> str:
@@ -193,19 +193,19 @@ class Learned(Separator):
 
     @property
     def context(self) -> float | None:
-        """Context of the network and of the filter on each side, in seconds."""
+        """Context of the network on each side, in seconds."""
         seconds = self.header["context"]
-        return None if seconds is None else float(seconds) + self.filter.reach
+        return None if seconds is None else float(seconds)
 
     @property
-    def filter(self) -> MultichannelWiener:
-        """The multichannel Wiener filter that refines the estimates of stereo songs."""
+    def stereo_filter(self) -> MultichannelWiener:
+        """The multichannel Wiener filter that refines the stems of stereo songs."""
         from sepbench.dsp.wiener import MultichannelWiener
 
         chosen = int(getattr(self.options, "wiener", 0))
-        return MultichannelWiener(
-            int(self.sample_rate or 0), int(self.least_error) if chosen < 0 else chosen
-        )
+        if chosen < 0:
+            chosen = FILTERED if self.least_error else 0
+        return MultichannelWiener(int(self.sample_rate or 0), chosen)
 
     @property
     def least_error(self) -> bool:
@@ -219,14 +219,6 @@ class Learned(Separator):
     def _rate_factor(self) -> int:
         rate = int(self.header["model"]["rate"])
         return -(-_FULL_BAND // rate) if self.options.full_band else 1
-
-    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Return the stems, each ``(channels, samples)``."""
-        return self.filter.refine(mixture, self.estimates(mixture), rest=self.leaves_rest)
-
-    @abstractmethod
-    def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Return the stems before the filter, each ``(channels, samples)``."""
 
     def load(self, device: torch.device) -> None:
         """Read the weights and build the network on ``device``."""

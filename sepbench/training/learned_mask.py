@@ -36,7 +36,7 @@ class LearnedMask(Learned):
         hop = self.header["model"].get("hop")  # Called before the network is built.
         return math.lcm(BLOCK_ALIGNMENT, hop * self._rate_factor) if hop else BLOCK_ALIGNMENT
 
-    def estimates(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the masked mixture for each stem, ``(channels, samples)``.
 
         Only the network's input and its mask are in memory for the whole song; the wider spectrum

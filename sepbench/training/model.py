@@ -29,6 +29,9 @@ class Trainable(ABC):
     stems: ClassVar[tuple[str, ...]] = ("vocals", "accompaniment")
     """The stems of an example; their sum is the mixture."""
 
+    example_channels: ClassVar[tuple[int, ...]] = (1,)
+    """The numbers of channels that an example may have."""
+
     loss_label: str = "loss"
     """Description of the loss."""
 

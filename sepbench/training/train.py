@@ -219,7 +219,9 @@ def open_training(
     separator = trained_separator(method)
     folder = out or Path("runs") / method
     settings = read_config(method, str(config), changes, folder=getattr(separator, "folder", None))
-    trainable = trainable_of(separator, settings.model, str(config))
+    trainable = trainable_of(
+        separator, settings.model, str(config), channels=settings.recipe.channels
+    )
     _check_folder(folder, resume=resume, init=init, find_rate=find_rate)
     if teacher:
         settings = replace(settings, teacher=settings.teacher.replaced(teacher))

@@ -31,8 +31,7 @@ def rough(stems: torch.Tensor) -> torch.Tensor:
 def test_stems_of_other_places_are_parted(stems: torch.Tensor, rough: torch.Tensor) -> None:
     given = {"vocals": rough[0], "accompaniment": rough[1]}
     once, twice = (
-        MultichannelWiener(RATE, iterations).refine(stems.sum(0), given, rest=False)
-        for iterations in (1, 2)
+        MultichannelWiener(RATE, iterations).refine(stems.sum(0), given) for iterations in (1, 2)
     )
     assert sdr(stems[0], once["vocals"]) > sdr(stems[0], rough[0]) + 2
     assert sdr(stems[1], once["accompaniment"]) > sdr(stems[1], rough[1]) + 2
@@ -43,9 +42,9 @@ def test_stems_sum_to_the_mixture_and_the_rest_is_a_stem(
     stems: torch.Tensor, rough: torch.Tensor
 ) -> None:
     wiener, mixture = MultichannelWiener(RATE), stems.sum(0)
-    both = wiener.refine(mixture, {"vocals": rough[0], "other": rough[1]}, rest=False)
+    both = wiener.refine(mixture, {"vocals": rough[0], "other": rough[1]})
     assert torch.allclose(both["vocals"] + both["other"], mixture, atol=1e-4)
-    one = wiener.refine(mixture, {"vocals": rough[0]}, rest=True)
+    one = wiener.refine(mixture, {"vocals": rough[0]})
     assert list(one) == ["vocals"]
     assert torch.allclose(one["vocals"], both["vocals"], atol=1e-4)
 
@@ -56,7 +55,7 @@ def test_stems_of_one_place_stay_as_they_are(
 ) -> None:
     mixture = torch.tensor(gains)[:, None] * stems[1, :1]
     shares = torch.rand(mixture.shape[-1], generator=torch.Generator().manual_seed(1))
-    refined = MultichannelWiener(RATE, 2).refine(mixture, {"vocals": shares * mixture}, rest=True)
+    refined = MultichannelWiener(RATE, 2).refine(mixture, {"vocals": shares * mixture})
     assert sdr(shares * mixture, refined["vocals"]) > 100
     for channel, gain in zip(refined["vocals"], gains, strict=True):
         assert channel.any() == (gain != 0)
@@ -65,14 +64,14 @@ def test_stems_of_one_place_stay_as_they_are(
 def test_channels_that_are_the_same_stay_so_to_the_bit(stems: torch.Tensor) -> None:
     mixture = stems[1, :1].expand(2, -1)
     given = {"vocals": 0.3 * mixture}
-    assert MultichannelWiener(RATE, 2).refine(mixture, given, rest=True) == given
+    assert MultichannelWiener(RATE, 2).refine(mixture, given) == given
 
 
 @pytest.mark.parametrize("level", [1e-6, 1e3])
 def test_the_level_does_not_matter(stems: torch.Tensor, rough: torch.Tensor, level: float) -> None:
     wiener, mixture = MultichannelWiener(RATE, 2), stems.sum(0)
-    usual = wiener.refine(mixture, {"vocals": rough[0]}, rest=True)["vocals"]
-    other = wiener.refine(level * mixture, {"vocals": level * rough[0]}, rest=True)["vocals"]
+    usual = wiener.refine(mixture, {"vocals": rough[0]})["vocals"]
+    other = wiener.refine(level * mixture, {"vocals": level * rough[0]})["vocals"]
     assert sdr(usual, other / level) > 100
 
 
@@ -80,10 +79,10 @@ def test_one_channel_or_no_iteration_changes_nothing(
     stems: torch.Tensor, rough: torch.Tensor
 ) -> None:
     mono = {"vocals": rough[0, :1]}
-    assert MultichannelWiener(RATE, 2).refine(stems.sum(0)[:1], mono, rest=True) == mono
+    assert MultichannelWiener(RATE, 2).refine(stems.sum(0)[:1], mono) == mono
     stereo = {"vocals": rough[0]}
     idle = MultichannelWiener(RATE, 0)
-    assert idle.refine(stems.sum(0), stereo, rest=True) == stereo
+    assert idle.refine(stems.sum(0), stereo) == stereo
     assert idle.reach == 0
 
 
@@ -94,18 +93,18 @@ def test_silence_stays_silent_and_loudness_is_kept(
     mixture, estimate = stems.sum(0), rough[0].clone()
     quarter = mixture.shape[-1] // 4
     mixture[:, :quarter], estimate[:, :quarter] = 0, 0
-    refined = wiener.refine(mixture, {"vocals": estimate}, rest=True)["vocals"]
+    refined = wiener.refine(mixture, {"vocals": estimate})["vocals"]
     assert refined.isfinite().all()
     assert refined[:, : quarter - wiener.n_fft].abs().max() == 0
-    quiet = wiener.refine(1e-4 * mixture, {"vocals": 1e-4 * estimate}, rest=True)["vocals"]
+    quiet = wiener.refine(1e-4 * mixture, {"vocals": 1e-4 * estimate})["vocals"]
     assert sdr(refined, 1e4 * quiet) > 80
     nothing = torch.zeros(2, 9000)
-    assert not wiener.refine(nothing, {"vocals": nothing}, rest=True)["vocals"].any()
+    assert not wiener.refine(nothing, {"vocals": nothing})["vocals"].any()
 
 
 def test_a_stem_that_never_sounds_gets_nothing(stems: torch.Tensor) -> None:
     given = {"vocals": torch.zeros_like(stems[1]), "other": stems[1]}
-    refined = MultichannelWiener(RATE).refine(stems[1], given, rest=False)
+    refined = MultichannelWiener(RATE).refine(stems[1], given)
     assert sdr(stems[1], refined["other"]) > 60
     assert refined["vocals"].abs().max() < 1e-3
 
@@ -116,10 +115,10 @@ def test_a_block_with_its_surround_comes_out_as_in_the_whole_song(
 ) -> None:
     monkeypatch.setattr(wiener_module, "_AROUND", 1.5)
     wiener, mixture = MultichannelWiener(RATE, iterations), stems.sum(0)
-    whole = wiener.refine(mixture, {"vocals": rough[0]}, rest=True)["vocals"]
+    whole = wiener.refine(mixture, {"vocals": rough[0]})["vocals"]
     reach = round(wiener.reach * RATE)
     begin = BLOCK_ALIGNMENT
-    block = wiener.refine(mixture[:, begin:], {"vocals": rough[0, :, begin:]}, rest=True)["vocals"]
+    block = wiener.refine(mixture[:, begin:], {"vocals": rough[0, :, begin:]})["vocals"]
     assert sdr(whole[:, begin + reach :], block[:, reach:]) > 80
     assert sdr(whole[:, begin : begin + BLOCK_ALIGNMENT], block[:, :BLOCK_ALIGNMENT]) < 60
 
@@ -128,9 +127,9 @@ def test_stretches_meet_without_a_seam(
     stems: torch.Tensor, rough: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {"vocals": rough[0]}
-    whole = MultichannelWiener(RATE).refine(stems.sum(0), given, rest=True)["vocals"]
+    whole = MultichannelWiener(RATE).refine(stems.sum(0), given)["vocals"]
     monkeypatch.setattr(wiener_module, "_STRETCH", 4.0)
-    parts = MultichannelWiener(RATE).refine(stems.sum(0), given, rest=True)["vocals"]
+    parts = MultichannelWiener(RATE).refine(stems.sum(0), given)["vocals"]
     assert sdr(whole, parts) > 80
 
 

@@ -187,7 +187,7 @@ def test_facts_are_the_union_of_the_members():
     assert ensemble.trained_on == ("musdb18/train", "dsd100/train")
     assert ensemble.license == "MIT; weights CC0-1.0; Apache-2.0"
     assert ensemble.context is None
-    assert MethodEnsemble(None, [Halving(), Stereo()]).context == SampleCount(0)
+    assert MethodEnsemble(None, [Halving(), Stereo()]).context == 0.0
     masks = MethodEnsemble(MethodEnsemble.Options(domain="masks"), [Halving(), Stereo()])
     assert masks.context == SampleCount(2 * 4096)
 

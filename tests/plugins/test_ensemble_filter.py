@@ -44,15 +44,13 @@ class Rough(Separator):
         self.shares = shares
 
     @property
-    def filter(self) -> MultichannelWiener:
+    def stereo_filter(self) -> MultichannelWiener:
         return MultichannelWiener(RATE, 1 if self.options.wiener < 0 else self.options.wiener)
 
-    @property
-    def context(self) -> float:
-        return self.filter.reach
+    context = 0.0
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        return self.filter.refine(mixture, {"vocals": self.voice(mixture)}, rest=True)
+        return {"vocals": self.voice(mixture)}
 
     def voice(self, mixture: torch.Tensor) -> torch.Tensor:
         """Return the voice before the filter."""
@@ -91,7 +89,7 @@ def test_the_mean_is_filtered_in_place_of_the_members(stems: torch.Tensor) -> No
     mixture, sounds = stems.sum(0), stems[0, 0] != 0
     shares = [torch.where(sounds, loud, quiet) for loud, quiet in ((0.7, 0.1), (0.4, 0.05))]
     mean = sum(shares) / 2 * mixture
-    expected = MultichannelWiener(RATE, 2).refine(mixture, {"vocals": mean}, rest=True)["vocals"]
+    expected = MultichannelWiener(RATE, 2).refine(mixture, {"vocals": mean})["vocals"]
     once = voice_of(ensemble(*map(Rough, shares)), mixture)
     torch.testing.assert_close(once, expected, rtol=0, atol=1e-5)
     each = voice_of(ensemble(*map(Rough, shares), wiener=0), mixture)
@@ -117,8 +115,8 @@ def filters(spec: str) -> tuple[int, list[int]]:
     """Return the iterations of an ensemble's filter, and of the filters of its members."""
     made = registry.resolve(spec)[0].create()
     assert isinstance(made, MethodEnsemble)
-    return made.filter.iterations, [
-        member.filter.iterations for member in made.members if hasattr(type(member), "filter")
+    return made.stereo_filter.iterations, [
+        member.stereo_filter.iterations for member in made.members if member.stereo_filter
     ]
 
 
@@ -129,13 +127,13 @@ def filters(spec: str) -> tuple[int, list[int]]:
         ("ensemble[unet+ensemble[unet+mask-cnn]]", 2, [0, 0]),
         ("ensemble[unet+mask-cnn,domain=masks,wiener=1]", 1, [0, 0]),
         # Without a mean, or with a member that has no such filter, all stays as it is.
-        ("ensemble[unet+mask-cnn,wiener=0]", 0, [1, 1]),
-        ("ensemble[unet+mask-cnn,of=median]", 0, [1, 1]),
-        ("ensemble[unet+mixture]", 0, [1]),
-        ("ensemble[unet+mixture,wiener=2]", 2, [0]),
+        ("ensemble[unet+mask-cnn,wiener=0]", 0, [2, 2]),
+        ("ensemble[unet+mask-cnn,of=median]", 0, [2, 2]),
+        ("ensemble[unet+mixture]", 0, [2]),
+        ("ensemble[unet+mixture,wiener=1]", 1, [0]),
         # A choice for a member holds.
-        ("ensemble[unet[wiener=3]+mask-cnn]", 0, [1, 3]),
-        ("ensemble[unet[wiener=0]+mask-cnn]", 0, [1, 0]),
+        ("ensemble[unet[wiener=3]+mask-cnn]", 0, [2, 3]),
+        ("ensemble[unet[wiener=0]+mask-cnn]", 0, [2, 0]),
     ],
 )
 def test_who_filters(spec: str, own: int, members: list[int]) -> None:

@@ -179,14 +179,15 @@ def test_blocks_give_what_the_whole_song_gives() -> None:
 
 def test_the_filter_is_off_unless_it_is_asked_for() -> None:
     plain, filtered = (with_networks(Somewhere(), Share(0.5), **o) for o in ({}, {"wiener": 1}))
-    assert plain.context * 44_100 == plain.block_alignment
-    assert filtered.context > plain.context + 5
+
+    def vocals(separator: Spleeter, song: torch.Tensor) -> NDArray[np.float32]:
+        made = runner.separate(separator, song.numpy(), rate=44_100, device=CPU)
+        return made.stems["vocals"]
+
     song = noise(2, 44_100)
-    with torch.inference_mode():
-        before, after = (of.separate(song)["vocals"] for of in (plain, filtered))
-        same = filtered.separate(song[[0, 0]])["vocals"]
-        assert torch.equal(same, plain.separate(song[[0, 0]])["vocals"])
-    assert 1e-3 < (after - before).abs().max() < 1
+    same = song[[0, 0]]
+    assert np.array_equal(vocals(filtered, same), vocals(plain, same))
+    assert 1e-3 < np.abs(vocals(filtered, song) - vocals(plain, song)).max() < 1
 
 
 @pytest.mark.parametrize("samples", [1, 4097, 30_001])

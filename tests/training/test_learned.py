@@ -66,7 +66,7 @@ def small_network(file: Path, changes: dict[str, object]) -> Path:
 @each_method
 def test_songs_in_stereo_are_filtered_and_mono_ones_stay_to_the_bit(method: type[Learned]) -> None:
     usual, plain = loaded(method), loaded(method, wiener=0)
-    assert usual.filter.iterations == 1
+    assert usual.stereo_filter.iterations == 2
     stereo = noise(2, 16_000)
     after, before = made(usual, stereo, 16_000), made(plain, stereo, 16_000)
     assert all(np.abs(after[stem] - before[stem]).max() > 1e-4 for stem in before)
@@ -130,19 +130,13 @@ def test_the_same_song_gives_the_same_stems(small: Path) -> None:
 
 
 def test_only_masks_of_least_error_are_filtered_unasked(tmp_path: Path) -> None:
-    for objective, iterations in (("energy", 1), ("magnitude", 0), ("labels", 0)):
+    for objective, iterations in (("energy", 2), ("magnitude", 0), ("labels", 0)):
         file = small_network(tmp_path / f"{objective}.safetensors", {"objective": objective})
-        assert UNet(UNet.Options(weights=str(file))).filter.iterations == iterations
-        assert UNet(UNet.Options(weights=str(file), wiener=2)).filter.iterations == 2
-    assert MaskCnn(MaskCnn.Options(mask="hard")).filter.iterations == 0
-    assert MaskCnn(MaskCnn.Options(gate=0.1)).filter.iterations == 0
-    assert Cdae(Cdae.Options(single_model=True)).filter.iterations == 0
-
-
-def test_without_the_filter_no_more_surround_is_asked_for(small: Path) -> None:
-    plain, filtered = (UNet(UNet.Options(weights=str(small), wiener=n)) for n in (0, 1))
-    assert plain.context == 0.5
-    assert filtered.context == pytest.approx(0.5 + filtered.filter.reach)
+        assert UNet(UNet.Options(weights=str(file))).stereo_filter.iterations == iterations
+        assert UNet(UNet.Options(weights=str(file), wiener=1)).stereo_filter.iterations == 1
+    assert MaskCnn(MaskCnn.Options(mask="hard")).stereo_filter.iterations == 0
+    assert MaskCnn(MaskCnn.Options(gate=0.1)).stereo_filter.iterations == 0
+    assert Cdae(Cdae.Options(single_model=True)).stereo_filter.iterations == 0
 
 
 @pytest.mark.parametrize("full_band", [True, False], ids=["full band", "trained band"])
@@ -151,9 +145,9 @@ def test_a_song_masked_a_few_frames_at_a_time_is_that_masked_whole(
 ) -> None:
     separator = loaded(UNet, weights=str(small), full_band=full_band, wiener=0)
     mixture = torch.from_numpy(noise(2, 5000))
-    whole = separator.estimates(mixture)["vocals"]
+    whole = separator.separate(mixture)["vocals"]
     monkeypatch.setattr(learned_mask, "_AT_ONCE", 7)
-    parts = separator.estimates(mixture)["vocals"]
+    parts = separator.separate(mixture)["vocals"]
     torch.testing.assert_close(parts, whole, rtol=0, atol=1e-6)
     assert whole.square().mean() > 1e-5
 
