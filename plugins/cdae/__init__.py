@@ -76,6 +76,16 @@ class Cdae(Learned):
         return _STEMS[1:] if self.options.instrumental else _STEMS
 
     @property
+    def remainder(self) -> str | None:
+        """The harmonic part, as the masks sum to one; none for the networks' own magnitudes."""
+        return None if self.options.single_model else _STEMS[-1]
+
+    @property
+    def _made(self) -> tuple[str, ...]:
+        """The stems of which signals are computed."""
+        return tuple(stem for stem in self.stems if stem != self.remainder)
+
+    @property
     def least_error(self) -> bool:
         """Whether the masks minimise the squared error."""
         return super().least_error and not self.options.single_model
@@ -129,7 +139,10 @@ class Cdae(Learned):
         self._slope = slope(self._frequencies)[:, None].to(device)
 
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Return the stems, each ``(channels, samples)``; channels are processed one by one."""
+        """Return the stems but the remainder, each ``(channels, samples)``.
+
+        Channels are processed one by one.
+        """
         from .chunks import in_chunks
 
         made = in_chunks(
@@ -140,7 +153,7 @@ class Cdae(Learned):
             batch=self.options.batch or _AT_ONCE.get(mixture.device.type, 32),
             kept=self.kept,
         )
-        return dict(zip(self.stems, made, strict=True))
+        return dict(zip(self._made, made, strict=True))
 
     def _separate_chunks(self, chunks: torch.Tensor) -> torch.Tensor:
         """Separate chunks ``(chunks, samples)`` into ``(chunks, stems, samples)``."""
@@ -154,7 +167,7 @@ class Cdae(Learned):
         rows = bands.view(len(bands), shares.shape[2], -1, bands.shape[2])
         stems = [
             self._nsgt.inverse((rows * share[:, :, None]).flatten(1, 2))
-            for share in shares.unbind(1)
+            for share in shares.unbind(1)[: len(self._made)]
         ]
         return torch.stack(stems, dim=1).to(chunks.dtype)
 
