@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sepbench.separator import option
-from sepbench.training.learned import LearnedOptions, Shipped, weights_option
+from sepbench.training.learned import LearnedOptions, Shipped
 from sepbench.training.learned_mask import LearnedMask
 
 if TYPE_CHECKING:
@@ -32,20 +32,13 @@ class BLSTM(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.blstm.model:BLSTMTrainable"
     shipped = MappingProxyType(
-        {
-            "default": Shipped("e7ccf91ee5afcbfd921c6571c3cb05a2333463a161f376e8a30b03b0e637c566"),
-            "free": Shipped(
-                "85de9a0353d78e6fadc9c7901a6ab4dcc3a4f6021fd8e60444faeaa83bc2367a",
-                terms="CC-BY-4.0 AND GPL-3.0-only",
-            ),
-        }
+        {"default": Shipped("e7ccf91ee5afcbfd921c6571c3cb05a2333463a161f376e8a30b03b0e637c566")}
     )
 
     @dataclass(frozen=True)
     class Options(LearnedOptions):
         """Options."""
 
-        weights: str = weights_option(known=("default", "free"))
         per_clip_norm: bool = option(
             False, "normalise by the statistics of the song instead of those of training"
         )

@@ -139,6 +139,19 @@ class MethodEnsemble(Ensemble):
             raise MethodError(self.name, "weights require of=mean; leave them out")
         return stems
 
+    @property
+    def remainder(self) -> str | None:
+        """The members' remainder, or the accompaniment if the means of all stems are the mixture.
+
+        Then it need not be averaged too.
+        """
+        own = super().remainder
+        if own or self.options.of != "mean" or set(self.stems) != {"vocals", "accompaniment"}:
+            return own
+        has_equal_weights = not any(any(named) for named, _ in parse(self.options.methods))
+        are_whole = all(member.remainder for member in self.members)
+        return "accompaniment" if has_equal_weights and are_whole else None
+
     def combine(
         self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:

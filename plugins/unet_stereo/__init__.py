@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sepbench.training.learned import Shipped
+from sepbench.training.learned import LearnedOptions, Shipped, weights_option
 from sepbench.training.learned_mask import LearnedMask
 
 from ..spleeter import MULTIPLE, Spleeter
@@ -31,9 +32,21 @@ class UNetStereo(LearnedMask):
             "default": Shipped(
                 "2cb622cbbfd4b80accdd65f1d5ffe302f2988d38b84c7e86eff08e1c55d66a28",
                 terms="MIT AND CC-BY-NC-SA-4.0",
-            )
+            ),
+            "free": Shipped(
+                "e166011be19ffb44f386b6b868833653301dea914023fd9478af421e4506cb38",
+                terms="MIT AND CC-BY-4.0 AND GPL-3.0-only",
+            ),
         }
     )
+
+    @dataclass(frozen=True)
+    class Options(LearnedOptions):
+        """Options."""
+
+        weights: str = weights_option(known=("default", "free"))
+
+    options: Options
 
     @property
     def block_alignment(self) -> int:

@@ -75,6 +75,17 @@ def test_members_that_agree_on_the_remainder_sum_to_the_mixture(song):
     torch.testing.assert_close(sum(stems.values()), song)
 
 
+def test_the_accompaniment_is_the_rest_where_all_members_sum_to_the_mixture() -> None:
+    for spec, remainder in (
+        ("ensemble[unet+cdae]", "accompaniment"),
+        ("ensemble[2*unet+ensemble[cdae+blstm]]", "accompaniment"),
+        ("ensemble[vocals:2*unet+cdae]", None),
+        ("ensemble[unet+cdae,of=median]", None),
+        ("ensemble[unet+cdae[single_model=true]]", None),
+    ):
+        assert method(spec).create().remainder == remainder, spec
+
+
 def test_masks_stay_in_range_and_keep_the_mixture_s_phase():
     mixture, source = noise(1, 20000), 3 * noise(3, 1, 20000, seed=1)
     spectrum = torch.fft.rfft(mixture)

@@ -9,6 +9,7 @@ import yaml
 from songs import noise, repeating_song, sdr
 
 from sepbench.errors import SepbenchError
+from sepbench.training.config import read_config
 from sepbench.weights import container, formats
 from sepbench_plugins.spleeter.network import REACH, StereoUNet
 from sepbench_plugins.unet_stereo import UNetStereo
@@ -56,7 +57,7 @@ def test_frames_beyond_the_reach_do_not_matter() -> None:
 def test_an_example_of_the_config_fills_whole_frames(trainable: StereoUNetTrainable) -> None:
     examples = yaml.safe_load(CONFIG.read_text())["examples"]
     samples = round(examples["seconds"] * trainable.rate)
-    stereo = trainable.features(torch.zeros(3, examples["channels"], samples))
+    stereo = trainable.features(torch.zeros(3, 2, samples))
     assert stereo.shape == (3, 2, 768, 256)
     assert trainable.features(torch.zeros(3, samples)).shape == stereo.shape
 
@@ -113,6 +114,23 @@ def test_the_shipped_weights_say_what_they_are(loaded: UNetStereo) -> None:
     assert not any(name.endswith(("/val", "/valid", "/test")) for name in loaded.trained_on)
     assert "MIT" in loaded.header["license"]
     assert "CC-BY-NC-SA" in loaded.header["license"]
+
+
+def test_the_free_weights_were_not_trained_on_non_commercial_material() -> None:
+    free = UNetStereo(UNetStereo.Options(weights="free"))
+    assert free.license == "MIT; weights MIT AND CC-BY-4.0 AND GPL-3.0-only"
+    assert {name.partition("/")[0] for name in free.trained_on} <= {
+        "bean", "everythingisremixed", "voices", "rendered", "backgrounds"
+    }  # fmt: skip
+    assert "backgrounds/fretsonfire/train" not in free.trained_on
+    assert "NC" not in free.header["license"]
+    assert free.header["model"] == read_config("unet-stereo", "free").model
+    free.load(CPU)
+    stems = repeating_song(4)
+    mixture = sum(stems.values())
+    with torch.inference_mode():
+        vocals = free.separate(mixture)["vocals"]
+    assert sdr(stems["vocals"], vocals) > sdr(stems["vocals"], mixture) + 1
 
 
 @pytest.mark.slow
