@@ -61,8 +61,9 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
     "karaoke": (
         Choice("demucs[model=htdemucs_ft]", "accompaniment", _DEMUCS),
         Choice("open-unmix[model=umxl]", "accompaniment", _UMXL),
-        Choice("spleeter", "accompaniment", score=11.73),
+        Choice(_WITH_SPLEETER, "accompaniment", _TOGETHER),
         Choice(_WITHOUT, "accompaniment", BEST_INCLUDED),
+        Choice("spleeter", "accompaniment", score=11.73),
         Choice("unet", "accompaniment", score=11.08),
         Choice("repet-sim", "accompaniment", score=8.23),
     ),

@@ -21,6 +21,7 @@ _MOST_CONTEXT = 3600.0
 _MOST_SAMPLES = int(_MOST_CONTEXT * RATES[1])
 _MOST_GRID = 1 << 22
 _MOST_STEMS = 64
+_MOST_ITERATIONS = 100
 _LEVELS = (-100, 40)
 _MOST_MEMORY = 1e12
 _SHOWN = 40
@@ -81,6 +82,14 @@ def _are_songs(value: Any) -> bool:
     )
 
 
+def _is_filter(value: Any) -> bool:
+    return (
+        isinstance(value, MultichannelWiener)
+        and _whole(*RATES)(value.rate)
+        and _whole(0, _MOST_ITERATIONS)(value.iterations)
+    )
+
+
 def _are_sounds(value: Any) -> bool:
     return isinstance(value, Set) and all(isinstance(mark, str) for mark in value)
 
@@ -127,8 +136,9 @@ _CHECKS = {
         _or_none(_number(*_LEVELS)), f"declare {_LEVELS[0]} to {_LEVELS[1]} dB, or None"
     ),
     "stereo_filter": _Check(
-        _or_none(lambda value: isinstance(value, MultichannelWiener)),
-        "declare a sepbench.dsp.wiener.MultichannelWiener, or None",
+        _or_none(_is_filter),
+        f"declare a sepbench.dsp.wiener.MultichannelWiener of 0 to {_MOST_ITERATIONS} iterations, "
+        "or None",
     ),
     "memory_per_second": _Check(
         _or_none(_number(0, _MOST_MEMORY)), f"declare 0 to {_MOST_MEMORY:g} bytes, or None"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+from itertools import cycle, starmap
 from typing import Any
 
 import pytest
 from fakes import Calm
 
+from sepbench.dsp.wiener import MultichannelWiener
 from sepbench.errors import MethodError, SepbenchError
 from sepbench.options import NoOptions
 from sepbench.registry import Method, plugins
@@ -23,7 +24,7 @@ class Reading:
     """A fact that runs code where it is read."""
 
     def __init__(self, *values: Any) -> None:
-        self.values = itertools.cycle(values)
+        self.values = cycle(values)
 
     def __get__(self, instance: object, owner: type) -> Any:
         value = next(self.values)
@@ -45,6 +46,11 @@ ABSURD = {
     "channels": [0, 3, -1, "2", math.nan, True],
     "level": [math.nan, -math.inf, "loud", 1e6, -700.0],
     "memory_per_second": [math.nan, -1.0, math.inf, "x"],
+    "stereo_filter": [
+        2,
+        "wiener",
+        *starmap(MultichannelWiener, ((0, 1), (44_100, -1), (8000, 10**9))),
+    ],
     "stems": ["vocals", ("vocals", "vocals"), (), None, (1,), {"vocals"}, ("../v",), ("mixture",)],
     "remainder": ["nothing", 5],
     "trained_on": ["musdb18", 5, None, (("a",),)],
