@@ -22,7 +22,7 @@ class BLSTM(LearnedMask):
     """Masks the voice with recurrent layers over the whole song in both directions."""
 
     name = "blstm"
-    version = "4"  # Raised when stereo songs were first filtered twice.
+    version = "3"  # Raised when songs were first scaled to the median level of training.
     summary = "A bidirectional LSTM reads the spectrogram frame by frame and masks the voice."
     remainder = "accompaniment"
     citation = (

@@ -30,7 +30,7 @@ class Cdae(Learned):
     """Three networks estimate voice, drums and the rest; a Wiener filter splits the mixture."""
 
     name = "cdae"
-    version = "5"  # Raised when stereo songs were first filtered twice.
+    version = "5"  # Raised when the harmonic part became the rest.
     summary = "Three autoencoders on auditory bands: voice, drums, and harmonic rest."
     citation = (
         "Grais, Plumbley: Single Channel Audio Source Separation using Convolutional Denoising "

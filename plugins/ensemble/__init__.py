@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sepbench.errors import MethodError, SepbenchError
 from sepbench.options import split
 from sepbench.separator import AnySeparator, Ensemble, SampleCount, option
-from sepbench.training.learned import FILTERED
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +24,9 @@ _BEST = "2*unet-stereo+2*unet+cdae+blstm"
 Methods that need an extra are left out, so that the default is the same on every machine.
 """
 _UNWEIGHTED = "unet-stereo+unet+blstm"
+
+_ITERATIONS = 2
+"""Of the filter of the mean, if not chosen: see docs/training.md."""
 
 _RATE = 44_100
 """Rate of the filter in Hz if no member has one."""
@@ -74,7 +76,7 @@ class MethodEnsemble(Ensemble):
             -1,
             "iterations of a filter that separates stems of stereo songs by their position, for "
             "the mean, in place of the members' own; 0: none, members keep theirs; "
-            f"-1: {FILTERED} for a mean of members that all have it, else none",
+            f"-1: {_ITERATIONS} for a mean of members that all have it, else none",
             minimum=-1,
             maximum=5,
         )
@@ -106,7 +108,7 @@ class MethodEnsemble(Ensemble):
         if self.options.wiener >= 0:
             return int(self.options.wiener)
         is_usual = self.options.of == "mean" and self._is_filtered
-        return FILTERED if is_usual else 0
+        return _ITERATIONS if is_usual else 0
 
     @property
     def sample_rate(self) -> int | None:

@@ -19,7 +19,7 @@ class MaskCnn(LearnedMask):
     """Predicts the mask of each column of a spectrogram from the window around it."""
 
     name = "mask-cnn"
-    version = "4"  # Raised when stereo songs were first filtered twice.
+    version = "3"  # Raised when songs were first scaled to the median level of training.
     summary = "A convolutional network that masks the voice in each column of a spectrogram."
     citation = (
         "Lin et al.: Singing voice separation using a deep convolutional neural network trained "

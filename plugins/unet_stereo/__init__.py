@@ -21,7 +21,7 @@ class UNetStereo(LearnedMask):
     """Masks the voice in both channels with the network that Spleeter has for it."""
 
     name = "unet-stereo"
-    version = "2"  # Raised when stereo songs were first filtered twice.
+    version = "1"
     summary = "A U-Net on both channels at once that masks the voice, trained on from Spleeter's."
     remainder = "accompaniment"
     citation = Spleeter.citation

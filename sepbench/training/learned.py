@@ -31,10 +31,6 @@ default config of `unet`, measured as `sepbench.inference.level` measures songs,
 """
 
 
-FILTERED = 2
-"""Iterations of the filter of stereo songs, if not chosen: see docs/training.md."""
-
-
 def wiener_option(
     unless: str = "for weights not trained for the least error",
 ) -> Any:
@@ -45,7 +41,7 @@ def wiener_option(
     return option(
         -1,
         "iterations of a filter that separates stems of stereo songs by their position; "
-        f"0: none; -1: {FILTERED}, or none {unless}",
+        f"0: none; -1: one, or none {unless}",
         minimum=-1,
         maximum=5,
     )
@@ -85,7 +81,7 @@ class Learned(Separator):
 
     The option ``weights`` names a file in the plugin's folder ``weights``, or is a path. With
     ``wiener``, a number of iterations, a multichannel Wiener filter refines the stems of stereo
-    songs; below 0 it has `FILTERED` iterations where `least_error` holds.
+    songs; below 0 it has one iteration where `least_error` holds.
     """
 
     Options = LearnedOptions
@@ -203,9 +199,9 @@ class Learned(Separator):
         from sepbench.dsp.wiener import MultichannelWiener
 
         chosen = int(getattr(self.options, "wiener", 0))
-        if chosen < 0:
-            chosen = FILTERED if self.least_error else 0
-        return MultichannelWiener(int(self.sample_rate or 0), chosen)
+        return MultichannelWiener(
+            int(self.sample_rate or 0), int(self.least_error) if chosen < 0 else chosen
+        )
 
     @property
     def least_error(self) -> bool:

@@ -127,13 +127,13 @@ def filters(spec: str) -> tuple[int, list[int]]:
         ("ensemble[unet+ensemble[unet+mask-cnn]]", 2, [0, 0]),
         ("ensemble[unet+mask-cnn,domain=masks,wiener=1]", 1, [0, 0]),
         # Without a mean, or with a member that has no such filter, all stays as it is.
-        ("ensemble[unet+mask-cnn,wiener=0]", 0, [2, 2]),
-        ("ensemble[unet+mask-cnn,of=median]", 0, [2, 2]),
-        ("ensemble[unet+mixture]", 0, [2]),
+        ("ensemble[unet+mask-cnn,wiener=0]", 0, [1, 1]),
+        ("ensemble[unet+mask-cnn,of=median]", 0, [1, 1]),
+        ("ensemble[unet+mixture]", 0, [1]),
         ("ensemble[unet+mixture,wiener=1]", 1, [0]),
         # A choice for a member holds.
-        ("ensemble[unet[wiener=3]+mask-cnn]", 0, [2, 3]),
-        ("ensemble[unet[wiener=0]+mask-cnn]", 0, [2, 0]),
+        ("ensemble[unet[wiener=3]+mask-cnn]", 0, [1, 3]),
+        ("ensemble[unet[wiener=0]+mask-cnn]", 0, [1, 0]),
     ],
 )
 def test_who_filters(spec: str, own: int, members: list[int]) -> None:
