@@ -7,7 +7,8 @@ declares a finite ``context``::
        |                                                                              |
        +------------------------ delayed mixture ---------------- minus stems --> remainder
 
-Each member of an ensemble is run in this way; its blocks get the members' stems with the mixture.
+Each member of an ensemble is run in this way; its blocks get the members' stems with the mixture. A
+separator's filter of stereo songs has blocks of its own, after the cross-fade.
 """
 
 from __future__ import annotations
