@@ -54,7 +54,7 @@ def main() -> None:
             passage = {name: stem[0, first : first + SECONDS * RATE] for name, stem in dry.items()}
             # A song may lack some of the instruments.
             silence = np.zeros_like(passage["vocals"])
-            passage = {name: silence for name in ("drums", "bass", "other")} | passage
+            passage = dict.fromkeys(("drums", "bass", "other"), silence) | passage
             for way, place in WAYS.items():
                 for label, values in score(place(passage), separators, RATE).items():
                     for stem, value in values.items():
