@@ -69,6 +69,7 @@ def measure(seconds: float, batch: int, patience: float, threads: int) -> None:
     print(
         f"{seconds:g} s of stereo song, cdae: {ours['cpu']:.2f} s, {ours['wall']:.2f} on the wall"
     )
+    stems = {**stems, "harmonic": mixture - sum(stems.values())}
     made = torch.stack([stems[name] for name in separator.stems])
     ways: dict[str, Callable[[], Separate]] = {
         "one by one": lambda: _one_by_one(separator),
