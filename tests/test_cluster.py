@@ -191,7 +191,7 @@ def test_a_command_that_is_stopped_or_killed_goes_on_where_it_was(
         return running.returncode, said.decode()
 
     code, said = stopped(signal.SIGINT, 0)
-    assert code == 128 + signal.SIGINT
+    assert code == 128 + signal.SIGINT, said
     assert "dashboard: http" in said
     with connect(loopback.address) as client:
         deadline = time.monotonic() + 30
