@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sepbench.separator import option
+from sepbench.separator import option, without_remainder
 from sepbench.training.learned import Learned, LearnedOptions, Shipped, wiener_option
 
 if TYPE_CHECKING:
@@ -81,11 +81,6 @@ class Cdae(Learned):
         return None if self.options.single_model else _STEMS[-1]
 
     @property
-    def _made(self) -> tuple[str, ...]:
-        """The stems of which signals are computed."""
-        return tuple(stem for stem in self.stems if stem != self.remainder)
-
-    @property
     def least_error(self) -> bool:
         """Whether the masks minimise the squared error."""
         return super().least_error and not self.options.single_model
@@ -153,7 +148,7 @@ class Cdae(Learned):
             batch=self.options.batch or _AT_ONCE.get(mixture.device.type, 32),
             kept=self.kept,
         )
-        return dict(zip(self._made, made, strict=True))
+        return dict(zip(without_remainder(self), made, strict=True))
 
     def _separate_chunks(self, chunks: torch.Tensor) -> torch.Tensor:
         """Separate chunks ``(chunks, samples)`` into ``(chunks, stems, samples)``."""
@@ -167,7 +162,7 @@ class Cdae(Learned):
         rows = bands.view(len(bands), shares.shape[2], -1, bands.shape[2])
         stems = [
             self._nsgt.inverse((rows * share[:, :, None]).flatten(1, 2))
-            for share in shares.unbind(1)[: len(self._made)]
+            for share in shares.unbind(1)[: len(without_remainder(self))]
         ]
         return torch.stack(stems, dim=1).to(chunks.dtype)
 

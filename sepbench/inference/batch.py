@@ -18,8 +18,9 @@ import numpy as np
 
 from sepbench.errors import SepbenchError, on_one_line
 from sepbench.inference import runner
-from sepbench.inference.overlap_add import Samples, without_remainder
+from sepbench.inference.overlap_add import Samples
 from sepbench.inference.runner import Separation
+from sepbench.separator import without_remainder
 
 if TYPE_CHECKING:
     import torch

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sepbench.errors import MethodError, SepbenchError, describe
 from sepbench.options import variant_name
-from sepbench.separator import AnySeparator, in_samples
+from sepbench.separator import AnySeparator, in_samples, without_remainder
 from sepbench.stems import in_order, is_stem_name
 
 if TYPE_CHECKING:
@@ -214,11 +214,6 @@ def _checked(
             raise MethodError(_label(separator), f"returned NaN or infinity in {name}")
         checked[name] = stem
     return checked
-
-
-def without_remainder(separator: AnySeparator) -> list[str]:
-    """Return the stems that the separator makes itself."""
-    return [stem for stem in separator.stems if stem != separator.remainder]
 
 
 @contextmanager

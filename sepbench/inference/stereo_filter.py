@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from sepbench.dsp.wiener import MultichannelWiener
-from sepbench.inference.overlap_add import Chunk, Samples, in_blocks, without_remainder
+from sepbench.inference.overlap_add import Chunk, Samples, in_blocks
 from sepbench.inference.sample_queue import SampleQueue
-from sepbench.separator import AnySeparator
+from sepbench.separator import AnySeparator, without_remainder
 
 if TYPE_CHECKING:
     import torch

@@ -28,7 +28,7 @@ from sepbench.separator.facts import (
     WeightFile,
     in_samples,
 )
-from sepbench.separator.kinds import Ensemble, Oracle, Separator, needs_level
+from sepbench.separator.kinds import Ensemble, Oracle, Separator, needs_level, without_remainder
 
 __all__ = [
     "BLOCK_ALIGNMENT",
@@ -44,4 +44,5 @@ __all__ = [
     "in_samples",
     "needs_level",
     "option",
+    "without_remainder",
 ]

@@ -117,7 +117,7 @@ class Ensemble(AnySeparator):
     @property
     def combined_stems(self) -> tuple[str, ...]:
         """The stems of the members that are passed to `combine`."""
-        return tuple(stem for stem in self.stems if stem != self.remainder)
+        return tuple(without_remainder(self))
 
     def process(
         self, mixture: torch.Tensor, given: Mapping[str, torch.Tensor]
@@ -173,6 +173,11 @@ class Ensemble(AnySeparator):
         """The licenses of all members."""
         licenses = (member.license.split("; ") for member in self.members)
         return "; ".join(_each_once(part for parts in licenses for part in parts))
+
+
+def without_remainder(separator: AnySeparator) -> list[str]:
+    """Return the stems that the separator makes itself."""
+    return [stem for stem in separator.stems if stem != separator.remainder]
 
 
 def needs_level(separator: AnySeparator) -> bool:

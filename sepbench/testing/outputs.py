@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from sepbench import options as opts
-from sepbench.separator import in_samples
+from sepbench.separator import in_samples, without_remainder
 from sepbench.stems import is_stem_name
 from sepbench.testing.check import CheckFailed, NotApplicable, Note, check
 from sepbench.testing.signals import Sound, decibels, silence
@@ -45,7 +45,7 @@ def returned_stems(subject: Subject) -> str:
     """separate returns a dict of all stems but the remainder."""
     _, made = subject.first
     separator = subject.separator
-    wanted = [stem for stem in separator.stems if stem != separator.remainder]
+    wanted = without_remainder(separator)
     if separator.needs_references:
         if not made or not all(map(is_stem_name, made)):
             raise CheckFailed(", ".join(made) or "nothing")
