@@ -212,8 +212,6 @@ def _listed(folder: Path, index: dict[str, Any], verify: bool) -> PreparedDatase
             raise SepbenchError(f"{file}: missing or cut short; run 'sepbench prepare' again")
         if verify and _sha256(file) != entry["sha256"]:
             raise SepbenchError(f"{file}: damaged; delete it and run 'sepbench prepare' again")
-        if entry["split"] == EXCLUDED:  # Older versions prepared these too.
-            continue
         split = SPLITS[entry["split"]]
         sound = str(entry.get("sound", ""))
         tracks.append(
