@@ -12,7 +12,7 @@ from numpy.random import Generator
 from torch.utils.data import Dataset
 
 from sepbench.errors import SepbenchError
-from sepbench.training import augment
+from sepbench.training import augment, electronic
 from sepbench.training.augment import Signal
 from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
 from sepbench.training.mix_config import MixConfig
@@ -157,6 +157,10 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
 
     def _treat_voice(self, voice: Signal, rng: Generator) -> Signal:
         recipe, rate = self.recipe, self.cache.rate
+        if recipe.voice_chops and rng.random() < recipe.voice_chops:
+            voice = electronic.chop(voice, rng, rate)
+        if recipe.voice_vocoder and rng.random() < recipe.voice_vocoder:
+            voice = electronic.vocode(voice, rng, rate)
         if rng.random() < recipe.duet:
             other = self._voice(rng)
             voice = voice + other * np.float32(rng.uniform(0.3, 1.0) * ratio_of(voice, other))
@@ -184,6 +188,8 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
 
     def _treat_backing(self, backing: Signal, rng: Generator) -> Signal:
         recipe, rate = self.recipe, self.cache.rate
+        if recipe.backing_chops and rng.random() < recipe.backing_chops:
+            backing = electronic.chop(backing, rng, rate)
         if rng.random() < recipe.backing_compression:
             backing = augment.compress(backing, rng, rate)
         if rng.random() < recipe.backing_saturation:
