@@ -177,7 +177,12 @@ def test_a_command_that_is_stopped_or_killed_goes_on_where_it_was(
     # Enough cells that the first signal does not come when all are done.
     further = ["repet-sim", *(f"mixture[gain=0.{tenths}]" for tenths in range(1, 9))]
     words = "evaluate -m mixture -m oracle-irm --dataset folder --subset all --no-isolate"
-    command = [sys.executable, "-m", "sepbench", *words.split()]
+    # A shell that starts the tests in the background has them ignore SIGINT.
+    script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from sepbench.cli.main import main; main()"
+    )
+    command = [sys.executable, "-c", script, *words.split()]
     command += [word for spec in further for word in ("-m", spec)]
     command += ["--scheduler", loopback.address, "--out", str(out)]
 
