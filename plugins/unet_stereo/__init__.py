@@ -30,11 +30,11 @@ class UNetStereo(LearnedMask):
     shipped = MappingProxyType(
         {
             "default": Shipped(
-                "2cb622cbbfd4b80accdd65f1d5ffe302f2988d38b84c7e86eff08e1c55d66a28",
+                "dcdca0de5194214461b6d7d423554a301c4b9cf40978fd890b00b7ec63071ebf",
                 terms="MIT AND CC-BY-NC-SA-4.0",
             ),
             "free": Shipped(
-                "e166011be19ffb44f386b6b868833653301dea914023fd9478af421e4506cb38",
+                "720f36ae56e811e6e63718ccef24affa7df235826c950d4c2742361f4cbb307b",
                 terms="MIT AND CC-BY-4.0 AND GPL-3.0-only",
             ),
         }
