@@ -7,14 +7,15 @@ samples.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.random import Generator
 from scipy import ndimage
-from scipy.signal import istft, stft
 
+from sepbench.dsp.stft import Stft
 from sepbench.training import augment
 from sepbench.training.augment import Signal
 
-_WINDOW, _HOP = 512, 128
+_STFT = Stft(n_fft=512, hop=128)
 
 
 def chop(voice: Signal, rng: Generator, rate: int) -> Signal:
@@ -79,14 +80,13 @@ def vocode(voice: Signal, rng: Generator, rate: int) -> Signal:
     carrier += np.float32(rng.choice([0.02, 0.1, 2.0], p=[0.5, 0.4, 0.1])) * rng.standard_normal(
         len(voice), dtype=np.float32
     )
-    _, _, spectra = stft(np.stack([voice, carrier]), nperseg=_WINDOW, noverlap=_WINDOW - _HOP)
-    width = max(1, round(280 * _WINDOW / rate))
+    spectra = _STFT.forward(torch.from_numpy(np.stack([voice, carrier]))).numpy()
+    width = max(1, round(280 * _STFT.n_fft / rate))
     power = np.square(np.abs(spectra))
     # A running mean may fall below zero by rounding.
     spoken, played = np.maximum(ndimage.uniform_filter1d(power, width, axis=1), 0)
     played_voice = spectra[1] * np.sqrt(spoken / (played + 1e-9 * played.max()))
-    _, out = istft(played_voice, nperseg=_WINDOW, noverlap=_WINDOW - _HOP)
-    vocoded: Signal = out[: len(voice)].astype(np.float32)
+    vocoded: Signal = _STFT.inverse(torch.from_numpy(played_voice), len(voice)).numpy()
     return vocoded
 
 
