@@ -144,7 +144,7 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
         pitch = tempo = 1.0
         if rng.random() >= 1 - self.recipe.shifted:
             pitch = float(2 ** (rng.uniform(-self.recipe.semitones, self.recipe.semitones) / 12))
-        if self.recipe.stretch and rng.random() < self.recipe.stretch:
+        if _happens(self.recipe.stretch, rng):
             tempo = float(rng.uniform(*self.recipe.tempo))
         return _Speed(pitch, tempo)
 
@@ -157,9 +157,9 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
 
     def _treat_voice(self, voice: Signal, rng: Generator) -> Signal:
         recipe, rate = self.recipe, self.cache.rate
-        if recipe.voice_chops and rng.random() < recipe.voice_chops:
+        if _happens(recipe.voice_chops, rng):
             voice = electronic.chop(voice, rng, rate)
-        if recipe.voice_vocoder and rng.random() < recipe.voice_vocoder:
+        if _happens(recipe.voice_vocoder, rng):
             voice = electronic.vocode(voice, rng, rate)
         if rng.random() < recipe.duet:
             other = self._voice(rng)
@@ -188,7 +188,7 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
 
     def _treat_backing(self, backing: Signal, rng: Generator) -> Signal:
         recipe, rate = self.recipe, self.cache.rate
-        if recipe.backing_chops and rng.random() < recipe.backing_chops:
+        if _happens(recipe.backing_chops, rng):
             backing = electronic.chop(backing, rng, rate)
         if rng.random() < recipe.backing_compression:
             backing = augment.compress(backing, rng, rate)
@@ -245,6 +245,14 @@ class Pool:
         source = int(np.searchsorted(self._weights, rng.random(), side="right"))
         lengths = self._lengths[source]
         return self._sources[source][int(np.searchsorted(lengths, rng.random(), side="right"))]
+
+
+def _happens(probability: float, rng: Generator) -> bool:
+    """Draw whether an effect is applied.
+
+    Nothing is drawn at 0, so that configs from before an effect existed give the same examples.
+    """
+    return probability > 0 and rng.random() < probability
 
 
 def _cumulative(values: list[Any]) -> Any:
