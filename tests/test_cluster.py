@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
+from commands import interruptible
 
 from sepbench import registry
 from sepbench.cli.main import main
@@ -177,12 +178,7 @@ def test_a_command_that_is_stopped_or_killed_goes_on_where_it_was(
     # Enough cells that the first signal does not come when all are done.
     further = ["repet-sim", *(f"mixture[gain=0.{tenths}]" for tenths in range(1, 9))]
     words = "evaluate -m mixture -m oracle-irm --dataset folder --subset all --no-isolate"
-    # A shell that starts the tests in the background has them ignore SIGINT.
-    script = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from sepbench.cli.main import main; main()"
-    )
-    command = [sys.executable, "-c", script, *words.split()]
+    command = interruptible(*words.split())
     command += [word for spec in further for word in ("-m", spec)]
     command += ["--scheduler", loopback.address, "--out", str(out)]
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import run
+from commands import interruptible, run
 from songs import white, write
 
 QUICK = ("--dataset", "simulated", "--track", "*-000", "--duration", 3, "--no-isolate")
@@ -414,12 +414,7 @@ def test_a_protocol_without_scores_is_reported_and_has_no_picture() -> None:
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="this system has no process groups")
 def test_an_interrupt_from_the_keyboard_is_nobody_s_failure() -> None:
     words = ["evaluate", "-m", "repet-sim[recipe=librosa]", "--dataset", "simulated", "--jobs", "2"]
-    # A shell that starts the tests in the background has them ignore the keyboard.
-    code = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from sepbench.cli.main import main; main()"
-    )
-    command = [sys.executable, "-c", code, *words, "--metric", "bsseval"]
+    command = interruptible(*words, "--metric", "bsseval")
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
     ) as process:

@@ -19,6 +19,7 @@ import pytest
 import soundfile
 import torch
 import yaml
+from commands import interruptible
 from songs import noise
 
 from sepbench import registry
@@ -424,13 +425,8 @@ def test_nothing_stays_behind_when_it_is_stopped_or_killed(
     """
     method = f"command[file={card(tmp_path, code)}]"
     soundfile.write(tmp_path / "song.wav", noise(2, 9_000).numpy().T, RATE)
-    # Shells may start background processes with SIGINT ignored.
-    script = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from sepbench.cli.main import main; main()"
-    )
     process = subprocess.Popen(
-        [sys.executable, "-c", script, *words, "-m", method], cwd=tmp_path, stderr=subprocess.PIPE
+        interruptible(*words, "-m", method), cwd=tmp_path, stderr=subprocess.PIPE
     )
     pids = tmp_path / "pids"
     _wait(lambda: process.poll() is not None or pids.exists(), seconds=120)
