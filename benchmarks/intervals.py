@@ -13,7 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from sepbench.report import published, statistics
+from sepbench.report import published
+from sepbench.report.intervals import CONFIDENCE, intervals
+from sepbench.report.statistics import surely_below, tracks_needed
 
 Draw = Callable[[int], np.ndarray]
 
@@ -46,7 +48,7 @@ def candidates(scores: np.ndarray) -> np.ndarray:
 
     It is quick for many at once; one after another they would take an hour.
     """
-    share = (1 - statistics.CONFIDENCE) / scores.shape[1]
+    share = (1 - CONFIDENCE) / scores.shape[1]
     p_values = stats.wilcoxon(scores, alternative="less", axis=-1).pvalue
     return np.asarray(p_values <= share)
 
@@ -64,18 +66,18 @@ def main() -> None:
             samples = [draw(n) for _ in range(trials)]
             held = []
             for how, truth in (("median", median), ("mean", mean)):
-                low, high = np.array(statistics.intervals(samples, how)).T
+                low, high = np.array(intervals(samples, how)).T
                 held.append(100 * np.mean((low <= truth) & (truth <= high)))
             print(f"{name:18}{n:8}{held[0]:8.1f}{held[1]:8.1f}", flush=True)
     print(f"\nalarms about equal methods, per cent of {trials // 2}; nominal under 5")
     print(f"{'tests':>8}{'tracks':>8}{'median':>8}{'mean':>8}")
     for tests in (1, 4, 12, 40):
-        for n in (statistics.tracks_needed(tests), 12, 20, 50):
+        for n in (tracks_needed(tests), 12, 20, 50):
             alarms = []
             for how in ("median", "mean"):
                 scores = random.laplace(size=(trials // 2, tests, n))
                 raised = [
-                    any(statistics.surely_below(x, 0.0, how, tests=tests) for x in trial[some])
+                    any(surely_below(x, 0.0, how, tests=tests) for x in trial[some])
                     for trial, some in zip(scores, candidates(scores), strict=True)
                 ]
                 alarms.append(100 * np.mean(raised))

@@ -16,8 +16,9 @@ from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import Protocol, reduce, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import statistics, tables
+from sepbench.report.intervals import Interval, interval
 from sepbench.report.merge import in_one_set, merge
-from sepbench.report.statistics import Interval, Odds
+from sepbench.report.statistics import Odds
 from sepbench.stems import in_order
 
 SIGNIFICANT = 0.05
@@ -192,7 +193,7 @@ def _compared(
         reference,
         scores,
         {label: figures[label] for label in order},
-        {label: statistics.interval(scores[label].to_numpy(), statistic) for label in order},
+        {label: interval(scores[label].to_numpy(), statistic) for label in order},
         differences,
         len(common),
         ranks,
@@ -215,7 +216,7 @@ def _differences(
             label,
             len(values[label]),
             reduce(rules.over_tracks[0], values[label]),
-            statistics.interval(values[label], rules.over_tracks[0]),
+            interval(values[label], rules.over_tracks[0]),
             p,
             p_holm,
             statistics.cliffs_delta(good[label][label], good[label][baseline]),

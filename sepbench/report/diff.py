@@ -9,9 +9,8 @@ from typing import Any
 from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import reduce, shown
 from sepbench.registry.metrics import protocol as find_protocol
-from sepbench.report import statistics
 from sepbench.report.compare import track_scores
-from sepbench.report.statistics import Interval
+from sepbench.report.intervals import Interval, interval
 from sepbench.stems import in_order
 
 MISSING = "—"
@@ -139,6 +138,6 @@ def _scores(
                 reduce(statistic, was.to_numpy()),
                 reduce(statistic, now.to_numpy()),
                 reduce(statistic, values.to_numpy()),
-                statistics.interval(values.to_numpy(), statistic),
+                interval(values.to_numpy(), statistic),
                 int(values.ne(0).sum()),
             )

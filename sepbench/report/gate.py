@@ -18,7 +18,7 @@ from sepbench.metrics.protocols import Protocol, reduce, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import statistics
 from sepbench.report.compare import goodness, track_scores
-from sepbench.report.statistics import Interval
+from sepbench.report.intervals import CONFIDENCE, NO_INTERVAL, Interval, interval
 from sepbench.stems import in_order
 
 
@@ -135,11 +135,9 @@ def _verdict(
     statistic = rules.over_tracks[0]
     if not values.size:
         reason = "the new run has no scores of it"
-        return Verdict(condition, math.nan, statistics.NO_INTERVAL, limit, 0, True, reason)
+        return Verdict(condition, math.nan, NO_INTERVAL, limit, 0, True, reason)
     value = reduce(statistic, values)
-    found = statistics.interval(
-        values, statistic, confidence=1 - (1 - statistics.CONFIDENCE) / (1 if strict else tests)
-    )
+    found = interval(values, statistic, confidence=1 - (1 - CONFIDENCE) / (1 if strict else tests))
     needed = statistics.tracks_needed(tests)
     reason = ""
     if strict:

@@ -14,9 +14,9 @@ import pandas as pd
 
 from sepbench.metrics.protocols import Protocol, shown
 from sepbench.registry.metrics import protocol as find_protocol
-from sepbench.report import statistics
 from sepbench.report.caption import DAGGER
 from sepbench.report.compare import goodness
+from sepbench.report.intervals import interval
 from sepbench.stems import in_order
 
 
@@ -133,7 +133,7 @@ def marks(
     values = goodness(values, rules)
     for label in rows["label"]:
         if label != best and label in values and best in values:
-            ends = statistics.interval(values[label] - values[best], rules.over_tracks[0])
+            ends = interval(values[label] - values[best], rules.over_tracks[0])
             found[str(label)] = (False, ends.high >= 0)
     return found
 

@@ -8,8 +8,8 @@ from typing import TypeAlias, get_args
 import numpy as np
 
 from sepbench.metrics.protocols import Protocol, Reduction, reduce
+from sepbench.report.intervals import Interval, intervals, pooled_interval
 from sepbench.report.scored import POOLED, Floats, Key, Scored
-from sepbench.report.statistics import Interval, intervals, pooled_interval
 
 What: TypeAlias = tuple[str, str, str]
 """A stem, the id of a score, and a protocol."""

@@ -16,7 +16,7 @@ from sepbench.metrics.protocols import Protocol, reduce
 from sepbench.report import figure as pictures
 from sepbench.report.caption import DAGGER, POINTS_UP_TO
 from sepbench.report.figure import INK, MUTED
-from sepbench.report.statistics import intervals
+from sepbench.report.intervals import intervals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

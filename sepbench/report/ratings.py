@@ -18,8 +18,7 @@ from sepbench._util.files import write_atomic
 from sepbench._util.plain import is_list_of, is_number
 from sepbench._util.text import counted
 from sepbench.errors import SepbenchError
-from sepbench.report import statistics
-from sepbench.report.statistics import Interval
+from sepbench.report.intervals import Interval, interval
 from sepbench.report.webmushra_results import sessions
 
 FORMAT = "sepbench ratings 1"
@@ -107,7 +106,7 @@ def opinions(ratings: pd.DataFrame) -> list[Opinion]:
         by_listener = rows.groupby("listener")["rating"].mean()
         over, means = ("tracks", by_track) if len(by_track) > 1 else ("listeners", by_listener)
         values = means.to_numpy(dtype=float)
-        ends = statistics.interval(values, "mean")
+        ends = interval(values, "mean")
         mean = float(values.mean())
         found.append(Opinion(str(source), str(kind), str(stem), mean, ends, over, len(values)))
     return sorted(found, key=lambda one: (one.stem, -one.mean, one.source))

@@ -19,9 +19,9 @@ from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import PROTOCOLS, reduce, shown
 from sepbench.registry.metrics import protocols_of
 from sepbench.report.csv_text import lines
+from sepbench.report.intervals import interval
 from sepbench.report.over_tracks import columns, intervals_of, of_pool, of_tracks, pools, used
 from sepbench.report.scored import POOLED, VALUES, Floats, Scored, scored
-from sepbench.report.statistics import interval
 from sepbench.stems import in_order
 
 SCORE_COLUMNS = (

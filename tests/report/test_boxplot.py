@@ -10,8 +10,8 @@ import pytest
 
 from sepbench.errors import SepbenchError
 from sepbench.report.boxplot import boxplot, save
+from sepbench.report.intervals import interval
 from sepbench.report.published import published_rows
-from sepbench.report.statistics import interval
 
 TRACKS = [f"Song {number:02}" for number in range(50)]
 SIX = {
