@@ -59,32 +59,24 @@ def read_config(
 ) -> Config:
     """Read a config by path, or by name if it is included in sepbench or a plugin.
 
-    ``changes`` replace fields of the section ``training``; a plugin's configs are in ``configs`` in
-    its ``folder``. Raises `SepbenchError` for a missing file, an unknown
-    field and a value out of range.
+    A config may be based on another, named by ``base``: its own fields replace those of the base,
+    and fields of fields too. ``changes`` replace fields of the section ``training``; a plugin's
+    configs are in ``configs`` in its ``folder``. Raises `SepbenchError` for a missing file, an
+    unknown field, a value out of range, and a config that is based on itself.
     """
     from sepbench.training.data.teacher import TeacherConfig
     from sepbench.training.mix_config import MixConfig
     from sepbench.training.plan import TrainingConfig
 
-    known = _configs(method, folder)
-    shipped = known.get(where)
-    if shipped is None and not Path(where).exists():
-        names = f"it has {', '.join(sorted(known))}" if known else "it has none, so give a file"
-        raise SepbenchError(f"config {where!r}: neither a file nor a config of {method}; {names}")
-    sections = read_yaml(shipped or Path(where), where)
-    if not isinstance(sections, dict) or not set(sections) <= _SECTIONS or "model" not in sections:
-        wanted = ", ".join(sorted(_SECTIONS))
-        raise SepbenchError(f"{where}: expected the sections {wanted}, model at least")
-    for name in sorted(_SECTIONS - {"license"}):
-        if not isinstance(sections.get(name) or {}, dict):
-            raise SepbenchError(f"{where}: {name}: write it as 'field: value' lines")
-    training = {**(sections.get("training") or {}), **(changes or {})}
+    sections = _sections(method, where, _configs(method, folder))
+    if "model" not in sections:
+        raise _expected(where)
+    training = {**sections.get("training", {}), **(changes or {})}
     config = Config(
-        dict(sections["model"] or {}),
-        read_fields(MixConfig, sections.get("examples") or {}, where=where, noun="field"),
+        dict(sections["model"]),
+        read_fields(MixConfig, sections.get("examples", {}), where=where, noun="field"),
         read_fields(TrainingConfig, training, where=where, noun="field"),
-        read_fields(TeacherConfig, sections.get("teacher") or {}, where=where, noun="field"),
+        read_fields(TeacherConfig, sections.get("teacher", {}), where=where, noun="field"),
         str(sections.get("license", "as the training data's")),
     )
     if wrong := config.recipe.wrong_range():
@@ -95,6 +87,54 @@ def read_config(
             f"{where}: examples={plan.examples}: fewer than one batch, which is {plan.batch_size}"
         )
     return config
+
+
+def _sections(
+    method: str, where: str, known: Mapping[str, Traversable], above: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Return the sections of a config, over those of the config that it is based on.
+
+    ``above`` are the configs that are based on this one.
+    """
+    shipped = known.get(where)
+    if shipped is None and not Path(where).exists():
+        names = f"it has {', '.join(sorted(known))}" if known else "it has none, so give a file"
+        by = f"{above[-1]}: base: " if above else ""
+        raise SepbenchError(
+            f"{by}config {where!r}: neither a file nor a config of {method}; {names}"
+        )
+    own = where if shipped else str(Path(where).resolve())
+    if own in above:
+        raise SepbenchError(f"{where}: based on itself, by {', '.join(above)}; give another base")
+    sections = read_yaml(shipped or Path(where), where)
+    if not isinstance(sections, dict) or not set(sections) <= {*_SECTIONS, "base"}:
+        raise _expected(where)
+    base = sections.pop("base", None)
+    for name in sorted(_SECTIONS - {"license"}):
+        if not isinstance(sections.get(name) or {}, dict):
+            raise SepbenchError(f"{where}: {name}: write it as 'field: value' lines")
+        if name in sections:
+            sections[name] = sections[name] or {}
+    if base is None:
+        return sections
+    if not shipped and str(base) not in known:
+        base = Path(where).parent / str(base)
+    return _replaced(_sections(method, str(base), known, (*above, own)), sections)
+
+
+def _replaced(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of both, those of ``new`` where both have one; fields of fields alike."""
+    merged = {
+        name: _replaced(old[name], value)
+        for name, value in new.items()
+        if isinstance(value, dict) and isinstance(old.get(name), dict)
+    }
+    return {**old, **new, **merged}
+
+
+def _expected(where: str) -> SepbenchError:
+    wanted = ", ".join(sorted(_SECTIONS))
+    return SepbenchError(f"{where}: expected the sections {wanted}, model or base at least")
 
 
 def _configs(method: str, folder: Path | None) -> dict[str, Traversable]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -54,6 +55,33 @@ def test_what_is_given_replaces_what_the_file_says(tmp_path: Path) -> None:
     config = read_config("unet", "default", {"epochs": 3, "schedule": "noam"})
     assert (config.plan.epochs, config.plan.schedule) == (3, "noam")
     assert config.plan.batch_size == read_config("unet", "default").plan.batch_size
+
+
+def test_a_config_is_its_base_but_for_what_it_says(tmp_path: Path) -> None:
+    (tmp_path / "first.yaml").write_text(
+        "base: default\nexamples: {weights: {mir1k: 1}, exclude: [a, b]}"
+    )
+    (tmp_path / "second.yaml").write_text(
+        "base: first.yaml\nexamples: {weights: {mine: 2}, exclude: [c]}\ntraining: {epochs: 3}"
+    )
+    base, made = (
+        read_config("unet", where) for where in ("default", str(tmp_path / "second.yaml"))
+    )
+    assert made.model == base.model
+    assert made.recipe.weights == {**base.recipe.weights, "mir1k": 1, "mine": 2}
+    assert made.recipe.exclude == ("c",)
+    assert made.plan == dataclasses.replace(base.plan, epochs=3)
+    assert made.license == base.license
+
+
+def test_a_base_that_is_missing_or_the_config_itself_is_named(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
+    one.write_text("base: two.yaml")
+    with pytest.raises(SepbenchError, match=r"one.yaml: base: config '.*two.yaml': neither"):
+        read_config("unet", str(one))
+    two.write_text(f"base: ../{tmp_path.name}/one.yaml")
+    with pytest.raises(SepbenchError, match=r"one.yaml: based on itself, by .*; give another base"):
+        read_config("unet", str(one))
 
 
 def test_levels_without_a_range_are_constant(tmp_path: Path) -> None:
