@@ -21,7 +21,16 @@ SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in S
 
 HELP_ALONE = {
     **dict.fromkeys(
-        ("activity", "agreement", "bandwidth", "excerpts", "learned", "level", "stereo_placement"),
+        (
+            "activity",
+            "agreement",
+            "bandwidth",
+            "excerpts",
+            "learned",
+            "level",
+            "passage",
+            "stereo_placement",
+        ),
         "needs the songs of a training corpus",
     ),
     **dict.fromkeys(
