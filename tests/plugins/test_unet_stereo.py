@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from songs import noise, repeating_song, sdr
 from sepbench.errors import SepbenchError
 from sepbench.training.config import read_config
 from sepbench.weights import container, formats
-from sepbench_plugins.spleeter.network import REACH, StereoUNet
+from sepbench_plugins.spleeter import Spleeter
+from sepbench_plugins.spleeter.network import REACH, StereoUNet, read_network
 from sepbench_plugins.unet_stereo import UNetStereo
 from sepbench_plugins.unet_stereo.convert import MODEL, SpleeterExchange
 from sepbench_plugins.unet_stereo.model import StereoUNetTrainable
@@ -98,6 +100,26 @@ def test_a_network_of_spleeter_is_converted(
     separator.load(CPU)
     assert separator.trained_on == ("bean",)
     assert separator._network.down[0].weight.equal(torch.from_numpy(arrays["down1_conv.1.weight"]))  # type: ignore[union-attr, index, operator]
+
+
+@pytest.mark.slow
+def test_the_network_for_the_accompaniment_becomes_one_for_the_voice(
+    arrays: dict[str, np.ndarray],  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, out = tmp_path / "weights.ckpt", tmp_path / "voice.safetensors"
+    torch.save(arrays, path)
+    first, second = Spleeter.weight_files
+    known = replace(second, sha256=container.sha256(path))
+    monkeypatch.setattr(Spleeter, "weight_files", (first, known))
+    SpleeterExchange().read(path, out)
+    voice = StereoUNet()
+    container.load_into(voice, out)
+    magnitudes = noise(1, 2, 64, 64).abs()
+    with torch.inference_mode():
+        masks = voice(magnitudes) + read_network(path)(magnitudes)
+    assert masks.allclose(torch.ones_like(masks), atol=1e-6)
 
 
 def test_any_other_file_is_refused_as_a_network_of_spleeter(tmp_path: Path) -> None:
