@@ -3,10 +3,10 @@
     python benchmarks/learned.py CORPUS -m unet -m mask-cnn [--source medleydb] [--json FILE]
 
 Each source that has songs of split ``test`` (or ``--split``) gives a row for each method and stem
-of its songs: the median over clips of the SDR of the whole clip (protocol ``mdx``), and that of the
-mixture itself. MIR-1K's voice and backing are mixed at 0 dB as recorded. In songs with single
-instruments the voice is set to -3 dB relative to the sum of the others, both measured where they
-sound. ``--equal`` brings all stems to the same RMS instead.
+of its songs: median and mean over clips of the SDR of the whole clip, as ``mdx`` defines it, and
+those of the mixture itself. MIR-1K's voice and backing are mixed at 0 dB as recorded. In songs with
+single instruments the voice is set to -3 dB relative to the sum of the others, both measured where
+they sound. ``--equal`` brings all stems to the same RMS instead.
 """
 
 from __future__ import annotations

@@ -155,6 +155,7 @@ def _score(
     from sepbench.evaluation.activity import pooled, score_tracks
 
     if Path(dataset).is_dir() and root is None:
+        options.no_subset(dataset)
         dataset, root, subset = "folder", Path(dataset), "all"
     tracks = select(open_dataset(dataset, root), subset, patterns)
     with counting() as bar:

@@ -130,6 +130,7 @@ def _judge(
             protocol=protocol,
             metric=how["metric"],
             stems=how["stems"],
+            methods=how["methods"],
             strict=strict,
             more_tests=len(wanted),
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from sepbench.cli import config, options
 from sepbench.cli.completion import complete_dataset
@@ -121,6 +122,10 @@ def command(
     from sepbench.evaluation.store import Settings, Store
 
     how["metrics"] = options.chosen_metrics(how["metrics"])
+    typed = click.get_current_context().get_parameter_source
+    if all_methods and specs:  # One of them may be the config's; the command line wins.
+        all_methods = typed("all_methods") is ParameterSource.COMMANDLINE
+        specs = specs if typed("specs") is ParameterSource.COMMANDLINE else ()
     methods, unavailable, broken = _methods(all_methods, specs)
     for line in unavailable:
         (fail if broken else say)(line)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from sepbench.cli.completion import complete_method, complete_metric, complete_protocol
 from sepbench.metrics.protocols import PROTOCOLS
@@ -175,6 +176,15 @@ out_option = click.option(
     type=PATH,
     help="Folder of the run.  [default: results/DATASET, with subset and span]",
 )
+
+
+def no_subset(folder: str) -> None:
+    """Refuse a ``--subset`` that was typed for a folder of songs, which has none."""
+    context = click.get_current_context()
+    typed = context.get_parameter_source("subset") is not ParameterSource.DEFAULT
+    if typed and context.params["subset"] != "all":
+        raise click.UsageError(f"--subset: {folder} is a folder of songs without subsets")
+
 
 _TRACKS = (
     click.option("--root", type=PATH, help="Folder of the data set."),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sepbench.cli import options
+from sepbench.cli.completion import complete_method
 from sepbench.errors import SepbenchError
 
 if TYPE_CHECKING:
@@ -24,8 +25,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="Sample rate in Hz of the prepared audio.",
 )
-@click.option("--teacher", metavar="METHOD[:SONGS]", help="Label songs without stems by METHOD.")
-@click.option("--second", metavar="METHOD", help="Leave out windows where METHOD disagrees.")
+@click.option(
+    "--teacher",
+    metavar="METHOD[:SONGS]",
+    shell_complete=complete_method,
+    help="Label songs without stems by METHOD.",
+)
+@click.option(
+    "--second", metavar="METHOD", shell_complete=complete_method,
+    help="Leave out windows where METHOD disagrees.",
+)  # fmt: skip
 @options.choice_options
 @options.device_option
 @options.json_option

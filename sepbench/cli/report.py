@@ -82,6 +82,10 @@ def command(
         _import(runs[0], imports)
     stores = [Store.open(run) for run in runs]
     choice = Choice(methods, tracks, stems)
+    if format is not None and (page or listen or as_json):
+        raise click.UsageError(
+            "--format prints a table alone; leave --page, --listen and --json out"
+        )
     if out is None and (len(runs) > 1 or choice != Choice()):
         raise click.UsageError("give --out FOLDER: tables of a choice or of several runs are apart")
     how: dict[str, Any] = {"references": references, "others": stores[1:], "choice": choice}

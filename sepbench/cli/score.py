@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sepbench.cli import options
+from sepbench.cli.completion import complete_dataset
 
 if TYPE_CHECKING:
     from sepbench.datasets import Track
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     required=True,
     type=options.NAME,
     metavar="DATASET|DIR",
+    shell_complete=complete_dataset,
     help="The true stems: the name of a data set, or a folder with one folder per song.",
 )
 @click.option("--name", help="Name of the method.  [default: the folder's name]")
@@ -79,8 +81,8 @@ def command(
 
     metrics = options.chosen_metrics(metrics)
     if Path(dataset).is_dir() and root is None:
-        dataset, root = "folder", Path(dataset)
-        subset = "all"
+        options.no_subset(dataset)
+        dataset, root, subset = "folder", Path(dataset), "all"
     data = open_dataset(dataset, root)
     tracks = select(data, subset, patterns)
     found = _find(estimates, tracks)

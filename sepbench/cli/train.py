@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     help="Start from these weights, or from the best of this run, instead of random ones.",
 )  # fmt: skip
 @click.option(
-    "--teacher", metavar="METHOD[:SONGS]",
+    "--teacher", metavar="METHOD[:SONGS]", shell_complete=complete_method,
     help="Label songs without stems by METHOD; see the config's section 'teacher'.",
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue after the last whole epoch of the run.")

@@ -104,7 +104,8 @@ def average(
 @click.argument("source", type=options.PATH, required=False)
 @click.option(
     "-o", "--out", type=options.PATH,
-    help="The file to write.  [default, for a run: weights.safetensors in its folder]",
+    help="The file to write.  [default: weights.safetensors in a run's folder, or the name of "
+    "its checkpoint with .safetensors]",
 )  # fmt: skip
 @options.json_option
 def export(name: str, source: Path | None, out: Path | None, as_json: bool) -> None:
@@ -122,7 +123,12 @@ def export(name: str, source: Path | None, out: Path | None, as_json: bool) -> N
     if source is None:
         name, source = "safetensors", Path(name)
     if out is None and name == "safetensors":
-        out = (source if source.is_dir() else source.parent) / "weights.safetensors"
+        # The last weights of a run must not replace its best.
+        out = (
+            source / "weights.safetensors"
+            if source.is_dir()
+            else source.with_suffix(".safetensors")
+        )
     if out is None:
         raise click.UsageError("give --out FILE, the file to write")
     if name == "safetensors":

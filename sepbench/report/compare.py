@@ -51,10 +51,10 @@ class Difference:
 class Comparison:
     """The methods of one stem under one metric and protocol.
 
-    ``scores`` has a row per track and a column per method, the best first; ``figures`` is the
-    protocol's statistic over all tracks of each. ``ranks`` and ``groups`` (sets of methods without
-    significant differences) are over the ``common`` tracks of all methods, and empty if those are
-    too few; ``remarks`` say why.
+    ``scores`` has a row per subset and track and a column per method, the best first; ``figures``
+    is the protocol's statistic over all tracks of each. ``ranks`` and ``groups`` (sets of methods
+    without significant differences) are over the ``common`` tracks of all methods, and empty if
+    those are too few; ``remarks`` say why.
     """
 
     stem: str
@@ -135,11 +135,11 @@ def compare_runs(
 
 
 def track_scores(records: Sequence[Record], stem: str, metric: str, protocol: str) -> pd.DataFrame:
-    """Return finite scores with a row per track and a column per label; missing ones are NaN."""
+    """Return finite scores, a row per subset and track and a column per label; missing are NaN."""
     rows = tables.scores(record for record in records if stem in record.stems)
     rows = rows[rows["stem"].eq(stem) & rows["metric"].eq(metric) & rows["protocol"].eq(protocol)]
     rows = rows[np.isfinite(rows["value"].astype(float))]
-    return rows.pivot(index="track", columns="label", values="value").astype(float)
+    return rows.pivot(index=["subset", "track"], columns="label", values="value").astype(float)
 
 
 def goodness(scores: pd.DataFrame, rules: Protocol) -> pd.DataFrame:
@@ -157,12 +157,12 @@ def _chosen(
         raise SepbenchError(f"baseline {baseline!r}: no such method; choose from {_listed(labels)}")
     wanted = [*methods, baseline] if methods and baseline else list(methods)
     for pattern in wanted:
-        if not any(_fits(label, pattern) for label in labels):
+        if not any(fits(label, pattern) for label in labels):
             raise SepbenchError(
                 f"method {pattern!r}: not in the runs; choose from {_listed(labels)}"
             )
     if wanted:
-        return [r for r in records if any(_fits(r.label, pattern) for pattern in wanted)]
+        return [r for r in records if any(fits(r.label, pattern) for pattern in wanted)]
     return [r for r in records if not r.oracle or r.label == baseline]
 
 
@@ -244,7 +244,8 @@ def _ranked(
     return ranks, statistics.groups(list(ranks), distinct), [reason] if reason else []
 
 
-def _fits(label: str, pattern: str) -> bool:
+def fits(label: str, pattern: str) -> bool:
+    """Return whether a label is, or matches, the pattern."""
     return label == pattern or fnmatchcase(label, pattern)
 
 

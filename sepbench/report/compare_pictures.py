@@ -144,7 +144,7 @@ def _deciding(comparison: Comparison) -> list[str]:
         values = values.iloc[_gains(comparison, each.label).argsort(kind="stable")]
         if len(values) > 1:
             best, worst = (
-                f"{_short(str(values.index[end]))} ({pictures.decibels(values.iloc[end])})"
+                f"{_short(str(values.index[end][-1]))} ({pictures.decibels(values.iloc[end])})"
                 for end in (-1, 0)
             )
             lines.append(f"{each.label}: best on {best}, worst on {worst}")

@@ -17,8 +17,9 @@ from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import Protocol, reduce, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import statistics
-from sepbench.report.compare import goodness, track_scores
+from sepbench.report.compare import fits, goodness, track_scores
 from sepbench.report.intervals import CONFIDENCE, NO_INTERVAL, Interval, interval
+from sepbench.report.merge import of_same_audio
 from sepbench.stems import in_order
 
 
@@ -96,18 +97,24 @@ def worse(
     protocol: str,
     metric: str | None,
     stems: Sequence[str],
+    methods: Sequence[str] = (),
     strict: bool,
     more_tests: int = 0,
 ) -> list[Verdict]:
-    """Check every common method of two runs: its new minus its old scores, by track.
+    """Check every method of the old run: its new minus its old scores, by track.
 
-    A method without new scores fails, with any margin. ``more_tests`` are conditions checked
-    together with these.
+    Only tracks with the same audio in both runs count. A method without new scores fails, with any
+    margin. ``methods`` are patterns of labels; all if none are given. ``more_tests`` are conditions
+    checked together with these.
     """
+    old, new = (
+        [one for one in run if not methods or any(fits(one.label, like) for like in methods)]
+        for run in of_same_audio(old, new)
+    )
     rules = find_protocol(protocol)
     name = metric or shown(rules.metrics[0])
-    labels = sorted({record.label for record in old} & {record.label for record in new})
-    if not labels:
+    labels = sorted({record.label for record in old})
+    if not {record.label for record in new}.intersection(labels):
         raise SepbenchError("--fail-worse: the runs have no method in common")
     pairs = {}
     for stem in stems or in_order(name for record in old for name in record.stems):

@@ -129,7 +129,7 @@ def marks(
     best = str(rows["label"].iloc[int(good.argmax())])
     found = {best: (True, False)}
     of_stem = tracks[tracks["stem"].eq(stem)]
-    values = of_stem.pivot_table(index="track", columns="label", values="value")
+    values = of_stem.pivot_table(index=["subset", "track"], columns="label", values="value")
     values = goodness(values, rules)
     for label in rows["label"]:
         if label != best and label in values and best in values:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,17 @@ def merge(folders: Sequence[Path]) -> Merged:
     }
     renamed, origin = _unique_labels(kept)
     return Merged(renamed, origin, remarks)
+
+
+def of_same_audio(*runs: Sequence[Record]) -> tuple[list[Record], ...]:
+    """Return the records of each run without the tracks whose audio differs between runs."""
+    digests: dict[tuple[str, str], set[Any]] = {}
+    for record in chain.from_iterable(runs):
+        if (digest := record.identity.get("audio")) is not None:
+            digests.setdefault(_key(record), set()).add(digest)
+    return tuple(
+        [record for record in run if len(digests.get(_key(record), ())) < 2] for run in runs
+    )
 
 
 def run_names(folders: Sequence[Path]) -> list[str]:
@@ -135,12 +147,8 @@ def _shared_tracks(
     tracks = {name: {_key(record) for record in records} for name, records in runs.items()}
     shared = set.intersection(*tracks.values())
     remarks = []
-    digests: dict[tuple[str, str], set[Any]] = {}
-    for records in runs.values():
-        for record in records:
-            if (digest := record.identity.get("audio")) is not None:
-                digests.setdefault(_key(record), set()).add(digest)
-    other_audio = {key for key in shared if len(digests.get(key, ())) > 1}
+    same = of_same_audio(*runs.values())
+    other_audio = shared - {_key(record) for records in same for record in records}
     if other_audio:
         named = _listed(name for _, name in other_audio)
         remarks.append(f"left out, as the audio differs between runs: {named}")

@@ -59,6 +59,8 @@ def test_a_method_takes_part_in_completion_everywhere_it_can_be_given() -> None:
         (["evaluate", "--metric", "percep"], ["perceptual"]),
         (["data", "musdb18-h"], ["musdb18-hq"]),
         (["evaluate", "--dataset", "simul"], ["simulated"]),
+        (["score", "stems", "--references", "simul"], ["simulated"]),
+        (["prepare", "songs", "--teacher", "hps"], ["hpss"]),
         (["report", "--protocol", "sisec"], ["sisec18"]),
         (["report", "--protocol", "s"], ["sisec18", "si-sdr", "silence"]),
     ],

@@ -14,6 +14,8 @@ import pytest
 from commands import interruptible, run
 from songs import white, write
 
+from sepbench.evaluation.store import Store
+
 QUICK = ("--dataset", "simulated", "--track", "*-000", "--duration", 3, "--no-isolate")
 RUN = Path("results/simulated-test-3s")
 
@@ -60,6 +62,18 @@ def test_a_report_makes_the_same_tables_again_from_the_store() -> None:
 
 
 @pytest.mark.slow
+def test_stems_for_the_page_are_made_with_the_settings_of_the_run() -> None:
+    run("evaluate", "-m", "oracle-irm", *QUICK, "--targets", "musdb")
+    store = Store.open(RUN)
+    before = [(record.identity, record.stems["drums"].targets) for record in store.records()]
+    assert run("report", RUN, "--page", "--listen", 1).exit_code == 0
+    assert list(RUN.rglob("drums.wav"))
+    assert [
+        (record.identity, record.stems["drums"].targets) for record in store.records()
+    ] == before
+
+
+@pytest.mark.slow
 def test_json_holds_what_the_table_shows() -> None:
     result = run("evaluate", "-m", "mixture", *QUICK, "--json")
     facts = json.loads(result.stdout)
@@ -78,6 +92,10 @@ def test_a_configuration_gives_defaults_and_the_command_line_wins() -> None:
     result = run("evaluate", "--config", "run.yaml", "-m", "mixture", "--duration", 2)
     assert result.exit_code == 0, result.output
     assert {r["label"] for r in rows(Path("results/simulated-test-2s/scores.csv"))} == {"mixture"}
+    Path("run.yaml").write_text(Path("run.yaml").read_text().replace("method", "all: true #"))
+    result = run("evaluate", "--config", "run.yaml", "-m", "mixture", "--duration", 1)
+    assert result.exit_code == 0, result.output
+    assert {r["label"] for r in rows(Path("results/simulated-test-1s/scores.csv"))} == {"mixture"}
 
 
 @pytest.mark.slow

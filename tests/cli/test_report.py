@@ -55,6 +55,13 @@ def test_a_choice_goes_to_a_folder_of_its_own() -> None:
     assert "no scores of 'vocal'; there are vocals" in unknown.output
 
 
+@pytest.mark.parametrize("more", [("--page",), ("--listen", "1"), ("--json",)])
+def test_a_table_alone_is_not_asked_for_with_more(more: tuple[str, ...]) -> None:
+    refused = report("run", "--format", "csv", *more)
+    assert refused.exit_code == 2
+    assert "--format prints a table alone" in refused.output
+
+
 def test_a_protocol_without_scores_is_one_line_and_writes_nothing() -> None:
     before = sorted(Path("run").iterdir())
     for more in ((), ("--format", "csv"), ("--json",)):

@@ -277,6 +277,16 @@ def test_estimates_of_a_part_are_scored_as_that_part_and_of_no_other() -> None:
     assert "1.50 s long, the track 2.00 s and its part 1.00 s" in odd.output
 
 
+def test_a_folder_of_songs_has_no_subset_to_choose() -> None:
+    song(Path("songs/a"), 1)
+    song(Path("est/a"), 1)
+    refused = CliRunner().invoke(
+        main, ["score", "est", "--references", "songs", "--subset", "train", "-o", "out"]
+    )
+    assert refused.exit_code == 2
+    assert "songs is a folder of songs without subsets" in refused.output
+
+
 def test_estimates_that_can_hardly_be_what_they_are_called_are_named() -> None:
     truth = {stem: noise(i) for i, stem in enumerate(STEMS)}
     made = {stem: true + noise(50 + i) / 4 for i, (stem, true) in enumerate(truth.items())}

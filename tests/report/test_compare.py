@@ -131,7 +131,7 @@ def test_pictures_are_written_and_name_the_songs_that_decide(run, tmp_path, word
     assert len(files) == 4
     assert all(path.stat().st_size > 2000 for path in files)
     shown = " ".join(text for text, _ in words(compare_pictures.differences(found)))
-    worst = (found.scores["poor"] - found.scores["good"]).idxmin()
+    _, worst = (found.scores["poor"] - found.scores["good"]).idxmin()
     assert f"worst on {worst}" in shown
 
 
@@ -208,6 +208,44 @@ def test_a_method_that_fails_everywhere_fails_the_gate(run) -> None:
     (verdict,) = worse(old, new, 0.1, **how)
     assert verdict.failed
     assert "no scores of it" in verdict.reason
+
+
+def test_a_method_that_the_new_run_lacks_fails_the_gate_unless_it_is_left_out(run) -> None:
+    old = records(run("old", {"good": 6.0, "gone": 5.0}, 8))
+    new = records(run("new", {"good": 6.0}, 8))
+    how = {"protocol": "sisec18", "metric": None, "stems": ["vocals"], "strict": True}
+    verdicts = worse(old, new, 1.0, **how)
+    failed = [verdict.condition.split()[0] for verdict in verdicts if verdict.failed]
+    assert failed == ["gone"]
+    (verdict,) = worse(old, new, 1.0, methods=["go?d"], **how)
+    assert not verdict.failed
+
+
+def test_the_gate_leaves_out_tracks_whose_audio_differs(run) -> None:
+    old = records(run("old", {"good": 6.0}, 8))
+    new = [
+        replace(record, identity={**record.identity, "audio": "other"})
+        if record.track < "song 03"
+        else record
+        for record in records(run("new", {"good": 6.0}, 8))
+    ]
+    how = {"protocol": "sisec18", "metric": None, "stems": ["vocals"], "strict": True}
+    (verdict,) = worse(old, new, 1.0, **how)
+    assert verdict.tracks == 5
+
+
+def test_songs_of_one_name_in_two_subsets_are_two_songs(run) -> None:
+    test = records(run("test", {"good": 6.0, "poor": 4.0}, 3))
+    train = [
+        replace(record, subset="train")
+        for record in records(run("train", {"good": 7.0, "poor": 4.0}, 3, seed=1))
+    ]
+    vocals = compare([*test, *train], stems=["vocals"])[0]
+    assert len(vocals.scores) == 6
+    assert vocals.differences[0].tracks == 6
+    assert {
+        change.tracks for change in diff(test + train, test + train, protocol="mdx").scores
+    } == {6}
 
 
 def test_a_floor_fails_only_where_the_interval_is_below_it(run) -> None:

@@ -86,6 +86,10 @@ def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
     exported = tmp_path / "exported.safetensors"
     assert run("weights", "export", "safetensors", out, "--out", exported).exit_code == 0
     assert read_header(exported)["method"] == "unet"
+    best_weights = (out / "weights.safetensors").read_bytes()
+    assert run("weights", "export", out / "last.pt").exit_code == 0
+    assert (out / "weights.safetensors").read_bytes() == best_weights
+    assert read_header(out / "last.safetensors")["method"] == "unet"
     shown = run("weights", "show", out / "best.pt")
     assert "checkpoint of sepbench" in shown.output
     (out / "weights.safetensors").unlink()

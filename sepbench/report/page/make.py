@@ -12,6 +12,7 @@ from sepbench.evaluation import run
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.run import RunConfig
 from sepbench.evaluation.store import Store
+from sepbench.registry import Method
 from sepbench.report.build import Report
 from sepbench.report.page.excerpts import Excerpt, choose
 from sepbench.report.page.write import Page, kept_excerpts, missing_stems, write_page
@@ -69,7 +70,8 @@ def _separate(
     """Separate songs without kept stems again, as the evaluation did; return failures."""
     wanted = {(excerpt.subset, excerpt.track) for excerpt in excerpts}
     chosen = [track for track in tracks if (track.subset, track.name) in wanted]
-    methods, remarks = [], []
+    remarks: list[str] = []
+    methods: dict[RunConfig, list[Method]] = {}
     missing = {record.label: record for record in missing_stems(store, records, excerpts)}
     for label, record in sorted(missing.items()):
         if "method" not in record.identity:
@@ -78,21 +80,33 @@ def _separate(
             remarks.append(f"{label}: no audio: {gone}")
             continue
         try:
-            methods += registry.resolve(label)
+            methods.setdefault(_again(record, plan), []).extend(registry.resolve(label))
         except SepbenchError as error:
             remarks.append(f"{label}: no audio: {error}")
     if not (methods and chosen):
         return remarks
     # Compute all scores again, so that none is lost when the records are rewritten.
     metrics = {name for record in records for name in record.identity.get("metrics", ())}
-    again = replace(
-        plan, save_stems=True, shard=None, metrics=tuple(sorted(metrics)) or plan.metrics
-    )
-    run.run(
-        chosen,
-        methods,
-        store,
-        again,
-        on_done=lambda done: on_step(f"{done.record.label}  {done.record.track}"),
-    )
+    for again, alike in methods.items():
+        run.run(
+            chosen,
+            alike,
+            store,
+            replace(again, metrics=tuple(sorted(metrics)) or plan.metrics),
+            on_done=lambda done: on_step(f"{done.record.label}  {done.record.track}"),
+        )
     return remarks
+
+
+def _again(record: Record, plan: RunConfig) -> RunConfig:
+    """Return the plan by which a record is made again, with its scores unchanged."""
+    # A GPU that this machine lacks cannot be had again.
+    on_cpu = record.identity.get("device") == "cpu"
+    return replace(
+        plan,
+        save_stems=True,
+        shard=None,
+        targets=record.identity.get("targets", "largest"),
+        device="cpu" if on_cpu else plan.device,
+        devices=() if on_cpu else plan.devices,
+    )
