@@ -86,6 +86,8 @@ def command(
         raise click.UsageError(
             "--format prints a table alone; leave --page, --listen and --json out"
         )
+    if out is not None and (page or listen):
+        raise click.UsageError("--page is for a whole run; leave --out out")
     if out is None and (len(runs) > 1 or choice != Choice()):
         raise click.UsageError("give --out FOLDER: tables of a choice or of several runs are apart")
     how: dict[str, Any] = {"references": references, "others": stores[1:], "choice": choice}
@@ -98,8 +100,6 @@ def command(
         return
     report = present(stores[0], protocol, as_json=as_json, **how)
     if page or listen:
-        if out is not None:
-            raise click.UsageError("--page is for a whole run; leave --out out")
         found = _tracks(stores[0], root)
         write_page(stores[0], report, found, protocol=protocol, listen=listen)
 

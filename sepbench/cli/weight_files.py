@@ -133,7 +133,9 @@ def export(name: str, source: Path | None, out: Path | None, as_json: bool) -> N
         raise click.UsageError("give --out FILE, the file to write")
     if name == "safetensors":
         from sepbench.training.export import export_run
+        from sepbench.weights.formats import check_name
 
+        check_name(out)
         export_run(source, out)
     else:
         from sepbench.weights.formats import write_weights

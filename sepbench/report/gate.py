@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,8 +68,7 @@ def below(
 ) -> list[Verdict]:
     """Check floors; ``tests`` is the number of conditions checked together.
 
-    If lower scores are better the floor is a ceiling, and numbers are those of
-    `Protocol.goodness`.
+    If lower scores are better, or those near zero, the floor is a ceiling.
     """
     rules = find_protocol(protocol)
     verdicts = []
@@ -85,8 +84,17 @@ def below(
         condition = f"{floor.label} {floor.stem} {floor.metric} {bound} {floor.limit:g}"
         values = goodness(scores, rules)[floor.label].to_numpy()
         limit = rules.goodness(floor.limit)
-        verdicts.append(_verdict(condition, values, limit, rules, strict, tests))
+        verdict = _verdict(condition, values, limit, rules, strict, tests)
+        verdicts.append(verdict if rules.higher_is_better else _as_scores(verdict))
     return verdicts
+
+
+def _as_scores(verdict: Verdict) -> Verdict:
+    """Return a verdict on scores of which the lower are better, with these in place of goodness."""
+    low, high = verdict.interval
+    return replace(
+        verdict, value=-verdict.value, interval=Interval(-high, -low), limit=-verdict.limit
+    )
 
 
 def worse(

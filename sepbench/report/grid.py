@@ -120,9 +120,12 @@ def marks(
 ) -> dict[str, tuple[bool, bool]]:
     """Return for each label whether it is the best of a stem, and whether it ties with the best.
 
-    Oracles do not compete; of one method alone nothing is said.
+    Oracles do not compete, nor methods without scores of some tracks; of one method alone nothing
+    is said.
     """
     rows = chosen[chosen["stem"].eq(stem) & ~chosen["oracle"].eq(True) & chosen["value"].notna()]
+    ours = ~rows["published"].eq(True)
+    rows = rows[~ours | rows["tracks"].eq(rows["tracks"][ours].max())]
     if len(rows) < 2:  # The best of one is no news.
         return {}
     good = rows["value"].astype(float).map(rules.goodness).to_numpy()
@@ -134,7 +137,7 @@ def marks(
     for label in rows["label"]:
         if label != best and label in values and best in values:
             ends = interval(values[label] - values[best], rules.over_tracks[0])
-            found[str(label)] = (False, ends.high >= 0)
+            found[str(label)] = (False, not ends.high < 0)  # NaN: too few tracks to tell.
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record, fingerprint, place
@@ -26,7 +27,8 @@ def joined(
     remarks: list[str] = []
     taken: dict[str, dict[tuple[str, str], str]] = {}
     first = indexes[0].store.settings
-    for index in indexes:
+    names = run_names([index.store.folder for index in indexes])
+    for index, name in zip(indexes, names, strict=True):
         index.update(on_file)
         found, damaged = index.contents()
         folder, settings = index.store.folder, index.store.settings
@@ -40,10 +42,18 @@ def joined(
                 f"{folder} is of {settings.shown}, {indexes[0].store.folder} of "
                 f"{first.shown}: not the same songs"
             )
-        tracks += _beside(found, taken, folder.resolve().name)
+        tracks += _beside(found, taken, name)
     if len(indexes) > 1:  # Those of one run are in order.
         tracks.sort(key=lambda one: place(one.record))
     return tracks, remarks
+
+
+def run_names(folders: Sequence[Path]) -> list[str]:
+    """Return a short name for each run: its folder's name, or its path if two names are equal."""
+    short = [folder.resolve().name for folder in folders]
+    if len(set(short)) == len(short):
+        return short
+    return [str(folder) for folder in folders]
 
 
 def _beside(

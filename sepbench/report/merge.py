@@ -13,7 +13,7 @@ import numpy as np
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Settings, Store
-from sepbench.report.joining import separated
+from sepbench.report.joining import run_names, separated
 
 WITHIN_A_SET = ("ISR", "SIR", "SAR", "SI-SIR", "SI-SAR")
 """Scores that depend on the other stems of the target set, and so are comparable only within it."""
@@ -77,14 +77,6 @@ def of_same_audio(*runs: Sequence[Record]) -> tuple[list[Record], ...]:
     )
 
 
-def run_names(folders: Sequence[Path]) -> list[str]:
-    """Return a short name for each run: its folder's name, or its path if two names are equal."""
-    short = [folder.resolve().name for folder in folders]
-    if len(set(short)) == len(short):
-        return short
-    return [str(folder) for folder in folders]
-
-
 def in_one_set(records: Sequence[Record], stem: str, metric: str) -> tuple[list[Record], list[str]]:
     """Return the records with comparable scores of ``stem``, and remarks on target sets.
 
@@ -100,7 +92,9 @@ def in_one_set(records: Sequence[Record], stem: str, metric: str) -> tuple[list[
     named = "; ".join(f"{', '.join(sorted(labels))} within {name}" for name, labels in sets.items())
     if metric in WITHIN_A_SET:
         usual = max(sets, key=lambda name: (len(sets[name]), name))
-        kept = [record for record in records if record.label in sets[usual]]
+        kept = [
+            record if record.label in sets[usual] else _without(record, stem) for record in records
+        ]
         lost = sorted(set().union(*sets.values()) - sets[usual])
         return kept, [
             f"{stem}: {metric} depends on the set of stems, so only methods scored within {usual} "
@@ -108,6 +102,11 @@ def in_one_set(records: Sequence[Record], stem: str, metric: str) -> tuple[list[
         ]
     said = f"{stem}: scored in different sets ({named}); compared in their common windows"
     return _common_windows(records, stem), [said]
+
+
+def _without(record: Record, stem: str) -> Record:
+    others = {name: result for name, result in record.stems.items() if name != stem}
+    return replace(record, stems=others)
 
 
 def _common_windows(records: Sequence[Record], stem: str) -> list[Record]:

@@ -66,7 +66,9 @@ class Run:
             raise SepbenchError(f"{self.folder}: no scores of protocol {protocol}")
         wide = rows.pivot_table(index="label", columns="stem", values="value", sort=False)
         stems = in_order(wide.columns)
-        best_first: pd.DataFrame = wide[stems].sort_values(stems, ascending=False)
+        best_first: pd.DataFrame = wide[stems].sort_values(
+            stems, ascending=False, key=lambda values: values.map(rules.goodness)
+        )
         return best_first
 
     def plot(self, protocol: str = "sisec18") -> Figure:

@@ -181,7 +181,9 @@ _printable = lru_cache(maxsize=4096)(printable)
 
 
 def _options_text(record: Record) -> str:
-    return record.label[len(record.method) + 1 : -1]
+    # A renamed record has a suffix, as in "hpss[margin=2] (1)".
+    own = record.label[len(record.method) :].rpartition("]")[0]
+    return own[1:]
 
 
 def facts_of(record: Record) -> dict[str, Any]:

@@ -98,9 +98,10 @@ class Run:
                 found = verdict.entries if verdict else {}
                 row = {"epoch": self.epoch, **losses, "seconds": seconds, **found}
                 self.history.append(row)
-                self._save("last.pt")
+                # In this order: a stop between both costs the epoch, not the best weights.
                 if is_best:
                     self._save("best.pt")
+                self._save("last.pt")
                 log.epoch(row, self._rate())
                 if self.plan.is_shown(self.epoch):
                     loudest = songs.loudest(self.plan.shown)
@@ -158,7 +159,8 @@ class Run:
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self._half.load_state_dict(state["half"])
+        if state["half"]:  # Empty if the run began on a processor.
+            self._half.load_state_dict(state["half"])
         self.epoch, self.best = state["epoch"], state["best"]
         self.best_epoch, self.history = state["best_epoch"], state["history"]
 
@@ -276,7 +278,9 @@ class Run:
         return self.averaged.module if self.plan.average else self.network
 
     def _is_stale(self) -> bool:
-        return bool(self.plan.patience) and self.epoch - self.best_epoch >= self.plan.patience
+        if not (self.plan.patience and self.plan.is_validated(self.epoch)):
+            return False
+        return self.epoch - self.best_epoch >= self.plan.patience
 
     def _rate(self) -> float:
         return float(self.optimiser.param_groups[0]["lr"])

@@ -21,7 +21,9 @@ class TrainingConfig:
     learning_rate: float = option(1e-3, "the highest", minimum=1e-12)
     schedule: str = option("one-cycle", "learning rate by step", choices=tuple(SCHEDULES))
     weight_decay: float = option(0.01, "of AdamW", minimum=0)
-    beta2: float = option(0.99, "decay of Adam's mean of squared gradients", minimum=0, maximum=1)
+    beta2: float = option(
+        0.99, "decay of Adam's mean of squared gradients", minimum=0, maximum=0.999999
+    )
     epsilon: float = option(1e-8, "added to the root of that mean by Adam", minimum=0)
     clip: float = option(5.0, "largest norm of the gradient; 0: any", minimum=0)
     start: str = option("torch", "where random weights come from", choices=STARTS)

@@ -104,6 +104,12 @@ class Training:
                 "best: loss: the songs for validation lack something that examples are made of; "
                 "prepare more songs, or write 'best: sdr' into the config's section 'training'"
             )
+        if run.plan.best == "sdr" and not songs.has_scores():
+            raise SepbenchError(
+                "no stem can be heard in the songs for validation, so no epoch can be the best; "
+                "give songs with a voice the split valid, or write 'best: loss' into the config's "
+                "section 'training'"
+            )
         make_folder(folder)
         write_atomic(folder / "summary.txt", self._layers())
         run.train(self.examples, songs, on_epoch=on_epoch, on_step=on_step)

@@ -62,6 +62,14 @@ class Songs:
     passages: list[Passage]
     examples: Examples | None = None
 
+    def has_scores(self) -> bool:
+        """Return whether a stem can be heard in a passage, so that it has an SDR."""
+        return any(
+            name != "accompaniment" and bool(stem.any())
+            for passage in self.passages
+            for name, stem in passage.stems.items()
+        )
+
     def loudest(self, count: int) -> list[Passage]:
         """Return the ``count`` passages with the loudest voices, to make pictures of."""
 

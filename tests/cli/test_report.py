@@ -55,6 +55,14 @@ def test_a_choice_goes_to_a_folder_of_its_own() -> None:
     assert "no scores of 'vocal'; there are vocals" in unknown.output
 
 
+def test_runs_in_folders_of_one_name_are_all_there() -> None:
+    for number, day in enumerate(("mon", "tue", "wed")):
+        make_run(Path(day, "run"), {"unet": 5.0 + number}, 4, seed=number)
+    found = report("mon/run", "tue/run", "wed/run", "-o", "three")
+    assert found.exit_code == 0
+    assert column("label", "three/scores.csv") == {"unet", "unet (tue/run)", "unet (wed/run)"}
+
+
 @pytest.mark.parametrize("more", [("--page",), ("--listen", "1"), ("--json",)])
 def test_a_table_alone_is_not_asked_for_with_more(more: tuple[str, ...]) -> None:
     refused = report("run", "--format", "csv", *more)

@@ -13,6 +13,7 @@ from sepbench.report import compare_pictures, statistics
 from sepbench.report.compare import compare
 from sepbench.report.diff import diff
 from sepbench.report.gate import Floor, below, worse
+from sepbench.report.intervals import interval
 from sepbench.report.leaderboard import leaderboard
 from sepbench.report.merge import contents, in_one_set, merge
 
@@ -64,7 +65,7 @@ def test_differences_are_of_pairs_not_of_figures(run) -> None:
     pair = found.scores["poor"] - found.scores["good"]
     (poor,) = (one for one in found.differences if one.label == "poor")
     assert poor.value == pytest.approx(pair.mean())
-    assert poor.interval == statistics.interval(pair, "mean")
+    assert poor.interval == interval(pair, "mean")
     # The songs differ far more than the methods, so the interval of a score is much wider.
     own = found.intervals["poor"]
     assert own.high - own.low > 3 * (poor.interval.high - poor.interval.low)
@@ -181,7 +182,7 @@ def test_other_sets_of_stems_are_compared_in_common_windows_or_not_at_all(run) -
     # Without its first and lowest window the median of three windows is 0.5 dB higher.
     assert found.figures["good"] == pytest.approx(usual.figures["good"] + 0.5)
     kept, remarks = in_one_set(changed, "vocals", "SIR")
-    assert "poor" not in {record.label for record in kept}
+    assert "poor" not in {record.label for record in kept if "vocals" in record.stems}
     assert "left out: poor" in remarks[0]
 
 
@@ -261,6 +262,14 @@ def test_a_floor_fails_only_where_the_interval_is_below_it(run) -> None:
     assert Floor.parse("a b vocals SDR 1").label == "a b"
 
 
+def test_a_ceiling_is_given_and_shown_in_the_sign_of_its_score(run) -> None:
+    floor = Floor.parse("good vocals mrstft-gensvs 99")
+    (sure,) = below(records(run("a")), [floor], protocol="mrstft-gensvs", strict=False, tests=1)
+    assert not sure.failed
+    assert 0 < sure.interval.low < sure.value < sure.interval.high
+    assert sure.limit == 99
+
+
 @pytest.mark.slow
 def test_equal_methods_raise_a_false_alarm_in_under_five_per_cent() -> None:
     random = np.random.default_rng(0)
@@ -291,6 +300,15 @@ def test_diff_says_which_facts_and_which_scores_changed(run) -> None:
     others = [replace(record, track=f"other {record.track}") for record in old]
     apart = diff(old, others, protocol="sisec18")
     assert (apart.common_tracks, apart.scores) == (0, [])
+
+
+def test_a_leaderboard_of_scores_within_a_set_keeps_the_other_stems(run) -> None:
+    one = run("one", {"four": 5.0}, stems=("vocals", "drums", "bass", "other"))
+    two = run("two", {"also": 6.0, "more": 6.0}, stems=("vocals", "accompaniment"))
+    board = leaderboard([one, two], protocol="sisec18", metric="SIR")
+    cells = {row.label: set(row.cells) for row in board.grid.rows}
+    assert cells["four"] == {"drums", "bass", "other"}
+    assert cells["also"] == {"vocals", "accompaniment"}
 
 
 def test_a_leaderboard_has_every_run_s_methods_with_where_they_come_from(run) -> None:

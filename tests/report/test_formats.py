@@ -32,6 +32,15 @@ def test_the_best_and_ties_with_it_are_marked(table) -> None:
     assert all(cell.low < cell.value < cell.high for cell in cells.values())
 
 
+def test_a_method_of_one_lucky_track_is_not_the_best(tmp_path) -> None:
+    tracks = [f"song {n:02}" for n in range(8)]
+    failed = [("lucky", name) for name in tracks[1:]]
+    records = make_run(tmp_path, {"lucky": 20.0, "good": 6.0, "poor": 2.0}, tracks, failed=failed)
+    found = grid(*(of(records.records()) for of in (tables.scores, tables.summary)), "sisec18")
+    best = {row.label: (row.cells["vocals"].best, row.cells["vocals"].tie) for row in found.rows}
+    assert best == {"lucky": (False, False), "good": (True, False), "poor": (False, False)}
+
+
 def test_markdown_has_as_many_cells_in_every_row(table) -> None:
     text = formats.markdown(table)
     lines = [line for line in text.splitlines() if line.startswith("|")]

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from sepbench.evaluation.records import Record, StemResult
-from sepbench.report import statistics, tables
+from sepbench.report import tables
 from sepbench.report.csv_text import lines
+from sepbench.report.intervals import interval, pooled_interval
 from sepbench.report.score_lines import score_lines
 from sepbench.report.scored import scored
 
@@ -72,6 +73,8 @@ def test_options_are_all_in_a_label_s_brackets() -> None:
     assert set(scores["options"]) == {"unet+hpss[margin=2]"}
     plain = tables.scores([replace(RECORDS[0], label="unet", method="unet")])
     assert set(plain["options"]) == {""}
+    renamed = tables.scores([replace(RECORDS[0], label="hpss[margin=2] (1)", method="hpss")])
+    assert set(renamed["options"]) == {"margin=2"}
 
 
 def test_each_protocol_aggregates_in_its_own_way() -> None:
@@ -143,8 +146,8 @@ def test_the_lines_of_a_run_are_those_of_its_table() -> None:
 def test_each_figure_has_the_interval_of_its_own_statistic() -> None:
     summary = tables.summary(RECORDS)
     ends = {(row.protocol, row.statistic): (row.low, row.high) for row in summary.itertuples()}
-    assert ends["sisec18", "median"] == statistics.interval([2.0, 6.0, 0.0], "median")
-    assert ends["mean", "mean"] == statistics.interval([4.0, 6.0, 0.0], "mean")
+    assert ends["sisec18", "median"] == interval([2.0, 6.0, 0.0], "median")
+    assert ends["mean", "mean"] == interval([4.0, 6.0, 0.0], "mean")
     windows = [result.stems["vocals"].frames["SDR"] for result in RECORDS]
-    assert ends["pooled", "median"] == statistics.pooled_interval(windows)
-    assert ends["mdx", "mean"] == statistics.interval([3.0, 5.0, 10.0], "mean")
+    assert ends["pooled", "median"] == pooled_interval(windows)
+    assert ends["mdx", "mean"] == interval([3.0, 5.0, 10.0], "mean")

@@ -44,6 +44,26 @@ training: {epochs: 1, examples: 60, batch_size: 2, learning_rate: 0.003, average
 """
 
 
+def test_validation_songs_without_a_voice_are_refused_before_training(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    for split in ("train", "valid"):
+        for song, seed in (("a", 1), ("b", 2)):
+            folder = tmp_path / "songs" / split / f"{split} {song}"
+            folder.mkdir(parents=True)
+            random = np.random.default_rng([seed, len(split)])
+            for stem in ("vocals", "drums"):
+                sound = 0.1 * random.standard_normal(24_000)
+                silent = split == "valid" and stem == "vocals"
+                soundfile.write(folder / f"{stem}.wav", 0 * sound if silent else sound, 8000)
+    result = run(
+        "train", "unet", "-d", tmp_path / "songs", "-c", tmp_path / "tiny.yaml",
+        "-o", tmp_path / "run",
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert "no stem can be heard in the songs for validation" in result.output
+    assert not (tmp_path / "run" / "last.pt").exists()
+
+
 @pytest.mark.slow
 def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
     config, out = tmp_path / "tiny.yaml", tmp_path / "run"

@@ -168,6 +168,57 @@ def test_it_stops_where_nothing_gets_better(cache: PreparedDataset, tmp_path: Pa
     assert stale.epoch < 9
 
 
+def test_patience_counts_from_one_validation_to_the_next(
+    cache: PreparedDataset, tmp_path: Path
+) -> None:
+    plan = TrainingConfig(
+        epochs=9, examples=4, batch_size=4, learning_rate=1e-12, workers=0, patience=2,
+        validate_every=4,
+    )  # fmt: skip
+    stale = run(tmp_path, plan)
+    stale.train(examples(cache), songs(cache))
+    assert stale.epoch == 4
+
+
+def test_a_stop_between_both_checkpoints_keeps_the_best_weights(
+    cache: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(tmp_path / "whole")
+    whole.train(examples(cache), songs(cache))
+    save, saved = checkpoint.save, list[str]()
+
+    def stop_after_the_first(path: Path, state: dict[str, Any]) -> None:
+        saved.append(path.name)
+        save(path, state)
+        if len(saved) == 3:  # The first of two files of the second epoch.
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "save", stop_after_the_first)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut").train(examples(cache), songs(cache))
+    monkeypatch.undo()
+    resumed = run(tmp_path / "cut")
+    resumed.resume()
+    resumed.train(examples(cache), songs(cache))
+    assert resumed.best_epoch == whole.best_epoch == 2
+    found, wanted = (
+        checkpoint.load(folder / "best.pt", CPU)["weights"]["level"]
+        for folder in (tmp_path / "cut", tmp_path / "whole")
+    )
+    assert found.equal(wanted)
+
+
+def test_a_run_begun_in_half_precision_goes_on_without_and_the_other_way(
+    cache: PreparedDataset, tmp_path: Path
+) -> None:
+    begun = run(tmp_path)
+    begun.train(examples(cache), songs(cache))
+    further = run(tmp_path)
+    further._half = torch.amp.GradScaler("cpu", enabled=True)
+    further.resume()
+    assert further.epoch == 2
+
+
 def test_a_run_begins_with_the_weights_of_another(cache: PreparedDataset, tmp_path: Path) -> None:
     chosen = songs(cache)
     known = {"data_sha256": "a", "trained_on": ["old"], "songs": {"1f": 3.0}, "sounds": ["f0"]}

@@ -53,6 +53,8 @@ def test_a_split_table_is_read_as_people_write_it(tmp_path: Path, text: str) -> 
     ("text", "message"),
     [
         ("song\nS0\n", "line 1: give the columns song and split"),
+        ("clip,split\nS0,train\n", "line 1: give the columns song and split"),
+        ("split,song\ntrain,S0\nvalid\n", "line 3: no song; write its name"),
         ("song,split\nS0,train\nS1,dev\n", "line 3: no split 'dev'"),
         ("song,split\nS0,train\nS7,test\n", "line 3: no song 'S7'"),
         ("song,split\n\nS0,train\n,\nS7,test\n", "line 5: no song 'S7'"),

@@ -23,9 +23,11 @@ def saved(path: Path, value: float, **more: object) -> Path:
 
 
 def test_the_mean_is_weighted_and_says_what_it_is_of(tmp_path: Path) -> None:
-    heard = {"trained_on": ["a/train"], "songs": {"first": 3.0}, "sounds": ["f0"]}
+    heard = {"trained_on": ["a/train"], "songs": {"first": 3.0}, "sounds": ["f0"], "license": "MIT"}
     old = saved(tmp_path / "old.safetensors", 1.0, steps=10, **heard)
-    new = saved(tmp_path / "new.safetensors", 3.0, trained_on=["b/train"], steps=20)
+    new = saved(
+        tmp_path / "new.safetensors", 3.0, trained_on=["b/train"], steps=20, license="CC0-1.0"
+    )
     out = tmp_path / "mean.safetensors"
     header = average([old, new], [3, 1], out)
     tensors = load_file(out)
@@ -35,6 +37,7 @@ def test_the_mean_is_weighted_and_says_what_it_is_of(tmp_path: Path) -> None:
     assert header["trained_on"] == ["a/train", "b/train"]
     assert header["songs"] == {"first": 3.0}
     assert header["sounds"] == ["f0"]
+    assert header["license"] == "MIT; CC0-1.0"
     assert [(part["share"], part["steps"]) for part in header["averaged"]] == [
         (0.75, 10),
         (0.25, 20),

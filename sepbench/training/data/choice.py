@@ -61,6 +61,8 @@ class Choice:
         kept = without(songs, self.exclude)
         if self.tracks:
             kept = [song for song in kept if any(_matches(song, p) for p in self.tracks)]
+        if not songs:
+            raise SepbenchError("no song to train on; give other data")
         if not kept:
             raise SepbenchError(f"--exclude leaves no song to train on; {_some(songs)}")
         if self.limit is None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sepbench._util.files import make_folder
 from sepbench._util.plain import read_object
+from sepbench._util.text import counted
 from sepbench.errors import SepbenchError
 from sepbench.training.data.recording import Recording
 from sepbench.training.data.splits import EXCLUDED, SPLITS
@@ -165,6 +166,9 @@ def _prepare(
         # A label takes a minute, so each is noted at once.
         if track.identity or len(made) % 64 == 0:
             _write_index(folder, rate, [*{**known, **made}.values()], finished=False)
+    if gone := sorted(name.removesuffix(".npy") for name in known.keys() - taken):
+        what = counted(len(gone), "recording")
+        skipped.append(f"{what} prepared here before, not in the data given now: {gone[0]}...")
     _write_index(folder, rate, [*made.values()])
     return open_prepared(folder), skipped
 

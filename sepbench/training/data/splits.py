@@ -128,7 +128,7 @@ def read_table(folder: Path) -> list[Row]:
     reader = csv.reader(lines, delimiter=mark)
     columns = [column.strip().lower() for column in next(reader, [])]
     columns = [{"subset": "split", "set": "split", "track": "song"}.get(c, c) for c in columns]
-    if "split" not in columns or not {"song", "clip"} & set(columns):
+    if not {"song", "split"} <= set(columns):
         raise SepbenchError(
             f"{path}: line 1: give the columns song and split (or clip, song, split)"
         )
@@ -138,6 +138,8 @@ def read_table(folder: Path) -> list[Row]:
             row = {c: same_name(cell) for c, cell in zip(columns, cells, strict=False)}
             if not any(row.values()):
                 continue
+            if not row.get("song"):
+                raise SepbenchError(f"{path}: line {reader.line_num}: no song; write its name")
             split = row.get("split", "").lower()
             if split not in (*SPLITS, EXCLUDED):
                 wrong = f"no split {split!r}; write train, valid, test or excluded"
