@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sepbench.errors import MethodError
 from sepbench.separator import Oracle, option
-from sepbench.stems import TARGET_SETS
+from sepbench.stems import TARGET_SETS, merge_into_other
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,9 @@ class _Oracle(Oracle):
         """Return the references of the first target set that is complete."""
         for targets in TARGET_SETS:
             if all(name in references for name in targets):
-                return {name: references[name] for name in targets}
+                # Guitars and pianos are scored as parts of "other".
+                merged = merge_into_other(references, targets)
+                return {name: merged[name] for name in targets}
         known = {name: references[name] for name in self.stems if name in references}
         if not known:
             raise MethodError(self.name, f"the track has none of {', '.join(self.stems)}")

@@ -24,6 +24,7 @@ WAV_LIMIT = 2**32 - 2**12
 _SUBTYPES = {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}
 _BYTES = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}
 _CHUNK = 1 << 16
+_VORBIS_MAX_RATE = 200_000
 
 _SPEAKERS = "FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".split()
 """Channel names by bit of a wav file's channel mask."""
@@ -65,6 +66,9 @@ class LibsndfileEncoder:
     clipped = 0
 
     def __init__(self, path: Path, format: str, sound: Sound) -> None:
+        # libsndfile's Vorbis encoder crashes above.
+        if format == "ogg" and sound.rate > _VORBIS_MAX_RATE:
+            raise UnwritableError(refusal(format, sound))
         self.path = path
         self._sound, self._format = sound, format.upper()
         self._subtype = "VORBIS" if format == "ogg" else _SUBTYPES[sound.bit_depth]

@@ -168,7 +168,7 @@ def path_hash(song: Path) -> str:
     >>> path_hash(Path("/a/two.wav"))
     '626f06'
     """
-    return hashlib.sha256(os.fsencode(song.absolute())).hexdigest()[:_MARK]
+    return hashlib.sha256(os.fsencode(os.path.abspath(song))).hexdigest()[:_MARK]
 
 
 def track_names(songs: Sequence[Path]) -> list[str]:

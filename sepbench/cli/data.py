@@ -61,18 +61,20 @@ def _download(name: str, root: Path | None) -> None:
 
 
 def _show_all(listed: list[dict[str, Any]]) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from sepbench.cli.console import show
 
     table = Table("data set", "here", "what", "license", box=None)
     for facts in listed:
+        name = facts["name"]
         if facts["reason"] is not None:
-            table.add_row(facts["name"], "no", f"not available: {facts['reason']}", "")
-            continue
-        table.add_row(
-            facts["name"], "yes" if facts["available"] else "no", facts["summary"], facts["license"]
-        )
+            cells = (name, "no", f"not available: {facts['reason']}", "")
+        else:
+            here = "yes" if facts["available"] else "no"
+            cells = (name, here, facts["summary"], facts["license"])
+        table.add_row(*map(escape, cells))  # a plugin's text may have brackets
     show(table)
 
 

@@ -29,6 +29,8 @@ def command(name: str | None, layers: bool, as_json: bool) -> None:
     sepbench methods unet --layers
     """
     if layers:
+        if as_json:
+            raise click.UsageError("--layers prints a table of text; leave --json out")
         click.echo(_layers(name))
         return
     described = _one(name) if name else [overview(entry) for entry in registry.plugins()]
@@ -74,7 +76,7 @@ def _show_all(described: list[dict[str, Any]]) -> None:
     table = Table("method", "stems", "rate", "trained", "what it does", box=None)
     for facts in described:
         if facts["available"]:
-            table.add_row(
+            cells = (
                 facts["name"],
                 " ".join(facts["stems"]),
                 _rate(facts),
@@ -82,8 +84,10 @@ def _show_all(described: list[dict[str, Any]]) -> None:
                 facts["summary"],
             )
         elif is_detailed():
-            reason = escape(f"not available: {facts['reason']}")  # extras stand in brackets
-            table.add_row(facts["name"], "", "", "", reason)
+            cells = (facts["name"], "", "", "", f"not available: {facts['reason']}")
+        else:
+            continue
+        table.add_row(*map(escape, cells))  # extras, and a plugin's text, may have brackets
     show(table)
     lacking = [facts["name"] for facts in described if not facts["available"]]
     if lacking and not is_detailed():

@@ -218,9 +218,8 @@ def _present(rows: list[dict[str, Any]], as_json: bool) -> None:
     table = Table("method", "file", "size", "terms", "state", "from", box=None)
     for row in rows:
         size = _megabytes(row["size"])
-        table.add_row(
-            escape(row["method"]), row["file"], size, row["terms"], row["state"], row["from"]
-        )
+        cells = (row["method"], row["file"], size, row["terms"], row["state"], row["from"])
+        table.add_row(*map(escape, cells))
     show(table)
 
 

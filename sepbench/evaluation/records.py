@@ -61,6 +61,15 @@ class Record:
         return {k: v for k, v in self.identity.items() if k not in ("audio", "metrics")}
 
 
+def same_but_metrics(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two identities differ in nothing but their metrics.
+
+    >>> same_but_metrics({"audio": "a", "metrics": ["sdr"]}, {"audio": "a", "metrics": []})
+    True
+    """
+    return fingerprint({**one, "metrics": []}) == fingerprint({**other, "metrics": []})
+
+
 def place(record: Record) -> tuple[str, str, str, str]:
     """Return the sort key of records, independent of when they were made."""
     return record.subset, record.track, record.label, record.error or ""

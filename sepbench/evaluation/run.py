@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sepbench
 from sepbench.datasets.base import Track
 from sepbench.evaluation.ahead import separated_ahead
-from sepbench.evaluation.records import Record, fingerprint
+from sepbench.evaluation.records import Record
 from sepbench.evaluation.shards import shard
 from sepbench.evaluation.store import Settings, Store
+from sepbench.evaluation.stored import found, refuse_imported
 from sepbench.evaluation.task import Task
 from sepbench.evaluation.trained import was_trained_on
 from sepbench.evaluation.unusable import Part, refuse_unusable
@@ -75,6 +76,7 @@ def run(
     computed once per track. The pending cells of a track are one call to `do_cells`, made in
     ``plan.jobs`` threads, or by ``executor``, whose processes must share the store's folder.
     ``on_done`` is called after each cell, from any thread; with an ``executor``, after each track.
+    Raises `SepbenchError` where a method has the name of imported scores.
     """
     records: list[Record] = []
 
@@ -82,6 +84,7 @@ def run(
         records.append(record)
         on_done(Done(record, kept))
 
+    refuse_imported(tracks, methods, store)
     part, failed = refuse_unusable(shard(tracks, methods, plan.shard), store)
     for record in failed:
         finish(record)
@@ -89,11 +92,11 @@ def run(
     def pending(track: Track, chosen: Sequence[Method]) -> Cells:
         tasks = []
         for task in _tasks(track, chosen, store.settings, store, plan):
-            known = _known(task, store)
-            if known is not None:
+            known = found(task, store)
+            if isinstance(known, Record):
                 finish(known, kept=True)
             else:
-                tasks.append(replace(task, made=ahead.get(task.fingerprint)))
+                tasks.append(replace(known, made=ahead.get(known.fingerprint)))
         return Cells(tuple(tasks), store.folder.absolute(), plan.timeout, plan.isolate)
 
     with separated_ahead(
@@ -152,9 +155,11 @@ def run_on_cluster(
 ) -> None:
     """Score pending cells on the workers of a cluster, and store the records.
 
-    Memory does not grow with the number of cells. Raises `SepbenchError` if no worker is usable.
+    Memory does not grow with the number of cells. Raises `SepbenchError` if no worker is usable,
+    and where a method has the name of imported scores.
     """
 
+    refuse_imported(tracks, methods, store)
     part, failed = refuse_unusable(shard(tracks, methods, plan.shard), store)
     for record in failed:
         on_done(Done(record, kept=False))
@@ -163,11 +168,11 @@ def run_on_cluster(
         for track, chosen in part:
             pending = []
             for task in _tasks(track, chosen, store.settings, store, plan):
-                known = _known(task, store)
-                if known is None:
-                    pending.append(task)
-                else:
+                known = found(task, store)
+                if isinstance(known, Record):
                     on_done(Done(known, kept=True))
+                else:
+                    pending.append(known)
             if pending:
                 yield pending
 
@@ -181,19 +186,13 @@ def _pending_batches(part: Part, store: Store, plan: RunConfig) -> list[Task]:
     batching = [
         (track, [method for method in chosen if method.declared.batch]) for track, chosen in part
     ]
-    return [
-        task
+    known = (
+        found(task, store)
         for track, chosen in batching
         if chosen
         for task in _tasks(track, chosen, store.settings, store, plan)
-        if _known(task, store) is None
-    ]
-
-
-def _known(task: Task, store: Store) -> Record | None:
-    """Return the stored record of a task, if it has everything that was requested."""
-    known = store.load(task.method.label, task.track.subset, task.track.name)
-    return known if known is not None and _covers(known, task) and _has_stems(task) else None
+    )
+    return [task for task in known if isinstance(task, Task)]
 
 
 def _in_threads(
@@ -255,18 +254,3 @@ def _identity(method: Method, digest: str, plan: RunConfig) -> dict[str, Any]:
         "metrics": metric_identities(plan.metrics),
         **({} if plan.targets == "largest" else {"targets": plan.targets}),
     }
-
-
-def _covers(known: Record, task: Task) -> bool:
-    """Return whether a record is of the same task, perhaps with more metrics."""
-    has, wants = known.identity, task.identity
-    # Runs of earlier versions do not name sdr, which was always computed.
-    more = {"sdr", *has.get("metrics", ())} >= set(wants["metrics"])
-    return more and fingerprint({**has, "metrics": wants["metrics"]}) == task.fingerprint
-
-
-def _has_stems(task: Task) -> bool:
-    folder = task.stems_folder
-    return folder is None or all(
-        (folder / f"{name}.wav").is_file() for name in task.method.declared.stems
-    )

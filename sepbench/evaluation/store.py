@@ -26,7 +26,7 @@ from sepbench._util.text import composed
 from sepbench.audio import safe_name
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.record_file import dumps, read
-from sepbench.evaluation.records import Record, place
+from sepbench.evaluation.records import Record, place, same_but_metrics
 
 Stamp: TypeAlias = str
 """Differs whenever a file does: its times, its size, and its number in the file system.
@@ -149,9 +149,17 @@ class Store:
     def save(self, record: Record, *, museval: str | None = None) -> Stamp:
         """Store a record, replacing an older one of that method and track.
 
+        A failure does not replace scores of the same method, weights and audio, of which it only
+        lacks new metrics.
         ``museval`` is the text of museval's file that the record was read from, if it was. Returns
         the stamp of the record's file.
         """
+        if record.error is not None:
+            known = self.load(record.label, record.subset, record.track)
+            if known is not None and same_but_metrics(known.identity, record.identity):
+                return stamp_of(
+                    self._path("scores", record.label, record.subset, record.track).stat()
+                )
         kinds = ("scores", "failures") if record.error is None else ("failures", "scores")
         kept, outdated = (
             self._path(kind, record.label, record.subset, record.track) for kind in kinds

@@ -237,6 +237,8 @@ def validate_metric(point: EntryPoint, metric: Any) -> str | None:
         return f"{point.value} does not declare {', '.join(lacking)}"
     if metric.name != point.name:
         return f"entry point {point.name!r} and class name {metric.name!r} must be the same word"
+    if point.name in PROTOCOLS:
+        return f"{point.name!r} is the name of a published protocol; choose another name"
     if not (metric.totals or metric.frames):
         return f"{point.value} declares neither totals nor frames; name its scores"
     return None

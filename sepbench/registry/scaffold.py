@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import json
 import keyword
 import re
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ import sepbench
 from sepbench._util.files import write_atomic
 from sepbench.datasets.discovery import GROUP as DATASETS
 from sepbench.errors import SepbenchError
+from sepbench.metrics.protocols import PROTOCOLS
 from sepbench.registry import discovery
 from sepbench.registry.metrics import METRIC_GROUP
 
@@ -132,6 +134,7 @@ def create(
     _check(name, package, chosen.group)
     if folder.exists():
         raise SepbenchError(f"{folder}: exists already; choose another --out")
+    holders, year = authors or f"the authors of {name}", str(datetime.date.today().year)
     words = {
         "name": name,
         "package": package,
@@ -139,8 +142,10 @@ def create(
         "class_name": _class_name(name, chosen.base),
         "group": chosen.group,
         "license": license,
-        "authors": authors or f"the authors of {name}",
-        "year": str(datetime.date.today().year),
+        "authors": holders,
+        "year": year,
+        # A string of JSON is one of Python and of YAML too, quotes in a name included.
+        "citation": json.dumps(f"{holders}, {year}", ensure_ascii=False),
         "extra": chosen.extra,
         "sepbench": ".".join(sepbench.__version__.split(".")[:2]),
         "kind": {"dataset": "data set", "metric": "metric"}.get(kind, "music source separator"),
@@ -172,6 +177,8 @@ def _check(name: str, package: str, group: str) -> None:
             f"name {name!r}: use lower-case letters, digits and single hyphens, a letter first, "
             f"at most {_LONGEST_NAME}"
         )
+    if group == METRIC_GROUP and name in PROTOCOLS:
+        raise SepbenchError(f"name {name!r}: is that of a published protocol; choose another")
     taken = entry_points(group=group, name=name)
     if taken:
         owner = next(iter(taken)).dist

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
+from rich.markup import escape
 from rich.table import Table
 
 from sepbench.registry.metrics import protocol as find_protocol
@@ -27,7 +28,8 @@ def card(scores: pd.DataFrame, protocol: str) -> pd.DataFrame:
     """Return a row for each method, score and stem with ``mean``, ``std`` and ``count``.
 
     ``scores`` are rows as in ``scores.csv``. A name with a leading ``i`` is the improvement over
-    the mixture. ``std`` is the sample standard deviation, NaN for a single track.
+    the mixture. ``std`` is the sample standard deviation, NaN for a single track. The protocol is
+    kept in ``attrs`` for `table`.
     """
     rows = scores[scores["protocol"].eq(protocol) & scores["stem"].notna()]
     gains = rows[rows["improvement"].notna()]
@@ -44,9 +46,11 @@ def card(scores: pd.DataFrame, protocol: str) -> pd.DataFrame:
     )
     names = {name: place for place, name in enumerate(dict.fromkeys(rows["metric"]))}
     order = made["metric"].map(lambda name: (names.get(name.removesuffix("i"), 0), len(name)))
-    return made.assign(order=order).sort_values(
+    found = made.assign(order=order).sort_values(
         ["label", "order"], kind="stable", ignore_index=True
     )[["label", "metric", "stem", "mean", "std", "count"]]
+    found.attrs["protocol"] = protocol
+    return found
 
 
 def has_card(protocol: str) -> bool:
@@ -56,13 +60,15 @@ def has_card(protocol: str) -> bool:
 
 
 def table(rows: pd.DataFrame) -> Table:
-    """Lay a card out for a terminal."""
-    found = Table(box=None, padding=_PADDING, title="mean ± standard deviation over tracks, dB")
+    """Lay a card out for a terminal; ``rows`` are from `card`."""
+    unit = find_protocol(rows.attrs["protocol"]).unit
+    title = ", ".join(filter(None, ["mean ± standard deviation over tracks", unit]))
+    found = Table(box=None, padding=_PADDING, title=escape(title))
     head, body = _cells(rows)
     for number, column in enumerate(head):
-        found.add_column(column, justify="left" if number < 2 else "right", no_wrap=True)
+        found.add_column(escape(column), justify="left" if number < 2 else "right", no_wrap=True)
     for line in body:
-        found.add_row(*line)
+        found.add_row(*map(escape, line))  # a method's options stand in brackets
     return found
 
 

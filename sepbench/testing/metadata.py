@@ -9,6 +9,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any
@@ -111,11 +113,9 @@ def summary(subject: Subject) -> str:
 )
 def stems(subject: Subject) -> str:
     """Stems, each once, in lower case; a remainder that is one of them."""
-    try:
+    with _readable(subject):
         separator = subject.declared()
         names, remainder = separator.stems, separator.remainder
-    except SepbenchError as reason:  # They depend on an option without default.
-        raise NotApplicable(str(reason)) from None
     strange = [name for name in names if not is_stem_name(name)]
     if not isinstance(names, tuple) or strange or not names or len(set(names)) < len(names):
         raise CheckFailed(f"{names!r}")
@@ -131,11 +131,9 @@ def stems(subject: Subject) -> str:
 def host_facts(subject: Subject) -> str:
     """A rate from 1000 to 384000 Hz or None, 1 or 2 channels or None, a context in seconds or
     None."""
-    try:
+    with _readable(subject):
         separator = subject.declared()
         rate, channels, context = separator.sample_rate, separator.channels, separator.context
-    except SepbenchError as reason:  # They depend on an option without default.
-        raise NotApplicable(str(reason)) from None
     length = in_samples(context or 0.0, 1)
     got = f"rate {rate}, channels {channels}, context {context}"
     fits = (
@@ -146,6 +144,22 @@ def host_facts(subject: Subject) -> str:
     if not fits:
         raise CheckFailed(got)
     return got
+
+
+@contextmanager
+def _readable(subject: Subject) -> Iterator[None]:
+    """Convert the `SepbenchError` of a fact: to a failure, unless an option must be given first.
+
+    An option without default has the empty text as default; such a method has none of them given.
+    """
+    try:
+        yield
+    except SepbenchError as reason:
+        options = subject.method.options
+        empty = [field.name for field in dataclasses.fields(options) if field.default == ""]
+        if empty and not any(getattr(options, name) for name in empty):
+            raise NotApplicable(str(reason)) from None
+        raise CheckFailed(str(reason), "correct what the error names") from None
 
 
 @check(fix="see https://spdx.org/licenses; for others write LicenseRef-NAME")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 from commands import run
+
+from sepbench import registry
+from sepbench.registry.metadata import overview
 
 
 @pytest.fixture
@@ -115,3 +119,47 @@ def test_a_wrong_name_of_a_method_is_one_line_with_the_cure(name: str, message: 
     assert refused.exit_code != 0
     assert message in refused.output
     assert "Traceback" not in refused.output
+
+
+BRACKETS = "needs sepbench[musdb] in [/usr/lib]"
+"""What rich would take for markup, and refuse."""
+
+
+def test_a_broken_data_set_is_listed_with_its_whole_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = {"name": "broken", "available": False, "reason": BRACKETS}
+    here = {"name": "here", "available": True, "reason": None}
+    texts = {"summary": f"songs: {BRACKETS}", "license": "MIT [/x]"}
+    monkeypatch.setattr("sepbench.datasets.listing", lambda: [broken, {**here, **texts}])
+    shown = run("data")
+    assert shown.exit_code == 0, shown.output
+    for text in (f"not available: {BRACKETS}", *texts.values()):
+        assert text in shown.stdout
+
+
+def test_methods_are_listed_with_brackets_in_their_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = registry.plugin("mixture")
+    facts = {**overview(entry), "summary": BRACKETS}
+    monkeypatch.setattr(registry, "plugins", lambda: [entry])
+    monkeypatch.setattr("sepbench.cli.methods.overview", lambda _: facts)
+    shown = run("methods")
+    assert shown.exit_code == 0, shown.output
+    assert BRACKETS in shown.stdout
+
+
+def test_a_weight_file_is_listed_with_brackets_in_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    row: dict[str, Any] = {
+        "method": "unet[weights=w[new].safetensors]", "file": "w[new].safetensors", "size": None,
+        "terms": "MIT [/x]", "state": "here", "from": "[/usr/lib]",
+    }  # fmt: skip
+    monkeypatch.setattr("sepbench.registry.weight_status.weight_status", lambda _: [row])
+    shown = run("weights", "list", "unet")
+    assert shown.exit_code == 0, shown.output
+    words = ("method", "file", "terms", "from")
+    assert all(f" {row[word]} " in f" {shown.stdout} " for word in words)
+
+
+def test_layers_are_not_for_programs() -> None:
+    refused = run("methods", "unet", "--layers", "--json")
+    assert refused.exit_code == 2
+    assert "leave --json out" in refused.output
+    assert not refused.stdout

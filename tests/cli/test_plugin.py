@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import ast
+import datetime
 import json
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from commands import run
 
+from sepbench.errors import SepbenchError
 from sepbench.registry.scaffold import LICENSES, create
 
 TESTS = Path(__file__).parent.parent
@@ -59,6 +62,40 @@ def test_the_new_separator_keeps_the_middle_and_leaves_the_sides(
     assert (centred[0] - middle)[4096:-4096].abs().max() < 1e-3
     wide = separate(torch.stack([side, -side]))["vocals"]
     assert wide[:, 4096:-4096].abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("author", ["Anna", 'Jane "JJ" Doe', "Zoë \\ Ünal: #1"])
+@pytest.mark.parametrize(
+    ("kind", "file"),
+    [("network", "__init__.py"), ("onnx", "card.yaml"), ("command", "separator.yaml")],
+)
+def test_the_source_of_a_new_method_has_any_author_and_the_year(
+    kind: str, file: str, author: str
+) -> None:
+    create("x", Path("x"), kind=kind, authors=author)
+    text = Path("x/sepbench_x", file).read_text(encoding="utf-8")
+    if file.endswith(".yaml"):
+        citation = yaml.safe_load(text)["citation"]
+    else:
+        (citation,) = (
+            ast.literal_eval(node.value)
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "citation"
+        )
+    assert citation == f"{author}, {datetime.date.today().year}"
+
+
+def test_a_new_network_refuses_unknown_fields_of_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sepbench.training.build import trainable_of
+
+    run("plugin", "new", "strict", "--kind", "network", "--out", "here")
+    monkeypatch.syspath_prepend(Path("here").resolve())
+    from sepbench_strict import Strict  # type: ignore[import-not-found]
+
+    model = yaml.safe_load(Path("here/sepbench_strict/configs/default.yaml").read_text())["model"]
+    assert trainable_of(Strict, model, "mine").context
+    with pytest.raises(SepbenchError, match="unknown field 'wdth'"):
+        trainable_of(Strict, {**model, "wdth": 3}, "mine")
 
 
 def test_a_new_network_separates_stereo_songs_by_position_unless_disabled(
@@ -135,6 +172,8 @@ def test_a_new_program_or_network_keeps_the_middle(
         (["2-stems"], "a letter first"),
         (["../up"], "lower-case letters"),
         (["hpss"], "taken by sepbench"),
+        (["si-sdr", "--kind", "metric"], "that of a published protocol; choose another"),
+        (["mdx", "--kind", "metric"], "that of a published protocol; choose another"),
         (["fresh", "--out", "."], "exists already"),
     ],
 )

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 import soundfile
+import torch
 from fakes import Calm, Crashing, Empty, Endless, Hungry, Raising, Unloadable
 
 from sepbench._util.text import song_mark
@@ -200,6 +201,44 @@ def test_scores_of_more_metrics_than_asked_for_are_kept(store: Store) -> None:
 
 
 @pytest.mark.slow
+def test_other_metrics_and_a_failure_lose_no_scores(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(store, Calm, plan=RunConfig(isolate=False, metrics=("sdr", "fullness")))
+    run(store, Calm, plan=RunConfig(isolate=False, metrics=("silence",)))
+    before = store.records()
+    for record in before:
+        assert {"sdr", "fullness", "silence"} <= set(record.identity["metrics"])
+
+    def broken(self: Calm, mixture: torch.Tensor) -> dict[str, torch.Tensor]:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(Calm, "separate", broken)
+    failed = run(store, Calm, plan=RunConfig(isolate=False, metrics=("loudness",)))
+    assert all("broken" in (record.error or "") for record in failed)
+    assert store.records() == before
+
+
+def test_imported_scores_are_not_replaced_by_a_method_of_their_name(store: Store) -> None:
+    run(store, Calm)
+    for record in store.records():
+        store.save(replace(record, identity={"folder": "theirs"}))
+    with pytest.raises(SepbenchError, match="imported scores called 'calm'; choose another --out"):
+        run(store, Calm)
+
+
+def test_stems_of_other_audio_do_not_stay_beside_new_scores(store: Store) -> None:
+    run(store, Calm, plan=RunConfig(isolate=False, save_stems=True))
+    kept = store.stems_folder("calm", "test", "a")
+    assert any(kept.iterdir())
+    run(store, Calm, plan=RunConfig(isolate=False, metrics=("silence",)))
+    assert any(kept.iterdir())
+    for record in store.records():
+        store.save(replace(record, identity={**record.identity, "audio": "other"}))
+    run(store, Calm)
+    assert not kept.exists()
+
+
 def test_methods_that_ran_on_other_tracks_are_reported_as_not_comparable(store: Store) -> None:
     run(store, Calm)
     run(store, Other, tracks=TRACKS[:1])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,10 @@ def test_a_record_comes_back_to_the_last_digit(store: Store) -> None:
 
 def test_a_failure_takes_the_place_of_outdated_scores_and_the_other_way(store: Store) -> None:
     store.save(record())
-    store.save(record(error="no luck", stems={}))
+    failed = record(error="no luck", stems={})
+    store.save(replace(failed, identity={**failed.identity, "metrics": ["bsseval"]}))
+    assert [found.error for found in store.records()] == [None]  # Its scores are still true.
+    store.save(replace(failed, identity={**failed.identity, "weights": ["new"]}))
     assert [found.error for found in store.records()] == ["no luck"]
     assert store.load("hpss", "test", "A song") is None
     store.save(record())

@@ -111,6 +111,14 @@ def test_sums_beside_their_terms_are_not_counted_twice():
     assert set(IdealRatioMask().separate(MIXTURE, more)) == set(SONG)
 
 
+@pytest.mark.parametrize("oracle", ORACLES)
+def test_a_guitar_beside_other_is_a_part_of_it(oracle):
+    parts = {**SONG, "other": 0.4 * SONG["other"], "guitar": 0.6 * SONG["other"]}
+    whole, split = (oracle().separate(MIXTURE, known) for known in (SONG, parts))
+    for name, stem in whole.items():
+        torch.testing.assert_close(split[name], stem, atol=1e-5, rtol=1e-4)
+
+
 def test_a_track_of_unknown_stems_is_refused():
     with pytest.raises(SepbenchError, match="oracle-irm"):
         IdealRatioMask().separate(MIXTURE, {"residual": MIXTURE})

@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint
 import pytest
 import torch
 from click.testing import CliRunner
+from fake_metrics import Peak
 
 from sepbench._util import entry_points
 from sepbench.cli.main import main
@@ -118,6 +119,13 @@ def test_two_metrics_cannot_store_a_score_under_one_name(installed):
 def test_wrong_names_and_parameters_are_one_line(spec, reason):
     with pytest.raises(SepbenchError, match=reason):
         registry.resolve_metrics([spec])
+
+
+def test_a_metric_cannot_hide_a_published_protocol():
+    point = EntryPoint("mdx", "mine:Mdx", registry.METRIC_GROUP)
+    kind = type("Mdx", (Peak,), {"name": "mdx"})
+    reason = registry.validate_metric(point, kind)
+    assert reason == "'mdx' is the name of a published protocol; choose another name"
 
 
 def test_a_metric_brings_its_own_protocol_with_unit_and_direction(installed):

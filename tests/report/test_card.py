@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from sepbench.cli.main import main
 from sepbench.evaluation.records import Record, StemResult
@@ -87,8 +88,30 @@ def test_a_card_is_shown_in_the_terminal_and_as_markdown(tmp_path: Path) -> None
     assert "card" not in json.loads(other.stdout)
 
 
+def made(*labels: str, protocol: str = "nussl") -> pd.DataFrame:
+    """The card of one score of each method for one track."""
+    row = {"metric": "SNR", "stem": "vocals", "value": 3.0, "improvement": np.nan}
+    scores = [{**row, "label": label, "protocol": protocol} for label in labels]
+    return card.card(pd.DataFrame(scores), protocol)
+
+
+def test_methods_are_shown_with_their_options() -> None:
+    labels = ("hpss[margin=2]", "hpss[margin=4]", "onnx[/home/me/card.yaml]")
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(card.table(made(*labels)))
+    assert [line.split()[0] for line in shown.get().splitlines()[2:]] == list(labels)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "end"),
+    [("nussl", "tracks, dB"), ("loudness", "tracks, LU"), ("2f-model", "tracks")],
+)
+def test_the_title_of_a_card_has_the_unit_of_its_protocol(protocol: str, end: str) -> None:
+    assert str(card.table(made("a", protocol=protocol)).title).endswith(end)
+
+
 def test_one_track_has_no_spread() -> None:
-    row = {"label": "a", "metric": "SNR", "stem": "vocals", "value": 3.0, "improvement": np.nan}
-    found = card.card(pd.DataFrame([{**row, "protocol": "nussl"}]), "nussl")
+    found = made("a")
     assert [row["std"] for row in card.plain(found)] == [None, None]
     assert "| a | SNR | 3.00 | 3.00 |" in card.as_markdown(found)

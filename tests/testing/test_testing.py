@@ -15,6 +15,7 @@ import torch
 from fakes import Calm
 
 from sepbench import registry
+from sepbench.errors import SepbenchError
 from sepbench.separator import Requirement, Separator, WeightFile, option
 from sepbench.testing import checks
 from sepbench.testing.check import FAILED, NOT_APPLICABLE, NOT_SEEN, NOTE, PASSED, Outcome
@@ -242,6 +243,24 @@ class NeedsAll(Good):
     needs = (Requirement("a_module_nobody_has", "pip install nothing"),)
 
 
+class Unreadable(Good):
+    """A method whose facts are in a file that is broken."""
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        raise SepbenchError("card.yaml: no field 'stems'")
+
+    @property
+    def sample_rate(self) -> int:
+        raise SepbenchError("card.yaml: no field 'rate'")
+
+
+class FromFile(Unreadable):
+    @dataclass(frozen=True)
+    class Options:
+        file: str = option("", "the file with its facts")
+
+
 class Raising(Good):
     def separate(self, mixture: torch.Tensor) -> Stems:
         raise ValueError("no luck today")
@@ -319,8 +338,8 @@ def test_a_good_separator_passes():
     assert failed(Good) == set()
 
 
-def outcome(kind: type[Separator], fact: str) -> Outcome:
-    method = registry.variant(kind, {})
+def outcome(kind: type[Separator], fact: str, **options: object) -> Outcome:
+    method = registry.variant(kind, options)
     examination = Examination(lambda check: check.run(lambda: Subject(method)), CHECKS)
     return examination.outcome(CHECKS[fact])
 
@@ -335,6 +354,14 @@ def test_behind_a_gate_nothing_is_looked_at():
     assert outcome(NeedsAll, "needs").status == NOT_APPLICABLE
     assert outcome(NeedsAll, "separates").status == NOT_SEEN
     assert outcome(NeedsAll, "license").status == PASSED
+
+
+@pytest.mark.parametrize("fact", ["stems", "host-facts"])
+def test_facts_that_cannot_be_read_fail_unless_an_option_must_be_given(fact):
+    for found in (outcome(Unreadable, fact), outcome(FromFile, fact, file="card.yaml")):
+        assert found.status == FAILED
+        assert found.got.startswith("card.yaml: no field")
+    assert outcome(FromFile, fact).status == NOT_APPLICABLE
 
 
 @pytest.mark.slow

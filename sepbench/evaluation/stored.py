@@ -1,0 +1,78 @@
+"""What a run already has of a task: a finished record, or scores that a new one must keep."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from sepbench.datasets.base import Track
+from sepbench.errors import SepbenchError
+from sepbench.evaluation.records import Record, fingerprint, same_but_metrics
+from sepbench.evaluation.store import Store
+from sepbench.evaluation.task import Task
+from sepbench.registry import Method
+from sepbench.registry.metrics import metric_identities
+
+
+def found(task: Task, store: Store) -> Record | Task:
+    """Return the stored record of a task, if it has everything that was requested, or the task.
+
+    A task whose record lacks metrics or stems gets the metrics of the record too, so that no score
+    is lost. Stems that were kept of other audio or weights are removed.
+    """
+    known = store.load(task.method.label, task.track.subset, task.track.name)
+    if known is None:
+        return task
+    if _covers(known, task) and _has_stems(known, task):
+        return known
+    if same_but_metrics(known.identity, task.identity):
+        return _with_metrics(task, known.identity.get("metrics", ()))
+    if task.stems_folder is None:  # They would be heard beside the new scores.
+        kept = store.stems_folder(task.method.label, task.track.subset, task.track.name)
+        shutil.rmtree(kept, ignore_errors=True)
+    return task
+
+
+def refuse_imported(tracks: Iterable[Track], methods: Iterable[Method], store: Store) -> None:
+    """Raise `SepbenchError` where a method has the name of scores that were imported."""
+    tracks = list(tracks)
+    for method in methods:
+        records = (store.load(method.label, track.subset, track.name) for track in tracks)
+        known = next((record for record in records if record is not None), None)
+        if known is not None and "method" not in known.identity:
+            raise SepbenchError(
+                f"{store.folder} has imported scores called {method.label!r}; choose another --out"
+            )
+
+
+def _covers(known: Record, task: Task) -> bool:
+    """Return whether a record is of the same task, perhaps with more metrics."""
+    has, wants = known.identity, task.identity
+    # Runs of earlier versions do not name sdr, which was always computed.
+    more = {"sdr", *has.get("metrics", ())} >= set(wants["metrics"])
+    return more and fingerprint({**has, "metrics": wants["metrics"]}) == task.fingerprint
+
+
+def _has_stems(known: Record, task: Task) -> bool:
+    folder, declared = task.stems_folder, task.method.declared
+    if folder is None:
+        return True
+    # An oracle makes those of its stems that the song has.
+    names = [name for name in declared.stems if not known.oracle or name in known.stems]
+    return all((folder / f"{name}.wav").is_file() for name in names)
+
+
+def _with_metrics(task: Task, names: Iterable[str]) -> Task:
+    """Return the task with more metrics, without those that are no longer installed."""
+    metrics = list(task.metrics)
+    identities: list[Any] = task.identity["metrics"]
+    for name in names:
+        try:
+            if name not in identities and name in metric_identities([name]):
+                metrics.append(name)
+        except SepbenchError:
+            continue
+    identity = {**task.identity, "metrics": metric_identities(metrics)}
+    return replace(task, metrics=tuple(metrics), identity=identity)
