@@ -17,6 +17,14 @@ POINTS_UP_TO = 20
 """Number of tracks up to which points are drawn over boxes."""
 
 
+def songs(rows: pd.DataFrame) -> pd.Series[int]:
+    """Return a number for the song of each row: those of two subsets may have one name.
+
+    In the order of subsets and names.
+    """
+    return rows.groupby(["subset", "track"], dropna=False).ngroup()
+
+
 def caption(
     scores: pd.DataFrame, run: pd.DataFrame, *, protocol: Protocol, metric: str, boxes: bool
 ) -> Iterator[str]:
@@ -25,15 +33,16 @@ def caption(
     ``scores`` are the drawn rows, ``run`` all rows of the run, including failures and tracks
     without a score; ``boxes`` is false if each track is drawn as a point.
     """
+    scores, run = (rows.assign(song=songs(rows)) for rows in (scores, run))
     own = scores[~scores["published"]]
     failures = run[run["error"].notna() & run["error"].ne("")]
-    ours = run.loc[~run["published"], "track"]
-    tracks = sorted(set(ours if len(ours) else run["track"]))
+    ours = run[~run["published"]]
+    tracks = list((ours if len(ours) else run).drop_duplicates("song")["track"])
     unit = f" in {protocol.unit}" if protocol.unit else ""
     better = "" if protocol.higher_is_better else f"; {protocol.better}"
     yield f"{metric}{unit}, protocol {protocol.id}: {protocol.caption}{better}."
     yield f"Data set {_data_set(own, scores)}: {counted(len(tracks), 'track')}{_named(tracks)}."
-    yield _marks(boxes, scores["track"].nunique(), protocol)
+    yield _marks(boxes, scores["song"].nunique(), protocol)
     if scores["mixture"].notna().any():
         yield "Dashed line: the unprocessed mixture in the stem's place (floor)."
     if scores["oracle"].any():
@@ -107,7 +116,7 @@ def _sets(own: pd.DataFrame) -> Iterator[str]:
 
 
 def _failed(failures: pd.DataFrame, tracks: int) -> str:
-    counts = failures.groupby("label")["track"].nunique()
+    counts = failures.groupby("label")["song"].nunique()
     if counts.empty:
         return "No method failed on any track."
     shown = ", ".join(f"{label} {count} of {tracks}" for label, count in counts.items())
@@ -116,8 +125,8 @@ def _failed(failures: pd.DataFrame, tracks: int) -> str:
 
 def _without_score(own: pd.DataFrame, failures: pd.DataFrame, tracks: int) -> Iterator[str]:
     """Yield a sentence on tracks that ran but have no score: a silent stem, for example."""
-    failed = failures.groupby("label")["track"].nunique()
-    having = own.groupby(["stem", "label"], sort=False)["track"].nunique()
+    failed = failures.groupby("label")["song"].nunique()
+    having = own.groupby(["stem", "label"], sort=False)["song"].nunique()
     missing: dict[str, list[str]] = {}
     for (stem, label), count in cast("Iterable[tuple[tuple[str, str], int]]", having.items()):
         lacking = tracks - int(failed.get(label, 0)) - count

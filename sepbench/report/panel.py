@@ -14,7 +14,7 @@ from matplotlib.cbook import boxplot_stats
 
 from sepbench.metrics.protocols import Protocol, reduce
 from sepbench.report import figure as pictures
-from sepbench.report.caption import DAGGER, POINTS_UP_TO
+from sepbench.report.caption import DAGGER, POINTS_UP_TO, songs
 from sepbench.report.figure import INK, MUTED
 from sepbench.report.intervals import intervals
 
@@ -44,8 +44,9 @@ class Panel:
     ``methods`` has a row a label, from the top: ``score`` of the data set, ``low`` and ``high`` end
     of its 95 % interval over tracks, the ``values`` and the number of ``tracks``, ``oracle``,
     ``kind``, and the ``name`` that is written. The worst, ``left_out`` in number, are not drawn.
-    ``scores`` are those of all tracks, with ``kind`` and ``row`` of the method. ``floor`` is the
-    mixture's score and ``ceiling`` the best oracle's, NaN without one.
+    ``scores`` are those of all tracks, with ``kind`` and ``row`` of the method and the number of
+    the ``song``. ``floor`` is the mixture's score and ``ceiling`` the best oracle's, NaN without
+    one.
     """
 
     stem: str
@@ -65,10 +66,11 @@ def panel(stem: str, scores: pd.DataFrame, protocol: Protocol) -> Panel:
     """Return the panel of one stem: oracles first, then by the protocol's score over tracks."""
     over_tracks = protocol.over_tracks[0]
     theirs = np.where(scores["published"], "published", "method")
-    scores = scores.assign(kind=np.where(scores["oracle"], "oracle", theirs))
+    kinds = np.where(scores["oracle"], "oracle", theirs)
+    scores = scores.assign(kind=kinds, song=songs(scores))
     groups = scores.groupby("label")
     methods = groups.agg(
-        tracks=("track", "nunique"),
+        tracks=("song", "nunique"),
         oracle=("oracle", "any"),
         kind=("kind", "first"),
         trained=("trained_on_this", "any"),
@@ -87,7 +89,7 @@ def panel(stem: str, scores: pd.DataFrame, protocol: Protocol) -> Panel:
     shown[["low", "high"]] = intervals([*shown["values"]], over_tracks)
     # Methods with other target sets use other windows of the mixture; the median over methods is
     # the mixture in the usual set.
-    mixture = scores.groupby("track")["mixture"].median()
+    mixture = scores.groupby("song")["mixture"].median()
     scores = scores.assign(row=shown.index.get_indexer(pd.Index(scores["label"])))
     return Panel(
         stem,
@@ -167,7 +169,7 @@ def _draw_boxes(axes: Axes, panel: Panel, *, means: bool) -> None:
         )
     if few:
         # Multiples of the golden ratio spread the points of few tracks.
-        spread = pd.factorize(scores["track"], sort=True)[0] * 0.6180339887 % 1 - 0.5
+        spread = pd.factorize(scores["song"], sort=True)[0] * 0.6180339887 % 1 - 0.5
         points = scores["row"] + 0.5 * spread
         axes.scatter(scores["value"], points, s=7, color=INK, alpha=0.4, lw=0, zorder=4)
 

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ MOST_LOW = 0.15
 ITU-R BS.1534-3 recommends (section 4.1.2)."""
 
 FEWEST_PAIRS = 6
+_EXPORT_AGAIN = "export the ratings from the page again"
+_IMPORT_AGAIN = "delete it and import the ratings of this listener again"
 _LISTENER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -68,8 +71,9 @@ def add(paths: Sequence[Path], run: Path, known: Container[tuple[str, str]] | No
     """Copy exported ratings into a run, one file per listener; all of them or none.
 
     Files are exports of the page, or webMUSHRA's tables (``.csv``) of tests exported from the run.
-    Raises `SepbenchError` for another file, and for ratings none of which is of a ``known`` pair of
-    track and method.
+    What a listener has rated before stays. Raises `SepbenchError` for another file, for ratings
+    none of which is of a ``known`` pair of track and method, and for two files in which one
+    listener rates an excerpt differently.
     """
     read = [(path, plain) for path in paths for plain in _read_all(path, run)]
     for path, plain in read:
@@ -79,15 +83,67 @@ def add(paths: Sequence[Path], run: Path, known: Container[tuple[str, str]] | No
                 f"{path}: rates no track and method of this run, but of {plain.get('run')!r}; "
                 "import it into that run"
             )
-    for _, plain in read:
+    listeners: dict[Path, list[tuple[Path, dict[str, Any]]]] = {}
+    for path, plain in read:
         kept = run / "ratings" / f"{plain['listener']}.json"
-        write_atomic(kept, json.dumps(plain, indent=1) + "\n")
+        files = listeners.setdefault(kept, [])
+        if not files and kept.exists():
+            files.append((kept, _read(kept, _IMPORT_AGAIN)))
+        for before, earlier in files:
+            _refuse_other_ratings(before, earlier, path, plain)
+        files.append((path, plain))
+    for kept, files in listeners.items():
+        whole = reduce(_joined, (plain for _, plain in files))
+        write_atomic(kept, json.dumps(whole, indent=1) + "\n")
+
+
+def _refuse_other_ratings(
+    before: Path, known: dict[str, Any], path: Path, plain: dict[str, Any]
+) -> None:
+    """Raise `SepbenchError` if each of two files has a rating of one excerpt that the other lacks.
+
+    A later export has the ratings of earlier ones. But a page may have given two people one name:
+    older pages kept it when all ratings were forgotten.
+    """
+    gone, more = _apart(known["ratings"], plain["ratings"])
+    for excerpt in map(_excerpt, more):
+        if excerpt in map(_excerpt, gone):
+            subset, track, stem = excerpt
+            raise SepbenchError(
+                f"{path}: rates {stem} of {f'{subset}/{track}'!r} otherwise than {before} does "
+                f"under the same listener, {plain['listener']}; if they are two people, change "
+                f"'listener' in {path.name}, else delete the file that is not to count"
+            )
+
+
+def _joined(known: dict[str, Any], plain: dict[str, Any]) -> dict[str, Any]:
+    """Return what a listener has said in two files, each of it once."""
+    said = {
+        key: known.get(key, []) + _apart(known.get(key, []), plain.get(key, []))[1]
+        for key in ("ratings", "abx")
+    }
+    return {**known, **plain, **said}
+
+
+def _apart(some: Sequence[Any], others: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Return what only the first has and what only the second has; of equals, each counts."""
+    only, more = list(some), []
+    for one in others:
+        if one in only:
+            only.remove(one)
+        else:
+            more.append(one)
+    return only, more
+
+
+def _excerpt(trial: dict[str, Any]) -> tuple[str, str, str]:
+    return trial["subset"], trial["track"], trial["stem"]
 
 
 def table(run: Path) -> pd.DataFrame:
     """Return one row per rating of all listeners of a run, with `COLUMNS`."""
     files = sorted((run / "ratings").glob("[!.]*.json"))
-    rows = [row for path in files for row in _rows(_read(path))]
+    rows = [row for path in files for row in _rows(_read(path, _IMPORT_AGAIN))]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -102,7 +158,7 @@ def opinions(ratings: pd.DataFrame) -> list[Opinion]:
     """Return the mean opinion of each source and stem, the best of each stem first."""
     found = []
     for (stem, kind, source), rows in ratings.groupby(["stem", "kind", "source"]):
-        by_track = rows.groupby("track")["rating"].mean()
+        by_track = rows.groupby(["subset", "track"])["rating"].mean()
         by_listener = rows.groupby("listener")["rating"].mean()
         over, means = ("tracks", by_track) if len(by_track) > 1 else ("listeners", by_listener)
         values = means.to_numpy(dtype=float)
@@ -118,11 +174,12 @@ def agreement(ratings: pd.DataFrame, scores: pd.DataFrame) -> list[Agreement]:
     Oracles, hidden references and anchors are left out.
     """
     rated = ratings[ratings["kind"].eq("method")]
-    means = rated.groupby(["track", "stem", "source"])["rating"].mean()
+    means = rated.groupby(["subset", "track", "stem", "source"])["rating"].mean()
     valued = scores[np.isfinite(scores["value"].astype(float)) & scores["protocol"].notna()]
     found = []
     for (stem, protocol, metric), rows in valued.groupby(["stem", "protocol", "metric"]):
-        keys = list(zip(rows["track"], rows["stem"], rows["label"], strict=True))
+        columns = ("subset", "track", "stem", "label")
+        keys = list(zip(*(rows[name] for name in columns), strict=True))
         pairs = [
             (means[key], value)
             for key, value in zip(keys, rows["value"], strict=True)
@@ -156,23 +213,23 @@ def _rows(plain: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _read_all(path: Path, run: Path) -> list[dict[str, Any]]:
     if path.suffix.lower() != ".csv":
-        return [_read(path)]
+        return [_read(path, _EXPORT_AGAIN)]
     found = [{"format": FORMAT, **plain} for plain in sessions(path, run)]
     if fault := next(filter(None, map(_fault, found)), ""):
         raise SepbenchError(f"{path}: {fault}")
     return found
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, cure: str) -> dict[str, Any]:
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SepbenchError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError):
-        raise SepbenchError(f"{path}: not JSON; export the ratings from the page again") from None
+        raise SepbenchError(f"{path}: not JSON; {cure}") from None
     fault = _fault(plain)
     if fault:
-        raise SepbenchError(f"{path}: {fault}; export the ratings from the page again")
+        raise SepbenchError(f"{path}: {fault}; {cure}")
     return dict(plain)
 
 
@@ -192,7 +249,7 @@ def _fault(plain: Any) -> str:
             return "a trial without track, subset and stem"
         if not all(_is_rating(one) for one in trial["ratings"]):
             return "a rating that is not a number from 0 to 100"
-    return ""
+    return "" if is_list_of(dict, plain.get("abx", [])) else "no list of ABX trials"
 
 
 def _is_rating(one: Any) -> bool:
@@ -207,6 +264,6 @@ def _is_rating(one: Any) -> bool:
 def describe(ratings: pd.DataFrame, left_out: Sequence[str]) -> str:
     """Describe the numbers of listeners and excerpts."""
     listeners = ratings["listener"].nunique()
-    excerpts = len(ratings[["track", "stem"]].drop_duplicates())
+    excerpts = len(ratings[["subset", "track", "stem"]].drop_duplicates())
     out = f"; left out: {', '.join(left_out)}, who missed the hidden reference" if left_out else ""
     return f"{counted(listeners, 'listener')}, {counted(excerpts, 'excerpt')}{out}"

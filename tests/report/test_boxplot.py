@@ -148,6 +148,33 @@ def test_a_few_tracks_are_points_with_their_median(run, count):
     assert not medians(axes)
 
 
+def test_songs_of_one_name_in_two_subsets_are_two_tracks(run):
+    scores = pd.concat(
+        [
+            run({"mixture": -6.0, "unet": 4.0}, ["Song"], ("vocals",)),
+            run({"mixture": 2.0, "unet": 8.0}, ["Song"], ("vocals",), mixture=2.0, subset="train"),
+        ],
+        ignore_index=True,
+    )
+    page = boxplot(scores)
+    (axes,) = page.axes
+    text = caption(page)
+    assert ": 2 tracks." in text
+    assert "One point per track; vertical stroke: their median" in text
+    assert "without a score" not in text
+    written = [shown.get_text() for shown in axes.texts]
+    assert "median" in written
+    assert "mixture −2.00" in written  # The median of both songs' mixtures.
+
+
+def test_failures_on_songs_of_one_name_are_counted_apart(run):
+    songs = [
+        run({"unet": 4.0, "hpss": 2.0}, ["Song", "Other"], subset=subset, failed={("hpss", "Song")})
+        for subset in ("test", "train")
+    ]
+    assert "failed: hpss 2 of 4" in caption(boxplot(pd.concat(songs, ignore_index=True)))
+
+
 def test_panels_of_as_many_methods_are_beside_each_other(run):
     drums = run({"mixture": -3.0}, TRACKS[:1], ("drums", "bass"))
     voice = run(SIX, TRACKS[:1], ("vocals", "accompaniment"))

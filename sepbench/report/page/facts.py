@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
 import sepbench
+from sepbench._util.text import printable
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Settings
 from sepbench.metrics.protocols import Protocol
@@ -19,6 +21,9 @@ from sepbench.report.diff import flat
 from sepbench.report.grid import marks
 from sepbench.stems import in_order
 
+Song: TypeAlias = tuple[str, str]
+"""The subset and the name of a track: songs of two subsets may have one name."""
+
 DIGITS = 6  # As `summary.csv`: what is rounded twice may end in another digit than its tables.
 
 
@@ -28,7 +33,8 @@ def facts(
     """Return the run as nested lists and mappings; numbers are rounded, missing ones are None.
 
     ``scores[protocol][metric][stem][label]`` lists one value per track, in the order of ``tracks``;
-    ``figures`` has value, low, high and number of tracks under the same keys.
+    ``figures`` has value, low, high and number of tracks under the same keys. A name that songs of
+    two subsets have is ``subset/track``.
     """
     rules = protocols_of(
         score
@@ -36,7 +42,7 @@ def facts(
         for result in record.stems.values()
         for score in (*result.frames, *result.totals)
     )
-    tracks = [str(name) for name in dict.fromkeys(scores["track"].dropna())]
+    names = _names(scores)
     return {
         "title": settings.default_name,
         "dataset": settings.dataset,
@@ -44,18 +50,33 @@ def facts(
         "start": settings.start,
         "duration": settings.duration,
         "version": sepbench.__version__,
-        "tracks": tracks,
+        "tracks": list(names.values()),
         "stems": in_order(scores["stem"].dropna()),
         "protocols": _protocols(summary, rules),
         "methods": _methods(records, summary),
-        "scores": _scores(scores, tracks),
+        "scores": _scores(scores, list(names)),
         "figures": _figures(summary, rules),
         "ties": _ties(scores, summary, rules),
         "failures": [
-            {"label": record.label, "track": record.track, "error": record.error}
+            {
+                "label": record.label,
+                "track": names.get((record.subset, printable(record.track)), record.track),
+                "error": record.error,
+            }
             for record in records
             if record.error is not None
         ],
+    }
+
+
+def _names(scores: pd.DataFrame) -> dict[Song, str]:
+    """Return what each song of a run is called on its page."""
+    rows = scores.loc[scores["track"].notna(), ["subset", "track"]].drop_duplicates()
+    songs = [(str(subset), str(track)) for subset, track in rows.itertuples(index=False)]
+    counts = Counter(track for _, track in songs)
+    return {
+        (subset, track): track if counts[track] == 1 else f"{subset}/{track}"
+        for subset, track in songs
     }
 
 
@@ -121,15 +142,15 @@ def _trained_on(record: Record | None) -> Iterable[str]:
         yield from UNKNOWN_TRAINING  # Not installed: the run was made elsewhere.
 
 
-def _scores(scores: pd.DataFrame, tracks: Sequence[str]) -> dict[str, Any]:
+def _scores(scores: pd.DataFrame, songs: Sequence[Song]) -> dict[str, Any]:
     nested: dict[str, Any] = {}
-    place = {track: index for index, track in enumerate(tracks)}
+    place = {song: index for index, song in enumerate(songs)}
     valued = scores[scores["protocol"].notna() & scores["value"].notna()]
-    columns = ["protocol", "metric", "stem", "label", "track", "value"]
-    for protocol, metric, stem, label, track, value in valued[columns].itertuples(index=False):
+    columns = ["protocol", "metric", "stem", "label", "subset", "track", "value"]
+    for protocol, metric, stem, label, *song, value in valued[columns].itertuples(index=False):
         of_metric = nested.setdefault(protocol, {}).setdefault(metric, {})
-        values = of_metric.setdefault(stem, {}).setdefault(label, [None] * len(tracks))
-        values[place[track]] = _number(value)
+        values = of_metric.setdefault(stem, {}).setdefault(label, [None] * len(songs))
+        values[place[song[0], song[1]]] = _number(value)
     return nested
 
 

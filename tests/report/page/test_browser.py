@@ -61,6 +61,17 @@ def test_downloads_hold_the_numbers_and_no_formula(opened) -> None:
     assert opened.execute_script("return csv([['=1+1', -2, 'a,\"b']])") == '\'=1+1,-2,"a,""b"\n'
 
 
+def test_an_excerpt_is_named_as_its_song_in_the_table(opened) -> None:
+    name = """
+        const one = { track: "Song", subset: "train", stem: "vocals", start: 3 };
+        run.tracks.push(...arguments[0]);
+        return clipName(one);
+        """
+    assert opened.execute_script(name, ["Song"]) == "Song: vocals, from 3 s"
+    both = ["test/Song", "train/Song"]
+    assert opened.execute_script(name, both) == "train/Song: vocals, from 3 s"
+
+
 def test_pictures_show_every_method_and_track_by_name(opened) -> None:
     see(opened, "boxplot", "heatmap", "cost")
     assert count(opened, "#boxplot .trace.boxes") == len(LEVELS)

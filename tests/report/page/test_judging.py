@@ -54,6 +54,10 @@ def test_blind_ratings_hide_names_and_come_back_as_json(listening, made_run, tmp
         "window.confirm = () => true; document.getElementById('forget').click()"
     )
     assert listening.execute_script("return kept.ratings.length") == 0
+    # Who rates next on this computer is another listener, also at a later visit.
+    listening.refresh()
+    listener = listening.execute_script("return JSON.parse(exported()).listener")
+    assert listener not in {"", *table["listener"]}
 
 
 def download(browser, button, folder: Path) -> Path:

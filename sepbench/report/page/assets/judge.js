@@ -36,6 +36,9 @@ function keep() {
   byId("kept").textContent = count ? `Kept here: excerpts rated: ${kept.ratings.length}, ABX trials: ${kept.abx.length}.` : "";
 }
 
+const newListener = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 function recall() {
   try {
     const known = JSON.parse(localStorage.getItem(STORE));
@@ -43,7 +46,7 @@ function recall() {
   } catch {
     // Nothing kept, or not ours.
   }
-  kept.listener ||= Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  kept.listener ||= newListener();
   keep();
 }
 
@@ -164,7 +167,15 @@ function answerAbx(answer) {
   abx.trials += 1;
   const right = answer === abx.x;
   abx.right += right;
-  kept.abx.push({ track: clip.track, subset: clip.subset, stem: clip.stem, a: sourceOf(abx.a).name, b: sourceOf(abx.b).name, right });
+  kept.abx.push({
+    track: clip.track,
+    subset: clip.subset,
+    stem: clip.stem,
+    a: sourceOf(abx.a).name,
+    b: sourceOf(abx.b).name,
+    when: new Date().toISOString(),
+    right,
+  });
   keep();
   abx.x = randomBelow(2) ? "a" : "b";
   byId("abx-result").textContent =
@@ -202,7 +213,8 @@ function beginJudging() {
   byId("export").addEventListener("click", () => save("ratings.json", "application/json", exported()));
   byId("forget").addEventListener("click", () => {
     if (!confirm("Forget all ratings of this run in this browser?")) return;
-    Object.assign(kept, { ratings: [], abx: [] });
+    // Who rates next may be someone else, whose ratings must not count as this listener's.
+    Object.assign(kept, { listener: newListener(), ratings: [], abx: [] });
     keep();
   });
   byId("abx-start").addEventListener("click", beginAbx);

@@ -28,14 +28,20 @@ function bytes(text) {
   return Uint8Array.from(binary, (letter) => letter.charCodeAt(0)).buffer;
 }
 
-const clipName = (one) => `${one.track}: ${one.stem}, from ${one.start} s`;
+// As in the table: with the subset where songs of two subsets have one name.
+function songName(one) {
+  const whole = `${one.subset}/${one.track}`;
+  return run.tracks.includes(whole) ? whole : one.track;
+}
+
+const clipName = (one) => `${songName(one)}: ${one.stem}, from ${one.start} s`;
 
 async function openClip(index) {
   const next = run.listen[index];
   player?.stop();
   byId("player").hidden = true;
   allowJudging(false);
-  byId("why").textContent = `${next.seconds} s of ${next.track}: ${next.why}.`;
+  byId("why").textContent = `${next.seconds} s of ${songName(next)}: ${next.why}.`;
   byId("loading").textContent = "Loading …";
   clip = next;
   endBlind();

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from sepbench.errors import SepbenchError
+from sepbench.report import ratings
+
+
+def trial(rating: int, track: str = "Song", subset: str = "test") -> dict[str, Any]:
+    """Return the ratings of an excerpt, as the page exports them."""
+    reference = {"source": "reference", "kind": "reference", "rating": 100}
+    method = {"source": "good", "kind": "method", "rating": rating}
+    facts = {"track": track, "subset": subset, "stem": "vocals"}
+    return {**facts, "ratings": [reference, method]}
+
+
+def export(path: Path, listener: str, *trials: dict[str, Any], **others: Any) -> Path:
+    plain = {"format": ratings.FORMAT, "listener": listener, "ratings": [*trials], **others}
+    path.write_text(json.dumps(plain))
+    return path
+
+
+def given(run: Path) -> list[int]:
+    """Return the ratings of the method."""
+    table = ratings.table(run)
+    return sorted(table.loc[table["kind"].eq("method"), "rating"])
+
+
+def test_songs_of_one_name_in_two_subsets_are_two_excerpts(tmp_path: Path) -> None:
+    both = [trial(90), trial(30, subset="train")]
+    ratings.add([export(tmp_path / "ann", "ann", *both)], tmp_path)
+    table = ratings.table(tmp_path)
+    (good,) = (one for one in ratings.opinions(table) if one.source == "good")
+    assert (good.over, good.count, good.mean) == ("tracks", 2, 60)
+    assert ratings.describe(table, []) == "1 listener, 2 excerpts"
+
+
+def test_a_metric_is_compared_with_ratings_of_the_same_subset(tmp_path: Path) -> None:
+    said = [trial(50 + 5 * n, f"Song {n % 3}", ("test", "train")[n // 3]) for n in range(6)]
+    ratings.add([export(tmp_path / "ann", "ann", *said)], tmp_path)
+    facts = {"stem": "vocals", "label": "good", "protocol": "mdx", "metric": "uSDR"}
+    scores = pd.DataFrame(
+        [
+            {**facts, "track": one["track"], "subset": one["subset"], "value": float(n)}
+            for n, one in enumerate(said)
+        ]
+    )
+    (found,) = ratings.agreement(ratings.table(tmp_path), scores)
+    assert (found.pairs, found.pearson) == (6, pytest.approx(1))
+
+
+def test_other_excerpts_of_one_listener_are_added_and_none_counts_twice(tmp_path: Path) -> None:
+    heard = {"a": "good", "b": "poor", "right": True}
+    first = export(tmp_path / "1", "ann", trial(80), abx=[heard, heard])
+    second = export(tmp_path / "2", "ann", trial(60, "Other"))
+    whole = export(tmp_path / "3", "ann", trial(80), trial(60, "Other"), trial(70), abx=[heard] * 3)
+    for files, said in (
+        ([first], [80]),
+        ([second], [60, 80]),
+        ([second, first], [60, 80]),
+        ([whole], [60, 70, 80]),
+        ([first], [60, 70, 80]),  # An older export takes nothing away.
+    ):
+        ratings.add(files, tmp_path)
+        assert given(tmp_path) == said
+    kept = json.loads((tmp_path / "ratings" / "ann.json").read_text())
+    assert kept["abx"] == [heard] * 3
+
+
+def test_other_ratings_of_one_excerpt_by_one_listener_are_refused(tmp_path: Path) -> None:
+    anna, ben = export(tmp_path / "anna", "x", trial(90)), export(tmp_path / "ben", "x", trial(20))
+    with pytest.raises(SepbenchError) as caught:
+        ratings.add([anna, ben], tmp_path)
+    assert str(caught.value) == (
+        f"{ben}: rates vocals of 'test/Song' otherwise than {anna} does under the same listener, "
+        "x; if they are two people, change 'listener' in ben, else delete the file that is not to "
+        "count"
+    )
+    assert not (tmp_path / "ratings").exists()
+    ratings.add([anna], tmp_path)
+    with pytest.raises(SepbenchError, match=r"ratings/x\.json"):
+        ratings.add([ben], tmp_path)
+    assert given(tmp_path) == [90]
+    ratings.add([export(ben, "y", trial(20))], tmp_path)
+    assert given(tmp_path) == [20, 90]
+
+
+def test_a_damaged_file_of_the_run_says_what_to_do(tmp_path: Path) -> None:
+    ann = export(tmp_path / "ann", "ann", trial(90))
+    ratings.add([ann], tmp_path)
+    kept = tmp_path / "ratings" / "ann.json"
+    kept.write_text("{")
+    with pytest.raises(SepbenchError, match=r"ann\.json: not JSON; delete it and import"):
+        ratings.add([ann], tmp_path)
+    kept.unlink()
+    ratings.add([ann], tmp_path)
+    assert given(tmp_path) == [90]
