@@ -75,10 +75,11 @@ class Command(CardFacts):
     @cached_property
     def provenance(self) -> Mapping[str, Any]:
         """The card, the program's version, and digests of the files in its command line."""
-        from .card import source
+        from .card import source, unfilled
         from .provenance import provenance
 
-        return provenance(self.card, source(self.options, self.card_file).values)
+        found = source(self.options, self.card_file)
+        return provenance(self.card, unfilled(found, self.options), found.values)
 
     @property
     def batch(self) -> bool:

@@ -104,7 +104,7 @@ def choose(options: Any, file: Path | None) -> Card:
     Raises `SepbenchError` for an invalid card.
     """
     found = source(options, file)
-    return _filled(found.values, found.name, found.here, options)
+    return _filled(unfilled(found, options), found, options)
 
 
 def _from_line(line: str, stems: str) -> Source:
@@ -121,12 +121,15 @@ def _from_line(line: str, stems: str) -> Source:
     return Source({"run": run, "stems": {}}, name, Path.cwd())
 
 
-def _filled(values: dict[str, Any], name: str, here: Path, options: Any) -> Card:
-    """Return a card with the values of the chosen model and of the options."""
+def unfilled(found: Source, options: Any) -> Card:
+    """Return a card with the keys of the chosen model, its placeholders as they are written.
+
+    Raises `SepbenchError` for an invalid card.
+    """
+    values, name = found.values, found.name
     first = fill(Card, values, name)
-    given = {key: value for key in OPTIONS if (value := getattr(options, key, ""))}
-    chosen = {**first.defaults, **given}
-    model = first.models.get(chosen.get("model", ""), {})
+    chosen = getattr(options, "model", "") or first.defaults.get("model", "")
+    model = first.models.get(chosen, {})
     check_keys(model, Card.__dataclass_fields__, f"{name}: models")
     card = fill(Card, {**values, **model}, name)
     if stems := getattr(options, "stems", ""):
@@ -137,10 +140,19 @@ def _filled(values: dict[str, Any], name: str, here: Path, options: Any) -> Card
     check_least({**numbers, "timeout >= 0.001": card.timeout}, name)
     if not card.run or not card.stems:
         raise SepbenchError(f"{name}: 'run' and 'stems' must not be empty")
+    return card
+
+
+def _filled(card: Card, found: Source, options: Any) -> Card:
+    """Return a card with the values of the options in place of its placeholders."""
+    name, here = found.name, found.here
+    typed = {key: value for key in OPTIONS if (value := getattr(options, key, ""))}
+    given = {key: _from_here(key, value, card) for key, value in typed.items()}
     program = given.get("program")
     if program:
         card = replace(card, run=(program, *card.run[1:]))
-    known = {"here": str(here), "python": sys.executable, **chosen}
+    defaults = found.values.get("defaults", {})
+    known = {"here": str(here), "python": sys.executable, **defaults, **given}
     return replace(
         card,
         run=tuple(_beside(substitute(part, known, name), here) for part in card.run),
@@ -162,6 +174,18 @@ def _stems(text: str) -> dict[str, str]:
         stem, _, glob = part.strip().partition(":")
         stems[stem.strip()] = glob.strip() or f"**/{stem.strip()}.*"
     return stems
+
+
+def _from_here(key: str, value: str, card: Card) -> str:
+    """Return the value of an option; one that is a path in the current folder becomes absolute.
+
+    Neither the card's folder nor that in which the program runs is the one that the user means.
+    """
+    path = Path(value)
+    # A program or model is first of all a name, and often that of the folder of its sources too.
+    is_path = path.is_file() if key in ("program", "model") else path.exists()
+    is_known = key == "model" and value in card.models
+    return str(path.absolute()) if is_path and not is_known else value
 
 
 def _beside(argument: str, here: Path) -> str:

@@ -139,19 +139,21 @@ def _misfit(card: Card, song: Song, file: soundfile.SoundFile) -> str | None:
     """Say in what a stem's file differs from the song, and what the card can do about it."""
     if file.samplerate != card.rate:
         return (
-            f"is at {file.samplerate} Hz, the song at {card.rate} Hz; set 'rate: {file.samplerate}'"
+            f"is at {file.samplerate} Hz, the song at {card.rate} Hz; "
+            f"set 'rate: {file.samplerate}' in a card"
         )
     if file.channels != song.channels:
         told = f"has {file.channels} channels, the song {song.channels}"
-        cure = f"set 'channels: {file.channels}'" if file.channels <= 2 else "it may write 1 or 2"
-        return f"{told}; {cure}"
+        if file.channels > 2:
+            return f"{told}; it may write 1 or 2"
+        return f"{told}; set 'channels: {file.channels}' in a card"
     differing = abs(file.frames - song.samples)
     if differing <= card.tolerance:
         return None
     told = f"has {file.frames} samples, the song {song.samples}"
     if differing > card.rate:
         return f"{told}; has the program stopped early?"
-    return f"{told}; 'tolerance: {differing}' in the card would cut or pad its end"
+    return f"{told}; 'tolerance: {differing}' in a card would cut or pad its end"
 
 
 def _level(card: Card, song: Song, stems: Mapping[str, torch.Tensor]) -> str | None:
@@ -177,7 +179,7 @@ def _level(card: Card, song: Song, stems: Mapping[str, torch.Tensor]) -> str | N
     gain = 20 * math.log10(product / energy / song.factor)
     if abs(gain) < _NOTED_DB:
         return None
-    cure = "" if card.scale == "peak" else "; if it normalises songs, set 'scale: peak' in its card"
+    cure = "" if card.scale == "peak" else "; if it normalises songs, set 'scale: peak' in a card"
     return f"the stems sum to the song at {gain:+.1f} dB: a gain error lowers every score{cure}"
 
 

@@ -19,17 +19,19 @@ _SECONDS = 60.0
 """Timeout for a program's version command in seconds; some import torch first."""
 
 
-def provenance(card: Card, values: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(card: Card, written: Card, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the digest of a card, the program's version line, and digests of its files.
 
-    ``values`` are the raw values of the card, without paths of this machine.
+    ``written`` is the card before its placeholders were filled: its words name the files, as they
+    have no paths of this machine and, unlike base names, differ. ``values`` are its raw values.
     """
     # The interpreter has a version; its file differs between machines.
-    named = [word for word in (*card.run, *card.files) if word != sys.executable]
+    words = zip((*written.run, *written.files), (*card.run, *card.files), strict=True)
+    named = {word: path for word, path in words if path != sys.executable and _is_file(path)}
     return {
         "card": digest(values),
         "version": version(card),
-        "files": {Path(name).name: _digest(path) for name in named if (path := _file(name))},
+        "files": {word: _digest(path) for word, path in named.items()},
     }
 
 
@@ -64,9 +66,9 @@ def _version(words: tuple[str, ...], stamp: tuple[int, int]) -> str | None:
     return next(filter(None, lines), None) if done.returncode == 0 else None
 
 
-def _file(name: str) -> str | None:
-    """Return the path of a file argument; a program on the PATH does not count."""
-    return name if os.sep in name and Path(name).is_file() else None
+def _is_file(word: str) -> bool:
+    """Return whether an argument is the path of a file; a program on the PATH does not count."""
+    return os.sep in word and Path(word).is_file()
 
 
 def _digest(path: str) -> str:

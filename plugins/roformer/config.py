@@ -112,7 +112,7 @@ def _stems(training: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], str
     if len(instruments) == 2 and "other" in instruments:
         # With two stems the other is the rest.
         (first,) = (one for one in instruments if one != "other")
-        rest = _COMPLEMENTS.get(first, "other")
+        rest = _COMPLEMENTS.get(first, f"no_{first}")
         instruments = [rest if one == "other" else one for one in instruments]
         if target is not None and _stem(str(target), name) == "other":
             target = rest

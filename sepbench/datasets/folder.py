@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sepbench._util.walk import distinct, files, folders, is_output
+from sepbench._util.walk import distinct, files, folders, is_output, written_stems
 from sepbench.audio.names import SUFFIXES
 from sepbench.datasets.base import Track
 from sepbench.datasets.files import FileDataset, FileTrack, Source
@@ -48,15 +48,15 @@ class Folder(FileDataset):
         yield from songs
 
     def _song(self, song: Path) -> Iterator[FileTrack]:
-        found = files(song, SUFFIXES)
+        found, made = _true_and_made(song)
         if found:
-            yield self._track(song, found)
+            yield self._track(song, found, made)
         elif len(sources := _stem_folders(song)) > 1:
             yield self._of(song, sources)
 
-    def _track(self, song: Path, files: list[Path]) -> FileTrack:
+    def _track(self, song: Path, files: list[Path], made: list[Path]) -> FileTrack:
         sources: dict[str, Source] = {}
-        notes: list[str] = []
+        notes = [f"{file.name}: left out, 'sepbench separate' wrote it" for file in made]
         problem = None
         for file in files:
             name = stem_of(file)
@@ -91,6 +91,17 @@ class Folder(FileDataset):
         )
 
 
+def _true_and_made(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the audio files of a folder, and those that 'sepbench separate' wrote there.
+
+    Scored as true stems, the latter would make their own method perfect.
+    """
+    written = written_stems(folder)
+    found = files(folder, SUFFIXES)
+    made = [file for file in found if file.name in written]
+    return [file for file in found if file.name not in written], made
+
+
 def _stem_folders(song: Path) -> dict[str, Source]:
     """Return the stems of a song with a folder for each, whose files are added (MoisesDB).
 
@@ -100,7 +111,7 @@ def _stem_folders(song: Path) -> dict[str, Source]:
     names: set[str] = set()
     known = 0
     for folder in folders(song):
-        stem, found = stem_of(folder, whole=True), files(folder, SUFFIXES)
+        stem, (found, _) = stem_of(folder, whole=True), _true_and_made(folder)
         known += bool(stem and found)
         if stem is None and is_stem_name(folder.name):
             stem = folder.name  # An unknown stem is still part of the song.

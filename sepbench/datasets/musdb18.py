@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -60,9 +61,7 @@ class Musdb18(_Musdb):
     def find_tracks(self, root: Path) -> Iterator[Track]:
         """Yield the tracks below ``root``; see `FileDataset.find_tracks`."""
         for folder in ("train", "test"):
-            for file in distinct(
-                sorted((root / folder).glob(f"[!.]*{_SUFFIX}"), key=natural_order)
-            ):
+            for file in distinct(self._files(root / folder)):
                 sources = {
                     name: Source(file, stream) for name, stream in musdb_facts().streams.items()
                 }
@@ -71,7 +70,10 @@ class Musdb18(_Musdb):
     def root(self) -> Path:
         """Return the path; raise if the sample is given for the full data set, or the reverse."""
         root = super().root()
-        is_sample = audio.info(self._matches(root)[0]).seconds < _SAMPLE_SECONDS
+        seconds = self._seconds(root)
+        if seconds is None:  # Each track then fails with its own reason.
+            return root
+        is_sample = seconds < _SAMPLE_SECONDS
         if is_sample and not self._is_sample:
             raise SepbenchError(
                 f"{root} has the seven-second sample of MUSDB18; use --dataset musdb18-7s"
@@ -79,6 +81,21 @@ class Musdb18(_Musdb):
         if self._is_sample and not is_sample:
             raise SepbenchError(f"{root} has full songs; use --dataset musdb18")
         return root
+
+    def _seconds(self, root: Path) -> float | None:
+        """Return the length of the first song whose header can be read; None if none can."""
+        for file in (*self._files(root / "test"), *self._files(root / "train")):
+            with suppress(SepbenchError):
+                return audio.info(file).seconds
+        return None
+
+    def _matches(self, place: Path) -> list[Path]:
+        return [file for folder in ("test", "train") for file in self._files(place / folder)[:1]]
+
+    @staticmethod
+    def _files(folder: Path) -> list[Path]:
+        """Return the songs; the hidden files that a Mac writes beside them, ``._x``, are none."""
+        return sorted(folder.glob(f"[!.]*{_SUFFIX}"), key=natural_order)
 
 
 class Musdb18Sample(Musdb18):

@@ -41,15 +41,7 @@ class SeparateOptions:
         audio.check_format(self.format, self.bit_depth, self.bitrate)
         # Absolute, in case a plugin changes the working directory.
         object.__setattr__(self, "out", self.out.absolute())
-        try:
-            fields = {name for _, name, _, _ in string.Formatter().parse(self.pattern) if name}
-        except ValueError as error:
-            raise SepbenchError(f"--name {self.pattern!r}: {error}") from None
-        if not fields <= _FIELDS or "stem" not in fields:
-            raise SepbenchError(
-                f"--name {self.pattern!r}: use {{method}}, {{track}} and {{stem}}, the last "
-                "always, and {hash} to tell apart songs of one name"
-            )
+        _check_pattern(self.pattern)
 
     def wanted(self, method: Method) -> list[str]:
         """Return the stems of a method to write, which may be sums.
@@ -88,6 +80,25 @@ class SeparateOptions:
         parts = PurePosixPath(self.pattern.format(**names)).parts
         safe = [audio.safe_name(part) for part in parts if part != "/"]
         return self.out.joinpath(*safe[:-1], f"{safe[-1]}.{self.format}")
+
+
+def _check_pattern(pattern: str) -> None:
+    """Raise `SepbenchError` for a pattern that cannot be filled, or does not tell stems apart."""
+    try:
+        parts = [part for part in string.Formatter().parse(pattern) if part[1] is not None]
+    except ValueError as error:
+        raise SepbenchError(f"--name {pattern!r}: {error}") from None
+    fields = {name for _, name, _, _ in parts}
+    if any(spec or conversion for _, _, spec, conversion in parts):
+        raise SepbenchError(
+            f"--name {pattern!r}: use {{method}}, {{track}}, {{stem}} and {{hash}} alone, "
+            "without ':' or '!' in the braces"
+        )
+    if not fields <= _FIELDS or "stem" not in fields:
+        raise SepbenchError(
+            f"--name {pattern!r}: use {{method}}, {{track}} and {{stem}}, the last "
+            "always, and {hash} to tell apart songs of one name"
+        )
 
 
 @dataclass(frozen=True)

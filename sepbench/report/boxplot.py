@@ -69,7 +69,7 @@ def boxplot(
     scores, drawn = (
         rows.assign(**{flag: rows[flag].eq(True) for flag in FLAGS}) for rows in (scores, drawn)
     )
-    drawn = drawn.iloc[_order(drawn, ("label", "track"))]
+    drawn = drawn.iloc[_order(drawn, ("label", "subset", "track"))]
     by_stem = {stem: drawn[drawn["stem"].eq(stem)] for stem in stems}
     panels = [panel(stem, rows, rules) for stem, rows in by_stem.items()]
     boxes = max(shown.most for shown in panels) >= BOX_FROM

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from sepbench._util.walk import MANIFEST
 from sepbench.datasets.folder import Folder
 from sepbench.errors import SepbenchError
 from sepbench.stems import stem_of
@@ -55,6 +57,32 @@ def test_files_that_are_no_stem_are_left_out_with_a_note(tmp_path: Path) -> None
     write_wavs(tmp_path / "song", {**parts, "cover": parts["bass"]})
     (track,) = Folder(tmp_path).tracks()
     assert track.load().notes == ("cover.wav: left out, its name is not a stem",)
+
+
+def written(folder: Path, *stems: str) -> None:
+    """Add stems as 'sepbench separate' does, with its file beside them."""
+    write_wavs(folder, {stem: song()["bass"] for stem in stems})
+    (folder / MANIFEST).write_text(json.dumps({f"{stem}.wav": {} for stem in stems}))
+
+
+def test_estimates_in_the_folder_of_a_song_are_not_its_true_stems(tmp_path: Path) -> None:
+    parts = song()
+    write_wavs(tmp_path / "song", {name: parts[name] for name in ("mixture", "vocals")})
+    written(tmp_path / "song", "harmonic", "percussive")
+    (track,) = Folder(tmp_path).tracks()
+    assert track.stems == ("vocals",)
+    assert track.load().notes == (
+        "harmonic.wav: left out, 'sepbench separate' wrote it",
+        "percussive.wav: left out, 'sepbench separate' wrote it",
+    )
+
+
+def test_folders_of_estimates_alone_are_no_tracks(tmp_path: Path) -> None:
+    write_wavs(tmp_path / "song", song())
+    written(tmp_path / "estimates", "vocals", "drums")
+    for stem in ("vocals", "drums"):
+        written(tmp_path / "by stem" / stem, f"song {stem}")
+    assert [track.name for track in Folder(tmp_path).tracks()] == ["song"]
 
 
 def test_a_stem_that_only_other_songs_have_is_a_note(tmp_path: Path) -> None:

@@ -112,6 +112,26 @@ def test_the_sample_is_not_taken_for_the_whole_nor_the_reverse(
     assert names(Musdb18(tmp_path), "test") == ["one"]
 
 
+@pytest.mark.parametrize("junk", ["._a.stem.mp4", ".a.stem.mp4"])
+def test_hidden_files_are_no_songs(junk: str, tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / junk).write_bytes(b"x")
+    assert not Musdb18Sample(tmp_path).is_available
+    write_stems_file(tmp_path / "test" / "b.stem.mp4", song(0.5))
+    assert names(Musdb18Sample(tmp_path), "test") == ["b"]
+
+
+def test_a_broken_file_costs_its_track_alone(tmp_path: Path) -> None:
+    write_stems_file(tmp_path / "test" / "b.stem.mp4", song(0.5))
+    (tmp_path / "test" / "a.stem.mp4").touch()
+    broken, whole = Musdb18Sample(tmp_path).tracks()
+    assert whole.load().mixture.size
+    with pytest.raises(SepbenchError, match=r"a\.stem\.mp4"):
+        broken.load()
+    (tmp_path / "test" / "b.stem.mp4").unlink()
+    assert names(Musdb18Sample(tmp_path), "test") == ["a"]
+
+
 def test_a_missing_root_says_where_it_looked_and_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

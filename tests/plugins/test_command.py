@@ -146,7 +146,7 @@ def test_a_program_that_normalises_is_given_peak_one_and_scaled_back(tmp_path: P
     )
     assert made.notes == (
         "the stems sum to the song at -6.0 dB: a gain error lowers every score; "
-        "if it normalises songs, set 'scale: peak' in its card",
+        "if it normalises songs, set 'scale: peak' in a card",
     )
     cured = runner.separate(
         loaded(card(tmp_path, loud, stems=names, scale="peak")), mixture, rate=RATE, device=CPU
@@ -226,15 +226,15 @@ def test_a_command_line_in_brackets_has_a_remainder_too(tmp_path: Path) -> None:
         (HALVES, {"stems": {"drums": "drums.wav"}},
          "wrote no file for drums (drums.wav); it wrote song0000/accompaniment.wav, song0000/v"),
         (HALVES.replace(", rate,", ", 22050,"), {},
-         "vocals.wav is at 22050 Hz, the song at 44100 Hz; set 'rate: 22050'"),
+         "vocals.wav is at 22050 Hz, the song at 44100 Hz; set 'rate: 22050' in a card"),
         (HALVES.replace("samples *", "samples[:-7] *"), {},
-         "vocals.wav has 8993 samples, the song 9000; 'tolerance: 7' in the card would cut or pad"),
+         "vocals.wav has 8993 samples, the song 9000; 'tolerance: 7' in a card would cut or pad"),
         (HALVES.replace("samples *", "samples.repeat(9, 0) *"), {},
          "vocals.wav has 81000 samples, the song 9000; has the program stopped early?"),
         (HALVES.replace("samples *", "samples.repeat(3, 1) *"), {},
          "vocals.wav has 6 channels, the song 2; it may write 1 or 2"),
         (HALVES.replace("samples *", "samples[:, 0] *"), {},
-         "vocals.wav has 1 channels, the song 2; set 'channels: 1'"),
+         "vocals.wav has 1 channels, the song 2; set 'channels: 1' in a card"),
         (HALVES.replace("* share", "* float('nan')"), {}, "returned NaN or infinity in vocals"),
         (HALVES.replace('"FLOAT")', '"FLOAT"); (out / song.stem / "vocals.wav").write_text("x")'),
          {}, "vocals.wav cannot be read as audio: format not recognised; name another file under"),
@@ -350,6 +350,14 @@ def test_presets_are_whole(preset: str) -> None:
     assert separator.citation != "not stated"
 
 
+def test_the_other_of_msst_is_the_accompaniment() -> None:
+    made = Command(Command.Options(preset="msst", folder="f", config="c", checkpoint="w"))
+    assert made.card.stems == {
+        "vocals": "{track}/vocals.wav",
+        "accompaniment": "{track}/other.wav",
+    }
+
+
 def test_a_model_of_a_preset_may_have_other_stems() -> None:
     six = Command(Command.Options(preset="demucs", model="htdemucs_6s"))
     assert six.stems == ("vocals", "drums", "bass", "other", "guitar", "piano")
@@ -385,6 +393,66 @@ def test_whatever_changes_the_program_changes_its_identity(tmp_path: Path) -> No
     assert after["provenance"]["files"] != before["provenance"]["files"]  # type: ignore[index]
     card(tmp_path, scale="peak")
     assert identity()["provenance"]["card"] != before["provenance"]["card"]  # type: ignore[index]
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    weights = ("voice/weights.txt", "drums/weights.txt")
+    path = card(tmp_path, files=[weights[1]], run=["python", weights[0], "{in}", "{out}"])
+    for name in weights:
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(name)
+
+    def digests() -> dict[str, str]:
+        (method,) = registry.resolve(f"command[file={path}]")
+        found: dict[str, str] = method.identity["provenance"]["files"]
+        return found
+
+    before = digests()
+    assert before.keys() == set(weights)
+    for name in weights:
+        (tmp_path / name).write_text("changed")
+        assert digests()[name] != before[name]
+
+
+def test_files_are_named_as_in_the_card_wherever_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = card(tmp_path, run=["python", "{here}/program.py", "{checkpoint}", "{in}", "{out}"])
+    (tmp_path / "w.ckpt").touch()
+    monkeypatch.chdir(tmp_path)
+    separator = Command(Command.Options(file=str(path), checkpoint="w.ckpt"))
+    assert separator.provenance["files"].keys() == {"{here}/program.py", "{checkpoint}"}
+
+
+def test_paths_in_options_are_those_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards, here = tmp_path / "cards", tmp_path / "here"
+    for folder in (cards, here / "bin", here / "md", here / "sources"):
+        folder.mkdir(parents=True)
+    for file in (here / "bin" / "mysh", here / "w.ckpt", cards / "w.ckpt", cards / "c.yaml"):
+        file.touch()
+    run = ["x", "{folder}/run.py", "{checkpoint}", "{config}", "{model}", "{in}", "{out}"]
+    path = card(cards, run=run, environment={"PYTHONPATH": "{folder}"})
+    monkeypatch.chdir(here)
+    options = Command.Options(
+        file=str(path),
+        program="bin/mysh",
+        folder="md",
+        checkpoint="w.ckpt",
+        config="c.yaml",
+        model="sources",
+    )
+    made = Command(options).card
+    assert made.run[:5] == (
+        str(here / "bin/mysh"),
+        str(here / "md/run.py"),
+        str(here / "w.ckpt"),
+        str(cards / "c.yaml"),  # It is beside the card alone.
+        "sources",  # A model's name, which a folder has by chance.
+    )
+    assert made.environment == {"PYTHONPATH": str(here / "md")}
+    assert made.needs.program == made.run[0]
 
 
 def test_the_version_comes_from_the_interpreter_of_the_program(tmp_path: Path) -> None:

@@ -339,6 +339,22 @@ def test_a_target_leaves_the_rest(tmp_path: Path) -> None:
     np.testing.assert_allclose(made["vocals"] + made["accompaniment"], mixture, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("first", "rest"), [("drums", "no_drums"), ("guitar", "no_guitar"), ("vocals", "accompaniment")]
+)
+@pytest.mark.parametrize("order", ["{0}, other", "other, {0}"])
+@pytest.mark.parametrize("target", ["null", "{0}", "other"])
+def test_other_beside_one_stem_is_the_rest_of_the_song(
+    tmp_path: Path, first: str, rest: str, order: str, target: str
+) -> None:
+    config, _ = files(tmp_path, target=target.format(first), depth=1)
+    text = config.read_text().replace("[vocals, other]", f"[{order.format(first)}]")
+    config.write_text(text)
+    found = read(config)
+    assert {*found.stems, found.remainder} - {None} == {first, rest}
+    assert found.remainder == {"null": None, "{0}": rest, "other": first}[target]
+
+
 def test_a_checkpoint_that_does_not_fit_says_how_many_keys(tmp_path: Path) -> None:
     _, checkpoint = files(tmp_path)
     other, _ = files(tmp_path, depth=2)
