@@ -475,6 +475,7 @@ def test_a_run_that_is_killed_resumes_to_the_same_table() -> None:
     assert not list(store.rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_a_wrong_card_is_a_row_beside_the_others_and_alone_the_end() -> None:
     alone = run("evaluate", "-m", "onnx[nowhere.yaml]", *QUICK)
     assert alone.exit_code == 2

@@ -203,6 +203,7 @@ def tree(out: Path) -> dict[str, str]:
     return {str(path.relative_to(out)): path.read_text() for path in out.rglob("*.wav")}
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     commands=st.lists(st.lists(st.sampled_from(ALIKE), max_size=5, unique=True), max_size=4),

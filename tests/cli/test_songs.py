@@ -46,6 +46,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # What is separated, and what is passed by
 
 
+@pytest.mark.slow
 def test_a_folder_twice_is_separated_once() -> None:
     tone_file("song.wav")
     assert run(*STEM, ".").exit_code == 0
@@ -101,6 +102,7 @@ def test_a_folder_that_holds_itself_is_searched_once() -> None:
     assert len(stems()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="no /dev/stdin on this system")
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
 def test_standard_input_is_read_if_it_is_a_file_and_named_if_it_is_a_pipe(name: str) -> None:
@@ -272,6 +274,7 @@ def test_two_stems_are_a_stem_and_the_sum_of_the_others() -> None:
     np.testing.assert_allclose(sum(read.values()), song, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_preset_gives_both_stems_in_one_run() -> None:
     tone_file("song.wav", seconds=3)
     result = run("separate", "--preset", "karaoke", "--both", "song.wav", "--format", "mp3")
@@ -293,6 +296,7 @@ def test_the_rest_of_a_sum_is_what_the_sum_lacks(monkeypatch: pytest.MonkeyPatch
     np.testing.assert_allclose(made["vocals"], audio.read(alone).samples, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_without_a_method_the_best_here_is_taken_and_reported() -> None:
     tone_file("song.wav", seconds=3)
     result = run("separate", "song.wav", "--json", "--two-stems", "vocals")

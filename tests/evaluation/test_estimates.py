@@ -120,6 +120,7 @@ def test_estimates_of_songs_that_are_no_references_are_named() -> None:
     assert "2 folders are of no track, 'b' the first" in score("made", "--references", "songs")
 
 
+@pytest.mark.slow
 def test_a_second_call_of_a_name_leaves_no_rows_of_the_first() -> None:
     for name in "ab":
         song(Path("songs", name), ord(name))

@@ -240,6 +240,7 @@ def test_how_many_chunks_are_worked_on_at_once_changes_nothing(published: Path) 
         assert torch.allclose(one[stem], many[stem], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("channels", "seconds"), [(1, 5), (2, 25)])
 def test_blocks_are_the_whole_song(tmp_path: Path, channels: int, seconds: int) -> None:
     separator = loaded(weight_file(tmp_path / "w.safetensors", SMALL), full_band=False)

@@ -168,6 +168,7 @@ class AtLevel(Separator):
         return {"vocals": 0.5 * mixture, "accompaniment": 0.25 * mixture}
 
 
+@pytest.mark.slow
 def test_a_chain_takes_a_song_of_any_length_in_pieces() -> None:
     """The level of the song is that of its first member: it need not be held to be measured."""
     first, last = AtLevel(), method("hpss").create()

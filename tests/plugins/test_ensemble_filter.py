@@ -103,6 +103,7 @@ def test_songs_of_one_channel_are_only_averaged(stems: torch.Tensor) -> None:
     torch.testing.assert_close(made, 0.6 * mixture, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_blocks_are_inaudible(stems: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     mixture = stems.sum(0).repeat(1, 3)
     whole = voice_of(ensemble(Middle(0.5), Middle(0.9)), mixture)

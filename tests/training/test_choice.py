@@ -126,6 +126,7 @@ def test_folders_that_name_no_stem_are_reported_or_added(rest: str | None, tmp_p
     assert one.left_out == (("synth/",) if rest is None else ())
 
 
+@pytest.mark.slow
 def test_prepared_songs_are_chosen_too_and_their_digest_tells(tmp_path: Path) -> None:
     for name in ("One", "Two", "Three"):
         for stem in ("vocals", "drums"):
@@ -153,6 +154,7 @@ def test_folders_prepared_with_the_old_word_keep_their_digest(tmp_path: Path) ->
     assert old.digest == cache.digest
 
 
+@pytest.mark.slow
 def test_the_commands_take_the_choice(tmp_path: Path) -> None:
     for name in ("One", "Two"):
         for stem in ("vocals", "drums", "Pad"):

@@ -44,6 +44,7 @@ training: {epochs: 1, examples: 60, batch_size: 2, learning_rate: 0.003, average
 """
 
 
+@pytest.mark.slow
 def test_validation_songs_without_a_voice_are_refused_before_training(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     for split in ("train", "valid"):

@@ -122,6 +122,7 @@ def test_data_sets_are_known_in_collections_and_beside_songs(
     assert names == sorted(["Mine", "Ours", "One", "Two", kept])
 
 
+@pytest.mark.slow
 def test_songs_laid_out_as_a_data_set_but_with_other_stems_are_read_as_songs(
     tmp_path: Path,
 ) -> None:
@@ -144,6 +145,7 @@ def test_a_data_set_in_a_folder_for_tests_is_not_trained_on(tmp_path: Path) -> N
     assert dict(splits) == sides
 
 
+@pytest.mark.slow
 def test_what_sepbench_made_itself_is_no_training_data(tmp_path: Path) -> None:
     for file in ("Song/vocals.wav", "Song/drums.wav", "Other/vocals.wav", "Other/bass.wav"):
         _write(tmp_path / file)

@@ -177,6 +177,7 @@ def test_songs_are_those_named_or_those_of_folders_called_unlabelled(song: Path)
         TeacherConfig().replaced(":songs")
 
 
+@pytest.mark.slow
 def test_prepare_adds_labelled_songs(corpus: Path, song: Path, tmp_path: Path) -> None:
     arguments = ["prepare", str(corpus), "-o", str(tmp_path / "out"), "--rate", str(RATE)]
     refused = CliRunner().invoke(main, [*arguments, "--second", "unet"])
