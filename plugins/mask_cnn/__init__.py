@@ -28,7 +28,7 @@ class MaskCnn(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.mask_cnn.model:MaskCnnTrainable"
     shipped = MappingProxyType(
-        {"default": Shipped("7ec6b6f352a415ef43e540172341980be50828ef48c4e32222111dd247c5bef0")}
+        {"default": Shipped("5122bb63e6ec509d416c8b31f7945bbdd22f1cae9261e1ca9b952d6c90f9e8d1")}
     )
 
     @dataclass(frozen=True)

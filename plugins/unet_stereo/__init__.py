@@ -30,7 +30,7 @@ class UNetStereo(LearnedMask):
     shipped = MappingProxyType(
         {
             "default": Shipped(
-                "dcdca0de5194214461b6d7d423554a301c4b9cf40978fd890b00b7ec63071ebf",
+                "d008bc8099bd3302327bedbcbb960c6e1ae4173bc566df2c3de8581b9b7be9cc",
                 terms="MIT AND CC-BY-NC-SA-4.0",
             ),
             "free": Shipped(

@@ -52,7 +52,7 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
     "acapella": (
         Choice("demucs[model=htdemucs_ft]", "vocals", _DEMUCS),
         Choice("open-unmix[model=umxl]", "vocals", _UMXL),
-        Choice(_WITH_SPLEETER, "vocals", _TOGETHER, score=4.95),
+        Choice(_WITH_SPLEETER, "vocals", _TOGETHER, score=4.94),
         Choice(_WITHOUT, "vocals", BEST_INCLUDED),
         Choice("unet", "vocals", score=4.49),
         Choice("spleeter", "vocals", score=3.86),
