@@ -280,3 +280,13 @@ def test_wrong_parts_are_one_line(text: str, data: Path) -> None:
     result = CliRunner().invoke(main, [*words, "--shard", text])
     assert result.exit_code == 2
     assert result.output.count("\n") == 1
+
+
+def test_a_part_without_cells_has_nothing_to_do_and_succeeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["evaluate", "-m", "mixture", "--duration", "1", "--shard", "3/3"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    assert "part 3/3 has nothing to do" in result.output

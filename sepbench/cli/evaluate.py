@@ -118,7 +118,7 @@ def command(
     from sepbench.evaluation.remote import Source
     from sepbench.evaluation.renamed import forget_renamed
     from sepbench.evaluation.run import RunConfig
-    from sepbench.evaluation.shards import read_shard
+    from sepbench.evaluation.shards import read_shard, shard
     from sepbench.evaluation.store import Settings, Store
 
     how["metrics"] = options.chosen_metrics(how["metrics"])
@@ -144,6 +144,9 @@ def command(
     store = Store.create(out or Path("results") / settings.default_name, settings)
     for line in forget_renamed(store, data.tracks(subset)):
         warn(line)
+    if not any(chosen for _, chosen in shard(tracks, methods, plan.shard)):
+        say(f"part {part} has nothing to do: there are fewer cells than parts")
+        return
     kept = str(store.folder.absolute()) if plan.save_stems else None
     there = None if root is None else str(root.absolute())
     source = None if scheduler is None else Source(dataset, there, start, duration, kept)

@@ -35,6 +35,8 @@ def choose(
     if specs or how["stems"]:
         raise click.UsageError("--preset chooses method and stem; leave --method and --stem out")
     chosen = presets.choose(preset)
+    if both and how["two_stems"]:
+        raise click.UsageError("--both takes the stem of --preset; leave --two-stems out")
     if both:
         how["two_stems"] = chosen.choice.stem
     elif not how["two_stems"]:

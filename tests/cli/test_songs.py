@@ -285,6 +285,14 @@ def test_a_preset_gives_both_stems_in_one_run() -> None:
     ]
 
 
+def test_the_stem_of_a_preset_is_not_given_twice() -> None:
+    tone_file("song.wav")
+    both = ("--preset", "karaoke", "--both")
+    refused = run("separate", *both, "--two-stems", "vocals", "song.wav")
+    assert refused.exit_code == 2
+    assert "leave --two-stems out" in refused.output
+
+
 def test_the_rest_of_a_sum_is_what_the_sum_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     tone_file("song.wav", level=0.5)
     words = ("separate", "-m", "mixture", "song.wav", "--bit-depth", "32f")
