@@ -237,3 +237,12 @@ def test_a_number_that_another_process_got_since_is_not_the_writer(tmp_path: Pat
     old = tmp_path / f"{machine}-{number}-{int(started) - 5}-{rest}"
     old.touch()
     assert remove_abandoned(tmp_path) == [old]
+
+
+def test_ogg_above_200_khz_is_refused_and_ends_no_process(tmp_path: Path) -> None:
+    sound = np.zeros((2, 1000), np.float32)
+    with (
+        pytest.raises(SepbenchError, match="ogg does not support 2 channels at 352800 Hz"),
+        audio.Writer(tmp_path / "stem.ogg", 352_800, 2) as writer,
+    ):
+        writer.write(sound)

@@ -261,3 +261,18 @@ def test_two_runs_at_once_do_not_replace_each_other_s_stems() -> None:
     assert [level(path) for path in stems()] == pytest.approx([0.25], abs=1e-4)
     assert run(*STEM, first).exit_code == 0
     assert sorted(map(level, stems())) == pytest.approx([0.25, 0.5], abs=1e-4)
+
+
+def test_a_home_folder_is_meant_and_a_path_has_one_hash_however_it_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    (home / "songs").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home / "songs")
+    tone_file("one.wav")
+    words = ("separate", "-m", "mixture", "--stem", "vocals", "--name", "{track}-{hash}/{stem}")
+    assert run(*words, "one.wav", "-o", "~/stems").exit_code == 0
+    assert run(*words, "../songs/one.wav", "-o", "~/stems").exit_code == 0
+    assert len(list((home / "stems").glob("one-*"))) == 1
+    assert not Path("~").exists()
