@@ -154,9 +154,7 @@ def _score(
     from sepbench.datasets.selection import select
     from sepbench.evaluation.activity import pooled, score_tracks
 
-    if Path(dataset).is_dir() and root is None:
-        options.no_subset(dataset)
-        dataset, root, subset = "folder", Path(dataset), "all"
+    dataset, root, subset = options.named_or_folder(dataset, root, subset)
     tracks = select(open_dataset(dataset, root), subset, patterns)
     with counting() as bar:
         task = bar.add_task("listening", total=len(tracks))

@@ -179,12 +179,17 @@ out_option = click.option(
 )
 
 
-def no_subset(folder: str) -> None:
-    """Refuse a ``--subset`` that was typed for a folder of songs, which has none."""
-    context = click.get_current_context()
-    typed = context.get_parameter_source("subset") is not ParameterSource.DEFAULT
-    if typed and context.params["subset"] != "all":
-        raise click.UsageError(f"--subset: {folder} is a folder of songs without subsets")
+def named_or_folder(dataset: str, root: Path | None, subset: str) -> tuple[str, Path | None, str]:
+    """Return data set, root and subset; a folder of songs may stand in place of the name.
+
+    A ``--subset`` that was typed for such a folder, which has none, is refused.
+    """
+    if root is not None or not Path(dataset).is_dir():
+        return dataset, root, subset
+    source = click.get_current_context().get_parameter_source("subset")
+    if source is not ParameterSource.DEFAULT and subset != "all":
+        raise click.UsageError(f"--subset: {dataset} is a folder of songs without subsets")
+    return "folder", Path(dataset), "all"
 
 
 _TRACKS = (

@@ -80,9 +80,7 @@ def command(
     from sepbench.inference import runner
 
     metrics = options.chosen_metrics(metrics)
-    if Path(dataset).is_dir() and root is None:
-        options.no_subset(dataset)
-        dataset, root, subset = "folder", Path(dataset), "all"
+    dataset, root, subset = options.named_or_folder(dataset, root, subset)
     data = open_dataset(dataset, root)
     tracks = select(data, subset, patterns)
     found = _find(estimates, tracks)
