@@ -168,6 +168,20 @@ def terms_of(stem: str, made: Iterable[str]) -> tuple[str, ...]:
     return next(sums, ())
 
 
+def terms_of_rest(stem: str, made: Iterable[str]) -> tuple[str, ...]:
+    """Return the stems of ``made`` that sum to the rest of a song without ``stem``.
+
+    Stems that are sums of others are left out, as their terms are there already.
+
+    >>> terms_of_rest("drums", ["vocals", "accompaniment", "drums", "bass", "other"])
+    ('vocals', 'bass', 'other')
+    """
+    there = set(made)
+    taken = terms_of(stem, there)
+    others = (name for name in in_order(there) if name not in taken)
+    return tuple(name for name in others if not terms_of(name, there - {name}))
+
+
 def rest_of(stem: str) -> str:
     """Return the name of the rest of a song without one stem.
 

@@ -4,6 +4,7 @@ Samples are float32 ``(channels, samples)`` everywhere, full scale is 1.
 """
 
 from sepbench.audio.encode import BIT_DEPTHS, Writer, check_format
+from sepbench.audio.encoders import DEFAULT_BIT_DEPTH
 from sepbench.audio.names import (
     SUFFIXES,
     Found,
@@ -22,6 +23,7 @@ from sepbench.audio.tags import Tags, read_tags
 
 __all__ = [
     "BIT_DEPTHS",
+    "DEFAULT_BIT_DEPTH",
     "SUFFIXES",
     "Audio",
     "AudioInfo",

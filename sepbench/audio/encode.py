@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepbench._util.partial import partial_path
-from sepbench.audio.encoders import Encoder, LibsndfileEncoder, Sound, UnwritableError
+from sepbench.audio.encoders import (
+    DEFAULT_BIT_DEPTH,
+    Encoder,
+    LibsndfileEncoder,
+    Sound,
+    UnwritableError,
+)
 from sepbench.audio.lossy import LOSSY, FfmpegEncoder
 from sepbench.audio.tags import Tags
 from sepbench.errors import SepbenchError
@@ -29,13 +35,14 @@ BIT_DEPTHS: dict[str, tuple[str, ...]] = {
 _CHUNK = 1 << 16
 
 
-def check_format(format: str, bit_depth: str, bitrate: int | None = None) -> None:
-    """Raise `SepbenchError` if ``format`` does not support these settings."""
+def check_format(format: str, bit_depth: str | None, bitrate: int | None = None) -> None:
+    """Raise `SepbenchError` if ``format`` does not support these settings; ``None`` is any's."""
     if format not in BIT_DEPTHS:
         raise SepbenchError(f"cannot write {format!r} files; choose {', '.join(BIT_DEPTHS)}")
     depths = BIT_DEPTHS[format]
-    if depths and bit_depth not in depths:
-        raise SepbenchError(f"{format} has no bit depth {bit_depth}; choose {' or '.join(depths)}")
+    if bit_depth is not None and bit_depth not in depths:
+        cure = f"choose {' or '.join(depths)}" if depths else "leave it out"
+        raise SepbenchError(f"{format} has no bit depth {bit_depth}; {cure}")
     if bitrate is not None and format not in LOSSY:
         raise SepbenchError(f"{format} has no bit rate; use --format {', '.join(LOSSY)}")
 
@@ -45,9 +52,9 @@ class Writer:
 
     Use it as a context manager: a normal exit moves the file into place, an exception leaves an
     older file untouched. Parent folders are made, and removed if they stay empty. ``bit_depth``
-    is one of `BIT_DEPTHS`, ``bitrate`` (kbit/s) for lossy formats, ``layout`` names more than two
-    channels as `AudioInfo` does. Levels are not changed; integer formats clip beyond full scale,
-    which is counted.
+    is one of `BIT_DEPTHS`, else 24, ``bitrate`` (kbit/s) for lossy formats, ``layout`` names more
+    than two channels as `AudioInfo` does. Levels are not changed; integer formats clip beyond full
+    scale, which is counted.
     """
 
     peak: float = 0.0
@@ -59,7 +66,7 @@ class Writer:
         rate: int,
         channels: int,
         *,
-        bit_depth: str = "24",
+        bit_depth: str | None = None,
         bitrate: int | None = None,
         layout: str | None = None,
         tags: Tags | None = None,
@@ -68,7 +75,9 @@ class Writer:
         self.samples = 0
         self._format = path.suffix.lower().removeprefix(".")
         check_format(self._format, bit_depth, bitrate)
-        self._sound = Sound(rate, channels, layout, bit_depth, bitrate, tags or Tags())
+        self._sound = Sound(
+            rate, channels, layout, bit_depth or DEFAULT_BIT_DEPTH, bitrate, tags or Tags()
+        )
         self._new_folders: list[Path] = []
         self._encoder: Encoder | None = None
 

@@ -32,6 +32,8 @@ _SPEAKERS = "FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".spl
 _TEXTS = {"title", "artist", "album", "comment", "copyright", "date", "genre"}
 """Tags that libsndfile can write, and ``track``, which it calls ``tracknumber``."""
 
+DEFAULT_BIT_DEPTH = "24"
+
 
 @dataclass(frozen=True)
 class Sound:
@@ -40,7 +42,7 @@ class Sound:
     rate: int
     channels: int
     layout: str | None = None
-    bit_depth: str = "24"
+    bit_depth: str = DEFAULT_BIT_DEPTH
     bitrate: int | None = None
     tags: Tags = field(default_factory=Tags)
 

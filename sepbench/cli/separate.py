@@ -61,9 +61,8 @@ _FORMATS = ["wav", "flac", "ogg", "mp3", "m4a", "aac", "opus"]
 @click.option(
     "--bit-depth",
     type=click.Choice(["16", "24", "32f"]),
-    default="24",
-    show_default=True,
-    help="Bits per sample; 32f is floating point and never clips (wav only).",
+    help="Bits per sample of wav and flac; 32f is floating point and never clips (wav only).  "
+    "[default: 24]",
 )
 @click.option(
     "--bitrate",

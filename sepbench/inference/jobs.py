@@ -13,7 +13,7 @@ from sepbench import audio
 from sepbench.errors import SepbenchError
 from sepbench.inference import manifest
 from sepbench.registry import Method
-from sepbench.stems import rest_of, terms_of, with_sums
+from sepbench.stems import rest_of, terms_of_rest, with_sums
 
 _FIELDS = {"method", "track", "hash", "stem"}
 
@@ -27,7 +27,7 @@ class SeparateOptions:
     start: float = 0.0
     duration: float | None = None
     format: str = "wav"
-    bit_depth: str = "24"
+    bit_depth: str | None = None
     bitrate: int | None = None
     stream: int | None = None
     two_stems: str | None = None
@@ -63,7 +63,7 @@ class SeparateOptions:
                 )
         if self.two_stems is None:
             return list(asked)
-        if not set(made) - set(terms_of(self.two_stems, made)):
+        if not terms_of_rest(self.two_stems, made):
             raise SepbenchError(
                 f"method {method.label} makes only {self.two_stems}; leave --two-stems out"
             )

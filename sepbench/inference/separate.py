@@ -27,7 +27,7 @@ from sepbench.inference.jobs import Job, SeparateOptions
 from sepbench.inference.result import Result
 from sepbench.inference.workers import SeparatorWorker
 from sepbench.registry import Method
-from sepbench.stems import rest_of, terms_of, with_sums
+from sepbench.stems import rest_of, terms_of_rest, with_sums
 
 if TYPE_CHECKING:
     from sepbench.inference.overlap_add import Samples
@@ -187,8 +187,7 @@ class SeparationSession:
         for part in self._parts(reader, order, on_measured):
             stems = with_sums(part)
             if job.two_stems is not None and (rest := rest_of(job.two_stems)) not in stems:
-                taken = terms_of(job.two_stems, part)
-                others = [part[name] for name in part if name not in taken]
+                others = [part[name] for name in terms_of_rest(job.two_stems, part)]
                 stems[rest] = functools.reduce(operator.add, others)
             for stem, writer in writers.items():
                 writer.write(stems[stem])
@@ -223,7 +222,7 @@ class SeparationSession:
             "sha256": self._digests[song],
             "start": job.start,
             "duration": job.duration,
-            "bit_depth": job.bit_depth,
+            "bit_depth": job.bit_depth or audio.DEFAULT_BIT_DEPTH,
             "sepbench": sepbench.__version__,
             **({} if job.bitrate is None else {"bitrate": job.bitrate}),
             **({} if job.stream is None else {"stream": job.stream}),

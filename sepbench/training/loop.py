@@ -130,7 +130,7 @@ class Run:
     def begin_from(self, where: Path) -> None:
         """Start from the weights of a file, or the best of another run.
 
-        Their training data counts as this run's too. Raises `SepbenchError` if they are of
+        Their training data and terms count as this run's too. Raises `SepbenchError` if they are of
         another method or do not fit the network.
         """
         initial = load_initial(self.network, where, method=self.trainable.method)

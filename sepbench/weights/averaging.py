@@ -49,9 +49,6 @@ def average(
     header = {
         **headers[-1],
         **training_data.merged(*headers),
-        "license": "; ".join(
-            dict.fromkeys(str(one["license"]) for one in headers if one.get("license"))
-        ),
         "averaged": [
             {"sha256": container.sha256(path), "share": round(part, 4), "steps": one.get("steps")}
             for path, part, one in zip(files, parts, headers, strict=True)

@@ -381,6 +381,8 @@ def test_formats_without_the_bit_depth_are_refused(tmp_path: Path) -> None:
         audio.Writer(tmp_path / "stem.flac", RATE, 2, bit_depth="32f")
     with pytest.raises(SepbenchError, match="cannot write 'wma' files; choose wav, flac, ogg"):
         audio.check_format("wma", "16")
+    with pytest.raises(SepbenchError, match="mp3 has no bit depth 32f; leave it out"):
+        audio.check_format("mp3", "32f")
 
 
 # Resampling

@@ -243,6 +243,7 @@ def test_json_names_every_file() -> None:
         (["-m", "mixture", "song.wav", "--name", "{title}"], "use {method}, {track} and {stem}"),
         (["-m", "mixture", "song.wav", "--start", "99"], "cannot start at 99 s"),
         (["-m", "mixture", "song.wav", "--format", "flac", "--bit-depth", "32f"], "no bit depth"),
+        (["-m", "mixture", "song.wav", "--format", "mp3", "--bit-depth", "16"], "leave it out"),
         (["-m", "mixture", "song.wav", "-o", "song.wav"], "cannot be written"),
         (["-m", "oracle-irm", "song.wav"], "is an oracle"),
     ],

@@ -7,16 +7,20 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from commands import run
+from fakes import Calm
 from songs import tone_file
 
 from sepbench import audio, registry
+from sepbench._util import entry_points
 from sepbench.audio.tags import Tags
 from sepbench.cli import questions
 from sepbench.cli.main import main
@@ -272,6 +276,31 @@ def test_two_stems_are_a_stem_and_the_sum_of_the_others() -> None:
     assert set(read) == {"percussive", "no_percussive"}
     song = audio.read("song.wav").samples
     np.testing.assert_allclose(sum(read.values()), song, atol=1e-6)
+
+
+class Overlapping(Calm):
+    """Half and a quarter of the mixture twice, besides their sum."""
+
+    name = "overlapping"
+    stems = ("vocals", "accompaniment", "drums", "bass", "other")
+    remainder = None
+
+    def separate(self, mixture: torch.Tensor) -> dict[str, torch.Tensor]:
+        parts = {"vocals": 0.25, "accompaniment": 0.75, "drums": 0.5, "bass": 0.125, "other": 0.125}
+        return {stem: part * mixture for stem, part in parts.items()}
+
+
+def test_the_rest_has_nothing_twice_if_a_method_also_makes_sums(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    point = EntryPoint("overlapping", f"{__name__}:Overlapping", registry.GROUP)
+    monkeypatch.setattr(entry_points, "find", lambda group: {"overlapping": [point]})
+    tone_file("song.wav", level=0.5)
+    result = run("separate", "-m", "overlapping", "song.wav", "--two-stems", "drums")
+    assert result.exit_code == 0, result.output
+    (rest,) = Path("separated").rglob("no_drums.wav")
+    half = 0.5 * audio.read("song.wav").samples
+    np.testing.assert_allclose(audio.read(rest).samples, half, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -222,20 +222,23 @@ def test_a_run_begun_in_half_precision_goes_on_without_and_the_other_way(
 def test_a_run_begins_with_the_weights_of_another(cache: PreparedDataset, tmp_path: Path) -> None:
     chosen = songs(cache)
     known = {"data_sha256": "a", "trained_on": ["old"], "songs": {"1f": 3.0}, "sounds": ["f0"]}
+    known["license"] = "CC BY-NC"
     first = Run(Tiny(), PLAN, tmp_path / "first", CPU, known)
     first.train(examples(cache), chosen)
     score = first.best
     slow = TrainingConfig(epochs=1, examples=4, batch_size=4, learning_rate=1e-9, workers=0)
-    second = Run(Tiny(), slow, tmp_path / "second", CPU, {"data_sha256": "b", "trained_on": []})
+    new = {"data_sha256": "b", "trained_on": [], "license": "MIT"}
+    second = Run(Tiny(), slow, tmp_path / "second", CPU, new)
     second.begin_from(tmp_path / "first")
     assert torch.equal(second.network.level, first.best_network().level)
     second.train(examples(cache), chosen)
     assert second.best == pytest.approx(score, abs=1e-3)
-    resumed = Run(Tiny(), slow, tmp_path / "second", CPU, {"data_sha256": "b", "trained_on": []})
+    resumed = Run(Tiny(), slow, tmp_path / "second", CPU, new)
     resumed.resume()
     assert resumed.config["trained_on"] == ["old"]
     assert resumed.config["songs"] == {"1f": 3.0}
     assert resumed.config["sounds"] == ["f0"]
+    assert resumed.config["license"] == "CC BY-NC; MIT"
     assert resumed.config["init"]["steps"] == 2 * first.best_epoch
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,16 +49,17 @@ def write_webmushra(
     pages: list[dict[str, Any]] = []
     files: list[Path] = []
     names: dict[str, dict[str, Any]] = {}
-    for key in dict.fromkeys((one.subset, one.track) for one in excerpts):
-        if key not in by_key:
-            continue
+    keys = [key for key in dict.fromkeys((e.subset, e.track) for e in excerpts) if key in by_key]
+    songs_of = Counter(track for _, track in keys)
+    for key in keys:
         of_track = [one for one in excerpts if (one.subset, one.track) == key]
         for clip in clips(store, records, by_key[key], of_track):
             if not any(source.kind == "method" for source in clip.sources):
                 continue
             on_clip(f"{clip.excerpt.track}, {clip.excerpt.stem}")
-            page, methods, written = _trial(clip, len(pages), folder)
             subset, track = key
+            song = track if songs_of[track] == 1 else f"{track} ({subset})"
+            page, methods, written = _trial(clip, song, len(pages), folder)
             facts = {"track": track, "subset": subset, "stem": clip.excerpt.stem}
             names[page["id"]] = {**facts, "methods": methods}
             pages.append(page)
@@ -74,7 +76,7 @@ def write_webmushra(
 
 
 def _trial(
-    clip: Clip, number: int, folder: Path
+    clip: Clip, song: str, number: int, folder: Path
 ) -> tuple[dict[str, Any], dict[str, str], list[Path]]:
     """Write the sounds of a trial; return it, the labels of its stimuli, and the files."""
     names: dict[str, str] = {}
@@ -87,8 +89,7 @@ def _trial(
             plain = _plain(source.name, names) if source.kind == "method" else ""
             names[plain] = name
             labels |= {plain: source.name} if plain else {}
-    excerpt = clip.excerpt
-    title = f"{excerpt.stem}: {excerpt.track}"
+    title = f"{clip.excerpt.stem}: {song}"
     page = {
         "type": "mushra",
         "id": f"trial {number + 1}, {_plain(title)}",

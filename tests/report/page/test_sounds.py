@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from made_runs import make_run
 from matplotlib import image
 from songs import tone
 
@@ -223,6 +224,20 @@ def test_webmushra_gets_a_trial_with_every_method_equally_loud(made_run, tmp_pat
     ((length, _), rate) = kinds.pop()
     assert not kinds
     assert length <= 12 * rate
+
+
+def test_songs_of_one_name_are_told_apart_in_webmushra(tmp_path) -> None:
+    store = make_run(tmp_path / "run", {"good": 8.0}, ["song"])
+    for record in store.records():
+        store.save(replace(record, subset="train"))
+    tracks = [MadeTrack("song", subset, "some", (), ()) for subset in ("test", "train")]
+    for track in tracks:
+        folder = store.stems_folder("good", track.subset, "song")
+        folder.mkdir(parents=True)
+        soundfile.write(folder / "vocals.wav", track.load().mixture.T, RATE)
+    files = write_webmushra(store, tracks, tmp_path, songs=2)
+    trials = yaml.safe_load(files[0].read_text())["pages"][1][1:]
+    assert {trial["name"] for trial in trials} == {"vocals: song (test)", "vocals: song (train)"}
 
 
 def results(path: Path, test: dict, said: dict[str, int], listener: str = "0b1e-5") -> Path:
