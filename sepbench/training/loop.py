@@ -102,7 +102,7 @@ class Run:
                 if is_best:
                     self._save("best.pt")
                 self._save("last.pt")
-                log.epoch(row, self._rate())
+                log.epoch(row, self.optimiser.param_groups[0]["lr"])
                 if self.plan.is_shown(self.epoch):
                     loudest = songs.loudest(self.plan.shown)
                     log.pictures(self._judged(), loudest, self.device, self.epoch)
@@ -151,11 +151,8 @@ class Run:
             raise SepbenchError(f"{path}: its network differs from the config; use a new --out")
         check_same(path, state["config"], self.config)
         if "init" in state["config"]:
-            self.config |= {
-                name: state["config"][name]
-                for name in ("init", *training_data.FIELDS)
-                if name in state["config"]
-            }
+            kept = ("init", *training_data.FIELDS)
+            self.config |= {name: of for name, of in state["config"].items() if name in kept}
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -281,9 +278,6 @@ class Run:
         if not (self.plan.patience and self.plan.is_validated(self.epoch)):
             return False
         return self.epoch - self.best_epoch >= self.plan.patience
-
-    def _rate(self) -> float:
-        return float(self.optimiser.param_groups[0]["lr"])
 
     def _save(self, name: str) -> None:
         state = {
