@@ -30,7 +30,7 @@ class UNetStereo(LearnedMask):
     shipped = MappingProxyType(
         {
             "default": Shipped(
-                "d008bc8099bd3302327bedbcbb960c6e1ae4173bc566df2c3de8581b9b7be9cc",
+                "02678b4d99f87df1525f3931667f73573024b220b903c9d791bb6f935133e7a2",
                 terms="MIT AND CC-BY-NC-SA-4.0",
             ),
             "free": Shipped(

@@ -60,7 +60,7 @@ class VoiceGate(Ensemble):
     @property
     def license(self) -> str:
         """The licenses of the method and of the detector's weights."""
-        return f"{super().license}; {LICENSE}"
+        return "; ".join(dict.fromkeys(f"{super().license}; {LICENSE}".split("; ")))
 
     @property
     def weight_files(self) -> tuple[WeightFile, ...]:

@@ -50,7 +50,11 @@ if TYPE_CHECKING:
 @click.option("--epochs", type=click.IntRange(min=1), help="Total number of epochs.")
 @click.option("--examples", type=click.IntRange(min=1), help="Examples in an epoch.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Examples in a step.")
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="The highest.")
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Highest learning rate of the schedule.",
+)
 @click.option("--schedule", help="fixed, step, noam, one-cycle or trapezoid.")
 @click.option(
     "--validate-every", type=click.IntRange(min=1), metavar="N",

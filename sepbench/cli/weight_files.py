@@ -144,4 +144,4 @@ def export(name: str, source: Path | None, out: Path | None, as_json: bool) -> N
     if as_json:
         show_json({"format": name, "source": str(source), "out": str(out)})
     else:
-        say(f"{out}: made of {source} for {name}")
+        say(f"{out}: written from {source}")

@@ -31,7 +31,7 @@ def command() -> None:
     sepbench weights list
     sepbench weights fetch open-unmix 'demucs[model=htdemucs_ft]'
 
-    Fetched files are kept in a cache folder, or in the environment variable SEPBENCH_CACHE.
+    Fetched files are kept in a cache folder, or in that of the environment variable SEPBENCH_CACHE.
     """
 
 

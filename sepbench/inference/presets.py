@@ -42,8 +42,8 @@ class Chosen:
 
 _DEMUCS = "published at 9.00 dB SDR over all stems of MUSDB18-HQ"
 _UMXL = "the Open-Unmix model with most training data"
-_WITH_SPLEETER = "ensemble[2*spleeter+2*unet-stereo+2*unet+cdae+blstm]"
-_WITHOUT = "ensemble[2*unet-stereo+2*unet+cdae+blstm]"
+_WITH_SPLEETER = "ensemble[2*spleeter+4*unet-stereo+2*unet+cdae+blstm]"
+_WITHOUT = "ensemble[4*unet-stereo+2*unet+cdae+blstm]"
 _TOGETHER = "better than each of its members on validation songs of three kinds"
 BEST_INCLUDED = "the best of the included on validation songs"
 _IN_NOISE = "{} dB SDR for a voice in equally loud noise"
@@ -52,9 +52,9 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
     "acapella": (
         Choice("demucs[model=htdemucs_ft]", "vocals", _DEMUCS),
         Choice("open-unmix[model=umxl]", "vocals", _UMXL),
-        Choice(_WITH_SPLEETER, "vocals", _TOGETHER, score=4.94),
+        Choice(_WITH_SPLEETER, "vocals", _TOGETHER, score=4.92),
         Choice(_WITHOUT, "vocals", BEST_INCLUDED),
-        Choice("unet", "vocals", score=4.49),
+        Choice("unet-stereo", "vocals", score=4.78),
         Choice("spleeter", "vocals", score=3.86),
         Choice("repet-sim", "vocals", score=2.11),
     ),
@@ -63,8 +63,8 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
         Choice("open-unmix[model=umxl]", "accompaniment", _UMXL),
         Choice(_WITH_SPLEETER, "accompaniment", _TOGETHER),
         Choice(_WITHOUT, "accompaniment", BEST_INCLUDED),
+        Choice("unet-stereo", "accompaniment", score=11.79),
         Choice("spleeter", "accompaniment", score=11.73),
-        Choice("unet", "accompaniment", score=11.08),
         Choice("repet-sim", "accompaniment", score=8.23),
     ),
     "drums": (
@@ -77,7 +77,7 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
     "denoise-voice": (
         Choice("open-unmix[model=umxse]", "vocals", "trained on speech in noise"),
         Choice("spleeter", "vocals", _IN_NOISE.format("9.2 to 13.8")),
-        Choice("mask-cnn", "vocals", _IN_NOISE.format("8.2 to 12.0")),
+        Choice("mask-cnn", "vocals", _IN_NOISE.format("8.4 to 12.5")),
         Choice(
             "repet-sim[recipe=librosa,margin_vocals=2]", "vocals", _IN_NOISE.format("5.1 to 6.7")
         ),

@@ -53,8 +53,11 @@ def metric(name: str) -> MetricInfo:
     """
     found = entry_points.find(METRIC_GROUP)
     if name not in found:
-        close = difflib.get_close_matches(name, [*found, *groups()], n=1)
+        grouped = groups()
+        close = difflib.get_close_matches(name, [*found, *grouped], n=1)
         cure = f"did you mean {close[0]!r}?" if close else "'sepbench metrics' lists them"
+        if name in grouped:
+            cure = f"it is a group, of {', '.join(grouped[name])}"
         if "," in name:
             cure = f"write --metric for each: --metric {' --metric '.join(name.split(','))}"
         raise SepbenchError(f"no metric {name!r}; {cure}")

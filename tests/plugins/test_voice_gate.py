@@ -28,3 +28,8 @@ def test_silence_stays_closed_and_nothing_is_lost() -> None:
 def test_a_method_without_vocals_is_one_line() -> None:
     with pytest.raises(SepbenchError, match="makes no vocals"):
         registry.resolve_all(["voice-gate[hpss]"])[0].create()
+
+
+def test_terms_that_the_method_and_the_detector_share_are_named_once() -> None:
+    terms = registry.resolve_all(["voice-gate[unet]"])[0].create().license.split("; ")
+    assert len(terms) == len(set(terms))

@@ -172,3 +172,8 @@ def run(*words):
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
     return done.output
+
+
+def test_a_group_is_not_taken_for_a_misspelt_metric() -> None:
+    with pytest.raises(SepbenchError, match="'spectral'; it is a group, of bleedless, fullness"):
+        registry.metric("spectral")
