@@ -135,10 +135,9 @@ metric_option = click.option(
     multiple=True,
     type=NAME,
     default=["sdr"],
-    show_default=True,
     metavar="NAME",
     shell_complete=complete_metric,
-    help="Metric or group of metrics, see 'sepbench metrics'; may be repeated.",
+    help="Metric or group of metrics besides sdr, see 'sepbench metrics'; may be repeated.",
 )
 
 
