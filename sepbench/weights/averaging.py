@@ -41,6 +41,9 @@ def average(
             raise SepbenchError(f"{path}: not of the same network as {files[0]}")
     parts = [share / sum(shares) for share in shares]
     tensors = [_tensors(path) for path in files]
+    for path, one in zip(files, tensors, strict=True):
+        if _shapes(one) != _shapes(tensors[0]):
+            raise SepbenchError(f"{path}: its tensors are not those of {files[0]}")
     chosen = fnmatch.filter(tensors[0], only)
     if not chosen:
         names = sorted({name.partition(".")[0] for name in tensors[0]})
@@ -66,6 +69,10 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
 
     container.verify(path)
     return load_file(path)
+
+
+def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 def _mean(

@@ -185,3 +185,32 @@ def test_what_a_table_excludes_is_not_used(tmp_path: Path) -> None:
         (tmp_path / folder / "split.csv").write_text("song,split\nTwo,Excluded\n")
     found = [(track.source, track.name) for track in find_tracks(tmp_path)]
     assert found == [("mir", "a"), ("songs", "One"), ("stems", "One")]
+
+
+def test_no_table_leads_out_of_the_folders(tmp_path: Path) -> None:
+    folder, out = tmp_path / "data" / "mir", tmp_path / "deep" / "prepared"
+    folder.mkdir(parents=True)
+    stereo = np.full((RATE, 2), 0.1, np.float32)
+    soundfile.write(folder / "clip.wav", stereo, RATE)
+    table = folder / "split.csv"
+    table.write_text(f"clip,song,split\nclip,../../../out,train\nclip,{'L' * 300},train\n")
+    prepared, skipped = prepare(find_tracks(tmp_path / "data"), out, rate=RATE)
+    assert not skipped
+    assert sorted(tmp_path.rglob("*.npy")) == sorted(track.file for track in prepared.tracks)
+    assert all(track.file.is_relative_to(out) for track in prepared.tracks)
+    table.write_text("clip,song,split\n../../clip,one,train\n")
+    with pytest.raises(SepbenchError, match=r"line 2: clip '\.\./\.\./clip' is a path"):
+        list(find_tracks(tmp_path / "data"))
+
+
+def test_a_song_whose_array_was_cut_is_prepared_again(tmp_path: Path) -> None:
+    level(tmp_path / "songs" / "One" / "vocals.wav", 0.1)
+    level(tmp_path / "songs" / "One" / "drums.wav", 0.1)
+    out = tmp_path / "out"
+    (track,) = prepare(find_tracks(tmp_path / "songs"), out, rate=RATE)[0].tracks
+    whole = track.file.read_bytes()
+    track.file.write_bytes(whole[:1000])
+    with pytest.raises(SepbenchError, match="missing or cut short; run 'sepbench prepare' again"):
+        open_prepared(out)
+    prepare(find_tracks(tmp_path / "songs"), out, rate=RATE)
+    assert track.file.read_bytes() == whole

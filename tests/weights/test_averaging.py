@@ -77,6 +77,18 @@ def test_only_weights_of_one_network_have_a_mean(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+@pytest.mark.parametrize("level", [torch.zeros(1), torch.zeros(7), None])
+def test_only_tensors_of_one_shape_have_a_mean(tmp_path: Path, level: torch.Tensor | None) -> None:
+    one = saved(tmp_path / "one.safetensors", 1.0)
+    other, out = tmp_path / "other.safetensors", tmp_path / "mean.safetensors"
+    tensors = {"steps": torch.tensor(1), **({} if level is None else {"level": level})}
+    container.save(other, tensors, {"method": "unet", "model": MODEL})
+    for files in ([one, other], [other, one]):
+        with pytest.raises(SepbenchError, match="its tensors are not those of"):
+            average(files, [1, 1], out)
+    assert not out.exists()
+
+
 def test_the_command_takes_equal_shares_where_none_are_given(tmp_path: Path) -> None:
     files = [str(saved(tmp_path / f"{value}.safetensors", value)) for value in (1.0, 2.0)]
     out = str(tmp_path / "mean.safetensors")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sepbench._util.files import make_folder
 from sepbench._util.plain import read_object
 from sepbench._util.text import counted
+from sepbench.audio import safe_name
 from sepbench.errors import SepbenchError
 from sepbench.training.data.recording import Recording
 from sepbench.training.data.splits import EXCLUDED, SPLITS
@@ -126,7 +127,8 @@ def _prepare(
     known = {entry["file"]: entry for entry in before}
     taken: set[str] = set()
     for track in tracks:
-        file = _free(f"{track.source}/{track.name}", taken)
+        # A table may name songs by what is no file name, or leads out of the folder.
+        file = _free("/".join(map(safe_name, (*track.source.split("/"), track.name))), taken)
         taken.add(file)
         on_track(file)
         entry = known.get(file, {})
@@ -139,7 +141,7 @@ def _prepare(
             continue
         # Older arrays without a digest of their audio are made again, once.
         is_same &= entry.get("audio", "") == digest
-        if not (is_same and (folder / file).exists()):
+        if not (is_same and _is_whole(folder / file, entry)):
             try:
                 array, cuts = _decode(track, rate)
             except SepbenchError as error:
@@ -212,7 +214,7 @@ def _listed(folder: Path, index: dict[str, Any], verify: bool) -> PreparedDatase
             continue
         file = folder / entry["file"]
         parts, cuts = tuple(entry["parts"]), tuple(entry["cuts"])
-        if not file.exists() or file.stat().st_size < 2 * len(parts) * cuts[-1]:
+        if not _is_whole(file, entry):
             raise SepbenchError(f"{file}: missing or cut short; run 'sepbench prepare' again")
         if verify and _sha256(file) != entry["sha256"]:
             raise SepbenchError(f"{file}: damaged; delete it and run 'sepbench prepare' again")
@@ -225,6 +227,11 @@ def _listed(folder: Path, index: dict[str, Any], verify: bool) -> PreparedDatase
         entry["split"] = "val" if split == "valid" else split
     digest = hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
     return PreparedDataset(int(index["rate"]), tuple(tracks), digest)
+
+
+def _is_whole(file: Path, entry: dict[str, Any]) -> bool:
+    """Return whether an array is as long as the index says."""
+    return file.is_file() and file.stat().st_size >= 2 * len(entry["parts"]) * entry["cuts"][-1]
 
 
 def _decode(track: Recording, rate: int) -> tuple[NDArray[np.int16], list[int]]:

@@ -140,6 +140,9 @@ def read_table(folder: Path) -> list[Row]:
                 continue
             if not row.get("song"):
                 raise SepbenchError(f"{path}: line {reader.line_num}: no song; write its name")
+            if Path(clip := row.get("clip", "")).name != clip:
+                wrong = f"clip {clip!r} is a path; write the name of a file beside the table"
+                raise SepbenchError(f"{path}: line {reader.line_num}: {wrong}")
             split = row.get("split", "").lower()
             if split not in (*SPLITS, EXCLUDED):
                 wrong = f"no split {split!r}; write train, valid, test or excluded"
