@@ -49,6 +49,7 @@ def show(file: Path, as_json: bool) -> None:
     """
     import math
 
+    from sepbench._util.text import printable
     from sepbench.cli.console import show_json
     from sepbench.weights.inspect import inspect
 
@@ -61,9 +62,9 @@ def show(file: Path, as_json: bool) -> None:
                f"{sum(map(math.prod, numbers)):,} numbers")  # fmt: skip
     for key, value in found["header"].items():
         text = value if isinstance(value, str) else json.dumps(value, default=str)
-        click.echo(f"  {key}: {text[:400]}")
+        click.echo(printable(f"  {key}: {text[:400]}"))
     for tensor, shape in found["tensors"].items():
-        click.echo(f"  {tensor} {' x '.join(map(str, shape)) or 'scalar'}")
+        click.echo(printable(f"  {tensor} {' x '.join(map(str, shape)) or 'scalar'}"))
 
 
 @click.command("average", short_help="Write the mean of several weight files.")

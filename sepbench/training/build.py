@@ -11,6 +11,7 @@ from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.options import parse_spec
 from sepbench.training.model import BADLY_DESCRIBED, Trainable, wrong_field
+from sepbench.weights import container
 
 if TYPE_CHECKING:
     from sepbench.separator import AnySeparator
@@ -42,6 +43,8 @@ def trainable_of(
     """
     module, _, name = separator.trainable.partition(":")
     kind = getattr(import_module(module), name)
+    if found := container.fault({"model": model}):
+        raise SepbenchError(f"config {config!r}: {found}, in the section model")
     try:
         trainable: Trainable = kind(model)
         with torch.device("meta"):  # a trial on the meta device, without memory

@@ -50,7 +50,12 @@ class TrainingConfig:
     )
     shown: int = option(4, "passages that pictures are made of", minimum=1)
     only: str = option("*", "pattern of the names of the weights that are trained; others stay")
-    seed: int = option(0, "of examples, initial weights and dropout")
+    seed: int = option(
+        0,
+        "of examples, initial weights and dropout",
+        minimum=-(2**63),
+        maximum=2**63 - 1,
+    )
     workers: int = option(1, "processes that mix examples", minimum=0)
 
     @property

@@ -110,8 +110,8 @@ def _parsed(file: BinaryIO, size: int) -> tuple[bytes, dict[str, Any]]:
         raise ValueError("damaged weights, or other than safetensors") from None
     if not isinstance(header, dict):
         raise ValueError("safetensors, but not a weight file of sepbench: its header is missing")
-    if (fault := _fault(header)) is not None:
-        raise ValueError(f"its header is not one of sepbench: {fault}")
+    if (found := fault(header)) is not None:
+        raise ValueError(f"its header is not one of sepbench: {found}")
     if excess:
         raise ValueError("weights cut short" if excess < 0 else "more in it than weights")
     return start + text, header
@@ -130,11 +130,11 @@ _BOUNDS = {
 
 def check(path: Path, header: Mapping[str, Any]) -> None:
     """Raise `SepbenchError` for a header with absurd values."""
-    if fault := _fault(header):
-        raise SepbenchError(f"{path}: {fault}; {_CURE}")
+    if found := fault(header):
+        raise SepbenchError(f"{path}: {found}; {_CURE}")
 
 
-def _fault(header: Mapping[str, Any]) -> str | None:
+def fault(header: Mapping[str, Any]) -> str | None:
     """Return which value of a header is absurd, or None."""
     model = header.get("model", {})
     if not isinstance(model, dict):
@@ -170,9 +170,11 @@ def save(
     """Write tensors with a header; floating-point tensors in float16 if ``half``.
 
     The header contains the sha256 of the whole file, computed with zeros in its place, by which
-    `load_into` detects damage. Raises `SepbenchError` for values beyond float16, and if the file
-    cannot be written.
+    `load_into` detects damage. Raises `SepbenchError` for values beyond float16, for a header that
+    `read_header` would refuse, and if the file cannot be written.
     """
+    if found := fault(header):
+        raise SepbenchError(f"{path}: not written, as it could not be read again: {found}")
     import torch
     from safetensors.torch import save as to_bytes
 

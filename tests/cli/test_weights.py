@@ -17,6 +17,7 @@ import soundfile
 import torch
 from click.testing import Result
 from fakes import Calm
+from safetensors.torch import save_file
 
 from sepbench import registry
 from sepbench._util import entry_points
@@ -330,3 +331,12 @@ def test_a_method_without_weights_is_said_to_need_none() -> None:
 def test_weights_of_a_plugin_beside_it_are_shipped_too() -> None:
     (row,) = json.loads(run("list", "nussl-deep-mask", "--json").stdout)
     assert row["from"] == "shipped"
+
+
+def test_a_file_of_others_cannot_write_to_the_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "other.safetensors"
+    save_file({"a\x1b[2J": torch.zeros(2)}, file, {"x": "\x1b]0;title\x07\nerror: forged"})
+    shown = commands.run("weights", "show", file)
+    assert shown.exit_code == 0
+    assert "\x1b" not in shown.output
+    assert "\nerror" not in shown.output

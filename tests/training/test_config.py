@@ -106,6 +106,7 @@ def test_levels_without_a_range_are_constant(tmp_path: Path) -> None:
         ("model: {}\ntraining: {1: 2}", "no field 1;"),
         ("model: {}\ntraining: {epochs: 0}", "field epochs=0: must be at least 1"),
         ("model: {}\ntraining: {examples: 4, batch_size: 8}", "fewer than one batch"),
+        ("model: {}\ntraining: {seed: 99999999999999999999}", "field seed=9999"),
         ("model: {}\ntraining: {learning_rate: .nan}", "must be a finite number"),
         ("model: {}\ntraining: {learning_rate: 0}", "must be at least 1e-12"),
         ("model: {}\nexamples: {fade: 1.5}", "field fade=1.5: must be from 0 to 1"),

@@ -153,8 +153,12 @@ def test_a_header_that_says_too_little_is_one_line(
     ],
 )
 def test_a_header_that_would_build_something_absurd_is_refused(tmp_path: Path, model: dict) -> None:
-    file = tmp_path / "w.safetensors"
-    container.save(file, torch.nn.Linear(4, 2).state_dict(), {**HEADER, "model": model})
+    file, header = tmp_path / "w.safetensors", {**HEADER, "model": model}
+    tensors = torch.nn.Linear(4, 2).state_dict()
+    with pytest.raises(SepbenchError, match="not written, as it could not be read again"):
+        container.save(file, tensors, header)
+    assert not file.exists()
+    save_file(tensors, file, {"sepbench": json.dumps(header)})
     with pytest.raises(SepbenchError, match="its header is not one of sepbench"):
         container.read_header(file)
 
