@@ -43,8 +43,6 @@ def trainable_of(
     """
     module, _, name = separator.trainable.partition(":")
     kind = getattr(import_module(module), name)
-    if found := container.fault({"model": model}):
-        raise SepbenchError(f"config {config!r}: {found}, in the section model")
     try:
         trainable: Trainable = kind(model)
         with torch.device("meta"):  # a trial on the meta device, without memory
@@ -54,6 +52,8 @@ def trainable_of(
             f"config {config!r}: its model does not describe a network of {separator.name}, "
             f"{wrong_field(error)}; see the config 'default' of {separator.name}"
         ) from error
+    if found := container.fault({"model": model}):
+        raise SepbenchError(f"config {config!r}: {found}, in the section model")
     if channels not in trainable.example_channels:
         raise SepbenchError(
             f"config {config!r}: {separator.name} learns from examples of one channel; "

@@ -291,6 +291,9 @@ def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
         assert wrong.exit_code == 2
         assert f"its model does not describe a network of unet, {reason}" in wrong.output
         assert not (tmp_path / "run").exists()
+    config.write_text(CONFIG.replace("rate: 8000", "rate: '8000'"))
+    refused = run("train", "unet", "-d", corpus, "-c", config, "-o", tmp_path / "run").output
+    assert "rate '8000' is not an integer, in the section model" in refused
     config.write_text(CONFIG.replace("0.512}", "0.512, channels: 2}"))
     stereo = run("train", "unet", "-d", corpus, "-c", config, "-o", tmp_path / "run").output
     assert "unet learns from examples of one channel; write 1 for channels: 2" in stereo
