@@ -13,17 +13,15 @@ the weights."""
 def merged(*headers: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields `FIELDS` for weights made from all of several others.
 
-    Terms that are part of others' are not repeated.
+    Terms that several have are named once.
 
     >>> merged({"trained_on": ["b"], "songs": {"x": 3.0}}, {"trained_on": ["a"], "license": "MIT"})
     {'trained_on': ['a', 'b'], 'songs': {'x': 3.0}, 'sounds': [], 'license': 'MIT'}
     """
-    terms = list(dict.fromkeys(str(one["license"]) for one in headers if one.get("license")))
+    terms = (term for one in headers for term in str(one.get("license") or "").split("; ") if term)
     return {
         "trained_on": sorted({name for one in headers for name in one.get("trained_on", [])}),
         "songs": {mark: s for one in headers for mark, s in one.get("songs", {}).items()},
         "sounds": sorted({mark for one in headers for mark in one.get("sounds", [])}),
-        "license": "; ".join(
-            one for one in terms if not any(one in other for other in terms if other != one)
-        ),
+        "license": "; ".join(dict.fromkeys(terms)),
     }
