@@ -23,7 +23,7 @@ from sepbench.activity.reference import reference_activity
 from sepbench.activity.scores import activity_scores
 from sepbench.activity.segments import Decision, is_active
 from sepbench.training.augment import active_rms
-from sepbench.training.data.prepare import PreparedTrack, open_prepared
+from sepbench.training.data.prepared import PreparedTrack, open_prepared
 
 
 def main() -> None:

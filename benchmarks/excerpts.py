@@ -23,7 +23,7 @@ from torch.utils.data import default_collate
 
 from sepbench.training.build import trainable_of, trained_separator
 from sepbench.training.config import read_config
-from sepbench.training.data.prepare import open_prepared
+from sepbench.training.data.prepared import open_prepared
 from sepbench.training.loop import Run
 from sepbench.training.song_examples import SongExamples
 

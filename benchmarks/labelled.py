@@ -19,7 +19,7 @@ from learned import score
 
 from sepbench import registry
 from sepbench.inference import runner
-from sepbench.training.data.prepare import open_prepared
+from sepbench.training.data.prepared import open_prepared
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from sepbench import audio, registry
 from sepbench.inference.level import measure
 from sepbench.training.config import read_config
-from sepbench.training.data.prepare import open_prepared
+from sepbench.training.data.prepared import open_prepared
 from sepbench.training.stem_examples import examples_of
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -44,14 +45,21 @@ def trainable_of(
     module, _, name = separator.trainable.partition(":")
     kind = getattr(import_module(module), name)
     try:
-        trainable: Trainable = kind(model)
-        with torch.device("meta"):  # a trial on the meta device, without memory
-            trainable.network()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of parameters without elements
+            trainable: Trainable = kind(model)
+            with torch.device("meta"):  # a trial without memory
+                trial = trainable.network()
     except BADLY_DESCRIBED as error:
         raise SepbenchError(
             f"config {config!r}: its model does not describe a network of {separator.name}, "
             f"{wrong_field(error)}; see the config 'default' of {separator.name}"
         ) from error
+    if empty := [name for name, weight in trial.named_parameters() if weight.numel() == 0]:
+        raise SepbenchError(
+            f"config {config!r}: {empty[0]} of its network has no elements; "
+            "write widths of at least 1 into the section model"
+        )
     if found := container.fault({"model": model}):
         raise SepbenchError(f"config {config!r}: {found}, in the section model")
     if channels not in trainable.example_channels:

@@ -109,16 +109,20 @@ def _sections(
     sections = read_yaml(shipped or Path(where), where)
     if not isinstance(sections, dict) or not set(sections) <= {*_SECTIONS, "base"}:
         raise _expected(where)
-    base = sections.pop("base", None)
     for name in sorted(_SECTIONS - {"license"}):
         if not isinstance(sections.get(name) or {}, dict):
             raise SepbenchError(f"{where}: {name}: write it as 'field: value' lines")
         if name in sections:
             sections[name] = sections[name] or {}
+    for name in ("license", "base"):
+        value = sections.get(name)
+        if value is not None and not (isinstance(value, str) and value.strip()):
+            raise SepbenchError(f"{where}: {name}: {str(value)[:40]!r} is not a text")
+    base = sections.pop("base", None)
     if base is None:
         return sections
-    if not shipped and str(base) not in known:
-        base = Path(where).parent / str(base)
+    if not shipped and base not in known:
+        base = Path(where).parent / base
     return _replaced(_sections(method, str(base), known, (*above, own)), sections)
 
 

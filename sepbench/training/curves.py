@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sepbench._util.files import write_atomic
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 History = Sequence[Mapping[str, Any]]
 """One row per epoch, as in checkpoints; values not measured in an epoch are missing."""
@@ -65,7 +69,14 @@ def draw_curves(
             axes.grid(alpha=0.3)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
-    figure.savefig(file, dpi=110)
+    write_figure(figure, file)
+
+
+def write_figure(figure: Figure, file: Path) -> None:
+    """Write a figure as PNG, atomically; raise `SepbenchError` if it cannot be written."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=110)
+    write_atomic(file, drawn.getbuffer())
 
 
 def _loss_keys(history: History) -> list[str]:

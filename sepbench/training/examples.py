@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from sepbench.errors import SepbenchError
 from sepbench.training import augment, electronic
 from sepbench.training.augment import Signal
-from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
+from sepbench.training.data.prepared import PreparedDataset, PreparedTrack
 from sepbench.training.mix_config import MixConfig
 from sepbench.training.placement import Stereo, placed, same
 
@@ -180,7 +180,7 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
         total = np.zeros_like(voice)
         for _ in range(int(rng.integers(1, 3))):
             ratio = 2 ** ((rng.choice(steps) + rng.uniform(-0.25, 0.25)) / 12)
-            late = int(rng.uniform(0.005, 0.04) * self.cache.rate)
+            late = min(int(rng.uniform(0.005, 0.04) * self.cache.rate), len(voice))
             needed = int(ratio * len(voice)) + 16
             copy = augment.varispeed(np.resize(voice, needed), ratio, len(voice))
             total[late:] += np.float32(rng.uniform(0.3, 0.9)) * copy[: len(voice) - late]

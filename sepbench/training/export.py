@@ -14,7 +14,7 @@ from sepbench.training import checkpoint
 from sepbench.training.build import trainable_of, trained_separator
 from sepbench.training.config import Config
 from sepbench.training.curves import is_score
-from sepbench.training.data.prepare import PreparedDataset
+from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.model import Trainable
 from sepbench.weights import container
 
@@ -36,20 +36,14 @@ def describe(config: Config, cache: PreparedDataset) -> dict[str, Any]:
     }
 
 
-def export(
-    run: Path, trainable: Trainable, file: Path, *, which: str = "best", notes: str = ""
-) -> dict[str, Any]:
-    """Write the weights of a run's best (or ``last``) checkpoint; return their header.
-
-    ``notes`` are added to the provenance.
-    """
-    state = checkpoint.load(run / f"{which}.pt", torch.device("cpu"))
-    header = header_of(state, trainable.context, notes=notes)
+def export(state: dict[str, Any], trainable: Trainable, file: Path) -> dict[str, Any]:
+    """Write the weights of a checkpoint, as `checkpoint.load` returns it; return their header."""
+    header = header_of(state, trainable.context)
     container.save(file, state["weights"], header)
     return header
 
 
-def header_of(state: dict[str, Any], context: float | None, *, notes: str = "") -> dict[str, Any]:
+def header_of(state: dict[str, Any], context: float | None) -> dict[str, Any]:
     """Return the header of a weight file made from a checkpoint."""
     config, scores = state.get("config", {}), (state.get("history") or [{}])[-1]
     training = config.get("training", {})
@@ -65,7 +59,7 @@ def header_of(state: dict[str, Any], context: float | None, *, notes: str = "") 
         "data_sha256": config.get("data_sha256", ""),
         # Runs begun before 0.1.0 spell it "licence".
         "license": config.get("license", config.get("licence", "")),
-        "notes": notes,
+        "notes": "",
         # Initial weights of the run; None: random ones.
         "init": config.get("init"),
         "epochs": state.get("epoch", 0),
@@ -92,4 +86,4 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
         raise SepbenchError(f"{source}: not a run, it has neither best.pt nor last.pt")
     state = checkpoint.load(file, torch.device("cpu"))
     trainable = trainable_of(trained_separator(state["method"]), state["model"], str(file))
-    return export(file.parent, trainable, out, which=file.stem)
+    return export(state, trainable, out)

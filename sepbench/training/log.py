@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,7 +13,8 @@ import torch
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from sepbench.training.curves import is_score
+from sepbench.errors import SepbenchError
+from sepbench.training.curves import is_score, write_figure
 from sepbench.training.model import Trainable
 from sepbench.training.passages import Passage
 from sepbench.training.pictures import draw_passage
@@ -20,6 +22,8 @@ from sepbench.training.pictures import draw_passage
 
 class Log:
     """The logs of a run in ``folder/logs`` and its pictures in ``folder/pictures``.
+
+    Its methods raise `SepbenchError` if a file cannot be written.
 
     Args:
         folder: of the run.
@@ -31,7 +35,8 @@ class Log:
         self.folder, self.trainable = folder, trainable
         # It logs instructions at level WARNING.
         logging.getLogger("matplotlib").setLevel(logging.ERROR)
-        self._writer = SummaryWriter(str(folder / "logs"), purge_step=first)
+        with self._writing():
+            self._writer = SummaryWriter(str(folder / "logs"), purge_step=first)
 
     def __enter__(self) -> Log:
         return self
@@ -42,21 +47,34 @@ class Log:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._writer.close()
+        with self._writing() if error is None else suppress(OSError):
+            self._writer.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise SepbenchError(
+                f"{self.folder / 'logs'}: cannot write: {error.strerror or error}; "
+                "make room there and go on with --resume"
+            ) from error
 
     def epoch(self, row: Mapping[str, Any], learning_rate: float) -> None:
         """Log an entry of a run's history."""
-        for name, value in row.items():
-            if name not in ("epoch", "seconds"):
-                tag = f"sdr/{name}" if is_score(name) else name
-                self._writer.add_scalar(tag, value, row["epoch"])
-        self._writer.add_scalar("learning rate", learning_rate, row["epoch"])
-        self._writer.flush()
+        with self._writing():
+            for name, value in row.items():
+                if name not in ("epoch", "seconds"):
+                    tag = f"sdr/{name}" if is_score(name) else name
+                    self._writer.add_scalar(tag, value, row["epoch"])
+            self._writer.add_scalar("learning rate", learning_rate, row["epoch"])
+            self._writer.flush()
 
     def test(self, losses: Mapping[str, float], epoch: int) -> None:
         """Log the losses of the best weights on test songs, at their epoch."""
-        for name, value in losses.items():
-            self._writer.add_scalar(f"test {name}", value, epoch)
+        with self._writing():
+            for name, value in losses.items():
+                self._writer.add_scalar(f"test {name}", value, epoch)
 
     def pictures(
         self, network: nn.Module, shown: Sequence[Passage], device: torch.device, epoch: int
@@ -69,7 +87,8 @@ class Log:
             name = f"{number:02}-{passage.source.replace('/', '-')}"
             figure.suptitle(f"{passage.source}, epoch {epoch}")
             file = self.folder / "pictures" / f"epoch-{epoch:04}" / f"{name}.png"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(file, dpi=100)
-            self._writer.add_figure(f"passages/{name}", figure, epoch)
-        self._writer.flush()
+            write_figure(figure, file)
+            with self._writing():
+                self._writer.add_figure(f"passages/{name}", figure, epoch)
+        with self._writing():
+            self._writer.flush()

@@ -143,21 +143,26 @@ class Run:
     def resume(self) -> None:
         """Continue the run from ``last.pt``.
 
-        Raises `SepbenchError` if its network, songs or examples differ.
+        Raises `SepbenchError` if its method, network, songs or examples differ.
         """
         path = self.folder / "last.pt"
-        state = checkpoint.load(path, self.device)
+        state = checkpoint.load(path, self.device, whole=True)
+        if state["method"] != (method := self.trainable.method):
+            raise SepbenchError(
+                f"{path}: a run of {state['method']}, not {method}; use a new --out"
+            )
         if state["model"] != self.trainable.model:
             raise SepbenchError(f"{path}: its network differs from the config; use a new --out")
         check_same(path, state["config"], self.config)
         if "init" in state["config"]:
             kept = ("init", *training_data.FIELDS)
             self.config |= {name: of for name, of in state["config"].items() if name in kept}
-        self.network.load_state_dict(state["network"])
-        self.averaged.load_state_dict(state["averaged"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        if state["half"]:  # Empty if the run began on a processor.
-            self._half.load_state_dict(state["half"])
+        with checkpoint.fitting(path):
+            self.network.load_state_dict(state["network"])
+            self.averaged.load_state_dict(state["averaged"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            if state["half"]:  # Empty if the run began on a processor.
+                self._half.load_state_dict(state["half"])
         self.epoch, self.best = state["epoch"], state["best"]
         self.best_epoch, self.history = state["best_epoch"], state["history"]
 
@@ -229,7 +234,8 @@ class Run:
         network = self.trainable.network().to(self.device)
         freeze_others(network, self.plan.only)
         state = checkpoint.load(self.folder / "best.pt", self.device)
-        network.load_state_dict(state["weights"])
+        with checkpoint.fitting(self.folder / "best.pt"):
+            network.load_state_dict(state["weights"])
         return network.eval()
 
     def step(self, stems: Batch, rate: float) -> dict[str, float]:

@@ -28,7 +28,7 @@ class MixConfig:
         choices=("remix", "songs", "scaper"),
     )
     exclude: tuple[str, ...] = option((), "patterns of the names of songs that are left out")
-    seconds: float = option(6.0, "length of an example", minimum=0.01)
+    seconds: float = option(6.0, "length of an example", minimum=0.01, maximum=600)
     coherent: float = _chance(0.3, "voice and backing from the same moment of one song")
     no_voice: float = _chance(0.03, "silence in place of the voice")
     no_backing: float = _chance(0.02, "silence in place of the backing")

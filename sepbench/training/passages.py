@@ -12,7 +12,7 @@ import torch
 from sepbench.errors import SepbenchError
 from sepbench.stems import SUMS
 from sepbench.training import augment
-from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
+from sepbench.training.data.prepared import PreparedDataset, PreparedTrack
 
 _SHORTEST = 0.1
 """Seconds of the shortest passage."""

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from sepbench.errors import SepbenchError
 from sepbench.training import augment
 from sepbench.training.augment import Signal
-from sepbench.training.data.prepare import PreparedDataset, PreparedTrack
+from sepbench.training.data.prepared import PreparedDataset, PreparedTrack
 from sepbench.training.examples import (
     Examples,
     Pool,

@@ -7,18 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from sepbench._util.files import make_folder, write_atomic
 from sepbench.errors import SepbenchError
 from sepbench.inference.runner import choose_device
+from sepbench.training import checkpoint
 from sepbench.training.build import trainable_of, trained_separator
 from sepbench.training.config import read_config
 from sepbench.training.curves import draw_curves
 from sepbench.training.data.choice import Choice, without
-from sepbench.training.data.prepare import PreparedDataset
+from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.data.sources import prepared_dataset
 from sepbench.training.data.splits import SUBSETS
 from sepbench.training.epoch import Epoch
@@ -31,10 +32,6 @@ from sepbench.training.mix_config import MixConfig
 from sepbench.training.stem_examples import examples_of
 from sepbench.training.summary import layer_summary
 from sepbench.training.validate import Songs, songs_of
-
-if TYPE_CHECKING:
-    pass
-
 
 _SONGS = 12
 """Most songs of a source scored in the training split; other splits are scored completely."""
@@ -115,7 +112,7 @@ class Training:
         run.train(self.examples, songs, on_epoch=on_epoch, on_step=on_step)
         best = run.update_bn(self.examples, songs)
         weights, curves = folder / "weights.safetensors", folder / "curves.png"
-        export(folder, run.trainable, weights)
+        export(checkpoint.load(folder / "best.pt", run.device), run.trainable, weights)
         scores, tests = self._scores()
         with Log(folder, run.trainable, first=run.epoch + 1) as log:
             log.test(tests, run.best_epoch)

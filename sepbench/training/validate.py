@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from sepbench.errors import SepbenchError
-from sepbench.training.data.prepare import PreparedDataset
+from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.examples import Examples
 from sepbench.training.mix_config import MixConfig
 from sepbench.training.model import Trainable

@@ -7,6 +7,7 @@ import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sepbench._util.download import sha256 as sha256
@@ -157,6 +158,8 @@ def fault(header: Mapping[str, Any]) -> str | None:
         return "songs is not a table of seconds"
     if not is_list_of(str, header.get("sounds", [])):
         return "sounds is not a list of marks"
+    if not isinstance(header.get("license", ""), (str, NoneType)):
+        return "license is not a text"
     return None
 
 

@@ -15,7 +15,7 @@ from sepbench.evaluation.store import Settings, Store
 from sepbench.registry import Method
 from sepbench.report import tables
 from sepbench.separator import NoOptions, Separator
-from sepbench.training.data.prepare import open_prepared
+from sepbench.training.data.prepared import open_prepared
 
 RATE = 8000
 

@@ -8,7 +8,8 @@ import pytest
 from songs import tone, white, write
 
 from sepbench.training.data.discover import find_tracks
-from sepbench.training.data.prepare import PreparedDataset, prepare
+from sepbench.training.data.prepare import prepare
+from sepbench.training.data.prepared import PreparedDataset
 
 RATE = 8000
 

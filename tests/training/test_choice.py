@@ -13,7 +13,8 @@ from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
 from sepbench.training.data.choice import Choice, left_out
 from sepbench.training.data.discover import find_tracks
-from sepbench.training.data.prepare import open_prepared, prepare
+from sepbench.training.data.prepare import prepare
+from sepbench.training.data.prepared import open_prepared
 from sepbench.training.data.recording import Recording
 from sepbench.training.data.sources import prepared_dataset, tracks_of
 
@@ -210,7 +211,9 @@ def test_a_song_whose_array_was_cut_is_prepared_again(tmp_path: Path) -> None:
     (track,) = prepare(find_tracks(tmp_path / "songs"), out, rate=RATE)[0].tracks
     whole = track.file.read_bytes()
     track.file.write_bytes(whole[:1000])
-    with pytest.raises(SepbenchError, match="missing or cut short; run 'sepbench prepare' again"):
+    with pytest.raises(
+        SepbenchError, match="missing, cut short or another array; run 'sepbench prepare' again"
+    ):
         open_prepared(out)
     prepare(find_tracks(tmp_path / "songs"), out, rate=RATE)
     assert track.file.read_bytes() == whole

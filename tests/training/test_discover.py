@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,10 +9,12 @@ import pytest
 from sepbench.errors import SepbenchError
 from sepbench.inference.manifest import remember
 from sepbench.training.data.discover import find_tracks
-from sepbench.training.data.prepare import PreparedDataset, open_prepared, prepare
+from sepbench.training.data.prepare import prepare
+from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.data.recording import Recording
 from sepbench.training.data.sources import tracks_of
 from sepbench.training.data.splits import share_out
+from tests.training.test_prepare import even
 
 
 def test_every_layout_of_a_collection_is_found(corpus: Path) -> None:
@@ -158,7 +159,7 @@ def test_what_sepbench_made_itself_is_no_training_data(tmp_path: Path) -> None:
         remember({made_file: made_file}, {"method": "hpss"}, tmp_path / "song.wav")
     _write(tmp_path / "run" / "last.pt")
     _write(tmp_path / "scored" / "run.json")
-    prepare([_even(0.5, "vocals")], tmp_path / "prepared", rate=8000)
+    prepare([even(0.5, "vocals")], tmp_path / "prepared", rate=8000)
     assert {track.name for track in tracks_of([str(tmp_path)])} == {"Song", "Other"}
     assert len(tracks_of([str(tmp_path)])) == 2
     with pytest.raises(SepbenchError, match="cannot be used as references"):
@@ -214,99 +215,8 @@ def test_the_right_channel_of_mir1k_is_the_voice(cache: PreparedDataset) -> None
     assert spectrum.argmax() == 440
 
 
-def test_reading_beyond_the_ends_gives_silence(cache: PreparedDataset) -> None:
-    track = cache.tracks[0]
-    piece = track.read(track.parts[0], -100, track.samples + 50)
-    assert len(piece) == track.samples + 150
-    assert not piece[:100].any()
-    assert not piece[-50:].any()
-
-
-def test_a_second_run_decodes_nothing(corpus: Path, tmp_path: Path) -> None:
-    first, _ = prepare(find_tracks(corpus), tmp_path, rate=8000)
-    times = {track.file: track.file.stat().st_mtime_ns for track in first.tracks}
-    second, _ = prepare(find_tracks(corpus), tmp_path, rate=8000)
-    assert {track.file: track.file.stat().st_mtime_ns for track in second.tracks} == times
-    assert first.digest == second.digest
-
-
-@pytest.mark.parametrize("is_labelled", [False, True])
-def test_a_stopped_run_is_not_taken_for_whole_and_goes_on(
-    tmp_path: Path, is_labelled: bool
-) -> None:
-    plain = _even(0.5, "vocals")
-    track = dataclasses.replace(plain, identity="teacher") if is_labelled else plain
-    tracks = [track] * 70
-
-    def stop(file: str) -> None:
-        if file.endswith("(67).npy"):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        prepare(tracks, tmp_path, rate=8000, on_track=stop)
-    with pytest.raises(SepbenchError, match="has not finished here, so songs are missing"):
-        open_prepared(tmp_path)
-    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npy")}
-    cache, _ = prepare(tracks, tmp_path, rate=8000)
-    assert len(cache.tracks) == 70
-    again = [path for path, time in times.items() if path.stat().st_mtime_ns != time]
-    # Cheap tracks are noted in groups, labels one by one.
-    assert len(again) == (0 if is_labelled else 2)
-
-
-def test_tracks_of_one_name_have_an_array_each(tmp_path: Path) -> None:
-    levels = [0.25, 0.5, 0.75]
-    tracks = [_even(level, "vocals") for level in levels]
-    for _ in range(2):
-        cache, _skipped = prepare(tracks, tmp_path, rate=8000)
-        read = [float(track.read("vocals", 0, 1)[0]) for track in cache.tracks]
-        assert read == pytest.approx(levels, abs=1e-3)
-    open_prepared(tmp_path, verify=True)
-
-
-def test_a_song_with_other_parts_than_before_is_decoded_again(tmp_path: Path) -> None:
-    prepare([_even(0.25, "vocals", "bass")], tmp_path, rate=8000)
-    cache, _ = prepare([_even(0.5, "vocals", "drums")], tmp_path, rate=8000)
-    assert cache.tracks[0].read("drums", 0, 1)[0] == pytest.approx(0.5, abs=1e-3)
-
-
-def test_what_cannot_be_decoded_is_skipped_with_its_reason(corpus: Path, tmp_path: Path) -> None:
-    voices = tmp_path / "voices"
-    voices.mkdir()
-    (voices / "broken.wav").write_bytes(b"RIFF")
-    cache, skipped = prepare(
-        [*find_tracks(corpus), *find_tracks(voices)], tmp_path / "out", rate=8000
-    )
-    assert len(cache.tracks) == len(find_tracks(corpus))
-    assert len(skipped) == 1
-    assert "broken" in skipped[0]
-
-
-def test_damage_is_noticed(corpus: Path, tmp_path: Path) -> None:
-    cache, _ = prepare(find_tracks(corpus), tmp_path, rate=8000)
-    file = cache.tracks[0].file
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-1000])
-    with pytest.raises(SepbenchError, match="cut short"):
-        open_prepared(tmp_path)
-    file.write_bytes(whole[:-2] + b"\x55\x55")
-    with pytest.raises(SepbenchError, match="damaged"):
-        open_prepared(tmp_path, verify=True)
-    with pytest.raises(SepbenchError, match="prepare"):
-        open_prepared(tmp_path / "nowhere")
-    for damage in ("[]", '{"layout": 1}', '{"layout": 1, "tracks": [{}], "rate": 8000}'):
-        (tmp_path / "index.json").write_text(damage)
-        with pytest.raises(SepbenchError, match="run 'sepbench prepare'"):
-            open_prepared(tmp_path)
-
-
 def _song(name: str, *parts: str, split: str = "train") -> Recording:
     return Recording("songs", name, parts or ("vocals", "drums"), lambda rate: {}, split)
-
-
-def _even(level: float, *parts: str) -> Recording:
-    clip = np.full(800, level, np.float32)
-    return Recording("songs", "one", parts, lambda rate: {part: [clip] for part in parts})
 
 
 def _names(tracks: list[Recording], split: str) -> set[str]:

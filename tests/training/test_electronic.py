@@ -10,7 +10,7 @@ import torch
 from numpy.random import default_rng
 
 from sepbench.training import augment, electronic
-from sepbench.training.data.prepare import PreparedDataset
+from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.examples import Examples
 from sepbench.training.mix_config import MixConfig
 

@@ -8,7 +8,7 @@ import torch
 
 from sepbench.errors import SepbenchError
 from sepbench.training import augment
-from sepbench.training.data.prepare import PreparedDataset
+from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.examples import Examples
 from sepbench.training.mix_config import MixConfig
 from sepbench.training.passages import passages

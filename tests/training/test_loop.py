@@ -13,7 +13,7 @@ from sepbench.dsp.stft import Stft
 from sepbench.errors import SepbenchError
 from sepbench.training import checkpoint
 from sepbench.training.curves import draw_curves
-from sepbench.training.data.prepare import PreparedDataset
+from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.epoch import Epoch
 from sepbench.training.examples import Examples
 from sepbench.training.initial import load_initial
@@ -255,7 +255,7 @@ def test_weights_to_begin_with_are_of_the_method_and_fit(
 
 
 def test_resuming_needs_the_same_network(cache: PreparedDataset, tmp_path: Path) -> None:
-    with pytest.raises(SepbenchError, match="no checkpoint"):
+    with pytest.raises(SepbenchError, match="no such checkpoint"):
         run(tmp_path).resume()
     one = run(tmp_path, TrainingConfig(epochs=1, examples=4, batch_size=4, workers=0))
     one.train(examples(cache), songs(cache))

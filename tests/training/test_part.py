@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sepbench.errors import SepbenchError
-from sepbench.training.data.prepare import PreparedDataset
+from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.loop import Run
 
 from .test_loop import CPU, PLAN, Tiny, examples, songs

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from sepbench.training.data.prepare import PreparedDataset
+from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.mix_config import MixConfig
 from sepbench.training.placement import placed
 from sepbench.training.stem_examples import examples_of

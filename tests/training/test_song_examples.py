@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sepbench.errors import SepbenchError
-from sepbench.training.data.prepare import PreparedDataset
+from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.mix_config import MixConfig
 from sepbench.training.stem_examples import examples_of
 

@@ -9,7 +9,8 @@ import torch
 
 from sepbench.errors import SepbenchError
 from sepbench.training import augment
-from sepbench.training.data.prepare import PreparedDataset, prepare
+from sepbench.training.data.prepare import prepare
+from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.data.recording import Recording
 from sepbench.training.examples import Examples
 from sepbench.training.mix_config import MixConfig

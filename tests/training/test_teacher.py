@@ -17,7 +17,8 @@ from sepbench.errors import SepbenchError
 from sepbench.registry.methods import variant
 from sepbench.separator import Separator
 from sepbench.training.data.choice import Choice
-from sepbench.training.data.prepare import open_prepared, prepare
+from sepbench.training.data.prepare import prepare
+from sepbench.training.data.prepared import open_prepared
 from sepbench.training.data.recording import Recording
 from sepbench.training.data.sources import tracks_of
 from sepbench.training.data.teacher import Labeller, TeacherConfig, agreeing, label_songs

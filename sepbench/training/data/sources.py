@@ -16,7 +16,8 @@ from sepbench.errors import SepbenchError
 from sepbench.inference import manifest
 from sepbench.training.data.choice import Choice, left_out
 from sepbench.training.data.discover import find_tracks
-from sepbench.training.data.prepare import PreparedDataset, is_prepared, open_prepared, prepare
+from sepbench.training.data.prepare import prepare
+from sepbench.training.data.prepared import PreparedDataset, is_prepared, open_prepared
 from sepbench.training.data.recording import Recording, from_references
 from sepbench.training.data.splits import share_out
 from sepbench.training.data.teacher import TeacherConfig, label_songs
