@@ -76,6 +76,8 @@ def command(
 
     if second and not teacher:
         raise SepbenchError("--second compares with a teacher; give --teacher METHOD too")
+    if any(Path(where).is_dir() and Path(where).resolve() == out.resolve() for where in data):
+        raise SepbenchError(f"{out}: the folder of the songs themselves; choose another --out")
     labelled = []
     if teacher:
         config = TeacherConfig(second=second or "").replaced(teacher)

@@ -309,6 +309,7 @@ def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
     again = run("prepare", corpus, "-o", tmp_path / "prepared", "--rate", "8000")
     assert again.exit_code == 2
     assert "prepared at 16000 Hz before, not at 8000 Hz" in again.output
+    assert "the folder of the songs themselves" in run("prepare", corpus, "-o", corpus).output
     (tmp_path / "voices").mkdir()
     (tmp_path / "voices" / "one.wav").write_text("no audio")
     none = run("prepare", tmp_path / "voices", "-o", tmp_path / "none")

@@ -166,6 +166,14 @@ def test_what_sepbench_made_itself_is_no_training_data(tmp_path: Path) -> None:
         tracks_of([str(tmp_path / "by" / "vocals")])
 
 
+def test_data_given_twice_is_read_once(corpus: Path) -> None:
+    found = [(track.source, track.name) for track in tracks_of([str(corpus)])]
+    twice = tracks_of([str(corpus), str(corpus / "mir1k" / "..")])
+    assert [(track.source, track.name) for track in twice] == found
+    with pytest.raises(SepbenchError, match=r"mir1k: is in .*, which is given too; give one"):
+        tracks_of([str(corpus / "mir1k"), str(corpus)])
+
+
 def test_a_path_that_is_not_a_folder_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

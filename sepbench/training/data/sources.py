@@ -42,15 +42,27 @@ def tracks_of(
     """Return the chosen tracks of folders and data sets, with their splits.
 
     ``labelled`` songs are chosen from, too. They serve for training alone, so those by whose names
-    others serve for validation or tests are left out.
+    others serve for validation or tests are left out. Raises `SepbenchError` if a folder is inside
+    another one.
     """
-    found = [track for where in data for track in _tracks(where, choice.rest)]
+    found = [track for where in _distinct(data) for track in _tracks(where, choice.rest)]
     names = {(song.source, song.name) for song in labelled}
     chosen = choice.recordings([*found, *labelled])
     labels = [song for song in chosen if (song.source, song.name) in names]
     tracks = share_out([song for song in chosen if (song.source, song.name) not in names])
     kept = frozenset().union(*(song_keys(song.name) for song in tracks if song.split != "train"))
     return tracks + [song for song in labels if not song_keys(song.name) & kept]
+
+
+def _distinct(data: Sequence[str]) -> list[str]:
+    """Return the folders and data sets, each once; raise for a folder inside another one."""
+    places = {Path(where).resolve() if Path(where).is_dir() else where: where for where in data}
+    for place, where in places.items():
+        if isinstance(place, Path) and (around := [*filter(places.get, place.parents)]):
+            raise SepbenchError(
+                f"{where}: is in {places[around[0]]}, which is given too; give one of them"
+            )
+    return list(places.values())
 
 
 def _tracks(where: str, rest: str | None) -> list[Recording]:

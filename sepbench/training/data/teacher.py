@@ -117,7 +117,8 @@ def _method(spec: str) -> Method:
 def _unlabelled(data: Sequence[str]) -> list[Path]:
     roots = [Path(where) for where in data if Path(where).is_dir()]
     below = (path for root in roots for path in [root, *sorted(root.rglob(FOLDER))])
-    return [path for path in below if path.resolve().name == FOLDER and path.is_dir()]
+    found = {path.resolve(): path for path in below if path.is_dir()}  # each once
+    return [path for place, path in found.items() if place.name == FOLDER]
 
 
 def _songs(folder: Path) -> list[Path]:
