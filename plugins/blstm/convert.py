@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sepbench._util.files import write_atomic
 from sepbench.errors import SepbenchError
 from sepbench.weights import container
 from sepbench.weights.safe_unpickle import Foreign, read_checkpoint
@@ -44,7 +45,7 @@ class NusslExchange:
                 **_transform(metadata, int(arguments["num_features"])),
                 **arguments,
             }
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             lacking = isinstance(error, KeyError)
             reason = f"it has no {error}" if lacking else "its parts are of the wrong kind"
             reason = str(error) if type(error) is ValueError else reason
@@ -53,14 +54,14 @@ class NusslExchange:
                 "give a file written by its SeparationModel.save"
             ) from None
         trained = _mapping(metadata.get("trainer.state_dict"))
-        epochs = int(trained.get("epoch") or 0)
+        epochs = _count(trained.get("epoch"))
         header = container.imported(
             "blstm",
             model,
             files=source.name,
             license="as the checkpoint's",
             epochs=epochs,
-            steps=epochs * int(trained.get("epoch_length") or 0),
+            steps=epochs * _count(trained.get("epoch_length")),
         )
         found = {name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()}
         _check(source, model, found)
@@ -102,8 +103,7 @@ class NusslExchange:
         content = io.BytesIO()
         checkpoint = {"state_dict": state, "config": json.dumps(config), "metadata": metadata}
         torch.save(checkpoint, content)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(content.getbuffer())
+        write_atomic(out, content.getbuffer())
 
 
 def _transform(metadata: Mapping[str, Any], bins: int) -> dict[str, Any]:
@@ -121,6 +121,11 @@ def _transform(metadata: Mapping[str, Any], bins: int) -> dict[str, Any]:
         "hop": int(hop or n_fft // 4),
         "window": str(window or "sqrt_hann"),
     }
+
+
+def _count(value: object) -> int:
+    """Return a count of training, 0 where it is none that a header can hold."""
+    return value if isinstance(value, int) and 0 <= value < 2**24 else 0
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import datetime
 import json
 import keyword
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -17,6 +18,7 @@ from string import Template
 
 import sepbench
 from sepbench._util.files import write_atomic
+from sepbench._util.partial import partial_path
 from sepbench.datasets.discovery import GROUP as DATASETS
 from sepbench.errors import SepbenchError
 from sepbench.metrics.protocols import PROTOCOLS
@@ -127,7 +129,8 @@ def create(
 
     ``kind`` is one of `KINDS`: a separator in one module, one with a network to be trained, a
     program, a network in ONNX, a data set, or a metric. ``license`` is one of `LICENSES`. Raises
-    `SepbenchError` for a name that is not valid or taken, and for a folder that exists.
+    `SepbenchError` for a name that is not valid or taken, for a folder that exists, and if it
+    cannot be written; then nothing is left of it.
     """
     package = f"sepbench_{name.replace('-', '_')}"
     chosen = KINDS[kind]
@@ -158,17 +161,26 @@ def create(
         "tests/test_conformance.py": chosen.conformance,
         "LICENSE": f"licenses/{license}.txt",
     }
-    written = []
-    for place, template in layout.items():
-        path = folder / Template(place).substitute(words)
-        source = files("sepbench.registry") / "templates" / template
-        text = source.read_text(encoding="utf-8")
-        if template.endswith(_BASE64):
-            write_atomic(path, base64.b64decode(text))
-        else:
-            write_atomic(path, Template(text).substitute(words).rstrip() + "\n")
-        written.append(path)
-    return written
+    places = {Template(place).substitute(words): of for place, of in layout.items()}
+    begun = partial_path(folder)  # so that there is never half a plugin
+    try:
+        for place, template in places.items():
+            write_atomic(begun / place, _content(template, words))
+        begun.rename(folder)
+    except (OSError, SepbenchError) as error:
+        cause = error.__cause__ or error
+        reason = getattr(cause, "strerror", None) or cause
+        raise SepbenchError(f"{folder}: cannot write: {reason}; choose another --out") from error
+    finally:
+        shutil.rmtree(begun, ignore_errors=True)
+    return [folder / place for place in places]
+
+
+def _content(template: str, words: Mapping[str, str]) -> str | bytes:
+    text = (files("sepbench.registry") / "templates" / template).read_text(encoding="utf-8")
+    if template.endswith(_BASE64):
+        return base64.b64decode(text)
+    return Template(text).substitute(words).rstrip() + "\n"
 
 
 def _check(name: str, package: str, group: str) -> None:

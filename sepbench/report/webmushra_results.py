@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from sepbench._util.files import write_atomic
+from sepbench._util.plain import is_list_of
 from sepbench.errors import SepbenchError
 
 _KEY = "webmushra.json"
@@ -44,7 +46,9 @@ def sessions(path: Path, run: Path) -> Iterator[dict[str, Any]]:
         try:
             rating = float(score)
         except ValueError:
-            raise SepbenchError(f"{path}: line {line}: no rating: {score!r}") from None
+            rating = math.nan
+        if not 0 <= rating <= 100:
+            raise SepbenchError(f"{path}: line {line}: {score!r} is no rating from 0 to 100")
         said = {
             "source": methods.get(stimulus, _KINDS.get(stimulus)),
             "kind": "method" if stimulus in methods else _KINDS[stimulus],
@@ -80,7 +84,25 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _names(run: Path) -> dict[str, Any]:
+    """Return what is kept of exported trials; raise `SepbenchError` if it is damaged."""
+    file = run / _KEY
     try:
-        return dict(json.loads((run / _KEY).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
         return {}
+    except OSError as error:
+        raise SepbenchError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError):
+        found = None
+    if not (isinstance(found, dict) and all(map(_is_trial, found.values()))):
+        raise SepbenchError(f"{file}: damaged; delete it and export the test again")
+    return found
+
+
+def _is_trial(trial: Any) -> bool:
+    return (
+        isinstance(trial, dict)
+        and is_list_of(str, [trial.get(key) for key in ("track", "subset", "stem")])
+        and isinstance(trial.get("methods"), dict)
+        and is_list_of(str, [*trial["methods"].values()])
+    )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sepbench._util.plain import is_list_of
 from sepbench.errors import SepbenchError
 from sepbench.weights import container
 from sepbench.weights.safe_unpickle import read_checkpoint
@@ -59,6 +60,10 @@ def _safetensors(path: Path) -> dict[str, Any]:
         table = json.loads(file.read(length))
     metadata = table.pop("__metadata__", None) or {}
     tensors = {name: entry["shape"] for name, entry in table.items()}
+    if not isinstance(metadata, dict):
+        raise ValueError("its metadata are not a table")
+    if odd := [name for name, shape in tensors.items() if not is_list_of(int, shape)]:
+        raise ValueError(f"the shape of {odd[0]} is not a list of lengths")
     if "sepbench" in metadata:
         return {"format": "sepbench", "header": container.read_header(path), "tensors": tensors}
     return {"format": "safetensors", "header": metadata, "tensors": tensors}

@@ -3,8 +3,10 @@ from __future__ import annotations
 import ast
 import datetime
 import json
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -37,6 +39,26 @@ def test_a_new_plugin_is_a_whole_distribution() -> None:
     assert "${{ matrix.python }}" in (folder / ".github/workflows/test.yml").read_text()
     code = (folder / "sepbench_centre_cut/__init__.py").read_text()
     assert _lines_of_code(code) <= 30
+
+
+def test_of_a_plugin_that_cannot_be_written_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, calls = os.replace, list[object]()
+
+    def full(*where: Any) -> None:
+        calls.append(where)
+        if len(calls) == 4:
+            raise OSError(28, "No space left on device")
+        replace(*where)
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(SepbenchError, match="new: cannot write: No space left on device; choose"):
+        create("new-one", tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    assert all(file.is_file() for file in create("new-one", tmp_path / "new"))
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
 def test_every_license_has_its_text() -> None:

@@ -349,6 +349,19 @@ def test_damaged_checkpoints_are_one_line(tmp_path: Path) -> None:
         NusslExchange().read(tmp_path / "none.pth", tmp_path / "w.safetensors")
 
 
+@pytest.mark.parametrize("rate", [float("inf"), float("nan"), "fast", [1]])
+def test_metadata_that_are_no_numbers_are_one_line(tmp_path: Path, rate: Any) -> None:
+    content, _ = as_published(small(), None)
+    whole = torch.load(io.BytesIO(content), weights_only=False)
+    file = tmp_path / "odd.pth"
+    torch.save({**whole, "metadata": {"sample_rate": rate}}, file)
+    with pytest.raises(SepbenchError, match=r"odd\.pth: not a mask inference network of nussl"):
+        NusslExchange().read(file, tmp_path / "w.safetensors")
+    trained = {"epoch": rate, "epoch_length": 3}
+    torch.save({**whole, "metadata": {"sample_rate": 8000, "trainer.state_dict": trained}}, file)
+    assert NusslExchange().read(file, tmp_path / "w.safetensors")["epochs"] == 0
+
+
 def test_sizes_that_nobody_has_memory_for_are_refused(tmp_path: Path) -> None:
     content, _ = as_published(small(), None)
     whole = torch.load(io.BytesIO(content))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import pickle
+import struct
 from pathlib import Path
 
 import pytest
@@ -67,4 +69,23 @@ def test_noise_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "noise.safetensors"
     file.write_bytes(b"\xff" * 64)
     with pytest.raises(SepbenchError, match="not a known format of weights"):
+        inspect(file)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"a": {"shape": 5}},
+        {"a": {"shape": ["x"]}},
+        {"a": {}},
+        {"a": 1},
+        {"__metadata__": ["x"]},
+        [1],
+    ],
+)
+def test_tables_of_another_form_are_one_line(tmp_path: Path, table: object) -> None:
+    text = json.dumps(table).encode()
+    file = tmp_path / "odd.safetensors"
+    file.write_bytes(struct.pack("<Q", len(text)) + text)
+    with pytest.raises(SepbenchError, match=r"odd\.safetensors: damaged, or its suffix"):
         inspect(file)

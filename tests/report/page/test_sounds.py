@@ -26,6 +26,7 @@ from sepbench.report.page.clips import clips, loudness, spectrogram_png
 from sepbench.report.page.excerpts import SECONDS, choose
 from sepbench.report.page.webmushra import write_webmushra
 from sepbench.report.page.write import kept_excerpts
+from sepbench.report.webmushra_results import keep_names, sessions
 
 from .conftest import NAMES, RATE, MadeTrack, made_tracks
 
@@ -274,6 +275,27 @@ def test_ratings_of_webmushra_come_back_under_the_names_of_the_run(made_run, tmp
     assert set(said[said["kind"] == "anchor"]["rating"]) == {10, 20}
     for file in (made_run.folder / "ratings").iterdir():
         file.unlink()
+
+
+@pytest.mark.parametrize("score", ["loud", "nan", "inf", "-1", "101"])
+def test_a_rating_outside_the_scale_is_refused_by_line(made_run, tmp_path, score: str) -> None:
+    test = yaml.safe_load(
+        write_webmushra(made_run, made_tracks(), tmp_path, songs=1)[0].read_text()
+    )
+    table = results(tmp_path / "mushra.csv", test, {"good": 80})
+    table.write_text(table.read_text().replace("80", score, 1))
+    with pytest.raises(SepbenchError, match=f"line \\d+: '{score}' is no rating from 0 to 100"):
+        list(sessions(table, made_run.folder))
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[1]", '{"t": 1}', '{"t": {"methods": {"a": 1}, "track": "x"}}', "[" * 99999]
+)
+def test_a_damaged_list_of_trials_is_one_line_and_not_overwritten(tmp_path, text: str) -> None:
+    (tmp_path / "webmushra.json").write_text(text)
+    with pytest.raises(SepbenchError, match=r"webmushra\.json: damaged; delete it and export"):
+        keep_names(tmp_path, {})
+    assert (tmp_path / "webmushra.json").read_text() == text
 
 
 @pytest.mark.parametrize(
