@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from sepbench._util.files import write_atomic
 from sepbench.errors import SepbenchError
 from sepbench.weights import container
 from sepbench.weights.safe_unpickle import Foreign, read_checkpoint
@@ -103,7 +102,8 @@ class NusslExchange:
         content = io.BytesIO()
         checkpoint = {"state_dict": state, "config": json.dumps(config), "metadata": metadata}
         torch.save(checkpoint, content)
-        write_atomic(out, content.getbuffer())
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(content.getbuffer())
 
 
 def _transform(metadata: Mapping[str, Any], bins: int) -> dict[str, Any]:

@@ -45,6 +45,10 @@ def check_format(format: str, bit_depth: str | None, bitrate: int | None = None)
         raise SepbenchError(f"{format} has no bit depth {bit_depth}; {cure}")
     if bitrate is not None and format not in LOSSY:
         raise SepbenchError(f"{format} has no bit rate; use --format {', '.join(LOSSY)}")
+    if bitrate is not None:
+        kind = LOSSY[format]
+        if bitrate > (most := kind.most_for(max(kind.channels))):
+            raise SepbenchError(f"{format} has at most {most} kbit/s, not {bitrate}; give less")
 
 
 class Writer:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sepbench._util.text import counted
 from sepbench.audio.encoders import Sound, UnwritableError, refusal
 from sepbench.audio.resampling import StreamResampler
 from sepbench.audio.tags import add_cover, mux_cover
@@ -50,6 +51,10 @@ class FfmpegEncoder:
             kind.codec, rate=self._rate, layout=self._layout, options=flags
         )
         self._stream = stream
+        if sound.bitrate and sound.bitrate > (most := kind.most_for(sound.channels)):
+            raise UnwritableError(
+                f"{format} of {counted(sound.channels, 'channel')} has at most {most} kbit/s"
+            )
         usual = kind.bitrate * max(2, sound.channels) // 2
         stream.bit_rate = 1000 * (sound.bitrate or usual)
         self._container.metadata.update(sound.tags.texts)
@@ -85,25 +90,37 @@ class FfmpegEncoder:
 
 @dataclass(frozen=True)
 class Lossy:
-    """An output format: codec, container, and kbit/s for two channels."""
+    """An output format: codec, container, and kbit/s for two channels: the usual and the most."""
 
     codec: str
     container: str
     bitrate: int
+    most: int
     channels: tuple[int, ...]
     muxes_cover: bool
     keeps_layout: bool
     options: dict[str, str]
 
+    def most_for(self, channels: int) -> int:
+        """Return the highest rate of a file in kbit/s; only that of mp3 is for any channels."""
+        return self.most if len(self.channels) == 2 else self.most * channels // 2
+
 
 _UP_TO_EIGHT = tuple(range(1, 9))
 LOSSY = {
-    "mp3": Lossy("libmp3lame", "mp3", 256, (1, 2), True, True, {}),
+    "mp3": Lossy("libmp3lame", "mp3", 256, 320, (1, 2), True, True, {}),
     "m4a": Lossy(
-        "aac", "mp4", 256, _UP_TO_EIGHT, True, True, {"brand": "M4A ", "movflags": "+faststart"}
+        "aac",
+        "mp4",
+        256,
+        512,
+        _UP_TO_EIGHT,
+        True,
+        True,
+        {"brand": "M4A ", "movflags": "+faststart"},
     ),
     # Opus has one layout for each number of channels.
-    "opus": Lossy("libopus", "opus", 160, _UP_TO_EIGHT, False, False, {}),
+    "opus": Lossy("libopus", "opus", 160, 512, _UP_TO_EIGHT, False, False, {}),
 }
 
 

@@ -10,9 +10,12 @@ from sepbench.training.examples import Examples
 from sepbench.training.loop import Run
 from sepbench.training.part import train_mode
 
+STEPS = 60
+"""Steps of the test."""
+
 
 def find_learning_rate(
-    run: Run, examples: Examples, *, low: float = 1e-5, high: float = 1.0, steps: int = 60
+    run: Run, examples: Examples, *, low: float = 1e-5, high: float = 1.0, steps: int = STEPS
 ) -> Iterator[tuple[float, float]]:
     """Yield rate and smoothed loss while the rate grows geometrically, until the loss explodes.
 

@@ -27,7 +27,7 @@ from sepbench.training.examples import Examples
 from sepbench.training.export import describe, export
 from sepbench.training.log import Log
 from sepbench.training.loop import Run
-from sepbench.training.lr_finder import find_learning_rate
+from sepbench.training.lr_finder import STEPS, find_learning_rate
 from sepbench.training.mix_config import MixConfig
 from sepbench.training.stem_examples import examples_of
 from sepbench.training.summary import layer_summary
@@ -246,7 +246,7 @@ def open_training(
         dataset.split("train"),
         settings.recipe,
         seed=plan.seed,
-        count=plan.epochs * plan.examples,
+        count=max(plan.epochs * plan.examples, STEPS * plan.batch_size if find_rate else 0),
     )
     run = Run(trainable, plan, folder, chosen_device, describe(settings, dataset))
     if init:

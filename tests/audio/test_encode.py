@@ -90,6 +90,24 @@ def test_bit_rates_are_for_lossy_formats(tmp_path: Path) -> None:
         audio.Writer(tmp_path / "stem.wav", RATE, 2, bitrate=192)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "channels", "most"), [("mp3", 1, 320), ("mp3", 2, 320), ("opus", 1, 256)]
+)
+def test_a_bit_rate_that_a_format_lacks_is_refused_not_lowered(
+    tmp_path: Path, suffix: str, channels: int, most: int
+) -> None:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (channels, 2 * RATE)).astype(np.float32)
+    path = tmp_path / f"stem.{suffix}"
+    with audio.Writer(path, RATE, channels, bitrate=most) as writer:
+        writer.write(noise)
+    assert path.stat().st_size * 8 / 2 == pytest.approx(1000 * most, rel=0.1)
+    with (
+        pytest.raises(SepbenchError, match=f"at most {most} kbit/s"),
+        audio.Writer(path, RATE, channels, bitrate=most + 1) as writer,
+    ):
+        writer.write(noise)
+
+
 def test_mp3_of_six_channels_is_refused(tmp_path: Path) -> None:
     with (
         pytest.raises(SepbenchError, match="mp3 does not support 6 channels"),
