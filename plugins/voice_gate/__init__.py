@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sepbench.activity.shipped import LICENSE, weight_file
 from sepbench.errors import SepbenchError
-from sepbench.separator import AnySeparator, Ensemble, WeightFile, option
+from sepbench.separator import AnySeparator, Ensemble, WeightFile, joined_terms, option
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +60,7 @@ class VoiceGate(Ensemble):
     @property
     def license(self) -> str:
         """The licenses of the method and of the detector's weights."""
-        return "; ".join(dict.fromkeys(f"{super().license}; {LICENSE}".split("; ")))
+        return joined_terms(super().license, LICENSE)
 
     @property
     def weight_files(self) -> tuple[WeightFile, ...]:

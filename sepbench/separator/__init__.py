@@ -27,6 +27,7 @@ from sepbench.separator.facts import (
     SampleCount,
     WeightFile,
     in_samples,
+    joined_terms,
 )
 from sepbench.separator.kinds import Ensemble, Oracle, Separator, needs_level, without_remainder
 
@@ -42,6 +43,7 @@ __all__ = [
     "Separator",
     "WeightFile",
     "in_samples",
+    "joined_terms",
     "needs_level",
     "option",
     "without_remainder",

@@ -37,6 +37,16 @@ def in_samples(length: float | SampleCount, rate: float) -> float:
     return length.count if isinstance(length, SampleCount) else length * rate
 
 
+def joined_terms(*licenses: str) -> str:
+    """Return the terms of several licenses, each once.
+
+    >>> joined_terms("MIT; CC BY 4.0", "", "CC BY-NC 4.0; MIT")
+    'MIT; CC BY 4.0; CC BY-NC 4.0'
+    """
+    terms = (term for one in licenses for term in one.split("; "))
+    return "; ".join(dict.fromkeys(filter(None, terms)))
+
+
 @dataclass(frozen=True)
 class Requirement:
     """A module or a program that may be missing, and the command that installs it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sepbench.errors import MethodError, SepbenchError
 from sepbench.separator.base import AnySeparator
-from sepbench.separator.facts import SampleCount
+from sepbench.separator.facts import SampleCount, joined_terms
 from sepbench.stems import in_order, with_sums
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Ensemble(AnySeparator):
     @property
     def trained_on(self) -> tuple[str, ...]:
         """The training data of all members."""
-        return _each_once(data for member in self.members for data in member.trained_on)
+        return tuple(dict.fromkeys(data for one in self.members for data in one.trained_on))
 
     @property
     def trained_songs(self) -> Mapping[str, float]:
@@ -171,8 +171,7 @@ class Ensemble(AnySeparator):
     @property
     def license(self) -> str:
         """The licenses of all members."""
-        licenses = (member.license.split("; ") for member in self.members)
-        return "; ".join(_each_once(part for parts in licenses for part in parts))
+        return joined_terms(*(member.license for member in self.members))
 
 
 def without_remainder(separator: AnySeparator) -> list[str]:
@@ -183,7 +182,3 @@ def without_remainder(separator: AnySeparator) -> list[str]:
 def needs_level(separator: AnySeparator) -> bool:
     """Return whether a separator or a member of it is fed at a fixed level."""
     return separator.level is not None or any(map(needs_level, separator.members))
-
-
-def _each_once(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(texts))

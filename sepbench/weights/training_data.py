@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sepbench.separator import joined_terms
+
 FIELDS = ("trained_on", "songs", "sounds", "license")
 """Names of data sets with their splits; seconds of songs by name; digests of songs' sound; terms of
 the weights."""
@@ -18,10 +20,9 @@ def merged(*headers: Mapping[str, Any]) -> dict[str, Any]:
     >>> merged({"trained_on": ["b"], "songs": {"x": 3.0}}, {"trained_on": ["a"], "license": "MIT"})
     {'trained_on': ['a', 'b'], 'songs': {'x': 3.0}, 'sounds': [], 'license': 'MIT'}
     """
-    terms = (term for one in headers for term in str(one.get("license") or "").split("; ") if term)
     return {
         "trained_on": sorted({name for one in headers for name in one.get("trained_on", [])}),
         "songs": {mark: s for one in headers for mark, s in one.get("songs", {}).items()},
         "sounds": sorted({mark for one in headers for mark in one.get("sounds", [])}),
-        "license": "; ".join(dict.fromkeys(terms)),
+        "license": joined_terms(*(str(one.get("license") or "") for one in headers)),
     }
