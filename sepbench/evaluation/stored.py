@@ -20,7 +20,8 @@ def found(task: Task, store: Store) -> Record | Task:
     """Return the stored record of a task, if it has everything that was requested, or the task.
 
     A task whose record lacks metrics or stems gets the metrics of the record too, so that no score
-    is lost. Stems that were kept of other audio or weights are removed.
+    is lost. Stems that were kept of other audio or weights are removed. Raises `SepbenchError` for
+    scores of a metric that cannot be computed any more.
     """
     known = store.load(task.method.label, task.track.subset, task.track.name)
     if known is None:
@@ -28,7 +29,7 @@ def found(task: Task, store: Store) -> Record | Task:
     if _covers(known, task) and _has_stems(known, task):
         return known
     if same_but_metrics(known.identity, task.identity):
-        return _with_metrics(task, known.identity.get("metrics", ()))
+        return _with_metrics(task, known, store)
     if task.stems_folder is None:  # They would be heard beside the new scores.
         kept = store.stems_folder(task.method.label, task.track.subset, task.track.name)
         shutil.rmtree(kept, ignore_errors=True)
@@ -64,15 +65,22 @@ def _has_stems(known: Record, task: Task) -> bool:
     return all((folder / f"{name}.wav").is_file() for name in names)
 
 
-def _with_metrics(task: Task, names: Iterable[str]) -> Task:
-    """Return the task with more metrics, without those that are no longer installed."""
+def _with_metrics(task: Task, known: Record, store: Store) -> Task:
+    """Return the task with the metrics of a record too."""
     metrics = list(task.metrics)
     identities: list[Any] = task.identity["metrics"]
-    for name in names:
-        try:
-            if name not in identities and name in metric_identities([name]):
-                metrics.append(name)
-        except SepbenchError:
+    for name in known.identity.get("metrics", ()):
+        if name in identities:
             continue
+        try:
+            is_here = name in metric_identities([name])
+        except SepbenchError:
+            is_here = False
+        if not is_here:
+            raise SepbenchError(
+                f"{store.folder}: {known.label}, {known.track}: its scores of {name}, which is not "
+                "installed, would be lost; install it again, or choose another --out"
+            )
+        metrics.append(name)
     identity = {**task.identity, "metrics": metric_identities(metrics)}
     return replace(task, metrics=tuple(metrics), identity=identity)

@@ -219,6 +219,18 @@ def test_other_metrics_and_a_failure_lose_no_scores(
     assert store.records() == before
 
 
+def test_scores_of_a_metric_that_is_gone_are_not_dropped_in_silence(store: Store) -> None:
+    run(store, Calm)
+    for record in store.records():
+        metrics = [*record.identity["metrics"], "gone 2.0"]
+        store.save(replace(record, identity={**record.identity, "metrics": metrics}))
+    before = store.records()
+    run(store, Calm)  # Nothing is computed, so nothing is lost.
+    with pytest.raises(SepbenchError, match=r"calm, a: its scores of gone 2\.0, which is not inst"):
+        run(store, Calm, plan=RunConfig(isolate=False, metrics=("silence",)))
+    assert store.records() == before
+
+
 def test_imported_scores_are_not_replaced_by_a_method_of_their_name(store: Store) -> None:
     run(store, Calm)
     for record in store.records():

@@ -85,16 +85,17 @@ def _separate(
             remarks.append(f"{label}: no audio: {error}")
     if not (methods and chosen):
         return remarks
-    # Compute all scores again, so that none is lost when the records are rewritten.
-    metrics = {name for record in records for name in record.identity.get("metrics", ())}
     for again, alike in methods.items():
-        run.run(
-            chosen,
-            alike,
-            store,
-            replace(again, metrics=tuple(sorted(metrics)) or plan.metrics),
-            on_done=lambda done: on_step(f"{done.record.label}  {done.record.track}"),
-        )
+        try:
+            run.run(
+                chosen,
+                alike,
+                store,
+                again,
+                on_done=lambda done: on_step(f"{done.record.label}  {done.record.track}"),
+            )
+        except SepbenchError as error:
+            remarks.append(f"no audio: {error}")
     return remarks
 
 
