@@ -171,15 +171,26 @@ def terms_of(stem: str, made: Iterable[str]) -> tuple[str, ...]:
 def terms_of_rest(stem: str, made: Iterable[str]) -> tuple[str, ...]:
     """Return the stems of ``made`` that sum to the rest of a song without ``stem``.
 
-    Stems that are sums of others are left out, as their terms are there already.
+    Stems that are sums of others are left out, as their terms are there already; so are parts of
+    an ``accompaniment`` whose other parts are missing. Without the accompaniment's missing parts
+    nothing sums to the rest of one of its parts.
 
     >>> terms_of_rest("drums", ["vocals", "accompaniment", "drums", "bass", "other"])
     ('vocals', 'bass', 'other')
+    >>> terms_of_rest("vocals", ["vocals", "accompaniment", "drums"])
+    ('accompaniment',)
+    >>> terms_of_rest("drums", ["vocals", "accompaniment", "drums"])
+    ()
     """
     there = set(made)
     taken = terms_of(stem, there)
     others = (name for name in in_order(there) if name not in taken)
-    return tuple(name for name in others if not terms_of(name, there - {name}))
+    terms = tuple(name for name in others if not terms_of(name, there - {name}))
+    if "accompaniment" in taken:
+        return tuple(name for name in terms if name == "vocals")
+    if "accompaniment" in terms:
+        return ("accompaniment",) if stem == "vocals" else ()
+    return terms
 
 
 def rest_of(stem: str) -> str:

@@ -65,7 +65,8 @@ class SeparateOptions:
             return list(asked)
         if not terms_of_rest(self.two_stems, made):
             raise SepbenchError(
-                f"method {method.label} makes only {self.two_stems}; leave --two-stems out"
+                f"method {method.label} does not make the rest beside {self.two_stems}; "
+                "leave --two-stems out"
             )
         return [*asked, rest_of(self.two_stems)]
 

@@ -142,7 +142,7 @@ def protocol(name: str) -> Protocol:
         return PROTOCOLS[name]
     bare = name.partition("[")[0]
     if bare not in entry_points.find(METRIC_GROUP):
-        known = [*PROTOCOLS, *entry_points.find(METRIC_GROUP)]
+        known = [*PROTOCOLS, *filter(_has_protocol, sorted(entry_points.find(METRIC_GROUP)))]
         close = difflib.get_close_matches(name, known, n=1)
         cure = f"did you mean {close[0]!r}?" if close else f"choose {', '.join(known)}"
         raise SepbenchError(f"no protocol {name!r}; {cure}")
@@ -153,6 +153,14 @@ def protocol(name: str) -> Protocol:
             f"metric {name} has no protocol of its own; choose {', '.join(_published(found))}"
         )
     return own
+
+
+def _has_protocol(metric: str) -> bool:
+    """Return whether an installed metric works and has a protocol of its own."""
+    try:
+        return metric not in PROTOCOLS and protocol(metric) is not None
+    except SepbenchError:
+        return False
 
 
 def protocols_of(scores: Iterable[str]) -> dict[str, Protocol]:

@@ -137,7 +137,8 @@ def marks(
     for label in rows["label"]:
         if label != best and label in values and best in values:
             ends = interval(values[label] - values[best], rules.over_tracks[0])
-            found[str(label)] = (False, not ends.high < 0)  # NaN: too few tracks to tell.
+            # NaN, of too few tracks to tell, is no tie.
+            found[str(label)] = (False, bool(ends.high >= 0))
     return found
 
 

@@ -15,6 +15,7 @@ from commands import interruptible, run
 from songs import white, write
 
 from sepbench.evaluation.store import Store
+from sepbench.registry.metrics import protocol
 
 QUICK = ("--dataset", "simulated", "--track", "*-000", "--duration", 3, "--no-isolate")
 RUN = Path("results/simulated-test-3s")
@@ -251,6 +252,10 @@ def test_an_unknown_protocol_is_refused_before_anything_is_run() -> None:
     refused = run("evaluate", "-m", "mixture", "--protocol", "sisec", "-o", "here")
     assert refused.exit_code == 2
     assert refused.output == "error: no protocol 'sisec'; did you mean 'sisec18'?\n"
+    unlike = run("evaluate", "-m", "mixture", "--protocol", "x").output
+    offered = unlike.partition("choose ")[2].strip().split(", ")
+    assert {"mdx", "fullness"} <= set(offered)
+    assert all(protocol(name) for name in offered)
     assert not Path("here").exists()
 
 

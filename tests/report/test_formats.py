@@ -41,6 +41,13 @@ def test_a_method_of_one_lucky_track_is_not_the_best(tmp_path) -> None:
     assert best == {"lucky": (False, False), "good": (True, False), "poor": (False, False)}
 
 
+def test_of_one_track_nobody_knows_what_ties(tmp_path) -> None:
+    records = make_run(tmp_path, {"good": 6.0, "poor": 2.0}, 1).records()
+    found = grid(tables.scores(records), tables.summary(records), "sisec18")
+    marked = {row.label: (row.cells["vocals"].best, row.cells["vocals"].tie) for row in found.rows}
+    assert marked == {"good": (True, False), "poor": (False, False)}
+
+
 def test_markdown_has_as_many_cells_in_every_row(table) -> None:
     text = formats.markdown(table)
     lines = [line for line in text.splitlines() if line.startswith("|")]
