@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader, Subset
 
 from sepbench._util.files import make_folder
 from sepbench.errors import SepbenchError
@@ -21,6 +20,7 @@ from sepbench.training.diverged import gradient_origin, origin
 from sepbench.training.epoch import Epoch
 from sepbench.training.examples import Examples
 from sepbench.training.initial import load_initial
+from sepbench.training.loading import batches
 from sepbench.training.log import Log
 from sepbench.training.model import Batch, Trainable
 from sepbench.training.part import freeze_others, keeping_frozen, train_mode
@@ -173,13 +173,13 @@ class Run:
         plan, first = self.plan, self.epoch * self.plan.steps_per_epoch
         factor = schedule(plan.schedule)
         steps = plan.epochs * plan.steps_per_epoch
-        begin = first * plan.batch_size
-        part = Subset(examples, range(begin, begin + plan.steps_per_epoch * plan.batch_size))
-        loader = DataLoader(
-            part,
-            batch_size=plan.batch_size,
-            num_workers=plan.workers,
-            pin_memory=self.device.type == "cuda",
+        loader = batches(
+            examples,
+            first * plan.batch_size,
+            plan.steps_per_epoch * plan.batch_size,
+            size=plan.batch_size,
+            workers=plan.workers,
+            pinned=self.device.type == "cuda",
         )
         train_mode(self.network)
         waited, found = 0.0, dict[str, list[float]]()
@@ -204,21 +204,18 @@ class Run:
         means = {name: math.fsum(values) / len(values) for name, values in found.items()}
         return means, waited / (time.monotonic() - began)
 
-    def update_bn(self, examples: Examples, songs: Songs, *, batches: int = 60) -> float:
+    def update_bn(self, examples: Examples, songs: Songs, *, most: int = 60) -> float:
         """Recompute the batch statistics of the best weights; keep them if the score is higher.
 
-        Running statistics are averages over few batches and over changing weights; these are plain
-        means over ``batches`` batches. Returns the best score, whose weights are in ``best.pt``.
+        Running statistics are averages over few batches and changing weights; these are plain means
+        over at most ``most`` batches. Returns the best score, whose weights are in ``best.pt``.
         """
         path = self.folder / "best.pt"
         state = checkpoint.load(path, self.device)
         network = self.best_network()
-        count = min(batches * self.plan.batch_size, len(examples))
-        loader = DataLoader(
-            Subset(examples, range(count)),
-            batch_size=self.plan.batch_size,
-            generator=torch.Generator(),  # Do not advance the global random generator.
-        )
+        size = self.plan.batch_size
+        count = min(most * size, len(examples))
+        loader = batches(examples, 0, count, size=size, generator=torch.Generator())
         with keeping_frozen(network):
             averaging.update_bn(network, (self._inputs(stems) for stems in loader))
         verdict = self._judge(network, songs)

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from commands import run
+from commands import interruptible, run
 
 from sepbench import registry
 from sepbench.datasets.simulated import simulate
@@ -337,3 +341,27 @@ def test_a_device_that_is_not_there_is_reported_before_songs_are_prepared(tmp_pa
     assert refused.exit_code == 2
     assert "--device auto" in refused.output
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="process groups are those of POSIX")
+def test_a_training_that_is_stopped_says_one_line(corpus: Path, tmp_path: Path) -> None:
+    prepared, config = tmp_path / "prepared", tmp_path / "small.yaml"
+    longer = CONFIG.replace("epochs: 1, examples: 4", "epochs: 9, examples: 40000")
+    config.write_text(longer.replace("workers: 0", "workers: 2"))
+    assert run("prepare", corpus, "-o", prepared, "--rate", 8000).exit_code == 0
+    words = ("train", "unet", "-d", prepared, "-c", config, "-o", tmp_path / "run")
+    told = tmp_path / "told.txt"
+    with told.open("w") as output:
+        training = subprocess.Popen(
+            interruptible(*words), stdout=output, stderr=output, start_new_session=True
+        )
+        while training.poll() is None and not (tmp_path / "run" / "logs").exists():
+            time.sleep(0.1)
+        time.sleep(2)
+        os.killpg(training.pid, signal.SIGINT)  # as a terminal does
+        assert training.wait(60) == 130
+    first, *rest = told.read_text().splitlines()
+    assert "hours of data" in first
+    assert len(rest) == 1
+    assert rest[0].startswith("stopped; ")

@@ -318,7 +318,7 @@ def test_batch_statistics_are_those_of_the_data_without_dropout(
     monkeypatch.setattr(
         "sepbench.training.validate.validate", lambda *_, **__: {"mean": before + 1}
     )
-    assert trained.update_bn(examples(cache), chosen, batches=3) == before + 1
+    assert trained.update_bn(examples(cache), chosen, most=3) == before + 1
     batches = torch.utils.data.default_collate([examples(cache)[n] for n in range(12)])
     levels = trained.trainable.features(batches["vocals"] + batches["accompaniment"])
     found = trained.best_network().norm
