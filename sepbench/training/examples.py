@@ -45,7 +45,11 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
             recipe,
         )
         if not (self._voices and self._backings):
-            raise SepbenchError("training needs voices and backings; one of the two is missing")
+            lacking = "voice" if self._backings else "backing" if self._voices else "song"
+            raise SepbenchError(
+                f"training needs voices and backings: of {len(cache.tracks)} songs for training no "
+                f"{lacking} can be used; see exclude and weights in the config's section 'examples'"
+            )
 
     def __len__(self) -> int:
         return self.count

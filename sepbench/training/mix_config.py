@@ -76,6 +76,9 @@ class MixConfig:
             low, high = getattr(self, name)
             if low > high:
                 return f"field {name}=[{low:g}, {high:g}]: write the lowest first"
+        for source, weight in self.weights.items():
+            if not weight >= 0:
+                return f"field weights: {source}: {weight:g}: write 0 to leave it out"
         if self.tempo[0] <= 0:
             return f"field tempo=[{self.tempo[0]:g}, {self.tempo[1]:g}]: must be above 0"
         for name in ("ratio", "percussive"):

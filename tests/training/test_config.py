@@ -104,6 +104,7 @@ def test_levels_without_a_range_are_constant(tmp_path: Path) -> None:
         ("model: [1]", "model: write it as 'field: value' lines"),
         ("model: {}\ntraining: 5", "training: write it as"),
         ("model: {}\nlicense: [1, 2]", r"license: '\[1, 2\]' is not a text"),
+        ("model: {}\nexamples: {weights: {mir1k: -1}}", "mir1k: -1: write 0 to leave it out"),
         ("base: ''", "base: '' is not a text"),
         ("model: {}\nexamples: {seconds: 1e9}", "must be from 0.01 to 600"),
         ("model: {}\ntraining: {1: 2}", "no field 1;"),
