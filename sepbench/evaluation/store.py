@@ -138,9 +138,10 @@ class Store:
             return Settings(str(plain["dataset"]), str(plain["subset"]), start, duration, root)
         except OSError as error:
             raise SepbenchError(f"{path}: cannot be read: {error.strerror or error}") from None
-        except (ValueError, TypeError, KeyError):
-            cure = "choose another --out"
-            raise SepbenchError(f"{path}: damaged, or not sepbench's; {cure}") from None
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise SepbenchError(
+                f"{path}: damaged, or not sepbench's; give the folder of another run"
+            ) from None
 
     def load(self, label: str, subset: str, track: str) -> Record | None:
         """Return the scores of a method on a track, None if absent or unreadable."""
