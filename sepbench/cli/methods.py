@@ -98,7 +98,16 @@ def _show_one(facts: dict[str, Any]) -> None:
     click.echo(facts.get("label", facts["name"]))
     if not facts["available"]:
         click.echo(f"  not available: {facts['reason']}")
-        return
+    if "stems" in facts:
+        _show_facts(facts)
+    if facts.get("options"):
+        click.echo(f"options, written {facts['name']}[option=value,...]:")
+    for opt in facts.get("options", ()):
+        bare = "; written first, its name may be left out" if opt["unnamed"] else ""
+        click.echo(f"  {opt['name']}={opt['default']}  {opt['help']}{bare}{_limits(opt)}")
+
+
+def _show_facts(facts: dict[str, Any]) -> None:
     context = facts["context"]
     lines = {
         "": facts["summary"],
@@ -117,11 +126,6 @@ def _show_one(facts: dict[str, Any]) -> None:
     }
     for key, value in lines.items():
         click.echo(f"  {key + ':' if key else '':12}{value}" if key else f"  {value}")
-    if facts["options"]:
-        click.echo(f"options, written {facts['name']}[option=value,...]:")
-    for opt in facts["options"]:
-        bare = "; written first, its name may be left out" if opt["unnamed"] else ""
-        click.echo(f"  {opt['name']}={opt['default']}  {opt['help']}{bare}{_limits(opt)}")
 
 
 def _trained(on: list[str]) -> str:

@@ -34,10 +34,18 @@ def listing() -> list[dict[str, Any]]:
 
 
 def overview(info: PluginInfo) -> dict[str, Any]:
-    """Return the metadata of a method, or why it is not ``available``, ready for JSON."""
-    if info.separator is None or info.reason is not None:
-        return {"name": info.name, "available": False, "reason": info.reason}
-    return {**metadata(info.separator, info.distribution), "available": True, "reason": None}
+    """Return the metadata of a method and why it is not ``available``, ready for JSON.
+
+    One that cannot be imported has its name and the reason alone; one whose metadata depend on an
+    option that must be given has its ``options`` too.
+    """
+    facts: dict[str, Any] = {"name": info.name}
+    if info.separator is not None:
+        try:
+            facts = metadata(info.separator, info.distribution)
+        except SepbenchError:
+            facts["options"] = opts.describe(info.separator.Options)
+    return {**facts, "available": info.reason is None, "reason": info.reason}
 
 
 def metadata(separator: type[AnySeparator], distribution: str = "") -> dict[str, Any]:

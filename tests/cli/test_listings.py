@@ -96,6 +96,20 @@ def test_one_method_is_shown_with_every_option_and_its_range() -> None:
     assert "(one of soft, hard" in shown.stdout
 
 
+def test_a_method_that_cannot_run_yet_shows_its_options_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SEPBENCH_CACHE", str(tmp_path))
+    for name, option in (("demucs", "shifts=0"), ("mdx-net", "denoise=False")):
+        shown = run("methods", name)
+        assert shown.exit_code == 0
+        assert "not available: " in shown.output
+        assert f"  {option}  " in shown.output
+    facts = json.loads(run("methods", "demucs", "--json").output)
+    assert facts["available"] is False
+    assert facts["stems"] == ["vocals", "drums", "bass", "other"]
+
+
 def test_a_method_with_options_is_described_as_it_would_run() -> None:
     shown = run("methods", "ensemble[mixture+repet-sim]")
     assert shown.exit_code == 0, shown.output
