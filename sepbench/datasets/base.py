@@ -58,6 +58,11 @@ class Track(ABC):
         object.__setattr__(self, "name", composed(self.name))
 
     @property
+    def song(self) -> tuple[str, str]:
+        """Subset and name, by which a run knows the track."""
+        return self.subset, self.name
+
+    @property
     @abstractmethod
     def rate(self) -> int:
         """Samples a second."""

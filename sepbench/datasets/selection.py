@@ -18,7 +18,7 @@ def select(dataset: Dataset, subset: str, patterns: Sequence[str] = ()) -> list[
     if subset not in (*SUBSETS, "all"):
         raise SepbenchError(f"no subset {subset!r}; choose {', '.join(SUBSETS)} or all")
     tracks = dataset.tracks(subset)
-    counts = Counter((track.subset, track.name) for track in tracks)
+    counts = Counter(track.song for track in tracks)
     if counts and (most := counts.most_common(1)[0])[1] > 1:
         raise SepbenchError(
             f"data set {dataset.name} has {most[1]} tracks {most[0][1]!r}; keep one"

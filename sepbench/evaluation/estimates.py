@@ -76,9 +76,7 @@ def score(
     if name in own:
         raise SepbenchError(f"{store.folder} has scores of its own method {name!r}; choose --name")
     here = None if folder is None else str(folder.resolve())
-    _remove_others(
-        store, name, here, {(one.track.subset, one.track.name) for one in found}, on_note
-    )
+    _remove_others(store, name, here, {one.track.song for one in found}, on_note)
     how = _How(tuple(metrics), device, targets, align, here)
     records = []
     for estimates in found:
@@ -137,7 +135,7 @@ def _remove_others(
 ) -> None:
     """Remove records of this name from other folders."""
     for record in store.records():
-        is_new = (record.subset, record.track) in found
+        is_new = record.song in found
         if record.label == name and not is_new and record.identity.get("folder") != folder:
             store.remove(record)
             whose = record.identity.get("folder") or "others"

@@ -59,7 +59,7 @@ def import_museval(
         seen: dict[tuple[str, str], Path] = {}
         for file in files:
             text, record = _record(file, settings, name, mixtures)
-            first = seen.setdefault((record.subset, record.track), file)
+            first = seen.setdefault(record.song, file)
             if first != file:
                 raise SepbenchError(f"{first} and {file} are of one track of {name}; keep one")
             yield record, store.save(record, museval=text)

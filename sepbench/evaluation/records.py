@@ -56,6 +56,11 @@ class Record:
         object.__setattr__(self, "track", composed(self.track))
 
     @property
+    def song(self) -> tuple[str, str]:
+        """Subset and track."""
+        return self.subset, self.track
+
+    @property
     def fixed_identity(self) -> dict[str, Any]:
         """Everything that made the scores, except the song and the metrics."""
         return {k: v for k, v in self.identity.items() if k not in ("audio", "metrics")}

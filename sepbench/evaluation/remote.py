@@ -96,7 +96,7 @@ def _tracks(dataset: str, root: str | None) -> dict[tuple[str, str], Track]:
             f"data set {dataset} is not here; set SEPBENCH_DATA where the worker runs, or give a "
             "--root that exists there"
         )
-    return {(track.subset, track.name): track for track in found.tracks("all")}
+    return {track.song: track for track in found.tracks("all")}
 
 
 def _allow_children() -> None:

@@ -14,7 +14,7 @@ def forget_renamed(store: Store, tracks: Sequence[Track]) -> list[str]:
     ``tracks`` are all of the data set that the run is of, whether they are run now or not. A track
     that was renamed would count twice, under both names. Scores of tracks that are gone are kept.
     """
-    names = {(track.subset, track.name) for track in tracks}
+    names = {track.song for track in tracks}
     subsets = {track.subset for track in tracks}
     old = [
         record

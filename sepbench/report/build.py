@@ -159,7 +159,7 @@ def _incomplete(records: Sequence[Record]) -> frozenset[str]:
     for record in records:
         found = tracks.setdefault(printable(record.label), set())
         if record.error is None:
-            found.add((record.subset, record.track))
+            found.add(record.song)
     every = set().union(*tracks.values())
     return frozenset(label for label, names in tracks.items() if names and names != every)
 
@@ -168,7 +168,7 @@ def _unequal(records: Sequence[Record], incomplete: frozenset[str]) -> list[str]
     """Report methods with different tracks, whose scores are not comparable."""
     if not incomplete:
         return []
-    count = len({(record.subset, record.track) for record in records if record.error is None})
+    count = len({record.song for record in records if record.error is None})
     return [
         f"no scores of all {count} tracks, so not ranked with the others: "
         f"{', '.join(sorted(incomplete))}"

@@ -66,7 +66,7 @@ def diff(
     return Diff(
         [label for label in before if label not in after],
         [label for label in after if label not in before],
-        len({(r.subset, r.track) for r in old} & {(r.subset, r.track) for r in new}),
+        len({r.song for r in old} & {r.song for r in new}),
         [change for label in shared for change in _changes(label, old, new)],
         list(_scores(shared, old, new, protocol, metric)),
     )
@@ -95,10 +95,10 @@ def flat(plain: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _changes(label: str, old: Sequence[Record], new: Sequence[Record]) -> Iterator[Change]:
-    befores = {(r.subset, r.track): r for r in old if r.label == label}
+    befores = {r.song: r for r in old if r.label == label}
     seen: dict[tuple[str, str, str], int] = {}
     for record in new:
-        before = befores.get((record.subset, record.track)) if record.label == label else None
+        before = befores.get(record.song) if record.label == label else None
         if before is None:
             continue
         one, other = flat(before.identity), flat(record.identity)

@@ -75,7 +75,7 @@ def _beside(
     for one in found:
         record = one.record
         label = names[record.label]
-        if (record.subset, record.track) not in there.get(label, {}):
+        if record.song not in there.get(label, {}):
             is_new = label != record.label
             added.append(replace(one, record=replace(record, label=label)) if is_new else one)
     return added

@@ -59,7 +59,7 @@ def merge(folders: Sequence[Path]) -> Merged:
     if not shared:
         raise SepbenchError(_nothing_shared(spans))
     kept = {
-        name: [record for record in records if _key(record) in shared]
+        name: [record for record in records if record.song in shared]
         for name, records in runs.items()
     }
     renamed, origin = _unique_labels(kept)
@@ -71,9 +71,9 @@ def of_same_audio(*runs: Sequence[Record]) -> tuple[list[Record], ...]:
     digests: dict[tuple[str, str], set[Any]] = {}
     for record in chain.from_iterable(runs):
         if (digest := record.identity.get("audio")) is not None:
-            digests.setdefault(_key(record), set()).add(digest)
+            digests.setdefault(record.song, set()).add(digest)
     return tuple(
-        [record for record in run if len(digests.get(_key(record), ())) < 2] for run in runs
+        [record for record in run if len(digests.get(record.song, ())) < 2] for run in runs
     )
 
 
@@ -114,13 +114,13 @@ def _common_windows(records: Sequence[Record], stem: str) -> list[Record]:
     for record in records:
         for scores in _sdr(record, stem):
             finite = np.isfinite(scores)
-            known = usable.get(_key(record), finite)
+            known = usable.get(record.song, finite)
             if len(known) == len(finite):
-                usable[_key(record)] = known & finite
+                usable[record.song] = known & finite
     masked = []
     for record in records:
         for scores in _sdr(record, stem):
-            common = usable[_key(record)]
+            common = usable[record.song]
             if len(common) == len(scores):
                 result = record.stems[stem]
                 frames = {**result.frames, "SDR": np.where(common, scores, np.nan).tolist()}
@@ -136,18 +136,14 @@ def _sdr(record: Record, stem: str) -> list[list[float]]:
     return [result.frames["SDR"]] if result is not None and "SDR" in result.frames else []
 
 
-def _key(record: Record) -> tuple[str, str]:
-    return record.subset, record.track
-
-
 def _shared_tracks(
     runs: dict[str, list[Record]],
 ) -> tuple[set[tuple[str, str]], list[str]]:
-    tracks = {name: {_key(record) for record in records} for name, records in runs.items()}
+    tracks = {name: {record.song for record in records} for name, records in runs.items()}
     shared = set.intersection(*tracks.values())
     remarks = []
     same = of_same_audio(*runs.values())
-    other_audio = shared - {_key(record) for records in same for record in records}
+    other_audio = shared - {record.song for records in same for record in records}
     if other_audio:
         named = _listed(name for _, name in other_audio)
         remarks.append(f"left out, as the audio differs between runs: {named}")
@@ -175,8 +171,7 @@ def _unique_labels(runs: dict[str, list[Record]]) -> tuple[list[Record], dict[st
     for label, names in holders.items():
         of_runs = {name: [r for r in runs[name] if r.label == label] for name in names}
         prints = [
-            frozenset((_key(r), r.fingerprint, r.error) for r in found)
-            for found in of_runs.values()
+            frozenset((r.song, r.fingerprint, r.error) for r in found) for found in of_runs.values()
         ]
         if len(set(prints)) == 1:
             of_runs = {names[0]: of_runs[names[0]]}

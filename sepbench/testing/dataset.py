@@ -68,8 +68,8 @@ def subsets(subject: DatasetSubject) -> str:
         strays = [track.name for track in tracks if track.subset != subset]
         if strays:
             raise CheckFailed(f"{strays[0]!r} in {subset} says it is in another subset")
-    names = [(track.subset, track.name) for tracks in by_subset.values() for track in tracks]
-    if sorted(names) != sorted((track.subset, track.name) for track in every):
+    names = [track.song for tracks in by_subset.values() for track in tracks]
+    if sorted(names) != sorted(track.song for track in every):
         raise CheckFailed(f"{len(names)} tracks in the three, {len(every)} in all")
     return ", ".join(f"{len(tracks)} {subset}" for subset, tracks in by_subset.items())
 
@@ -79,9 +79,9 @@ def names(subject: DatasetSubject) -> str:
     """Every track has a name that no other track of its subset has."""
     seen: set[tuple[str, str]] = set()
     for track in subject.tracks:
-        if not track.name.strip() or (track.subset, track.name) in seen:
+        if not track.name.strip() or track.song in seen:
             raise CheckFailed(f"{track.name!r} in {track.subset}")
-        seen.add((track.subset, track.name))
+        seen.add(track.song)
     return f"{len(seen)} names"
 
 

@@ -100,7 +100,7 @@ def clips(
     estimates = {
         record.label: (record.oracle, _estimates(store, record, track, song, first))
         for record in records
-        if (record.subset, record.track) == (track.subset, track.name)
+        if record.song == track.song
         and record.error is None
         and record.method != MIXTURE  # It is already on the page.
     }

@@ -32,6 +32,11 @@ class Excerpt:
     spread: float
 
     @property
+    def song(self) -> tuple[str, str]:
+        """Subset and track."""
+        return self.subset, self.track
+
+    @property
     def reason(self) -> str:
         """The reason of the choice."""
         if not self.spread > 0:
@@ -47,7 +52,7 @@ def choose(records: Sequence[Record], tracks: int) -> list[Excerpt]:
     of_track: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         if record.error is None:
-            of_track.setdefault((record.subset, record.track), []).append(record)
+            of_track.setdefault(record.song, []).append(record)
     found = {key: _of_track(key, group) for key, group in of_track.items()}
     ranked = sorted(
         (key for key, excerpts in found.items() if excerpts),

@@ -68,8 +68,8 @@ def _separate(
     on_step: Step,
 ) -> list[str]:
     """Separate songs without kept stems again, as the evaluation did; return failures."""
-    wanted = {(excerpt.subset, excerpt.track) for excerpt in excerpts}
-    chosen = [track for track in tracks if (track.subset, track.name) in wanted]
+    wanted = {excerpt.song for excerpt in excerpts}
+    chosen = [track for track in tracks if track.song in wanted]
     remarks: list[str] = []
     methods: dict[RunConfig, list[Method]] = {}
     missing = {record.label: record for record in missing_stems(store, records, excerpts)}

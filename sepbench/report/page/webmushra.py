@@ -45,14 +45,14 @@ def write_webmushra(
     """
     records = store.records()
     excerpts = kept_excerpts(store, records, songs)
-    by_key = {(track.subset, track.name): track for track in tracks}
+    by_key = {track.song: track for track in tracks}
     pages: list[dict[str, Any]] = []
     files: list[Path] = []
     names: dict[str, dict[str, Any]] = {}
-    keys = [key for key in dict.fromkeys((e.subset, e.track) for e in excerpts) if key in by_key]
+    keys = [key for key in dict.fromkeys(e.song for e in excerpts) if key in by_key]
     songs_of = Counter(track for _, track in keys)
     for key in keys:
-        of_track = [one for one in excerpts if (one.subset, one.track) == key]
+        of_track = [one for one in excerpts if one.song == key]
         for clip in clips(store, records, by_key[key], of_track):
             if not any(source.kind == "method" for source in clip.sources):
                 continue

@@ -67,13 +67,11 @@ def missing_stems(
     store: Store, records: Sequence[Record], chosen: Sequence[Excerpt]
 ) -> list[Record]:
     """Return the records of chosen tracks whose stems are not there."""
-    wanted = {(excerpt.subset, excerpt.track) for excerpt in chosen}
+    wanted = {excerpt.song for excerpt in chosen}
     return [
         record
         for record in records
-        if (record.subset, record.track) in wanted
-        and record.error is None
-        and not has_sound(store, record)
+        if record.song in wanted and record.error is None and not has_sound(store, record)
     ]
 
 
@@ -90,14 +88,14 @@ def _write_sounds(
     excerpts: Sequence[Excerpt],
     on_clip: Callable[[str], None],
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    by_key = {(track.subset, track.name): track for track in tracks}
+    by_key = {track.song: track for track in tracks}
     listed: list[dict[str, Any]] = []
     remarks: list[str] = []
-    for key in dict.fromkeys((excerpt.subset, excerpt.track) for excerpt in excerpts):
+    for key in dict.fromkeys(excerpt.song for excerpt in excerpts):
         if key not in by_key:
             remarks.append(f"{key[1]}: the data set has no such track here, so it has no audio")
             continue
-        of_track = [one for one in excerpts if (one.subset, one.track) == key]
+        of_track = [one for one in excerpts if one.song == key]
         for clip in clips(store, records, by_key[key], of_track):
             on_clip(f"{clip.excerpt.track}, {clip.excerpt.stem}")
             listed.append(_write_clip(folder, clip, len(listed)))
