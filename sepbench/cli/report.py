@@ -227,6 +227,7 @@ def present(
     from sepbench._util.text import printable
     from sepbench.cli.console import say, show, show_json
     from sepbench.report import card, terminal
+    from sepbench.report.lacking import lacking
 
     report = _written(store, protocol=protocol, references=references, **how)
     if as_json:
@@ -244,10 +245,12 @@ def present(
             }
         )
         return report
-    for line in terminal.heading(report.summary, protocol, store.settings, report.incomplete):
+    unequal = lacking(report.scores, protocol)
+    settings, incomplete = store.settings, report.incomplete
+    for line in terminal.heading(report.summary, protocol, settings, incomplete, unequal):
         click.echo(printable(line))
     if report.summary["protocol"].eq(protocol).any():
-        show(terminal.scores(report.summary, protocol, report.incomplete))
+        show(terminal.scores(report.summary, protocol, incomplete, unequal))
         click.echo()
         show(terminal.costs(report.summary, protocol, report.incomplete))
         if (found := _card(report, protocol)) is not None:

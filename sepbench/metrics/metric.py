@@ -144,6 +144,9 @@ class _Facts(ABC):
     higher_is_better: ClassVar[bool | None]
     """None: the best score is 0, and larger magnitudes are worse."""
 
+    lower: ClassVar[tuple[str, ...]] = ()
+    """Names of scores of which the lower are better, in a metric of which the higher are."""
+
     over_tracks: ClassVar[tuple[Reduction, ...]] = ("median", "mean")
     """Statistics over tracks; tables show the first."""
 

@@ -8,8 +8,8 @@ aggregation needs no audio.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from sepbench.metrics.metric import SetMetric
 
+Floats: TypeAlias = NDArray[np.float64]
 Source = Literal["frames", "totals"]
 Reduction = Literal["mean", "median"]
 
@@ -27,7 +28,9 @@ class Protocol:
 
     ``metrics`` are the ids of stored scores. ``over_windows`` is None if the windows of all tracks
     are pooled, and for scores of whole tracks. The first of ``over_tracks`` is the protocol's own
-    statistic. ``higher_is_better`` is None if the best score is 0.
+    statistic. ``higher_is_better`` is None if the best score is 0: the score of a data set is then
+    that of the absolute values of its tracks, as errors of opposite sign do not make up for each
+    other. Of the metrics named in ``lower`` the lower scores are better.
     """
 
     id: str
@@ -38,6 +41,19 @@ class Protocol:
     caption: str
     unit: str = "dB"
     higher_is_better: bool | None = True
+    lower: tuple[str, ...] = ()
+
+    def of(self, metric: str) -> Protocol:
+        """Return the protocol with the direction of one of its metrics."""
+        return replace(self, higher_is_better=False) if metric in self.lower else self
+
+    def sizes(self, scores: Floats) -> Floats:
+        """Return scores of tracks as they are reduced: their absolute values if the best is 0.
+
+        >>> replace(PROTOCOLS["mdx"], higher_is_better=None).sizes(np.array([-2.0, 1.0]))
+        array([2., 1.])
+        """
+        return np.abs(scores) if self.higher_is_better is None else scores
 
     def goodness(self, score: float) -> float:
         """Return a number that is greater the better a score is.
@@ -85,7 +101,7 @@ class Protocol:
             raise ValueError(f"protocol {self.id} has no {chosen} over tracks")
         if self.source == "frames" and self.over_windows is None:
             return reduce(chosen, [score for track in tracks for score in track])
-        return reduce(chosen, [self.of_track(track) for track in tracks])
+        return reduce(chosen, self.sizes(np.array([self.of_track(track) for track in tracks])))
 
 
 _BSSEVAL = ("SDR", "ISR", "SIR", "SAR")
@@ -152,15 +168,17 @@ def of_metric(metric: SetMetric) -> Protocol | None:
     if set(scores) <= known:
         return None
     windows = "median over windows of 1 s, then " if source == "frames" else ""
+    sizes = " of absolute values" if metric.higher_is_better is None else ""
     return Protocol(
         metric.label,
         source,
         scores,
         "median" if source == "frames" else None,
         metric.over_tracks,
-        f"{metric.summary.removesuffix('.')}; {windows}{metric.over_tracks[0]} over tracks",
+        f"{metric.summary.removesuffix('.')}; {windows}{metric.over_tracks[0]}{sizes} over tracks",
         metric.unit,
         metric.higher_is_better,
+        metric.lower,
     )
 
 

@@ -140,7 +140,8 @@ def si_sdr(energies: Energies) -> float:
     where reference or estimate is silent.
     """
     reference, error, inner = energies.whole
-    if reference == 0:
+    # Of a silent estimate the inner product below would be rounding errors.
+    if reference == 0 or not energies.estimate.any():
         return float("nan")
     # The residual is the part of the error orthogonal to the reference.
     residual = max(error - inner**2 / reference, 0.0)

@@ -90,6 +90,7 @@ def compare(
     """
     rules = find_protocol(protocol)
     name = metric or shown(rules.metrics[0])
+    rules = rules.of(name)
     if rules.source == "frames" and rules.over_windows is None:
         raise SepbenchError(f"protocol {protocol} has no score of a single track; choose another")
     chosen = _chosen(records, methods, baseline)
@@ -175,6 +176,7 @@ def _compared(
     rope: float,
     remarks: list[str],
 ) -> Comparison:
+    scores = scores.abs() if rules.higher_is_better is None else scores
     statistic = rules.over_tracks[0]
     figures = {str(label): reduce(statistic, scores[label].to_numpy()) for label in scores}
     order = sorted(figures, key=lambda label: (-rules.goodness(figures[label]), label))

@@ -96,7 +96,7 @@ def records(table: Grid) -> list[dict[str, Any]]:
             "metric": table.metric,
             "protocol": table.protocol.id,
             "statistic": table.protocol.over_tracks[0],
-            "tracks": row.tracks,
+            "tracks": cell.tracks,
             **vars(cell),
             **row.provenance,
         }

@@ -70,9 +70,9 @@ def below(
 
     If lower scores are better, or those near zero, the floor is a ceiling.
     """
-    rules = find_protocol(protocol)
     verdicts = []
     for floor in floors:
+        rules = find_protocol(protocol).of(floor.metric)
         chosen = [record for record in records if record.label == floor.label]
         scores = track_scores(chosen, floor.stem, floor.metric, protocol)
         if floor.label not in scores:
@@ -121,6 +121,7 @@ def worse(
     )
     rules = find_protocol(protocol)
     name = metric or shown(rules.metrics[0])
+    rules = rules.of(name)
     labels = sorted({record.label for record in old})
     if not {record.label for record in new}.intersection(labels):
         raise SepbenchError("--fail-worse: the runs have no method in common")

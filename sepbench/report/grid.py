@@ -7,7 +7,7 @@ whose interval of the differences by track contains zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -17,6 +17,7 @@ from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report.caption import DAGGER
 from sepbench.report.compare import goodness
 from sepbench.report.intervals import interval
+from sepbench.report.lacking import lacking
 from sepbench.stems import in_order
 
 
@@ -27,6 +28,7 @@ class Cell:
     value: float
     low: float
     high: float
+    tracks: int
     best: bool = False
     tie: bool = False
 
@@ -74,6 +76,7 @@ def grid(
     """
     rules = find_protocol(protocol)
     name = metric or shown(rules.metrics[0])
+    rules = rules.of(name)
     statistic = rules.over_tracks[0]
     chosen = summary[
         summary["protocol"].eq(protocol)
@@ -82,7 +85,8 @@ def grid(
     ]
     tracks = scores[scores["protocol"].eq(protocol) & scores["metric"].eq(name)]
     stems = in_order(chosen["stem"].dropna())
-    found = {stem: marks(chosen, tracks, stem, rules) for stem in stems}
+    unequal = lacking(scores, protocol, name)
+    found = {stem: marks(chosen, tracks, stem, rules, unequal) for stem in stems}
     rows = []
     for label, group in chosen.groupby("label", sort=False):
         cells = {
@@ -90,6 +94,7 @@ def grid(
                 float(row["value"]),
                 float(row["low"]),
                 float(row["high"]),
+                int(row["tracks"]),
                 *found[str(row["stem"])].get(str(label), (False, False)),
             )
             for _, row in group.iterrows()
@@ -116,16 +121,19 @@ def _worth(row: Row, stem: str, rules: Protocol) -> float:
 
 
 def marks(
-    chosen: pd.DataFrame, tracks: pd.DataFrame, stem: str, rules: Protocol
+    chosen: pd.DataFrame,
+    tracks: pd.DataFrame,
+    stem: str,
+    rules: Protocol,
+    unequal: Collection[tuple[str, str]],
 ) -> dict[str, tuple[bool, bool]]:
     """Return for each label whether it is the best of a stem, and whether it ties with the best.
 
-    Oracles do not compete, nor methods without scores of some tracks; of one method alone nothing
-    is said.
+    Oracles do not compete, nor the methods and stems of ``unequal``, as `lacking` finds them; of
+    one method alone nothing is said.
     """
     rows = chosen[chosen["stem"].eq(stem) & ~chosen["oracle"].eq(True) & chosen["value"].notna()]
-    ours = ~rows["published"].eq(True)
-    rows = rows[~ours | rows["tracks"].eq(rows["tracks"][ours].max())]
+    rows = rows[[(str(label), stem) not in unequal for label in rows["label"]]]
     if len(rows) < 2:  # The best of one is no news.
         return {}
     good = rows["value"].astype(float).map(rules.goodness).to_numpy()
@@ -138,13 +146,13 @@ def marks(
         if label != best and label in values and best in values:
             ends = interval(values[label] - values[best], rules.over_tracks[0])
             # NaN, of too few tracks to tell, is no tie.
-            found[str(label)] = (False, bool(ends.high >= 0))
+            found[str(label)] = (False, bool(ends.low <= 0 <= ends.high))
     return found
 
 
 def _notes(rows: Iterable[Row], rules: Protocol, metric: str) -> list[str]:
     rows = list(rows)
-    tracks = sorted({row.tracks for row in rows})
+    tracks = sorted({cell.tracks for row in rows for cell in row.cells.values()})
     counted = " to ".join(dict.fromkeys(map(str, (tracks[0], tracks[-1])))) if tracks else "0"
     unit = f" in {rules.unit}" if rules.unit else ""
     notes = [

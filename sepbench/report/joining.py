@@ -21,7 +21,7 @@ def joined(
     """Return the scores of runs, and remarks on mismatches and unreadable files.
 
     Records of one method in two runs are merged if they are of different tracks (parts of a run) or
-    equal; otherwise they get the names of their runs.
+    equal, a score before a failure; otherwise they get the names of their runs.
     """
     tracks: list[Scored] = []
     remarks: list[str] = []
@@ -44,8 +44,19 @@ def joined(
             )
         tracks += _beside(found, taken, name)
     if len(indexes) > 1:  # Those of one run are in order.
+        tracks = _each_once(tracks)
         tracks.sort(key=lambda one: place(one.record))
     return tracks, remarks
+
+
+def _each_once(tracks: Sequence[Scored]) -> list[Scored]:
+    """Return one record for each method and song, the first with scores."""
+    found: dict[tuple[str, tuple[str, str]], Scored] = {}
+    for one in tracks:
+        key = one.record.label, one.record.song
+        if key not in found or (found[key].record.error and not one.record.error):
+            found[key] = one
+    return [*found.values()]
 
 
 def run_names(folders: Sequence[Path]) -> list[str]:
@@ -59,7 +70,7 @@ def run_names(folders: Sequence[Path]) -> list[str]:
 def _beside(
     found: Sequence[Scored], taken: dict[str, dict[tuple[str, str], str]], run: str
 ) -> list[Scored]:
-    """Return the new rows of a run, and add them to ``taken``."""
+    """Return the rows of a run under the labels that they get, and add these to ``taken``."""
     there = {label: dict(made) for label, made in taken.items()}
     own: dict[str, dict[tuple[str, str], str]] = {}
     for one in found:
@@ -75,9 +86,8 @@ def _beside(
     for one in found:
         record = one.record
         label = names[record.label]
-        if record.song not in there.get(label, {}):
-            is_new = label != record.label
-            added.append(replace(one, record=replace(record, label=label)) if is_new else one)
+        is_new = label != record.label
+        added.append(replace(one, record=replace(record, label=label)) if is_new else one)
     return added
 
 

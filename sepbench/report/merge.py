@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sepbench._util.text import counted
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Settings, Store
@@ -86,22 +88,29 @@ def in_one_set(records: Sequence[Record], stem: str, metric: str) -> tuple[list[
     sets: dict[str, set[str]] = {}
     for record in records:
         if stem in record.stems:
-            sets.setdefault("+".join(record.stems[stem].targets), set()).add(record.label)
+            sets.setdefault(_set_of(record, stem), set()).add(record.label)
     if len(sets) < 2:
         return list(records), []
     named = "; ".join(f"{', '.join(sorted(labels))} within {name}" for name, labels in sets.items())
     if metric in WITHIN_A_SET:
         usual = max(sets, key=lambda name: (len(sets[name]), name))
-        kept = [
-            record if record.label in sets[usual] else _without(record, stem) for record in records
-        ]
-        lost = sorted(set().union(*sets.values()) - sets[usual])
+        lost: Counter[str] = Counter()
+        kept = []
+        for record in records:
+            is_of_another = stem in record.stems and _set_of(record, stem) != usual
+            lost[record.label] += is_of_another
+            kept.append(_without(record, stem) if is_of_another else record)
+        gone = [f"{label} ({counted(lost[label], 'track')})" for label in sorted(+lost)]
         return kept, [
-            f"{stem}: {metric} depends on the set of stems, so only methods scored within {usual} "
-            f"are compared; left out: {', '.join(lost)}"
+            f"{stem}: {metric} depends on the set of stems, so only scores within {usual} are "
+            f"compared; left out: {', '.join(gone)}"
         ]
     said = f"{stem}: scored in different sets ({named}); compared in their common windows"
     return _common_windows(records, stem), [said]
+
+
+def _set_of(record: Record, stem: str) -> str:
+    return "+".join(record.stems[stem].targets)
 
 
 def _without(record: Record, stem: str) -> Record:

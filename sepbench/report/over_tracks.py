@@ -15,8 +15,13 @@ What: TypeAlias = tuple[str, str, str]
 """A stem, the id of a score, and a protocol."""
 
 
-def columns(tracks: Sequence[Scored]) -> dict[What, tuple[dict[str, None], Floats]]:
-    """Return the sets and the numbers of all tracks by stem, score and protocol."""
+def columns(
+    tracks: Sequence[Scored], rules: Mapping[str, Protocol]
+) -> dict[What, tuple[dict[str, None], Floats]]:
+    """Return the sets and the numbers of all tracks by stem, score and protocol.
+
+    Scores are sizes, as by `Protocol.sizes`.
+    """
     alike: dict[tuple[Key, ...], list[Floats]] = {}
     for track in tracks:
         alike.setdefault(track.keys, []).append(track.values)
@@ -28,7 +33,10 @@ def columns(tracks: Sequence[Scored]) -> dict[What, tuple[dict[str, None], Float
             what = key.stem, key.score, key.protocol
             sets.setdefault(what, {})[key.set] = None
             parts.setdefault(what, []).append(numbers[:, row])
-    return {what: (sets[what], np.concatenate(parts[what])) for what in parts}
+    found = {what: (sets[what], np.concatenate(parts[what])) for what in parts}
+    for what, (_, values) in found.items():
+        values[:, 0] = rules[what[2]].sizes(values[:, 0])
+    return found
 
 
 def intervals_of(

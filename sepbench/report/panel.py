@@ -67,7 +67,12 @@ def panel(stem: str, scores: pd.DataFrame, protocol: Protocol) -> Panel:
     over_tracks = protocol.over_tracks[0]
     theirs = np.where(scores["published"], "published", "method")
     kinds = np.where(scores["oracle"], "oracle", theirs)
-    scores = scores.assign(kind=kinds, song=songs(scores))
+    scores = scores.assign(
+        kind=kinds,
+        song=songs(scores),
+        value=protocol.sizes(scores["value"].to_numpy(dtype=float)),
+        mixture=protocol.sizes(scores["mixture"].to_numpy(dtype=float)),
+    )
     groups = scores.groupby("label")
     methods = groups.agg(
         tracks=("song", "nunique"),

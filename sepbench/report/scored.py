@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepbench.evaluation.records import Record, StemResult
-from sepbench.metrics.protocols import PROTOCOLS, Protocol, used
+from sepbench.metrics.protocols import PROTOCOLS, Protocol, shown, used
 from sepbench.registry.metrics import protocols_of
 from sepbench.stems import in_order
 
@@ -85,7 +85,7 @@ def scored(record: Record) -> Scored:
                     pairs[stem, score] = _paired(result, score)
                 known[what] = _of_windows(pairs[stem, score], protocol)
             keys.append(Key(stem, "+".join(result.targets), score, protocol.id))
-            rows.append(_numbers(known[what], protocol))
+            rows.append(_numbers(known[what], protocol.of(shown(score))))
     values = np.array(rows, dtype=np.float64).reshape(len(rows), len(VALUES))
     pooled = PROTOCOLS[POOLED].metrics
     windows = {what: pair for what, pair in pairs.items() if what[1] in pooled}

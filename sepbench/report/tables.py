@@ -239,8 +239,8 @@ def _summary_rows(tracks: Sequence[Scored]) -> Iterator[dict[str, Any]]:
     del facts["track"]
     if not done:
         yield facts
-    found = columns(tracks)
-    rules = protocols_of(score for _, score, _ in found)
+    rules = protocols_of({key.score for track in tracks for key in track.keys})
+    found = columns(tracks, rules)
     order = {stem: place for place, stem in enumerate(in_order(stem for stem, _, _ in found))}
     ends = intervals_of(found, rules)
     pool: dict[tuple[str, str], list[Floats]] = {}

@@ -17,6 +17,9 @@ from sepbench.metrics.protocols import PROTOCOLS, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.stems import in_order
 
+DOUBLE_DAGGER = "‡"
+"""Mark of what is not ranked."""
+
 _HEADINGS = {"accompaniment": "accom-\npaniment", "percussive": "percus-\nsive"}
 # Compact, so that seven stems fit 80 columns.
 _PADDING = (0, 1, 0, 0)
@@ -27,6 +30,7 @@ def heading(
     protocol: str,
     settings: Settings,
     incomplete: Collection[str] = (),
+    unequal: Collection[tuple[str, str]] = (),
 ) -> Iterator[str]:
     """Yield lines on metric, protocol and data set, and the meaning of marks."""
     rules = find_protocol(protocol)
@@ -46,8 +50,9 @@ def heading(
         yield "* oracle: a ceiling, made from the true stems"
     if rows["trained_on_this"].eq(True).any():
         yield "† trained on songs that are scored here"
-    if rows["label"].isin(incomplete).any():
-        yield "‡ not all tracks: not ranked with the others"
+    pairs = zip(rows["label"], rows["stem"], strict=True)
+    if rows["label"].isin(incomplete).any() or any(pair in unequal for pair in pairs):
+        yield f"{DOUBLE_DAGGER} not all tracks: not ranked with the others"
     yield from _sets(rows)
 
 
@@ -68,11 +73,17 @@ def _sets(rows: pd.DataFrame) -> Iterator[str]:
         yield f"{', '.join(in_order(stems))}: scored within {name}"
 
 
-def scores(summary: pd.DataFrame, protocol: str, incomplete: Collection[str] = ()) -> Table:
+def scores(
+    summary: pd.DataFrame,
+    protocol: str,
+    incomplete: Collection[str] = (),
+    unequal: Collection[tuple[str, str]] = (),
+) -> Table:
     """Lay out the first metric of a protocol: one row per method, best vocals first.
 
-    The best score of each stem, oracles excluded, is bold. Below a score over two tracks or more is
-    its 95 % interval.
+    The best score of each stem is bold; oracles, ``incomplete`` methods, and methods and stems of
+    ``unequal`` (see `sepbench.report.lacking`) do not compete, and the latter are marked. Below a
+    score over two tracks or more is its 95 % interval.
     """
     rows = _chosen(summary, protocol)
     stems = in_order(rows["stem"].unique())
@@ -82,7 +93,10 @@ def scores(summary: pd.DataFrame, protocol: str, incomplete: Collection[str] = (
         table.add_column(_HEADINGS.get(stem, stem), justify="right", no_wrap=True)
     good = rows["value"].map(find_protocol(protocol).goodness)
     rows = rows.assign(good=good)
-    ranked = ~rows["oracle"].eq(True) & ~rows["label"].isin(incomplete)
+    pairs = zip(rows["label"], rows["stem"], strict=True)
+    rows = rows.assign(mark=[DOUBLE_DAGGER if pair in unequal else "" for pair in pairs])
+    ranked = ~(rows["oracle"].eq(True) | rows["label"].isin(incomplete) | rows["mark"].ne(""))
+    rows.loc[rows["label"].isin(incomplete), "mark"] = ""  # The method itself has it.
     best = rows[ranked].groupby("stem")["good"].max()
     for label, group in _best_first(rows, stems, incomplete):
         of_stems = {str(row["stem"]): row for _, row in group.iterrows()}
@@ -162,7 +176,7 @@ def _best_first(
 
 def _score(row: pd.Series[Any], *, best: bool) -> str:
     text = "-" if math.isnan(row["value"]) else f"{row['value']:.2f}"
-    text = f"[bold]{text}[/]" if best else text
+    text = f"[bold]{text}[/]" if best else f"{text}{row['mark']}"
     if math.isnan(row["low"]):
         return text
     return f"{text}\n[dim]{row['low']:.1f}..{row['high']:.1f}[/]"
@@ -171,5 +185,5 @@ def _score(row: pd.Series[Any], *, best: bool) -> str:
 def _marked(label: str, group: pd.DataFrame, incomplete: Collection[str]) -> str:
     first = group.iloc[0]
     marks = "*" * bool(first["oracle"]) + "†" * bool(first["trained_on_this"])
-    marks += "‡" * (label in incomplete)
+    marks += DOUBLE_DAGGER * (label in incomplete)
     return f"{escape(label)} {marks}" if marks else escape(label)

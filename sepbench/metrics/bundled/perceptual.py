@@ -57,6 +57,7 @@ class TwoF(Metric):
     groups = ("perceptual",)
     totals = ("2f-model", "AvgModDiff1", "ADB")
     higher_is_better = True
+    lower = ("AvgModDiff1", "ADB")
     silence = "no score if the reference is silent; silence before and after it does not count"
     source = (
         "Kastner and Herre, WASPAA 2019; Torcoli et al., TASLP 2021; PEAQ after ITU-R BS.1387-1 "

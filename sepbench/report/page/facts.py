@@ -19,6 +19,7 @@ from sepbench.registry.metrics import protocols_of
 from sepbench.report import published
 from sepbench.report.diff import flat
 from sepbench.report.grid import marks
+from sepbench.report.lacking import lacking
 from sepbench.stems import in_order
 
 Song: TypeAlias = tuple[str, str]
@@ -175,10 +176,11 @@ def _ties(
     nested: dict[str, Any] = {}
     valued = summary[summary["protocol"].notna()]
     for (protocol, metric, stem), rows in valued.groupby(["protocol", "metric", "stem"]):
-        rules = known[str(protocol)]
+        rules = known[str(protocol)].of(str(metric))
         own = scores[scores["protocol"].eq(str(protocol)) & scores["metric"].eq(str(metric))]
         statistic = rows["statistic"].eq(rules.over_tracks[0])
-        found = marks(rows[statistic], own, str(stem), rules)
+        unequal = lacking(scores, str(protocol), str(metric))
+        found = marks(rows[statistic], own, str(stem), rules, unequal)
         ties = [label for label, (_, tie) in found.items() if tie]
         nested.setdefault(str(protocol), {}).setdefault(str(metric), {})[str(stem)] = ties
     return nested
