@@ -31,10 +31,8 @@ if TYPE_CHECKING:
 @click.option(
     "--rope",
     type=click.FloatRange(min=0),
-    default=0.1,
-    show_default=True,
-    metavar="DB",
-    help="Differences up to this count as equal.",
+    metavar="NUMBER",
+    help="Differences up to this count as equal.  [default: 0.1 dB; 0 in other units]",
 )
 @click.option(
     "--fail-below",

@@ -24,7 +24,7 @@ from sepbench.evaluation.store import Settings, Stamp, Store
 from sepbench.stems import in_order, stem_of
 
 _FOUR = itemgetter(*MUSEVAL_METRICS)
-_Mixtures: TypeAlias = Mapping[tuple[str, str], StemResult]
+_Mixtures: TypeAlias = Mapping[tuple[str, str, str], StemResult]
 
 
 def museval_files(path: Path) -> list[Path]:
@@ -92,7 +92,7 @@ def _record(
     digest = hashlib.sha256(content).hexdigest()
     stems = {}
     for stem, scores in frames.items():
-        mixture = known.get((same_name(file.stem), stem))
+        mixture = known.get((subset, same_name(file.stem), stem))
         result = StemResult(targets=_targets(stem, list(frames)), frames=scores, totals={})
         stems[stem] = result if mixture is None else _beside(result, mixture)
     record = Record(
@@ -131,9 +131,9 @@ def _scores(rows: list[dict[str, Any]]) -> dict[str, list[float]]:
 
 
 def _mixtures(records: Sequence[Record]) -> _Mixtures:
-    """Return results of the run with scores of the mixture, by track and stem."""
+    """Return results of the run with scores of the mixture, by subset, track and stem."""
     return {
-        (same_name(record.track), stem): result
+        (record.subset, same_name(record.track), stem): result
         for record in records
         for stem, result in record.stems.items()
         if result.mixture_frames

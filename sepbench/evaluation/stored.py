@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -66,21 +67,25 @@ def _has_stems(known: Record, task: Task) -> bool:
 
 
 def _with_metrics(task: Task, known: Record, store: Store) -> Task:
-    """Return the task with the metrics of a record too."""
+    """Return the task with the metrics of a record too, in their present versions."""
     metrics = list(task.metrics)
-    identities: list[Any] = task.identity["metrics"]
-    for name in known.identity.get("metrics", ()):
-        if name in identities:
-            continue
-        try:
-            is_here = name in metric_identities([name])
-        except SepbenchError:
-            is_here = False
-        if not is_here:
+    wanted: list[Any] = task.identity["metrics"]
+    for name in (name for name in known.identity.get("metrics", ()) if name not in wanted):
+        spec = _installed(name)
+        if spec is None:
             raise SepbenchError(
                 f"{store.folder}: {known.label}, {known.track}: its scores of {name}, which is not "
                 "installed, would be lost; install it again, or choose another --out"
             )
-        metrics.append(name)
+        metrics.append(spec)
     identity = {**task.identity, "metrics": metric_identities(metrics)}
     return replace(task, metrics=tuple(metrics), identity=identity)
+
+
+def _installed(identity: str) -> str | None:
+    """Return how to write the metric of an identity, which may end in another version, or None."""
+    for spec in (identity, identity.rpartition(" ")[0]):
+        with suppress(SepbenchError):
+            if spec and metric_identities([spec]):
+                return spec
+    return None

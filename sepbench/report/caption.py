@@ -50,7 +50,8 @@ def caption(
             "Shaded rows: oracles, which use the true stems; "
             "dotted line: the best of them (ceiling)."
         )
-    yield from _windows(own)
+    # Tracks without any used window are not drawn, but count.
+    yield from _windows(ours[ours["protocol"].eq(protocol.id) & ours["metric"].eq(metric)])
     yield from _sets(own)
     yield _failed(failures, len(tracks))
     yield from _without_score(own, failures, len(tracks))

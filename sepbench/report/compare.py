@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sepbench._util.text import counted
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import Protocol, reduce, shown
@@ -79,13 +80,14 @@ def compare(
     stems: Sequence[str] = (),
     methods: Sequence[str] = (),
     baseline: str | None = None,
-    rope: float = 0.1,
+    rope: float | None = None,
 ) -> list[Comparison]:
     """Compare the methods of ``records`` on each stem of at least two methods.
 
     ``methods`` are patterns of labels; by default all but oracles. The default ``baseline`` is the
     best method of the stem among those with the most tracks. ``rope`` is the difference in the
-    metric's unit below which two methods count as equal. Raises `SepbenchError` if nothing can be
+    metric's unit below which two methods count as equal, by default 0.1 dB, and 0 in other units.
+    Unknown ``stems`` are an error. Raises `SepbenchError` if nothing can be
     compared.
     """
     rules = find_protocol(protocol)
@@ -94,8 +96,12 @@ def compare(
     if rules.source == "frames" and rules.over_windows is None:
         raise SepbenchError(f"protocol {protocol} has no score of a single track; choose another")
     chosen = _chosen(records, methods, baseline)
+    there = in_order({name for record in chosen for name in record.stems})
+    if unknown := [stem for stem in stems if stem not in there]:
+        raise SepbenchError(f"no scores of {unknown[0]!r}; there are {', '.join(there)}")
+    rope = (0.1 if rules.unit == "dB" else 0.0) if rope is None else rope
     found = []
-    for stem in stems or in_order(name for record in chosen for name in record.stems):
+    for stem in stems or there:
         comparable, remarks = in_one_set(chosen, stem, name)
         scores = track_scores(comparable, stem, name, protocol)
         if scores.shape[1] >= 2 and (baseline is None or baseline in scores):
@@ -116,7 +122,7 @@ def compare_runs(
     stems: Sequence[str] = (),
     methods: Sequence[str] = (),
     baseline: str | None = None,
-    rope: float = 0.1,
+    rope: float | None = None,
 ) -> list[Comparison]:
     """Compare the methods of one run or several, given by their folders; see `compare`.
 
@@ -141,6 +147,11 @@ def track_scores(records: Sequence[Record], stem: str, metric: str, protocol: st
     rows = rows[rows["stem"].eq(stem) & rows["metric"].eq(metric) & rows["protocol"].eq(protocol)]
     rows = rows[np.isfinite(rows["value"].astype(float))]
     return rows.pivot(index=["subset", "track"], columns="label", values="value").astype(float)
+
+
+def sized(scores: pd.DataFrame, rules: Protocol) -> pd.DataFrame:
+    """Return scores of tracks as they are reduced; see `Protocol.sizes`."""
+    return scores.abs() if rules.higher_is_better is None else scores
 
 
 def goodness(scores: pd.DataFrame, rules: Protocol) -> pd.DataFrame:
@@ -176,7 +187,7 @@ def _compared(
     rope: float,
     remarks: list[str],
 ) -> Comparison:
-    scores = scores.abs() if rules.higher_is_better is None else scores
+    scores = sized(scores, rules)
     statistic = rules.over_tracks[0]
     figures = {str(label): reduce(statistic, scores[label].to_numpy()) for label in scores}
     order = sorted(figures, key=lambda label: (-rules.goodness(figures[label]), label))
@@ -233,9 +244,17 @@ def _ranked(
     common: pd.DataFrame, differences: Sequence[Difference]
 ) -> tuple[dict[str, float], list[tuple[str, ...]], list[str]]:
     """Return mean ranks, best first, the groups without significant differences, and remarks."""
-    reason = statistics.too_few(min([len(common), *(each.tracks for each in differences)]))
+    said = [
+        f"{each.label}: {reason}"
+        for each in differences
+        if (reason := statistics.too_few(each.tracks))
+    ]
+    if len(said) == len(differences):  # of all methods alike
+        said = [statistics.too_few(max(each.tracks for each in differences))]
     if len(common) < statistics.MIN_TRACKS:
-        return {}, [], [reason]
+        needed = f"{statistics.MIN_TRACKS} are needed"
+        few = f"no ranks and groups: {counted(len(common), 'track')} with all methods, {needed}"
+        return {}, [], [*said, few]
     mean = common.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
     ranks = {str(label): float(rank) for label, rank in mean.items()}
     pairs = list(combinations(ranks, 2))
@@ -243,7 +262,7 @@ def _ranked(
         [statistics.wilcoxon(common[one] - common[other]) for one, other in pairs]
     )
     distinct = {frozenset(pair) for pair, p in zip(pairs, p_values, strict=True) if p < SIGNIFICANT}
-    return ranks, statistics.groups(list(ranks), distinct), [reason] if reason else []
+    return ranks, statistics.groups(list(ranks), distinct), said
 
 
 def fits(label: str, pattern: str) -> bool:

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import reduce, shown
 from sepbench.registry.metrics import protocol as find_protocol
-from sepbench.report.compare import track_scores
+from sepbench.report.compare import sized, track_scores
 from sepbench.report.intervals import Interval, interval
+from sepbench.report.merge import in_one_set
 from sepbench.stems import in_order
 
 MISSING = "—"
@@ -103,6 +105,9 @@ def _changes(label: str, old: Sequence[Record], new: Sequence[Record]) -> Iterat
             continue
         one, other = flat(before.identity), flat(record.identity)
         one["failed"], other["failed"] = before.error or "no", record.error or "no"
+        for stem in in_order(set(before.stems) & set(record.stems)):
+            name = f"{stem} scored within"
+            one[name], other[name] = ("+".join(r.stems[stem].targets) for r in (before, record))
         for fact in dict.fromkeys([*one, *other]):
             pair = (one.get(fact, MISSING), other.get(fact, MISSING))
             if pair[0] != pair[1]:
@@ -121,8 +126,17 @@ def _scores(
     rules = find_protocol(protocol)
     name = metric or shown(rules.metrics[0])
     statistic = rules.over_tracks[0]
+    if rules.source == "frames" and rules.over_windows is None:
+        raise SepbenchError(f"protocol {protocol} has no score of a single track; choose another")
+    if name not in map(shown, rules.metrics):
+        has = ", ".join(map(shown, rules.metrics))
+        raise SepbenchError(f"protocol {protocol} has no metric {name!r}; choose one of {has}")
     for stem in in_order(name for record in old for name in record.stems):
-        before, after = (track_scores(run, stem, name, protocol) for run in (old, new))
+        alike, _ = in_one_set([*old, *new], stem, name)  # in common windows
+        before, after = (
+            sized(track_scores(run, stem, name, protocol), rules)
+            for run in (alike[: len(old)], alike[len(old) :])
+        )
         for label in labels:
             if label not in before or label not in after:
                 continue

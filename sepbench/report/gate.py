@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sepbench._util.text import counted
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import Protocol, reduce, shown
@@ -19,7 +20,7 @@ from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import statistics
 from sepbench.report.compare import fits, goodness, track_scores
 from sepbench.report.intervals import CONFIDENCE, NO_INTERVAL, Interval, interval
-from sepbench.report.merge import of_same_audio
+from sepbench.report.merge import in_one_set, of_same_audio
 from sepbench.stems import in_order
 
 
@@ -55,6 +56,8 @@ class Floor:
         words = text.rsplit(maxsplit=3)
         try:
             label, stem, metric, limit = words
+            if not math.isfinite(float(limit)):
+                raise ValueError(limit)
             return cls(label, stem, metric, float(limit))
         except ValueError:
             raise SepbenchError(
@@ -111,9 +114,10 @@ def worse(
 ) -> list[Verdict]:
     """Check every method of the old run: its new minus its old scores, by track.
 
-    Only tracks with the same audio in both runs count. A method without new scores fails, with any
-    margin. ``methods`` are patterns of labels; all if none are given. ``more_tests`` are conditions
-    checked together with these.
+    Only tracks with the same audio in both runs count, and windows used in both. A method without
+    new scores fails, with any margin, and so does one that failed on a track of which the old run
+    has a score. ``methods`` are patterns of labels; all if none are given. ``more_tests`` are
+    conditions checked together with these.
     """
     old, new = (
         [one for one in run if not methods or any(fits(one.label, like) for like in methods)]
@@ -125,24 +129,41 @@ def worse(
     labels = sorted({record.label for record in old})
     if not {record.label for record in new}.intersection(labels):
         raise SepbenchError("--fail-worse: the runs have no method in common")
-    pairs = {}
+    failed: dict[str, set[tuple[str, str]]] = {}
+    for record in new:
+        if record.error is not None:
+            failed.setdefault(record.label, set()).add(record.song)
+    pairs: dict[str, tuple[np.ndarray, int]] = {}
     for stem in stems or in_order(name for record in old for name in record.stems):
+        alike, _ = in_one_set([*old, *new], stem, name)  # in common windows
         before, after = (
-            goodness(track_scores(run, stem, name, protocol), rules) for run in (old, new)
+            goodness(track_scores(run, stem, name, protocol), rules)
+            for run in (alike[: len(old)], alike[len(old) :])
         )
         for label in (label for label in labels if label in before):
             if label in after:
                 values = (after[label] - before[label]).dropna().to_numpy()
             else:
                 values = np.empty(0)
-            pairs[f"{label} {stem} {name} not worse by more than {margin:g}"] = values
+            pairs[f"{label} {stem} {name} not worse by more than {margin:g}"] = (
+                values,
+                sum(song in failed.get(label, ()) for song in before[label].dropna().index),
+            )
     if not pairs:
         raise SepbenchError(f"--fail-worse: no {name} of protocol {protocol} in the old run")
     tests = len(pairs) + more_tests
     return [
-        _verdict(condition, values, -margin, rules, strict, tests)
-        for condition, values in pairs.items()
+        _of_failures(_verdict(condition, values, -margin, rules, strict, tests), crashed)
+        for condition, (values, crashed) in pairs.items()
     ]
+
+
+def _of_failures(verdict: Verdict, crashed: int) -> Verdict:
+    """Return the verdict, failed if the new run failed on tracks that the old one scored."""
+    if not crashed:
+        return verdict
+    reason = f"the new run failed on {counted(crashed, 'track')} that the old one scored"
+    return replace(verdict, failed=True, reason=reason)
 
 
 def _verdict(

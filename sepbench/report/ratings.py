@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -19,6 +19,7 @@ from sepbench._util.files import write_atomic
 from sepbench._util.plain import is_list_of, is_number
 from sepbench._util.text import counted
 from sepbench.errors import SepbenchError
+from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report.intervals import Interval, interval
 from sepbench.report.webmushra_results import sessions
 
@@ -171,7 +172,8 @@ def opinions(ratings: pd.DataFrame) -> list[Opinion]:
 def agreement(ratings: pd.DataFrame, scores: pd.DataFrame) -> list[Agreement]:
     """Return the agreement of each metric of ``scores.csv`` with ratings, best first.
 
-    Oracles, hidden references and anchors are left out.
+    Scores are turned so that the greater is better, as ratings are. Oracles, hidden references and
+    anchors are left out.
     """
     rated = ratings[ratings["kind"].eq("method")]
     means = rated.groupby(["subset", "track", "stem", "source"])["rating"].mean()
@@ -180,14 +182,23 @@ def agreement(ratings: pd.DataFrame, scores: pd.DataFrame) -> list[Agreement]:
     for (stem, protocol, metric), rows in valued.groupby(["stem", "protocol", "metric"]):
         columns = ("subset", "track", "stem", "label")
         keys = list(zip(*(rows[name] for name in columns), strict=True))
+        good = _goodness(str(protocol), str(metric))
         pairs = [
-            (means[key], value)
+            (means[key], good(value))
             for key, value in zip(keys, rows["value"], strict=True)
             if key in means.index
         ]
         if pairs:
             found.append(_agreement(str(stem), str(protocol), str(metric), np.array(pairs)))
     return sorted(found, key=lambda one: (one.stem, -_rank(one.spearman), one.protocol, one.metric))
+
+
+def _goodness(protocol: str, metric: str) -> Callable[[float], float]:
+    """Return what turns a score; those of a metric that is not installed stay."""
+    try:
+        return find_protocol(protocol).of(metric).goodness
+    except SepbenchError:
+        return float
 
 
 def _agreement(stem: str, protocol: str, metric: str, pairs: np.ndarray) -> Agreement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +31,9 @@ class Run:
 
     @cached_property
     def _records(self) -> list[Record]:
-        return Store.open(self.folder).records()
+        from sepbench.report.joining import separated
+
+        return separated(Store.open(self.folder).records())[0]
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -48,8 +51,16 @@ class Run:
 
     @property
     def failures(self) -> dict[tuple[str, str], str]:
-        """The reason for each method and track without scores."""
-        return {(r.label, r.track): r.error for r in self._records if r.error is not None}
+        """The reason for each method and track without scores.
+
+        A track has its subset in brackets where another subset has one of its name.
+        """
+        subsets = Counter(track for _, track in {record.song for record in self._records})
+        return {
+            (r.label, r.track if subsets[r.track] == 1 else f"{r.track} ({r.subset})"): r.error
+            for r in self._records
+            if r.error is not None
+        }
 
     def table(self, protocol: str = "sisec18") -> pd.DataFrame:
         """Return the first metric of a protocol: a row per method, a column per stem, best first.

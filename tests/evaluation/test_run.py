@@ -222,7 +222,7 @@ def test_other_metrics_and_a_failure_lose_no_scores(
 def test_scores_of_a_metric_that_is_gone_are_not_dropped_in_silence(store: Store) -> None:
     run(store, Calm)
     for record in store.records():
-        metrics = [*record.identity["metrics"], "gone 2.0"]
+        metrics = [*record.identity["metrics"], "gone 2.0", "fullness 0.9"]
         store.save(replace(record, identity={**record.identity, "metrics": metrics}))
     before = store.records()
     run(store, Calm)  # Nothing is computed, so nothing is lost.

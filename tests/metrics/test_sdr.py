@@ -139,6 +139,12 @@ def test_a_perfect_estimate_is_finite():
     assert 10 < sdr_module.usdr(sums) < 100
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_silent_estimate_has_no_si_sdr_whatever_rounding_says(seed):
+    reference = torch.randn(2, 48000, generator=torch.Generator().manual_seed(seed)) * 0.1
+    assert math.isnan(sdr_module.si_sdr(whole(reference, torch.zeros_like(reference))))
+
+
 def test_silence_has_no_si_sdr_but_a_finite_usdr():
     reference = noise(2, 500, seed=11)
     nothing = torch.zeros_like(reference)
