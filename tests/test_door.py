@@ -64,12 +64,37 @@ def test_stems_keep_length_and_channels_and_sum_to_the_song() -> None:
         (NOISE[0] * np.nan, 8000, "NaN or infinity"),
         (NOISE[0].T, 8000, "give \\(channels, samples\\)"),
         (np.zeros((2, 0)), 8000, "give \\(channels, samples\\)"),
+        (NOISE[0], "x", "must be a whole number of Hz"),
+        (NOISE[0], np.inf, "must be a whole number of Hz"),
         ("nowhere.wav", None, "nowhere.wav"),
     ],
 )
-def test_what_is_not_a_song_is_one_line(song: object, rate: int | None, message: str) -> None:
+def test_what_is_not_a_song_is_one_line(song: object, rate: Any, message: str) -> None:
     with pytest.raises(sepbench.SepbenchError, match=message):
         sepbench.separate(song, rate=rate, method="hpss")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"methods": []}, "no methods; name some"),
+        ({"metric": "sdr"}, "no argument 'metric'; did you mean 'metrics'"),
+        ({"metrics": "nosuch"}, "no metric 'nosuch'"),
+    ],
+)
+def test_a_wrong_argument_of_evaluate_is_one_line(
+    arguments: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(sepbench.SepbenchError, match=message):
+        sepbench.evaluate(**{"methods": ["mixture"], **arguments}, out=tmp_path / "run")
+    assert not (tmp_path / "run" / "scores").exists()
+
+
+def test_a_method_is_one_and_a_stem_has_a_reference() -> None:
+    with pytest.raises(sepbench.SepbenchError, match="name one separator"):
+        sepbench.separate(NOISE[0], rate=8000, method=["hpss", "unet"])  # type: ignore[arg-type]
+    with pytest.raises(sepbench.SepbenchError, match="reference for any of vocal; it has vocals"):
+        sepbench.score({"vocals": NOISE[0]}, {"vocal": NOISE[0]}, 8000)
 
 
 def test_a_tenth_of_the_other_stem_costs_twenty_decibels() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -116,7 +115,9 @@ def read_network(path: Path) -> StereoUNet:
         network.load_state_dict(
             _renamed({name: torch.from_numpy(array) for name, array in arrays.items()})
         )
-    except (UnpicklingError, RuntimeError, TypeError, AttributeError, EOFError, KeyError):
+    except FileNotFoundError:
+        raise SepbenchError(f"{path}: no such file") from None
+    except Exception:  # torch raises many types
         raise SepbenchError(f"{path}: not the weights of a network of Spleeter") from None
     return network.eval().requires_grad_(False)
 

@@ -12,6 +12,7 @@ import click
 
 from sepbench.cli import options
 from sepbench.cli.completion import complete_dataset
+from sepbench.errors import SepbenchError
 
 if TYPE_CHECKING:
     from sepbench.activity.detector import VoiceDetector
@@ -83,14 +84,17 @@ def command(
         raise click.UsageError("give --out DIR, the folder for labels and pictures")
     detector = VoiceDetector(weights, torch.device(choose_device(device)))
     decision = Decision(threshold=threshold)
+    failures = 0
     if dataset:
         rows = _score(detector, decision, dataset, root, subset, patterns, start, duration)
         columns = ["track", "f1", "precision", "recall", "auc"]
     else:
-        rows = _find(detector, decision, songs, start, duration, labels, picture, out)
+        rows, failures = _find(detector, decision, songs, start, duration, labels, picture, out)
         columns = ["song", "start", "end", "confidence"]
     if not (labels and not dataset):
         _print(rows, columns, as_json=as_json, as_csv=as_csv)
+    if failures:
+        click.get_current_context().exit(1)
 
 
 def _find(
@@ -102,21 +106,36 @@ def _find(
     labels: bool,
     picture: bool,
     out: Path | None,
-) -> list[dict[str, Any]]:
-    """Return a row for each segment; write labels and pictures of each song."""
+) -> tuple[list[dict[str, Any]], int]:
+    """Return a row for each segment, and the number of songs that could not be read.
+
+    Labels and pictures of each song are written.
+    """
     from sepbench import audio
     from sepbench._util.files import write_atomic
     from sepbench.activity.segments import audacity_labels, segments
-    from sepbench.cli.console import counting
+    from sepbench.cli.console import counting, fail, say, warn
 
     rows: list[dict[str, Any]] = []
-    paths = audio.find_songs(songs).songs
+    given = audio.find_songs(songs)
+    for line in given.passed_by:
+        warn(line)
+    paths = given.songs
+    failures = 0
     names = audio.track_names(paths)
     with counting() as bar:
         task = bar.add_task("listening", total=len(paths))
         for path, name in zip(paths, names, strict=True):
             bar.update(task, description=path.name)
-            song = audio.read(path, start=start, duration=duration)
+            try:
+                song = audio.read(path, start=start, duration=duration)
+            except SepbenchError as error:
+                if len(paths) == 1:
+                    raise
+                failures += 1
+                fail(str(error))
+                bar.update(task, advance=1)
+                continue
             probabilities = detector.probabilities(song.samples, song.rate)
             found = [_moved(segment, start) for segment in segments(probabilities, decision)]
             rows += [{"song": str(path), **asdict(segment)} for segment in found]
@@ -124,10 +143,12 @@ def _find(
                 click.echo(audacity_labels(found), nl=False)
             elif labels and out is not None:
                 write_atomic(out / f"{name}.txt", audacity_labels(found))
+                say(f"written: {out / f'{name}.txt'}")
             if picture and out is not None:
                 _draw(out / f"{name}.png", song, probabilities, found, start, path.name)
+                say(f"drawn: {out / f'{name}.png'}")
             bar.update(task, advance=1)
-    return rows
+    return rows, failures
 
 
 def _moved(segment: Segment, start: float) -> Segment:

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     help="First import scores that museval wrote for a method: a JSON file or a folder. "
     "Makes RUN if there is none.",
 )
-@click.option("--method", "methods", multiple=True, metavar="GLOB", help="Only these methods.")
+@click.option(
+    "-m", "--method", "methods", multiple=True, metavar="GLOB", help="Only these methods."
+)
 @click.option("--track", "tracks", multiple=True, metavar="GLOB", help="Only these tracks.")
 @click.option("--stem", "stems", multiple=True, metavar="NAME", help="Only these stems.")
 @click.option(
@@ -95,6 +97,8 @@ def command(
     # Tables of a run that lacks the default protocol are written all the same.
     asked = click.get_current_context().get_parameter_source("protocol")
     how["required"] = asked is not ParameterSource.DEFAULT
+    if metric is not None and format is None:
+        raise click.UsageError("--metric chooses the table of --format; give --format too")
     if format is not None:
         _print(stores[0], protocol, format, metric, **how)
         return

@@ -65,13 +65,17 @@ class SongScorer:
         """
         import torch
 
+        given = list(stems)
         stems = merge_into_other(stems, self._song.references)
         merged = self._not_made(stems)
         scorer, references = self._scorer(merged)
         estimates = {name: torch.from_numpy(stem) for name, stem in with_sums(stems).items()}
         chosen = target_sets(list(stems), references, musdb=musdb)
         if not chosen:
-            raise SepbenchError(f"the track has no reference for any of {', '.join(stems)}")
+            known = ", ".join(with_sums(dict.fromkeys(self._song.references, 0)))
+            raise SepbenchError(
+                f"the track has no reference for any of {', '.join(given)}; it has {known}"
+            )
         results = {}
         with _one_thread():
             for targets in dict.fromkeys(chosen.values()):

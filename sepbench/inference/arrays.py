@@ -47,6 +47,8 @@ def separate(
     >>> bool(np.abs(sum(made.values()) - tone).max() < 1e-6)
     True
     """
+    if not isinstance(method, str):
+        raise SepbenchError(f"method {method!r}: name one separator, as in method='unet'")
     (variant, *others) = registry.resolve(method)
     if others:
         raise SepbenchError(f"method {method}: means {1 + len(others)} methods; name one")
@@ -97,6 +99,10 @@ def checked_rate(rate: int | None) -> int:
     """Return a sample rate in Hz; raise `SepbenchError` for a missing or invalid one."""
     if rate is None:
         raise SepbenchError("arrays have no sample rate; give rate=44100 or the actual one")
-    if rate != int(rate) or rate <= 0:
+    try:
+        whole = int(rate)
+    except (TypeError, ValueError, OverflowError):
+        whole = 0
+    if whole != rate or whole <= 0:
         raise SepbenchError(f"rate={rate}: must be a whole number of Hz above 0")
-    return int(rate)
+    return whole

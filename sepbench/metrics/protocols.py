@@ -7,12 +7,15 @@ aggregation needs no audio.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sepbench.errors import SepbenchError
 
 if TYPE_CHECKING:
     from sepbench.metrics.metric import SetMetric
@@ -42,6 +45,14 @@ class Protocol:
     unit: str = "dB"
     higher_is_better: bool | None = True
     lower: tuple[str, ...] = ()
+
+    def check(self, metric: str) -> None:
+        """Raise `SepbenchError` if there is no metric of this name, with those that there are."""
+        names = [shown(score) for score in self.metrics]
+        if metric not in names:
+            near = difflib.get_close_matches(metric.upper(), names, n=1)
+            cure = f"did you mean {near[0]!r}?" if near else f"choose {' or '.join(names)}"
+            raise SepbenchError(f"protocol {self.id} has no metric {metric!r}; {cure}")
 
     def of(self, metric: str) -> Protocol:
         """Return the protocol with the direction of one of its metrics."""

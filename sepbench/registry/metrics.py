@@ -54,7 +54,7 @@ def metric(name: str) -> MetricInfo:
     found = entry_points.find(METRIC_GROUP)
     if name not in found:
         grouped = groups()
-        close = difflib.get_close_matches(name, [*found, *grouped], n=1)
+        close = difflib.get_close_matches(name.lower(), [*found, *grouped], n=1)
         cure = f"did you mean {close[0]!r}?" if close else "'sepbench metrics' lists them"
         if name in grouped:
             cure = f"it is a group, of {', '.join(grouped[name])}"

@@ -58,7 +58,9 @@ class Choice:
             if _matches(one.record.label, self.methods) and _matches(one.record.track, self.tracks)
         ]
         if not chosen:
-            raise SepbenchError(f"{run}: no scores match the choice")
+            labels = ", ".join(sorted({one.record.label for one in tracks}))
+            asked = ", ".join([*self.methods, *self.tracks])
+            raise SepbenchError(f"{run}: no scores of {asked}; it has tracks of {labels}")
         there = in_order({stem for one in chosen for stem in one.record.stems})
         if unknown := [stem for stem in self.stems if there and stem not in there]:
             raise SepbenchError(f"{run}: no scores of {unknown[0]!r}; there are {', '.join(there)}")

@@ -92,6 +92,7 @@ def compare(
     """
     rules = find_protocol(protocol)
     name = metric or shown(rules.metrics[0])
+    rules.check(name)
     rules = rules.of(name)
     if rules.source == "frames" and rules.over_windows is None:
         raise SepbenchError(f"protocol {protocol} has no score of a single track; choose another")

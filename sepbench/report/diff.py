@@ -128,9 +128,7 @@ def _scores(
     statistic = rules.over_tracks[0]
     if rules.source == "frames" and rules.over_windows is None:
         raise SepbenchError(f"protocol {protocol} has no score of a single track; choose another")
-    if name not in map(shown, rules.metrics):
-        has = ", ".join(map(shown, rules.metrics))
-        raise SepbenchError(f"protocol {protocol} has no metric {name!r}; choose one of {has}")
+    rules.check(name)
     for stem in in_order(name for record in old for name in record.stems):
         alike, _ = in_one_set([*old, *new], stem, name)  # in common windows
         before, after = (

@@ -76,6 +76,12 @@ def below(
     verdicts = []
     for floor in floors:
         rules = find_protocol(protocol).of(floor.metric)
+        rules.check(floor.metric)
+        known = sorted({record.label for record in records})
+        if floor.label not in known:
+            raise SepbenchError(
+                f"--fail-below: no method {floor.label!r}; choose from {', '.join(known)}"
+            )
         chosen = [record for record in records if record.label == floor.label]
         scores = track_scores(chosen, floor.stem, floor.metric, protocol)
         if floor.label not in scores:

@@ -72,10 +72,12 @@ def grid(
 ) -> Grid:
     """Return the table of one metric, by default the protocol's first; the best method on top.
 
-    ``scores`` and ``summary`` are rows as in ``scores.csv`` and ``summary.csv``.
+    ``scores`` and ``summary`` are rows as in ``scores.csv`` and ``summary.csv``. Raises
+    `SepbenchError` for a metric that the protocol lacks.
     """
     rules = find_protocol(protocol)
     name = metric or shown(rules.metrics[0])
+    rules.check(name)
     rules = rules.of(name)
     statistic = rules.over_tracks[0]
     chosen = summary[

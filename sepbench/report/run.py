@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,6 +148,15 @@ def evaluate(
         specs = [info.name for info in registry.plugins() if info.reason is None]
     else:
         specs = [methods] if isinstance(methods, str) else list(methods)
+    if not specs:
+        raise SepbenchError("no methods; name some, or give methods='all'")
+    known = [field.name for field in fields(RunConfig)]
+    if unknown := sorted(set(config) - set(known)):
+        close = difflib.get_close_matches(unknown[0], known, n=1)
+        cure = f"did you mean {close[0]!r}?" if close else f"choose {', '.join(known)}"
+        raise SepbenchError(f"evaluate has no argument {unknown[0]!r}; {cure}")
+    if isinstance(config.get("metrics"), str):
+        config["metrics"] = (config["metrics"],)
     resolved = registry.resolve_all(specs)
     chosen = select(open_dataset(dataset, None if root is None else Path(root)), subset, tracks)
     settings = Settings.of(dataset, None if root is None else Path(root), subset, start, duration)

@@ -26,7 +26,8 @@ def read_mapping(file: Path | Traversable, name: str, *, tuples: bool = False) -
     Raises `SepbenchError` for a file that cannot be read or has anything else.
     """
     if isinstance(file, Path) and not file.is_file():
-        raise SepbenchError(f"{name}: no such file; give the path of a YAML file")
+        what = "a folder" if file.is_dir() else "no such file"
+        raise SepbenchError(f"{name}: {what}; give the path of a YAML file")
     content = read_yaml(file, name, tuples=tuples)
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise SepbenchError(f"{name}: write it as 'key: value' lines")

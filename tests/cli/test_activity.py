@@ -63,6 +63,17 @@ def test_silence_is_nobody(tmp_path: Path) -> None:
     assert "nobody sings" in done.output
 
 
+def test_a_song_that_cannot_be_read_costs_no_other(song: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp3"
+    broken.write_bytes(b"")
+    found = run(broken, song, "--labels", "-o", tmp_path)
+    assert found.exit_code == 1
+    assert "error: " in found.output
+    assert "broken.mp3: an empty file" in " ".join(found.output.split())
+    assert f"written: {tmp_path / 'song.txt'}" in found.output.replace("\n", "")
+    assert (tmp_path / "song.txt").read_text()
+
+
 def test_a_data_set_gives_scores(song: Path) -> None:
     rows = json.loads(run("--dataset", "excerpt", "--json").stdout)
     assert [row["track"] for row in rows][-1] == "all frames"

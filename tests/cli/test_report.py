@@ -49,7 +49,7 @@ def test_a_choice_goes_to_a_folder_of_its_own() -> None:
     assert Path("run/scores.csv").read_bytes() == whole
     nothing = report("run", "--method", "none", "-o", "chosen")
     assert nothing.exit_code == 2
-    assert "no scores match the choice" in nothing.output
+    assert "no scores of none; it has tracks of hpss[margin=2], unet" in nothing.output
     unknown = report("run", "--stem", "vocal", "-o", "chosen")
     assert unknown.exit_code == 2
     assert "no scores of 'vocal'; there are vocals" in unknown.output
@@ -68,6 +68,15 @@ def test_a_table_alone_is_not_asked_for_with_more(more: tuple[str, ...]) -> None
     refused = report("run", "--format", "csv", *more)
     assert refused.exit_code == 2
     assert "--format prints a table alone" in refused.output
+
+
+def test_a_metric_that_the_protocol_lacks_is_named_with_those_that_it_has() -> None:
+    wrong = report("run", "--format", "latex", "--metric", "sdr")
+    assert wrong.exit_code == 2
+    assert "protocol sisec18 has no metric 'sdr'; did you mean 'SDR'?" in wrong.output
+    alone = report("run", "--metric", "SIR")
+    assert alone.exit_code == 2
+    assert "--metric chooses the table of --format" in alone.output
 
 
 def test_a_protocol_without_scores_is_one_line_and_writes_nothing() -> None:

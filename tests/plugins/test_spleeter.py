@@ -147,6 +147,15 @@ def test_any_other_file_is_refused(
     assert not Path("evil").exists()
 
 
+@pytest.mark.parametrize("content", [b"", b"RIFF\x00\x00\x00\x00WAVE" * 9, b"\x80\x02}.", b"0\n."])
+def test_a_file_of_another_kind_and_a_folder_are_refused(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "song.wav"
+    file.write_bytes(content)
+    for wrong in (file, tmp_path):
+        with pytest.raises(SepbenchError, match="not the weights of a network of Spleeter"):
+            read_network(wrong)
+
+
 @pytest.mark.parametrize("frames", [1, 384, 385, 512, 513, 1400])
 def test_segments_join_without_a_trace(frames: int) -> None:
     magnitudes = noise(2, 1 + BINS, frames).abs()
