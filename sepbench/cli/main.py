@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, EIO, ELOOP, ENAMETOOLONG, ENOSPC, EPERM, EROFS
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -89,6 +90,9 @@ class _Verbs(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             close = difflib.get_close_matches(args[0], _VERBS, n=1)
+            if not close and Path(args[0]).exists():
+                cure = f"did you mean 'sepbench separate {args[0]}'?"
+                raise click.UsageError(f"no command {args[0]!r}; {cure}", ctx) from error
             if not close:
                 raise
             cure = f"did you mean '{close[0]}'?"

@@ -188,7 +188,7 @@ class FileDataset(Dataset):
         root = self.find_root()
         if root is not None:
             return root
-        places = ", ".join(map(str, self.places())) or "no place"
+        places = ", ".join(map(str, self.places()))
         patterns = " or ".join(self.layout)
         variables = " or ".join(filter(None, (self.variable, "SEPBENCH_DATA")))
         if self._root is not None and not self.places()[0].exists():
@@ -197,8 +197,9 @@ class FileDataset(Dataset):
             )
         if hint := hints.hint(self):
             raise SepbenchError(f"data set {self.name} not found in {places}: {hint}")
+        searched = f"searched for {patterns} in {places}" if places else "nowhere to search"
         raise SepbenchError(
-            f"data set {self.name} not found: searched for {patterns} in {places}; "
+            f"data set {self.name} not found: {searched}; "
             f"give --root or set {variables}. {self.how_to_get}"
         )
 

@@ -16,6 +16,11 @@ _ALIKE = 0.6
 
 _UNLIKE = 0.2
 _STRANGE = 0.02
+_WIDE = 0.05
+"""Level of the difference of left and right, relative to the stem, from which on it says much."""
+
+_OPPOSITE = 0.4
+_SWAPPED = "left and right of the estimate are swapped"
 _PURE = 0.9
 _GAIN = 2.0
 """Factor from which on an estimate that correlates as `_PURE` is called too loud or too quiet."""
@@ -45,7 +50,9 @@ def _odd(name: str, stem: Samples, references: Mapping[str, Samples]) -> Iterato
             yield "the estimate is the reference itself"
         return
     own = _correlation(stem, truth)
-    if own > _PURE:
+    if own > 0 and len(stem) == 2 and _sides_are_opposite(stem, truth):
+        yield _SWAPPED
+    elif own > _PURE:
         gain = own * _norm(stem) / _norm(truth)
         if not 1 / _GAIN < gain < _GAIN:
             yield f"the estimate is {gain:.2g} times as loud as the reference"
@@ -57,7 +64,17 @@ def _odd(name: str, stem: Samples, references: Mapping[str, Samples]) -> Iterato
         if best is not None and others[best] > _ALIKE:
             yield f"the estimate is of {best}; are their files mixed up?"
         elif len(stem) == 2 and _correlation(stem[::-1], truth) > _ALIKE:
-            yield "left and right of the estimate are swapped"
+            yield _SWAPPED
+
+
+def _sides_are_opposite(stem: Samples, truth: Samples) -> bool:
+    """Return whether the differences of left and right are of one sound, with opposite signs.
+
+    Of most voices the sum of both channels is far louder than this.
+    """
+    side, true_side = stem[:1] - stem[1:], truth[:1] - truth[1:]
+    is_wide = _norm(true_side) > _WIDE * _norm(truth)
+    return is_wide and _correlation(side, true_side) < -_OPPOSITE
 
 
 def _strange(stem: Samples, truth: Samples) -> bool:

@@ -63,10 +63,12 @@ def caption(
 
 def _data_set(own: pd.DataFrame, scores: pd.DataFrame) -> str:
     rows = (own if len(own) else scores)[["dataset", "subset"]].drop_duplicates()
-    return " and ".join(
-        name if name == subset else f"{name}, subset {subset}"
-        for name, subset in rows.itertuples(index=False)
-    )
+    named = []
+    for name, subsets in rows.groupby("dataset", sort=False)["subset"]:
+        others = [str(subset) for subset in subsets if subset != name]
+        word = "subset" if len(others) == 1 else "subsets"
+        named.append(f"{name}, {word} {' and '.join(others)}" if others else str(name))
+    return "; ".join(named)
 
 
 def _named(tracks: Sequence[str]) -> str:

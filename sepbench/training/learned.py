@@ -115,7 +115,8 @@ class Learned(Separator):
             return run_weights.newest(self.name, given)
         file = self.folder / "weights" / f"{chosen}.safetensors"
         if chosen not in self.shipped or not file.exists():
-            names = ", ".join(sorted(self.shipped)) or "none"
+            names = ", ".join(sorted(self.shipped))
+            there = f"comes with {names} alone" if names else "comes with none"
             if Path(chosen).suffix:
                 raise MethodError(
                     self.name,
@@ -124,7 +125,7 @@ class Learned(Separator):
                 )
             raise MethodError(
                 self.name,
-                f"no weights {chosen!r} are shipped, only {names}; "
+                f"no weights {chosen!r}: it {there}; "
                 f"train some with 'sepbench train {self.name}' and give the path of the file",
             )
         return file

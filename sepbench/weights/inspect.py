@@ -30,7 +30,10 @@ def inspect(path: Path) -> dict[str, Any]:
     if path.is_dir():
         raise SepbenchError(f"{path}: a folder; give a weight file in it, such as a run's best.pt")
     if not path.is_file():
-        raise SepbenchError(f"{path}: no such file; give a file of weights")
+        raise SepbenchError(
+            f"{path}: no such file; give a file of weights, such as 'sepbench weights path METHOD' "
+            "prints"
+        )
     suffix = path.suffix.lower()
     try:
         if suffix in _TORCH:

@@ -317,6 +317,12 @@ def test_estimates_that_can_hardly_be_what_they_are_called_are_named() -> None:
         "bass: the estimate is 0.25 times as loud as the reference",
         "other: the estimate is the reference itself",
     ]
+    # Most of a voice is in the middle; what is not tells left from right.
+    narrow = {stem: true.mean(0) + 0.2 * true for stem, true in truth.items()}
+    heard = {stem: true + noise(70 + i) / 9 for i, (stem, true) in enumerate(narrow.items())}
+    assert suspicions(heard, narrow) == []
+    crossed = {**heard, "vocals": heard["vocals"][::-1]}
+    assert suspicions(crossed, narrow) == ["vocals: left and right of the estimate are swapped"]
     silence = {"vocals": 0 * truth["vocals"]}
     assert suspicions(silence, truth) == []
     assert suspicions(silence, silence) == []

@@ -85,6 +85,16 @@ def _separate(
             remarks.append(f"{label}: no audio: {error}")
     if not (methods and chosen):
         return remarks
+    known = {(record.label, record.song): record for record in records}
+
+    def finish(done: run.Done) -> None:
+        """Keep the cost that the evaluation measured; this machine may be at other work now."""
+        old = known.get((done.record.label, done.record.song))
+        if old is not None and not (old.error or done.record.error):
+            cost = {name: getattr(old, name) for name in ("seconds", "peak_bytes")}
+            store.save(replace(done.record, **cost))
+        on_step(f"{done.record.label}  {done.record.track}")
+
     for again, alike in methods.items():
         try:
             run.run(
@@ -92,7 +102,7 @@ def _separate(
                 alike,
                 store,
                 again,
-                on_done=lambda done: on_step(f"{done.record.label}  {done.record.track}"),
+                on_done=finish,
             )
         except SepbenchError as error:
             remarks.append(f"no audio: {error}")
