@@ -66,12 +66,18 @@ def test_a_report_makes_the_same_tables_again_from_the_store() -> None:
 def test_stems_for_the_page_are_made_with_the_settings_of_the_run() -> None:
     run("evaluate", "-m", "oracle-irm", *QUICK, "--targets", "musdb")
     store = Store.open(RUN)
-    before = [(record.identity, record.stems["drums"].targets) for record in store.records()]
+
+    def facts() -> list[object]:
+        """The settings, and the costs that the evaluation measured."""
+        return [
+            (one.identity, one.stems["drums"].targets, one.seconds, one.peak_bytes)
+            for one in store.records()
+        ]
+
+    before = facts()
     assert run("report", RUN, "--page", "--listen", 1).exit_code == 0
     assert list(RUN.rglob("drums.wav"))
-    assert [
-        (record.identity, record.stems["drums"].targets) for record in store.records()
-    ] == before
+    assert facts() == before
 
 
 @pytest.mark.slow
