@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import math
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from sepbench.cli.completion import complete_method, complete_metric, complete_protocol
+from sepbench.errors import SepbenchError
 from sepbench.metrics.protocols import PROTOCOLS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -81,8 +83,23 @@ start_option = click.option(
 duration_option = click.option(
     "--duration", type=SECONDS, metavar="SECONDS", help="Length of the part of each song."
 )
+
+
+def _device(ctx: click.Context, param: click.Parameter, name: str) -> str:
+    """Refuse what is no name of a device, even where nothing is left to do."""
+    if not (ctx.resilient_parsing or re.fullmatch(r"auto|(cpu|cuda|mps)(:\d+)?", name)):
+        raise SepbenchError(
+            f"device {name!r}: no such kind; --device auto takes the best of cpu, cuda and mps"
+        )
+    return name
+
+
 device_option = click.option(
-    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."
+    "--device",
+    default="auto",
+    show_default=True,
+    callback=_device,
+    help="auto, cpu, cuda, cuda:N or mps.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, callback=_json_alone, help="Print JSON."
