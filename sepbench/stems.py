@@ -66,6 +66,9 @@ _FILE_NAMES = {
 
 _BY_FILE_NAME = {word: stem for stem, words in _FILE_NAMES.items() for word in words.split()}
 # The longest first, so that "no_vocals" is not read as "vocals".
+_NEGATIONS = ("no", "non", "not", "minus", "without")
+"""Words before the name of a stem that make it the rest of the song."""
+
 _LONGEST_FIRST = sorted(_BY_FILE_NAME, key=len, reverse=True)
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 
@@ -105,16 +108,20 @@ def stem_of(file: str | Path, *, whole: bool = False) -> str | None:
 
     >>> stem_of("vox.wav"), stem_of("My song (No Vocals).flac"), stem_of("mix.mp3")
     ('vocals', 'accompaniment', 'mixture')
-    >>> stem_of("cover.wav") is None
-    True
+    >>> stem_of("cover.wav"), stem_of("no_drums.wav"), stem_of("Song minus vocals.wav")
+    (None, None, 'accompaniment')
     """
     path = Path(file)
     # A folder or column has no suffix, so what follows its last dot may be the stem.
     for name in (path.stem, path.name):
         words = "_".join(re.findall(r"[^\W_]+", name.lower()))
         for known in _LONGEST_FIRST:
-            if words == known or (words.endswith(f"_{known}") and not whole):
+            if words == known:
                 return _BY_FILE_NAME[known]
+            if words.endswith(f"_{known}") and not whole:
+                stem = _BY_FILE_NAME[known]
+                is_rest = words.removesuffix(f"_{known}").split("_")[-1] in _NEGATIONS
+                return ("accompaniment" if stem == "vocals" else None) if is_rest else stem
     return None
 
 
@@ -146,13 +153,38 @@ def with_sums(stems: Mapping[str, A]) -> dict[str, A]:
 def _sums(stems: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
     """Return the possible sums of ``stems``, each with its terms."""
     names = in_order(stems)
-    if any(name not in STEMS for name in names):
+    # Such stems are parts of a sum that is there already.
+    is_summed = not {"harmonic", "percussive"}.isdisjoint(names)
+    if any(name not in STEMS for name in names) and not is_summed:
         rest = [name for name in names if name not in SUMS and name not in ("vocals", "residual")]
         return [("accompaniment", tuple(rest))] if "vocals" in names else []
     sums = [*SUMS.items()]
     if "vocals" in names:
         sums.append(("accompaniment", _ACCOMPANIMENT_BESIDE_VOCALS))
     return sums
+
+
+def disjoint(stems: Iterable[str]) -> list[str]:
+    """Return stems that do not contain each other, so that their sum counts nothing twice.
+
+    Stems outside `STEMS`, such as ``guitar``, are parts of the ``accompaniment`` and of the
+    ``harmonic`` part.
+
+    >>> disjoint(("vocals", "accompaniment", "drums", "guitar"))
+    ['vocals', 'accompaniment']
+    """
+    names = list(stems)
+    terms = {name: set(SUMS.get(name, (name,))) for name in names}
+    sums = {"accompaniment", "harmonic"}.intersection(names)
+
+    def is_within(name: str, other: str) -> bool:
+        if other in sums and name not in STEMS:
+            return True
+        if terms[name] == terms[other]:
+            return name in SUMS and other not in SUMS
+        return terms[name] < terms[other]
+
+    return [name for name in names if not any(is_within(name, other) for other in names)]
 
 
 def terms_of(stem: str, made: Iterable[str]) -> tuple[str, ...]:

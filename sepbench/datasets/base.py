@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sepbench._util.download import Progress, no_progress
 from sepbench._util.text import composed
 from sepbench.errors import SepbenchError
-from sepbench.stems import SUMS, with_sums
+from sepbench.stems import disjoint, with_sums
 
 SUBSETS = ("train", "valid", "test")
 """The subsets of a data set, without common tracks. ``all`` means all three."""
@@ -183,22 +183,6 @@ def _not_the_sum(
     power, wrong = float(np.vdot(mixture, mixture)), float(np.vdot(rest, rest))
     if wrong > _OTHER * power:
         yield "the mixture is not the sum of the stems"
-
-
-def disjoint(stems: tuple[str, ...]) -> list[str]:
-    """Return stems that do not contain each other, so that their sum counts nothing twice.
-
-    >>> disjoint(("vocals", "accompaniment", "drums"))
-    ['vocals', 'accompaniment']
-    """
-    terms = {name: set(SUMS.get(name, (name,))) for name in stems}
-
-    def is_within(name: str, other: str) -> bool:
-        if terms[name] == terms[other]:
-            return name in SUMS and other not in SUMS
-        return terms[name] < terms[other]
-
-    return [name for name in stems if not any(is_within(name, other) for other in stems)]
 
 
 def _listed(numbers: Mapping[str, int]) -> str:

@@ -23,9 +23,15 @@ def delay(estimates: Mapping[str, Samples], references: Mapping[str, Samples]) -
 
     Codecs and programs add such delays (MP3: 1105 samples); a millisecond costs a perfect estimate
     some 20 dB. The search covers `LONGEST_DELAY` samples either way, and all stems that are not
-    silent must agree.
+    silent must agree: those whose delay is unsure must not resemble their references less.
     """
-    return common(delays(estimates, references))
+    found = delays(estimates, references)
+    late = common(found)
+    unsure = [stem for stem in estimates if stem in references and stem not in found]
+    is_worse = late != 0 and any(
+        _is_worse(estimates[stem], references[stem], late) for stem in unsure
+    )
+    return 0 if is_worse else late
 
 
 def delays(estimates: Mapping[str, Samples], references: Mapping[str, Samples]) -> dict[str, int]:
@@ -62,6 +68,14 @@ def _delay(estimate: Samples, reference: Samples) -> int | None:
     if peaks[best] < max(_CLEAR, -float(peaks.min())):
         return None
     return int(lags[best]) if peaks[best] > correlation[0] + _BETTER else 0
+
+
+def _is_worse(estimate: Samples, reference: Samples, late: int) -> bool:
+    """Return whether an estimate resembles its reference less without a delay."""
+    count = min(estimate.shape[1], reference.shape[1], _LOOKED_AT)
+    made, true = estimate[:, :count], reference[:, :count].astype(np.float64)
+    aligned, as_it_is = (float((one * true).sum()) for one in (shifted(made, late), made))
+    return aligned < as_it_is
 
 
 def shifted(samples: Samples, late: int) -> Samples:

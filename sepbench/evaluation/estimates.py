@@ -15,11 +15,12 @@ from sepbench import audio
 from sepbench._util.download import sha256
 from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.delay import common, delay, delays, remarks, shifted
+from sepbench.evaluation.delay import delay, delays, remarks, shifted
 from sepbench.evaluation.estimate_files import Estimates, files_of
-from sepbench.evaluation.records import Record, fingerprint
+from sepbench.evaluation.records import Record, fingerprint, same_but_metrics
 from sepbench.evaluation.scoring import SongScorer
 from sepbench.evaluation.store import Store
+from sepbench.evaluation.stored import with_metrics_of
 from sepbench.evaluation.suspicions import suspicions
 from sepbench.registry.metrics import metric_identities
 
@@ -153,15 +154,21 @@ def _record(estimates: Estimates, store: Store, name: str, how: _How) -> Record:
         **({"align": True} if how.align else {}),
         **({} if how.folder is None else {"folder": how.folder}),
     }
+    metrics = how.metrics
+    known = store.load(name, track.subset, track.name)
+    if known is not None and same_but_metrics(known.identity, identity):
+        metrics = with_metrics_of(known, metrics, store)
+        identity["metrics"] = metric_identities(metrics)
     results: dict[str, Any] = {}
     try:
         song = track.load(start=settings.start, duration=settings.duration)
         stems, notes = _load(estimates, song, settings.start, settings.duration)
         found = delays(stems, song.references)
-        if how.align and (late := common(found)):
+        late = delay(stems, song.references) if how.align else 0
+        if late:
             stems = {stem: shifted(samples, late) for stem, samples in stems.items()}
-        notes += remarks(found, taken_out=how.align) or suspicions(stems, song.references)
-        scorer = SongScorer(song, how.metrics, how.device)
+        notes += remarks(found, taken_out=late != 0) or suspicions(stems, song.references)
+        scorer = SongScorer(song, metrics, how.device)
         results["stems"] = scorer.score(stems, musdb=how.targets == "musdb")
         results["notes"] = (*song.notes, *notes)
     except SepbenchError as error:
@@ -216,12 +223,18 @@ def _is_of_part(path: Path, track: Track, part: float, rate: int) -> bool:
 def _fitted(
     path: Path, song: TrackAudio, start: float, duration: float | None
 ) -> tuple[Samples, list[str]]:
-    read = audio.read(path, start=start, duration=duration)
-    samples, notes = read.samples, list(read.notes)
     channels, length = song.mixture.shape
-    if read.rate != song.rate:
+    is_other = audio.info(path).rate != song.rate
+    # A part begins and ends between samples of another rate, so it is cut after resampling.
+    begin = max(0, math.floor(start) - 1) if is_other else start
+    more = start - begin + 1 if is_other else 0.0
+    read = audio.read(path, start=begin, duration=None if duration is None else duration + more)
+    samples, notes = read.samples, list(read.notes)
+    if is_other:
         notes.append(f"resampled from {read.rate} to {song.rate} Hz")
-        samples = audio.resample(samples, read.rate, song.rate)
+        first = round((start - begin) * song.rate)
+        samples = audio.resample(samples, read.rate, song.rate)[:, first:]
+        samples = samples if duration is None else samples[:, :length]
     if samples.shape[0] == 1 and channels > 1:
         notes.append(f"mono, copied to {channels} channels")
         samples = samples.repeat(channels, axis=0)

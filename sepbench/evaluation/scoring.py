@@ -12,7 +12,15 @@ from sepbench.audio import Writer
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import StemResult
 from sepbench.evaluation.store import Settings
-from sepbench.stems import STEMS, SUMS, TARGET_SETS, in_order, merge_into_other, with_sums
+from sepbench.stems import (
+    STEMS,
+    SUMS,
+    TARGET_SETS,
+    disjoint,
+    in_order,
+    merge_into_other,
+    with_sums,
+)
 
 if TYPE_CHECKING:
     from sepbench.datasets.base import Track, TrackAudio
@@ -26,15 +34,15 @@ def target_sets(
     """Return the target set of each stem that can be scored.
 
     It is the largest set of stems with references that is either the method's own stems or one of
-    `sepbench.stems.TARGET_SETS`; a sum of stems is not in the set of its terms. With ``musdb``,
-    vocals are scored within vocals and accompaniment if both exist, as museval's
+    `sepbench.stems.TARGET_SETS`; a sum of stems is not in the set of any of its terms. With
+    ``musdb``, vocals are scored within vocals and accompaniment if both exist, as museval's
     ``eval_mus_track`` and SiSEC 2018 do.
 
     >>> target_sets(["vocals", "drums", "bass", "other"], ["vocals", "accompaniment"])
     {'vocals': ('vocals', 'accompaniment'), 'accompaniment': ('vocals', 'accompaniment')}
     """
     made = in_order(stems)
-    terms = [name for name in made if not set(SUMS.get(name, ("",))) <= set(stems)]
+    terms = disjoint(name for name in made if not set(SUMS.get(name, ("",))) <= set(stems))
     estimates = with_sums(dict.fromkeys(made, 0))
     scored = [name for name in estimates if name in references]
     sets = [tuple(n for n in members if n in scored) for members in (tuple(terms), *TARGET_SETS)]
@@ -66,10 +74,14 @@ class SongScorer:
         import torch
 
         given = list(stems)
-        stems = merge_into_other(stems, self._song.references)
+        stems = self._merged(stems)
         merged = self._not_made(stems)
         scorer, references = self._scorer(merged)
-        estimates = {name: torch.from_numpy(stem) for name, stem in with_sums(stems).items()}
+        summed = with_sums(stems)
+        if "accompaniment" not in stems and not self._is_accompanied(stems):
+            summed.pop("accompaniment", None)
+            references = [name for name in references if name in summed]
+        estimates = {name: torch.from_numpy(stem) for name, stem in summed.items()}
         chosen = target_sets(list(stems), references, musdb=musdb)
         if not chosen:
             known = ", ".join(with_sums(dict.fromkeys(self._song.references, 0)))
@@ -89,6 +101,20 @@ class SongScorer:
             other = results["other"]
             results["other"] = replace(other, notes=(*other.notes, note))
         return {name: results[name] for name in chosen}
+
+    def _merged(self, stems: Mapping[str, Samples]) -> dict[str, Samples]:
+        """Return the stems that have references, others added to an ``other`` that is made."""
+        known = self._song.references
+        if "other" in stems:
+            return merge_into_other(stems, known)
+        return {name: stem for name, stem in stems.items() if name in STEMS or name in known}
+
+    def _is_accompanied(self, stems: Mapping[str, Samples]) -> bool:
+        """Return whether stems outside `STEMS` with the others are all that is not the voice."""
+        if all(name in STEMS for name in stems):
+            return True
+        wanted = set(disjoint(name for name in self._song.references if name not in SUMS))
+        return wanted <= {*with_sums(dict.fromkeys(stems, 0)), "vocals"}
 
     def _not_made(self, stems: Mapping[str, Samples]) -> frozenset[str]:
         """Return the references that are part of the ``other`` of a method with these stems."""

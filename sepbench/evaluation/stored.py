@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
@@ -30,7 +29,9 @@ def found(task: Task, store: Store) -> Record | Task:
     if _covers(known, task) and _has_stems(known, task):
         return known
     if same_but_metrics(known.identity, task.identity):
-        return _with_metrics(task, known, store)
+        metrics = with_metrics_of(known, task.metrics, store)
+        identity = {**task.identity, "metrics": metric_identities(metrics)}
+        return replace(task, metrics=metrics, identity=identity)
     if task.stems_folder is None:  # They would be heard beside the new scores.
         kept = store.stems_folder(task.method.label, task.track.subset, task.track.name)
         shutil.rmtree(kept, ignore_errors=True)
@@ -66,10 +67,12 @@ def _has_stems(known: Record, task: Task) -> bool:
     return all((folder / f"{name}.wav").is_file() for name in names)
 
 
-def _with_metrics(task: Task, known: Record, store: Store) -> Task:
-    """Return the task with the metrics of a record too, in their present versions."""
-    metrics = list(task.metrics)
-    wanted: list[Any] = task.identity["metrics"]
+def with_metrics_of(known: Record, metrics: Sequence[str], store: Store) -> tuple[str, ...]:
+    """Return metrics and those of a record too, in their present versions.
+
+    Raises `SepbenchError` for one that cannot be computed any more.
+    """
+    wanted, more = metric_identities(metrics), list(metrics)
     for name in (name for name in known.identity.get("metrics", ()) if name not in wanted):
         spec = _installed(name)
         if spec is None:
@@ -77,9 +80,8 @@ def _with_metrics(task: Task, known: Record, store: Store) -> Task:
                 f"{store.folder}: {known.label}, {known.track}: its scores of {name}, which is not "
                 "installed, would be lost; install it again, or choose another --out"
             )
-        metrics.append(spec)
-    identity = {**task.identity, "metrics": metric_identities(metrics)}
-    return replace(task, metrics=tuple(metrics), identity=identity)
+        more.append(spec)
+    return tuple(more)
 
 
 def _installed(identity: str) -> str | None:

@@ -110,9 +110,12 @@ def two_variables(reference: torch.Tensor, estimate: torch.Tensor) -> tuple[floa
             known.append(new)
     from_frame = max(first, math.ceil(_DELAY * _FRAMES_PER_SECOND))
     apart, heavy = (torch.cat(x, dim=1)[:, from_frame:] for x in kept[:2])
-    mean = ((apart * heavy).sum(1) / heavy.sum(1)).mean() if apart.shape[1] else apart.new_zeros(())
+    # NaN where nothing is audible for longer than the delay.
+    mean = math.nan
+    if apart.shape[1]:
+        mean = float(((apart * heavy).sum(1) / heavy.sum(1)).mean())
     probable, distances = (torch.cat(x)[first:] for x in kept[2:])
-    return float(mean), _distorted_blocks(probable, distances)
+    return mean, _distorted_blocks(probable, distances)
 
 
 def _edges() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

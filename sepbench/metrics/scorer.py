@@ -168,8 +168,8 @@ class TrackScorer:
         return scored
 
     def _without_interference(self, targets: tuple[str, ...]) -> list[str]:
-        """Return the stems of a set whose other references are all silent."""
-        silent = {stem for stem in targets if self._silent(stem).all()}
+        """Return the stems of a set whose other references are all zero."""
+        silent = {stem for stem in targets if not self._references[stem].any()}
         return [stem for stem in targets if silent >= set(targets) - {stem}]
 
     def _at(self, made: Estimates, stems: tuple[str, ...], rate: int) -> Estimates:
@@ -214,10 +214,13 @@ class TrackScorer:
 
     def _notes(self, stem: str, sums: sdr.Energies, song: Song) -> list[str]:
         notes = []
-        if self._silent(stem).all():
-            notes.append("the reference is silent")
-        if sums.silent.all():
-            notes.append("the estimate is silent")
+        for what, is_silent, energy in (
+            ("reference", self._silent(stem), sums.reference),
+            ("estimate", sums.silent, sums.estimate),
+        ):
+            if is_silent.all():
+                added = ", once its channels are added" if energy.any() else ""
+                notes.append(f"the {what} is silent{added}")
         if not notes and stem in self._without_interference(song.stems) and len(song.stems) > 1:
             notes.append("all other references of its set are silent, so there is no SIR")
         fitted = song.known("projections")

@@ -143,9 +143,13 @@ def si_sdr(energies: Energies) -> float:
     # Of a silent estimate the inner product below would be rounding errors.
     if reference == 0 or not energies.estimate.any():
         return float("nan")
-    # The residual is the part of the error orthogonal to the reference.
-    residual = max(error - inner**2 / reference, 0.0)
-    target = (1 + inner / reference) ** 2 * reference
+    # The residual is the part of the error, or of the estimate, orthogonal to the reference; of the
+    # smaller of both, so that little cancels.
+    estimate = float(energies.estimate.sum())
+    of_estimate = reference + inner
+    energy, product = (estimate, of_estimate) if estimate < error else (error, inner)
+    residual = max(energy - product**2 / reference, 0.0)
+    target = of_estimate**2 / reference
     pair = torch.tensor([target, residual], dtype=torch.float64)
     return float(decibels(pair[0], pair[1]))
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from sepbench.datasets import GROUP, SUBSETS, Dataset, Track, TrackAudio
-from sepbench.datasets.base import disjoint
 from sepbench.datasets.discovery import validate_dataset
-from sepbench.stems import is_stem_name
+from sepbench.stems import disjoint, is_stem_name
 from sepbench.testing.check import CheckFailed, NotApplicable, Note, check, valid_plugin
 
 _SUM_ERROR_DB = -20.0
