@@ -30,7 +30,7 @@ class UNetStereo(LearnedMask):
     shipped = MappingProxyType(
         {
             "default": Shipped(
-                "02678b4d99f87df1525f3931667f73573024b220b903c9d791bb6f935133e7a2",
+                "2d87c2b21a37ee60b4b4e8ca0679b9866e20adae2f85c52dd8ebe9b42542e507",
                 terms="MIT AND CC-BY-NC-SA-4.0",
             ),
             "free": Shipped(
