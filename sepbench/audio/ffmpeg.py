@@ -199,15 +199,19 @@ def is_cover(stream: av.video.stream.VideoStream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
-def channel_layout(path: Path) -> str | None:
-    """Return a file's channel names as FFmpeg writes them (``5.1(side)``), None if unknown."""
+def channel_layout(path: Path, stream: int, channels: int) -> str | None:
+    """Return the channel names of a stream as FFmpeg writes them (``5.1(side)``).
+
+    None if they are unknown, or not of so many channels.
+    """
     data = sample_data(path)
     try:
         with open_container(path, size=data.header_size if data else None) as container:
-            name: str = container.streams.audio[0].layout.name
+            layout = container.streams.audio[stream].layout
     except (SepbenchError, IndexError):
         return None
-    return None if name.endswith("channels") else name
+    name: str = layout.name
+    return None if name.endswith("channels") or layout.nb_channels != channels else name
 
 
 @contextmanager
@@ -231,7 +235,8 @@ def open_container(
                     source = io.BytesIO(file.read(size))
             elif not _is_text(source):
                 source = stack.enter_context(path.open("rb"))
-            container = av.open(source, options=options)
+            # A tag that is not UTF-8 is no damage.
+            container = av.open(source, options=options, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError) as error:
             raise SepbenchError(f"{path}: {unreadable(path)}") from error
         yield stack.enter_context(container)

@@ -17,6 +17,9 @@ from sepbench.audio.headers import SampleData, ends_with_a_last_page, sample_dat
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
+_LONGEST_PAGE = 60
+"""Seconds that a page of an ogg file may hold, and more."""
+
 _CHUNK = 1 << 12
 """Samples read at once; also the precision with which damage is located."""
 
@@ -81,7 +84,13 @@ class LibsndfileDecoder:
         import soundfile
 
         try:
-            self._file.seek(min(first, self.samples))
+            begin = first = min(first, self.samples)
+            if self._file.subtype == "VORBIS":
+                # libvorbis misses places in the last page by some hundred samples.
+                begin = max(0, min(first, self.samples - _LONGEST_PAGE * self.rate))
+            self._file.seek(begin)
+            while begin < first:
+                begin += len(self._file.read(min(_CHUNK, first - begin), always_2d=True))
             while True:
                 frames = self._file.read(_CHUNK, dtype="float32", always_2d=True)
                 if not len(frames):

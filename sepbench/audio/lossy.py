@@ -67,7 +67,8 @@ class FfmpegEncoder:
         self._encode(self._resampler.process(block) if self._is_resampled else block)
 
     def _encode(self, block: NDArray[np.float32]) -> None:
-
+        # These encoders take integers, or give what players clip.
+        self.clipped += int(np.count_nonzero(np.abs(block) > 1))
         if not block.shape[1]:
             return
         frame = _frame(block if self._order is None else block[self._order], self._layout)

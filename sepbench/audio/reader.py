@@ -86,7 +86,11 @@ class Reader:
             exact=decoder.exact,
             streams=decoder.streams,
             notes=tuple(decoder.notes),
-            layout=channel_layout(path) if decoder.channels > 2 else None,
+            layout=(
+                channel_layout(path, stream or 0, decoder.channels)
+                if decoder.channels > 2
+                else None
+            ),
         )
 
     def __enter__(self) -> Reader:

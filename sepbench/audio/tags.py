@@ -41,8 +41,8 @@ class Tags:
         return replace(self, texts={**self.texts, "title": f"{self.texts['title']} ({stem})"})
 
 
-def read_tags(path: Path) -> Tags:
-    """Return the tags of a song; empty if FFmpeg cannot open the file."""
+def read_tags(path: Path, stream: int = 0) -> Tags:
+    """Return the tags of a song and of its stream; empty if FFmpeg cannot open the file."""
     import av
 
     try:
@@ -51,8 +51,8 @@ def read_tags(path: Path) -> Tags:
         size = data.header_size if data and data.beyond else None
         with open_container(path, only_header=True, size=size) as container:
             found = dict(container.metadata)
-            if container.streams.audio:
-                found.update(container.streams.audio[0].metadata)
+            if len(container.streams.audio) > stream:
+                found.update(container.streams.audio[stream].metadata)
             texts = {key.lower(): value for key, value in found.items()}
             return Tags({key: texts[key] for key in _KEPT if texts.get(key)}, _cover(container))
     except (SepbenchError, av.FFmpegError, OSError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -185,7 +186,8 @@ def _separated(
                 show_traceback()
                 # The method's error does not name the song; add it.
                 song, message = str(order.song), str(error)
-                fail(message if song in message else f"{song}: {message}")
+                is_named = re.search(rf"(^|[\s'\"]){re.escape(song)}([\s'\",;:]|$)", message)
+                fail(message if is_named else f"{song}: {message}")
                 results.append({"song": song, "method": order.method.label, "error": message})
             else:
                 results.append(written.as_dict())

@@ -33,7 +33,7 @@ def batch(
     load: Callable[[Of], tuple[Samples, int]],
     folder: Path,
 ) -> dict[Of, Made]:
-    """Return the stems of songs, or the reason of the failure.
+    """Return the stems of songs, or the reason of the failure; nothing if all of several failed.
 
     ``load`` reads a song, as mixture and rate; songs for which it raises `SepbenchError` are left
     out.
@@ -61,6 +61,8 @@ def batch(
     except Exception as error:  # No exception of a method may affect the others.
         failure = MethodError(label, describe(error))
         made += [Made({}, error=failure)] * (len(wanted) - len(made))
+    if len(made) > 1 and all(one.error is not None for one in made):
+        return {}  # One song may have cost all of them: each is separated by itself.
     named = [*readable, *(one for one in wanted if one not in readable)]
     return dict(zip(named, made, strict=False))
 

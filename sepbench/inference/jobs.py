@@ -206,7 +206,7 @@ def _keeps_name(
     there = _there(places, others)
     owners = {manifest.owner(path, song) for path in there}
     if "this" in owners:
-        return "another" not in owners
+        return "another" not in owners and not is_taken
     if _there(others, places) - there:
         return False
     return not is_taken and "another" not in owners

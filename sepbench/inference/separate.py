@@ -154,7 +154,7 @@ class SeparationSession:
     def _writers(
         self, order: Job, files: Mapping[str, Path], info: audio.AudioInfo, stack: ExitStack
     ) -> dict[str, audio.Writer]:
-        tags = audio.read_tags(order.song)
+        tags = audio.read_tags(order.song, self._job.stream or 0)
         return {
             stem: stack.enter_context(
                 audio.Writer(

@@ -502,3 +502,44 @@ def test_no_library_prints_of_a_damaged_file(tmp_path: Path, kind: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+def test_channels_are_named_by_the_stream_that_is_chosen(tmp_path: Path) -> None:
+    path, rate = tmp_path / "film.mkv", 48_000
+    with av.open(str(path), "w", format="matroska") as container:
+        streams = [
+            container.add_stream("ac3", rate=rate, layout=name) for name in ("stereo", "5.1")
+        ]
+        for stream, name in zip(streams, ("stereo", "5.1"), strict=True):
+            sound = 0.1 * white(av.AudioLayout(name).nb_channels, rate, seed=1)
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(sound.T).reshape(1, -1), format="flt", layout=name
+            )
+            frame.rate, frame.pts = rate, 0
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    with audio.Reader(path, stream=1) as reader:
+        assert (reader.info.channels, reader.info.layout) == (6, "5.1(side)")
+
+
+def test_a_tag_that_is_not_utf_8_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "song.mp3"
+    write(tmp_path / "song.wav", 0.1 * white(2, RATE, seed=1), RATE)
+    with audio.Writer(path, RATE, 2, tags=audio.Tags({"title": "CafeXX", "artist": "B"})) as made:
+        made.write(0.1 * white(2, RATE, seed=1))
+    content = path.read_bytes()
+    assert content.count(b"CafeXX") == 1
+    path.write_bytes(content.replace(b"CafeXX", b"Caf\xe9X\xff"))
+    assert audio.read(path).samples.shape == (2, RATE)
+    assert audio.read_tags(path).texts["artist"] == "B"
+
+
+@pytest.mark.parametrize("rate", [8000, 22_050, 44_100])
+def test_a_start_in_the_last_page_of_ogg_is_exact(tmp_path: Path, rate: int) -> None:
+    path = tmp_path / "song.ogg"
+    song = white(1, round(4.3 * rate), seed=3, peak=0.3)
+    soundfile.write(path, song.T, rate, format="OGG", subtype="VORBIS")
+    whole = audio.read(path).samples
+    for start in (0.5, 2.0, 3.0, 3.9, 4.1, 4.25):
+        part = audio.read(path, start=start).samples
+        np.testing.assert_array_equal(part, whole[:, round(start * rate) :])

@@ -264,3 +264,13 @@ def test_ogg_above_200_khz_is_refused_and_ends_no_process(tmp_path: Path) -> Non
         audio.Writer(tmp_path / "stem.ogg", 352_800, 2) as writer,
     ):
         writer.write(sound)
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "m4a", "opus"])
+def test_what_a_lossy_format_clips_is_counted(tmp_path: Path, suffix: str) -> None:
+    samples = np.zeros((2, RATE), np.float32)
+    samples[:, 100:103] = 1.5
+    with audio.Writer(tmp_path / f"stem.{suffix}", RATE, 2) as writer:
+        writer.write(samples)
+    assert writer.peak == 1.5
+    assert writer.clipped >= 6

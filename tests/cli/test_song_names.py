@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,6 +49,17 @@ def test_equal_names_from_two_folders_never_replace_one_another() -> None:
     together = run(*STEM, second, first)
     assert "real time" not in together.output
     assert len(stems()) == 2
+
+
+def test_a_copy_before_the_song_that_has_stems_costs_no_song() -> None:
+    song = tone_file("A/song.wav", level=0.5)
+    Path("B").mkdir()
+    shutil.copy(song, "B/song.wav")
+    other = tone_file("other.wav", level=0.25)
+    assert run(*STEM, song).exit_code == 0
+    together = run(*STEM, other, "B/song.wav", song)
+    assert together.exit_code == 0, together.output
+    assert {path.parent.name.split("-")[0] for path in stems()} == {"song", "other"}
 
 
 def test_a_song_keeps_the_name_of_its_stems_whatever_comes_later() -> None:

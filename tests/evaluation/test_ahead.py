@@ -133,11 +133,13 @@ def test_a_song_that_comes_out_wrong_costs_its_own_row(tmp_path: Path) -> None:
     assert "the song 30319; 'tolerance: 1'" in (failed["3"] or "")
 
 
-def test_a_program_that_fails_is_an_error_in_every_row(tmp_path: Path) -> None:
+def test_a_song_on_which_the_program_fails_costs_its_own_row(tmp_path: Path) -> None:
+    """It ends the joint run, after which each song is separated by itself."""
     store, records = evaluate(tmp_path, program(tmp_path, fatal=round(11_000 * 22_050 / 8_000)))
     assert len(records) == 10
-    for record in records:
-        assert "failed (exit status 1): no memory left" in (record.error or "")
+    failed = {record.track: record.error for record in records if record.error}
+    assert list(failed) == ["3"]
+    assert "failed (exit status 1): no memory left" in (failed["3"] or "")
     assert not list(store.folder.glob(".batch-*"))
 
 
