@@ -37,6 +37,7 @@ HELP_ALONE = {
         "bridges campaign command isolation memory repet_sim road scale sdr spectral store".split(),
         "starts other programs or libraries, which takes long even with a moment of sound",
     ),
+    "backing_voices": "needs prepared songs and minutes",
     "labelled": "needs songs that a teacher labelled",
     "learning_curves": "needs a run of training",
     "page": "starts a browser",
