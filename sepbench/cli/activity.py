@@ -125,8 +125,8 @@ def _find(
     names = audio.track_names(paths)
     with counting() as bar:
         task = bar.add_task("listening", total=len(paths))
-        for path, name in zip(paths, names, strict=True):
-            bar.update(task, description=path.name)
+        for number, (path, name) in enumerate(zip(paths, names, strict=True)):
+            bar.update(task, description=path.name, completed=number)
             try:
                 song = audio.read(path, start=start, duration=duration)
             except SepbenchError as error:
@@ -134,7 +134,6 @@ def _find(
                     raise
                 failures += 1
                 fail(str(error))
-                bar.update(task, advance=1)
                 continue
             probabilities = detector.probabilities(song.samples, song.rate)
             found = [_moved(segment, start) for segment in segments(probabilities, decision)]
@@ -147,7 +146,6 @@ def _find(
             if picture and out is not None:
                 _draw(out / f"{name}.png", song, probabilities, found, start, path.name)
                 say(f"drawn: {out / f'{name}.png'}")
-            bar.update(task, advance=1)
     return rows, failures
 
 

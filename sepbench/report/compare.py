@@ -150,6 +150,17 @@ def track_scores(records: Sequence[Record], stem: str, metric: str, protocol: st
     return rows.pivot(index=["subset", "track"], columns="label", values="value").astype(float)
 
 
+def scores_of_both(
+    old: Sequence[Record], new: Sequence[Record], stem: str, metric: str, protocol: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return `track_scores` of two runs, of windows that both use."""
+    alike, _ = in_one_set([*old, *new], stem, metric)
+    before, after = (
+        track_scores(run, stem, metric, protocol) for run in (alike[: len(old)], alike[len(old) :])
+    )
+    return before, after
+
+
 def sized(scores: pd.DataFrame, rules: Protocol) -> pd.DataFrame:
     """Return scores of tracks as they are reduced; see `Protocol.sizes`."""
     return scores.abs() if rules.higher_is_better is None else scores

@@ -10,9 +10,8 @@ from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import reduce, shown
 from sepbench.registry.metrics import protocol as find_protocol
-from sepbench.report.compare import sized, track_scores
+from sepbench.report.compare import scores_of_both, sized
 from sepbench.report.intervals import Interval, interval
-from sepbench.report.merge import in_one_set
 from sepbench.stems import in_order
 
 MISSING = "—"
@@ -130,11 +129,8 @@ def _scores(
         raise SepbenchError(f"protocol {protocol} has no score of a single track; choose another")
     rules.check(name)
     for stem in in_order(name for record in old for name in record.stems):
-        alike, _ = in_one_set([*old, *new], stem, name)  # in common windows
-        before, after = (
-            sized(track_scores(run, stem, name, protocol), rules)
-            for run in (alike[: len(old)], alike[len(old) :])
-        )
+        both = scores_of_both(old, new, stem, name, protocol)
+        before, after = (sized(scores, rules) for scores in both)
         for label in labels:
             if label not in before or label not in after:
                 continue

@@ -18,9 +18,9 @@ from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import Protocol, reduce, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import statistics
-from sepbench.report.compare import fits, goodness, track_scores
+from sepbench.report.compare import fits, goodness, scores_of_both, track_scores
 from sepbench.report.intervals import CONFIDENCE, NO_INTERVAL, Interval, interval
-from sepbench.report.merge import in_one_set, of_same_audio
+from sepbench.report.merge import of_same_audio
 from sepbench.stems import in_order
 
 
@@ -135,26 +135,17 @@ def worse(
     labels = sorted({record.label for record in old})
     if not {record.label for record in new}.intersection(labels):
         raise SepbenchError("--fail-worse: the runs have no method in common")
-    failed: dict[str, set[tuple[str, str]]] = {}
-    for record in new:
-        if record.error is not None:
-            failed.setdefault(record.label, set()).add(record.song)
+    failed = {(record.label, record.song) for record in new if record.error is not None}
     pairs: dict[str, tuple[np.ndarray, int]] = {}
     for stem in stems or in_order(name for record in old for name in record.stems):
-        alike, _ = in_one_set([*old, *new], stem, name)  # in common windows
-        before, after = (
-            goodness(track_scores(run, stem, name, protocol), rules)
-            for run in (alike[: len(old)], alike[len(old) :])
-        )
+        both = scores_of_both(old, new, stem, name, protocol)
+        before, after = (goodness(scores, rules) for scores in both)
         for label in (label for label in labels if label in before):
-            if label in after:
-                values = (after[label] - before[label]).dropna().to_numpy()
-            else:
-                values = np.empty(0)
-            pairs[f"{label} {stem} {name} not worse by more than {margin:g}"] = (
-                values,
-                sum(song in failed.get(label, ()) for song in before[label].dropna().index),
-            )
+            known = before[label].dropna()
+            values = (after[label] - known).dropna() if label in after else known[:0]
+            crashed = sum((label, song) in failed for song in known.index)
+            condition = f"{label} {stem} {name} not worse by more than {margin:g}"
+            pairs[condition] = values.to_numpy(), crashed
     if not pairs:
         raise SepbenchError(f"--fail-worse: no {name} of protocol {protocol} in the old run")
     tests = len(pairs) + more_tests

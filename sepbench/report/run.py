@@ -150,17 +150,10 @@ def evaluate(
         specs = [methods] if isinstance(methods, str) else list(methods)
     if not specs:
         raise SepbenchError("no methods; name some, or give methods='all'")
-    known = [field.name for field in fields(RunConfig)]
-    if unknown := sorted(set(config) - set(known)):
-        close = difflib.get_close_matches(unknown[0], known, n=1)
-        cure = f"did you mean {close[0]!r}?" if close else f"choose {', '.join(known)}"
-        raise SepbenchError(f"evaluate has no argument {unknown[0]!r}; {cure}")
-    if isinstance(config.get("metrics"), str):
-        config["metrics"] = (config["metrics"],)
     resolved = registry.resolve_all(specs)
     chosen = select(open_dataset(dataset, None if root is None else Path(root)), subset, tracks)
     settings = Settings.of(dataset, None if root is None else Path(root), subset, start, duration)
-    plan = RunConfig(**{**config, "device": str(choose_device(config.get("device", "auto")))})
+    plan = _plan({**config, "device": str(choose_device(config.get("device", "auto")))})
     folder = Path(out) if out is not None else Path("results") / settings.default_name
     store = Store.create(folder, settings)
     from rich.progress import Progress
@@ -173,3 +166,14 @@ def evaluate(
 
         run_matrix(chosen, resolved, store, plan, on_done=on_done)
     return Run(folder)
+
+
+def _plan(config: dict[str, Any]) -> RunConfig:
+    """Return the settings of a run; raise `SepbenchError` for one that does not exist."""
+    known = [field.name for field in fields(RunConfig)]
+    if unknown := sorted(set(config) - set(known)):
+        close = difflib.get_close_matches(unknown[0], known, n=1)
+        cure = f"did you mean {close[0]!r}?" if close else f"choose {', '.join(known)}"
+        raise SepbenchError(f"evaluate has no argument {unknown[0]!r}; {cure}")
+    metrics = config.get("metrics")
+    return RunConfig(**config | ({"metrics": (metrics,)} if isinstance(metrics, str) else {}))
