@@ -33,9 +33,9 @@ def batch(
     load: Callable[[Of], tuple[Samples, int]],
     folder: Path,
 ) -> dict[Of, Made]:
-    """Return the stems of songs, or the reason of the failure; nothing if all of several failed.
+    """Return the stems of songs, or the reason of the failure.
 
-    ``load`` reads a song, as mixture and rate; songs for which it raises `SepbenchError` are left
+    Nothing if the method refused all of several songs, as one may have cost the others. ``load`` reads a song, as mixture and rate; songs for which it raises `SepbenchError` are left
     out.
     """
     readable: list[Of] = []
@@ -50,9 +50,11 @@ def batch(
             yield song
 
     made: list[Made] = []
+    has_answered = False
     try:
         for result in worker.batch(songs(), folder):
             made.append(result)
+        has_answered = True  # It did not crash, or take too long.
     except CancelledError:
         raise
     except (SepbenchError, WorkerDied) as error:
@@ -61,8 +63,8 @@ def batch(
     except Exception as error:  # No exception of a method may affect the others.
         failure = MethodError(label, describe(error))
         made += [Made({}, error=failure)] * (len(wanted) - len(made))
-    if len(made) > 1 and all(one.error is not None for one in made):
-        return {}  # One song may have cost all of them: each is separated by itself.
+    if has_answered and len(made) > 1 and all(one.error is not None for one in made):
+        return {}
     named = [*readable, *(one for one in wanted if one not in readable)]
     return dict(zip(named, made, strict=False))
 
