@@ -35,8 +35,8 @@ def batch(
 ) -> dict[Of, Made]:
     """Return the stems of songs, or the reason of the failure.
 
-    Nothing if the method refused all of several songs, as one may have cost the others. ``load`` reads a song, as mixture and rate; songs for which it raises `SepbenchError` are left
-    out.
+    Nothing if the method refused all of several songs, as one may have cost the others. ``load``
+    reads a song, as mixture and rate; songs for which it raises `SepbenchError` are left out.
     """
     readable: list[Of] = []
 
