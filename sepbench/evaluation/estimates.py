@@ -15,7 +15,7 @@ from sepbench import audio
 from sepbench._util.download import sha256
 from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.delay import delay, delays, remarks, shifted
+from sepbench.evaluation.delay import LONGEST_DELAY, delay, delays, remarks
 from sepbench.evaluation.estimate_files import Estimates, files_of
 from sepbench.evaluation.records import Record, fingerprint, same_but_metrics
 from sepbench.evaluation.scoring import SongScorer
@@ -103,10 +103,10 @@ def scored_stems(
     if record.identity.get("align") and files:
         # The delay is that of the whole song.
         whole = track.load(start=scored.start, duration=scored.duration)
-        stems, _ = _load(Estimates(track, files), whole, scored.start, scored.duration)
-        late, begin = delay(stems, whole.references), round(first * song.rate)
+        stems, *_ = _aligned(Estimates(track, files), whole, scored.start, scored.duration)
+        begin = round(first * song.rate)
         part = slice(begin, begin + song.mixture.shape[1])
-        return {stem: shifted(samples, late)[:, part] for stem, samples in stems.items()}
+        return {stem: samples[:, part] for stem, samples in stems.items()}
     seconds = song.mixture.shape[1] / song.rate
     stems = {}
     for stem, path in files.items():
@@ -162,12 +162,9 @@ def _record(estimates: Estimates, store: Store, name: str, how: _How) -> Record:
     results: dict[str, Any] = {}
     try:
         song = track.load(start=settings.start, duration=settings.duration)
-        stems, notes = _load(estimates, song, settings.start, settings.duration)
-        found = delays(stems, song.references)
-        late = delay(stems, song.references) if how.align else 0
-        if late:
-            stems = {stem: shifted(samples, late) for stem, samples in stems.items()}
-        notes += remarks(found, taken_out=late != 0) or suspicions(stems, song.references)
+        load = _aligned if how.align else _load
+        stems, notes, found = load(estimates, song, settings.start, settings.duration)
+        notes += found or suspicions(stems, song.references)
         scorer = SongScorer(song, metrics, how.device)
         results["stems"] = scorer.score(stems, musdb=how.targets == "musdb")
         results["notes"] = (*song.notes, *notes)
@@ -186,30 +183,56 @@ def _record(estimates: Estimates, store: Store, name: str, how: _How) -> Record:
     )
 
 
-def _load(
+_Loaded: TypeAlias = "tuple[dict[str, Samples], list[str], list[str]]"
+"""Stems, what was changed in their files, and what is to be said of their delays."""
+
+
+def _load(estimates: Estimates, song: TrackAudio, start: float, duration: float | None) -> _Loaded:
+    """Read estimates and fit them to the song."""
+    stems, notes = _read(estimates, song, start, duration)
+    return stems, notes, remarks(delays(stems, song.references), taken_out=False)
+
+
+def _aligned(
     estimates: Estimates, song: TrackAudio, start: float, duration: float | None
+) -> _Loaded:
+    """Read estimates without a delay that all have, whose samples are all in the files."""
+    stems, notes = _read(estimates, song, start, duration, slack=LONGEST_DELAY)
+    found, late = delays(stems, song.references), delay(stems, song.references)
+    if late:
+        stems, notes = _read(estimates, song, start, duration, late=late, slack=LONGEST_DELAY)
+    return stems, notes, remarks(found, taken_out=late != 0)
+
+
+def _read(
+    estimates: Estimates,
+    song: TrackAudio,
+    start: float,
+    duration: float | None,
+    *,
+    late: int = 0,
+    slack: int = FRAME,
 ) -> tuple[dict[str, Samples], list[str]]:
-    """Read estimates and fit them to the song; notes list the changes."""
+    """Read estimates that are so many samples late, and fit them to the song."""
     stems, notes = {}, []
     is_part, seconds = Part(start, duration).is_part, song.mixture.shape[1] / song.rate
     for stem, path in estimates.files.items():
-        if is_part and _is_of_part(path, estimates.track, seconds, song.rate):
-            samples, said = _fitted(path, song, 0.0, None)
+        of_part = is_part and _is_of_part(path, estimates.track, seconds, song.rate, slack)
+        span = (0.0, None) if of_part else (start, duration)
+        stems[stem], said = _fitted(path, song, *span, late=late, slack=slack)
+        if of_part:
             said.append("as long as the part that is scored, so taken for that part")
-        else:
-            samples, said = _fitted(path, song, start, duration)
-        stems[stem] = samples
         notes += [f"{path.name}: {note}" for note in said]
     return stems, notes
 
 
-def _is_of_part(path: Path, track: Track, part: float, rate: int) -> bool:
+def _is_of_part(path: Path, track: Track, part: float, rate: int, slack: int = FRAME) -> bool:
     """Tell whether an estimate is of a part of a track, of so many seconds, not of all of it.
 
     Raises `SepbenchError` for one that is as long as neither: it could be of any part.
     """
     seconds, whole = audio.info(path).seconds, track.seconds
-    near = _NEARLY + FRAME / rate
+    near = _NEARLY + slack / rate
     if whole is None or abs(seconds - whole) <= near:
         return False
     if abs(seconds - part) <= near:
@@ -221,9 +244,22 @@ def _is_of_part(path: Path, track: Track, part: float, rate: int) -> bool:
 
 
 def _fitted(
-    path: Path, song: TrackAudio, start: float, duration: float | None
+    path: Path,
+    song: TrackAudio,
+    start: float,
+    duration: float | None,
+    *,
+    late: int = 0,
+    slack: int = FRAME,
 ) -> tuple[Samples, list[str]]:
+    """Return a part of an estimate as long as the song, and notes of what was changed.
+
+    It begins ``late`` samples later in the file, with silence before the file's beginning. Lengths
+    may differ by ``slack`` samples.
+    """
     channels, length = song.mixture.shape
+    start += late / song.rate
+    before, start = round(max(0.0, -start) * song.rate), max(0.0, start)
     is_other = audio.info(path).rate != song.rate
     # A part begins and ends between samples of another rate, so it is cut after resampling.
     begin = max(0, math.floor(start) - 1) if is_other else start
@@ -235,16 +271,17 @@ def _fitted(
         first = round((start - begin) * song.rate)
         samples = audio.resample(samples, read.rate, song.rate)[:, first:]
         samples = samples if duration is None else samples[:, :length]
+    samples = np.pad(samples, ((0, 0), (before, 0)))
     if samples.shape[0] == 1 and channels > 1:
         notes.append(f"mono, copied to {channels} channels")
         samples = samples.repeat(channels, axis=0)
     if samples.shape[0] != channels:
         raise SepbenchError(f"{path}: {samples.shape[0]} channels, the reference has {channels}")
     excess = samples.shape[1] - length
-    if abs(excess) > FRAME:
+    if abs(excess) > slack:
         raise SepbenchError(
             f"{path}: {samples.shape[1]} samples at {song.rate} Hz, the reference has {length}; "
-            f"at most {FRAME} may differ"
+            f"at most {slack} may differ"
         )
     if excess:
         notes.append(f"{-excess} samples of silence added" if excess < 0 else f"{excess} cut off")

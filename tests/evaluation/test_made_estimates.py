@@ -136,6 +136,24 @@ def test_stems_that_are_not_late_are_not_shifted(tmp_path: Path) -> None:
     assert aligned == plain
 
 
+@pytest.mark.parametrize("late", [1000, 1105, 3000, -1000, -1105])
+@pytest.mark.parametrize("part", [{}, {"start": 1.0, "duration": 2.0}])
+def test_an_aligned_estimate_loses_no_sample_that_is_in_its_file(
+    tmp_path: Path, late: int, part: dict[str, float]
+) -> None:
+    rest = noise(8)[:, : max(0, late)]
+    made = {
+        name: np.concatenate([rest, stem[:, max(0, -late) :]], axis=1)
+        for name, stem in SONG.items()
+    }
+    songs, there = files(tmp_path / "songs", SONG), files(tmp_path / "made", made)
+    found = scored(there, songs, tmp_path / "run", align=True, **part)  # type: ignore[arg-type]
+    begins_later = late < 0 and not part  # Its first samples are in no file.
+    for stem, result in found.stems.items():
+        frames = result.frames["SDR"][1:] if begins_later else result.frames["SDR"]
+        assert min(frames) > 60, stem
+
+
 @pytest.mark.parametrize("gain", [1.0, 1e-3, 1e-6, 1e-8])
 def test_si_sdr_is_the_same_at_any_level(gain: float) -> None:
     import torch
