@@ -169,7 +169,8 @@ class TrackScorer:
 
     def _without_interference(self, targets: tuple[str, ...]) -> list[str]:
         """Return the stems of a set whose other references are all zero."""
-        silent = {stem for stem in targets if not self._references[stem].any()}
+        # A GPU is waited for only where the sum of the channels is silent, which may be antiphase.
+        silent = {s for s in targets if self._silent(s).all() and not self._references[s].any()}
         return [stem for stem in targets if silent >= set(targets) - {stem}]
 
     def _at(self, made: Estimates, stems: tuple[str, ...], rate: int) -> Estimates:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, TypeAlias
 
 import pandas as pd
@@ -175,11 +176,12 @@ def _ties(
     """Return the methods that tie with the best of each stem."""
     nested: dict[str, Any] = {}
     valued = summary[summary["protocol"].notna()]
+    unequal_of = cache(partial(lacking, scores))  # for all stems at once
     for (protocol, metric, stem), rows in valued.groupby(["protocol", "metric", "stem"]):
         rules = known[str(protocol)].of(str(metric))
         own = scores[scores["protocol"].eq(str(protocol)) & scores["metric"].eq(str(metric))]
         statistic = rows["statistic"].eq(rules.over_tracks[0])
-        unequal = lacking(scores, str(protocol), str(metric))
+        unequal = unequal_of(str(protocol), str(metric))
         found = marks(rows[statistic], own, str(stem), rules, unequal)
         ties = [label for label, (_, tie) in found.items() if tie]
         nested.setdefault(str(protocol), {}).setdefault(str(metric), {})[str(stem)] = ties
