@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from learned import loaded
 from numpy.typing import NDArray
 
-from sepbench import registry
 from sepbench.inference import runner
 from sepbench.training.data.prepared import open_prepared
 from sepbench.training.examples import backing_parts
@@ -34,9 +34,7 @@ def main() -> None:
     parser.add_argument("-m", "--method", action="append", required=True)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    separators = {method.label: method.create() for method in registry.resolve_all(given.method)}
-    for separator in separators.values():
-        runner.load(separator, torch.device("cpu"))
+    separators = loaded(given.method)
     dataset = open_prepared(given.prepared)
     size = int(WINDOW * dataset.rate)
     for track in dataset.tracks:

@@ -15,10 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from learned import score
+from learned import loaded, score
 
-from sepbench import registry
-from sepbench.inference import runner
 from sepbench.training.data.prepared import open_prepared
 
 
@@ -30,9 +28,7 @@ def main() -> None:
     parser.add_argument("--track", action="append", required=True, help="Pattern of SOURCE/NAME.")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    separators = {method.label: method.create() for method in registry.resolve_all(given.method)}
-    for separator in separators.values():
-        runner.load(separator, torch.device("cpu"))
+    separators = loaded(given.method)
     dataset = open_prepared(given.prepared)
     found: dict[str, list[float]] = {}
     for track in dataset.tracks:

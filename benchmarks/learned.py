@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +46,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="Write the score of every clip here.")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    methods = registry.resolve_all(given.method)
-    separators = {method.label: method.create() for method in methods}
-    for separator in separators.values():
-        runner.load(separator, torch.device("cpu"))
+    separators = loaded(given.method)
     scores: dict[str, dict[str, dict[str, list[float]]]] = {}
     tracks = [
         track
@@ -71,6 +68,14 @@ def main() -> None:
                 )
     if given.json:
         given.json.write_text(json.dumps(scores, indent=1))
+
+
+def loaded(specs: Sequence[str]) -> dict[str, AnySeparator]:
+    """Return separators by label, with their weights on the CPU."""
+    separators = {method.label: method.create() for method in registry.resolve_all(specs)}
+    for separator in separators.values():
+        runner.load(separator, torch.device("cpu"))
+    return separators
 
 
 def score(

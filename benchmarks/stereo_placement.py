@@ -19,11 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from learned import clips, score
+from learned import clips, loaded, score
 from scipy import signal
 
-from sepbench import registry
-from sepbench.inference import runner
 from sepbench.inference.overlap_add import Samples
 from sepbench.training.data.discover import find_tracks
 
@@ -40,9 +38,7 @@ def main() -> None:
     parser.add_argument("--split", action="append", help="train and valid if not given.")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    separators = {of.label: of.create() for of in registry.resolve_all(given.method)}
-    for separator in separators.values():
-        runner.load(separator, torch.device("cpu"))
+    separators = loaded(given.method)
     scores: dict[tuple[str, str, str], list[float]] = {}
     for track in find_tracks(given.corpus):
         if track.source not in (given.source or ["medleydb"]):

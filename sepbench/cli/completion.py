@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 
 import click
 from click.shell_completion import CompletionItem
@@ -53,17 +52,9 @@ def complete_protocol(
 
     Only metrics that begin so are imported.
     """
-    from sepbench._util import entry_points
-    from sepbench.errors import SepbenchError
-    from sepbench.metrics.protocols import PROTOCOLS
-    from sepbench.registry.metrics import METRIC_GROUP, protocol
+    from sepbench.registry.metrics import protocol_names
 
-    names = [*PROTOCOLS]
-    for name in sorted(entry_points.find(METRIC_GROUP)):
-        if name.startswith(incomplete):
-            with suppress(SepbenchError):
-                names.append(protocol(name).id)
-    return _beginning(incomplete, names)
+    return _beginning(incomplete, protocol_names(incomplete))
 
 
 def complete_dataset(

@@ -25,7 +25,13 @@ def delay(estimates: Mapping[str, Samples], references: Mapping[str, Samples]) -
     some 20 dB. The search covers `LONGEST_DELAY` samples either way, and all stems that are not
     silent must agree: those whose delay is unsure must not resemble their references less.
     """
-    found = delays(estimates, references)
+    return agreed(delays(estimates, references), estimates, references)
+
+
+def agreed(
+    found: Mapping[str, int], estimates: Mapping[str, Samples], references: Mapping[str, Samples]
+) -> int:
+    """Return the delay of all estimates in samples, as `delay` does, given their `delays`."""
     late = common(found)
     unsure = [stem for stem in estimates if stem in references and stem not in found]
     is_worse = late != 0 and any(

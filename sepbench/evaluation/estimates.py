@@ -15,7 +15,7 @@ from sepbench import audio
 from sepbench._util.download import sha256
 from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.delay import LONGEST_DELAY, delay, delays, remarks
+from sepbench.evaluation.delay import LONGEST_DELAY, agreed, delays, remarks
 from sepbench.evaluation.estimate_files import Estimates, files_of
 from sepbench.evaluation.records import Record, fingerprint, same_but_metrics
 from sepbench.evaluation.scoring import SongScorer
@@ -198,7 +198,8 @@ def _aligned(
 ) -> _Loaded:
     """Read estimates without a delay that all have, whose samples are all in the files."""
     stems, notes = _read(estimates, song, start, duration, slack=LONGEST_DELAY)
-    found, late = delays(stems, song.references), delay(stems, song.references)
+    found = delays(stems, song.references)
+    late = agreed(found, stems, song.references)
     if late:
         stems, notes = _read(estimates, song, start, duration, late=late, slack=LONGEST_DELAY)
     return stems, notes, remarks(found, taken_out=late != 0)

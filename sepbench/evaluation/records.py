@@ -27,6 +27,11 @@ class StemResult:
     mixture_totals: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @property
+    def set(self) -> str:
+        """The targets as tables show them, such as ``vocals+accompaniment``."""
+        return "+".join(self.targets)
+
 
 @dataclass(frozen=True)
 class Record:

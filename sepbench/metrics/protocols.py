@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from sepbench.errors import SepbenchError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sepbench.metrics.metric import SetMetric
 
-Floats: TypeAlias = NDArray[np.float64]
+Sized = TypeVar("Sized", NDArray[np.float64], "pd.DataFrame")
 Source = Literal["frames", "totals"]
 Reduction = Literal["mean", "median"]
 
@@ -58,13 +60,25 @@ class Protocol:
         """Return the protocol with the direction of one of its metrics."""
         return replace(self, higher_is_better=False) if metric in self.lower else self
 
-    def sizes(self, scores: Floats) -> Floats:
+    @property
+    def is_pooled(self) -> bool:
+        """Whether the windows of all tracks are pooled, so that a track has no score."""
+        return self.source == "frames" and self.over_windows is None
+
+    def check_track_scores(self) -> None:
+        """Raise `SepbenchError` if single tracks have no score."""
+        if self.is_pooled:
+            raise SepbenchError(
+                f"protocol {self.id} has no score of a single track; choose another"
+            )
+
+    def sizes(self, scores: Sized) -> Sized:
         """Return scores of tracks as they are reduced: their absolute values if the best is 0.
 
         >>> replace(PROTOCOLS["mdx"], higher_is_better=None).sizes(np.array([-2.0, 1.0]))
         array([2., 1.])
         """
-        return np.abs(scores) if self.higher_is_better is None else scores
+        return abs(scores) if self.higher_is_better is None else scores
 
     def goodness(self, score: float) -> float:
         """Return a number that is greater the better a score is.
@@ -110,7 +124,7 @@ class Protocol:
         chosen = statistic or self.over_tracks[0]
         if chosen not in self.over_tracks:
             raise ValueError(f"protocol {self.id} has no {chosen} over tracks")
-        if self.source == "frames" and self.over_windows is None:
+        if self.is_pooled:
             return reduce(chosen, [score for track in tracks for score in track])
         return reduce(chosen, self.sizes(np.array([self.of_track(track) for track in tracks])))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint
@@ -142,7 +143,7 @@ def protocol(name: str) -> Protocol:
         return PROTOCOLS[name]
     bare = name.partition("[")[0]
     if bare not in entry_points.find(METRIC_GROUP):
-        known = [*PROTOCOLS, *filter(_has_protocol, sorted(entry_points.find(METRIC_GROUP)))]
+        known = protocol_names()
         close = difflib.get_close_matches(name, known, n=1)
         cure = f"did you mean {close[0]!r}?" if close else f"choose {', '.join(known)}"
         raise SepbenchError(f"no protocol {name!r}; {cure}")
@@ -155,12 +156,17 @@ def protocol(name: str) -> Protocol:
     return own
 
 
-def _has_protocol(metric: str) -> bool:
-    """Return whether an installed metric works and has a protocol of its own."""
-    try:
-        return metric not in PROTOCOLS and protocol(metric) is not None
-    except SepbenchError:
-        return False
+def protocol_names(beginning: str = "") -> list[str]:
+    """Return the names of protocols, published ones first, that begin with some letters.
+
+    Only metrics that begin so are imported; those that do not work are left out.
+    """
+    names = [name for name in PROTOCOLS if name.startswith(beginning)]
+    for name in sorted(entry_points.find(METRIC_GROUP)):
+        if name.startswith(beginning) and name not in PROTOCOLS:
+            with suppress(SepbenchError):
+                names.append(protocol(name).id)
+    return names
 
 
 def protocols_of(scores: Iterable[str]) -> dict[str, Protocol]:

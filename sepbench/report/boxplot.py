@@ -55,7 +55,7 @@ def boxplot(
     rules = find_protocol(protocol)
     metric = metric or score_name(rules.metrics[0])
     rules = rules.of(metric)
-    if rules.source == "frames" and rules.over_windows is None:
+    if rules.is_pooled:
         raise SepbenchError(
             f"protocol {protocol} has no score of a single track to draw; choose another"
         )

@@ -92,10 +92,9 @@ def compare(
     """
     rules = find_protocol(protocol)
     name = metric or shown(rules.metrics[0])
+    rules.check_track_scores()
     rules.check(name)
     rules = rules.of(name)
-    if rules.source == "frames" and rules.over_windows is None:
-        raise SepbenchError(f"protocol {protocol} has no score of a single track; choose another")
     chosen = _chosen(records, methods, baseline)
     there = in_order({name for record in chosen for name in record.stems})
     if unknown := [stem for stem in stems if stem not in there]:
@@ -161,11 +160,6 @@ def scores_of_both(
     return before, after
 
 
-def sized(scores: pd.DataFrame, rules: Protocol) -> pd.DataFrame:
-    """Return scores of tracks as they are reduced; see `Protocol.sizes`."""
-    return scores.abs() if rules.higher_is_better is None else scores
-
-
 def goodness(scores: pd.DataFrame, rules: Protocol) -> pd.DataFrame:
     """Return scores converted so that greater is better; see `Protocol.goodness`."""
     if rules.higher_is_better is None:
@@ -199,7 +193,7 @@ def _compared(
     rope: float,
     remarks: list[str],
 ) -> Comparison:
-    scores = sized(scores, rules)
+    scores = rules.sizes(scores)
     statistic = rules.over_tracks[0]
     figures = {str(label): reduce(statistic, scores[label].to_numpy()) for label in scores}
     order = sorted(figures, key=lambda label: (-rules.goodness(figures[label]), label))

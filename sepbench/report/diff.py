@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import reduce, shown
 from sepbench.registry.metrics import protocol as find_protocol
-from sepbench.report.compare import scores_of_both, sized
+from sepbench.report.compare import scores_of_both
 from sepbench.report.intervals import Interval, interval
 from sepbench.stems import in_order
 
@@ -106,7 +105,7 @@ def _changes(label: str, old: Sequence[Record], new: Sequence[Record]) -> Iterat
         one["failed"], other["failed"] = before.error or "no", record.error or "no"
         for stem in in_order(set(before.stems) & set(record.stems)):
             name = f"{stem} scored within"
-            one[name], other[name] = ("+".join(r.stems[stem].targets) for r in (before, record))
+            one[name], other[name] = (r.stems[stem].set for r in (before, record))
         for fact in dict.fromkeys([*one, *other]):
             pair = (one.get(fact, MISSING), other.get(fact, MISSING))
             if pair[0] != pair[1]:
@@ -125,12 +124,11 @@ def _scores(
     rules = find_protocol(protocol)
     name = metric or shown(rules.metrics[0])
     statistic = rules.over_tracks[0]
-    if rules.source == "frames" and rules.over_windows is None:
-        raise SepbenchError(f"protocol {protocol} has no score of a single track; choose another")
+    rules.check_track_scores()
     rules.check(name)
     for stem in in_order(name for record in old for name in record.stems):
         both = scores_of_both(old, new, stem, name, protocol)
-        before, after = (sized(scores, rules) for scores in both)
+        before, after = map(rules.sizes, both)
         for label in labels:
             if label not in before or label not in after:
                 continue

@@ -41,7 +41,6 @@ class Row:
     oracle: bool
     trained_on_this: bool
     published: bool
-    tracks: int
     cells: dict[str, Cell]
     provenance: dict[str, str] = field(default_factory=dict)
 
@@ -108,7 +107,6 @@ def grid(
                 oracle=bool(first["oracle"]),
                 trained_on_this=bool(first["trained_on_this"]),
                 published=bool(first["published"]),
-                tracks=int(group["tracks"].max()),
                 cells=cells,
             )
         )

@@ -88,7 +88,7 @@ def in_one_set(records: Sequence[Record], stem: str, metric: str) -> tuple[list[
     sets: dict[str, set[str]] = {}
     for record in records:
         if stem in record.stems:
-            sets.setdefault(_set_of(record, stem), set()).add(record.label)
+            sets.setdefault(record.stems[stem].set, set()).add(record.label)
     if len(sets) < 2:
         return list(records), []
     named = "; ".join(f"{', '.join(sorted(labels))} within {name}" for name, labels in sets.items())
@@ -97,7 +97,7 @@ def in_one_set(records: Sequence[Record], stem: str, metric: str) -> tuple[list[
         lost: Counter[str] = Counter()
         kept = []
         for record in records:
-            is_of_another = stem in record.stems and _set_of(record, stem) != usual
+            is_of_another = stem in record.stems and record.stems[stem].set != usual
             lost[record.label] += is_of_another
             kept.append(_without(record, stem) if is_of_another else record)
         gone = [f"{label} ({counted(lost[label], 'track')})" for label in sorted(+lost)]
@@ -107,10 +107,6 @@ def in_one_set(records: Sequence[Record], stem: str, metric: str) -> tuple[list[
         ]
     said = f"{stem}: scored in different sets ({named}); compared in their common windows"
     return _common_windows(records, stem), [said]
-
-
-def _set_of(record: Record, stem: str) -> str:
-    return "+".join(record.stems[stem].targets)
 
 
 def _without(record: Record, stem: str) -> Record:

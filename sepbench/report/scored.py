@@ -84,7 +84,7 @@ def scored(record: Record) -> Scored:
                 if (stem, score) not in pairs:
                     pairs[stem, score] = _paired(result, score)
                 known[what] = _of_windows(pairs[stem, score], protocol)
-            keys.append(Key(stem, "+".join(result.targets), score, protocol.id))
+            keys.append(Key(stem, result.set, score, protocol.id))
             rows.append(_numbers(known[what], protocol.of(shown(score))))
     values = np.array(rows, dtype=np.float64).reshape(len(rows), len(VALUES))
     pooled = PROTOCOLS[POOLED].metrics
