@@ -94,11 +94,19 @@ def shifted(samples: Samples, late: int) -> Samples:
     return moved
 
 
-def remarks(found: Mapping[str, int], *, taken_out: bool) -> list[str]:
-    """Return lines about delays in samples, negative for estimates that are early."""
+def remarks(found: Mapping[str, int], *, taken_out: bool | None = None) -> list[str]:
+    """Return lines about delays in samples, negative for estimates that are early.
+
+    ``taken_out`` says whether the delay was, None if that was not asked for.
+    """
     late = common(found)
     if late and taken_out:
         return [f"the estimates were {_said(late)}; aligned"]
+    if late and taken_out is not None:
+        return [
+            f"some estimates are {_said(late)}, but another resembles its reference less without "
+            "that delay; not aligned"
+        ]
     if late:
         return [f"the estimates are {_said(late)}, as after some codecs; --align corrects it"]
     return [

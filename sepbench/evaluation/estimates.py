@@ -190,7 +190,7 @@ _Loaded: TypeAlias = "tuple[dict[str, Samples], list[str], list[str]]"
 def _load(estimates: Estimates, song: TrackAudio, start: float, duration: float | None) -> _Loaded:
     """Read estimates and fit them to the song."""
     stems, notes = _read(estimates, song, start, duration)
-    return stems, notes, remarks(delays(stems, song.references), taken_out=False)
+    return stems, notes, remarks(delays(stems, song.references))
 
 
 def _aligned(

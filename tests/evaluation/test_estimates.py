@@ -106,9 +106,19 @@ def test_songs_shorter_than_the_longest_delay_are_searched_too(count: int) -> No
 def test_a_stem_that_alone_is_late_is_named() -> None:
     truth = {stem: noise(i) for i, stem in enumerate(STEMS)}
     found = delays({**truth, "bass": np.roll(truth["bass"], 105, 1)}, truth)
-    assert remarks(found, taken_out=False) == [
+    assert remarks(found) == [
         "bass: the estimate is 105 samples late, others are not; make it again"
     ]
+
+
+def test_a_remark_advises_aligning_only_where_it_was_not_tried() -> None:
+    found = {"vocals": 105, "bass": 105}
+    (advice,) = remarks(found)
+    (declined,) = remarks(found, taken_out=False)
+    (done,) = remarks(found, taken_out=True)
+    assert "--align corrects it" in advice
+    assert declined.endswith("not aligned")
+    assert done == "the estimates were 105 samples late; aligned"
 
 
 @pytest.mark.slow
