@@ -72,13 +72,14 @@ class Cdae(Learned):
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """All three, or two without voice."""
-        return _STEMS[1:] if self.options.instrumental else _STEMS
+        """Those of the weights, or all but the voice."""
+        stems = tuple(self.header["model"].get("stems", _STEMS))
+        return tuple(stem for stem in stems if not (self.options.instrumental and stem == "vocals"))
 
     @property
     def remainder(self) -> str | None:
-        """The harmonic part, as the masks sum to one; none for the networks' own magnitudes."""
-        return None if self.options.single_model else _STEMS[-1]
+        """The last stem, as the masks sum to one; none for the networks' own magnitudes."""
+        return None if self.options.single_model else self.stems[-1]
 
     @property
     def least_error(self) -> bool:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from sepbench.dsp.nsgt import Nsgt, bark
 from sepbench.errors import SepbenchError
-from sepbench.training.losses import loss
+from sepbench.training.losses import counts_of_known, loss, mean_of_known
 from sepbench.training.model import Batch, Trainable
 
 from . import OVERLAP
@@ -43,13 +43,13 @@ class CdaeTrainable(Trainable):
 
     ``architecture`` is ``published`` or ``strided``; ``rate``, ``bands``, ``samples`` and
     ``frames`` are those of the transform, whose bands are equally spaced in Bark, ``overlap`` the
-    overlap of chunks as a share of a chunk. ``objective`` names the loss. A loss whose best mask
-    minimises the squared error is applied after the Wiener filter with ``power``, plus a tenth of
-    the loss before it; any other to each network's own magnitudes (as in MiXiN).
+    overlap of chunks as a share of a chunk; ``stems`` are voice, percussive and harmonic unless
+    given. ``objective`` names the loss. A loss whose best mask minimises the squared error is
+    applied after the Wiener filter with ``power``, plus a tenth of the loss before it; any other to
+    each network's own magnitudes (as in MiXiN).
     """
 
     method = "cdae"
-    stems = STEMS
     context = None
 
     def __init__(self, model: Mapping[str, Any]) -> None:
@@ -61,6 +61,7 @@ class CdaeTrainable(Trainable):
         self.objective, self.power = rest.pop("objective", "energy"), rest.pop("power", 2.0)
         self.overlap = float(rest.pop("overlap", OVERLAP))
         self.architecture = rest.pop("architecture")
+        self.stems = tuple(rest.pop("stems", STEMS))
         self._loss = loss(self.objective)
         self.loss_label = self._loss.label
         if self.architecture not in _ARCHITECTURES:
@@ -97,14 +98,14 @@ class CdaeTrainable(Trainable):
         """Return the frequency of each band, ``(bands,)``; 1 is half the trained rate."""
         return torch.from_numpy(self.nsgt.frequencies / (self.rate / 2)).float()
 
-    def network(self, stems: Iterable[str] = STEMS) -> Autoencoders:
-        """Build the networks of ``stems``."""
+    def network(self, stems: Iterable[str] = ()) -> Autoencoders:
+        """Build the networks of ``stems``, of all if none is given."""
         kind = (
             partial(PublishedNet, **self._sizes)
             if self.architecture == "published"
             else partial(StridedNet, self.bands, **self._sizes)
         )
-        return Autoencoders({stem: kind() for stem in stems})
+        return Autoencoders({stem: kind() for stem in stems or self.stems})
 
     def features(self, mixture: torch.Tensor) -> torch.Tensor:
         """Return magnitudes ``(batch x chunks, bands, frames)``."""
@@ -112,7 +113,7 @@ class CdaeTrainable(Trainable):
 
     def targets(self, stems: Batch) -> Batch:
         """Return the targets of the loss, and which stems are known."""
-        bands = torch.stack([self._transform(stems[name]) for name in STEMS], dim=1)
+        bands = torch.stack([self._transform(stems[name]) for name in self.stems], dim=1)
         chunks = len(bands) // len(stems["known"])
         known = stems["known"].float().repeat_interleave(chunks, 0)[..., None]
         mixture = bands.sum(1, keepdim=True)
@@ -123,7 +124,7 @@ class CdaeTrainable(Trainable):
         """Return the loss by `objective`, over the stems that are known."""
 
         def value(masks: torch.Tensor) -> torch.Tensor:
-            return _mean(self._loss.value(masks, targets, self._second), targets["known"])
+            return mean_of_known(self._loss.value(masks, targets, self._second), targets["known"])
 
         alone = value(output / (targets["magnitudes"] + 1e-6))
         if not self._loss.is_mmse:
@@ -136,14 +137,18 @@ class CdaeTrainable(Trainable):
         values = self._loss.value(masks, targets, self._second)
         known = targets["known"]
         return {
-            name: _mean(values[:, stem], known[:, stem])
-            for stem, name in enumerate(STEMS)
+            name: mean_of_known(values[:, stem], known[:, stem])
+            for stem, name in enumerate(self.stems)
             if known[:, stem].any()
         }
 
+    def counts(self, targets: Batch) -> Mapping[str, float]:
+        """Return the numbers of known stems."""
+        return counts_of_known(targets["known"], self.stems)
+
     def outputs(self, output: torch.Tensor) -> Batch:
         """Return the magnitudes of each network."""
-        return dict(zip(STEMS, output.unbind(1), strict=True))
+        return dict(zip(self.stems, output.unbind(1), strict=True))
 
     def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
         """Return the stems ``(batch, samples)``, chunks cross-faded."""
@@ -155,7 +160,7 @@ class CdaeTrainable(Trainable):
 
         overlap = int(self.overlap * self.samples)
         made = in_chunks(mixture, work, size=self.samples, overlap=overlap)
-        return dict(zip(STEMS, made, strict=True))
+        return dict(zip(self.stems, made, strict=True))
 
     @property
     def _second(self) -> int:
@@ -166,8 +171,3 @@ class CdaeTrainable(Trainable):
         """Return the coefficients of signals ``(batch, samples)``, cut into chunks if longer."""
         padded = functional.pad(signal, (0, -signal.shape[-1] % self.samples))
         return self.nsgt.forward(padded.view(-1, self.samples))
-
-
-def _mean(values: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    share = known.expand_as(values)
-    return (values * share).sum() / share.sum().clamp_min(1)

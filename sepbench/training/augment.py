@@ -14,6 +14,9 @@ from scipy import fft, ndimage
 
 Signal = NDArray[np.float32]
 
+INAUDIBLE = 1e-3
+"""RMS below which a signal counts as silent, -60 dB; the dither of 16 bits has -92 dB."""
+
 
 def rms(signal: Signal) -> float:
     """Return the root mean square of the samples."""
@@ -147,8 +150,11 @@ def _curve(rng: Generator, rate: int, bins: int) -> Signal:
 
 
 def fade(signal: Signal, rng: Generator, rate: int) -> Signal:
-    """Fade in or out at a random position, over 0.05 to 2 s, with silence before or after."""
-    length = int(rng.uniform(0.05, 2.0) * rate)
+    """Fade in or out at a random position, over 0.05 to 2 s, with silence before or after.
+
+    A fade takes half of the signal at most, so that some of it is heard.
+    """
+    length = min(int(rng.uniform(0.05, 2.0) * rate), len(signal) // 2)
     middle = int(rng.integers(length, max(length + 1, len(signal) - length)))
     ramp = np.clip((np.arange(len(signal)) - middle) / length, 0, 1).astype(np.float32)
     faded: Signal = signal * (ramp if rng.random() < 0.5 else 1 - ramp)

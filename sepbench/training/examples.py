@@ -97,9 +97,7 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
             voice[:] = 0
         elif kind > 1 - recipe.no_backing:
             backing[:] = 0
-        loudness = augment.active_rms(voice + backing)
-        level = 10 ** ((rng.uniform(*recipe.gain) - 20) / 20) / (loudness + 1e-6)
-        gain = np.float32(level * rng.choice([-1, 1]))
+        gain = draw_gain(voice + backing, recipe, rng)
         return voice * gain, backing * gain
 
     def _coherent(self, rng: Generator) -> tuple[Signal, Signal]:
@@ -119,13 +117,17 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
         return voice
 
     def _backing(self, rng: Generator) -> Signal:
+        return self._draw(self._backings, rng)
+
+    def _draw(self, pool: Pool, rng: Generator) -> Signal:
+        """Read a passage of a track of a pool, if possible not a silent one."""
         for _ in range(4):
-            track, parts = self._backings.draw(rng)
+            track, parts = pool.draw(rng)
             speed = self._speed(rng)
-            backing = self._sum(track, parts, self._start(track, speed, rng), speed, rng)
-            if augment.rms(backing) > 1e-3:
+            signal = self._sum(track, parts, self._start(track, speed, rng), speed, rng)
+            if augment.rms(signal) > augment.INAUDIBLE:
                 break
-        return backing
+        return signal
 
     def _sum(
         self,
@@ -282,6 +284,16 @@ def draw_level(levels: tuple[float, float, float], rng: Generator) -> float:
 
 
 def ratio_of(reference: Signal, other: Signal) -> float:
-    """Return the gain that scales ``other`` to the level of ``reference``, 1 for silence."""
+    """Return the gain that scales ``other`` to the level of ``reference``, 1 if one is silent.
+
+    Noise in a pause is thus not raised to the level of singing.
+    """
     here, there = augment.active_rms(reference), augment.active_rms(other)
-    return here / there if here > 1e-6 and there > 1e-6 else 1.0
+    return here / there if min(here, there) > augment.INAUDIBLE else 1.0
+
+
+def draw_gain(mixture: Signal, recipe: MixConfig, rng: Generator) -> np.float32:
+    """Draw the gain that brings a mixture to a level of the config, and the sign of its samples."""
+    loudness = max(augment.active_rms(mixture), augment.INAUDIBLE)
+    level = 10 ** ((rng.uniform(*recipe.gain) - 20) / 20) / (loudness + 1e-6)
+    return np.float32(level * rng.choice([-1, 1]))

@@ -28,7 +28,7 @@ class Log:
     Args:
         folder: of the run.
         trainable: what is trained.
-        first: finished epochs; later log entries of a stopped run are dropped.
+        first: the first epoch to come; entries that a stopped run has of it are dropped.
     """
 
     def __init__(self, folder: Path, trainable: Trainable, *, first: int) -> None:

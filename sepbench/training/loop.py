@@ -81,7 +81,7 @@ class Run:
         `SepbenchError` as soon as the loss is not finite.
         """
         make_folder(self.folder)
-        with Log(self.folder, self.trainable, first=self.epoch) as log:
+        with Log(self.folder, self.trainable, first=self.epoch + 1) as log:
             while self.epoch < self.plan.epochs and not self._is_stale():
                 began = time.monotonic()
                 losses, waiting = self._train_epoch(examples, on_step)

@@ -6,7 +6,7 @@ network that estimates masks can then be trained with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -105,3 +105,24 @@ def segments(energy: torch.Tensor, frames: int) -> torch.Tensor:
     count = max(1, along.shape[-1] // frames)
     length = min(frames, along.shape[-1])
     return along[..., : count * length].reshape(*along.shape[:-1], count, length).sum(-1)
+
+
+def counts_of_known(known: torch.Tensor, stems: Sequence[str]) -> dict[str, float]:
+    """Return the numbers of known stems, as `Trainable.counts` does for `mean_of_known`.
+
+    Shape:
+        known: 0 or 1, ``(batch, stems, ...)``.
+    """
+    each = {stem: float(known[:, number].sum()) for number, stem in enumerate(stems)}
+    return {"loss": float(known.sum()), **each}
+
+
+def mean_of_known(values: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Return the mean of the losses of known stems, 0 where none is.
+
+    Shape:
+        values: any, of `Loss.value`.
+        known: 0 or 1, broadcastable to ``values``.
+    """
+    share = known.expand_as(values)
+    return (values * share).sum() / share.sum().clamp_min(1)

@@ -56,14 +56,19 @@ class MixConfig:
     backing_saturation: float = _chance(0.1, "saturation of the backing")
     backing_chops: float = _chance(0.0, "a short piece of the backing, repeated or held")
     layer: float = _chance(0.1, "a second backing, from anywhere, on top")
-    fade: float = _chance(0.05, "a fade of the backing")
+    fade: float = _chance(0.05, "a fade of the voice, and one of the backing")
     channels: int = option(1, "channels of an example", minimum=1, maximum=2)
     placed: float = _chance(0.7, "two channels that differ: the voice near the middle, others wide")
     weights: Mapping[str, float] = option(
         {}, "how often a source is drawn, relative to the others that have the wanted part"
     )
     known: float = _chance(0.8, "a backing whose percussive and harmonic parts are known")
-    percussive: tuple[float, float, float] = option((-14.0, 6.0, -3.0), "drums over harmonic part")
+    percussive: tuple[float, float, float] = option(
+        (-14.0, 6.0, -3.0), "drums over harmonic part, before effects"
+    )
+    bass: tuple[float, float, float] = option(
+        (-12.0, 6.0, -2.0), "bass over other instruments, before effects"
+    )
     no_percussive: float = _chance(0.04, "silence in place of the percussive part")
     no_harmonic: float = _chance(0.03, "silence in place of the harmonic part")
     harmonic: Mapping[str, str] = option(
@@ -81,7 +86,7 @@ class MixConfig:
                 return f"field weights: {source}: {weight:g}: write 0 to leave it out"
         if self.tempo[0] <= 0:
             return f"field tempo=[{self.tempo[0]:g}, {self.tempo[1]:g}]: must be above 0"
-        for name in ("ratio", "percussive"):
+        for name in ("ratio", "percussive", "bass"):
             low, high, likely = getattr(self, name)
             if not low <= likely <= high:
                 return (

@@ -26,7 +26,7 @@ class Trainable(ABC):
     method: ClassVar[str]
     """The separator that reads the weights."""
 
-    stems: ClassVar[tuple[str, ...]] = ("vocals", "accompaniment")
+    stems: tuple[str, ...] = ("vocals", "accompaniment")
     """The stems of an example; their sum is the mixture."""
 
     example_channels: ClassVar[tuple[int, ...]] = (1,)
@@ -70,6 +70,13 @@ class Trainable(ABC):
         """Return the loss of each network by its name, for a model that has several.
 
         One that the examples say nothing of is left out.
+        """
+        return {}
+
+    def counts(self, targets: Batch) -> Mapping[str, float]:
+        """Return how much ``loss``, and each of `losses` by its name, counts in a mean of batches.
+
+        Without any they count by the number of examples.
         """
         return {}
 

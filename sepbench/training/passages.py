@@ -43,8 +43,9 @@ def passages(
     take an instrument for a voice.
 
     Songs with single instruments are mixed with the voice at -3 dB over the rest, and their parts
-    summed to ``stems``; songs with one accompaniment are used unchanged. ``songs`` limits the
-    number of songs of a source.
+    summed to ``stems``; songs with one accompaniment are used unchanged. Where bass and other are
+    wanted and a song has no bass, its ``other`` is named ``harmonic``. ``songs`` limits the number
+    of songs of a source.
     """
     samples = int(seconds * cache.rate)
     found: dict[str, list[Passage]] = {}
@@ -97,4 +98,7 @@ def _sums(track: PreparedTrack, stems: tuple[str, ...]) -> dict[str, list[str]]:
         stem: [part for part in (stem, *SUMS.get(stem, ())) if part in track.parts]
         for stem in stems
     }
+    if {"bass", "other"} <= own.keys() and not own["bass"]:
+        # Without a file for the bass, the other instruments may include one.
+        own["harmonic"] = own.pop("other")
     return {stem: parts for stem, parts in own.items() if parts}

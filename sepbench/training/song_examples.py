@@ -79,8 +79,7 @@ class ScaperExamples(SongExamples):
     """Stems of one or several songs, each at a random level (nussl and scaper).
 
     Every stem is shifted in pitch, stretched and scaled by the config; the mixture is then scaled
-    to
-    -20 dB of full scale. In a coherent example all stems are from the same time of one song.
+    to -20 dB of full scale. In a coherent example all stems are from the same time of one song.
     """
 
     def _stems(self, rng: Generator) -> dict[str, Signal]:
@@ -96,9 +95,12 @@ class ScaperExamples(SongExamples):
                 start = int(share * max(0, track.samples - speed.needs(self.samples)))
                 signal = self._read(track, part, start, speed)
                 level = 10 ** (rng.uniform(*self.recipe.stem_level) / 20)
-                total += np.float32(level / (augment.rms(signal) + 1e-6)) * signal
+                own = augment.rms(signal)
+                if own > augment.INAUDIBLE:  # Noise in a pause stays as faint as it is.
+                    level /= own + 1e-6
+                total += np.float32(level) * signal
             made[stem] = total
-        loudness = augment.rms(np.sum(list(made.values()), axis=0))
+        loudness = max(augment.rms(np.sum(list(made.values()), axis=0)), augment.INAUDIBLE)
         gain = np.float32(10 ** (_REFERENCE / 20) / (loudness + 1e-6))
         return {name: stem * gain for name, stem in made.items()}
 

@@ -9,13 +9,15 @@ import torch
 from numpy.random import Generator
 
 from sepbench.errors import SepbenchError
-from sepbench.training import augment
 from sepbench.training.augment import Signal
+from sepbench.training.band_examples import STEMS as BAND_STEMS
+from sepbench.training.band_examples import BandExamples
 from sepbench.training.data.prepared import PreparedDataset, PreparedTrack
 from sepbench.training.examples import (
     Examples,
     Pool,
     backing_parts,
+    draw_gain,
     draw_level,
     ratio_of,
 )
@@ -93,9 +95,7 @@ class StemExamples(Examples):
             voice[:] = 0
         elif kind > 1 - recipe.no_backing:
             drums[:], pitched[:] = 0, 0
-        loudness = augment.active_rms(voice + drums + pitched)
-        level = 10 ** ((rng.uniform(*recipe.gain) - 20) / 20) / (loudness + 1e-6)
-        gain = np.float32(level * rng.choice([-1, 1]))
+        gain = draw_gain(voice + drums + pitched, recipe, rng)
         return voice * gain, drums * gain, pitched * gain
 
     def _of_one_song(self, rng: Generator) -> tuple[Signal, Signal, Signal]:
@@ -111,15 +111,6 @@ class StemExamples(Examples):
             else self._voice(rng)
         )
         return voice, drums, pitched
-
-    def _draw(self, pool: Pool, rng: Generator) -> Signal:
-        for _ in range(4):
-            track, parts = pool.draw(rng)
-            speed = self._speed(rng)
-            signal = self._sum(track, parts, self._start(track, speed, rng), speed, rng)
-            if augment.rms(signal) > 1e-3:
-                break
-        return signal
 
     def _harmonic_parts(self, track: PreparedTrack) -> tuple[str, ...]:
         pattern = self.recipe.harmonic.get(track.source)
@@ -137,4 +128,6 @@ def examples_of(
         return kind(cache, recipe, stems=stems, seed=seed, count=count)
     if set(stems) == set(STEMS):
         return StemExamples(cache, recipe, seed=seed, count=count)
+    if set(stems) == set(BAND_STEMS):
+        return BandExamples(cache, recipe, seed=seed, count=count)
     return Examples(cache, recipe, seed=seed, count=count)

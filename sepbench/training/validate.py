@@ -63,12 +63,15 @@ class Songs:
     examples: Examples | None = None
 
     def has_scores(self) -> bool:
-        """Return whether a stem can be heard in a passage, so that it has an SDR."""
-        return any(
-            name != "accompaniment" and bool(stem.any())
-            for passage in self.passages
-            for name, stem in passage.stems.items()
-        )
+        """Return whether a stem of a song is loud enough to have an SDR."""
+        songs: dict[tuple[str, str, str], _Energies] = {}
+        for passage in self.passages:
+            mixture = torch.stack(list(passage.stems.values())).sum(0)
+            for name, stem in passage.stems.items():
+                if name != "accompaniment":
+                    song = songs.setdefault((passage.source, passage.song, name), _Energies())
+                    song.add(stem, stem, mixture)
+        return any(song.is_audible for song in songs.values())
 
     def loudest(self, count: int) -> list[Passage]:
         """Return the ``count`` passages with the loudest voices, to make pictures of."""
@@ -148,7 +151,7 @@ def validate(
                 song = songs.setdefault((key, passage.song), _Energies())
                 song.add(truths[name], estimates[name][0], mixture)
     for (key, _), song in sorted(songs.items()):
-        if song.truth > _AUDIBLE * song.mixture:
+        if song.is_audible:
             scores.setdefault(key, []).append(song.sdr)
     network.train(was_training)
     means = {key: float(np.mean(values)) for key, values in scores.items()}
@@ -170,6 +173,11 @@ class _Energies:
         self.mixture += float(mixture.square().sum())
 
     @property
+    def is_audible(self) -> bool:
+        """Whether the stem is loud enough to be scored."""
+        return self.truth > _AUDIBLE * self.mixture
+
+    @property
     def sdr(self) -> float:
         """The signal-to-distortion ratio in dB."""
         return 10 * math.log10((self.truth + 1e-7) / (self.error + 1e-7))
@@ -189,7 +197,7 @@ def example_losses(
     """
     was_training = network.training
     network.eval()
-    found: dict[str, list[tuple[float, int]]] = {}
+    found: dict[str, list[tuple[float, float]]] = {}
     ranges: dict[str, tuple[float, float]] = {}
     with torch.inference_mode():
         own = torch.Generator()  # Others keep their random numbers.
@@ -197,10 +205,12 @@ def example_losses(
             stems = {name: stem.to(device) for name, stem in batch.items()}
             output = network(trainable.features(trainable.mixture(stems))).float()
             targets = trainable.targets(stems)
-            several = trainable.losses(output, targets)
-            losses = {f"loss {name}": value for name, value in several.items()}
-            for name, value in {"loss": trainable.loss(output, targets), **losses}.items():
-                found.setdefault(name, []).append((float(value), len(stems["vocals"])))
+            losses = {"loss": trainable.loss(output, targets), **trainable.losses(output, targets)}
+            counts = trainable.counts(targets)
+            for name, value in losses.items():
+                count = counts.get(name, len(stems["vocals"]))
+                key = name if name == "loss" else f"loss {name}"
+                found.setdefault(key, []).append((float(value), count))
             for name, part in trainable.outputs(output).items():
                 low, high = ranges.get(name, (float("inf"), float("-inf")))
                 ranges[name] = (min(low, float(part.min())), max(high, float(part.max())))

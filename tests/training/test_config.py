@@ -44,7 +44,7 @@ def test_every_method_that_can_be_trained_has_a_default_config() -> None:
 def test_an_unknown_config_names_those_of_the_method_and_of_its_plugin(tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "mine.yaml").write_text("model: {}")
-    names = "'nosuch'.* config of cdae; it has default, mine, produced, published$"
+    names = "'nosuch'.* config of cdae; it has default, four-stems, mine, produced, published$"
     with pytest.raises(SepbenchError, match=names):
         read_config("cdae", "nosuch", folder=tmp_path)
     with pytest.raises(SepbenchError, match="config of nobody; it has none, so give a file"):

@@ -26,6 +26,15 @@ def audio_files(folder: Path) -> list[Path]:
     return files(folder, audio.SUFFIXES)
 
 
+def part_of_stem(stem: str) -> str:
+    """Return the part that a data set's stem is, or is added to: ``other`` for instruments.
+
+    >>> part_of_stem("percussive"), part_of_stem("guitar"), part_of_stem("accompaniment")
+    ('drums', 'other', 'accompaniment')
+    """
+    return _part_of(stem, "other") or "other"
+
+
 def folder_of_part(folder: Path, instrument: str | None = None) -> str | None:
     """Return the part named by a folder, ``instrument`` for a guitar or piano."""
     return _part_of(stem_of(folder, whole=True), instrument)

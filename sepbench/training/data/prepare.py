@@ -129,9 +129,11 @@ def _decode(track: Recording, rate: int) -> tuple[NDArray[np.int16], list[int]]:
     places = zip(*parts.values(), strict=True)
     cuts = [0, *np.cumsum([max(map(len, clips)) for clips in places]).tolist()]
     array = np.zeros((len(parts), cuts[-1]), np.int16)
+    # One gain for all parts, so that they still sum to the mixture.
+    peak = max(1.0, *(np.abs(clip).max(initial=0) for clips in parts.values() for clip in clips))
     for row, clips in zip(array, parts.values(), strict=True):
         for start, clip in zip(cuts, clips, strict=False):
-            row[start : start + len(clip)] = np.rint(np.clip(clip, -1, 1) * 32767)
+            row[start : start + len(clip)] = np.rint(clip * np.float32(32767 / peak))
     return array, cuts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -77,29 +77,6 @@ class Recording:
         return replace(self, decode=decode, identity=f"{self.identity} {span}".strip())
 
 
-def from_references(
-    load: Callable[[], tuple[Mapping[str, NDArray[np.float32]], int]],
-    *,
-    source: str,
-    name: str,
-    stems: tuple[str, ...],
-    split: str,
-    digest: Callable[[], str] = str,
-    sound_file: tuple[Path, int] | None = None,
-) -> Recording:
-    """Return a recording of a data set's track; ``load`` gives ``(channels, samples)`` by stem."""
-    parts = tuple(part for part in PARTS[:-1] if part in stems) or stems
-
-    def decode(rate: int) -> Decoded:
-        references, own_rate = load()
-        return {
-            part: [audio.resample(references[part].mean(0, keepdims=True), own_rate, rate)[0]]
-            for part in parts
-        }
-
-    return Recording(source, name, parts, decode, split, digest=digest, sound_file=sound_file)
-
-
 def recording(
     source: str,
     name: str,
@@ -144,7 +121,12 @@ def _cut(
 
 
 def _digest(clips: dict[str, list[Segment]]) -> str:
-    total = hashlib.sha256(json.dumps([[part, len(ones)] for part, ones in clips.items()]).encode())
+    # Parts of one file per segment have the digest that they had before others were told apart.
+    counts = [
+        [part, len(ones), *([len(one.added) for one in ones] if any(o.added for o in ones) else ())]
+        for part, ones in clips.items()
+    ]
+    total = hashlib.sha256(json.dumps(counts).encode())
     for ones in clips.values():
         for clip in ones:
             for path in (clip.path, *clip.added):
@@ -175,6 +157,11 @@ def _mixed(clip: Segment, rate: int) -> NDArray[np.float32]:
 
 def _mono(clip: Segment, rate: int) -> NDArray[np.float32]:
     read = audio.read(clip.path)
+    if clip.channel is not None and clip.channel >= len(read.samples):
+        raise SepbenchError(
+            f"{clip.path.name}: has no channel {clip.channel + 1}; "
+            "give a file with the backing left and the voice right"
+        )
     channel = slice(None) if clip.channel is None else slice(clip.channel, clip.channel + 1)
     mono = read.samples[channel].mean(0, keepdims=True)
     resampled: NDArray[np.float32] = audio.resample(mono, read.rate, rate)[0]

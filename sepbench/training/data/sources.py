@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sepbench import audio
 from sepbench._util.text import song_keys
 from sepbench.errors import SepbenchError
 from sepbench.inference import manifest
+from sepbench.stems import disjoint, in_order
 from sepbench.training.data.choice import Choice, left_out
 from sepbench.training.data.discover import find_tracks
+from sepbench.training.data.naming import part_of_stem
 from sepbench.training.data.prepare import prepare
 from sepbench.training.data.prepared import PreparedDataset, is_prepared, open_prepared
-from sepbench.training.data.recording import Recording, from_references
+from sepbench.training.data.recording import Decoded, Recording
 from sepbench.training.data.splits import share_out
 from sepbench.training.data.teacher import TeacherConfig, label_songs
 
@@ -176,19 +178,30 @@ def prepared_dataset(
 
 
 def _dataset_tracks(dataset: Dataset) -> list[Recording]:
-    def load(track: DatasetTrack) -> tuple[dict[str, NDArray[np.float32]], int]:
-        audio = track.load()
-        return audio.references, audio.rate
+    return [_recording(dataset.name, track) for track in dataset.tracks("all")]
 
-    return [
-        from_references(
-            partial(load, track),
-            source=dataset.name,
-            name=track.name,
-            stems=track.stems,
-            split=track.subset,
-            digest=track.digest,
-            sound_file=track.sound_file,
-        )
-        for track in dataset.tracks("all")
-    ]
+
+def _recording(source: str, track: DatasetTrack) -> Recording:
+    """Return a data set's track, with its instruments added to ``other``."""
+    stems: dict[str, list[str]] = {}
+    for stem in disjoint(track.stems):
+        stems.setdefault(part_of_stem(stem), []).append(stem)
+    return Recording(
+        source,
+        track.name,
+        tuple(in_order(stems)),
+        partial(_decode, track, {part: stems[part] for part in in_order(stems)}),
+        track.subset,
+        digest=track.digest,
+        sound_file=track.sound_file,
+    )
+
+
+def _decode(track: DatasetTrack, stems: Mapping[str, Sequence[str]], rate: int) -> Decoded:
+    loaded = track.load()
+    made = {}
+    for part, names in stems.items():
+        total = np.sum([loaded.references[name] for name in names], axis=0)
+        mono = total.mean(0, keepdims=True, dtype=np.float32)
+        made[part] = [audio.resample(mono, loaded.rate, rate)[0]]
+    return made

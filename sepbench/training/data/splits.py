@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -33,42 +33,34 @@ def share_out(tracks: list[Recording]) -> list[Recording]:
     """Return the tracks; some are moved from training to validation and test if needed.
 
     A song that lies in several places, perhaps on several sides, is on the side farthest from
-    training in all of them: DSD100 has MUSDB18's songs with the sides swapped. Songs are the same
-    if their names are, without regard to case, accents' form, punctuation and a number before, or
-    if they sound the same.
+    training in all of them: DSD100 has MUSDB18's songs with the sides swapped. So are its voice or
+    its backing alone. Songs are the same if their names are, without regard to case, accents' form,
+    punctuation and a number before, or if they sound the same.
 
     Without any song of split ``valid``, a tenth of the songs with voice and accompaniment, at least
     one, is moved there; another tenth to ``test`` if that is empty too. The choice depends on the
     names of songs, not on their order.
     """
-    songs = [track for track in tracks if "vocals" in track.parts and len(track.parts) > 1]
-    same = _same_songs(songs)
-    tracks, songs = _on_one_side(tracks, songs, same), _on_one_side(songs, songs, same)
-    known = {song.split for song in songs}
-    free = sorted({same[song.name] for song in songs if song.split == "train"}, key=_lot)
+    same = _same_songs(tracks)
+    side: dict[str, str] = {}
+    for track in tracks:
+        key = same[track.name]
+        side[key] = max(side.get(key, "train"), track.split, key=SUBSETS.index)
+    songs = {same[track.name] for track in tracks if _is_whole(track)}
+    known = {side[song] for song in songs}
+    free = sorted((song for song in songs if side[song] == "train"), key=_lot)
     each = max(1, len(free) // 10)
-    kept: dict[str, str] = {}
     for split in ("valid", "test"):
         if known & {"valid", split} or len(free) <= each:
             continue
-        kept |= dict.fromkeys(free[:each], split)
+        side |= dict.fromkeys(free[:each], split)
         del free[:each]
-    chosen = {song: kept.get(same[song.name], song.split) for song in songs}
-    return [replace(track, split=chosen.get(track, track.split)) for track in tracks]
+    return [replace(track, split=side[same[track.name]]) for track in tracks]
 
 
-def _on_one_side(
-    tracks: Sequence[Recording], songs: Sequence[Recording], same: Mapping[str, str]
-) -> list[Recording]:
-    side: dict[str, str] = {}
-    for song in songs:
-        key = same[song.name]
-        side[key] = max(side.get(key, "train"), song.split, key=SUBSETS.index)
-    whole = set(songs)
-    return [
-        replace(track, split=side[same[track.name]]) if track in whole else track
-        for track in tracks
-    ]
+def _is_whole(track: Recording) -> bool:
+    """Return whether a track is a song with a voice and something else."""
+    return "vocals" in track.parts and len(track.parts) > 1
 
 
 def _same_songs(songs: Sequence[Recording]) -> dict[str, str]:
