@@ -27,13 +27,17 @@ _PADDING = (0, 2)
 def card(scores: pd.DataFrame, protocol: str) -> pd.DataFrame:
     """Return a row for each method, score and stem with ``mean``, ``std`` and ``count``.
 
-    ``scores`` are rows as in ``scores.csv``. A name with a leading ``i`` is the improvement over
-    the mixture. ``std`` is the sample standard deviation, NaN for a single track. The protocol is
-    kept in ``attrs`` for `table`.
+    ``scores`` are rows as in ``scores.csv``; where the best is 0, absolute values count. A name
+    with a trailing ``i`` is the improvement over the mixture. ``std`` is the sample standard
+    deviation, NaN for a single track. The protocol is kept in ``attrs`` for `table`.
     """
+    rules = find_protocol(protocol)
     rows = scores[scores["protocol"].eq(protocol) & scores["stem"].notna()]
     gains = rows[rows["improvement"].notna()]
     gains = gains.assign(metric=gains["metric"] + "i", value=gains["improvement"])
+    values = pd.to_numeric(rows["value"])
+    is_signed = rows["metric"].map(lambda name: rules.of(name).higher_is_better is None)
+    rows = rows.assign(value=values.abs().where(is_signed.eq(True), values))
     both = pd.concat([rows, gains])[["label", "metric", "stem", "value"]]
     both = both[pd.to_numeric(both["value"]).abs() < float("inf")]
     all_stems = both.assign(stem=OVERALL)

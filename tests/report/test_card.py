@@ -115,3 +115,19 @@ def test_one_track_has_no_spread() -> None:
     found = made("a")
     assert [row["std"] for row in card.plain(found)] == [None, None]
     assert "| a | SNR | 3.00 | 3.00 |" in card.as_markdown(found)
+
+
+def test_errors_of_opposite_sign_do_not_make_up_for_each_other() -> None:
+    rows = pd.DataFrame(
+        {
+            "protocol": "loudness",
+            "label": "a",
+            "metric": "difference",
+            "stem": "vocals",
+            "value": [-6.0, 6.0, -6.0],
+            "improvement": [-1.0, 1.0, np.nan],
+        }
+    )
+    found = {row["metric"]: row for row in card.plain(card.card(rows, "loudness"))}
+    assert (found["difference"]["mean"], found["difference"]["std"]) == (6.0, 0.0)
+    assert found["differencei"]["mean"] == 0.0
