@@ -88,14 +88,15 @@ def _protocols(summary: pd.DataFrame, known: Mapping[str, Protocol]) -> dict[str
         rules.id: {
             "caption": rules.caption,
             "unit": rules.unit,
-            "higher_is_better": rules.higher_is_better,
-            "better": rules.better,
             "statistic": rules.over_tracks[0],
-            "metrics": [
-                shown
+            "metrics": {
+                shown: {
+                    "higher_is_better": rules.of(shown).higher_is_better,
+                    "better": rules.of(shown).better,
+                }
                 for shown in dict.fromkeys(shown_name(name) for name in rules.metrics)
                 if (summary["protocol"].eq(rules.id) & summary["metric"].eq(shown)).any()
-            ],
+            },
         }
         for rules in known.values()
         if rules.id in here

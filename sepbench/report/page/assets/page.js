@@ -25,9 +25,12 @@ const decimals = (value, digits = 2) =>
 const threeDigits = (value) =>
   value === null ? "" : value < 99.95 ? value.toPrecision(3) : String(Number(value.toPrecision(3)));
 
+// The direction of good scores: metrics of one protocol may differ in it.
+const direction = () => run.protocols[state.protocol].metrics[state.metric];
+
 // A number that is greater the better a score is: some scores are good if low, some if near 0.
 function goodness(value) {
-  const higher = run.protocols[state.protocol].higher_is_better;
+  const higher = direction().higher_is_better;
   return higher === null ? -Math.abs(value) : higher ? value : -value;
 }
 
@@ -156,7 +159,7 @@ function showDetails(label) {
 
 function describe() {
   const rules = run.protocols[state.protocol];
-  byId("caption").textContent = `${state.metric}${rules.unit ? ` in ${rules.unit}` : ""}: ${rules.caption}; ${rules.better}.`;
+  byId("caption").textContent = `${state.metric}${rules.unit ? ` in ${rules.unit}` : ""}: ${rules.caption}; ${direction().better}.`;
   const figures = stemsHere().flatMap((stem) => Object.values(figuresOf(stem)));
   const parts = [];
   if (figures.some((figure) => figure[1] !== null))
@@ -170,11 +173,10 @@ function describe() {
 }
 
 function draw() {
-  const rules = run.protocols[state.protocol];
-  state.metric = fill(byId("metric"), rules.metrics, state.metric);
+  state.metric = fill(byId("metric"), Object.keys(run.protocols[state.protocol].metrics), state.metric);
   state.stem = fill(byId("stem"), stemsHere(), state.stem);
   // The best first, unless another order was asked for.
-  state.sort ??= { column: state.stem, descending: rules.higher_is_better !== false };
+  state.sort ??= { column: state.stem, descending: direction().higher_is_better !== false };
   describe();
   drawTable();
   drawCharts();
@@ -250,7 +252,7 @@ function begin() {
   for (const name of ["protocol", "metric", "stem"])
     byId(name).addEventListener("change", (event) => {
       state[name] = event.target.value;
-      if (name !== "metric") state.sort = null;
+      state.sort = null;
       draw();
     });
   byId("filter").addEventListener("input", (event) => {

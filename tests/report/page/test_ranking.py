@@ -1,0 +1,78 @@
+"""What is best on the page: by the direction of each metric, of methods that can be compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_runs import make_run
+
+from sepbench.report import tables
+from sepbench.report.build import Report
+from sepbench.report.page.facts import facts
+from sepbench.report.page.make import make_page
+
+from .chromium import MARKS, choose, column
+
+SONGS = 8
+SCORES = {"good": (60.0, 1.0), "poor": (20.0, 3.0)}
+"""For each method the score of the 2f-model, the higher the better, and its ADB, the lower."""
+
+
+def made(folder: Path):
+    """Return a run with these scores."""
+    store = make_run(folder, {"good": 6.0, "poor": 2.0}, SONGS)
+    for record in store.records():
+        quality, blocks = SCORES[record.label]
+        n = int(record.track.split()[1])
+        totals = {"2f-model": quality + n / 9, "2f-model ADB": blocks + n / 99}
+        stems = {
+            name: replace(result, totals=result.totals | totals)
+            for name, result in record.stems.items()
+        }
+        store.save(replace(record, stems=stems))
+    return store
+
+
+@pytest.fixture(scope="module")
+def ranked(browser, tmp_path_factory):
+    """The browser with the page of that run."""
+    store = made(tmp_path_factory.mktemp("ranked") / "run")
+    records = store.records()
+    report = Report(tables.scores(records), tables.summary(records), [], [])
+    browser.get(make_page(store, report, protocol="mdx", tracks=()).path.as_uri())
+    return browser
+
+
+def best(browser) -> set[str]:
+    """Return the methods with a bold score."""
+    return set(
+        browser.execute_script(
+            "return [...document.querySelectorAll('#table .best')]"
+            ".map((cell) => cell.parentElement.cells[0].firstChild.textContent)"
+        )
+    )
+
+
+def test_each_metric_has_its_own_direction(tmp_path) -> None:
+    store = made(tmp_path)
+    records = store.records()
+    found = facts(records, store.settings, tables.scores(records), tables.summary(records))
+    metrics = found["protocols"]["2f-model"]["metrics"]
+    assert {name: one["higher_is_better"] for name, one in metrics.items()} == {
+        "2f-model": True,
+        "ADB": False,
+    }
+
+
+class TestPage:
+    pytestmark = MARKS
+
+    def test_the_lowest_score_is_the_best_where_lower_is_better(self, ranked) -> None:
+        choose(ranked, "protocol", "2f-model")
+        assert column(ranked, 0) == ["good", "poor"]
+        choose(ranked, "metric", "ADB")
+        assert column(ranked, 0) == ["good", "poor"]
+        assert best(ranked) == {"good"}
+        assert "lower is better" in ranked.find_element("id", "caption").text
