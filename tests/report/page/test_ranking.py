@@ -13,20 +13,25 @@ from sepbench.report.build import Report
 from sepbench.report.page.facts import facts
 from sepbench.report.page.make import make_page
 
-from .chromium import MARKS, choose, column
+from .chromium import MARKS, choose, column, see
 
 SONGS = 8
-SCORES = {"good": (60.0, 1.0), "poor": (20.0, 3.0)}
-"""For each method the score of the 2f-model, the higher the better, and its ADB, the lower."""
+SCORES = {"good": (60.0, 1.0, 0.5), "poor": (20.0, 3.0, 6.0)}
+"""For each method the score of the 2f-model, the higher the better, its ADB, the lower the better,
+and a difference of loudness that is positive on every other song."""
 
 
 def made(folder: Path):
     """Return a run with these scores."""
     store = make_run(folder, {"good": 6.0, "poor": 2.0}, SONGS)
     for record in store.records():
-        quality, blocks = SCORES[record.label]
+        quality, blocks, louder = SCORES[record.label]
         n = int(record.track.split()[1])
-        totals = {"2f-model": quality + n / 9, "2f-model ADB": blocks + n / 99}
+        totals = {
+            "2f-model": quality + n / 9,
+            "2f-model ADB": blocks + n / 99,
+            "loudness difference": (-1) ** n * (louder + n / 99),
+        }
         stems = {
             name: replace(result, totals=result.totals | totals)
             for name, result in record.stems.items()
@@ -41,8 +46,10 @@ def ranked(browser, tmp_path_factory):
     store = made(tmp_path_factory.mktemp("ranked") / "run")
     records = store.records()
     report = Report(tables.scores(records), tables.summary(records), [], [])
+    browser.get_log("browser")
     browser.get(make_page(store, report, protocol="mdx", tracks=()).path.as_uri())
-    return browser
+    yield browser
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
 
 
 def best(browser) -> set[str]:
@@ -52,6 +59,12 @@ def best(browser) -> set[str]:
             "return [...document.querySelectorAll('#table .best')]"
             ".map((cell) => cell.parentElement.cells[0].firstChild.textContent)"
         )
+    )
+
+
+def sort_by(browser, stem: str) -> None:
+    browser.execute_script(
+        "document.querySelector(`#table [data-column=${arguments[0]}]`).click()", stem
     )
 
 
@@ -76,3 +89,19 @@ class TestPage:
         assert column(ranked, 0) == ["good", "poor"]
         assert best(ranked) == {"good"}
         assert "lower is better" in ranked.find_element("id", "caption").text
+
+    def test_of_scores_whose_best_is_0_sizes_are_sorted_and_drawn(self, ranked) -> None:
+        choose(ranked, "protocol", "loudness")
+        assert column(ranked, 0) == ["good", "poor"]
+        sort_by(ranked, "accompaniment")
+        assert column(ranked, 0) == ["good", "poor"]
+        see(ranked, "boxplot", "heatmap")
+        drawn = """
+            const [poor, good] = document.getElementById("boxplot").data;
+            const [map] = document.getElementById("heatmap").data;
+            return [Math.min(...poor.x), Math.min(...good.x), map.z.flat(), map.text[0][0]];
+            """
+        lowest_of_poor, lowest_of_good, cells, first = ranked.execute_script(drawn)
+        assert (lowest_of_poor, lowest_of_good) == (6.0, 0.5)
+        assert min(cells) == 0.5
+        assert "song 00" in first  # On which both are nearest to 0.

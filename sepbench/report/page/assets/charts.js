@@ -95,7 +95,7 @@ function drawBoxplot(labels) {
     return {
       type: "box",
       orientation: "h",
-      x: places.map(([value]) => value),
+      x: places.map(([value]) => sizeOf(value)),
       y: places.map(() => index),
       boxpoints: "all",
       jitter: 0.5,
@@ -146,7 +146,7 @@ function drawHeatmap(labels) {
   const scores = scoresOf(state.stem);
   const having = labels.filter((label) => scores[label]);
   const mean = (place) => {
-    const values = having.map((label) => scores[label][place]).filter((value) => value !== null);
+    const values = having.map((label) => sizeOf(scores[label][place])).filter((value) => value !== null);
     return values.length ? values.reduce((one, other) => one + other, 0) / values.length : -Infinity;
   };
   const order = run.tracks.map((_, place) => place).filter((place) => mean(place) > -Infinity);
@@ -163,7 +163,7 @@ function drawHeatmap(labels) {
         type: "heatmap",
         x: order.map((_, index) => index),
         y: having.map((_, index) => index),
-        z: having.map((label) => order.map((place) => scores[label][place])),
+        z: having.map((label) => order.map((place) => sizeOf(scores[label][place]))),
         text: having.map((label) =>
           order.map((place) => `<b>${escaped(marked(label))}</b><br>${escaped(run.tracks[place])}${cost(label)}`)),
         hovertemplate: `%{text}<br>%{z:.2f} ${rules.unit}<extra></extra>`,

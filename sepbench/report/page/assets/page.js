@@ -34,6 +34,9 @@ function goodness(value) {
   return higher === null ? -Math.abs(value) : higher ? value : -value;
 }
 
+// A score as the table counts it: errors of opposite sign do not make up for each other.
+const sizeOf = (value) => (direction().higher_is_better === null && value !== null ? Math.abs(value) : value);
+
 const figuresOf = (stem) => run.figures[state.protocol]?.[state.metric]?.[stem] ?? {};
 const scoresOf = (stem) => run.scores[state.protocol]?.[state.metric]?.[stem] ?? {};
 const stemsHere = () => run.stems.filter((stem) => Object.keys(figuresOf(stem)).length);
@@ -106,15 +109,16 @@ function drawTable() {
   const labels = sorted(shownMethods(), all);
   const head = make("tr");
   for (const column of all) {
-    const direction = state.sort.descending ? "descending" : "ascending";
+    const order = state.sort.descending ? "descending" : "ascending";
     const cell = make("th", undefined, {
       scope: "col",
-      "aria-sort": state.sort.column === column.id ? direction : "none",
+      "aria-sort": state.sort.column === column.id ? order : "none",
     });
     const button = make("button", column.name, { type: "button", "data-column": column.id });
     button.addEventListener("click", () => {
       const same = state.sort.column === column.id;
-      state.sort = { column: column.id, descending: same ? !state.sort.descending : column.id !== "method" };
+      const first = column.range ? direction().higher_is_better === true : column.id !== "method";
+      state.sort = { column: column.id, descending: same ? !state.sort.descending : first };
       draw();
       byId("table").querySelector(`[data-column="${CSS.escape(column.id)}"]`).focus();
     });
@@ -176,7 +180,7 @@ function draw() {
   state.metric = fill(byId("metric"), Object.keys(run.protocols[state.protocol].metrics), state.metric);
   state.stem = fill(byId("stem"), stemsHere(), state.stem);
   // The best first, unless another order was asked for.
-  state.sort ??= { column: state.stem, descending: direction().higher_is_better !== false };
+  state.sort ??= { column: state.stem, descending: direction().higher_is_better === true };
   describe();
   drawTable();
   drawCharts();
