@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from sepbench._util.plain import finite
-from sepbench.report.caption import DAGGER
+from sepbench.report.caption import DAGGER, DOUBLE_DAGGER
 from sepbench.report.grid import Cell, Grid, Row
 
 
@@ -136,6 +136,7 @@ def _text(row: Row, stem: str, best: str, tie: str, *, tags: bool = False) -> st
     mark = best if cell.best else tie if cell.tie else ""
     if mark:
         text = f"<{mark}>{text}</{mark}>" if tags else f"{mark}{text}{mark}"
+    text += DOUBLE_DAGGER * cell.incomplete
     return text if math.isnan(cell.low) else f"{text} [{cell.low:.2f}, {cell.high:.2f}]"
 
 
@@ -147,6 +148,7 @@ def _tex_cell(cell: Cell | None) -> str:
         number = rf"$\mathbf{{{cell.value:.2f}}}$"
     elif cell.tie:
         number = rf"$\mathit{{{cell.value:.2f}}}$"
+    number += _TEX[DOUBLE_DAGGER] * cell.incomplete
     if math.isnan(cell.low):
         return number
     return rf"{number} {{\footnotesize$[{cell.low:.2f}, {cell.high:.2f}]$}}"
@@ -157,6 +159,7 @@ _TEX = {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     DAGGER: r"$\dagger$",
+    DOUBLE_DAGGER: r"$\ddagger$",
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
 }
 

@@ -7,14 +7,14 @@ whose interval of the differences by track contains zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from sepbench.metrics.protocols import Protocol, shown
 from sepbench.registry.metrics import protocol as find_protocol
-from sepbench.report.caption import DAGGER
+from sepbench.report.caption import DAGGER, DOUBLE_DAGGER
 from sepbench.report.compare import goodness
 from sepbench.report.intervals import interval
 from sepbench.report.lacking import lacking
@@ -23,7 +23,10 @@ from sepbench.stems import in_order
 
 @dataclass(frozen=True)
 class Cell:
-    """A score with its interval, and whether it is the best or ties with the best."""
+    """A score with its interval, and whether it is the best or ties with the best.
+
+    One of fewer tracks than those of others is ``incomplete``, and not ranked with them.
+    """
 
     value: float
     low: float
@@ -31,6 +34,7 @@ class Cell:
     tracks: int
     best: bool = False
     tie: bool = False
+    incomplete: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,36 +92,48 @@ def grid(
     stems = in_order(chosen["stem"].dropna())
     unequal = lacking(scores, protocol, name)
     found = {stem: marks(chosen, tracks, stem, rules, unequal) for stem in stems}
-    rows = []
-    for label, group in chosen.groupby("label", sort=False):
-        cells = {
-            str(row["stem"]): Cell(
-                float(row["value"]),
-                float(row["low"]),
-                float(row["high"]),
-                int(row["tracks"]),
-                *found[str(row["stem"])].get(str(label), (False, False)),
-            )
-            for _, row in group.iterrows()
-        }
-        first = group.iloc[0]
-        rows.append(
-            Row(
-                str(label),
-                oracle=bool(first["oracle"]),
-                trained_on_this=bool(first["trained_on_this"]),
-                published=bool(first["published"]),
-                cells=cells,
-            )
-        )
+    rows = [
+        _row(str(label), group, found, unequal)
+        for label, group in chosen.groupby("label", sort=False)
+    ]
     rows.sort(key=lambda row: (not row.oracle, [_worth(row, stem, rules) for stem in stems]))
     return Grid(rows, stems, name, rules, _notes(rows, rules, name))
 
 
-def _worth(row: Row, stem: str, rules: Protocol) -> float:
-    """Return a sort key: the best score first, missing ones last."""
-    value = row.cells[stem].value if stem in row.cells else math.nan
-    return math.inf if math.isnan(value) else -rules.goodness(value)
+def _row(
+    label: str,
+    rows: pd.DataFrame,
+    found: Mapping[str, Mapping[str, tuple[bool, bool]]],
+    unequal: Collection[tuple[str, str]],
+) -> Row:
+    """Return the row of a method from its rows of the summary and the `marks` of each stem."""
+    cells = {
+        str(row["stem"]): Cell(
+            float(row["value"]),
+            float(row["low"]),
+            float(row["high"]),
+            int(row["tracks"]),
+            *found[str(row["stem"])].get(label, (False, False)),
+            incomplete=(label, str(row["stem"])) in unequal,
+        )
+        for _, row in rows.iterrows()
+    }
+    first = rows.iloc[0]
+    return Row(
+        label,
+        oracle=bool(first["oracle"]),
+        trained_on_this=bool(first["trained_on_this"]),
+        published=bool(first["published"]),
+        cells=cells,
+    )
+
+
+def _worth(row: Row, stem: str, rules: Protocol) -> tuple[int, float]:
+    """Return a sort key: the best score first, then those of fewer tracks, missing ones last."""
+    cell = row.cells.get(stem)
+    if cell is None or math.isnan(cell.value):
+        return 2, 0.0
+    return int(cell.incomplete), -rules.goodness(cell.value)
 
 
 def marks(
@@ -163,6 +179,8 @@ def _notes(rows: Iterable[Row], rules: Protocol, metric: str) -> list[str]:
             "In brackets the 95 % interval over tracks. Bold: the best; italic: not "
             "significantly different (the interval of the differences by track contains zero)."
         )
+    if any(cell.incomplete for row in rows for cell in row.cells.values()):
+        notes.append(f"{DOUBLE_DAGGER} not all tracks: not ranked with the others.")
     if any(row.oracle for row in rows):
         notes.append("* oracle: made from the true stems.")
     if any(row.trained_on_this for row in rows):

@@ -15,10 +15,8 @@ from sepbench._util.text import three_digits
 from sepbench.evaluation.store import Settings
 from sepbench.metrics.protocols import PROTOCOLS, shown
 from sepbench.registry.metrics import protocol as find_protocol
+from sepbench.report.caption import DOUBLE_DAGGER
 from sepbench.stems import in_order
-
-DOUBLE_DAGGER = "‡"
-"""Mark of what is not ranked."""
 
 _HEADINGS = {"accompaniment": "accom-\npaniment", "percussive": "percus-\nsive"}
 # Compact, so that seven stems fit 80 columns.

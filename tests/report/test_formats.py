@@ -39,6 +39,18 @@ def test_a_method_of_one_lucky_track_is_not_the_best(tmp_path) -> None:
     found = grid(*(of(records.records()) for of in (tables.scores, tables.summary)), "sisec18")
     best = {row.label: (row.cells["vocals"].best, row.cells["vocals"].tie) for row in found.rows}
     assert best == {"lucky": (False, False), "good": (True, False), "poor": (False, False)}
+    assert [row.label for row in found.rows] == ["good", "poor", "lucky"]
+    note = "not all tracks: not ranked with the others."
+    for text, mark in (
+        (formats.markdown(found), "‡"),
+        (formats.as_html(found), "‡"),
+        (formats.latex(found), r"$\ddagger$"),
+    ):
+        assert f"{mark} {note}" in text
+        marked = [line for line in text.splitlines() if mark in line and note not in line]
+        assert ["lucky" in line for line in marked] == [True]
+    incomplete = {row["label"]: row["incomplete"] for row in formats.records(found)}
+    assert incomplete == {"good": False, "poor": False, "lucky": True}
 
 
 def test_of_one_track_nobody_knows_what_ties(tmp_path) -> None:

@@ -35,8 +35,9 @@ def facts(
     """Return the run as nested lists and mappings; numbers are rounded, missing ones are None.
 
     ``scores[protocol][metric][stem][label]`` lists one value per track, in the order of ``tracks``;
-    ``figures`` has value, low, high and number of tracks under the same keys. A name that songs of
-    two subsets have is ``subset/track``.
+    ``figures`` has value, low, high and number of tracks under the same keys. ``ties`` and
+    ``incomplete`` list the labels that tie with the best of a stem, and those of fewer tracks than
+    others. A name that songs of two subsets have is ``subset/track``.
     """
     rules = protocols_of(
         score
@@ -58,7 +59,7 @@ def facts(
         "methods": _methods(records, summary),
         "scores": _scores(scores, list(names)),
         "figures": _figures(summary, rules),
-        "ties": _ties(scores, summary, rules),
+        **_standing(scores, summary, rules),
         "failures": [
             {
                 "label": record.label,
@@ -171,11 +172,12 @@ def _figures(summary: pd.DataFrame, known: Mapping[str, Protocol]) -> dict[str, 
     return nested
 
 
-def _ties(
+def _standing(
     scores: pd.DataFrame, summary: pd.DataFrame, known: Mapping[str, Protocol]
 ) -> dict[str, Any]:
-    """Return the methods that tie with the best of each stem."""
-    nested: dict[str, Any] = {}
+    """Return the methods that tie with the best of each stem, and those that are not ranked."""
+    ties: dict[str, Any] = {}
+    incomplete: dict[str, Any] = {}
     valued = summary[summary["protocol"].notna()]
     unequal_of = cache(partial(lacking, scores))  # for all stems at once
     for (protocol, metric, stem), rows in valued.groupby(["protocol", "metric", "stem"]):
@@ -184,9 +186,11 @@ def _ties(
         statistic = rows["statistic"].eq(rules.over_tracks[0])
         unequal = unequal_of(str(protocol), str(metric))
         found = marks(rows[statistic], own, str(stem), rules, unequal)
-        ties = [label for label, (_, tie) in found.items() if tie]
-        nested.setdefault(str(protocol), {}).setdefault(str(metric), {})[str(stem)] = ties
-    return nested
+        tied = [label for label, (_, tie) in found.items() if tie]
+        fewer = sorted(label for label, of_stem in unequal if of_stem == stem)
+        for nested, labels in ((ties, tied), (incomplete, fewer)):
+            nested.setdefault(str(protocol), {}).setdefault(str(metric), {})[str(stem)] = labels
+    return {"ties": ties, "incomplete": incomplete}
 
 
 def _number(value: Any) -> float | None:

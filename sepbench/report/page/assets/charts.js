@@ -70,12 +70,14 @@ function figureText(label) {
   return `${rules.statistic} of ${tracks}: ${decimals(value)} ${rules.unit}${range}`;
 }
 
-// Methods of the chosen stem from the worst to the best, as plotly draws from below.
+// Methods of the chosen stem from the worst to the best, as plotly draws from below; those that are
+// not ranked are the lowest.
 function ranked() {
   const figures = figuresOf(state.stem);
+  const isRanked = (label) => !isIncomplete(state.stem, label);
   return shownMethods()
     .filter((label) => figures[label]?.[0] != null)
-    .sort((one, other) => goodness(figures[one][0]) - goodness(figures[other][0]));
+    .sort((one, other) => isRanked(one) - isRanked(other) || goodness(figures[one][0]) - goodness(figures[other][0]));
 }
 
 function ticks(labels) {
@@ -199,6 +201,7 @@ function drawCost(labels) {
     timed.some(
       (other) =>
         other !== label &&
+        !isIncomplete(state.stem, other) &&
         run.methods[other].oracle === run.methods[label].oracle &&
         run.methods[other].speed >= run.methods[label].speed &&
         goodness(figures[other][0]) >= goodness(figures[label][0]),

@@ -39,6 +39,9 @@ const sizeOf = (value) => (direction().higher_is_better === null && value !== nu
 
 const figuresOf = (stem) => run.figures[state.protocol]?.[state.metric]?.[stem] ?? {};
 const scoresOf = (stem) => run.scores[state.protocol]?.[state.metric]?.[stem] ?? {};
+// Whether a score is of fewer tracks than those of others, and so not ranked with them.
+const isIncomplete = (stem, label) =>
+  Boolean(run.incomplete[state.protocol]?.[state.metric]?.[stem]?.includes(label));
 const stemsHere = () => run.stems.filter((stem) => Object.keys(figuresOf(stem)).length);
 
 function shownMethods() {
@@ -89,6 +92,8 @@ function sorted(labels, all) {
   return [...labels].sort((one, other) => {
     const [a, b] = [column.value(one), column.value(other)];
     if (a === null || b === null) return (a === null) - (b === null);
+    const [first, second] = [one, other].map((label) => Boolean(column.range) && isIncomplete(column.id, label));
+    if (first !== second) return first - second;
     return (a < b ? -1 : a > b ? 1 : 0) * factor || (one < other ? -1 : 1);
   });
 }
@@ -97,7 +102,9 @@ function sorted(labels, all) {
 // method alone.
 function standing(stem, label) {
   const figures = figuresOf(stem);
-  const rivals = Object.keys(run.methods).filter((one) => !run.methods[one].oracle && figures[one]?.[0] != null);
+  const rivals = Object.keys(run.methods).filter(
+    (one) => !run.methods[one].oracle && figures[one]?.[0] != null && !isIncomplete(stem, one),
+  );
   if (rivals.length < 2 || !rivals.includes(label)) return "";
   const best = rivals.reduce((one, other) => (goodness(figures[other][0]) > goodness(figures[one][0]) ? other : one));
   if (label === best) return "best";
@@ -136,7 +143,8 @@ function drawTable() {
     row.append(name);
     for (const column of all.slice(1)) {
       const value = column.value(label);
-      const cell = make("td", column.text ? column.text(value) : decimals(value, column.digits));
+      const text = column.text ? column.text(value) : decimals(value, column.digits);
+      const cell = make("td", column.range && isIncomplete(column.id, label) ? `${text}‡` : text);
       if (column.range?.(label)) cell.append(make("span", column.range(label), { class: "range" }));
       if (column.range) cell.className = standing(column.id, label);
       row.append(cell);
@@ -169,6 +177,8 @@ function describe() {
   if (figures.some((figure) => figure[1] !== null))
     parts.push("Small: 95 % interval over tracks. Bold: best; italic: not significantly different, by track.");
   else parts.push("Bold: best. One track has no interval: another song would give other scores.");
+  if (stemsHere().some((stem) => Object.keys(figuresOf(stem)).some((label) => isIncomplete(stem, label))))
+    parts.push("‡ not all tracks: not ranked with the others.");
   if (Object.values(run.methods).some((one) => one.oracle)) parts.push("* oracle: made from the true stems.");
   if (Object.values(run.methods).some((one) => one.trained_on_this)) parts.push("† trained on songs of this very set.");
   byId("marks").textContent = parts.join(" ");
