@@ -168,6 +168,7 @@ def _record(estimates: Estimates, store: Store, name: str, how: _How) -> Record:
         scorer = SongScorer(song, metrics, how.device)
         results["stems"] = scorer.score(stems, musdb=how.targets == "musdb")
         results["notes"] = (*song.notes, *notes)
+        results["audio_seconds"] = song.mixture.shape[1] / song.rate
     except SepbenchError as error:
         results["error"] = str(error)
     return Record(

@@ -71,7 +71,9 @@ def _of_track(key: tuple[str, str], records: Sequence[Record]) -> list[Excerpt]:
             for record in judged
             if stem in record.stems and "SDR" in record.stems[stem].frames
         ]
-        seconds = min((r.audio_seconds for r in records if r.audio_seconds), default=SECONDS)
+        # Imported scores do not say how long the song is, but have a window for each second.
+        windows = min(map(len, frames), default=0) or SECONDS
+        seconds = min((r.audio_seconds for r in records if r.audio_seconds), default=windows)
         start, spread = _widest(frames)
         length = min(float(SECONDS), float(seconds) - start)
         excerpts.append(Excerpt(*key, stem, float(start), length, spread))

@@ -46,6 +46,28 @@ def test_the_excerpt_is_where_methods_differ_most(made_run) -> None:
     assert "4.5 dB" in excerpt.reason
 
 
+def test_an_excerpt_of_scores_without_the_length_of_the_song_ends_within_it(made_run) -> None:
+    frames = {"good": [9.0] * 30, "poor": [9.0] * 18 + [0.0] * 12}
+    imported = [
+        replace(
+            r,
+            stems={"vocals": replace(r.stems["vocals"], frames={"SDR": frames[r.label]})},
+            audio_seconds=None,
+        )
+        for r in made_run.records()
+        if r.label in frames and r.track == NAMES[0]
+    ]
+    (excerpt,) = choose(imported, 1)
+    assert (excerpt.start, excerpt.seconds) == (18.0, SECONDS)
+    short = [replace(r, stems={"vocals": last_three(r.stems["vocals"])}) for r in imported]
+    (excerpt,) = choose(short, 1)
+    assert (excerpt.start, excerpt.seconds) == (0.0, 3.0)
+
+
+def last_three(result):
+    return replace(result, frames={"SDR": result.frames["SDR"][-3:]})
+
+
 def test_songs_come_in_the_order_in_which_methods_differ(made_run) -> None:
     records = [r for r in made_run.records() if not r.oracle]
     wide = [
@@ -100,6 +122,7 @@ def test_stems_of_a_scored_folder_are_heard_as_long_as_they_are_those_that_were_
     records = score(
         found, store, name="theirs", metrics=("sdr",), device="cpu", folder=theirs.parent
     )
+    assert [record.audio_seconds for record in records] == [song.mixture.shape[1] / RATE]
     excerpts = choose(records, 1)
 
     def heard():
