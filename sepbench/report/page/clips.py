@@ -34,10 +34,13 @@ ANCHOR_HZ = 3500.0
 """Band of the anchor of listening tests (ITU-R BS.1534)."""
 
 LOUDNESS = -20.0
-"""Target loudness in LUFS, lower if one of the sources would clip."""
+"""Target loudness in LUFS, lower if one of the sources would clip or need too large a gain."""
 
 MOST_GAIN = 20.0
-"""Largest gain in dB for a nearly silent source."""
+"""Largest gain in dB of a source."""
+
+NEARLY_SILENT = 40.0
+"""A source so many dB below the reference does not lower the others to be as loud."""
 
 RANGE = 70.0
 """Range of the colours in dB below the loudest point of the mixture."""
@@ -68,6 +71,12 @@ class Clip:
     peak: float
     """Power of the loudest point of the mixture's spectrogram."""
     sources: list[Source]
+
+    @property
+    def quieter(self) -> int:
+        """The number of silent or nearly silent sources, which are not as loud as the others."""
+        levels = [one.loudness + one.gain for one in self.sources]
+        return sum(level < max(levels) - 0.1 for level in levels)
 
 
 def has_sound(store: Store, record: Record) -> bool:
@@ -169,12 +178,11 @@ def loudness(samples: Samples, rate: int) -> float:
 
 def _levelled(found: Mapping[tuple[str, str], Samples], rate: int) -> list[Source]:
     measured = {key: loudness(samples, rate) for key, samples in found.items()}
-    room = [
-        loud - 20 * math.log10(float(abs(found[key]).max()))
-        for key, loud in measured.items()
-        if math.isfinite(loud)
-    ]
-    target = min([LOUDNESS, *room])
+    heard = {key: loud for key, loud in measured.items() if math.isfinite(loud)}
+    room = [loud - 20 * math.log10(float(abs(found[key]).max())) for key, loud in heard.items()]
+    least = measured["reference", "reference"] - NEARLY_SILENT
+    within = [loud + MOST_GAIN for loud in heard.values() if loud >= least]
+    target = min([LOUDNESS, *room, *within])
     return [
         Source(
             *key,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sepbench._util.files import write_atomic
+from sepbench._util.text import counted
 from sepbench.datasets.base import Track
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Store
@@ -120,6 +121,8 @@ def _write_clip(folder: Path, clip: Clip, number: int) -> dict[str, Any]:
         for key, source in zip(keys, clip.sources, strict=True)
     ]
     excerpt = clip.excerpt
+    # Without their names: they are shown in blind ratings too.
+    quieter = f"; too quiet to be made as loud: {counted(clip.quieter, 'source')}"
     return {
         "track": excerpt.track,
         "subset": excerpt.subset,
@@ -127,7 +130,7 @@ def _write_clip(folder: Path, clip: Clip, number: int) -> dict[str, Any]:
         "start": excerpt.start,
         "seconds": round(clip.sources[0].samples.shape[1] / clip.rate, 3),
         "rate": clip.rate,
-        "why": excerpt.reason,
+        "why": excerpt.reason + (quieter if clip.quieter else ""),
         "sources": sources,
     }
 

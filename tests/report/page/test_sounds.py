@@ -108,6 +108,35 @@ def test_sources_are_cut_alike_and_equally_loud(made_run) -> None:
     assert quiet.gain > next(s for s in clip.sources if s.name == "good").gain + 3
 
 
+@pytest.mark.parametrize(
+    ("level", "below", "quieter"), [(0.02, 15.0, 0), (1.0, 45.0, 1), (1.0, 90.0, 1)]
+)
+def test_quiet_sources_are_as_loud_as_the_others(
+    tmp_path, level: float, below: float, quieter: int
+) -> None:
+    """The reference is as loud as ``level`` makes it, one estimate so many dB below it."""
+
+    class Quiet(MadeTrack):
+        def load(self, **part):
+            song = super().load(**part)
+            stems = {"vocals": np.float32(level) * song.references["vocals"]}
+            return replace(song, references={**song.references, **stems})
+
+    store = make_run(tmp_path, {"good": 8.0, "faint": 2.0}, [NAMES[0]])
+    track = Quiet(NAMES[0], "test", "some", ("vocals",), ())
+    for label, gain in {"good": 1.5, "faint": 10 ** (-below / 20)}.items():
+        folder = store.stems_folder(label, "test", track.name)
+        folder.mkdir(parents=True)
+        samples = gain * track.load().references["vocals"]
+        soundfile.write(folder / "vocals.wav", samples.T, RATE, subtype="FLOAT")
+    (clip,) = clips(store, store.records(), track, choose(store.records(), 1)[:1])
+    levels = {s.name: loudness(s.samples, RATE) + s.gain for s in clip.sources}
+    assert clip.quieter == quieter
+    faint = levels.pop("faint")
+    assert np.ptp([*levels.values()]) < 0.01
+    assert (faint < min(levels.values()) - 0.1) == bool(quieter)
+
+
 def test_stems_of_a_scored_folder_are_heard_as_long_as_they_are_those_that_were_scored(
     tmp_path,
 ) -> None:
