@@ -175,10 +175,13 @@ def _notes(rows: Iterable[Row], rules: Protocol, metric: str) -> list[str]:
         f"{metric}{unit}, protocol {rules.id}: {rules.caption}; {rules.better}. Tracks: {counted}."
     ]
     if any(math.isfinite(cell.low) for row in rows for cell in row.cells.values()):
-        notes.append(
-            "In brackets the 95 % interval over tracks. Bold: the best; italic: not "
-            "significantly different (the interval of the differences by track contains zero)."
+        # Without scores of single tracks nothing can tie.
+        ties = (
+            "; italic: not significantly different "
+            "(the interval of the differences by track contains zero)"
         )
+        shown = "" if rules.is_pooled else ties
+        notes.append(f"In brackets the 95 % interval over tracks. Bold: the best{shown}.")
     if any(cell.incomplete for row in rows for cell in row.cells.values()):
         notes.append(f"{DOUBLE_DAGGER} not all tracks: not ranked with the others.")
     if any(row.oracle for row in rows):

@@ -53,6 +53,16 @@ def test_a_method_of_one_lucky_track_is_not_the_best(tmp_path) -> None:
     assert incomplete == {"good": False, "poor": False, "lucky": True}
 
 
+@pytest.mark.parametrize(("protocol", "can_tie"), [("sisec18", True), ("pooled", False)])
+def test_only_where_ties_can_be_told_a_note_says_how_they_look(
+    tmp_path, protocol: str, can_tie: bool
+) -> None:
+    records = make_run(tmp_path, {"good": 6.0, "poor": 5.9}, 12).records()
+    found = grid(tables.scores(records), tables.summary(records), protocol)
+    (note,) = (note for note in found.notes if "Bold: the best" in note)
+    assert ("italic: not significantly different" in note) == can_tie
+
+
 def test_of_one_track_nobody_knows_what_ties(tmp_path) -> None:
     records = make_run(tmp_path, {"good": 6.0, "poor": 2.0}, 1).records()
     found = grid(tables.scores(records), tables.summary(records), "sisec18")

@@ -89,6 +89,7 @@ def _protocols(summary: pd.DataFrame, known: Mapping[str, Protocol]) -> dict[str
         rules.id: {
             "caption": rules.caption,
             "unit": rules.unit,
+            "is_pooled": rules.is_pooled,
             "statistic": rules.over_tracks[0],
             "metrics": {
                 shown: {

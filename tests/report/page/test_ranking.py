@@ -125,3 +125,10 @@ class TestPage:
         sort_by(ranked, "vocals")
         assert column(ranked, 0) == ["poor", "good", "lucky"]
         assert ranked.execute_script("return ranked()") == ["lucky", "poor", "good"]
+
+    def test_only_where_ties_can_be_told_it_says_how_they_look(self, ranked) -> None:
+        for protocol, can_tie in (("mdx", True), ("pooled", False)):
+            choose(ranked, "protocol", protocol)
+            words = ranked.find_element("id", "marks").text
+            assert "Bold: best" in words
+            assert ("italic" in words) == can_tie

@@ -175,7 +175,9 @@ function describe() {
   const figures = stemsHere().flatMap((stem) => Object.values(figuresOf(stem)));
   const parts = [];
   if (figures.some((figure) => figure[1] !== null))
-    parts.push("Small: 95 % interval over tracks. Bold: best; italic: not significantly different, by track.");
+    parts.push(
+      `Small: 95 % interval over tracks. Bold: best${rules.is_pooled ? "" : "; italic: not significantly different, by track"}.`,
+    );
   else parts.push("Bold: best. One track has no interval: another song would give other scores.");
   if (stemsHere().some((stem) => Object.keys(figuresOf(stem)).some((label) => isIncomplete(stem, label))))
     parts.push("‡ not all tracks: not ranked with the others.");
