@@ -21,7 +21,9 @@ MIXTURE = "mixture"
 class Excerpt:
     """An excerpt of a track for one stem; ``start`` is in seconds from the run's part.
 
-    ``spread`` is the mean over its windows of the standard deviation of SDR between methods, in dB.
+    ``spread`` is the mean of the standard deviation of SDR between methods, in dB, over its windows
+    in which two methods or more have scores. By ``weight`` it was chosen: there windows without
+    scores count as 0, and SDRs beyond 30 dB as 30.
     """
 
     subset: str
@@ -30,6 +32,7 @@ class Excerpt:
     start: float
     seconds: float
     spread: float
+    weight: float
 
     @property
     def song(self) -> tuple[str, str]:
@@ -56,7 +59,7 @@ def choose(records: Sequence[Record], tracks: int) -> list[Excerpt]:
     found = {key: _of_track(key, group) for key, group in of_track.items()}
     ranked = sorted(
         (key for key, excerpts in found.items() if excerpts),
-        key=lambda key: (-max(one.spread for one in found[key]), key),
+        key=lambda key: (-max(one.weight for one in found[key]), key),
     )
     return [excerpt for key in ranked[:tracks] for excerpt in found[key]]
 
@@ -74,24 +77,31 @@ def _of_track(key: tuple[str, str], records: Sequence[Record]) -> list[Excerpt]:
         # Imported scores do not say how long the song is, but have a window for each second.
         windows = min(map(len, frames), default=0) or SECONDS
         seconds = min((r.audio_seconds for r in records if r.audio_seconds), default=windows)
-        start, spread = _widest(frames)
+        start, spread, weight = _widest(frames)
         length = min(float(SECONDS), float(seconds) - start)
-        excerpts.append(Excerpt(*key, stem, float(start), length, spread))
+        excerpts.append(Excerpt(*key, stem, float(start), length, spread, weight))
     return excerpts
 
 
-def _widest(frames: Sequence[Sequence[float]]) -> tuple[int, float]:
-    """Return the first second of the widest spread between methods, and that spread in dB."""
+def _widest(frames: Sequence[Sequence[float]]) -> tuple[int, float, float]:
+    """Return the first second of the widest spread between methods, that spread, and its weight."""
     lengths = {len(scores) for scores in frames}
-    if len(frames) < 2 or len(lengths) > 1:
-        return 0, 0.0
-    scores = np.clip(np.array(frames, dtype=np.float64), -30, 30)
-    counted = np.isfinite(scores).sum(axis=0) >= 2
-    by_window = np.zeros(scores.shape[1])
-    by_window[counted] = np.nanstd(scores[:, counted], axis=0)
-    if not by_window.size:
-        return 0, 0.0
-    length = min(SECONDS, len(by_window))
-    sums: NDArray[np.float64] = np.convolve(by_window, np.ones(length), mode="valid")
+    if len(frames) < 2 or len(lengths) > 1 or lengths == {0}:
+        return 0, 0.0, 0.0
+    scores = np.array(frames, dtype=np.float64)
+    weights = np.nan_to_num(_spreads(np.clip(scores, -30, 30)))
+    length = min(SECONDS, len(weights))
+    sums: NDArray[np.float64] = np.convolve(weights, np.ones(length), mode="valid")
     start = int(sums.argmax())
-    return start, float(sums[start] / length)
+    within = _spreads(np.where(np.isfinite(scores), scores, np.nan))[start : start + length]
+    counted = within[np.isfinite(within)]
+    spread = float(counted.mean()) if counted.size else 0.0
+    return start, spread, float(sums[start] / length)
+
+
+def _spreads(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the deviation of each window; NaN where fewer than two methods have scores."""
+    counted = np.isfinite(scores).sum(axis=0) >= 2
+    found = np.full(scores.shape[1], np.nan)
+    found[counted] = np.nanstd(scores[:, counted], axis=0)
+    return found

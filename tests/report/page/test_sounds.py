@@ -46,6 +46,30 @@ def test_the_excerpt_is_where_methods_differ_most(made_run) -> None:
     assert "4.5 dB" in excerpt.reason
 
 
+@pytest.mark.parametrize(
+    ("good", "poor", "spread"),
+    [
+        ([10.0, np.nan] * 6, [2.0, np.nan] * 6, 4.0),
+        ([10.0, 8.0] * 6, [2.0, np.nan] * 6, 4.0),
+        ([10.0, np.inf] * 6, [2.0, 2.0] * 6, 4.0),
+        ([40.0] * 12, [-40.0] * 12, 40.0),
+        ([np.nan] * 12, [np.nan] * 12, 0.0),
+    ],
+)
+def test_the_stated_spread_is_that_of_the_scores_that_there_are(
+    made_run, good, poor, spread
+) -> None:
+    frames = {"good": good, "poor": poor}
+    changed = [
+        replace(r, stems={"vocals": replace(r.stems["vocals"], frames={"SDR": frames[r.label]})})
+        for r in made_run.records()
+        if r.label in frames and r.track == NAMES[0]
+    ]
+    (excerpt,) = choose([replace(r, audio_seconds=12.0) for r in changed], 1)
+    assert excerpt.spread == pytest.approx(spread)
+    assert not spread or f"varies by {spread:.1f} dB" in excerpt.reason
+
+
 def test_an_excerpt_of_scores_without_the_length_of_the_song_ends_within_it(made_run) -> None:
     frames = {"good": [9.0] * 30, "poor": [9.0] * 18 + [0.0] * 12}
     imported = [
