@@ -8,6 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from made_runs import make_run
+
+from sepbench.evaluation.store import Settings
+from sepbench.report import tables
+from sepbench.report.build import Report
+from sepbench.report.page.make import make_page
 
 from .chromium import AXE, MARKS, choose, column, count, run_async, see, wait_for
 from .conftest import LEVELS, NAMES
@@ -70,6 +76,31 @@ def test_an_excerpt_is_named_as_its_song_in_the_table(opened) -> None:
     assert opened.execute_script(name, ["Song"]) == "Song: vocals, from 3 s"
     both = ["test/Song", "train/Song"]
     assert opened.execute_script(name, both) == "train/Song: vocals, from 3 s"
+
+
+def test_positions_are_those_of_the_song_where_a_run_begins_later(opened) -> None:
+    opened.execute_script("run.start = 30.5; openClip(0)")
+    wait_for(opened, "return !document.getElementById('player').hidden")
+    assert opened.execute_script("return clipName(run.listen[0])").endswith(", from 30.5 s")
+    assert ", from 30.5 s: " in opened.find_element("id", "why").text
+
+
+@pytest.mark.parametrize(
+    ("start", "duration", "part"),
+    [
+        (0.0, None, "subset test."),
+        (30.5, None, "subset test (each from 30.5 s on)."),
+        (30.0, 20.0, "subset test (20 s of each, from 30 s)."),
+    ],
+)
+def test_the_page_says_which_part_of_the_songs_was_scored(
+    browser, tmp_path, start, duration, part
+) -> None:
+    store = make_run(tmp_path, {"good": 1.0}, 2, settings=Settings("some", "test", start, duration))
+    records = store.records()
+    report = Report(tables.scores(records), tables.summary(records), [], [])
+    browser.get(make_page(store, report, protocol="mdx", tracks=()).path.as_uri())
+    assert browser.find_element("id", "about").text.endswith(part)
 
 
 def test_pictures_show_every_method_and_track_by_name(opened) -> None:

@@ -111,7 +111,7 @@ function keepRatings(event) {
     track: clip.track,
     subset: clip.subset,
     stem: clip.stem,
-    start: clip.start,
+    start: startOf(clip),
     seconds: clip.seconds,
     equally_loud: player.matched,
     when: new Date().toISOString(),

@@ -34,14 +34,17 @@ function songName(one) {
   return run.tracks.includes(whole) ? whole : one.track;
 }
 
-const clipName = (one) => `${songName(one)}: ${one.stem}, from ${one.start} s`;
+// In seconds of the song, of which the run may have scored a part.
+const startOf = (one) => Number((run.start + one.start).toFixed(3));
+
+const clipName = (one) => `${songName(one)}: ${one.stem}, from ${startOf(one)} s`;
 
 async function openClip(index) {
   const next = run.listen[index];
   player?.stop();
   byId("player").hidden = true;
   allowJudging(false);
-  byId("why").textContent = `${next.seconds} s of ${songName(next)}: ${next.why}.`;
+  byId("why").textContent = `${next.seconds} s of ${songName(next)}, from ${startOf(next)} s: ${next.why}.`;
   byId("loading").textContent = "Loading …";
   clip = next;
   endBlind();

@@ -252,7 +252,8 @@ function failures() {
 
 function begin() {
   byId("title").textContent = run.title;
-  const part = run.duration === null ? "" : ` (${run.duration} s of each, from ${run.start} s)`;
+  const rest = run.start > 0 ? ` (each from ${run.start} s on)` : "";
+  const part = run.duration === null ? rest : ` (${run.duration} s of each, from ${run.start} s)`;
   const count = `${run.tracks.length} track${run.tracks.length === 1 ? "" : "s"}`;
   byId("about").textContent =
     `${Object.keys(run.methods).length} methods on ${count} of ${run.dataset}, subset ${run.subset}${part}.`;
