@@ -73,7 +73,7 @@ def export(
     run: Path, webmushra: bool, songs: int, root: Path | None, out: Path, as_json: bool
 ) -> None:
     """Write the excerpts of RUN as a test for other programs."""
-    from sepbench.cli.console import counting, say, show_json
+    from sepbench.cli.console import counting, say, show_json, warn
     from sepbench.datasets import open_dataset
     from sepbench.evaluation.store import Store
     from sepbench.report.page.webmushra import write_webmushra
@@ -90,6 +90,7 @@ def export(
             out,
             songs=songs,
             on_clip=lambda name: bar.update(task, advance=1, description=name),
+            on_note=warn,
         )
     if as_json:
         show_json({"out": str(out), "files": [*map(str, files)]})

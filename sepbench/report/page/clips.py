@@ -7,7 +7,7 @@ import io
 import json
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from scipy import signal
 from sepbench import audio
 from sepbench._util.files import write_atomic
 from sepbench.audio.memory import ogg
-from sepbench.datasets.base import Track, TrackAudio
+from sepbench.datasets.base import FRAME, Track, TrackAudio
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.estimates import Part, scored_stems
 from sepbench.evaluation.records import Record
@@ -96,18 +96,23 @@ def stems_of(store: Store, record: Record) -> dict[str, Path]:
 
 
 def clips(
-    store: Store, records: Sequence[Record], track: Track, excerpts: Sequence[Excerpt]
+    store: Store,
+    records: Sequence[Record],
+    track: Track,
+    excerpts: Sequence[Excerpt],
+    on_note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Clip]:
     """Yield the clips of one track; methods whose stems were not kept are left out.
 
-    Only the needed part of the track and of all estimates is read, once.
+    So are those whose stems are damaged or end before the excerpt, with a call of ``on_note``. Only
+    the needed part of the track and of all estimates is read, once.
     """
     settings = store.settings
     first = min(excerpt.start for excerpt in excerpts)
     last = max(excerpt.start + excerpt.seconds for excerpt in excerpts)
     song = track.load(start=settings.start + first, duration=last - first)
     estimates = {
-        record.label: (record.oracle, _estimates(store, record, track, song, first))
+        record.label: (record.oracle, _estimates(store, record, track, song, first, on_note))
         for record in records
         if record.song == track.song
         and record.error is None
@@ -123,14 +128,20 @@ def clips(
             ("reference", "reference"): song.references[excerpt.stem][:, part],
         }
         for label, (is_oracle, stems) in estimates.items():
-            if excerpt.stem in stems:
-                kind = "oracle" if is_oracle else "method"
-                found[label, kind] = stems[excerpt.stem][:, part]
+            if excerpt.stem not in stems:
+                continue
+            samples = stems[excerpt.stem][:, part]
+            missing = int(np.isnan(samples[0]).sum())
+            if missing > FRAME:
+                on_note(
+                    f"{label}: no audio of {excerpt.stem} of {track.name}: "
+                    f"{missing / song.rate:.1f} s shorter than the excerpt"
+                )
+                continue
+            found[label, "oracle" if is_oracle else "method"] = np.nan_to_num(samples)
         found["anchor", "anchor"] = _anchor(found["reference", "reference"], song.rate)
-        length = min(samples.shape[1] for samples in found.values())
-        cut = {key: samples[:, :length] for key, samples in found.items()}
-        peak = float(band_powers(cut["mixture", "mixture"], song.rate).max())
-        yield Clip(excerpt, song.rate, peak, _levelled(cut, song.rate))
+        peak = float(band_powers(found["mixture", "mixture"], song.rate).max())
+        yield Clip(excerpt, song.rate, peak, _levelled(found, song.rate))
 
 
 def write_source(path: Path, key: str, source: Source, clip: Clip) -> None:
@@ -203,23 +214,34 @@ def _anchor(reference: Samples, rate: int) -> Samples:
 
 
 def _estimates(
-    store: Store, record: Record, track: Track, song: TrackAudio, first: float
+    store: Store,
+    record: Record,
+    track: Track,
+    song: TrackAudio,
+    first: float,
+    on_note: Callable[[str], None],
 ) -> dict[str, Samples]:
-    """Return the stems of a method, and their sums, of a part of a track from a second on."""
+    """Return the stems of a method, and their sums, of a part of a track from a second on.
+
+    They are as long as the part; samples that a file lacks at its end are NaN.
+    """
     stems: dict[str, Samples] = {}
     scored = Part(store.settings.start, store.settings.duration)
     with suppress(SepbenchError):  # A folder that has changed since.
         stems |= scored_stems(record, track, song, first, scored=scored)
-    seconds = song.mixture.shape[1] / song.rate
+    length = song.mixture.shape[1]
     for name, path in stems_of(store, record).items():
         try:
-            read = audio.read(path, start=first, duration=seconds)
-        except SepbenchError:
+            read = audio.read(path, start=first, duration=length / song.rate)
+        except SepbenchError as error:
+            on_note(f"{record.label}: no audio of {name} of {track.name}: {error}")
             continue  # A damaged file of one method must not prevent the page.
-        is_at_rate = read.rate == song.rate
-        stems[name] = (
-            read.samples if is_at_rate else audio.resample(read.samples, read.rate, song.rate)
-        )
+        samples = read.samples
+        if read.rate != song.rate:
+            samples = audio.resample(samples, read.rate, song.rate)
+        samples = samples[:, :length]
+        lack = length - samples.shape[1]
+        stems[name] = np.pad(samples, ((0, 0), (0, lack)), constant_values=np.nan)
     return with_sums(stems)
 
 

@@ -37,11 +37,13 @@ def write_webmushra(
     *,
     songs: int,
     on_clip: Callable[[str], None] = lambda name: None,
+    on_note: Callable[[str], None] = lambda text: None,
 ) -> list[Path]:
     """Write ``configs/sepbench.yaml`` and equally loud wav files to a webMUSHRA folder.
 
     Copied into an installation of webMUSHRA, it opens as ``?config=sepbench.yaml``. webMUSHRA adds
-    the hidden reference and the anchors. Raises `SepbenchError` if the run has kept no stems.
+    the hidden reference and the anchors. ``on_note`` is called with what is left out. Raises
+    `SepbenchError` if the run has kept no stems.
     """
     records = store.records()
     excerpts = kept_excerpts(store, records, songs)
@@ -53,7 +55,7 @@ def write_webmushra(
     songs_of = Counter(track for _, track in keys)
     for key in keys:
         of_track = [one for one in excerpts if one.song == key]
-        for clip in clips(store, records, by_key[key], of_track):
+        for clip in clips(store, records, by_key[key], of_track, on_note):
             if not any(source.kind == "method" for source in clip.sources):
                 continue
             on_clip(f"{clip.excerpt.track}, {clip.excerpt.stem}")

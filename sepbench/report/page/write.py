@@ -97,7 +97,7 @@ def _write_sounds(
             remarks.append(f"{key[1]}: the data set has no such track here, so it has no audio")
             continue
         of_track = [one for one in excerpts if one.song == key]
-        for clip in clips(store, records, by_key[key], of_track):
+        for clip in clips(store, records, by_key[key], of_track, remarks.append):
             on_clip(f"{clip.excerpt.track}, {clip.excerpt.stem}")
             listed.append(_write_clip(folder, clip, len(listed)))
     return listed, remarks

@@ -161,6 +161,32 @@ def test_quiet_sources_are_as_loud_as_the_others(
     assert (faint < min(levels.values()) - 0.1) == bool(quieter)
 
 
+def test_a_stem_that_ends_before_the_excerpt_leaves_the_others_whole(tmp_path) -> None:
+    store = make_run(tmp_path, {"good": 8.0, "short": 2.0, "nearly": 2.0, "odd": 1.0}, [NAMES[0]])
+    track = made_tracks()[0]
+    song = track.load()
+    for label, lack in {"good": 0, "short": 2 * RATE, "nearly": 10, "odd": 0}.items():
+        folder = store.stems_folder(label, "test", track.name)
+        folder.mkdir(parents=True)
+        # Their sum is the accompaniment, of files that are not of one length.
+        for stem in ("vocals", "drums", "bass", "other"):
+            samples = song.mixture[:, : 4 * RATE - lack * (stem != "vocals")]
+            soundfile.write(folder / f"{stem}.wav", samples.T, RATE, subtype="FLOAT")
+    (store.stems_folder("odd", "test", track.name) / "vocals.wav").write_bytes(b"RIFF")
+    notes: list[str] = []
+    made = clips(store, store.records(), track, choose(store.records(), 1), notes.append)
+    vocals, accompaniment = made
+    damaged, short = notes
+    assert damaged.startswith(f"odd: no audio of vocals of {track.name}: ")
+    assert short == (
+        f"short: no audio of accompaniment of {track.name}: 2.0 s shorter than the excerpt"
+    )
+    names = [{source.name for source in clip.sources} for clip in (vocals, accompaniment)]
+    assert names[0] ^ names[1] == {"short", "odd"}
+    shapes = {source.samples.shape for clip in (vocals, accompaniment) for source in clip.sources}
+    assert shapes == {(2, 4 * RATE)}
+
+
 def test_stems_of_a_scored_folder_are_heard_as_long_as_they_are_those_that_were_scored(
     tmp_path,
 ) -> None:
