@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -68,13 +68,18 @@ class Agreement:
     pairs: int
 
 
-def add(paths: Sequence[Path], run: Path, known: Container[tuple[str, str]] | None = None) -> None:
+def add(
+    paths: Sequence[Path],
+    run: Path,
+    known: Container[tuple[str, str]] | None = None,
+    made: Mapping[tuple[str, str, str], str] | None = None,
+) -> None:
     """Copy exported ratings into a run, one file per listener; all of them or none.
 
     Files are exports of the page, or webMUSHRA's tables (``.csv``) of tests exported from the run.
     What a listener has rated before stays. Raises `SepbenchError` for another file, for ratings
-    none of which is of a ``known`` pair of track and method, and for two files in which one
-    listener rates an excerpt differently.
+    none of which is of a ``known`` pair of track and method or one of which is of stems ``made``
+    otherwise, and for two files in which one listener rates an excerpt differently.
     """
     read = [(path, plain) for path in paths for plain in _read_all(path, run)]
     for path, plain in read:
@@ -84,6 +89,7 @@ def add(paths: Sequence[Path], run: Path, known: Container[tuple[str, str]] | No
                 f"{path}: rates no track and method of this run, but of {plain.get('run')!r}; "
                 "import it into that run"
             )
+        _refuse_other_stems(path, plain, made or {})
     listeners: dict[Path, list[tuple[Path, dict[str, Any]]]] = {}
     for path, plain in read:
         kept = run / "ratings" / f"{plain['listener']}.json"
@@ -96,6 +102,20 @@ def add(paths: Sequence[Path], run: Path, known: Container[tuple[str, str]] | No
     for kept, files in listeners.items():
         whole = reduce(_joined, (plain for _, plain in files))
         write_atomic(kept, json.dumps(whole, indent=1) + "\n")
+
+
+def _refuse_other_stems(
+    path: Path, plain: dict[str, Any], made: Mapping[tuple[str, str, str], str]
+) -> None:
+    """Raise `SepbenchError` if ratings are of stems that were made otherwise than the run's."""
+    for row in _rows(plain):
+        # Older pages, and webMUSHRA, do not say how they were made.
+        here = made.get((row["subset"], row["track"], row["source"]))
+        if here and row["made"] not in (None, here):
+            raise SepbenchError(
+                f"{path}: rates {row['source']} on {row['track']!r} as another run made it; "
+                "import it into the run of its page"
+            )
 
 
 def _refuse_other_ratings(
@@ -219,7 +239,7 @@ def _rows(plain: dict[str, Any]) -> Iterator[dict[str, Any]]:
         facts = {key: trial[key] for key in ("track", "subset", "stem")}
         for one in trial["ratings"]:
             said = {key: one[key] for key in ("source", "kind", "rating")}
-            yield {"listener": plain["listener"], **facts, **said}
+            yield {"listener": plain["listener"], **facts, **said, "made": one.get("made")}
 
 
 def _read_all(path: Path, run: Path) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
@@ -18,7 +18,7 @@ from typing import Any
 from sepbench._util.files import write_atomic
 from sepbench._util.text import counted
 from sepbench.datasets.base import Track
-from sepbench.evaluation.records import Record
+from sepbench.evaluation.records import Record, of_audio
 from sepbench.evaluation.store import Store
 from sepbench.report import formats
 from sepbench.report.build import Report
@@ -56,7 +56,7 @@ def write_page(
     records = store.records()
     listen, remarks = _write_sounds(folder, store, records, tracks, excerpts, on_clip)
     known = facts(separated(records)[0], store.settings, report.scores, report.summary)
-    known |= {"listen": listen, "protocol": protocol, "command": command}
+    known |= {"listen": listen, "protocol": protocol, "command": command, "heard": _heard(listen)}
     table = formats.as_html(grid(report.scores, report.summary, protocol))
     text = _render(known, table)
     path = folder / "index.html"
@@ -97,13 +97,20 @@ def _write_sounds(
             remarks.append(f"{key[1]}: the data set has no such track here, so it has no audio")
             continue
         of_track = [one for one in excerpts if one.song == key]
+        made = {one.label: of_audio(one.identity) for one in records if one.song == key}
         for clip in clips(store, records, by_key[key], of_track, remarks.append):
             on_clip(f"{clip.excerpt.track}, {clip.excerpt.stem}")
-            listed.append(_write_clip(folder, clip, len(listed)))
+            listed.append(_write_clip(folder, clip, len(listed), made))
     return listed, remarks
 
 
-def _write_clip(folder: Path, clip: Clip, number: int) -> dict[str, Any]:
+def _heard(listen: Sequence[dict[str, Any]]) -> str:
+    """Return a digest of what can be heard, by which pages of two runs differ."""
+    sources = [(clip["stem"], one["made"]) for clip in listen for one in clip["sources"]]
+    return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
+
+
+def _write_clip(folder: Path, clip: Clip, number: int, made: Mapping[str, str]) -> dict[str, Any]:
     # Numbers instead of names, so that names cannot affect paths and addresses.
     keys = [f"{number}-{index}" for index in range(len(clip.sources))]
     paths = [folder / "audio" / f"{key}.js" for key in keys]
@@ -115,6 +122,7 @@ def _write_clip(folder: Path, clip: Clip, number: int) -> dict[str, Any]:
             "key": key,
             "name": source.name,
             "kind": source.kind,
+            "made": made[source.name] if source.kind in ("method", "oracle") else None,
             "gain": round(source.gain, 2),
             "loudness": round(source.loudness, 2) if source.loudness > -200 else None,
         }

@@ -6,11 +6,16 @@ import time
 from pathlib import Path
 
 import pytest
+from made_runs import make_run
 
-from sepbench.report import ratings
+from sepbench.errors import SepbenchError
+from sepbench.evaluation.records import of_audio
+from sepbench.report import ratings, tables
+from sepbench.report.build import Report
+from sepbench.report.page.make import make_page
 
 from .chromium import MARKS
-from .conftest import NAMES
+from .conftest import LEVELS, NAMES, keep_stems, made_tracks
 
 pytestmark = MARKS
 
@@ -43,7 +48,11 @@ def test_blind_ratings_hide_names_and_come_back_as_json(listening, made_run, tmp
     )
     assert "was good: 80" in listening.find_element("id", "revealed").text
     browser_file = download(listening, "export", tmp_path)
-    ratings.add([browser_file], tmp_path)
+    made = {(*one.song, one.label): of_audio(one.identity) for one in made_run.records()}
+    other = dict.fromkeys(made, "by other weights")
+    with pytest.raises(SepbenchError, match="as another run made it"):
+        ratings.add([browser_file], tmp_path, made=other)
+    ratings.add([browser_file], tmp_path, made=made)
     table = ratings.table(tmp_path)
     assert dict(zip(table["source"], table["rating"], strict=True)) == wanted
     assert set(table["track"]) == {NAMES[0]}
@@ -58,6 +67,26 @@ def test_blind_ratings_hide_names_and_come_back_as_json(listening, made_run, tmp
     listening.refresh()
     listener = listening.execute_script("return JSON.parse(exported()).listener")
     assert listener not in {"", *table["listener"]}
+
+
+def test_pages_of_two_runs_of_one_title_keep_their_ratings_apart(browser, tmp_path) -> None:
+    pages = []
+    for weights in "ab":
+        store = make_run(tmp_path / weights, LEVELS, NAMES[:1], weights=weights)
+        keep_stems(store, made_tracks()[:1])
+        records = store.records()
+        report = Report(tables.scores(records), tables.summary(records), [], [])
+        made = make_page(store, report, protocol="mdx", tracks=made_tracks())
+        pages.append(made.path.as_uri())
+    counts = []
+    for address in (*pages, pages[0]):
+        browser.get(address)
+        counts.append(browser.execute_script("return kept.ratings.length"))
+        browser.execute_script("kept.ratings.push({ ratings: [] }); keep()")
+    for address in pages:
+        browser.get(address)
+        browser.execute_script("localStorage.removeItem(STORE)")
+    assert counts == [0, 0, 1]
 
 
 def download(browser, button, folder: Path) -> Path:

@@ -20,6 +20,7 @@ from sepbench import audio
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.estimate_files import find
 from sepbench.evaluation.estimates import Part, score, scored_stems
+from sepbench.evaluation.records import of_audio
 from sepbench.evaluation.store import Settings, Store, unique_name
 from sepbench.report import ratings
 from sepbench.report.page.clips import clips, loudness, spectrogram_png
@@ -287,6 +288,7 @@ def test_the_page_s_sounds_are_the_samples_that_were_separated(page, made_run) -
     heard, rate = soundfile.read(io.BytesIO(base64.b64decode(payload["audio"])))
     kept, _ = soundfile.read(made_run.stems_folder("good", "test", NAMES[3]) / "vocals.wav")
     assert rate == RATE
+    assert source["made"] == of_audio(made_run.load("good", "test", NAMES[3]).identity)
     assert heard.shape == kept.shape
     assert np.square(heard - kept).sum() < 0.03 * np.square(kept).sum()
 
@@ -524,3 +526,19 @@ def test_ratings_of_another_run_are_refused(tmp_path) -> None:
         ratings.add([said], tmp_path, {("another song", "good")})
     ratings.add([said], tmp_path, {(NAMES[0], "good")})
     assert set(ratings.table(tmp_path)["listener"]) == {"ann"}
+
+
+def test_ratings_of_stems_that_another_run_made_are_refused(tmp_path) -> None:
+    said = exported(tmp_path / "ann", "ann", lambda m, n: 50)
+    plain = json.loads(said.read_text())
+    for trial in plain["ratings"]:
+        for one in trial["ratings"][1:]:
+            one["made"] = f"by {one['source']}"
+    made = {("test", name, label): f"by {label}" for name in NAMES for label in METHODS}
+    changed = made | {("test", NAMES[1], "good"): "by other weights"}
+    ratings.add([said], tmp_path, None, changed)  # An older page does not say how.
+    (tmp_path / "bob").write_text(json.dumps(plain | {"listener": "bob"}))
+    with pytest.raises(SepbenchError, match=r"rates good on .* as another run made it"):
+        ratings.add([tmp_path / "bob"], tmp_path, None, changed)
+    ratings.add([tmp_path / "bob"], tmp_path, None, made)
+    assert set(ratings.table(tmp_path)["listener"]) == {"ann", "bob"}
