@@ -168,3 +168,28 @@ def test_pictures_of_the_sound_and_of_its_error(listening) -> None:
     assert image.get_attribute("alt") == "Spectrogram of the error of poor"
     assert image.get_attribute("src") not in ("", sound)
     wait_for(listening, "return document.getElementById('spectrogram').naturalWidth > 50")
+
+
+def test_the_wave_shows_what_is_in_either_channel(listening) -> None:
+    """The louder channel reaches half of the height, on whichever side it is."""
+    height, drawn, left, right = listening.execute_script(
+        """
+        const canvas = document.getElementById("wave");
+        const known = player.buffers[player.heard];
+        const level = player.levels[player.heard];
+        const pictures = [0, 1].map((side) => {
+          const buffer = player.context.createBuffer(2, 9600, known.sampleRate);
+          buffer.getChannelData(side).fill(0.5 / level);
+          player.buffers[player.heard] = buffer;
+          drawWave();
+          return canvas.toDataURL();
+        });
+        const column = canvas.getContext("2d").getImageData(480, 0, 1, canvas.height).data;
+        const drawn = column.filter((value, place) => place % 4 === 3 && value > 0).length;
+        player.buffers[player.heard] = known;
+        drawWave();
+        return [canvas.height, drawn, ...pictures];
+        """
+    )
+    assert left == right
+    assert drawn == height // 4

@@ -119,20 +119,22 @@ function select(key) {
 function drawWave() {
   const canvas = byId("wave");
   const pen = canvas.getContext("2d");
-  const samples = player.buffers[player.heard].getChannelData(0);
+  const buffer = player.buffers[player.heard];
+  const channels = Array.from({ length: buffer.numberOfChannels }, (_, place) => buffer.getChannelData(place));
   const level = player.levels[player.heard];
   const middle = canvas.height / 2;
   pen.clearRect(0, 0, canvas.width, canvas.height);
   if (disguise || unseen) return; // A picture would give away what is heard.
   pen.fillStyle = colour("--accent");
   for (let x = 0; x < canvas.width; x += 1) {
-    const first = Math.floor((x * samples.length) / canvas.width);
-    const last = Math.floor(((x + 1) * samples.length) / canvas.width);
+    const first = Math.floor((x * buffer.length) / canvas.width);
+    const last = Math.floor(((x + 1) * buffer.length) / canvas.width);
     let [low, high] = [0, 0];
-    for (let place = first; place < last; place += 1) {
-      if (samples[place] < low) low = samples[place];
-      if (samples[place] > high) high = samples[place];
-    }
+    for (const samples of channels)
+      for (let place = first; place < last; place += 1) {
+        if (samples[place] < low) low = samples[place];
+        if (samples[place] > high) high = samples[place];
+      }
     pen.fillRect(x, middle - high * level * middle, 1, Math.max(1, (high - low) * level * middle));
   }
 }
