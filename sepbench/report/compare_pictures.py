@@ -94,7 +94,8 @@ def critical_difference(comparison: Comparison) -> Figure:
 def differences(comparison: Comparison) -> Figure:
     """Return a plot of the difference to the baseline on each track, with extremes named.
 
-    One row per method, one point per track, a thick stroke for the interval.
+    One row per method, one point per track, a circle for all of them and a thick stroke for its
+    interval.
     """
     rows = comparison.differences
     tracks = [each.tracks for each in rows]
@@ -104,13 +105,14 @@ def differences(comparison: Comparison) -> Figure:
         counts = f"up to {counts}"
         labels = [f"{each.label}, n = {each.tracks}" for each in rows]
     statistic = comparison.protocol.over_tracks[0]
+    marks = f" each; circle: {statistic}; bar: its 95 % interval over tracks"
     page = _page(
         comparison,
         width=6.0 + LETTER * max(map(len, labels)),
         height=0.5 + 0.42 * len(rows),
         title=f"differences to {comparison.baseline}, song by song",
         words=[
-            f"{counts}, one point each; circle: {statistic}; bar: its 95 % interval over tracks.",
+            f"{counts}, one point{marks if max(tracks) > 1 else ''}.",
             *_deciding(comparison),
         ],
     )
@@ -120,11 +122,13 @@ def differences(comparison: Comparison) -> Figure:
         values = _values(comparison, each.label)
         better = _gains(comparison, each.label) > 0
         colours = np.where(better, BETTER, WORSE)
-        spread = ((np.arange(len(values)) * 0.6180339887) % 1 - 0.5) * 0.5
+        # A single track is its own statistic.
+        spread = ((np.arange(len(values)) * 0.6180339887) % 1 - 0.5) * 0.5 * (len(values) > 1)
         axes.scatter(values, row + spread, s=16, c=colours, alpha=0.6, lw=0, zorder=2)
         if np.isfinite(each.interval.low):
             axes.hlines(row, *each.interval, color=INK, lw=3.5, zorder=3)
-        axes.plot(each.value, row, "o", ms=6, mfc="white", mec=INK, mew=1.4, zorder=4)
+        if len(values) > 1:
+            axes.plot(each.value, row, "o", ms=6, mfc="white", mec=INK, mew=1.4, zorder=4)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), labels, color=INK, fontsize=SIZE)
     unit = f" in {comparison.protocol.unit}" if comparison.protocol.unit else ""

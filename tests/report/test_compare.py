@@ -149,6 +149,18 @@ def test_the_picture_of_differences_says_over_how_many_tracks(run, words) -> Non
     assert any(text.startswith("up to 3 tracks, one point each") for text in shown)
 
 
+@pytest.mark.parametrize(("tracks", "circles"), [(1, 0), (3, 2)])
+def test_a_track_is_drawn_once_and_all_of_them_as_a_circle(run, words, tracks, circles) -> None:
+    (found,) = compare(records(run("a", tracks=tracks)), stems=["vocals"], baseline="good")
+    page = compare_pictures.differences(found)
+    (axes,) = page.axes
+    drawn = [len(each.get_offsets()) for each in axes.collections if hasattr(each, "get_sizes")]
+    assert drawn == [tracks, tracks]
+    assert sum(line.get_marker() == "o" for line in axes.lines) == circles
+    text = next(text for text, _ in words(page) if text.startswith(f"{tracks} track"))
+    assert ("circle" in text) == bool(circles)
+
+
 def test_runs_share_what_they_have_and_keep_their_names(run) -> None:
     one, two = run("one"), run("two", {"good": 5.0}, tracks=10, seed=1)
     merged = merge([one, two])
