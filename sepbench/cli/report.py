@@ -250,7 +250,8 @@ def present(
         )
         return report
     unequal = lacking(report.scores, protocol)
-    settings, incomplete = store.settings, report.incomplete
+    incomplete = report.incomplete
+    settings = [one.settings for one in (store, *how.get("others", ()))]
     for line in terminal.heading(report.summary, protocol, settings, incomplete, unequal):
         click.echo(printable(line))
     if report.summary["protocol"].eq(protocol).any():

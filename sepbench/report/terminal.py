@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,14 @@ _PADDING = (0, 1, 0, 0)
 def heading(
     summary: pd.DataFrame,
     protocol: str,
-    settings: Settings,
+    settings: Settings | Sequence[Settings],
     incomplete: Collection[str] = (),
     unequal: Collection[tuple[str, str]] = (),
 ) -> Iterator[str]:
-    """Yield lines on metric, protocol and data set, and the meaning of marks."""
+    """Yield lines on metric, protocol and data sets, and the meaning of marks.
+
+    ``settings`` are those of the run, or of each of several.
+    """
     rules = find_protocol(protocol)
     rows = _chosen(summary, protocol)
     if rows.empty:
@@ -38,7 +41,9 @@ def heading(
         there = f"; it has {', '.join(known)}" if known else ""
         yield f"no scores of protocol {protocol} in this run{there}"
         return
-    yield f"{rules.measure}, protocol {protocol}, {settings.default_name}"
+    runs = [settings] if isinstance(settings, Settings) else settings
+    names = dict.fromkeys(one.default_name for one in runs)
+    yield f"{rules.measure}, protocol {protocol}, {' and '.join(names)}"
     yield rules.caption
     if rules.higher_is_better is not True:
         yield rules.better

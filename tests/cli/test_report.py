@@ -55,6 +55,14 @@ def test_a_choice_goes_to_a_folder_of_its_own() -> None:
     assert "no scores of 'vocal'; there are vocals" in unknown.output
 
 
+def test_the_heading_names_the_data_set_of_every_run() -> None:
+    make_run(Path("other"), {"unet": 4.0}, 4, settings=Settings("musdb18", "test"))
+    make_run(Path("more"), {"unet": 4.0}, 4)
+    both = report("run", "more", "other", "-o", "both").output
+    assert "SDR in dB, protocol sisec18, some-test and musdb18-test\n" in both
+    assert "sisec18, some-test\n" in report("run", "more", "-o", "one").output
+
+
 def test_runs_in_folders_of_one_name_are_all_there() -> None:
     for number, day in enumerate(("mon", "tue", "wed")):
         make_run(Path(day, "run"), {"unet": 5.0 + number}, 4, seed=number)
