@@ -15,6 +15,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -151,7 +152,7 @@ class Store:
         """Store a record, replacing an older one of that method and track.
 
         A failure does not replace scores of the same method, weights and audio, of which it only
-        lacks new metrics.
+        lacks new metrics. Stems that were kept of scores it does replace are removed.
         ``museval`` is the text of museval's file that the record was read from, if it was. Returns
         the stamp of the record's file.
         """
@@ -166,6 +167,8 @@ class Store:
             self._path(kind, record.label, record.subset, record.track) for kind in kinds
         )
         status = write_atomic(kept, dumps(record, museval))
+        if record.error is not None and outdated.exists():
+            self.remove_stems(record.label, record.subset, record.track)
         outdated.unlink(missing_ok=True)
         return stamp_of(status)
 
@@ -186,10 +189,15 @@ class Store:
         return record if composed(place) == composed(self.file(record)) else None
 
     def remove(self, record: Record) -> None:
-        """Forget the scores of a method on a track, or the reason of its failure."""
+        """Forget the scores and stems of a method on a track, or the reason of its failure."""
         for kind in ("scores", "failures"):
             path = self._path(kind, record.label, record.subset, record.track)
             path.unlink(missing_ok=True)
+        self.remove_stems(record.label, record.subset, record.track)
+
+    def remove_stems(self, label: str, subset: str, track: str) -> None:
+        """Remove the separated audio of a method on a track, if any was kept."""
+        shutil.rmtree(self.stems_folder(label, subset, track), ignore_errors=True)
 
     def stems_folder(self, label: str, subset: str, track: str) -> Path:
         """Return the folder of the separated audio of a method on a track."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,21 +19,19 @@ def found(task: Task, store: Store) -> Record | Task:
     """Return the stored record of a task, if it has everything that was requested, or the task.
 
     A task whose record lacks metrics or stems gets the metrics of the record too, so that no score
-    is lost. Stems that were kept of other audio or weights are removed. Raises `SepbenchError` for
-    scores of a metric that cannot be computed any more.
+    is lost. Stems that were kept of other audio or weights are removed, and so are those without
+    scores. Raises `SepbenchError` for scores of a metric that cannot be computed any more.
     """
-    known = store.load(task.method.label, task.track.subset, task.track.name)
-    if known is None:
-        return task
-    if _covers(known, task) and _has_stems(known, task):
+    place = task.method.label, task.track.subset, task.track.name
+    known = store.load(*place)
+    if known is not None and _covers(known, task) and _has_stems(known, task):
         return known
-    if same_but_metrics(known.identity, task.identity):
+    if known is not None and same_but_metrics(known.identity, task.identity):
         metrics = with_metrics_of(known, task.metrics, store)
         identity = {**task.identity, "metrics": metric_identities(metrics)}
         return replace(task, metrics=metrics, identity=identity)
     if task.stems_folder is None:  # They would be heard beside the new scores.
-        kept = store.stems_folder(task.method.label, task.track.subset, task.track.name)
-        shutil.rmtree(kept, ignore_errors=True)
+        store.remove_stems(*place)
     return task
 
 

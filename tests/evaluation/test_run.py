@@ -20,6 +20,7 @@ from sepbench.datasets.base import Track, TrackAudio, assemble
 from sepbench.errors import SepbenchError
 from sepbench.evaluation import run as evaluation
 from sepbench.evaluation.records import Record
+from sepbench.evaluation.renamed import forget_renamed
 from sepbench.evaluation.run import Done, RunConfig
 from sepbench.evaluation.store import Settings, Store
 from sepbench.registry import Method, resolve
@@ -249,6 +250,42 @@ def test_stems_of_other_audio_do_not_stay_beside_new_scores(store: Store) -> Non
         store.save(replace(record, identity={**record.identity, "audio": "other"}))
     run(store, Calm)
     assert not kept.exists()
+
+
+def test_stems_do_not_stay_where_a_failure_replaced_their_scores(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = store.stems_folder("calm", "test", "a")
+    plan = RunConfig(isolate=False, save_stems=True)
+    run(store, Calm, plan=plan)
+    monkeypatch.setattr(Calm, "separate", Raising.separate)
+    run(store, Calm, plan=replace(plan, metrics=("silence",)))
+    assert any(kept.iterdir())  # As the scores do.
+    run(store, Calm, tracks=[track("a", "other noise")], plan=plan)
+    assert not kept.exists()
+    assert any(store.stems_folder("calm", "test", "bb").iterdir())
+
+
+def test_stems_without_scores_do_not_stay_beside_new_ones(store: Store) -> None:
+    run(store, Calm, plan=RunConfig(isolate=False, save_stems=True))
+    for path in store.folder.glob("scores/*/*/*.json"):
+        path.unlink()
+    run(store, Calm)
+    assert not list(store.folder.glob("stems/*/*/*"))
+
+
+def test_the_stems_of_a_renamed_track_go_with_its_scores(store: Store) -> None:
+    run(store, Calm, plan=RunConfig(isolate=False, save_stems=True))
+
+    class Renamed(Noise):
+        def digest(self, *, start: float = 0.0, duration: float | None = None) -> str:
+            return "a ('noise',)"
+
+    (note,) = forget_renamed(
+        store, [Renamed("new", "test", "noise", ("vocals",), ("noise",)), TRACKS[1]]
+    )
+    assert note == "a is now called new: removed its scores of before"
+    assert [path.name for path in store.folder.glob("stems/*/*/*")] == ["bb"]
 
 
 def test_methods_that_ran_on_other_tracks_are_reported_as_not_comparable(store: Store) -> None:
