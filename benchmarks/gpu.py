@@ -53,7 +53,7 @@ def method_row(name: str, mixture: torch.Tensor, device: torch.device) -> dict[s
         (method,) = registry.resolve(name)
         separator = method.create()
         runner.load(separator, where)
-        warm_up(separator, samples, rate=RATE, device=where)
+        warm_up(separator, samples[:, :RATE], rate=RATE, device=where)
         if where.type == "cuda":
             torch.cuda.reset_peak_memory_stats(where)
         done, spent = seconds_of(

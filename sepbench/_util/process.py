@@ -17,6 +17,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing import util
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -68,6 +69,14 @@ class WorkerDied(Exception):  # noqa: N818 - says what happened
     """
 
 
+@dataclass(frozen=True)
+class Limit:
+    """The seconds that a task may take; ``text`` ends the message that it took longer."""
+
+    seconds: float
+    text: str
+
+
 class Worker(Protocol[Task_contra]):
     """Base of `WorkerProcess` and `LocalWorker`."""
 
@@ -75,8 +84,10 @@ class Worker(Protocol[Task_contra]):
         """Yield the outputs of a task as they come."""
         ...
 
-    def run(self, task: Task_contra, inputs: Iterable[Any] = ()) -> Any:
-        """Return the last output of a task."""
+    def run(
+        self, task: Task_contra, inputs: Iterable[Any] = (), *, limit: Limit | None = None
+    ) -> Any:
+        """Return the last output of a task, which may have a limit of its own."""
         ...
 
     def stop(self) -> None:
@@ -94,8 +105,8 @@ class LocalWorker(Generic[Task]):
         """Yield the outputs of a task as they come."""
         return self._work(task, iter(inputs))
 
-    def run(self, task: Task, inputs: Iterable[Any] = ()) -> Any:
-        """Return the last output of a task."""
+    def run(self, task: Task, inputs: Iterable[Any] = (), *, limit: Limit | None = None) -> Any:
+        """Return the last output of a task, however long it takes."""
         *_, last = self.stream(task, inputs)
         return last
 
@@ -108,12 +119,12 @@ class WorkerProcess(Generic[Task]):
 
     Tasks, inputs and outputs are sent as copies. Outputs may hold arrays, plain values and
     sepbench's own classes and nothing else, so that no plugin code runs in this process.
-    ``timeout`` is the number of seconds a task may take.
+    ``timeout`` is the number of seconds a task may take that has no limit of its own.
     """
 
     def __init__(self, work: Work[Task], *, timeout: float | None = None) -> None:
         self._work = work
-        self._timeout = timeout
+        self._limit = None if timeout is None else Limit(timeout, f"--timeout {timeout:g} seconds")
         self._process: BaseProcess | None = None
         self._task = self._owner = 0
         self._stopped = False
@@ -123,12 +134,14 @@ class WorkerProcess(Generic[Task]):
         """Whether a process is idle after a task."""
         return self._process is not None
 
-    def run(self, task: Task, inputs: Iterable[Any] = ()) -> Any:
+    def run(self, task: Task, inputs: Iterable[Any] = (), *, limit: Limit | None = None) -> Any:
         """Return the last output of a task; see `stream`."""
-        *_, last = self.stream(task, inputs)
+        *_, last = self.stream(task, inputs, limit=limit)
         return last
 
-    def stream(self, task: Task, inputs: Iterable[Any] = ()) -> Iterator[Any]:
+    def stream(
+        self, task: Task, inputs: Iterable[Any] = (), *, limit: Limit | None = None
+    ) -> Iterator[Any]:
         """Yield the outputs of a task; ``inputs`` are sent one by one, on request.
 
         Raises `WorkerDied` if the process crashes, is killed or times out, and `SepbenchError` for
@@ -138,13 +151,14 @@ class WorkerProcess(Generic[Task]):
             self._end()
             self._start()
         self._task += 1
-        deadline = None if self._timeout is None else time.monotonic() + self._timeout
+        limit = limit or self._limit
+        deadline = None if limit is None else time.monotonic() + limit.seconds
         source = iter(inputs)
         done = False
         try:
             self._send("task", task)
             while True:
-                kind, value = self._receive(deadline)
+                kind, value = self._receive(limit, deadline)
                 if kind == "wanted":
                     self._send("input", next(source, None))
                 elif kind == "output":
@@ -169,7 +183,7 @@ class WorkerProcess(Generic[Task]):
         with suppress(OSError):  # The death of the process is reported by its sentinel.
             send(self._connection, (self._task, kind, value))
 
-    def _receive(self, deadline: float | None) -> tuple[str, Any]:
+    def _receive(self, limit: Limit | None, deadline: float | None) -> tuple[str, Any]:
         """Return the next message of the current task."""
         process = self._process
         while process is not None:
@@ -180,9 +194,9 @@ class WorkerProcess(Generic[Task]):
                 break
             if self._stopped:
                 raise CancelledError
-            if not ready:
+            if limit is not None and not ready:
                 self._end()
-                raise WorkerDied(f"took longer than --timeout {self._timeout:g} seconds")
+                raise WorkerDied(f"took longer than {limit.text}")
             if self._connection not in ready:
                 break
             try:

@@ -70,7 +70,8 @@ _MOST_NOTES = 5
     "--timeout",
     type=options.SECONDS,
     metavar="SECONDS",
-    help="Give up on a method that takes longer on a track.",
+    help="Give up on a method that takes longer on a track, once it is loaded; that may take ten "
+    "minutes, and its first second of audio one, or SECONDS if that is longer.",
 )
 @click.option(
     "--save-stems",

@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sepbench import registry
 from sepbench._util import entry_points
 from sepbench._util.allocator import keep_freed_memory
-from sepbench._util.process import LocalWorker, Worker, WorkerProcess
+from sepbench._util.process import Limit, LocalWorker, Worker, WorkerProcess
 from sepbench._util.starting import preload
 from sepbench.errors import MethodError, SepbenchError, describe
 from sepbench.inference import runner
@@ -31,6 +31,18 @@ from sepbench.separator import AnySeparator, Separator
 
 if TYPE_CHECKING:
     import torch
+
+
+LOADING = 600.0
+"""Seconds that a method with a timeout may take to load, if the timeout is shorter."""
+
+WARM_UP = 60.0
+"""The same for its first second of audio, in which some compile their networks."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Asks for the method to be loaded, and whether it has to be warmed up."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +62,20 @@ class Song:
 
 
 @dataclass(frozen=True)
+class WarmUp:
+    """Gives the first second of a song for `warm_up`."""
+
+    song: Song
+
+
+@dataclass(frozen=True)
 class Batch:
     """Many songs for a batch separator: the inputs of the task."""
 
     folder: Path
+
+
+_Request: TypeAlias = Load | WarmUp | Song | Batch
 
 
 class SeparatorWorker:
@@ -61,14 +83,16 @@ class SeparatorWorker:
 
     The method stays loaded. Every song starts in the same state: the process is replaced after the
     method has changed its settings (`sepbench._util.process_state`), and the global random
-    generators are seeded. ``timeout`` is in seconds, for one song.
+    generators are seeded. ``timeout`` is in seconds, for one song, or the songs of a batch, without
+    loading and warming up, which may take `LOADING` and `WARM_UP`.
     """
 
     def __init__(
         self, method: Method, device: str, *, timeout: float | None = None, isolate: bool = True
     ) -> None:
         self.notes: tuple[str, ...] = ()
-        self._worker: Worker[Song | Batch]
+        self._timeout = timeout
+        self._worker: Worker[_Request]
         if isolate:
             self._worker = WorkerProcess(_Separating(method, device), timeout=timeout)
         else:
@@ -81,6 +105,11 @@ class SeparatorWorker:
 
         Raises `SepbenchError`, and `WorkerDied` as `WorkerProcess` does.
         """
+        if self._load():
+            first = slice(0, rate)
+            short = references and {name: stem[:, first] for name, stem in references.items()}
+            limit = self._longer(WARM_UP, "for its first second of audio")
+            self._worker.run(WarmUp(Song(rate, mixture[:, first], short)), limit=limit)
         separation: Separation
         separation, changed = self._worker.run(Song(rate, mixture, references))
         return separation, changed
@@ -102,7 +131,19 @@ class SeparatorWorker:
 
     def batch(self, songs: Iterable[tuple[Samples, int]], folder: Path) -> Iterator[Made]:
         """Yield the results of many songs at once, as `batch.separate_all` does."""
+        self._load()
         yield from self._worker.stream(Batch(folder), songs)
+
+    def _load(self) -> bool:
+        """Load the method, if it is not loaded; return whether it has to be warmed up."""
+        return bool(self._worker.run(Load(), limit=self._longer(LOADING, "to load")))
+
+    def _longer(self, least: float, what: str) -> Limit | None:
+        """Return a limit of at least these seconds, if there is a timeout."""
+        if self._timeout is None:
+            return None
+        seconds = max(least, self._timeout)
+        return Limit(seconds, f"{seconds:g} seconds {what}")
 
     @property
     def is_running(self) -> bool:
@@ -139,15 +180,20 @@ class _Separating:
         self._separator: AnySeparator | None = None
         self._is_warm = False
 
-    def __call__(self, song: Song | Batch, inputs: Iterator[Any]) -> Iterator[Any]:
+    def __call__(self, request: _Request, inputs: Iterator[Any]) -> Iterator[Any]:
         """Yield the stems of a song, piece by piece or at once with their costs."""
         try:
             # Warning filters of a plugin and its libraries end with the song.
             with warnings.catch_warnings():
-                if isinstance(song, Batch):
-                    yield from self._separate_all(song, inputs)
+                if isinstance(request, Load):
+                    yield self._loaded().warms_up and not self._is_warm
+                elif isinstance(request, WarmUp):
+                    self._warm_up(request.song)
+                    yield None
+                elif isinstance(request, Batch):
+                    yield from self._separate_all(request, inputs)
                 else:
-                    yield from self._separate(song, inputs)
+                    yield from self._separate(request, inputs)
         except (SepbenchError, GeneratorExit):
             raise
         except BaseException as error:
@@ -161,11 +207,6 @@ class _Separating:
         separator, device = self._loaded(), runner.choose_device(self._device)
         references = song.references if separator.needs_references else None
         how: dict[str, Any] = {"rate": song.rate, "device": device, "references": references}
-        if song.mixture is not None and not self._is_warm:
-            process_state.seed_generators()
-            if separator.warms_up:
-                warm_up(separator, song.mixture, **how)
-            self._is_warm = True
         before = process_state.settings()
         process_state.seed_generators()
         try:
@@ -178,6 +219,16 @@ class _Separating:
             yield made, tuple(changed)
         finally:
             self.retire = before != process_state.settings()
+
+    def _warm_up(self, song: Song) -> None:
+        from sepbench._util import process_state
+
+        separator, device = self._loaded(), runner.choose_device(self._device)
+        references = song.references if separator.needs_references else None
+        process_state.seed_generators()
+        if song.mixture is not None:
+            warm_up(separator, song.mixture, rate=song.rate, device=device, references=references)
+        self._is_warm = True
 
     def _separate_all(self, batch: Batch, inputs: Iterator[Any]) -> Iterator[Made]:
         from sepbench._util import process_state
@@ -210,14 +261,12 @@ def warm_up(
     device: torch.device,
     references: Mapping[str, Samples] | None = None,
 ) -> None:
-    """Separate a second of a song for nothing, so that the next measures no first-time costs.
+    """Separate the first second of a song for nothing, so that the next measures no such costs.
 
     What goes wrong is left for the next to report.
     """
-    first = slice(0, rate)
-    short = references and {name: stem[:, first] for name, stem in references.items()}
     with suppress(SepbenchError):
-        runner.separate(separator, mixture[:, first], rate=rate, device=device, references=short)
+        runner.separate(separator, mixture, rate=rate, device=device, references=references)
 
 
 @dataclass(frozen=True)

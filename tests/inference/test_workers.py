@@ -166,10 +166,65 @@ def test_an_interrupt_that_a_plugin_raises_is_its_failure(worker: SeparatorWorke
         vocals(worker)
 
 
-def test_code_that_holds_the_interpreter_is_ended_by_the_timeout() -> None:
-    worker = SeparatorWorker(method(Endless), "cpu", timeout=0.5)
-    with pytest.raises(WorkerDied, match=r"longer than --timeout 0\.5 seconds"):
+class SlowAtFirst(Calm):
+    """Takes a second to load, and another for the first audio."""
+
+    name = "slow-at-first"
+
+    def load(self, device: torch.device) -> None:
+        time.sleep(1)
+        self.wait = 1.0
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        time.sleep(self.wait)
+        self.wait = 0.0
+        return {"vocals": mixture / 2}
+
+
+class NeverLoaded(Calm):
+    name = "never-loaded"
+
+    def load(self, device: torch.device) -> None:
+        time.sleep(60)
+
+
+def test_the_timeout_is_for_songs_without_what_comes_before_them() -> None:
+    worker = SeparatorWorker(method(SlowAtFirst), "cpu", timeout=0.7)
+    for _ in range(2):
+        np.testing.assert_array_equal(vocals(worker), MIXTURE / 2)
+    worker.stop()
+
+
+@pytest.mark.parametrize(
+    ("separator", "limit", "reason"),
+    [
+        (NeverLoaded, "LOADING", r"longer than 0\.4 seconds to load"),
+        (Endless, "WARM_UP", r"longer than 0\.4 seconds for its first second of audio"),
+    ],
+)
+def test_what_comes_before_songs_has_a_limit_too(
+    monkeypatch: pytest.MonkeyPatch, separator: type[Separator], limit: str, reason: str
+) -> None:
+    monkeypatch.setattr(workers, limit, 0.4)
+    worker = SeparatorWorker(method(separator), "cpu", timeout=0.2)
+    with pytest.raises(WorkerDied, match=reason):
         vocals(worker)
+    worker.stop()
+
+
+class EndlessWhole(Endless):
+    """Ends on the first second of audio alone."""
+
+    name = "endless-whole"
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        return super().separate(mixture) if mixture.shape[1] > RATE else {"vocals": mixture}
+
+
+def test_code_that_holds_the_interpreter_is_ended_by_the_timeout() -> None:
+    worker = SeparatorWorker(method(EndlessWhole), "cpu", timeout=0.5)
+    with pytest.raises(WorkerDied, match=r"longer than --timeout 0\.5 seconds"):
+        worker.separate(np.tile(MIXTURE, 2), RATE)
     worker.stop()
 
 

@@ -71,7 +71,7 @@ AT_WORK = {
     "raises": ("raise ValueError('no luck today')", "ValueError: no luck today"),
     "shorter": ("mixture = mixture[:, 1:]", "of shape"),
     "nan": ("mixture = mixture * float('nan')", "NaN or infinity in vocals"),
-    "endless": ("while True: pass", "took longer than --timeout"),
+    "endless": ("while mixture.shape[1] > 48000: pass", "took longer than --timeout"),
     "dies": ("import os; os._exit(7)", "its process died (exit status 7)"),
 }
 
