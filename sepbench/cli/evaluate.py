@@ -70,8 +70,9 @@ _MOST_NOTES = 5
     "--timeout",
     type=options.SECONDS,
     metavar="SECONDS",
-    help="Give up on a method that takes longer on a track, once it is loaded; that may take ten "
-    "minutes, and its first second of audio one, or SECONDS if that is longer.",
+    help="Give up on a method that takes longer on a track. Apart from that, or as long if it is "
+    "longer, it may load for ten minutes and take one for its first second of audio, and reading "
+    "or scoring a track may take an hour.",
 )
 @click.option(
     "--save-stems",

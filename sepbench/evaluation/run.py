@@ -36,8 +36,9 @@ class RunConfig:
     """How to run methods on tracks.
 
     ``device`` is a resolved name such as ``cpu`` or ``cuda:0``; ``timeout`` counts seconds a
-    method may take on a track; ``isolate`` runs separators in separate processes, so that a
-    crash costs one row. Several ``devices`` of one kind work on different tracks.
+    method may take on a track, without loading, reading and scoring; ``isolate`` runs separators in
+    separate processes, so that a crash costs one row. Several ``devices`` of one kind work on
+    different tracks.
     ``shard`` is ``(I, N)``: the I-th of N parts of the cells, from 1. ``targets`` is ``largest`` or
     ``musdb``, see `sepbench.evaluation.scoring.target_sets`.
     """

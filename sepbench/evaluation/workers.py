@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from sepbench._util.process import LocalWorker, Worker, WorkerDied, WorkerProcess
+from sepbench._util.process import Limit, LocalWorker, Worker, WorkerDied, WorkerProcess
 from sepbench.errors import MethodError, SepbenchError, describe
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.scoring import (
@@ -42,19 +42,22 @@ from sepbench.inference.workers import SeparatorWorker, share_imports
 _SCARCE = 0.15
 """Share of free memory below which methods are not kept loaded."""
 
+SCORING = 3600.0
+"""Seconds that reading or scoring a song may take where methods have a timeout, unless longer."""
+
 
 class Workers:
     """The processes that work on one track at a time: one for songs, and one per method.
 
-    ``timeout`` is in seconds, for one song in one process. Without ``isolate`` everything runs in
-    this process.
+    ``timeout`` is in seconds, for a method on one song; reading and scoring it may take `SCORING`.
+    Without ``isolate`` everything runs in this process.
     """
 
     def __init__(self, *, timeout: float | None = None, isolate: bool = True) -> None:
         self._timeout, self._isolate = timeout, isolate
         self._songs: Worker[Request]
         if isolate:
-            self._songs = WorkerProcess(Scoring(), timeout=timeout)
+            self._songs = WorkerProcess(Scoring())
         else:
             self._songs = LocalWorker(Scoring())
         self._methods: dict[tuple[str, str], SeparatorWorker] = {}
@@ -118,10 +121,14 @@ class Workers:
 
     def _asked(self, request: Request, task: Task) -> Any:
         """Return the answer of the song process, which may have to read the song again."""
+        limit = None
+        if self._timeout is not None:
+            seconds = max(SCORING, self._timeout)
+            limit = Limit(seconds, f"{seconds:g} seconds")
         try:
             if not isinstance(request, OpenSong) and not self._knows_song():
-                self._songs.run(_opening(task))
-            return self._songs.run(request)
+                self._songs.run(_opening(task), limit=limit)
+            return self._songs.run(request, limit=limit)
         except WorkerDied as death:
             raise SepbenchError(f"track {task.track.name}, read and scored: {death}") from None
 

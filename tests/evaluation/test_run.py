@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,10 +20,12 @@ from sepbench.datasets import open_dataset
 from sepbench.datasets.base import Track, TrackAudio, assemble
 from sepbench.errors import SepbenchError
 from sepbench.evaluation import run as evaluation
+from sepbench.evaluation import workers as scoring
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.renamed import forget_renamed
 from sepbench.evaluation.run import Done, RunConfig
 from sepbench.evaluation.store import Settings, Store
+from sepbench.inference import workers
 from sepbench.registry import Method, resolve
 from sepbench.report import build as report
 from sepbench.separator import NoOptions, Separator
@@ -114,13 +117,38 @@ def test_a_method_that_fails_costs_its_own_rows(
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_or_never_ends_costs_one_row(store: Store) -> None:
+def test_a_process_that_dies_or_never_ends_costs_one_row(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "WARM_UP", 0.1)
     plan = RunConfig(isolate=True, timeout=20)
     records = run(store, Crashing, Calm, tracks=TRACKS[:1], plan=plan)
     assert "its process died (signal SIGKILL; out of memory?)" in (records[0].error or "")
     assert records[1].error is None
     records = run(store, Endless, tracks=TRACKS[:1], plan=replace(plan, timeout=0.5))
-    assert "took longer than --timeout 0.5 seconds" in (records[0].error or "")
+    assert "took longer than 0.5 seconds for its first second" in (records[0].error or "")
+
+
+@dataclass(frozen=True)
+class Slow(Noise):
+    """Takes longer to read than methods have for it."""
+
+    def load(self, *, start: float = 0.0, duration: float | None = None) -> TrackAudio:
+        time.sleep(2)
+        return super().load(start=start, duration=duration)
+
+
+@pytest.mark.slow
+def test_the_timeout_of_methods_is_not_for_reading_and_scoring(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    songs: list[Noise] = [Slow("a", "test", "noise", ("vocals", "accompaniment"), ("noise",))]
+    plan = RunConfig(timeout=1.5)
+    (record,) = run(store, Calm, tracks=songs, plan=plan)
+    assert record.error is None
+    monkeypatch.setattr(scoring, "SCORING", 1.5)
+    (record,) = run(store, Other, tracks=songs, plan=plan)
+    assert record.error == "track a, read and scored: took longer than 1.5 seconds"
 
 
 @pytest.mark.slow
