@@ -20,6 +20,9 @@ _WINDOW_SECONDS = 0.4
 _GATE = 0.1
 """Windows with less than this share of the mean energy, 10 dB below it, are left out."""
 
+_SILENCE = 1e-30
+"""Energy, 300 dB below full scale, up to which a song is silent: no float32 could scale it up."""
+
 
 @dataclass(frozen=True)
 class Level:
@@ -61,7 +64,7 @@ def measure(chunks: Iterable[Samples], rate: int) -> Level:
     loud = energy >= _GATE * mean
     level = float(np.average(energy[loud], weights=np.array(lengths)[loud]))
     # The remainder of a pure offset is rounding error.
-    silence = 1e-12 * float(np.square(offset).mean())
+    silence = max(_SILENCE, 1e-12 * float(np.square(offset).mean()))
     decibels = 10 * float(np.log10(level)) if level > silence else None
     return Level(decibels, offset.astype(np.float32)[:, None])
 

@@ -89,6 +89,15 @@ def test_silence_has_no_level_and_stays_silent() -> None:
     assert all(not stem.any() for stem in stems.values())
 
 
+@pytest.mark.parametrize("sample", [1e-15, 1e-20, 1e-37, 1e-42])
+def test_a_song_that_is_hardly_there_is_separated_too(sample: float) -> None:
+    mixture = np.zeros((2, RATE), np.float32)
+    mixture[:, RATE // 2] = sample
+    stems = separated(Louder(), mixture)
+    assert all(np.isfinite(stem).all() for stem in stems.values())
+    np.testing.assert_array_equal(sum(stems.values()), mixture)
+
+
 def test_how_a_song_arrives_changes_no_level() -> None:
     whole = song()
     pieces = [whole[:, start : start + 777] for start in range(0, whole.shape[1], 777)]
