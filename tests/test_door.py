@@ -78,6 +78,7 @@ def test_what_is_not_a_song_is_one_line(song: object, rate: Any, message: str) -
     ("arguments", "message"),
     [
         ({"methods": []}, "no methods; name some"),
+        ({"timeout": 9, "isolate": False}, "a timeout ends a method's process"),
         ({"metric": "sdr"}, "no argument 'metric'; did you mean 'metrics'"),
         ({"metrics": "nosuch"}, "no metric 'nosuch'"),
     ],

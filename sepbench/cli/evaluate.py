@@ -72,7 +72,7 @@ _MOST_NOTES = 5
     metavar="SECONDS",
     help="Give up on a method that takes longer on a track. Apart from that, or as long if it is "
     "longer, it may load for ten minutes and take one for its first second of audio, and reading "
-    "or scoring a track may take an hour.",
+    "or scoring a track may take an hour. Not with --no-isolate.",
 )
 @click.option(
     "--save-stems",
@@ -83,7 +83,8 @@ _MOST_NOTES = 5
     "--isolate/--no-isolate",
     default=True,
     show_default=True,
-    help="Run separators in separate processes, so that a crash costs one row.",
+    help="Run separators in separate processes, so that a crash costs one row; --timeout "
+    "needs that.",
 )
 @options.page_options
 @options.json_option

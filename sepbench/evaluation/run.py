@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import sepbench
 from sepbench.datasets.base import Track
+from sepbench.errors import SepbenchError
 from sepbench.evaluation.ahead import separated_ahead
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.shards import shard
@@ -40,7 +41,8 @@ class RunConfig:
     separate processes, so that a crash costs one row. Several ``devices`` of one kind work on
     different tracks.
     ``shard`` is ``(I, N)``: the I-th of N parts of the cells, from 1. ``targets`` is ``largest`` or
-    ``musdb``, see `sepbench.evaluation.scoring.target_sets`.
+    ``musdb``, see `sepbench.evaluation.scoring.target_sets`. Raises `SepbenchError` for a timeout
+    without separate processes.
     """
 
     metrics: tuple[str, ...] = ("sdr",)
@@ -52,6 +54,13 @@ class RunConfig:
     isolate: bool = True
     save_stems: bool = False
     targets: str = "largest"
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None and not self.isolate:
+            raise SepbenchError(
+                "a timeout ends a method's process, which --no-isolate (isolate=False) does not "
+                "start; leave one of the two out"
+            )
 
 
 @dataclass(frozen=True)

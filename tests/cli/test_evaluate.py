@@ -157,6 +157,7 @@ def test_every_shipped_configuration_is_understood() -> None:
         (["-m", "mixture", "--device", "cuda:9"], "this machine has cpu"),
         (["-m", "mixture", "--start", "100"], "cannot start at 100 s"),
         (["-m", "mixture", "--duration", "nan"], "nan is not a number of seconds"),
+        (["-m", "mixture", "--timeout", "9"], "which --no-isolate (isolate=False) does not start"),
         (["-m", "hpss[margin=inf]"], "must be a finite number"),
     ],
 )
