@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -290,3 +291,7 @@ def test_a_part_without_cells_has_nothing_to_do_and_succeeds(
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 0, result.output
     assert "part 3/3 has nothing to do" in result.output
+    result = CliRunner().invoke(main, [*words, "--json", "--out", "run"])
+    assert result.exit_code == 0
+    nothing = {"run": "run", "files": [], "remarks": [], "summary": []}
+    assert json.loads(result.stdout) == nothing

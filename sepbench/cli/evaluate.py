@@ -114,8 +114,8 @@ def command(
     Writes the scores of every track, scores.csv, summary.csv and boxplots to the run's folder. If
     it is stopped, the same command resumes.
     """
-    from sepbench.cli.console import fail, say, warn
-    from sepbench.cli.report import present, write_page
+    from sepbench.cli.console import fail, say, show_json, warn
+    from sepbench.cli.report import of_run, present, write_page
     from sepbench.datasets import open_dataset
     from sepbench.datasets.selection import select
     from sepbench.evaluation.remote import Source
@@ -149,6 +149,8 @@ def command(
         warn(line)
     if not any(chosen for _, chosen in shard(tracks, methods, plan.shard)):
         say(f"part {part} has nothing to do: there are fewer cells than parts")
+        if as_json:
+            show_json(of_run(store))
         return
     kept = str(store.folder.absolute()) if plan.save_stems else None
     there = None if root is None else str(root.absolute())

@@ -216,6 +216,16 @@ def _card(report: Report, protocol: str) -> Any:
     return card.card(report.scores, protocol) if card.has_card(protocol) else None
 
 
+def of_run(store: Store, report: Report | None = None) -> dict[str, Any]:
+    """Return what ``--json`` prints of a run, or of a part without anything to do."""
+    return {
+        "run": str(store.folder),
+        "files": [] if report is None else [str(path) for path in report.files],
+        "remarks": [] if report is None else report.remarks,
+        "summary": [] if report is None else report.summary.to_dict(orient="records"),
+    }
+
+
 def present(
     store: Store,
     protocol: str,
@@ -235,19 +245,8 @@ def present(
 
     report = _written(store, protocol=protocol, references=references, **how)
     if as_json:
-        show_json(
-            {
-                "run": str(store.folder),
-                "files": [str(path) for path in report.files],
-                "remarks": report.remarks,
-                "summary": report.summary.to_dict(orient="records"),
-                **(
-                    {"card": card.plain(found)}
-                    if (found := _card(report, protocol)) is not None
-                    else {}
-                ),
-            }
-        )
+        found = _card(report, protocol)
+        show_json(of_run(store, report) | ({} if found is None else {"card": card.plain(found)}))
         return report
     unequal = lacking(report.scores, protocol)
     incomplete = report.incomplete
