@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sepbench._util.text import composed
@@ -87,6 +87,52 @@ def of_audio(identity: Mapping[str, Any]) -> str:
     True
     """
     return fingerprint({**identity, "metrics": []})
+
+
+def lacking(metrics: Iterable[str], known: Mapping[str, Any]) -> list[str]:
+    """Return the metrics of a known identity that are not among others in any version.
+
+    >>> lacking(["peaq 2", "sdr"], {"metrics": ["level", "peaq", "sdr"]})
+    ['level']
+    """
+    names = {name for metric in metrics for name in _names(metric)}
+    return [metric for metric in known.get("metrics", ()) if not names & _names(metric)]
+
+
+def _names(metric: str) -> set[str]:
+    """Return the identity of a metric, and its label if the identity ends in a version."""
+    label = metric.rpartition(" ")[0]
+    return {metric, label} if label and label.count("[") == label.count("]") else {metric}
+
+
+def with_scores_of(record: Record, known: Record) -> Record:
+    """Return a record with the scores of metrics that only a known one has.
+
+    Both must be of the same but their metrics, see `same_but_metrics`.
+    """
+    metrics = record.identity.get("metrics", ())
+    more = lacking(metrics, known.identity)
+    if not more:
+        return record
+    identity = {**record.identity, "metrics": sorted([*metrics, *more])}
+    stems = {
+        name: _joined(result, known.stems[name]) if name in known.stems else result
+        for name, result in record.stems.items()
+    }
+    return replace(record, identity=identity, fingerprint=fingerprint(identity), stems=stems)
+
+
+def _joined(result: StemResult, known: StemResult) -> StemResult:
+    if result.targets != known.targets:
+        return result
+    return StemResult(
+        result.targets,
+        frames={**known.frames, **result.frames},
+        totals={**known.totals, **result.totals},
+        mixture_frames={**known.mixture_frames, **result.mixture_frames},
+        mixture_totals={**known.mixture_totals, **result.mixture_totals},
+        notes=tuple(dict.fromkeys([*known.notes, *result.notes])),
+    )
 
 
 def place(record: Record) -> tuple[str, str, str, str]:

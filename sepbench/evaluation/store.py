@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sepbench._util.files import write_atomic
+from sepbench._util.locking import locked
 from sepbench._util.text import composed
 from sepbench.audio import safe_name
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.record_file import dumps, read
-from sepbench.evaluation.records import Record, place, same_but_metrics
+from sepbench.evaluation.records import Record, place, same_but_metrics, with_scores_of
 
 Stamp: TypeAlias = str
 """Differs whenever a file does: its times, its size, and its number in the file system.
@@ -151,17 +152,23 @@ class Store:
     def save(self, record: Record, *, museval: str | None = None) -> Stamp:
         """Store a record, replacing an older one of that method and track.
 
-        A failure does not replace scores of the same method, weights and audio, of which it only
-        lacks new metrics. Stems that were kept of scores it does replace are removed.
+        Scores of the same method, weights and audio by other metrics are kept, as another process
+        may have stored them since; a failure does not replace such scores. Stems that were kept of
+        scores that it does replace are removed.
         ``museval`` is the text of museval's file that the record was read from, if it was. Returns
         the stamp of the record's file.
         """
-        if record.error is not None:
-            known = self.load(record.label, record.subset, record.track)
-            if known is not None and same_but_metrics(known.identity, record.identity):
+        with locked(self.folder / ".lock"):
+            return self._save(record, museval)
+
+    def _save(self, record: Record, museval: str | None) -> Stamp:
+        known = self.load(record.label, record.subset, record.track)
+        if known is not None and same_but_metrics(known.identity, record.identity):
+            if record.error is not None:
                 return stamp_of(
                     self._path("scores", record.label, record.subset, record.track).stat()
                 )
+            record = with_scores_of(record, known)
         kinds = ("scores", "failures") if record.error is None else ("failures", "scores")
         kept, outdated = (
             self._path(kind, record.label, record.subset, record.track) for kind in kinds

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from sepbench._util.files import write_atomic
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.records import Record, StemResult
+from sepbench.evaluation.records import Record, StemResult, fingerprint
 from sepbench.evaluation.store import Settings, Store, unique_name
 
 NAN = float("nan")
@@ -67,6 +68,42 @@ def test_a_failure_takes_the_place_of_outdated_scores_and_the_other_way(store: S
     assert store.load("hpss", "test", "A song") is None
     store.save(record())
     assert [found.error for found in store.records()] == [None]
+
+
+def of_metric(name: str, *, audio: str = "a") -> Record:
+    identity = {"method": "hpss", "audio": audio, "metrics": ["sdr", name]}
+    stem = StemResult(
+        targets=("vocals", "accompaniment"),
+        frames={f"{name} frames": [1.0, 2.0]},
+        totals={"uSDR": 2.0, name: 3.0},
+        mixture_totals={name: 4.0},
+    )
+    return record(identity=identity, stems={"vocals": stem})
+
+
+def test_processes_that_score_a_song_by_different_metrics_keep_the_scores_of_all(
+    store: Store,
+) -> None:
+    names = [f"metric{number}" for number in range(6)]
+    with ThreadPoolExecutor(len(names)) as threads:
+        list(threads.map(lambda name: Store(store.folder).save(of_metric(name)), names))
+    (kept,) = store.records()
+    assert kept.identity["metrics"] == [*names, "sdr"]
+    assert kept.fingerprint == fingerprint(kept.identity)
+    scores = kept.stems["vocals"]
+    assert scores.totals == {"uSDR": 2.0} | dict.fromkeys(names, 3.0)
+    assert scores.mixture_totals == dict.fromkeys(names, 4.0)
+    assert scores.frames == {f"{name} frames": [1.0, 2.0] for name in names}
+
+
+def test_scores_of_other_audio_or_another_version_of_a_metric_are_not_kept(store: Store) -> None:
+    store.save(of_metric("level"))
+    store.save(of_metric("level 2"))
+    (kept,) = store.records()
+    assert kept.identity["metrics"] == ["sdr", "level 2"]
+    store.save(of_metric("silence", audio="b"))
+    (kept,) = store.records()
+    assert set(kept.stems["vocals"].totals) == {"uSDR", "silence"}
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"targets": []}', '{"sepbench": {"track": 1}}', "[]"])
