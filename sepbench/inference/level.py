@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepbench.inference.overlap_add import Samples
+from sepbench.separator import AnySeparator
 
 _WINDOW_SECONDS = 0.4
 _GATE = 0.1
@@ -39,6 +40,18 @@ class Level:
     def gain(self, wanted: float) -> float:
         """Return the factor that scales the song to ``wanted`` dB of full scale."""
         return 1.0 if self.decibels is None else float(10 ** ((wanted - self.decibels) / 20))
+
+    def gain_for(self, separator: AnySeparator) -> float | None:
+        """Return the factor for a song without its offset, None if a separator gets it as it is.
+
+        A filter of stereo songs gets no offset either, which it would take for a part of the sound.
+        """
+        if separator.level is not None:
+            return self.gain(separator.level)
+        chosen = separator.stereo_filter
+        is_filtered = chosen is not None and chosen.iterations > 0
+        # Without a remainder, nothing would take the offset.
+        return 1.0 if is_filtered and separator.remainder is not None else None
 
     def after(self, gain: float) -> Level:
         """Return the level of the song without its offset, times ``gain``; see `applied`."""

@@ -155,11 +155,11 @@ def stream(
         if needs_level(separator) and isinstance(chunks, Iterator):
             chunks = list(chunks)
         level = song_level(separator, chunks, rate)
-    if level is None or separator.level is None:
+    gain = None if level is None else level.gain_for(separator)
+    if level is None or gain is None:
         yield from _stream(separator, chunks, rate, device, references, block_seconds, level)
         return
     original = SampleQueue()
-    gain = level.gain(separator.level)
     even, reached = applied(original.tee(chunks), level, gain), level.after(gain)
     for stems in _stream(separator, even, rate, device, references, block_seconds, reached):
         own = {n: s / np.float32(gain) for n, s in stems.items() if n != separator.remainder}

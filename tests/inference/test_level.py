@@ -124,6 +124,17 @@ def test_an_offset_goes_to_the_remainder_and_the_stems_add_up() -> None:
     np.testing.assert_allclose(sum(stems.values()), song() + offset, atol=5e-8)
 
 
+@pytest.mark.slow
+def test_the_filter_of_an_ensemble_gets_no_offset() -> None:
+    (method,) = registry.resolve("ensemble[unet+blstm]")
+    ensemble = method.create()
+    runner.load(ensemble, CPU)
+    offset = np.array([[0.2], [0.1]], np.float32)
+    expected, stems = separated(ensemble, song()), separated(ensemble, song() + offset)  # type: ignore[arg-type]
+    assert decibels(stems["vocals"] - expected["vocals"], expected["vocals"]) < -80
+    np.testing.assert_allclose(sum(stems.values()), song() + offset, atol=1e-6)
+
+
 def test_blocks_are_at_the_level_of_the_whole_song() -> None:
     # The second half is 20 dB down: a level by block would bring it up.
     mixture = song(6)
