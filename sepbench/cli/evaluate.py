@@ -248,10 +248,14 @@ def _run(
             if cluster is not None:
                 what = f"{cluster.workers} workers  {what}"
             bar.update(task, advance=1, description=what)
-            error = (done.record.label, done.record.error or "")
-            if done.record.error is not None and error not in told:
-                told.add(error)  # The tables say on how many tracks it failed.
-                fail(f"{done.record.label} on {done.record.track}: {done.record.error}")
+            if (error := done.record.error) is None:
+                return
+            reasons = {(done.record.label, error)}
+            if done.record.track in error:  # An unreadable track fails every method.
+                reasons.add((done.record.track, error))
+            if told.isdisjoint(reasons):  # The tables say on how many tracks each failed.
+                fail(f"{done.record.label} on {done.record.track}: {error}")
+            told.update(reasons)
 
         try:
             if scheduler is None or source is None:

@@ -218,14 +218,16 @@ def test_a_track_that_is_broken_is_a_row_with_its_reason() -> None:
             _song(f"songs/{song}/{stem}.wav")
     Path("songs/bad/drums.wav").write_text("no audio")
     result = run(
-        "evaluate", "-m", "mixture", "--dataset", "folder", "--root", "songs",
-        "--subset", "all", "--no-isolate",
+        "evaluate", "-m", "mixture", "-m", "mixture[gain=0.5]", "--dataset", "folder",
+        "--root", "songs", "--subset", "all", "--no-isolate",
     )  # fmt: skip
     assert result.exit_code == 1
     scores = rows(Path("results/folder-songs-all/scores.csv"))
     assert {row["track"] for row in scores if row["error"]} == {"bad"}
     assert {row["track"] for row in scores if not row["error"]} == {"good"}
-    assert "bad" in result.output
+    assert len({row["method"] + row["options"] for row in scores if row["error"]}) == 2
+    (line,) = [line for line in result.output.splitlines() if line.startswith("error: ")]
+    assert "bad" in line
 
 
 @pytest.mark.slow
