@@ -40,7 +40,8 @@ class MethodEnsemble(Ensemble):
     Stems are averaged as waveforms or as complex spectra, or the mixture is masked with the mean of
     the members' ratio masks, which keeps the phase of the mixture. Instead of the mean it can take
     the median, or the value of smallest or largest magnitude, by sample or by bin; such stems do
-    not sum to the mixture.
+    not sum to the mixture. The mean and the median of waveforms do where the members' own do, unless
+    stems have weights of their own.
 
     The networks of sepbench filter stereo songs by the position of each stem. Where all members do,
     the mean is filtered once instead, which is better and faster: it is closer to the true stem
@@ -48,7 +49,7 @@ class MethodEnsemble(Ensemble):
     """
 
     name = "ensemble"
-    version = "2"  # Raised when one filter of the mean replaced those of the members.
+    version = "3"  # Raised when stems that need not sum to the mixture were all combined.
     summary = "The mean, median, minimum or maximum of the stems or masks of other methods."
     citation = (
         "Uhlich et al.: Improving Music Source Separation Based on Deep Neural Networks through "
@@ -143,16 +144,22 @@ class MethodEnsemble(Ensemble):
 
     @property
     def remainder(self) -> str | None:
-        """The members' remainder, or the accompaniment if the means of all stems are the mixture.
+        """The members' remainder, or the accompaniment, where combined stems sum to the mixture.
 
-        Then it need not be averaged too.
+        Then it need not be combined too. Masks are not chosen so, but with the remainder the stems
+        sum to the mixture as the members' do.
         """
+        chosen, weights = self.options, [named for named, _ in parse(self.options.methods)]
+        is_mean = chosen.of == "mean"
+        if not is_mean and (chosen.of, chosen.domain) != ("median", "stems"):
+            return None
+        if any(set(named) - {""} for named in weights):  # Each stem has its own weights.
+            return None
         own = super().remainder
-        if own or self.options.of != "mean" or set(self.stems) != {"vocals", "accompaniment"}:
+        if own or not is_mean or set(self.stems) != {"vocals", "accompaniment"}:
             return own
-        has_equal_weights = not any(any(named) for named, _ in parse(self.options.methods))
         are_whole = all(member.remainder for member in self.members)
-        return "accompaniment" if has_equal_weights and are_whole else None
+        return "accompaniment" if are_whole and not any(weights) else None
 
     def combine(
         self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor]

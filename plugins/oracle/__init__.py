@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,15 +18,37 @@ _CITATION = (
     "{}; as in Stöter, Liutkus, Ito: The 2018 Signal Separation Evaluation Campaign. LVA/ICA 2018"
 )
 
+_REST = "rest"
+"""The stem of what the known ones leave; it is not returned."""
+
 
 class _Oracle(Oracle):
     """Makes vocals, drums, bass and other, or another set of stems that the track has."""
 
     stems = ("vocals", "drums", "bass", "other")
+    version = "2"  # Raised when stems that a track lacks came to have their share.
     license = "MIT"
 
-    def _known(self, references: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the references of the first target set that is complete."""
+    def separate(
+        self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Return the estimate of each known stem, ``(channels, samples)``."""
+        made = self.estimates(mixture, self._known(mixture, references))
+        return {name: stem for name, stem in made.items() if name != _REST}
+
+    @abstractmethod
+    def estimates(
+        self, mixture: torch.Tensor, known: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, torch.Tensor]:
+        """Return the estimates of stems that sum to the mixture, each ``(channels, samples)``."""
+
+    def _known(
+        self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        """Return the references of the first target set that is complete.
+
+        Without one, what the known stems leave of the mixture is a stem of its own, `_REST`.
+        """
         for targets in TARGET_SETS:
             if all(name in references for name in targets):
                 # Guitars and pianos are scored as parts of "other".
@@ -34,7 +57,7 @@ class _Oracle(Oracle):
         known = {name: references[name] for name in self.stems if name in references}
         if not known:
             raise MethodError(self.name, f"the track has none of {', '.join(self.stems)}")
-        return known
+        return {**known, _REST: mixture - sum(known.values())}
 
 
 class IdealBinaryMask(_Oracle):
@@ -59,15 +82,15 @@ class IdealBinaryMask(_Oracle):
 
     options: Options
 
-    def separate(
-        self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
+    def estimates(
+        self, mixture: torch.Tensor, known: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:
         """Return the masked mixture for each stem, ``(channels, samples)``."""
         from . import masking
 
         return masking.binary(
             mixture,
-            self._known(references),
+            known,
             n_fft=self.options.n_fft,
             power=self.options.power,
             threshold=self.options.threshold,
@@ -93,15 +116,15 @@ class IdealRatioMask(_Oracle):
 
     options: Options
 
-    def separate(
-        self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
+    def estimates(
+        self, mixture: torch.Tensor, known: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:
         """Return the masked mixture for each stem, ``(channels, samples)``."""
         from . import masking
 
         return masking.ratio(
             mixture,
-            self._known(references),
+            known,
             n_fft=self.options.n_fft,
             power=self.options.power,
         )
@@ -125,10 +148,10 @@ class OracleWiener(_Oracle):
 
     options: Options
 
-    def separate(
-        self, mixture: torch.Tensor, references: Mapping[str, torch.Tensor]
+    def estimates(
+        self, mixture: torch.Tensor, known: Mapping[str, torch.Tensor]
     ) -> Mapping[str, torch.Tensor]:
         """Return the filtered mixture for each stem, ``(channels, samples)``."""
         from . import wiener
 
-        return wiener.multichannel(mixture, self._known(references), n_fft=self.options.n_fft)
+        return wiener.multichannel(mixture, known, n_fft=self.options.n_fft)

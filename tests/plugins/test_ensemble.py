@@ -81,6 +81,13 @@ def test_the_accompaniment_is_the_rest_where_all_members_sum_to_the_mixture() ->
         ("ensemble[2*unet+ensemble[cdae+blstm]]", "accompaniment"),
         ("ensemble[vocals:2*unet+cdae]", None),
         ("ensemble[unet+cdae,of=median]", None),
+        ("ensemble[unet+mask-cnn]", "accompaniment"),
+        ("ensemble[unet+mask-cnn,of=median]", "accompaniment"),
+        ("ensemble[unet+mask-cnn,of=median,domain=spectra]", None),
+        ("ensemble[unet+mask-cnn,of=min]", None),
+        ("ensemble[unet+mask-cnn,of=max]", None),
+        ("ensemble[3*unet+mask-cnn]", "accompaniment"),
+        ("ensemble[accompaniment:3*unet+mask-cnn]", None),
         ("ensemble[unet+cdae[single_model=true]]", None),
     ):
         assert method(spec).create().remainder == remainder, spec

@@ -127,3 +127,17 @@ def test_a_track_of_unknown_stems_is_refused():
 def test_a_song_without_true_stems_is_refused():
     with pytest.raises(SepbenchError, match="runs in 'sepbench evaluate' alone"):
         runner.separate(OracleWiener(), MIXTURE.numpy(), rate=RATE, device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize("known", [("vocals",), ("vocals", "drums")])
+@pytest.mark.parametrize("oracle", ORACLES)
+def test_a_track_that_lacks_stems_has_a_ceiling_too(
+    oracle: type[IdealRatioMask], known: tuple[str, ...]
+) -> None:
+    truth = {name: SONG[name] for name in known}
+    made, whole = (oracle().separate(MIXTURE, one) for one in (truth, SONG))
+    assert set(made) == set(known)
+    for name in known:
+        # Fewer, larger competitors: somewhat worse than with all, and far better than nothing.
+        assert sdr(SONG[name], made[name]) > sdr(SONG[name], whole[name]) - 7
+        assert sdr(SONG[name], made[name]) > sdr(SONG[name], MIXTURE) + 5
