@@ -98,6 +98,23 @@ def test_a_method_is_one_and_a_stem_has_a_reference() -> None:
         sepbench.score({"vocals": NOISE[0]}, {"vocal": NOISE[0]}, 8000)
 
 
+def test_one_name_may_stand_for_a_list_of_one() -> None:
+    song = 0.1 * np.random.default_rng(0).normal(size=(1, 8000))
+    made = sepbench.separate(song, rate=8000, method="hpss", stems="harmonic")
+    assert list(made) == ["harmonic"]
+    table = sepbench.score({"vocals": song}, {"vocals": song}, 8000, metrics="sdr")
+    assert set(table["protocol"]) >= {"mdx"}
+
+
+def test_arguments_of_other_kinds_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(sepbench.SepbenchError, match="device None is not available"):
+        sepbench.separate(np.zeros(8000), rate=8000, method="hpss", device=None)  # type: ignore[arg-type]
+    for part in ({"duration": -1}, {"duration": 0}, {"start": -0.5}):
+        with pytest.raises(sepbench.SepbenchError, match="a part begins at 0 s or later"):
+            sepbench.evaluate(["mixture"], out=tmp_path / "run", **part)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_tenth_of_the_other_stem_costs_twenty_decibels() -> None:
     true = {"vocals": NOISE[0], "accompaniment": NOISE[1]}
     scale = np.linalg.norm(NOISE[0]) / np.linalg.norm(NOISE[1])

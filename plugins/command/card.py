@@ -127,6 +127,8 @@ def unfilled(found: Source, options: Any) -> Card:
     Raises `SepbenchError` for an invalid card.
     """
     values, name = found.values, found.name
+    if isinstance(values.get("bit_depth"), int):  # YAML reads 16 as a number.
+        values = {**values, "bit_depth": str(values["bit_depth"])}
     first = fill(Card, values, name)
     chosen = getattr(options, "model", "") or first.defaults.get("model", "")
     model = first.models.get(chosen, {})
@@ -140,6 +142,12 @@ def unfilled(found: Source, options: Any) -> Card:
     check_least({**numbers, "timeout >= 0.001": card.timeout}, name)
     if not card.run or not card.stems:
         raise SepbenchError(f"{name}: 'run' and 'stems' must not be empty")
+    for stem, glob in card.stems.items():
+        if not glob.strip() or Path(glob).is_absolute():
+            raise SepbenchError(
+                f"{name}: stems: {stem}: {glob!r}: write a file or a pattern below {{out}}, "
+                f"such as {stem}.wav"
+            )
     return card
 
 
@@ -171,8 +179,10 @@ def _stems(text: str) -> dict[str, str]:
     """Return the pattern of each stem: ``vocals`` alone is any file of that name."""
     stems = {}
     for part in text.split("+"):
-        stem, _, glob = part.strip().partition(":")
-        stems[stem.strip()] = glob.strip() or f"**/{stem.strip()}.*"
+        stem, _, glob = (word.strip() for word in part.partition(":"))
+        if stem in stems:
+            raise SepbenchError(f"method command: stems={text}: {stem} is named twice")
+        stems[stem] = glob or f"**/{stem}.*"
     return stems
 
 

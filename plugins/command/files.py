@@ -44,14 +44,15 @@ class Song:
 
 
 def write_song(card: Card, mixture: torch.Tensor, path: Path) -> Song:
-    """Write a song in the format of a program.
+    """Write a song in the format of a program, scaled to a peak of 1 if samples would be cut off.
 
     Shape:
         mixture: ``(channels, samples)``.
     """
     samples = mixture.cpu().numpy()
-    peak = float(np.abs(samples).max()) if card.scale == "peak" and samples.size else 0.0
-    factor = peak or 1.0
+    peak = float(np.abs(samples).max()) if samples.size else 0.0
+    is_cut = card.bit_depth != "32f" and peak > 1
+    factor = peak if peak and (card.scale == "peak" or is_cut) else 1.0
     channels, length = samples.shape
     with soundfile.SoundFile(
         path, "w", card.rate, channels, _SUBTYPES[card.bit_depth], format="WAV"
@@ -83,7 +84,9 @@ def read_stems(
 
 
 def _find(stem: str, pattern: str, out: Path, songs: Sequence[Song], *, has_rest: bool) -> Path:
-    found = sorted(path for path in out.glob(pattern) if path.is_file())
+    # A name may have brackets, which mean something else in a pattern.
+    named = [out / pattern] if (out / pattern).is_file() else out.glob(pattern)
+    found = sorted(path for path in named if path.is_file())
     if not found:
         rest = "" if has_rest else f", or {stem} as 'remainder'"
         raise NoFileError(f"wrote no file for {stem} ({pattern}); {_written(out, songs, rest)}")

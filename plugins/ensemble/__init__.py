@@ -40,8 +40,8 @@ class MethodEnsemble(Ensemble):
     Stems are averaged as waveforms or as complex spectra, or the mixture is masked with the mean of
     the members' ratio masks, which keeps the phase of the mixture. Instead of the mean it can take
     the median, or the value of smallest or largest magnitude, by sample or by bin; such stems do
-    not sum to the mixture. The mean and the median of waveforms do where the members' own do, unless
-    stems have weights of their own.
+    not sum to the mixture. The mean and the median of waveforms do where the members' own do,
+    unless stems have weights of their own.
 
     The networks of sepbench filter stereo songs by the position of each stem. Where all members do,
     the mean is filtered once instead, which is better and faster: it is closer to the true stem

@@ -47,16 +47,18 @@ class Hpss(Separator):
         mask: str = option("soft", "soft or binary mask", choices=("soft", "hard"))
         power: float = option(2.0, "exponent of the soft mask", minimum=0.1, maximum=100.0)
         n_fft: int = option(2048, "window in samples", minimum=16, maximum=65536)
-        hop: int = option(512, "samples between frames, at most n_fft", minimum=1, maximum=65536)
+        hop: int = option(
+            512, "samples between frames, at most half of n_fft", minimum=1, maximum=65536
+        )
 
     options: Options
 
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)
         tuned = self.options
-        if tuned.hop > tuned.n_fft:
+        if 2 * tuned.hop > tuned.n_fft:  # Between the windows nothing could be made again.
             raise SepbenchError(
-                f"method hpss: option hop={tuned.hop}: must be at most n_fft={tuned.n_fft}"
+                f"method hpss: option hop={tuned.hop}: must be at most half of n_fft={tuned.n_fft}"
             )
         if 0 < tuned.margin_percussive < 1:
             raise SepbenchError(

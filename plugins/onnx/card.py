@@ -109,6 +109,25 @@ def _needed(card: Card, port: str) -> str:
     return "".join(axis for axis, is_needed in several.items() if is_needed)
 
 
+def _faults(stft: Transform, card: Card) -> dict[str, bool]:
+    """Return what is wrong with the transform of a card, and whether it is."""
+    most = stft.n_fft // 2 + 1
+    return {
+        "hop and n_fft must be above 0, hop at most half of n_fft": not 0
+        < 2 * stft.hop
+        <= stft.n_fft,
+        f"bins must be from 1 to {most}, which n_fft gives": not (
+            stft.bins is None or 1 <= stft.bins <= most
+        ),
+        "silent_bins must be from 0 to less than bins": not 0
+        <= stft.silent_bins
+        < (stft.bins or most),
+        "a chunk must be longer than half of n_fft": stft.hop > 0 and card.size <= stft.n_fft // 2,
+        "a waveform output requires a waveform input; remove stft": card.input.content != "waveform"
+        and card.output.content == "waveform",
+    }
+
+
 def check(card: Card, name: str) -> None:
     """Raise `SepbenchError` for an inconsistent card."""
     check_least({"rate >= 1000": card.rate, "chunk >= 1": card.chunk, "trim >= 0": card.trim}, name)
@@ -129,12 +148,11 @@ def check(card: Card, name: str) -> None:
         and {card.input.content, card.output.content} != {"waveform"},
         "a waveform input requires a waveform output; remove stft": card.stft is not None
         and card.input.content == "waveform",
+        "chunk must be above 0": card.chunk < 1,
+        **(_faults(card.stft, card) if card.stft is not None else {}),
         "overlap must be from 0 to 0.95": not 0 <= card.overlap <= 0.95,
         "lead must be from 0 to less than a chunk": not 0 <= card.first < max(1, card.size),
         "trim must be less than half a chunk": not 0 <= 2 * card.trim < card.size,
-        "hop and n_fft must be above 0, hop at most n_fft": card.stft is not None
-        and not 0 < card.stft.hop <= card.stft.n_fft,
-        "chunk must be above 0": card.chunk < 1 or card.size < 1,
     }
     for fault, is_so in faults.items():
         if is_so:

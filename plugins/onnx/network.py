@@ -36,6 +36,10 @@ class Network:
         self._card = card
         self._session = _session(Path(card.model), device, note)
         inputs = {port.name: port for port in self._session.get_inputs()}
+        if not inputs:
+            raise SepbenchError(
+                f"{card.model}: a network without inputs; export it with the song's"
+            )
         self._input = card.input.name or next(iter(inputs))
         if self._input not in inputs or (len(inputs) > 1 and not card.input.name):
             names = ", ".join(inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ def separate(
     *,
     rate: int | None = None,
     method: str = "unet",
-    stems: tuple[str, ...] = (),
+    stems: str | Sequence[str] = (),
     device: str = "auto",
 ) -> dict[str, Samples]:
     """Return the stems of a song, with the length, channels, level and rate of the song.
@@ -31,8 +32,8 @@ def separate(
             full scale 1.
         rate: Hz; required for samples, taken from the file otherwise.
         method: a separator, optionally with options in brackets: ``"hpss[margin=2]"``.
-        stems: only these, which may be sums such as ``accompaniment``; all of the method's if
-            empty.
+        stems: only these, or this one, which may be sums such as ``accompaniment``; all of the
+            method's if empty.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
     Raises:
@@ -66,6 +67,7 @@ def separate(
     if not stems:
         return made
     possible = with_sums(made)
+    stems = [stems] if isinstance(stems, str) else stems
     for stem in stems:
         if stem not in possible:
             raise SepbenchError(

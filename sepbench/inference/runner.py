@@ -61,7 +61,7 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda:0" if cuda else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         device = torch.device("meta")
     if device.type == "cpu" or (device.type == "mps" and torch.backends.mps.is_available()):
         return device

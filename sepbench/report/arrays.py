@@ -25,7 +25,7 @@ def score(
     rate: int,
     *,
     mixture: ArrayLike | None = None,
-    metrics: Sequence[str] = ("sdr",),
+    metrics: str | Sequence[str] = ("sdr",),
     device: str = "cpu",
 ) -> pd.DataFrame:
     """Score the estimates of one song; return one row per stem, metric and protocol.
@@ -36,7 +36,7 @@ def score(
         rate: Hz.
         mixture: the mixture; by default the sum of the references. Its scores are in the column
             ``mixture``, and ``improvement`` is the difference to them.
-        metrics: names of metrics, see ``sepbench metrics``.
+        metrics: names of metrics, or one name, see ``sepbench metrics``.
         device: device of the computation, such as ``cuda:0``.
 
     Raises:
@@ -67,7 +67,8 @@ def score(
                 )
     whole = None if mixture is None else as_samples(mixture, "mixture")
     song = assemble("in memory", whole, true, rate)
-    results = SongScorer(song, metrics, device).score(made)
+    names = [metrics] if isinstance(metrics, str) else metrics
+    results = SongScorer(song, names, device).score(made)
     record = Record(
         dataset="arrays",
         subset="",

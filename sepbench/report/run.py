@@ -150,6 +150,11 @@ def evaluate(
         specs = [methods] if isinstance(methods, str) else list(methods)
     if not specs:
         raise SepbenchError("no methods; name some, or give methods='all'")
+    if start < 0 or not (duration is None or duration > 0):
+        raise SepbenchError(
+            f"start={start!r}, duration={duration!r}: a part begins at 0 s or later and is longer "
+            "than 0 s; None is the rest of each track"
+        )
     resolved = registry.resolve_all(specs)
     chosen = select(open_dataset(dataset, None if root is None else Path(root)), subset, tracks)
     settings = Settings.of(dataset, None if root is None else Path(root), subset, start, duration)

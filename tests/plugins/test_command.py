@@ -155,6 +155,22 @@ def test_a_program_that_normalises_is_given_peak_one_and_scaled_back(tmp_path: P
     np.testing.assert_allclose(cured.stems["vocals"], 0.25 * mixture, atol=1e-7)
 
 
+@pytest.mark.parametrize("bit_depth", [16, "24"])
+def test_a_song_above_full_scale_is_not_cut_off(tmp_path: Path, bit_depth: int | str) -> None:
+    mixture = (2.5 * noise(2, 9_000) / noise(2, 9_000).abs().max()).numpy()
+    program = loaded(card(tmp_path, bit_depth=bit_depth))
+    made = runner.separate(program, mixture, rate=RATE, device=CPU)
+    assert made.notes == ()
+    np.testing.assert_allclose(made.stems["vocals"], 0.25 * mixture, atol=1e-4)
+
+
+def test_a_file_may_have_brackets_in_its_name(tmp_path: Path) -> None:
+    code = HALVES.replace('f"{stem}.wav"', 'f"Vö {stem} [1].wav"')
+    names = {stem: f"{{track}}/Vö {stem} [1].wav" for stem in STEMS}
+    made = separated(card(tmp_path, code, stems=names))
+    np.testing.assert_allclose(made["vocals"], 0.25 * noise(2, 9_000).numpy(), atol=1e-6)
+
+
 def test_what_the_program_does_not_write_is_the_remainder(tmp_path: Path) -> None:
     path = card(tmp_path, stems={"vocals": "{track}/vocals.wav"}, remainder="accompaniment")
     made = separated(path)
@@ -179,6 +195,7 @@ def test_a_command_line_in_brackets_needs_no_file(tmp_path: Path) -> None:
         ("run=sep {in},stems=vocals", "run=sep {in}: the command needs {in} and {out}"),
         ("run=sep {out},stems=vocals", "run=sep {out}: the command needs {in} and {out}"),
         ("run=sep {in} {out}", "give its output files, as in stems=vocals+accompaniment"),
+        ("run=sep {in} {out},stems=vocals:a.wav+vocals:b.wav", "vocals is named twice"),
         ("run=sep '{in} {out},stems=vocals", "run=sep '{in} {out}: no closing quotation"),
         ("file=a.yaml,preset=umx", "preset and file exclude one another; name a program"),
         ("preset=unix", "choose one of audio-separator, demucs, msst, spleeter, umx"),
@@ -317,6 +334,8 @@ def test_a_stem_that_is_some_samples_short_is_padded_where_the_card_says_so(tmp_
         ({"timeout": -1}, "card.yaml: timeout: must be at least 0.001, not -1"),
         ({"tolerance": -1}, "card.yaml: tolerance: must be at least 0, not -1"),
         ({"stems": {}}, "'run' and 'stems' must not be empty"),
+        ({"stems": {"vocals": "/etc/*.wav"}}, "stems: vocals: '/etc/*.wav': write a file or a"),
+        ({"stems": {"vocals": ""}}, "stems: vocals: '': write a file or a pattern below {out}"),
         ({"models": {"x": {"stem": 1}}, "defaults": {"model": "x"}}, "did you mean 'stems'?"),
     ],
 )

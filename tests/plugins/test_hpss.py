@@ -78,9 +78,10 @@ def test_hops_off_the_grid_of_blocks_need_the_whole_song():
     assert Hpss(Hpss.Options(hop=768)).context is not None
 
 
-def test_a_hop_beyond_the_window_is_refused():
-    with pytest.raises(SepbenchError, match="hop=4096"):
-        Hpss(Hpss.Options(hop=4096))
+@pytest.mark.parametrize("hop", [4096, 2048, 1025])
+def test_a_hop_beyond_half_the_window_is_refused(hop):
+    with pytest.raises(SepbenchError, match=f"hop={hop}: must be at most half of n_fft=2048"):
+        Hpss(Hpss.Options(hop=hop))
 
 
 def test_a_margin_below_one_is_refused():

@@ -369,6 +369,21 @@ def test_a_network_may_take_one_chunk_at_a_time(tmp_path: Path) -> None:
         ({"chunk": 50}, "input is (batch, 2, 257, 33), by the card (4, 2, 257, 50): axes, stft,"),
         ({"stems": ["vocals"]}, "output is (4, 2, 2, 257, 33), by the card (4, 1, 2, 257, 33)"),
         ({"overlap": 1.0}, "card.yaml: overlap must be from 0 to 0.95"),
+        ({"stft": {"n_fft": 512, "hop": 512}}, "card.yaml: hop and n_fft must be above 0, hop at"),
+        ({"stft": {"n_fft": 512, "hop": 128, "bins": 0}}, "card.yaml: bins must be from 1 to 257"),
+        (
+            {"stft": {"n_fft": 512, "hop": 128, "silent_bins": 257}},
+            "card.yaml: silent_bins must be from 0 to less than bins",
+        ),
+        (
+            {"stft": {"n_fft": 512, "hop": 128, "silent_bins": -1}},
+            "card.yaml: silent_bins must be from 0 to less than bins",
+        ),
+        ({"stft": {"n_fft": 512, "hop": 8}}, "card.yaml: a chunk must be longer than half of"),
+        (
+            {"output": {"content": "waveform", "axes": "bsct"}},
+            "card.yaml: a waveform output requires a waveform input",
+        ),
         (
             {"model": "nothing.onnx"},
             "nothing.onnx: no such model; 'model' is a path relative to the",
