@@ -30,6 +30,7 @@ class RepetSim(Separator):
     sample_rate = 44100
     memory_per_second = 1.0e6
     license = "MIT"
+    version = "2"  # Raised when the recipe of the authors was inverted as they do.
     citation = "Rafii, Pardo: Music/Voice Separation Using the Similarity Matrix. ISMIR 2012"
 
     @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def rafii(
         mixture: ``(channels, samples)``, and the background likewise.
     """
     length = 1 << (int(_WINDOW * rate) - 1).bit_length()
-    stft = Stft(n_fft=length, hop=length // 2, window="hamming")
+    stft = Stft(n_fft=length, hop=length // 2, window="hamming", plain=True)
     similar = repeating_frames(
         unit_spectra(mixture, stft),
         distance=round(distance * rate / stft.hop),

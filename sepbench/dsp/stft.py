@@ -21,9 +21,10 @@ class Stft:
         hop: distance between frames, in samples; at most ``win``.
         win: length of the window, centred in ``n_fft``; ``n_fft`` if not given.
         window: its periodic shape.
+        plain: overlap-add without a window, divided by the sum of windows, as older programs do.
 
-    Analysis and synthesis use the same window; overlap-add divides by the sum of its squares, the
-    least-squares inverse (Griffin and Lim 1984). Spectra are ``(..., bins, frames)`` with each
+    Otherwise analysis and synthesis use the same window, and overlap-add divides by the sum of its
+    squares, the least-squares inverse (Griffin and Lim 1984). Spectra are ``(..., bins, frames)`` with each
     frame contiguous in memory.
 
     >>> stft = Stft(n_fft=1024, hop=256)
@@ -39,6 +40,7 @@ class Stft:
     hop: int
     win: int | None = None
     window: Window = "hann"
+    plain: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.hop <= self.width <= self.n_fft:
@@ -107,7 +109,8 @@ class Stft:
         samples, frames = signal.shape[-1], spectrum.shape[-1]
         start = first * self.hop - self.n_fft // 2
         window = self._window(signal)
-        dual = window / self._periodic_energy(window)
+        again = torch.ones_like(window) if self.plain else window
+        dual = again / self._periodic(window * again)
         piece = self._overlap(torch.fft.irfft(spectrum.mT, n=self.n_fft) * dual)
         # Near the ends fewer windows overlap than the dual window assumes.
         total = self.frames(samples)
@@ -143,11 +146,11 @@ class Stft:
         shape = functional.pad(shape, (left, self.n_fft - self.width - left))
         return shape.to(like)
 
-    def _periodic_energy(self, window: torch.Tensor) -> torch.Tensor:
-        """Return the sum of squared windows at all hops, for each sample of one window."""
+    def _periodic(self, products: torch.Tensor) -> torch.Tensor:
+        """Return the sum of products of windows at all hops, for each sample of one window."""
         steps = -(-self.n_fft // self.hop)
-        squared = functional.pad(window.square(), (0, steps * self.hop - self.n_fft))
-        return squared.view(steps, self.hop).sum(0).repeat(steps)[: self.n_fft].clamp_min(1e-9)
+        padded = functional.pad(products, (0, steps * self.hop - self.n_fft))
+        return padded.view(steps, self.hop).sum(0).repeat(steps)[: self.n_fft].clamp_min(1e-9)
 
 
 def surround(signal: torch.Tensor, start: int, stop: int) -> torch.Tensor:

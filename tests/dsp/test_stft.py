@@ -17,6 +17,8 @@ SHAPES = [
     Stft(1000, 300),
     Stft(1023, 257, win=900),
     Stft(64, 64, window="hamming"),
+    Stft(2048, 1024, window="hamming", plain=True),
+    Stft(1024, 256, win=800, plain=True),
 ]
 
 

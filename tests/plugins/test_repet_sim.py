@@ -45,16 +45,14 @@ def published(mixture: np.ndarray, *, distance: float, number: int) -> np.ndarra
         ]
         neighbours.append(sorted(peaks, key=lambda t: -row[t])[:number])
     result = np.zeros_like(padded)
-    weight = np.full(padded.shape[1], 1e-12)
     for channel, spectrum in enumerate(spectra):
         magnitude = np.abs(spectrum)
         model = np.array([np.median(magnitude[frames], axis=0) for frames in neighbours])
         mask = (np.minimum(model, magnitude) + eps) / (magnitude + eps)
         mask[:, 1 : round(100 * length / RATE) + 1] = 1.0
         for start, frame in zip(starts, np.fft.irfft(mask * spectrum), strict=True):
-            result[channel, start : start + length] += window * frame
-            weight[start : start + length] += window**2 / len(spectra)
-    return (result / weight)[:, hop : hop + samples]
+            result[channel, start : start + length] += frame
+    return result[:, hop : hop + samples] / window[::hop].sum()
 
 
 @pytest.mark.parametrize(("distance", "number"), [(1.0, 100), (0.2, 4)])
