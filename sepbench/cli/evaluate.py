@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sepbench.datasets.base import Track
+    from sepbench.evaluation.records import Record
     from sepbench.evaluation.remote import Source
     from sepbench.evaluation.run import Done, RunConfig
     from sepbench.evaluation.store import Store
@@ -248,14 +249,8 @@ def _run(
             if cluster is not None:
                 what = f"{cluster.workers} workers  {what}"
             bar.update(task, advance=1, description=what)
-            if (error := done.record.error) is None:
-                return
-            reasons = {(done.record.label, error)}
-            if done.record.track in error:  # An unreadable track fails every method.
-                reasons.add((done.record.track, error))
-            if told.isdisjoint(reasons):  # The tables say on how many tracks each failed.
-                fail(f"{done.record.label} on {done.record.track}: {error}")
-            told.update(reasons)
+            if done.record.error is not None and _is_new(done.record, told):
+                fail(f"{done.record.label} on {done.record.track}: {done.record.error}")
 
         try:
             if scheduler is None or source is None:
@@ -273,6 +268,17 @@ def _run(
     for line in _notes(notes):
         warn(line)
     return failed
+
+
+def _is_new(record: Record, told: set[tuple[str, str]]) -> bool:
+    """Return whether an error was not told of its method or, if it is the track's, of that."""
+    error = record.error or ""
+    reasons = {(record.label, error)}  # The tables say on how many tracks it failed.
+    if record.track in error:  # An unreadable track fails every method.
+        reasons.add((record.track, error))
+    is_new = told.isdisjoint(reasons)
+    told.update(reasons)
+    return is_new
 
 
 def _notes(tracks: dict[str, dict[str, None]]) -> Iterator[str]:
