@@ -29,6 +29,7 @@ class Command(CardFacts):
     """
 
     name = "command"
+    version = "2"  # Raised when songs above full scale were scaled, not cut off.
     summary = "Any program that separates files: a preset, a YAML card, or a command line."
 
     warms_up = False

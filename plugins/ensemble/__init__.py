@@ -40,8 +40,8 @@ class MethodEnsemble(Ensemble):
     Stems are averaged as waveforms or as complex spectra, or the mixture is masked with the mean of
     the members' ratio masks, which keeps the phase of the mixture. Instead of the mean it can take
     the median, or the value of smallest or largest magnitude, by sample or by bin; such stems do
-    not sum to the mixture. The mean and the median of waveforms do where the members' own do,
-    unless stems have weights of their own.
+    not sum to the mixture. The mean does where the members' own do, unless stems have weights of
+    their own; so does the median of two stems, as waveforms.
 
     The networks of sepbench filter stereo songs by the position of each stem. Where all members do,
     the mean is filtered once instead, which is better and faster: it is closer to the true stem
@@ -151,7 +151,9 @@ class MethodEnsemble(Ensemble):
         """
         chosen, weights = self.options, [named for named, _ in parse(self.options.methods)]
         is_mean = chosen.of == "mean"
-        if not is_mean and (chosen.of, chosen.domain) != ("median", "stems"):
+        # Of two stems that sum to the mixture the medians do too.
+        is_median_of_two = (chosen.of, chosen.domain, len(self.stems)) == ("median", "stems", 2)
+        if not (is_mean or is_median_of_two):
             return None
         if any(set(named) - {""} for named in weights):  # Each stem has its own weights.
             return None

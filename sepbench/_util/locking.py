@@ -14,17 +14,31 @@ def locked(path: Path) -> Iterator[None]:
     """Keep other processes and threads that ask for the same lock waiting.
 
     ``path`` is a file for nothing else; it is made, and stays, as others may wait for it. Where the
-    system or the file system has no locks, nobody waits.
+    system (Windows) or the file system has no locks of this kind, nobody waits.
     """
-    handle = None
-    if sys.platform != "win32":
-        import fcntl
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
 
-        with suppress(OSError):
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    handle = _opened(path)
+    if handle is None:
+        yield
+        return
     try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
-        if handle is not None:
-            os.close(handle)
+        # Closing alone would not release it while a forked process has the file open.
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_UN)
+        os.close(handle)
+
+
+def _opened(path: Path) -> int | None:
+    """Return a file to be locked, which may be another user's; None if it cannot be opened."""
+    for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+        with suppress(OSError):
+            return os.open(path, flags, 0o666)
+    return None

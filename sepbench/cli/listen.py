@@ -34,14 +34,14 @@ def import_ratings(run: Path, files: tuple[Path, ...], all_listeners: bool, as_j
     that 'sepbench listen export' made of RUN.
     """
     from sepbench.cli.console import say, show_json
-    from sepbench.evaluation.records import of_audio
+    from sepbench.evaluation.records import of_sound
     from sepbench.evaluation.store import Store
     from sepbench.report import ratings, tables
 
     store = Store.open(run)
     records = store.records()
     known = {(record.track, record.label) for record in records}
-    made = {(*record.song, record.label): of_audio(record.identity) for record in records}
+    made = {(*record.song, record.label): of_sound(record.identity) for record in records}
     ratings.add(files, store.folder, known, made)
     said = ratings.table(store.folder)
     tables.write_csv(said, store.folder / "ratings.csv")

@@ -24,8 +24,8 @@ class Stft:
         plain: overlap-add without a window, divided by the sum of windows, as older programs do.
 
     Otherwise analysis and synthesis use the same window, and overlap-add divides by the sum of its
-    squares, the least-squares inverse (Griffin and Lim 1984). Spectra are ``(..., bins, frames)`` with each
-    frame contiguous in memory.
+    squares, the least-squares inverse (Griffin and Lim 1984). Spectra are ``(..., bins, frames)``
+    with each frame contiguous in memory.
 
     >>> stft = Stft(n_fft=1024, hop=256)
     >>> signal = torch.randn(2, 3001, generator=torch.Generator().manual_seed(0))

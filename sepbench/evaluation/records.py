@@ -77,16 +77,24 @@ def same_but_metrics(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     >>> same_but_metrics({"audio": "a", "metrics": ["sdr"]}, {"audio": "a", "metrics": []})
     True
     """
-    return of_audio(one) == of_audio(other)
+    return fingerprint({**one, "metrics": []}) == fingerprint({**other, "metrics": []})
 
 
-def of_audio(identity: Mapping[str, Any]) -> str:
-    """Return the sha256, in hex, over everything that affects the stems, however they are scored.
+_OF_SOUND = ("audio", "method", "version", "options", "weights", "provenance", "estimates", "align")
 
-    >>> of_audio({"audio": "a", "metrics": ["sdr"]}) == of_audio({"audio": "a", "metrics": []})
+
+def of_sound(identity: Mapping[str, Any]) -> str:
+    """Return the sha256, in hex, over what stems are made of, wherever and however they are scored.
+
+    >>> of_sound({"audio": "a", "metrics": ["sdr"]}) == of_sound({"audio": "a", "targets": "musdb"})
     True
     """
-    return fingerprint({**identity, "metrics": []})
+    return fingerprint(_of_sound(identity))
+
+
+def _of_sound(identity: Mapping[str, Any]) -> dict[str, Any]:
+    known = {name: identity[name] for name in _OF_SOUND if name in identity}
+    return {**known, "members": [_of_sound(member) for member in identity.get("members", ())]}
 
 
 def lacking(metrics: Iterable[str], known: Mapping[str, Any]) -> list[str]:

@@ -19,8 +19,8 @@ def found(task: Task, store: Store) -> Record | Task:
     """Return the stored record of a task, if it has everything that was requested, or the task.
 
     A task whose record lacks metrics or stems gets the metrics of the record too, so that no score
-    is lost. Stems that were kept of other audio or weights are removed, and so are those without
-    scores. Raises `SepbenchError` for scores of a metric that cannot be computed any more.
+    is lost. Stems that were kept of other audio or weights are removed. Raises `SepbenchError` for
+    scores of a metric that cannot be computed any more.
     """
     place = task.method.label, task.track.subset, task.track.name
     known = store.load(*place)
@@ -30,8 +30,8 @@ def found(task: Task, store: Store) -> Record | Task:
         metrics = with_metrics_of(known, task.metrics, store)
         identity = {**task.identity, "metrics": metric_identities(metrics)}
         return replace(task, metrics=metrics, identity=identity)
-    if task.stems_folder is None:  # They would be heard beside the new scores.
-        store.remove_stems(*place)
+    if known is not None and task.stems_folder is None:
+        store.remove_stems(*place)  # They would be heard beside the new scores.
     return task
 
 

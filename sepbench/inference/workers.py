@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sepbench import registry
 from sepbench._util import entry_points
 from sepbench._util.allocator import keep_freed_memory
-from sepbench._util.process import Limit, LocalWorker, Worker, WorkerProcess
+from sepbench._util.process import Limit, LocalWorker, Worker, WorkerDied, WorkerProcess
 from sepbench._util.starting import preload
 from sepbench.errors import MethodError, SepbenchError, describe
 from sepbench.inference import runner
@@ -92,6 +92,7 @@ class SeparatorWorker:
     ) -> None:
         self.notes: tuple[str, ...] = ()
         self._timeout = timeout
+        self._failed_loads: list[WorkerDied] = []
         self._worker: Worker[_Request]
         if isolate:
             self._worker = WorkerProcess(_Separating(method, device), timeout=timeout)
@@ -135,8 +136,17 @@ class SeparatorWorker:
         yield from self._worker.stream(Batch(folder), songs)
 
     def _load(self) -> bool:
-        """Load the method, if it is not loaded; return whether it has to be warmed up."""
-        return bool(self._worker.run(Load(), limit=self._longer(LOADING, "to load")))
+        """Load the method, if it is not loaded; return whether it has to be warmed up.
+
+        After two attempts that ended the process there is no third: no other song would help.
+        """
+        if len(self._failed_loads) > 1:
+            raise self._failed_loads[-1]
+        try:
+            return bool(self._worker.run(Load(), limit=self._longer(LOADING, "to load")))
+        except WorkerDied as death:
+            self._failed_loads.append(death)
+            raise
 
     def _longer(self, least: float, what: str) -> Limit | None:
         """Return a limit of at least these seconds, if there is a timeout."""

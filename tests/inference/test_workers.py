@@ -212,6 +212,20 @@ def test_what_comes_before_songs_has_a_limit_too(
     worker.stop()
 
 
+def test_a_method_that_never_loads_is_not_tried_with_every_song(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "LOADING", 0.4)
+    worker = SeparatorWorker(method(NeverLoaded), "cpu", timeout=0.2)
+    for _ in range(2):
+        with pytest.raises(WorkerDied):
+            vocals(worker)
+    monkeypatch.setattr(workers, "LOADING", 3600.0)
+    with pytest.raises(WorkerDied, match=r"longer than 0\.4 seconds to load"):
+        vocals(worker)
+    worker.stop()
+
+
 class EndlessWhole(Endless):
     """Ends on the first second of audio alone."""
 

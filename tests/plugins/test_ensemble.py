@@ -85,6 +85,8 @@ def test_the_accompaniment_is_the_rest_where_all_members_sum_to_the_mixture() ->
         ("ensemble[unet+mask-cnn,of=median]", "accompaniment"),
         ("ensemble[unet+mask-cnn,of=median,domain=spectra]", None),
         ("ensemble[unet+mask-cnn,of=min]", None),
+        ("ensemble[hpss[margin=1.2]+hpss[margin=2]+hpss[margin=3],of=median]", None),
+        ("ensemble[hpss[margin=1.2]+hpss[margin=2]]", "residual"),
         ("ensemble[unet+mask-cnn,of=max]", None),
         ("ensemble[3*unet+mask-cnn]", "accompaniment"),
         ("ensemble[accompaniment:3*unet+mask-cnn]", None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from sepbench.training import augment
 from sepbench.training.data.discover import find_tracks
 from sepbench.training.data.prepare import prepare
 from sepbench.training.data.prepared import PreparedDataset
-from sepbench.training.data.recording import Segment, recording
+from sepbench.training.data.recording import Recording, Segment, recording
 from sepbench.training.data.sources import _recording
 from sepbench.training.data.splits import share_out
 from sepbench.training.examples import Examples
@@ -87,6 +88,31 @@ def test_stems_louder_than_full_scale_keep_their_form_and_their_sum(tmp_path: Pa
     assert peaks.mean() / (np.abs(np.fft.rfft(voice)) * 2 / RATE)[1100] == pytest.approx(2, 1e-3)
 
 
+def test_arrays_that_were_cut_off_before_are_made_again(tmp_path: Path) -> None:
+    for song, level in (("Loud", 2.0), ("Soft", 0.5)):
+        for stem, hertz in (("vocals", 500), ("other", 700)):
+            write(
+                tmp_path / "songs" / song / f"{stem}.wav", tone(hertz, 1, RATE, level=level), RATE
+            )
+    right = {track.name: track.read("vocals", 0, RATE) for track in prepared(tmp_path).tracks}
+    index = tmp_path / "prepared" / "index.json"
+    plain = json.loads(index.read_text())
+    digest = prepared(tmp_path).digest
+    for entry in plain["tracks"]:  # As an earlier version left it.
+        assert entry.pop("version") == 2
+        array = np.load(tmp_path / "prepared" / entry["file"])
+        cut = np.clip(3 * array.astype(int), -32767, 32767) if entry["name"] == "Loud" else array
+        np.save(tmp_path / "prepared" / entry["file"], cut.astype(np.int16))
+    index.write_text(json.dumps(plain))
+    soft = next(entry["file"] for entry in plain["tracks"] if entry["name"] == "Soft")
+    before = (tmp_path / "prepared" / soft).stat().st_mtime_ns
+    again = prepared(tmp_path)
+    for track in again.tracks:
+        np.testing.assert_array_equal(track.read("vocals", 0, RATE), right[track.name])
+    assert (tmp_path / "prepared" / soft).stat().st_mtime_ns == before
+    assert again.digest == digest
+
+
 def test_a_file_that_moves_to_another_stem_is_prepared_anew(tmp_path: Path) -> None:
     songs = tmp_path / "songs"
     for stem, name, hertz in (("drums", "a", 90), ("drums", "b", 200), ("bass", "c", 60)):
@@ -117,13 +143,28 @@ def test_the_voice_or_backing_of_a_song_for_tests_is_not_trained_on(tmp_path: Pa
     write(songs / "voices" / "another name.wav", voice, RATE)
     write(songs / "backings" / "song_9.wav", tone(200, 1, RATE), RATE)
     write(songs / "backings" / "free.wav", tone(250, 1, RATE), RATE)
-    splits = {track.name: track.split for track in share_out(find_tracks(songs))}
+    # A number says nothing.
+    write(songs / "test" / "02" / "vocals.wav", tone(450, 2, RATE), RATE)
+    write(songs / "test" / "02" / "other.wav", tone(350, 2, RATE), RATE)
+    write(songs / "voices" / "02.wav", tone(550, 3, RATE), RATE)
+    splits = {(track.name, *track.parts): track.split for track in share_out(find_tracks(songs))}
     assert splits == {
-        "Song 9": "test",
-        "another name": "test",
-        "song_9": "test",
-        "free": "train",
+        ("Song 9", "vocals", "other"): "test",
+        ("another name", "vocals"): "test",
+        ("song_9", "accompaniment"): "test",
+        ("free", "accompaniment"): "train",
+        ("02", "vocals", "other"): "test",
+        ("02", "vocals"): "train",
     }
+
+
+def test_files_of_one_length_are_listened_to_only_beside_songs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        write(tmp_path / "voices" / f"take {number}.wav", white(1, RATE, seed=number), RATE)
+    monkeypatch.setattr(Recording, "sound", lambda self: pytest.fail("listened to"))
+    assert {track.split for track in share_out(find_tracks(tmp_path))} == {"train"}
 
 
 def test_stems_of_a_data_set_are_all_used() -> None:

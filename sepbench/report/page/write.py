@@ -18,7 +18,7 @@ from typing import Any
 from sepbench._util.files import write_atomic
 from sepbench._util.text import counted
 from sepbench.datasets.base import Track
-from sepbench.evaluation.records import Record, of_audio
+from sepbench.evaluation.records import Record, of_sound
 from sepbench.evaluation.store import Store
 from sepbench.report import formats
 from sepbench.report.build import Report
@@ -56,7 +56,12 @@ def write_page(
     records = store.records()
     listen, remarks = _write_sounds(folder, store, records, tracks, excerpts, on_clip)
     known = facts(separated(records)[0], store.settings, report.scores, report.summary)
-    known |= {"listen": listen, "protocol": protocol, "command": command, "heard": _heard(listen)}
+    known |= {
+        "listen": listen,
+        "protocol": protocol,
+        "command": command,
+        "place": _place(store.folder),
+    }
     table = formats.as_html(grid(report.scores, report.summary, protocol))
     text = _render(known, table)
     path = folder / "index.html"
@@ -97,17 +102,16 @@ def _write_sounds(
             remarks.append(f"{key[1]}: the data set has no such track here, so it has no audio")
             continue
         of_track = [one for one in excerpts if one.song == key]
-        made = {one.label: of_audio(one.identity) for one in records if one.song == key}
+        made = {one.label: of_sound(one.identity) for one in records if one.song == key}
         for clip in clips(store, records, by_key[key], of_track, remarks.append):
             on_clip(f"{clip.excerpt.track}, {clip.excerpt.stem}")
             listed.append(_write_clip(folder, clip, len(listed), made))
     return listed, remarks
 
 
-def _heard(listen: Sequence[dict[str, Any]]) -> str:
-    """Return a digest of what can be heard, by which pages of two runs differ."""
-    sources = [(clip["stem"], one["made"]) for clip in listen for one in clip["sources"]]
-    return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
+def _place(run: Path) -> str:
+    """Return a digest of a run's folder, by which pages of two runs of one title differ."""
+    return hashlib.sha256(str(run.resolve()).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _write_clip(folder: Path, clip: Clip, number: int, made: Mapping[str, str]) -> dict[str, Any]:

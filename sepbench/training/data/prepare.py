@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -31,6 +31,12 @@ from sepbench.training.data.recording import Recording
 
 _SECONDS = 2.0
 """Longest time for which finished arrays are not in the index."""
+
+_VERSION = 2
+"""Raised when stems above full scale were scaled, not cut off."""
+
+_MOST = 8
+"""Samples at full scale that an array may have without having been cut off."""
 
 
 def prepare(
@@ -98,8 +104,10 @@ class _Maker:
         entry, digest = self.known.get(file, {}), track.digest()
         is_same = entry.get("parts") == list(track.parts)
         is_same &= entry.get("identity", "") == track.identity
-        # Older arrays without a digest of their audio are made again, once.
+        # Older arrays without a digest of their audio are made again, once, and so are those of
+        # files in which samples may have been cut off.
         is_same &= entry.get("audio", "") == digest
+        is_same = is_same and (entry.get("version") == _VERSION or self._is_right(file, entry))
         if not (is_same and is_whole_array(self.folder / file, entry)):
             array, cuts = _decode(track, self.rate)
             if not array.any():
@@ -108,8 +116,17 @@ class _Maker:
             known = {"identity": track.identity, "audio": digest, "sound": track.sound()}
             entry = {"file": file, "cuts": cuts, "sha256": sha256(self.folder / file)}
             entry |= {name: value for name, value in known.items() if value}
+        entry["version"] = _VERSION
         of_track = {"source": track.source, "name": track.name, "split": track.split}
         return {**entry, **of_track, "parts": list(track.parts)}
+
+    def _is_right(self, file: str, entry: Mapping[str, Any]) -> bool:
+        """Return whether an array of before has no cut samples and no silent part."""
+        if not is_whole_array(self.folder / file, entry):
+            return False
+        array = np.load(self.folder / file, mmap_mode="r")
+        most = np.iinfo(np.int16).max
+        return all(part.any() and np.count_nonzero(np.abs(part) >= most) <= _MOST for part in array)
 
     def _write_index(self, entries: dict[str, dict[str, Any]], *, finished: bool = True) -> None:
         index = {"layout": LAYOUT, "rate": self.rate, "tracks": [*entries.values()]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -128,8 +128,10 @@ def open_prepared(folder: Path, *, verify: bool = False) -> PreparedDataset:
         tracks.append(
             PreparedTrack(entry["source"], entry["name"], split, parts, cuts, file, sound)
         )
-        # Folders prepared before 0.1.0 say "val"; the digest of both is the same.
+        # Folders prepared before 0.1.0 say "val", and entries had no version; the digest of both
+        # is the same.
         entry["split"] = "val" if split == "valid" else split
+        entry.pop("version", None)
     digest = hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
     return PreparedDataset(index["rate"], tuple(tracks), digest)
 
@@ -151,7 +153,7 @@ def entries_before(folder: Path, rate: int) -> list[dict[str, Any]]:
     return entries
 
 
-def is_whole_array(file: Path, entry: dict[str, Any]) -> bool:
+def is_whole_array(file: Path, entry: Mapping[str, Any]) -> bool:
     """Return whether a file is the array that an entry of the index describes."""
     try:
         array = np.lib.format.open_memmap(file, mode="r")

@@ -25,6 +25,9 @@ SPLITS = {name: name for name in SUBSETS} | {"val": "valid", "validation": "vali
 EXCLUDED = "excluded"
 """Entry of a table for unused songs."""
 
+_LETTERS = 3
+"""Fewest letters in the name of a voice or backing alone that may be that of a song."""
+
 Row = dict[str, str]
 """The cells of a row of ``split.csv`` by column."""
 
@@ -34,8 +37,9 @@ def share_out(tracks: list[Recording]) -> list[Recording]:
 
     A song that lies in several places, perhaps on several sides, is on the side farthest from
     training in all of them: DSD100 has MUSDB18's songs with the sides swapped. So are its voice or
-    its backing alone. Songs are the same if their names are, without regard to case, accents' form,
-    punctuation and a number before, or if they sound the same.
+    its backing alone, if their names have a word, not only a number. Songs are the same if their
+    names are, without regard to case, accents' form, punctuation and a number before, or if they
+    sound the same.
 
     Without any song of split ``valid``, a tenth of the songs with voice and accompaniment, at least
     one, is moved there; another tenth to ``test`` if that is empty too. The choice depends on the
@@ -44,9 +48,9 @@ def share_out(tracks: list[Recording]) -> list[Recording]:
     same = _same_songs(tracks)
     side: dict[str, str] = {}
     for track in tracks:
-        key = same[track.name]
+        key = same[_name(track)]
         side[key] = max(side.get(key, "train"), track.split, key=SUBSETS.index)
-    songs = {same[track.name] for track in tracks if _is_whole(track)}
+    songs = {same[_name(track)] for track in tracks if _is_whole(track)}
     known = {side[song] for song in songs}
     free = sorted((song for song in songs if side[song] == "train"), key=_lot)
     each = max(1, len(free) // 10)
@@ -55,12 +59,18 @@ def share_out(tracks: list[Recording]) -> list[Recording]:
             continue
         side |= dict.fromkeys(free[:each], split)
         del free[:each]
-    return [replace(track, split=side[same[track.name]]) for track in tracks]
+    return [replace(track, split=side[same[_name(track)]]) for track in tracks]
 
 
 def _is_whole(track: Recording) -> bool:
     """Return whether a track is a song with a voice and something else."""
     return "vocals" in track.parts and len(track.parts) > 1
+
+
+def _name(track: Recording) -> str:
+    """Return the name of a track; the number of a voice or backing alone says no song."""
+    says_song = _is_whole(track) or sum(map(str.isalpha, track.name)) >= _LETTERS
+    return track.name if says_song else f"{track.source} {track.name}"
 
 
 def _same_songs(songs: Sequence[Recording]) -> dict[str, str]:
@@ -72,7 +82,7 @@ def _same_songs(songs: Sequence[Recording]) -> dict[str, str]:
             mark = first[mark]
         return mark
 
-    names = {song.name: song_key(song.name) for song in songs}
+    names = {_name(song): song_key(_name(song)) for song in songs}
     alike = [(key, other) for name, key in names.items() for other in song_keys(name)]
     alike += [(names[one], names[other]) for one, other in _sounding_alike(songs)]
     for pair in alike:
@@ -82,7 +92,10 @@ def _same_songs(songs: Sequence[Recording]) -> dict[str, str]:
 
 
 def _sounding_alike(songs: Sequence[Recording]) -> Iterator[tuple[str, str]]:
-    """Yield the names of songs that sound the same; only those of one length are listened to."""
+    """Yield the names of tracks that sound the same.
+
+    Only those of one length are listened to, one of which at least is a whole song.
+    """
     lengths: dict[int, list[Recording]] = {}
     for song in songs:
         if song.sound_file is not None:
@@ -91,10 +104,11 @@ def _sounding_alike(songs: Sequence[Recording]) -> Iterator[tuple[str, str]]:
                 lengths.setdefault(round(seconds * 1000), []).append(song)
     for ones in lengths.values():
         known: dict[str, str] = {}
-        for song in ones if len({song_key(song.name) for song in ones}) > 1 else ():
+        several = len({song_key(_name(song)) for song in ones}) > 1
+        for song in ones if several and any(map(_is_whole, ones)) else ():
             mark = song.sound()
             if mark:
-                yield known.setdefault(mark, song.name), song.name
+                yield known.setdefault(mark, _name(song)), _name(song)
 
 
 def _lot(name: str) -> bytes:

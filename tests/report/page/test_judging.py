@@ -9,7 +9,7 @@ import pytest
 from made_runs import make_run
 
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.records import of_audio
+from sepbench.evaluation.records import of_sound
 from sepbench.report import ratings, tables
 from sepbench.report.build import Report
 from sepbench.report.page.make import make_page
@@ -48,7 +48,7 @@ def test_blind_ratings_hide_names_and_come_back_as_json(listening, made_run, tmp
     )
     assert "was good: 80" in listening.find_element("id", "revealed").text
     browser_file = download(listening, "export", tmp_path)
-    made = {(*one.song, one.label): of_audio(one.identity) for one in made_run.records()}
+    made = {(*one.song, one.label): of_sound(one.identity) for one in made_run.records()}
     other = dict.fromkeys(made, "by other weights")
     with pytest.raises(SepbenchError, match="as another run made it"):
         ratings.add([browser_file], tmp_path, made=other)

@@ -2,7 +2,7 @@
 // Ratings: blind, in an order drawn again, with a hidden reference and an anchor (after ITU-R
 // BS.1534), and ABX. They stay in this browser until they are exported.
 
-const STORE = `sepbench ratings: ${run.title} ${run.heard}`; // Runs of one title are not one run.
+const STORE = `sepbench ratings: ${run.title} ${run.place}`; // Runs of one title are not one run.
 const FORMAT = "sepbench ratings 1";
 let kept = { listener: "", ratings: [], abx: [] };
 let abx = null;
