@@ -34,7 +34,7 @@ class UNetStereo(LearnedMask):
                 terms="MIT AND CC-BY-NC-SA-4.0",
             ),
             "free": Shipped(
-                "720f36ae56e811e6e63718ccef24affa7df235826c950d4c2742361f4cbb307b",
+                "b132eac9b772ad0a82d83c2ae7a62c54ac634c944adce2a84fdc0c066a4b9f05",
                 terms="MIT AND CC-BY-4.0 AND GPL-3.0-only",
             ),
         }
