@@ -162,12 +162,11 @@ class Store:
             return self._save(record, museval)
 
     def _save(self, record: Record, museval: str | None) -> Stamp:
-        known = self.load(record.label, record.subset, record.track)
+        scores = self._path("scores", record.label, record.subset, record.track)
+        known = self.read(scores) if scores.exists() else None
         if known is not None and same_but_metrics(known.identity, record.identity):
             if record.error is not None:
-                return stamp_of(
-                    self._path("scores", record.label, record.subset, record.track).stat()
-                )
+                return stamp_of(scores.stat())
             record = with_scores_of(record, known)
         kinds = ("scores", "failures") if record.error is None else ("failures", "scores")
         kept, outdated = (

@@ -20,7 +20,7 @@ from sepbench import audio
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.estimate_files import find
 from sepbench.evaluation.estimates import Part, score, scored_stems
-from sepbench.evaluation.records import of_audio
+from sepbench.evaluation.records import of_sound
 from sepbench.evaluation.store import Settings, Store, unique_name
 from sepbench.report import ratings
 from sepbench.report.page.clips import clips, loudness, spectrogram_png
@@ -288,7 +288,7 @@ def test_the_page_s_sounds_are_the_samples_that_were_separated(page, made_run) -
     heard, rate = soundfile.read(io.BytesIO(base64.b64decode(payload["audio"])))
     kept, _ = soundfile.read(made_run.stems_folder("good", "test", NAMES[3]) / "vocals.wav")
     assert rate == RATE
-    assert source["made"] == of_audio(made_run.load("good", "test", NAMES[3]).identity)
+    assert source["made"] == of_sound(made_run.load("good", "test", NAMES[3]).identity)
     assert heard.shape == kept.shape
     assert np.square(heard - kept).sum() < 0.03 * np.square(kept).sum()
 
