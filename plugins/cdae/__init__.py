@@ -9,7 +9,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sepbench.separator import option, without_remainder
-from sepbench.training.learned import Learned, LearnedOptions, Shipped, wiener_option
+from sepbench.training.learned import (
+    Learned,
+    LearnedOptions,
+    Shipped,
+    weights_option,
+    wiener_option,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +33,7 @@ OVERLAP = 0.125
 
 
 class Cdae(Learned):
-    """Three networks estimate voice, drums and the rest; a Wiener filter splits the mixture."""
+    """A network for each of three or four stems, and a Wiener filter that splits the mixture."""
 
     name = "cdae"
     version = "5"  # Raised when the harmonic part became the rest.
@@ -39,13 +45,19 @@ class Cdae(Learned):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.cdae.model:CdaeTrainable"
     shipped = MappingProxyType(
-        {"default": Shipped("a761cb0612cde40b2c7ad9aacbc0a4fffc7fe5f60b16df8cf2363f778f5361b5")}
+        {
+            "default": Shipped("a761cb0612cde40b2c7ad9aacbc0a4fffc7fe5f60b16df8cf2363f778f5361b5"),
+            "four-stems": Shipped(
+                "2ea4bf6b2557e76564d52e363e94f3732202772969f5c9c9e08e321d08bf288c"
+            ),
+        }
     )
 
     @dataclass(frozen=True)
     class Options(LearnedOptions):
         """Options."""
 
+        weights: str = weights_option(known=("default", "four-stems"))
         wiener: int = wiener_option("with single_model or weights not for the least error")
         power: float = option(
             0.0,

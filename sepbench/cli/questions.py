@@ -20,6 +20,7 @@ _PURPOSES = {
     "the song without the voice": ("karaoke", False),
     "the voice, and the song without it": ("karaoke", True),
     "the drums alone": ("drums", False),
+    "the bass alone": ("bass", False),
     "a voice in noise": ("denoise-voice", False),
     "breathing in noise": ("denoise-respiratory", False),
 }

@@ -44,6 +44,7 @@ _DEMUCS = "published at 9.00 dB SDR over all stems of MUSDB18-HQ"
 _UMXL = "the Open-Unmix model with most training data"
 _WITH_SPLEETER = "ensemble[2*spleeter+4*unet-stereo+2*unet+cdae+blstm]"
 _WITHOUT = "ensemble[4*unet-stereo+2*unet+cdae+blstm]"
+_FOUR = "four-stems"
 _TOGETHER = "better than each of its members on validation songs of three kinds"
 BEST_INCLUDED = "the best of the included on validation songs"
 _IN_NOISE = "{} dB SDR for a voice in equally loud noise"
@@ -56,7 +57,7 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
         Choice(_WITHOUT, "vocals", BEST_INCLUDED),
         Choice("unet-stereo", "vocals", score=4.75),
         Choice("spleeter", "vocals", score=3.86),
-        Choice("repet-sim", "vocals", score=2.11),
+        Choice("repet-sim", "vocals", score=1.94),
     ),
     "karaoke": (
         Choice("demucs[model=htdemucs_ft]", "accompaniment", _DEMUCS),
@@ -65,13 +66,19 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
         Choice(_WITHOUT, "accompaniment", BEST_INCLUDED),
         Choice("unet-stereo", "accompaniment", score=11.80),
         Choice("spleeter", "accompaniment", score=11.73),
-        Choice("repet-sim", "accompaniment", score=8.23),
+        Choice("repet-sim", "accompaniment", score=8.09),
     ),
     "drums": (
         Choice("demucs[model=htdemucs_ft]", "drums", _DEMUCS),
         Choice("open-unmix[model=umxl]", "drums", _UMXL),
+        Choice(_FOUR, "drums", score=7.88),
         Choice("cdae", "percussive", score=7.60),
         Choice("hpss", "percussive", score=2.36),
+    ),
+    "bass": (
+        Choice("demucs[model=htdemucs_ft]", "bass", _DEMUCS),
+        Choice("open-unmix[model=umxl]", "bass", _UMXL),
+        Choice(_FOUR, "bass", "the one included method that makes it", score=3.45),
     ),
     # Measured by benchmarks/denoise.py, in noise of four kinds.
     "denoise-voice": (
@@ -106,7 +113,8 @@ def choose_default(stems: Sequence[str] = ()) -> Chosen:
 
     Raises `SepbenchError` if no usable method makes all of them.
     """
-    return _first(PRESETS["acapella"] + PRESETS["drums"], "no --method", stems)
+    choices = PRESETS["acapella"] + PRESETS["drums"] + PRESETS["bass"]
+    return _first(choices, "no --method", stems)
 
 
 def _first(choices: Sequence[Choice], purpose: str, stems: Sequence[str] = ()) -> Chosen:
