@@ -18,11 +18,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import mido
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import mido
 
 RATE = 44_100
 LONGEST = 44
@@ -87,6 +90,8 @@ def play(groove: str, seed: int, rng: random.Random, scratch: Path) -> dict[str,
     subprocess.run(command, capture_output=True, check=False)
     if not (scratch / "song.mid").exists():
         return {}
+    import mido
+
     song = mido.MidiFile(scratch / "song.mid")
     font, bass = rng.choice(FONTS), rng.choice(BASSES)
     made = {}
@@ -102,6 +107,8 @@ def play(groove: str, seed: int, rng: random.Random, scratch: Path) -> dict[str,
 
 def part_of(song: mido.MidiFile, part: str, bass: int, rng: random.Random) -> mido.MidiFile:
     """Return the notes of one part, more than half of the basses played by ``bass``."""
+    import mido
+
     programs: dict[int, int] = {}
     for message in (message for track in song.tracks for message in track):
         if message.type == "program_change":

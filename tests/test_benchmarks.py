@@ -38,6 +38,7 @@ HELP_ALONE = {
         "starts other programs or libraries, which takes long even with a moment of sound",
     ),
     "backing_voices": "needs prepared songs and minutes",
+    "grooves": "needs the programs mma and fluidsynth, and sound fonts",
     "labelled": "needs songs that a teacher labelled",
     "learning_curves": "needs a run of training",
     "page": "starts a browser",
