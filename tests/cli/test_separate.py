@@ -321,10 +321,10 @@ def test_a_preset_writes_its_one_stem_and_says_why() -> None:
     assert result.exit_code == 0, result.output
     (facts,) = json.loads(result.stdout)
     (stem,) = facts["files"]
-    assert (facts["preset"], stem) == ("drums", "percussive")
+    assert (facts["preset"], stem) == ("drums", "drums")
     assert facts["why"] in result.stderr
-    assert f"drums: percussive by {facts['method']}" in result.stderr
-    assert [path.name for path in Path("separated").rglob("*.wav")] == ["percussive.wav"]
+    assert f"drums: drums by {facts['method']}" in result.stderr
+    assert [path.name for path in Path("separated").rglob("*.wav")] == ["drums.wav"]
 
 
 @pytest.mark.parametrize("more", [["-m", "hpss"], ["--stem", "drums"]])
