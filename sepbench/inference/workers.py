@@ -5,7 +5,6 @@ Without isolation, to debug a plugin, the same work runs in this process.
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sepbench import registry
-from sepbench._util import entry_points
 from sepbench._util.allocator import keep_freed_memory
 from sepbench._util.process import Limit, LocalWorker, Worker, WorkerDied, WorkerProcess
 from sepbench._util.starting import preload
@@ -25,6 +22,7 @@ from sepbench.inference import runner
 from sepbench.inference.batch import Made, separate_all
 from sepbench.inference.level import Level
 from sepbench.inference.overlap_add import Samples
+from sepbench.inference.packing import packed, unpacked
 from sepbench.inference.runner import Separation
 from sepbench.registry import Method
 from sepbench.separator import AnySeparator, Separator
@@ -184,7 +182,7 @@ class _Separating:
     def __init__(self, method: Method, device: str, *, isolated: bool = True) -> None:
         self.retire = False
         self._label = method.label
-        self._create = partial(_unpacked, _packed(method)) if isolated else method.create
+        self._create = partial(unpacked, packed(method)) if isolated else method.create
         self._isolated = isolated
         self._device = device
         self._separator: AnySeparator | None = None
@@ -277,31 +275,3 @@ def warm_up(
     """
     with suppress(SepbenchError):
         runner.separate(separator, mixture, rate=rate, device=device, references=references)
-
-
-@dataclass(frozen=True)
-class _ByName:
-    """A method whose class cannot be pickled, located by its entry point."""
-
-    name: str
-    values: dict[str, Any]
-    distribution: str
-
-    def create(self) -> AnySeparator:
-        """Return a new separator, as `Method.create` does."""
-        point = entry_points.find(registry.GROUP)[self.name][0]
-        return registry.variant(point.load(), self.values, self.distribution).create()
-
-
-def _packed(method: Method) -> bytes:
-    """Return a picklable form of a method."""
-    try:
-        return pickle.dumps(method)
-    except Exception:  # Pickling a plugin's class may raise anything.
-        return pickle.dumps(_ByName(method.name, vars(method.options), method.distribution))
-
-
-def _unpacked(packed: bytes) -> AnySeparator:
-    """Return a new separator of a method that `_packed` made picklable."""
-    method: Method | _ByName = pickle.loads(packed)  # noqa: S301 - the parent has packed it
-    return method.create()

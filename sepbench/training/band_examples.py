@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatch
-
 import numpy as np
 import torch
 from numpy.random import Generator
@@ -17,6 +15,7 @@ from sepbench.training.examples import (
     backing_parts,
     draw_gain,
     draw_level,
+    is_without_drums,
     ratio_of,
 )
 from sepbench.training.mix_config import MixConfig
@@ -40,7 +39,7 @@ class BandExamples(Examples):
         pure = [
             (track, backing_parts(track))
             for track in cache.tracks
-            if (pattern := recipe.harmonic.get(track.source)) and fnmatch(track.name, pattern)
+            if is_without_drums(track, recipe)
         ]
         self._parts = {
             "drums": Pool([(track, ("drums",)) for track in cache.holding("drums")], recipe),
@@ -56,10 +55,7 @@ class BandExamples(Examples):
                 "there are none, or none is drawn"
             )
 
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        if not 0 <= index < self.count:
-            raise IndexError(index)
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, index]))
+    def _example(self, rng: Generator) -> dict[str, torch.Tensor]:
         if rng.random() < self.recipe.known:
             voice, band, known = self._mix_band(rng)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,10 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         if not 0 <= index < self.count:
             raise IndexError(index)
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, index]))
+        return self._example(np.random.Generator(np.random.Philox(key=[self.seed, index])))
+
+    def _example(self, rng: Generator) -> dict[str, torch.Tensor]:
+        """Return an example by a random generator of its own."""
         voice, backing = self._mix(rng)
         return self._tensors({"vocals": voice, "accompaniment": backing}, rng)
 
@@ -275,6 +279,12 @@ def backing_parts(track: PreparedTrack) -> tuple[str, ...]:
     if "accompaniment" in track.parts:
         return ("accompaniment",)
     return tuple(part for part in _INSTRUMENTS if part in track.parts)
+
+
+def is_without_drums(track: PreparedTrack, recipe: MixConfig) -> bool:
+    """Return whether the config says that a track's accompaniment has no drums."""
+    pattern = recipe.harmonic.get(track.source)
+    return pattern is not None and fnmatch(track.name, pattern)
 
 
 def draw_level(levels: tuple[float, float, float], rng: Generator) -> float:

@@ -46,10 +46,7 @@ class SongExamples(Examples):
                 "there are none, so prepare some, or set 'mixtures: remix' in the config"
             )
 
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        if not 0 <= index < self.count:
-            raise IndexError(index)
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, index]))
+    def _example(self, rng: Generator) -> dict[str, torch.Tensor]:
         made = self._stems(rng)
         if rng.random() < self.recipe.no_voice:
             made["vocals"][:] = 0

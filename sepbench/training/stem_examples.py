@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatch
-
 import numpy as np
 import torch
 from numpy.random import Generator
@@ -19,6 +17,7 @@ from sepbench.training.examples import (
     backing_parts,
     draw_gain,
     draw_level,
+    is_without_drums,
     ratio_of,
 )
 from sepbench.training.mix_config import MixConfig
@@ -53,10 +52,7 @@ class StemExamples(Examples):
                 "or other; one of the two is missing"
             )
 
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        if not 0 <= index < self.count:
-            raise IndexError(index)
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, index]))
+    def _example(self, rng: Generator) -> dict[str, torch.Tensor]:
         if rng.random() < self.recipe.known:
             voice, drums, pitched = self._mix_three(rng)
             known = [True, True, True]
@@ -113,8 +109,7 @@ class StemExamples(Examples):
         return voice, drums, pitched
 
     def _harmonic_parts(self, track: PreparedTrack) -> tuple[str, ...]:
-        pattern = self.recipe.harmonic.get(track.source)
-        if pattern is not None and fnmatch(track.name, pattern):
+        if is_without_drums(track, self.recipe):
             return backing_parts(track)
         return tuple(part for part in _HARMONIC if part in track.parts)
 

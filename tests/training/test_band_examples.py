@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from recipes import PLAIN
 from songs import noise, tone, white, write
 
 from sepbench.errors import SepbenchError
@@ -20,11 +21,6 @@ from sepbench.training.stem_examples import examples_of
 
 RATE = 8000
 HERTZ = {"vocals": 500.0, "drums": 90.0, "bass": 60.0, "other": 1000.0}
-PLAIN = {
-    field.name: 0.0
-    for field in dataclasses.fields(MixConfig)
-    if field.name.startswith(("voice_", "backing_", "no_")) or field.name in ("layer", "fade")
-}
 FIXED = {**PLAIN, "seconds": 1.0, "known": 1.0, "semitones": 0.0}
 
 

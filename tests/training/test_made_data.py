@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from recipes import PLAIN
 from songs import loudest, tone, white, write
 
 from sepbench.training import augment
@@ -27,11 +27,6 @@ from sepbench.training.song_examples import ScaperExamples
 from sepbench.training.validate import Songs
 
 RATE = 8000
-PLAIN = {
-    field.name: 0.0
-    for field in dataclasses.fields(MixConfig)
-    if field.name.startswith(("voice_", "backing_", "no_")) or field.name in ("layer", "fade")
-}
 
 
 def prepared(root: Path) -> PreparedDataset:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from recipes import PLAIN
 
 from sepbench.errors import SepbenchError
 from sepbench.training import augment
@@ -17,11 +18,6 @@ from sepbench.training.mix_config import MixConfig
 from sepbench.training.passages import passages
 from sepbench.training.stem_examples import STEMS, StemExamples, examples_of
 
-PLAIN = {
-    field.name: 0.0
-    for field in dataclasses.fields(MixConfig)
-    if field.name.startswith(("voice_", "backing_", "no_")) or field.name in ("layer", "fade")
-}
 RECIPE = MixConfig(seconds=1.0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -107,8 +107,8 @@ class _Maker:
         # Older arrays without a digest of their audio are made again, once, and so are those of
         # files in which samples may have been cut off.
         is_same &= entry.get("audio", "") == digest
-        is_same = is_same and (entry.get("version") == _VERSION or self._is_right(file, entry))
-        if not (is_same and is_whole_array(self.folder / file, entry)):
+        is_same = is_same and is_whole_array(self.folder / file, entry)
+        if not (is_same and (entry.get("version") == _VERSION or self._is_right(file))):
             array, cuts = _decode(track, self.rate)
             if not array.any():
                 raise SepbenchError("silent")
@@ -120,10 +120,8 @@ class _Maker:
         of_track = {"source": track.source, "name": track.name, "split": track.split}
         return {**entry, **of_track, "parts": list(track.parts)}
 
-    def _is_right(self, file: str, entry: Mapping[str, Any]) -> bool:
+    def _is_right(self, file: str) -> bool:
         """Return whether an array of before has no cut samples and no silent part."""
-        if not is_whole_array(self.folder / file, entry):
-            return False
         array = np.load(self.folder / file, mmap_mode="r")
         most = np.iinfo(np.int16).max
         return all(part.any() and np.count_nonzero(np.abs(part) >= most) <= _MOST for part in array)
