@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sepbench.inference import runner
 from sepbench.training.data.prepared import open_prepared
-from sepbench.training.examples import backing_parts
+from sepbench.training.pools import backing_parts
 
 WINDOW = 2.0
 LOUD = 10 ** (-50 / 20)

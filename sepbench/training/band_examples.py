@@ -9,16 +9,9 @@ from numpy.random import Generator
 from sepbench.errors import SepbenchError
 from sepbench.training.augment import Signal
 from sepbench.training.data.prepared import PreparedDataset
-from sepbench.training.examples import (
-    Examples,
-    Pool,
-    backing_parts,
-    draw_gain,
-    draw_level,
-    is_without_drums,
-    ratio_of,
-)
+from sepbench.training.examples import Examples, draw_gain, draw_level, ratio_of
 from sepbench.training.mix_config import MixConfig
+from sepbench.training.pools import Pool, backing_parts, is_without_drums
 
 STEMS = ("vocals", "drums", "bass", "other")
 _BAND = STEMS[1:]

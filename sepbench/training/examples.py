@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatch
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +16,7 @@ from sepbench.training.augment import Signal
 from sepbench.training.data.prepared import PreparedDataset, PreparedTrack
 from sepbench.training.mix_config import MixConfig
 from sepbench.training.placement import Stereo, placed, same
-
-_INSTRUMENTS = ("drums", "bass", "other")
+from sepbench.training.pools import Pool, backing_parts
 
 
 class Examples(Dataset[dict[str, torch.Tensor]]):
@@ -229,62 +226,12 @@ class _Speed:
         return augment.stretch(shifted, self.tempo, samples)
 
 
-class Pool:
-    """Tracks to draw from: a source by its weight, then a track by its length."""
-
-    def __init__(
-        self, items: list[tuple[PreparedTrack, tuple[str, ...]]], recipe: MixConfig
-    ) -> None:
-        self._sources: list[list[tuple[PreparedTrack, tuple[str, ...]]]] = []
-        self._lengths = []
-        weights = []
-        for source in sorted({track.source for track, _ in items}):
-            weight = float(recipe.weights.get(source, 1.0))
-            mine = [item for item in items if item[0].source == source]
-            if weight > 0:
-                weights.append(weight)
-                self._sources.append(mine)
-                self._lengths.append(_cumulative([track.samples for track, _ in mine]))
-        self._weights = _cumulative(weights)
-
-    def __bool__(self) -> bool:
-        return bool(self._sources)
-
-    def draw(self, rng: Generator) -> tuple[PreparedTrack, tuple[str, ...]]:
-        """Return a track and its parts to use."""
-        source = int(np.searchsorted(self._weights, rng.random(), side="right"))
-        lengths = self._lengths[source]
-        return self._sources[source][int(np.searchsorted(lengths, rng.random(), side="right"))]
-
-
 def _happens(probability: float, rng: Generator) -> bool:
     """Draw whether an effect is applied.
 
     Nothing is drawn at 0, so that configs from before an effect existed give the same examples.
     """
     return probability > 0 and rng.random() < probability
-
-
-def _cumulative(values: list[Any]) -> Any:
-    if not values:
-        return np.zeros(0)
-    total = np.cumsum(np.asarray(values, np.float64))
-    total /= total[-1]
-    total[-1] = 1.0
-    return total
-
-
-def backing_parts(track: PreparedTrack) -> tuple[str, ...]:
-    """Return the parts whose sum is the track without its voice."""
-    if "accompaniment" in track.parts:
-        return ("accompaniment",)
-    return tuple(part for part in _INSTRUMENTS if part in track.parts)
-
-
-def is_without_drums(track: PreparedTrack, recipe: MixConfig) -> bool:
-    """Return whether the config says that a track's accompaniment has no drums."""
-    pattern = recipe.harmonic.get(track.source)
-    return pattern is not None and fnmatch(track.name, pattern)
 
 
 def draw_level(levels: tuple[float, float, float], rng: Generator) -> float:

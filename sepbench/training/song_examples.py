@@ -10,8 +10,9 @@ from sepbench.errors import SepbenchError
 from sepbench.training import augment
 from sepbench.training.augment import Signal
 from sepbench.training.data.prepared import PreparedDataset, PreparedTrack
-from sepbench.training.examples import Examples, Pool, backing_parts
+from sepbench.training.examples import Examples
 from sepbench.training.mix_config import MixConfig
+from sepbench.training.pools import Pool, backing_parts
 
 _HARMONIC = ("bass", "other", "harmonic")
 _PERCUSSIVE = ("drums", "percussive")

@@ -11,16 +11,9 @@ from sepbench.training.augment import Signal
 from sepbench.training.band_examples import STEMS as BAND_STEMS
 from sepbench.training.band_examples import BandExamples
 from sepbench.training.data.prepared import PreparedDataset, PreparedTrack
-from sepbench.training.examples import (
-    Examples,
-    Pool,
-    backing_parts,
-    draw_gain,
-    draw_level,
-    is_without_drums,
-    ratio_of,
-)
+from sepbench.training.examples import Examples, draw_gain, draw_level, ratio_of
 from sepbench.training.mix_config import MixConfig
+from sepbench.training.pools import Pool, backing_parts, is_without_drums
 from sepbench.training.song_examples import ScaperExamples, SongExamples
 
 STEMS = ("vocals", "percussive", "harmonic")
