@@ -280,6 +280,16 @@ def test_stems_of_other_audio_do_not_stay_beside_new_scores(store: Store) -> Non
     assert not kept.exists()
 
 
+def test_stems_that_a_method_no_longer_makes_do_not_stay_beside_the_new(store: Store) -> None:
+    plan = RunConfig(isolate=False, save_stems=True)
+    run(store, Calm, plan=plan)
+    kept = store.stems_folder("calm", "test", "a")
+    made = sorted(kept.iterdir())
+    made[0].rename(kept / "drums.wav")  # As by an earlier version of the method.
+    run(store, Calm, plan=plan)
+    assert sorted(kept.iterdir()) == made
+
+
 def test_stems_do_not_stay_where_a_failure_replaced_their_scores(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
