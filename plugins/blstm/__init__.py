@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sepbench.separator import option
-from sepbench.training.learned import LearnedOptions, Shipped
+from sepbench.training.learned import MonoOptions, Shipped
 from sepbench.training.learned_mask import LearnedMask
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class BLSTM(LearnedMask):
     """Masks the voice with recurrent layers over the whole song in both directions."""
 
     name = "blstm"
-    version = "3"  # Raised when songs were first scaled to the median level of training.
+    version = "4"  # Raised when stereo songs were separated as mid and side.
     summary = "A bidirectional LSTM reads the spectrogram frame by frame and masks the voice."
     remainder = "accompaniment"
     citation = (
@@ -36,7 +36,7 @@ class BLSTM(LearnedMask):
     )
 
     @dataclass(frozen=True)
-    class Options(LearnedOptions):
+    class Options(MonoOptions):
         """Options."""
 
         per_clip_norm: bool = option(
@@ -49,6 +49,11 @@ class BLSTM(LearnedMask):
     def channels(self) -> int | None:
         """2 for a network with stereo input."""
         return 2 if self.header["model"].get("num_audio_channels", 1) == 2 else None
+
+    @property
+    def takes_mid_and_side(self) -> bool:
+        """Not for a network with stereo input."""
+        return self.channels is None and super().takes_mid_and_side
 
     def load(self, device: torch.device) -> None:
         """Read the weights and build the network on ``device``."""
@@ -70,4 +75,5 @@ class BLSTM(LearnedMask):
     def predict(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Return the mask for the bins and the rate of training."""
         model: BLSTMTrainable = self._model  # type: ignore[assignment]
-        return model.song_mask(self._network, spectrum)
+        middle = model.middle and not self.takes_mid_and_side
+        return model.song_mask(self._network, spectrum, middle=middle)

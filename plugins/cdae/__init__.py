@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sepbench.separator import option, without_remainder
 from sepbench.training.learned import (
     Learned,
-    LearnedOptions,
+    MonoOptions,
     Shipped,
     weights_option,
     wiener_option,
@@ -36,7 +36,7 @@ class Cdae(Learned):
     """A network for each of three or four stems, and a Wiener filter that splits the mixture."""
 
     name = "cdae"
-    version = "5"  # Raised when the harmonic part became the rest.
+    version = "6"  # Raised when stereo songs were separated as mid and side.
     summary = "Three autoencoders on auditory bands: voice, drums, and harmonic rest."
     citation = (
         "Grais, Plumbley: Single Channel Audio Source Separation using Convolutional Denoising "
@@ -54,7 +54,7 @@ class Cdae(Learned):
     )
 
     @dataclass(frozen=True)
-    class Options(LearnedOptions):
+    class Options(MonoOptions):
         """Options."""
 
         weights: str = weights_option(known=("default", "four-stems"))
@@ -146,7 +146,7 @@ class Cdae(Learned):
         self._frequencies = self._model.relative_frequencies()
         self._slope = slope(self._frequencies)[:, None].to(device)
 
-    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+    def separate_channels(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the stems but the remainder, each ``(channels, samples)``.
 
         Channels are processed one by one.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sepbench.activity.shipped import weight_file
 from sepbench.errors import SepbenchError
 from sepbench.separator import WeightFile, option
-from sepbench.training.learned import LearnedOptions, Shipped, wiener_option
+from sepbench.training.learned import MonoOptions, Shipped, wiener_option
 from sepbench.training.learned_mask import LearnedMask
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class IbmCnn(LearnedMask):
     """Masks the voice column by column, as binary classification of each bin."""
 
     name = "ibm-cnn"
+    version = "2"  # Raised when stereo songs were separated as mid and side.
     summary = (
         "A convolutional network for ideal binary masks, with post filters and voice activity."
     )
@@ -39,7 +40,7 @@ class IbmCnn(LearnedMask):
     )
 
     @dataclass(frozen=True)
-    class Options(LearnedOptions):
+    class Options(MonoOptions):
         """Options."""
 
         wiener: int = wiener_option("after binary masks, a cut, post filters or other weights")

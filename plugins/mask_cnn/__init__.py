@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sepbench.separator import option
-from sepbench.training.learned import LearnedOptions, Shipped, wiener_option
+from sepbench.training.learned import MonoOptions, Shipped, wiener_option
 from sepbench.training.learned_mask import LearnedMask
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class MaskCnn(LearnedMask):
     """Predicts the mask of each column of a spectrogram from the window around it."""
 
     name = "mask-cnn"
-    version = "3"  # Raised when songs were first scaled to the median level of training.
+    version = "4"  # Raised when stereo songs were separated as mid and side.
     summary = "A convolutional network that masks the voice in each column of a spectrogram."
     citation = (
         "Lin et al.: Singing voice separation using a deep convolutional neural network trained "
@@ -32,7 +32,7 @@ class MaskCnn(LearnedMask):
     )
 
     @dataclass(frozen=True)
-    class Options(LearnedOptions):
+    class Options(MonoOptions):
         """Options."""
 
         wiener: int = wiener_option("after hard masks, a gate or weights for something else")

@@ -13,7 +13,7 @@ class UNet(LearnedMask):
     """Masks the voice with a U-Net over several seconds."""
 
     name = "unet"
-    version = "3"  # Raised when songs were first scaled to the median level of training.
+    version = "4"  # Raised when stereo songs were separated as mid and side.
     summary = "A U-Net over several seconds of a spectrogram that masks the voice."
     remainder = "accompaniment"
     citation = (

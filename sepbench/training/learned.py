@@ -76,6 +76,18 @@ class LearnedOptions:
     wiener: int = wiener_option()
 
 
+@dataclass(frozen=True)
+class MonoOptions(LearnedOptions):
+    """The options of separators whose network takes one channel at a time."""
+
+    stereo: str = option(
+        "auto",
+        "the two channels that are separated in stereo songs; auto: mid and side, or left and "
+        "right with weights not trained for the least error",
+        choices=("auto", "mid-side", "left-right"),
+    )
+
+
 class Learned(Separator):
     """A separator with trained weights.
 
@@ -213,6 +225,12 @@ class Learned(Separator):
         return loss is not None and loss.is_mmse
 
     @property
+    def takes_mid_and_side(self) -> bool:
+        """Whether stereo songs are separated as mid and side, in place of left and right."""
+        chosen = getattr(self.options, "stereo", "left-right")
+        return self.least_error if chosen == "auto" else chosen == "mid-side"
+
+    @property
     def _rate_factor(self) -> int:
         rate = int(self.header["model"]["rate"])
         return -(-_FULL_BAND // rate) if self.options.full_band else 1
@@ -233,6 +251,19 @@ class Learned(Separator):
         kind.load_into(network, self.weights_file)
         self._network: nn.Module = network.to(device).eval()
         self._fused = self.fuse(self._network)
+
+    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return the stems but the remainder, each ``(channels, samples)``."""
+        from sepbench.dsp.mid_side import left_and_right, mid_and_side
+
+        if len(mixture) != 2 or not self.takes_mid_and_side:
+            return self.separate_channels(mixture)
+        made = self.separate_channels(mid_and_side(mixture))
+        return {stem: left_and_right(signal) for stem, signal in made.items()}
+
+    def separate_channels(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Return the same of the channels as they are."""
+        raise NotImplementedError
 
     def fuse(self, network: nn.Module) -> nn.Module:
         """Return a faster equivalent of the trained network."""

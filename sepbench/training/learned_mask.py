@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sepbench.separator import BLOCK_ALIGNMENT
-from sepbench.training.learned import Learned
+from sepbench.training.learned import Learned, LearnedOptions, MonoOptions
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +27,8 @@ class LearnedMask(Learned):
     `sepbench.training.bandwidth.extend` continues the mask.
     """
 
+    Options = MonoOptions
+    options: LearnedOptions
     stems = ("vocals", "accompaniment")
     _model: MaskTrainable
 
@@ -36,7 +38,7 @@ class LearnedMask(Learned):
         hop = self.header["model"].get("hop")  # Called before the network is built.
         return math.lcm(BLOCK_ALIGNMENT, hop * self._rate_factor) if hop else BLOCK_ALIGNMENT
 
-    def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
+    def separate_channels(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the masked mixture for each stem, ``(channels, samples)``.
 
         Only the network's input and its mask are in memory for the whole song; the wider spectrum
@@ -63,14 +65,14 @@ class LearnedMask(Learned):
     def predict(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Return the mask for the bins and the rate of training.
 
-        Channels are masked one by one. In stereo each mask is averaged with that of the mean of
-        both channels, where most voices are louder.
+        Channels are masked one by one. The masks of left and right are averaged with that of their
+        mean, where most voices are louder.
         """
 
         def mask(of: torch.Tensor) -> torch.Tensor:
             return self._model.mask(self._fused, self._model.inputs(of))
 
-        if len(spectrum) != 2:
+        if len(spectrum) != 2 or self.takes_mid_and_side:
             return mask(spectrum)
         return (mask(spectrum) + mask(spectrum.mean(0, keepdim=True))) / 2
 

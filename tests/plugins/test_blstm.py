@@ -278,6 +278,7 @@ def test_any_length_and_channels_come_back(
 def test_a_stereo_network_hears_both_channels_together(tmp_path: Path) -> None:
     made = separator(weight_file(tmp_path / "w.safetensors", {**SMALL, "num_audio_channels": 2}))
     assert made.channels == 2
+    assert not made.takes_mid_and_side
     song = noise(2, 3000)
     other = song * torch.tensor([[1.0], [0.0]])
     assert not torch.allclose(voice(made, song)[0], voice(made, other)[0], atol=1e-4)

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from sepbench.cli.main import main
+from sepbench.dsp.mid_side import mid_and_side
 from sepbench.inference import runner
 from sepbench.stems import with_sums
 from sepbench.training import learned_mask
@@ -123,16 +124,30 @@ def test_blocks_are_the_whole_song_where_hops_do_not_divide_the_grid(
     assert np.abs(made(separator, song)["vocals"] - whole).max() < 1e-6
 
 
+def test_mid_and_side_are_separated_as_if_each_were_a_song(small: Path) -> None:
+    separator = loaded(UNet, weights=str(small), full_band=False)
+    song = torch.from_numpy(noise(2, 2 * RATE))
+    found = separator.separate(song)["vocals"]
+    mid, side = (separator.separate(one[None])["vocals"] for one in mid_and_side(song))
+    assert torch.allclose(found, torch.cat([mid + side, mid - side]), atol=1e-6)
+    # So a song with its channels exchanged has the same stems, exchanged.
+    assert torch.allclose(separator.separate(song.flip(0))["vocals"], found.flip(0), atol=1e-6)
+
+
 def test_the_same_song_gives_the_same_stems(small: Path) -> None:
     song = noise(2, 2 * RATE)
     once, again = (made(loaded(UNet, weights=str(small)), song) for _ in range(2))
     assert all(np.array_equal(once[stem], again[stem]) for stem in once)
 
 
-def test_only_masks_of_least_error_are_filtered_unasked(tmp_path: Path) -> None:
+def test_only_masks_of_least_error_are_filtered_and_of_mid_and_side_unasked(tmp_path: Path) -> None:
     for objective, iterations in (("energy", 1), ("magnitude", 0), ("labels", 0)):
         file = small_network(tmp_path / f"{objective}.safetensors", {"objective": objective})
-        assert UNet(UNet.Options(weights=str(file))).stereo_filter.iterations == iterations
+        separator = UNet(UNet.Options(weights=str(file)))
+        assert separator.stereo_filter.iterations == iterations
+        assert separator.takes_mid_and_side == bool(iterations)
+        asked = UNet(UNet.Options(weights=str(file), stereo="mid-side"))
+        assert asked.takes_mid_and_side
         assert UNet(UNet.Options(weights=str(file), wiener=2)).stereo_filter.iterations == 2
     assert MaskCnn(MaskCnn.Options(mask="hard")).stereo_filter.iterations == 0
     assert MaskCnn(MaskCnn.Options(gate=0.1)).stereo_filter.iterations == 0
