@@ -11,12 +11,16 @@ from typing import Any
 import numpy as np
 
 from sepbench.errors import SepbenchError
+from sepbench.training.learned import trained_level
 from sepbench.weights import container
 from sepbench.weights.safe_unpickle import Foreign, read_checkpoint
 
 from .layout import nussl_config, nussl_name, our_parts
 
 _NUSSL = "1.1.9"
+
+_PROVENANCE = ("trained_on", "songs", "sounds", "license")
+"""Parts of the header that a checkpoint keeps for the way back, with the level."""
 
 
 class NusslExchange:
@@ -62,6 +66,7 @@ class NusslExchange:
             epochs=epochs,
             steps=epochs * _count(trained.get("epoch_length")),
         )
+        header |= _provenance(metadata)
         found = {name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()}
         _check(source, model, found)
         container.save(out, found, header, half=False)
@@ -98,6 +103,12 @@ class NusslExchange:
                 "middle": model.middle,
                 "objective": model.objective,
             },
+            "provenance": json.dumps(
+                {
+                    **{key: header[key] for key in _PROVENANCE if key in header},
+                    "level": trained_level(header),
+                }
+            ),
         }
         content = io.BytesIO()
         checkpoint = {"state_dict": state, "config": json.dumps(config), "metadata": metadata}
@@ -121,6 +132,16 @@ def _transform(metadata: Mapping[str, Any], bins: int) -> dict[str, Any]:
         "hop": int(hop or n_fft // 4),
         "window": str(window or "sqrt_hann"),
     }
+
+
+def _provenance(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `write` kept of a header; its values are checked when it is saved."""
+    text = metadata.get("provenance")
+    try:
+        found = _mapping(json.loads(text)) if isinstance(text, str) else {}
+    except (ValueError, RecursionError):
+        return {}
+    return {key: found[key] for key in (*_PROVENANCE, "level") if key in found}
 
 
 def _count(value: object) -> int:

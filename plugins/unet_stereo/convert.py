@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sepbench.training.learned import LEVEL
 from sepbench.weights import container
 
 MODEL = {"rate": 16_000, "n_fft": 1536, "hop": 384, "objective": "energy", "gain": 5.25}
@@ -42,6 +43,7 @@ class SpleeterExchange:
             files=source.name,
             license="MIT",
             context=StereoUNetTrainable(MODEL).context,
+            level=LEVEL,
             trained_on="bean",
         )
         container.save(out, tensors, header, half=False)

@@ -31,6 +31,18 @@ default config of `unet`, measured as `sepbench.inference.level` measures songs,
 """
 
 
+def trained_level(header: Mapping[str, Any]) -> float | None:
+    """Return the level of the training of weights in dB, None for original levels.
+
+    The header of imported weights says it; that of trained ones has the config of the training.
+    """
+    if (level := header.get("level")) is not None:
+        return float(level)
+    config = header.get("config") or {}
+    mixtures = config.get("examples", {}).get("mixtures", "remix")
+    return LEVEL if config and mixtures == "remix" else None
+
+
 def wiener_option(
     unless: str = "for weights not trained for the least error",
 ) -> Any:
@@ -196,9 +208,7 @@ class Learned(Separator):
     @property
     def level(self) -> float | None:
         """The level of training; None for weights trained at original levels, as published."""
-        config = self.header.get("config") or {}
-        mixtures = config.get("examples", {}).get("mixtures", "remix")
-        return LEVEL if config and mixtures == "remix" else None
+        return trained_level(self.header)
 
     @property
     def context(self) -> float | None:

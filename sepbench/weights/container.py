@@ -23,6 +23,7 @@ _DIGEST = "sha256"
 _BLANK = "0" * 64
 _LONGEST_HEADER = 2**24
 _LONGEST_CONTEXT = 3600.0
+_LOWEST_LEVEL = -120.0
 _CHUNK = 2**18
 _CURE = "get it again, or make it by 'sepbench train' or 'sepbench weights import'"
 
@@ -40,15 +41,20 @@ def imported(
     files: str,
     license: str,
     context: float | None = None,
+    level: float | None = None,
     trained_on: str = "unknown",
     epochs: int = 0,
     steps: int = 0,
 ) -> dict[str, Any]:
-    """Return the header for weights that another program trained, read from ``files``."""
+    """Return the header for weights that another program trained, read from ``files``.
+
+    ``level`` is that of the songs they expect in dB of full scale, None for any.
+    """
     return {
         "method": method,
         "model": model,
         "context": context,
+        "level": level,
         "config": {},
         "config_sha256": digest({}),
         "trained_on": [trained_on],
@@ -151,6 +157,9 @@ def fault(header: Mapping[str, Any]) -> str | None:
     context = header.get("context")
     if context is not None and not (is_number(context) and 0 <= context <= _LONGEST_CONTEXT):
         return f"context {str(context)[:40]!r} is not a number of seconds"
+    level = header.get("level")
+    if level is not None and not (is_number(level) and _LOWEST_LEVEL <= level <= 0):
+        return f"level {str(level)[:40]!r} is not a number of dB below full scale"
     if not is_list_of(str, header.get("trained_on", [])):
         return "trained_on is not a list of names"
     songs = header.get("songs", {})

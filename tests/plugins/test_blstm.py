@@ -15,6 +15,7 @@ import pytest
 import scipy.signal
 import torch
 import yaml
+from safetensors.torch import load_file
 from songs import noise, repeating_song, sdr
 from torch.nn import functional
 
@@ -491,6 +492,37 @@ def test_the_shipped_weights_say_what_they_are(shipped: BLSTM) -> None:
     assert "medleydb/train" in shipped.trained_on
     assert not any(name.endswith(("/val", "/valid", "/test")) for name in shipped.trained_on)
     assert "CC-BY-NC-SA" in shipped.header["license"]
+
+
+@pytest.mark.parametrize("examples", [{}, {"mixtures": "songs"}])
+def test_a_way_to_nussl_and_back_keeps_level_license_and_training(
+    tmp_path: Path, examples: dict[str, str]
+) -> None:
+    file = weight_file(tmp_path / "a.safetensors", SMALL)
+    told = {"trained_on": ["a/train"], "songs": {"x": 3.0}, "sounds": ["s"], "license": "CC0-1.0"}
+    header = container.read_header(file) | told | {"config": {"examples": examples}}
+    container.save(file, load_file(file), header, half=False)
+    NusslExchange().write(file, tmp_path / "a.pth")
+    made = NusslExchange().read(tmp_path / "a.pth", tmp_path / "b.safetensors")
+    assert {key: made[key] for key in told} == told
+    first, second = separator(file), separator(tmp_path / "b.safetensors")
+    assert second.level == first.level == (None if examples else -20.0)
+
+
+def test_provenance_that_is_no_table_is_one_line(tmp_path: Path) -> None:
+    file = weight_file(tmp_path / "a.safetensors", SMALL)
+    NusslExchange().write(file, tmp_path / "a.pth")
+    content = torch.load(tmp_path / "a.pth", weights_only=True)
+    for told in ("[", "[1]", 1):
+        content["metadata"]["provenance"] = told
+        torch.save(content, tmp_path / "b.pth")
+        made = NusslExchange().read(tmp_path / "b.pth", tmp_path / "b.safetensors")
+        assert made["trained_on"] == ["unknown"]
+    for told in ({"trained_on": 1}, {"level": "loud"}, {"level": 3}):
+        content["metadata"]["provenance"] = json.dumps(told)
+        torch.save(content, tmp_path / "b.pth")
+        with pytest.raises(SepbenchError, match=f"not written.*{next(iter(told))}"):
+            NusslExchange().read(tmp_path / "b.pth", tmp_path / "c.safetensors")
 
 
 def test_a_song_without_voice_stays_accompaniment(shipped: BLSTM) -> None:

@@ -99,6 +99,8 @@ def test_a_network_of_spleeter_is_converted(
     separator = UNetStereo(UNetStereo.Options(weights=str(out)))
     separator.load(CPU)
     assert separator.trained_on == ("bean",)
+    # The gain is for songs at this level, to which others are scaled.
+    assert separator.level == -20.0
     assert separator._network.down[0].weight.equal(torch.from_numpy(arrays["down1_conv.1.weight"]))  # type: ignore[union-attr, index, operator]
 
 
