@@ -29,7 +29,8 @@ def average(
     Tensors whose names do not match the pattern ``only``, such as ``vocals.*``, are those of the
     first file. The header is that of the last file, with the training data of all and ``averaged``,
     which has sha256 and share of each. Validation scores are left out, as they are of other
-    weights. Raises `SepbenchError` if the files are not of one network, or if no tensor matches.
+    weights. Tensors are in float16 if those of some file are. Raises `SepbenchError` if the files
+    are not of one network, or if no tensor matches.
     """
     if len(files) < 2 or len(shares) != len(files):
         raise SepbenchError(f"{len(files)} weight files and {len(shares)} shares: give two or more")
@@ -60,7 +61,8 @@ def average(
     if only != "*":
         header["averaged_tensors"] = only
     header.pop("validation", None)
-    container.save(out, mean, header)
+    # Imported weights are in float32, some beyond the range of float16.
+    container.save(out, mean, header, half=any(map(_is_half, tensors)))
     return header
 
 
@@ -69,6 +71,13 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
 
     container.verify(path)
     return load_file(path)
+
+
+def _is_half(tensors: dict[str, torch.Tensor]) -> bool:
+    """Return whether some tensors are of half precision, as those of trained weights are."""
+    import torch
+
+    return any(tensor.dtype == torch.float16 for tensor in tensors.values())
 
 
 def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Size]:

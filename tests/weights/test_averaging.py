@@ -46,6 +46,15 @@ def test_the_mean_is_weighted_and_says_what_it_is_of(tmp_path: Path) -> None:
     assert "validation" not in header
 
 
+@pytest.mark.parametrize("value", [1 / 3, 1e5])
+def test_imported_weights_keep_their_precision(tmp_path: Path, value: float) -> None:
+    file, out = tmp_path / "imported.safetensors", tmp_path / "mean.safetensors"
+    tensors = {"level": torch.full((3,), value)}
+    container.save(file, tensors, {"method": "unet", "model": MODEL}, half=False)
+    average([file, file], [1, 1], out)
+    assert load_file(out)["level"].equal(tensors["level"])
+
+
 def test_one_of_several_networks_of_a_file_is_averaged_alone(tmp_path: Path) -> None:
     files = []
     for value in (1.0, 3.0):
