@@ -38,6 +38,8 @@ def average(
         raise SepbenchError("shares of weight files are numbers from 0, not all of them 0")
     headers = [container.read_header(path) for path in files]
     for path, header in zip(files, headers, strict=True):
+        if "method" not in header:
+            raise SepbenchError(f"{path}: its header names no method; get it again")
         if any(header.get(key) != headers[0].get(key) for key in ("method", "model")):
             raise SepbenchError(f"{path}: not of the same network as {files[0]}")
     parts = [share / sum(shares) for share in shares]
@@ -67,10 +69,14 @@ def average(
 
 
 def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     container.verify(path)
-    return load_file(path)
+    try:
+        return load_file(path)
+    except SafetensorError:  # A file without a hash may be damaged unnoticed until here.
+        raise SepbenchError(f"{path}: damaged weights; get it again") from None
 
 
 def _is_half(tensors: dict[str, torch.Tensor]) -> bool:

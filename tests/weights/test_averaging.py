@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from click.testing import CliRunner
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
@@ -95,6 +96,19 @@ def test_only_tensors_of_one_shape_have_a_mean(tmp_path: Path, level: torch.Tens
     for files in ([one, other], [other, one]):
         with pytest.raises(SepbenchError, match="its tensors are not those of"):
             average(files, [1, 1], out)
+    assert not out.exists()
+
+
+def test_damaged_files_without_a_hash_are_one_line(tmp_path: Path) -> None:
+    file, out = tmp_path / "old.safetensors", tmp_path / "mean.safetensors"
+    header = {"sepbench": json.dumps({"method": "unet", "model": MODEL})}
+    save_file({"level": torch.zeros(3)}, file, header)
+    file.write_bytes(file.read_bytes().replace(b"F32", b"F99"))
+    with pytest.raises(SepbenchError, match=r"old\.safetensors: damaged weights"):
+        average([file, file], [1, 1], out)
+    save_file({"level": torch.zeros(3)}, file, {"sepbench": "{}"})
+    with pytest.raises(SepbenchError, match=r"old\.safetensors: its header names no method"):
+        average([file, file], [1, 1], out)
     assert not out.exists()
 
 
