@@ -92,11 +92,13 @@ class MdxNet(Separator):
 
     @cached_property
     def provenance(self) -> Mapping[str, Any]:
-        """The digest of the network."""
+        """The digests of the network and of files with its tensors."""
         from sepbench.weights.container import sha256
 
+        from ..onnx.external import digests
+
         path = Path(self.options.file)
-        return {"model": sha256(path) if path.is_file() else None}
+        return {"model": sha256(path), **digests(path)} if path.is_file() else {"model": None}
 
     def load(self, device: torch.device) -> None:
         """Open the network."""

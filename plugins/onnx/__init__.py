@@ -62,10 +62,12 @@ class Onnx(CardFacts):
 
     @cached_property
     def provenance(self) -> Mapping[str, Any]:
-        """The digests of the card and of the model."""
+        """The digests of the card, of the model, and of files with its tensors."""
         from dataclasses import asdict
 
         from sepbench.weights.container import digest, sha256
+
+        from .external import digests
 
         model = Path(self.card.model)
         found = sha256(model) if model.is_file() else None
@@ -74,7 +76,8 @@ class Onnx(CardFacts):
                 f"{model}: not the model of its card: its sha256 is {found}; "
                 "get the file again, or correct 'sha256'"
             )
-        return {"card": digest({**asdict(self.card), "model": model.name}), "model": found}
+        card = {"card": digest({**asdict(self.card), "model": model.name}), "model": found}
+        return {**card, **digests(model)} if found else card
 
     def load(self, device: torch.device) -> None:
         """Open the model."""

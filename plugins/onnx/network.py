@@ -23,6 +23,14 @@ _BATCH = 4
 """Batch size for networks with a free batch dimension."""
 
 
+_KINDS = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+}
+"""The types of inputs by their names in onnxruntime."""
+
+
 class Network:
     """Separates a mixture by the network of a card.
 
@@ -49,6 +57,12 @@ class Network:
         if self._output not in outputs:
             names = ", ".join(outputs)
             raise SepbenchError(f"{card.model}: its outputs are {names}; name one: output: name:")
+        self._kind = _KINDS.get(inputs[self._input].type)
+        if self._kind is None:
+            raise SepbenchError(
+                f"{card.model}: {self._input} is a {inputs[self._input].type}; "
+                "export it for floating-point numbers"
+            )
         self._batch = self._checked(inputs[self._input].shape)
         self._window = self._weights().to(device)
 
@@ -134,7 +148,8 @@ class Network:
         if self._fixed_batch and count < self._batch:
             fed = torch.cat([fed, fed.new_zeros(self._batch - count, *fed.shape[1:])])
         inputs = pack(fed, self._card.input.axes).cpu().numpy()
-        (made,) = self._session.run([self._output], {self._input: np.ascontiguousarray(inputs)})
+        inputs = np.ascontiguousarray(inputs, self._kind)
+        (made,) = self._session.run([self._output], {self._input: inputs})
         sizes = {**self._sizes(self._card.output, len(fed)), "s": self._made_stems}
         expected = shape(self._card.output.axes, sizes)
         if made.shape != expected:

@@ -428,3 +428,44 @@ def test_another_model_is_another_identity(tmp_path: Path) -> None:
         seeded(Masks), torch.ones(1, 2, BINS, FRAMES), tmp_path / "network.onnx", dynamic=False
     )
     assert identity() != before
+
+
+@pytest.mark.parametrize("name", ["network.onnx.data", "w" * 200])
+def test_tensors_in_a_file_of_their_own_are_part_of_the_identity(tmp_path: Path, name: str) -> None:
+    import onnx
+
+    def identity(spec: str) -> object:
+        (method,) = registry.resolve(spec)
+        return method.identity["provenance"]
+
+    path, model = card(tmp_path, "waveform"), tmp_path / "network.onnx"
+    constants = "stem=vocals,n_fft=4096,bins=1024,frames=16,compensate=1"
+    specs = (f"onnx[{path}]", f"mdx-net[{model},{constants}]")
+    assert "tensors" not in str([identity(spec) for spec in specs])
+    onnx.save_model(
+        onnx.load(model), model, save_as_external_data=True, location=name, size_threshold=0
+    )
+    before, made = [identity(spec) for spec in specs], loaded(path).separate(noise(2, 9_000))
+    values = np.frombuffer((tmp_path / name).read_bytes(), np.float32)
+    (tmp_path / name).write_bytes((2 * values).tobytes())
+    assert not torch.equal(loaded(path).separate(noise(2, 9_000))["vocals"], made["vocals"])
+    assert all(identity(spec) != old for spec, old in zip(specs, before, strict=True))
+
+
+class Halves(nn.Module):
+    """Two stems of half the song."""
+
+    def forward(self, waves: torch.Tensor) -> torch.Tensor:
+        return torch.cat([waves / 2, waves / 2], dim=1)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.float64])
+def test_a_network_is_given_numbers_of_its_precision(tmp_path: Path, kind: torch.dtype) -> None:
+    path = card(tmp_path, "waveform", overlap=0.0, window="flat")
+    exported(Halves(), torch.zeros(1, 2, 4096, dtype=kind), tmp_path / "network.onnx")
+    song = 0.1 * noise(2, 9_000)
+    made = loaded(path).separate(song)["vocals"]
+    torch.testing.assert_close(made, song / 2, rtol=0, atol=1e-4)
+    exported(Halves(), torch.zeros(1, 2, 4096, dtype=torch.int64), tmp_path / "network.onnx")
+    with pytest.raises(SepbenchError, match=r"input is a tensor\(int64\); export it for floating"):
+        loaded(path)
