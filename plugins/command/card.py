@@ -143,7 +143,9 @@ def unfilled(found: Source, options: Any) -> Card:
     if not card.run or not card.stems:
         raise SepbenchError(f"{name}: 'run' and 'stems' must not be empty")
     for stem, glob in card.stems.items():
-        if not glob.strip() or Path(glob).is_absolute():
+        parts = Path(glob.strip()).parts
+        # Some versions of Python refuse `**` beside other characters.
+        if not parts or Path(glob).is_absolute() or any("**" in p and p != "**" for p in parts):
             raise SepbenchError(
                 f"{name}: stems: {stem}: {glob!r}: write a file or a pattern below {{out}}, "
                 f"such as {stem}.wav"

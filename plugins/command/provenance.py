@@ -27,7 +27,8 @@ def provenance(card: Card, written: Card, values: Mapping[str, Any]) -> dict[str
     """
     # The interpreter has a version; its file differs between machines.
     words = zip((*written.run, *written.files), (*card.run, *card.files), strict=True)
-    named = {word: path for word, path in words if path != sys.executable and _is_file(path)}
+    files = ((word, _file(filled)) for word, filled in words if filled != sys.executable)
+    named = {word: path for word, path in files if path is not None}
     return {
         "card": digest(values),
         "version": version(card),
@@ -66,9 +67,13 @@ def _version(words: tuple[str, ...], stamp: tuple[int, int]) -> str | None:
     return next(filter(None, lines), None) if done.returncode == 0 else None
 
 
-def _is_file(word: str) -> bool:
-    """Return whether an argument is the path of a file; a program on the PATH does not count."""
-    return os.sep in word and Path(word).is_file()
+def _file(word: str) -> str | None:
+    """Return the file that an argument names, as in ``--model=PATH``, or None.
+
+    A program on the PATH does not count.
+    """
+    paths = (word, word.partition("=")[2])
+    return next((path for path in paths if os.sep in path and Path(path).is_file()), None)
 
 
 def _digest(path: str) -> str:

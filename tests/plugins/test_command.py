@@ -336,6 +336,8 @@ def test_a_stem_that_is_some_samples_short_is_padded_where_the_card_says_so(tmp_
         ({"stems": {}}, "'run' and 'stems' must not be empty"),
         ({"stems": {"vocals": "/etc/*.wav"}}, "stems: vocals: '/etc/*.wav': write a file or a"),
         ({"stems": {"vocals": ""}}, "stems: vocals: '': write a file or a pattern below {out}"),
+        ({"stems": {"vocals": "**.wav"}}, "stems: vocals: '**.wav': write a file or a pattern"),
+        ({"stems": {"vocals": "."}}, "stems: vocals: '.': write a file or a pattern below {out}"),
         ({"models": {"x": {"stem": 1}}, "defaults": {"model": "x"}}, "did you mean 'stems'?"),
     ],
 )
@@ -431,6 +433,20 @@ def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
     for name in weights:
         (tmp_path / name).write_text("changed")
         assert digests()[name] != before[name]
+
+
+def test_a_file_within_an_argument_is_part_of_the_identity(tmp_path: Path) -> None:
+    path = card(tmp_path, run=["python", "p.py", "--weights={checkpoint}", "{in}", "{out}"])
+    weights = tmp_path / "w.ckpt"
+
+    def digests() -> object:
+        spec = f"command[file={path},checkpoint={weights}]"
+        return registry.resolve(spec)[0].identity["provenance"]["files"]
+
+    weights.write_text("one")
+    before = digests()
+    weights.write_text("another")
+    assert digests() != before
 
 
 def test_files_are_named_as_in_the_card_wherever_they_are(
