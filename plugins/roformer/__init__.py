@@ -24,6 +24,7 @@ class Roformer(Separator):
     """Transformers along time and along bands of frequency mask a complex spectrum."""
 
     name = "roformer"
+    version = "2"  # Raised when chunks of other than whole hops came to have their last samples.
     summary = "BS-RoFormer or Mel-Band RoFormer from a checkpoint and its config (MSST)."
     license = "MIT; weights LicenseRef-not-stated"
     trained_on = UNKNOWN_TRAINING
@@ -201,11 +202,16 @@ class Roformer(Separator):
         return made.mul_(deviation).add_(mean) if config.normalize else made
 
     def _apply(self, chunk: torch.Tensor) -> torch.Tensor:
-        """Return the stems of a chunk, ``(stems, channels, samples)``."""
-        import torch
+        """Return the stems of a chunk, ``(stems, channels, samples)``.
 
-        made: torch.Tensor = self._network(chunk[None])[0]
+        The network's transform mirrors half a window, and its inverse ends at a whole hop: other
+        chunks, such as a song shorter than one, are filled up with silence.
+        """
+        from torch.nn.functional import pad
+
+        config, size = self.config, chunk.shape[-1]
+        hops = -(-max(size, config.n_fft // 2 + 1) // config.hop)
+        made: torch.Tensor = self._network(pad(chunk, (0, hops * config.hop - size))[None])[0]
         if made.ndim == 2:
             made = made[None]
-        missing = chunk.shape[-1] - made.shape[-1]
-        return torch.nn.functional.pad(made, (0, missing)) if missing > 0 else made
+        return pad(made[..., :size], (0, max(0, size - made.shape[-1])))

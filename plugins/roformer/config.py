@@ -32,6 +32,7 @@ class Config:
     channels: Literal[1, 2]
     chunk: int
     frames: int
+    n_fft: int
     hop: int
     num_overlap: int
     normalize: bool
@@ -66,6 +67,7 @@ def read(path: Path) -> Config:
         channels=2 if model.get("stereo", False) else 1,
         chunk=chunk,
         frames=number(("inference", "dim_t"), default=chunk // hop + 1),
+        n_fft=number(("model", "stft_n_fft"), default=2048),
         hop=hop,
         num_overlap=number(("inference", "num_overlap"), default=2),
         normalize=bool(sections["inference"].get("normalize", False)),

@@ -311,6 +311,23 @@ def test_a_song_is_normalised_as_a_whole(tmp_path: Path) -> None:
         np.testing.assert_array_equal(made[stem], whole[stem])
 
 
+@pytest.mark.parametrize("kind", ["bs", "mel"])
+@pytest.mark.parametrize("samples", [1, 2, 64, 65, 999, 3_999])
+def test_a_song_shorter_than_a_chunk_comes_back_to_its_end(
+    tmp_path: Path, kind: str, samples: int
+) -> None:
+    """It is as with silence up to a whole hop, more than half a window away."""
+    separator = loaded(*files(tmp_path, kind), scheme="audio-separator")
+    song = 0.1 * noise(2, samples)
+    hops = -(-max(samples, 65) // HOP)
+    longer = torch.nn.functional.pad(song, (0, hops * HOP - samples))
+    with torch.inference_mode():
+        made, expected = separator.separate(song), separator.separate(longer)
+    for stem, wave in made.items():
+        assert (wave[:, -1] != 0).all()
+        torch.testing.assert_close(wave, expected[stem][:, :samples])
+
+
 def test_augmentation_makes_swapped_and_negated_songs_come_out_alike(tmp_path: Path) -> None:
     separator = loaded(*files(tmp_path), tta=True)
     mixture = 0.1 * noise(2, 9_000)
