@@ -68,6 +68,12 @@ class Roformer(Separator):
             raise SepbenchError(
                 f"{chosen.config}: normalises the whole song; take scheme=msst or audio-separator"
             )
+        overlap = chosen.num_overlap or config.num_overlap
+        if (samples := config.samples(chosen.scheme)) < overlap:
+            raise SepbenchError(
+                f"{chosen.config}: a chunk of {samples} samples cannot begin every 1/{overlap} of "
+                "its length; give a smaller num_overlap, or a longer chunk_size or dim_t"
+            )
         return config
 
     @property
@@ -142,15 +148,12 @@ class Roformer(Separator):
 
     @property
     def _chunk(self) -> int:
-        """Samples of a chunk: audio-separator derives them from the frames."""
-        config = self.config
-        if self.options.scheme == "audio-separator":
-            return config.hop * (config.frames - 1)
-        return config.chunk
+        """Samples of a chunk."""
+        return self.config.samples(self.options.scheme)
 
     @property
     def _step(self) -> int:
-        return max(1, self._chunk // self._num_overlap)
+        return self._chunk // self._num_overlap
 
     def load(self, device: torch.device) -> None:
         """Build the network and read its tensors."""

@@ -37,6 +37,10 @@ class Config:
     num_overlap: int
     normalize: bool
 
+    def samples(self, scheme: str) -> int:
+        """Return the samples of a chunk: audio-separator derives them from the frames."""
+        return self.hop * (self.frames - 1) if scheme == "audio-separator" else self.chunk
+
 
 def read(path: Path) -> Config:
     """Return the content of a YAML file of MSST; raise `SepbenchError` for other files."""
@@ -52,6 +56,12 @@ def read(path: Path) -> Config:
     def number(*places: tuple[str, str], default: int) -> int:
         return _number(sections, places, default, str(path))
 
+    made = number(("model", "num_stems"), default=1)
+    if made != len(stems):
+        raise SepbenchError(
+            f"{path}: model: num_stems: {made}, but by the section training the network makes "
+            f"{', '.join(stems)}; correct num_stems, instruments or target_instrument"
+        )
     hop = number(("model", "stft_hop_length"), ("audio", "hop_length"), default=512)
     chunk = number(("inference", "chunk_size"), ("audio", "chunk_size"), default=0)
     if not chunk:
@@ -107,7 +117,10 @@ def _number(
 
 def _stems(training: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], str | None]:
     """Return the stems of the network, and the rest."""
-    instruments = [_stem(str(one), name) for one in training.get("instruments") or []]
+    named = training.get("instruments") or []
+    if not isinstance(named, list):
+        raise SepbenchError(f"{name}: training: instruments: expected a list, not {named!r}")
+    instruments = [_stem(str(one), name) for one in named]
     if not instruments:
         raise SepbenchError(f"{name}: training: instruments is missing")
     target = training.get("target_instrument")

@@ -20,7 +20,7 @@ from .packages import PACKAGES, conflict
 _WITHOUT_EFFECT = (
     "linear_transformer_depth",
     "use_torch_checkpoint",
-    "skip_connection",
+    "skip_connection",  # Without effect if false, as `build` demands.
     "sage_attention",
     "use_shared_bias",
     "mlp_expansion_factor",
@@ -47,6 +47,11 @@ def build(config: Config) -> torch.nn.Module:
     if problem := conflict(config.kind):
         raise SepbenchError(problem)
     package = PACKAGES[config.kind]
+    if config.model.get("skip_connection"):
+        raise SepbenchError(
+            f"{config.name}: model: skip_connection: {package.distribution} cannot add the outputs "
+            "of earlier layers; run it by MSST itself: command[preset=msst,...]"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         kind = getattr(import_module(package.module), package.network)
