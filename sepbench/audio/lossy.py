@@ -39,11 +39,15 @@ class FfmpegEncoder:
         self._rate = next((rate for rate in rates if rate >= sound.rate), rates[-1])
         self._resampler = StreamResampler(sound.rate, self._rate)
         self._is_resampled = self._rate != sound.rate
+        self._is_empty = True
         named = sound.layout if kind.keeps_layout else None
         self._layout = named or _LAYOUTS[sound.channels]
         self._order = None if kind.keeps_layout else input_order(format, self._layout)
         self._at = 0
         options = {"fflags": "+bitexact", **kind.options}
+        if kind.container == "mp4":
+            # In its usual milliseconds, the length could end before the last samples.
+            options["movie_timescale"] = str(self._rate)
         self._container: Any = av.open(str(path), "w", format=kind.container, options=options)
         self._closed = False
         flags = {"flags": "+bitexact"}
@@ -51,12 +55,20 @@ class FfmpegEncoder:
             kind.codec, rate=self._rate, layout=self._layout, options=flags
         )
         self._stream = stream
-        if sound.bitrate and sound.bitrate > (most := kind.most_for(sound.channels)):
+        most = min(kind.most_for(sound.channels), _most_at(format, self._rate, sound.channels))
+        if sound.bitrate and sound.bitrate > most:
+            channels = counted(sound.channels, "channel")
             raise UnwritableError(
-                f"{format} of {counted(sound.channels, 'channel')} has at most {most} kbit/s"
+                f"{format} of {channels} at {self._rate} Hz has at most {most} kbit/s"
             )
         usual = kind.bitrate * max(2, sound.channels) // 2
         stream.bit_rate = 1000 * (sound.bitrate or usual)
+        try:
+            stream.codec_context.open()
+        except ValueError as error:
+            raise UnwritableError(
+                f"{format} does not support {self._layout}; use --format wav"
+            ) from error
         self._container.metadata.update(sound.tags.texts)
         self._cover = sound.tags.cover
         if self._cover and kind.muxes_cover:
@@ -64,6 +76,7 @@ class FfmpegEncoder:
 
     def write(self, block: NDArray[np.float32]) -> None:
         """Append ``(channels, n)``."""
+        self._is_empty &= not block.shape[1]
         self._encode(self._resampler.process(block) if self._is_resampled else block)
 
     def _encode(self, block: NDArray[np.float32]) -> None:
@@ -82,7 +95,8 @@ class FfmpegEncoder:
             return
         self._closed = True
         with self._container as container:
-            if self._is_resampled and self._at:
+            # A short song is still in the resampler, whole.
+            if self._is_resampled and not self._is_empty:
                 self._encode(self._resampler.finish())
             container.mux(self._stream.encode(None))
         if self._cover and not self._kind.muxes_cover:
@@ -105,6 +119,14 @@ class Lossy:
     def most_for(self, channels: int) -> int:
         """Return the highest rate of a file in kbit/s; only that of mp3 is for any channels."""
         return self.most if len(self.channels) == 2 else self.most * channels // 2
+
+
+def _most_at(format: str, rate: int, channels: int) -> int:
+    """Return the highest kbit/s that a format has at a rate; encoders would lower any other."""
+    if format == "mp3":
+        return 64 if rate <= 12000 else 160 if rate <= 24000 else 320
+    # A frame of AAC has 6144 bits for 1024 samples of a channel.
+    return 6 * rate * channels // 1000 if format == "m4a" else 1024
 
 
 _UP_TO_EIGHT = tuple(range(1, 9))

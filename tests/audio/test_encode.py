@@ -62,6 +62,29 @@ def test_lossy_formats_keep_length_lag_and_level(
     assert np.abs(read[:, inner] - samples[:, inner]).max() < 0.02
 
 
+@pytest.mark.parametrize("suffix", ["mp3", "m4a", "opus", "ogg"])
+@pytest.mark.parametrize("length", [200, 31 * 1024 + 2])
+def test_the_last_samples_of_a_lossy_file_are_kept(
+    tmp_path: Path, suffix: str, length: int
+) -> None:
+    rate = 48000
+    path = tmp_path / f"stem.{suffix}"
+    read = put(path, harmonics(440, 1, length / rate, rate), rate)
+    assert read.shape[1] >= length
+    if suffix == "m4a":  # Players end where the header says.
+        assert audio.info(path).samples == length
+
+
+@pytest.mark.parametrize(("suffix", "rate"), [("mp3", 96000), ("opus", 44100)])
+def test_a_song_shorter_than_the_delay_of_resampling_is_not_lost(
+    tmp_path: Path, suffix: str, rate: int
+) -> None:
+    samples = harmonics(2000, 1, 400 / rate, rate)
+    read = put(tmp_path / f"stem.{suffix}", samples, rate)
+    assert read.shape[1] == pytest.approx(400 * 48000 / rate, abs=1)
+    assert np.square(read).mean() == pytest.approx(np.square(samples).mean(), rel=0.3)
+
+
 def test_a_higher_bit_rate_makes_a_larger_file(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, (2, 2 * RATE)).astype(np.float32)
     for suffix in ("mp3", "m4a", "opus"):
@@ -91,19 +114,26 @@ def test_bit_rates_are_for_lossy_formats(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "channels", "most"), [("mp3", 1, 320), ("mp3", 2, 320), ("opus", 1, 256)]
+    ("suffix", "channels", "rate", "most"),
+    [
+        ("mp3", 1, RATE, 320),
+        ("mp3", 2, RATE, 320),
+        ("mp3", 2, 22050, 160),
+        ("mp3", 1, 8000, 64),
+        ("opus", 1, RATE, 256),
+    ],
 )
 def test_a_bit_rate_that_a_format_lacks_is_refused_not_lowered(
-    tmp_path: Path, suffix: str, channels: int, most: int
+    tmp_path: Path, suffix: str, channels: int, rate: int, most: int
 ) -> None:
-    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (channels, 2 * RATE)).astype(np.float32)
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (channels, 2 * rate)).astype(np.float32)
     path = tmp_path / f"stem.{suffix}"
-    with audio.Writer(path, RATE, channels, bitrate=most) as writer:
+    with audio.Writer(path, rate, channels, bitrate=most) as writer:
         writer.write(noise)
-    assert path.stat().st_size * 8 / 2 == pytest.approx(1000 * most, rel=0.1)
+    assert path.stat().st_size * 8 / 2 == pytest.approx(1000 * most, rel=0.15)
     with (
         pytest.raises(SepbenchError, match=f"at most {most} kbit/s"),
-        audio.Writer(path, RATE, channels, bitrate=most + 1) as writer,
+        audio.Writer(path, rate, channels, bitrate=most + 1) as writer,
     ):
         writer.write(noise)
 
@@ -112,6 +142,16 @@ def test_mp3_of_six_channels_is_refused(tmp_path: Path) -> None:
     with (
         pytest.raises(SepbenchError, match="mp3 does not support 6 channels"),
         audio.Writer(tmp_path / "stem.mp3", RATE, 6),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_channels_that_aac_has_no_place_for_are_refused_with_a_cure(tmp_path: Path) -> None:
+    layout = "FL+FR+LFE+BL+BR"
+    with (
+        pytest.raises(SepbenchError, match=r"not support FL\+FR\+LFE\+BL\+BR; use --format wav$"),
+        audio.Writer(tmp_path / "stem.m4a", RATE, 5, layout=layout),
     ):
         pass
     assert list(tmp_path.iterdir()) == []
