@@ -260,4 +260,5 @@ def _draw(order: Job, job: SeparateOptions) -> None:
     from sepbench.report import song
 
     title = f"{order.song.name}, {order.method.label}"
-    say(f"drawn: {from_here(song.draw(order, start=job.start, title=title))}")
+    drawn = song.draw(order, start=job.start, stream=job.stream, title=title)
+    say(f"drawn: {from_here(drawn)}")

@@ -3,11 +3,13 @@ from __future__ import annotations
 import math
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 import soundfile
 from songs import tone
 
+from sepbench import audio
 from sepbench.report import figure, song
 from sepbench.report.spectrogram import (
     BANDS,
@@ -85,9 +87,70 @@ def test_true_stems_are_next_to_a_mixture_and_are_summed(tmp_path):
     expected = parts["vocals"][:, 900:1100]
     np.testing.assert_allclose(found["vocals"][piece], expected, atol=1e-6)
     np.testing.assert_allclose(found["accompaniment"][piece], 3 * expected, atol=1e-5)
-    assert not song._truths(job, 16000, (2, 2000), 0.0)  # Stems at another rate say nothing.
+    # Of estimates that a format has at another rate: true stems are brought to it.
+    twice = song._truths(job, 16000, (2, 8000), 0.1)["vocals"]
+    expected = tone(440, 0.5, 16000, channels=2)[:, 2600:3000]
+    np.testing.assert_allclose(twice[:, 1000:1400], expected, atol=1e-3)
     other = SimpleNamespace(song=tmp_path / "vocals.wav", files=files)
     assert song._truths(other, 8000, (2, 2000), 0.0) == {}
+
+
+def test_true_stems_that_end_early_are_silent_from_there(tmp_path):
+    samples = tone(440, 0.2, 8000, channels=2)
+    for name in ("mixture.wav", "vocals.wav", "other.mp3"):
+        longer = samples if name == "mixture.wav" else samples[:, :800]
+        soundfile.write(tmp_path / name, longer.T, 8000)
+    files = {"vocals": tmp_path / "v.wav", "other": tmp_path / "o.wav"}
+    job = SimpleNamespace(song=tmp_path / "mixture.wav", files=files)
+    for start, sounding in ((0.0, 800), (0.05, 400), (0.15, 0)):
+        for truth in song._truths(job, 8000, (2, 1600), start).values():
+            made = truth[:, 0:1600]
+            assert made.shape == (2, 1600)
+            assert np.abs(made[:, sounding + 100 :]).max() == 0
+            if sounding:
+                assert np.abs(made[:, : sounding - 100]).max() > 0.2
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "opus", "m4a"])
+def test_stems_in_formats_without_seeking_are_read_once_and_in_the_song_s_place(tmp_path, suffix):
+    samples = tone([440, 3000], 20, channels=2)
+    soundfile.write(tmp_path / "song.wav", samples.T, RATE)
+    path = tmp_path / f"vocals.{suffix}"
+    with audio.Writer(path, RATE, 2) as writer:
+        writer.write(samples)
+    info, opened = audio.info(path), []
+
+    class Counting(audio.Reader):
+        def __init__(self, *args, **how):
+            opened.append(args)
+            super().__init__(*args, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(audio, "Reader", Counting)
+        shape = (2, info.samples)
+        made, whole = (
+            band_powers(song._signal(file, info.rate, shape), info.rate)
+            for file in (path, tmp_path / "song.wav")
+        )
+    assert len(opened) <= 2
+    middle = made.shape[1] // 2
+    for hertz in (440, 3000):
+        band = band_of(hertz, info.rate)
+        assert whole[band, middle] == pytest.approx(made[band, middle], rel=0.1)
+
+
+def test_the_mixture_is_the_audio_stream_that_was_separated(tmp_path):
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w") as film:
+        streams = [film.add_stream("pcm_s16le", rate=8000, layout="mono") for _ in range(2)]
+        for stream, hertz in zip(streams, (440, 1000), strict=True):
+            whole = np.rint(32767 * tone(hertz, 1, 8000)).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(whole, format="s16", layout="mono")
+            frame.rate = 8000
+            film.mux(stream.encode(frame))
+    for stream, hertz in ((None, 440), (0, 440), (1, 1000)):
+        powers = band_powers(song._signal(path, 8000, (1, 8000), 0.0, stream), 8000)
+        assert abs(int(powers.mean(axis=1).argmax()) - band_of(hertz, 8000)) <= 2
 
 
 def test_masks_are_the_share_of_the_mixture_and_undefined_in_silence():
