@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,33 @@ def test_agreement_is_judged_by_the_voice_and_its_absence_by_the_mixture() -> No
     assert not agree(0 * rest, 0.3 * rest)
     silence = np.zeros_like(mixture)
     assert not agreeing(silence, silence, silence, window=4000, agreement=6.0).any()
+
+
+def test_a_part_of_a_labelled_song_is_that_of_the_song_not_of_its_kept_windows(
+    song: Path,
+) -> None:
+    # The second separator is wrong from three seconds on, in what it is given.
+    one = labeller(replace(CONFIG, shortest=1.0))
+    track = Recording(
+        "unlabelled", "song", ("vocals", "accompaniment"), partial(one.label, song), has_gaps=True
+    )
+    loud = track.cut(3.5, 2.0).decode(RATE)["vocals"]
+    assert sum(map(len, loud)) == 2 * RATE
+    assert np.abs(loud[0]).max() == pytest.approx(0.49, abs=0.05)
+    assert track.cut(3.5, 2.0).identity != track.cut(3.0, 2.0).identity
+    with pytest.raises(SepbenchError, match="cannot start at 7 s"):
+        track.cut(7.0, None).decode(RATE)
+
+
+def test_what_is_no_song_in_a_teacher_s_folder_stops_nothing(song: Path) -> None:
+    song.with_name("._song.wav").write_bytes(b"of a Mac")
+    song.with_name("folder.mp3").mkdir()
+    song.with_name("gone.mp3").symlink_to("nowhere.mp3")
+    shutil.copy(song, song.with_name("vocals.wav"))
+    song.with_name("separated.json").write_text('{"vocals.wav": {}}')
+    found = label_songs(TeacherConfig(method="mixture"), [str(song.parent)], device="cpu")
+    assert [track.name for track in found] == ["song"]
+    assert found[0].has_gaps
 
 
 def test_labels_are_made_once_and_again_by_another_teacher(song: Path, tmp_path: Path) -> None:

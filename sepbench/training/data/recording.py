@@ -47,7 +47,7 @@ class Recording:
     source: str
     name: str
     parts: tuple[str, ...]
-    decode: Callable[[int], Decoded] = field(compare=False)
+    decode: Callable[..., Decoded] = field(compare=False)
     split: str = "train"
     identity: str = ""
     """Everything but the files that ``decode`` depends on."""
@@ -57,6 +57,9 @@ class Recording:
     """Names of unused files, which match no stem."""
     sound_file: tuple[Path, int] | None = field(default=None, compare=False)
     """The file, and its stream, by whose sound the song is known again under another name."""
+    has_gaps: bool = False
+    """Whether the clips leave out some of the song: then ``decode`` takes ``start`` and
+    ``duration`` in seconds of the song, which cannot be found in the clips."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", composed(self.name))
@@ -68,12 +71,15 @@ class Recording:
     def cut(self, start: float, duration: float | None) -> Recording:
         """Return the recording from ``start`` seconds on, for ``duration`` seconds at most.
 
-        Times refer to the concatenated clips.
+        Times refer to the concatenated clips, or to the song if it `has_gaps`.
         """
         if not start and duration is None:
             return self
         span = f"{start:g} s + {'all' if duration is None else f'{duration:g} s'}"
         decode = partial(_cut, self.decode, start, duration)
+        if self.has_gaps:
+            decode = partial(self.decode, start=start, duration=duration)
+            span = f"of the song, {span}"
         return replace(self, decode=decode, identity=f"{self.identity} {span}".strip())
 
 

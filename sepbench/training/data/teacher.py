@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from sepbench import audio, registry
 from sepbench._util.process import WorkerDied
+from sepbench._util.walk import files, written_stems
 from sepbench.audio import SUFFIXES
 from sepbench.errors import SepbenchError
 from sepbench.inference.workers import SeparatorWorker
@@ -97,6 +98,7 @@ def label_songs(
             ("vocals", "accompaniment"),
             partial(labeller.label, path),
             identity=labeller.identity(path),
+            has_gaps=True,
         )
         for folder in folders
         for path in _songs(folder)
@@ -124,7 +126,8 @@ def _unlabelled(data: Sequence[str]) -> list[Path]:
 def _songs(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise SepbenchError(f"{folder}: no such folder of songs for a teacher")
-    songs = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    written = written_stems(folder)
+    songs = sorted(path for path in files(folder, SUFFIXES) if path.name not in written)
     if not songs:
         raise SepbenchError(f"{folder}: no songs for a teacher; put audio files into it")
     return songs
@@ -152,12 +155,15 @@ class Labeller:
         text = json.dumps([kept, methods, sha256(path)], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def label(self, path: Path, rate: int) -> Decoded:
+    def label(
+        self, path: Path, rate: int, *, start: float = 0.0, duration: float | None = None
+    ) -> Decoded:
         """Return the label of the windows kept, one clip for each run of windows.
 
-        Raises `SepbenchError` if the separators agree in too few windows.
+        ``start`` and ``duration`` choose a part of the song, in seconds. Raises `SepbenchError` if
+        the separators agree in too few windows.
         """
-        song = audio.read(path)
+        song = audio.read(path, start=start, duration=duration)
         mixture = _mono(song.samples, song.rate, rate)
         voices = [
             _mono(self._vocals(worker, song, path), song.rate, rate) for worker in self._workers
