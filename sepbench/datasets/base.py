@@ -168,8 +168,10 @@ def assemble(
             parts[name] = np.pad(parts[name], ((0, 0), (0, longest - length)))
             notes = (*notes, f"{name}: {longest - length} samples of silence added at the end")
     if mixture is None:
-        addends = [parts[name] for name in disjoint(tuple(parts))]
-        parts["mixture"] = np.sum(addends, axis=0, dtype=np.float32)
+        addends = disjoint(tuple(parts))
+        parts["mixture"] = np.sum([parts[name] for name in addends], axis=0, dtype=np.float32)
+        if len(addends) == 1:
+            notes = (*notes, f"no mixture, and {addends[0]} alone: it is taken for the whole song")
     whole = parts.pop("mixture")
     if mixture is not None and any(set(parts) >= complete for complete in _COMPLETE):
         notes = (*notes, *_not_the_sum(whole, [parts[name] for name in disjoint(tuple(parts))]))

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from sepbench.audio import Writer
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import StemResult
@@ -64,6 +66,7 @@ class SongScorer:
 
     def __init__(self, song: TrackAudio, metrics: Sequence[str], device: str) -> None:
         self._song, self._metrics, self._device = song, tuple(metrics), device
+        self._is_one_stem = _is_one_stem(song)
         self._scorers: dict[frozenset[str], tuple[TrackScorer, list[str]]] = {}
 
     def score(self, stems: Mapping[str, Samples], *, musdb: bool = False) -> dict[str, StemResult]:
@@ -96,6 +99,11 @@ class SongScorer:
                 scores = scorer.score(made, targets=targets, wanted=wanted)
                 for name in wanted:
                     results[name] = StemResult(targets=targets, **vars(scores[name]))
+        if self._is_one_stem:  # The score of its mixture is that of the true stem itself.
+            results = {
+                name: replace(result, mixture_frames={}, mixture_totals={})
+                for name, result in results.items()
+            }
         if merged and "other" in results:
             note = f"scored including {', '.join(in_order(merged))}, which the method does not make"
             other = results["other"]
@@ -143,6 +151,12 @@ class SongScorer:
             )
             self._scorers[merged] = scorer, list(references)
         return self._scorers[merged]
+
+
+def _is_one_stem(song: TrackAudio) -> bool:
+    """Return whether a song's mixture is its one stem."""
+    stems = [song.references[name] for name in disjoint(song.references)]
+    return len(stems) == 1 and np.array_equal(song.mixture, stems[0])
 
 
 @contextmanager

@@ -35,7 +35,8 @@ def score(
         estimates: the stems to be scored, of the same names and shapes.
         rate: Hz.
         mixture: the mixture; by default the sum of the references. Its scores are in the column
-            ``mixture``, and ``improvement`` is the difference to them.
+            ``mixture``, and ``improvement`` is the difference to them; both are NaN for one
+            reference without a mixture.
         metrics: names of metrics, or one name, see ``sepbench metrics``.
         device: device of the computation, such as ``cuda:0``.
 

@@ -69,3 +69,18 @@ def test_a_stem_of_two_sets_is_scored_once_by_metrics_that_look_at_it_alone(monk
     names = {"l1-freq", "nussl SI-SDR", "uSDR"}
     for stem, result in scores.items():
         assert names <= result.totals.keys() & result.mixture_totals.keys(), stem
+
+
+def test_a_song_of_one_stem_has_no_score_of_its_mixture() -> None:
+    true, noise = stems(0)["vocals"], stems(1)["vocals"]
+    made = {"vocals": true + 0.1 * noise}
+    song = assemble("song", None, {"vocals": true}, RATE)
+    assert song.notes == ("no mixture, and vocals alone: it is taken for the whole song",)
+    found = SongScorer(song, ("sdr",), "cpu").score(made)["vocals"]
+    assert found.totals["uSDR"] == pytest.approx(sdr(true, made["vocals"]), abs=1e-3)
+    assert not found.mixture_totals
+    assert not found.mixture_frames
+    mixture = true + noise
+    song = assemble("song", mixture, {"vocals": true}, RATE)
+    found = SongScorer(song, ("sdr",), "cpu").score(made)["vocals"]
+    assert found.mixture_totals["uSDR"] == pytest.approx(sdr(true, mixture), abs=1e-3)
