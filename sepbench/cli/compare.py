@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,8 @@ def command(
 
     Differences are taken track by track. For each method: the difference to the baseline with its
     95 % interval, the p-value of Wilcoxon's signed-rank test corrected for the number of methods,
-    the share of tracks won, and the odds of being worse, equal or better.
+    the share of tracks won, and the odds of being worse, equal or better. -v names the tracks on
+    which each is farthest below the baseline, and above; --json has the differences of all tracks.
     """
     from sepbench.cli.console import say, show_json, warn
     from sepbench.errors import SepbenchError
@@ -141,7 +143,8 @@ def _show(each: Comparison) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from sepbench.cli.console import show
+    from sepbench._util.text import printable
+    from sepbench.cli.console import is_detailed, show
     from sepbench.report.compare import SIGNIFICANT
 
     unit = f" in {each.protocol.unit}" if each.protocol.unit else ""
@@ -175,10 +178,23 @@ def _show(each: Comparison) -> None:
             ]
         table.add_row(escape(label), *cells)
     show(table)
+    if is_detailed():
+        for line in _farthest(each):
+            click.echo(printable(line))
     for group in each.groups:
         click.echo(f"cannot be told apart: {', '.join(group)}")
     for remark in each.remarks:
         click.echo(remark)
+
+
+def _farthest(each: Comparison, most: int = 3) -> Iterator[str]:
+    """Yield a line with the worst and the best tracks of each method against the baseline."""
+    for one in each.differences:
+        tracks = [f"{track} {value:+.2f}" for _, track, value in each.by_track(one.label)]
+        half = min(most, len(tracks) // 2)
+        if half:
+            worst, best = ", ".join(tracks[:half]), ", ".join(tracks[: -half - 1 : -1])
+            yield f"{one.label}: worst on {worst}; best on {best}"
 
 
 def _span(ends: tuple[float, float]) -> str:
@@ -213,7 +229,15 @@ def _plain(
                 for label, value in each.figures.items()
             ],
             "differences": [
-                {**vars(one), "interval": list(one.interval), "odds": one.odds._asdict()}
+                {
+                    **vars(one),
+                    "interval": list(one.interval),
+                    "odds": one.odds._asdict(),
+                    "by_track": [
+                        {"subset": subset, "track": track, "value": value}
+                        for subset, track, value in each.by_track(one.label)
+                    ],
+                }
                 for one in each.differences
             ],
             "groups": [list(group) for group in each.groups],

@@ -71,6 +71,15 @@ class Comparison:
     groups: list[tuple[str, ...]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
+    def by_track(self, label: str) -> list[tuple[str, str, float]]:
+        """Return subset, track and a method's difference to the baseline, the worst first."""
+        pair = self.scores[[label, self.baseline]].dropna()
+        good = goodness(pair, self.protocol)
+        order = (good[label] - good[self.baseline]).to_numpy().argsort(kind="stable")
+        values = (pair[label] - pair[self.baseline]).to_numpy()
+        songs = [(str(subset), str(track)) for subset, track in pair.index]
+        return [(*songs[row], float(values[row])) for row in order]
+
 
 def compare(
     records: Sequence[Record],
@@ -258,12 +267,17 @@ def _ranked(
     if len(said) == len(differences):  # of all methods alike
         said = [statistics.too_few(max(each.tracks for each in differences))]
     if len(common) < statistics.MIN_TRACKS:
-        needed = f"{statistics.MIN_TRACKS} are needed"
-        few = f"no ranks and groups: {counted(len(common), 'track')} with all methods, {needed}"
+        least = f"{statistics.MIN_TRACKS} are needed"
+        few = f"no ranks and groups: {counted(len(common), 'track')} with all methods, {least}"
         return {}, [], [*said, few]
     mean = common.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
     ranks = {str(label): float(rank) for label, rank in mean.items()}
     pairs = list(combinations(ranks, 2))
+    if len(common) < (needed := statistics.tracks_needed(len(pairs))):
+        have = counted(len(common), "track")
+        said.append(
+            f"{have} can tell no 2 of {len(ranks)} methods apart; evaluate {needed} or more"
+        )
     p_values = statistics.holm(
         [statistics.wilcoxon(common[one] - common[other]) for one, other in pairs]
     )

@@ -143,13 +143,10 @@ def _deciding(comparison: Comparison) -> list[str]:
     """Return lines with the best and the worst track of each method."""
     lines = []
     for each in comparison.differences[:MOST_LINES]:
-        pair = comparison.scores[[each.label, comparison.baseline]].dropna()
-        values = pair[each.label] - pair[comparison.baseline]
-        values = values.iloc[_gains(comparison, each.label).argsort(kind="stable")]
-        if len(values) > 1:
+        tracks = comparison.by_track(each.label)
+        if len(tracks) > 1:
             best, worst = (
-                f"{_short(str(values.index[end][-1]))} ({pictures.decibels(values.iloc[end])})"
-                for end in (-1, 0)
+                f"{_short(tracks[end][1])} ({pictures.decibels(tracks[end][2])})" for end in (-1, 0)
             )
             lines.append(f"{each.label}: best on {best}, worst on {worst}")
     return lines

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from made_runs import make_run
@@ -32,6 +33,33 @@ def test_compare_prints_differences_and_writes_pictures(sepbench, tmp_path) -> N
     names = {path.name for path in (tmp_path / "old" / "compare").iterdir()}
     assert "differences-vocals-SDR-sisec18.png" in names
     assert "critical-difference-vocals-SDR-sisec18.svg" in names
+
+
+def test_the_songs_on_which_a_method_is_worst_and_best_are_named(sepbench, tmp_path) -> None:
+    code, text = sepbench("compare", "old", "--stem", "vocals", "--json")
+    assert code == 0
+    (comparison,) = json.loads(text)["comparisons"]
+    (poor,) = comparison["differences"]
+    folder = tmp_path / "old" / "scores"
+    scores = {
+        label: {
+            path.stem: json.loads(path.read_text()) for path in (folder / label).rglob("*.json")
+        }
+        for label in ("good", "poor")
+    }
+
+    def sdr(label, track):
+        (vocals,) = (t for t in scores[label][track]["targets"] if t["name"] == "vocals")
+        return np.median([frame["metrics"]["SDR"] for frame in vocals["frames"]])
+
+    true = {track: sdr("poor", track) - sdr("good", track) for track in scores["poor"]}
+    found = {each["track"]: each["value"] for each in poor["by_track"]}
+    assert list(found) == sorted(true, key=true.__getitem__)
+    assert found == pytest.approx(true)
+    order = list(found)
+    _, text = sepbench("compare", "old", "--stem", "vocals", "-v")
+    assert f"poor: worst on {order[0]} {found[order[0]]:+.2f}, {order[1]} " in text
+    assert f"; best on {order[-1]} {found[order[-1]]:+.2f}, {order[-2]} " in text
 
 
 def test_methods_without_a_track_in_common_have_no_difference(sepbench, tmp_path) -> None:

@@ -96,6 +96,17 @@ def test_five_tracks_have_differences_but_no_p_value_and_it_says_why(run) -> Non
     assert any("6 or more" in remark for remark in found.remarks)
 
 
+def test_tracks_too_few_to_tell_any_two_of_many_methods_apart_are_said(run) -> None:
+    # 2^(1 - 8) times the 10 pairs of five methods is 0.078.
+    levels = {"a": 9.0, "b": 7.0, "c": 5.0, "d": 3.0, "e": -9.0}
+    (found,) = compare(records(run("few", levels, tracks=8)), stems=["vocals"])
+    assert found.groups == [tuple(found.ranks)]
+    assert "8 tracks can tell no 2 of 5 methods apart; evaluate 9 or more" in found.remarks
+    (found,) = compare(records(run("more", levels, tracks=9)), stems=["vocals"])
+    assert not any("apart" in remark for remark in found.remarks)
+    assert not any("e" in group for group in found.groups)
+
+
 def test_tracks_that_one_method_lacks_are_left_out_of_its_pairs_alone(run) -> None:
     folder = run("a", failed=[("poor", "song 03")])
     (found,) = compare(records(folder), stems=["vocals"])
