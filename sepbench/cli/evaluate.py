@@ -41,8 +41,10 @@ _MOST_NOTES = 5
     "--dataset",
     default="excerpt",
     show_default=True,
+    type=options.NAME,
+    metavar="NAME|DIR",
     shell_complete=complete_dataset,
-    help="See 'sepbench data'.",
+    help="A data set, see 'sepbench data', or a folder with one folder per song.",
 )
 @options.track_options
 @options.metric_option
@@ -111,6 +113,7 @@ def command(
     \b
     sepbench evaluate --all
     sepbench evaluate -m hpss -m repet-sim --dataset musdb18-hq --root ~/musdb18hq
+    sepbench evaluate -m unet -m oracle-irm --dataset ~/my-songs
 
     Writes the scores of every track, scores.csv, summary.csv and boxplots to the run's folder. If
     it is stopped, the same command resumes.
@@ -133,6 +136,7 @@ def command(
     methods, unavailable, broken = _methods(all_methods, specs)
     for line in unavailable:
         (fail if broken else say)(line)
+    dataset, root, subset = options.named_or_folder(dataset, root, subset)
     data = open_dataset(dataset, root)
     tracks = select(data, subset, patterns)
     devices = options.chosen_devices(how.pop("devices"), how["device"])

@@ -198,14 +198,21 @@ out_option = click.option(
 def named_or_folder(dataset: str, root: Path | None, subset: str) -> tuple[str, Path | None, str]:
     """Return data set, root and subset; a folder of songs may stand in place of the name.
 
-    A ``--subset`` that was typed for such a folder, which has none, is refused.
+    The name of a data set wins over a folder of that name. A ``--subset`` that was typed for a
+    folder, which has none, is refused.
     """
-    if root is not None or not Path(dataset).is_dir():
+    from sepbench.datasets.discovery import is_registered
+
+    if root is not None or is_registered(dataset):
+        return dataset, root, subset
+    if not Path(dataset).is_dir():
+        if Path(dataset).name != dataset:
+            raise SepbenchError(f"{dataset}: no such folder of songs")
         return dataset, root, subset
     source = click.get_current_context().get_parameter_source("subset")
     if source is not ParameterSource.DEFAULT and subset != "all":
         raise click.UsageError(f"--subset: {dataset} is a folder of songs without subsets")
-    return "folder", Path(dataset), "all"
+    return "folder", Path(dataset), subset
 
 
 _TRACKS = (

@@ -45,6 +45,11 @@ def all_datasets() -> list[type[Dataset]]:
     return [info.dataset for info in find_datasets() if info.dataset is not None]
 
 
+def is_registered(name: str) -> bool:
+    """Return whether there is a data set of this name."""
+    return name in entry_points.find(GROUP)
+
+
 def open_dataset(name: str, root: Path | None = None) -> Dataset:
     """Return the data set ``name``, searched at ``root`` or at its usual paths.
 

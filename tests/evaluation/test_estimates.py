@@ -298,6 +298,42 @@ def test_a_folder_of_songs_has_no_subset_to_choose() -> None:
     assert "songs is a folder of songs without subsets" in refused.output
 
 
+def test_a_method_and_estimates_of_a_folder_of_songs_are_in_one_run(tmp_path: Path) -> None:
+    song(Path("songs/a"), 1)
+    song(Path("est/a"), 1, error=0.1)
+    made = ["evaluate", "-m", "mixture", "--no-isolate", "--dataset"]
+    for words in (
+        [*made, "songs"],
+        [*made, "folder", "--root", "songs"],
+        ["score", "est", "--references", "songs"],
+        [
+            "score",
+            "est",
+            "--references",
+            "songs",
+            "--subset",
+            "all",
+            "-o",
+            "results/folder-songs-test",
+        ],
+    ):
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 0, result.output
+    assert [path.name for path in Path("results").iterdir()] == ["folder-songs-test"]
+    scores = Path("results/folder-songs-test/scores.csv").read_text()
+    assert {row.split(",")[3] for row in scores.splitlines()[1:]} == {"mixture", "est"}
+    refused = CliRunner().invoke(main, [*made, "./nowhere"])
+    assert refused.output == "error: ./nowhere: no such folder of songs\n"
+
+
+def test_the_name_of_a_data_set_is_not_a_folder_that_happens_to_be_called_so() -> None:
+    song(Path("est/a"), 1)
+    song(Path("musdb18-hq/train/a"), 1)
+    refused = CliRunner().invoke(main, ["score", "est", "--references", "musdb18-hq"])
+    assert refused.exit_code == 2
+    assert "data set musdb18-hq not found" in refused.output
+
+
 def test_estimates_that_can_hardly_be_what_they_are_called_are_named() -> None:
     truth = {stem: noise(i) for i, stem in enumerate(STEMS)}
     made = {stem: true + noise(50 + i) / 4 for i, (stem, true) in enumerate(truth.items())}
