@@ -54,6 +54,8 @@ class Protocol:
         if metric not in names:
             near = difflib.get_close_matches(metric.upper(), names, n=1)
             cure = f"did you mean {near[0]!r}?" if near else f"choose {' or '.join(names)}"
+            if metric.upper() not in names and (others := with_score(metric)):
+                cure = f"protocol {others[0]} has it"
             raise SepbenchError(f"protocol {self.id} has no metric {metric!r}; {cure}")
 
     def of(self, metric: str) -> Protocol:
@@ -180,6 +182,16 @@ PROTOCOLS = {
 
 Every other metric has a protocol of its own name; see `of_metric`.
 """
+
+
+def with_score(name: str) -> list[str]:
+    """Return the published protocols that have a score of this name, in any case of its letters.
+
+    >>> with_score("usdr")
+    ['mdx']
+    """
+    scores = {one.id: [score.lower() for score in one.metrics] for one in PROTOCOLS.values()}
+    return [protocol for protocol, names in scores.items() if name.lower() in names]
 
 
 def of_metric(metric: SetMetric) -> Protocol | None:

@@ -17,7 +17,7 @@ from sepbench._util import entry_points
 from sepbench._util.entry_points import Loaded
 from sepbench.errors import SepbenchError
 from sepbench.metrics.metric import SetMetric
-from sepbench.metrics.protocols import PROTOCOLS, Protocol, of_metric, of_unknown
+from sepbench.metrics.protocols import PROTOCOLS, Protocol, of_metric, of_unknown, with_score
 
 METRIC_GROUP = "sepbench.metrics"
 """The entry-point group of every metric, bundled or not."""
@@ -57,12 +57,25 @@ def metric(name: str) -> MetricInfo:
         grouped = groups()
         close = difflib.get_close_matches(name.lower(), [*found, *grouped], n=1)
         cure = f"did you mean {close[0]!r}?" if close else "'sepbench metrics' lists them"
+        if owners := of_score(name):
+            cure = f"it is a score of the metric {' and of '.join(owners)}"
         if name in grouped:
             cure = f"it is a group, of {', '.join(grouped[name])}"
         if "," in name:
             cure = f"write --metric for each: --metric {' --metric '.join(name.split(','))}"
         raise SepbenchError(f"no metric {name!r}; {cure}")
     return _info(_load(name))
+
+
+def of_score(score: str) -> list[str]:
+    """Return the metrics that have a score of this name, in any case of its letters."""
+    owners = [
+        info.name
+        for info in metrics()
+        if info.metric
+        and score.lower() in map(str.lower, (*info.metric.totals, *info.metric.frames))
+    ]
+    return sorted(owners, key=lambda name: name != "sdr")
 
 
 def groups() -> dict[str, list[str]]:
@@ -144,8 +157,10 @@ def protocol(name: str) -> Protocol:
     bare = name.partition("[")[0]
     if bare not in entry_points.find(METRIC_GROUP):
         known = protocol_names()
-        close = difflib.get_close_matches(name, known, n=1)
+        close = difflib.get_close_matches(name.lower(), known, n=1)
         cure = f"did you mean {close[0]!r}?" if close else f"choose {', '.join(known)}"
+        if name.lower() not in known and (scored := with_score(name)):
+            cure = f"it is a score of {', '.join(scored)}"
         raise SepbenchError(f"no protocol {name!r}; {cure}")
     (found,) = _resolve(name)
     own = of_metric(found)

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from sepbench.errors import SepbenchError
 from sepbench.metrics.protocols import Protocol, shown
+from sepbench.registry.metrics import of_score
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report.caption import DAGGER, DOUBLE_DAGGER
 from sepbench.report.compare import goodness
@@ -76,7 +78,7 @@ def grid(
     """Return the table of one metric, by default the protocol's first; the best method on top.
 
     ``scores`` and ``summary`` are rows as in ``scores.csv`` and ``summary.csv``. Raises
-    `SepbenchError` for a metric that the protocol lacks.
+    `SepbenchError` for a metric that the protocol lacks, or of which there are no scores.
     """
     rules = find_protocol(protocol)
     name = metric or shown(rules.metrics[0])
@@ -88,6 +90,10 @@ def grid(
         & summary["metric"].eq(name)
         & summary["statistic"].eq(statistic)
     ]
+    if metric is not None and chosen.empty:
+        owners = of_score(metric)
+        cure = f"; evaluate with --metric {owners[0]}" if owners else ""
+        raise SepbenchError(f"no scores of {metric} under protocol {protocol}{cure}")
     tracks = scores[scores["protocol"].eq(protocol) & scores["metric"].eq(name)]
     stems = in_order(chosen["stem"].dropna())
     unequal = lacking(scores, protocol, name)

@@ -257,6 +257,27 @@ def test_a_stem_that_estimates_lack_for_some_songs_only_is_reported() -> None:
     assert "no drums" not in run("score", "est", "--references", "songs").output
 
 
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        (("--metric", "SIR"), "no metric 'SIR'; it is a score of the metric bsseval"),
+        (
+            ("--metric", "si-sdr"),
+            "no metric 'si-sdr'; it is a score of the metric sdr and of nussl",
+        ),
+        (("--protocol", "SI-SDR"), "no protocol 'SI-SDR'; did you mean 'si-sdr'?"),
+        (("--protocol", "uSDR"), "no protocol 'uSDR'; it is a score of mdx"),
+        (("--protocol", "SIR"), "no protocol 'SIR'; it is a score of sisec18, mean, pooled"),
+    ],
+)
+def test_a_score_given_for_a_metric_or_a_protocol_is_named_with_its_own(
+    words: tuple[str, ...], cure: str
+) -> None:
+    refused = run("evaluate", "-m", "mixture", *words, "-o", "here")
+    assert refused.exit_code == 2
+    assert refused.output == f"error: {cure}\n"
+
+
 def test_an_unknown_protocol_is_refused_before_anything_is_run() -> None:
     refused = run("evaluate", "-m", "mixture", "--protocol", "sisec", "-o", "here")
     assert refused.exit_code == 2

@@ -82,9 +82,19 @@ def test_a_metric_that_the_protocol_lacks_is_named_with_those_that_it_has() -> N
     wrong = report("run", "--format", "latex", "--metric", "sdr")
     assert wrong.exit_code == 2
     assert "protocol sisec18 has no metric 'sdr'; did you mean 'SDR'?" in wrong.output
+    other = report("run", "--format", "latex", "--metric", "SI-SDR")
+    assert "protocol sisec18 has no metric 'SI-SDR'; protocol si-sdr has it" in other.output
     alone = report("run", "--metric", "SIR")
     assert alone.exit_code == 2
     assert "--metric chooses the table of --format" in alone.output
+
+
+def test_a_metric_without_scores_is_no_empty_table() -> None:
+    lacking = report("run", "--format", "csv", "--metric", "SAR")
+    assert lacking.exit_code == 2
+    assert lacking.output.endswith(
+        "error: no scores of SAR under protocol sisec18; evaluate with --metric bsseval\n"
+    )
 
 
 def test_a_protocol_without_scores_is_one_line_and_writes_nothing() -> None:
