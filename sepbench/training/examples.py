@@ -18,6 +18,9 @@ from sepbench.training.mix_config import MixConfig
 from sepbench.training.placement import Stereo, placed, same
 from sepbench.training.pools import Pool, backing_parts
 
+_SIDE = 0.3
+"""Share of sides among the examples that are the mid or the side of a song."""
+
 
 class Examples(Dataset[dict[str, torch.Tensor]]):
     """Mixtures and their stems, made on access.
@@ -65,12 +68,23 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
     def _tensors(self, stems: Mapping[str, Signal], rng: Generator) -> dict[str, torch.Tensor]:
         """Return the stems in as many channels as the config says."""
         if self.recipe.channels == 1:
+            if _happens(self.recipe.mid_side, rng):
+                stems = self._mid_or_side(stems, rng)
             return {name: torch.from_numpy(stem) for name, stem in stems.items()}
         is_wide = rng.random() < self.recipe.placed
         return {
             name: torch.from_numpy(self._placed(name, stem, rng) if is_wide else same(stem))
             for name, stem in stems.items()
         }
+
+    def _mid_or_side(self, stems: Mapping[str, Signal], rng: Generator) -> dict[str, Signal]:
+        """Place the stems between left and right, and return those of the mid or of the side."""
+        sign = np.float32(-1 if rng.random() < _SIDE else 1)
+        made = {}
+        for name, stem in stems.items():
+            left, right = self._placed(name, stem, rng)
+            made[name] = (left + sign * right) / 2
+        return made
 
     def _placed(self, name: str, stem: Signal, rng: Generator) -> Stereo:
         """Place a voice near the middle, or another stem anywhere."""

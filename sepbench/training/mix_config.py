@@ -59,6 +59,9 @@ class MixConfig:
     fade: float = _chance(0.05, "a fade of the voice, and one of the backing")
     channels: int = option(1, "channels of an example", minimum=1, maximum=2)
     placed: float = _chance(0.7, "two channels that differ: the voice near the middle, others wide")
+    mid_side: float = _chance(
+        0.0, "one channel: the mid of a song placed so, or in three of ten its side"
+    )
     weights: Mapping[str, float] = option(
         {}, "how often a source is drawn, relative to the others that have the wanted part"
     )

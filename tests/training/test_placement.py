@@ -82,3 +82,19 @@ def test_the_voice_is_nearer_to_the_middle_than_the_rest(cache: PreparedDataset)
         strict=True,
     )
     assert np.mean(voices) < 0.5 * np.mean(backings)
+
+
+@pytest.mark.parametrize(("sides", "lowest", "highest"), [(0.0, -2, 2), (1.0, -20, -6)])
+def test_a_side_has_less_of_the_voice_than_the_song_and_a_mid_as_much(
+    cache: PreparedDataset, monkeypatch: pytest.MonkeyPatch, sides: float, lowest: int, highest: int
+) -> None:
+    monkeypatch.setattr("sepbench.training.examples._SIDE", sides)
+    stems = ("vocals", "accompaniment")
+    plain = dataclasses.replace(TWO, channels=1)
+    levels = []  # of the voice against the rest in dB
+    for recipe in (plain, dataclasses.replace(plain, mid_side=1.0)):
+        made = examples_of(stems, cache.split("train"), recipe, seed=1, count=60)
+        energies = [[example[stem].square().sum() for stem in stems] for example in made]
+        assert {example["vocals"].shape for example in made} == {(8000,)}
+        levels.append([10 * float(torch.log10(voice / rest)) for voice, rest in energies])
+    assert lowest < np.median(np.subtract(levels[1], levels[0])) < highest
