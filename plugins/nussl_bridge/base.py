@@ -44,6 +44,13 @@ CITATION = (
 )
 
 
+@dataclass(frozen=True)
+class MaskOptions:
+    """Options of separators whose masks can be soft."""
+
+    mask_type: str = option("soft", "soft or binary mask", choices=("soft", "binary"))
+
+
 class NusslSeparator(Separator):
     """One of nussl's separation classes, with its constructor's arguments as options.
 
@@ -64,7 +71,6 @@ class NusslSeparator(Separator):
     class Options:
         """Common options; the defaults are nussl's."""
 
-        mask_type: str = option("soft", "soft or binary mask", choices=("soft", "binary"))
         n_fft: int = option(2048, "window in samples, hop is a quarter", minimum=64, maximum=65536)
 
     options: Any

@@ -10,7 +10,7 @@ from typing import Any
 from sepbench.errors import MethodError
 from sepbench.separator import BLOCK_ALIGNMENT, SampleCount, option
 
-from .base import NusslSeparator
+from .base import MaskOptions, NusslSeparator
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Repet(NusslSeparator):
     )
 
     @dataclass(frozen=True)
-    class Options(_Foreground):
+    class Options(_Foreground, MaskOptions):
         """Options; the defaults are nussl's."""
 
         min_period: float = option(0.8, "shortest period in seconds", minimum=0.1, maximum=60.0)
@@ -89,7 +89,7 @@ class RepetSim(NusslSeparator):
     citation = "Rafii, Pardo: Music/Voice Separation Using the Similarity Matrix. ISMIR 2012"
 
     @dataclass(frozen=True)
-    class Options(_Foreground):
+    class Options(_Foreground, MaskOptions):
         """Options; the defaults are nussl's."""
 
         similarity_threshold: float = option(
@@ -127,7 +127,7 @@ class FT2D(NusslSeparator):
     )
 
     @dataclass(frozen=True)
-    class Options(_Foreground):
+    class Options(_Foreground, MaskOptions):
         """Options; the defaults are nussl's."""
 
         neighborhood_frequency: int = option(
@@ -161,7 +161,7 @@ class FT2D(NusslSeparator):
 class RPCA(NusslSeparator):
     """Robust principal component analysis: the background has low rank, the voice is sparse.
 
-    Slow: its time grows with the length times the square of the bins.
+    Its masks are binary. Slow: its time grows with the length times the square of the bins.
     """
 
     name = "nussl-rpca"
@@ -188,7 +188,6 @@ class RPCA(NusslSeparator):
             high_pass_cutoff=self.options.high_pass_cutoff,
             num_iterations=self.options.num_iterations,
             epsilon=self.options.epsilon,
-            mask_type=self.options.mask_type,
         )
 
 
@@ -201,7 +200,7 @@ class HPSS(NusslSeparator):
     citation = "FitzGerald: Harmonic/Percussive Separation Using Median Filtering. DAFx 2010"
 
     @dataclass(frozen=True)
-    class Options(NusslSeparator.Options):
+    class Options(NusslSeparator.Options, MaskOptions):
         """Options; the defaults are nussl's."""
 
         kernel_harmonic: int = option(31, "frames of the median along time", minimum=1, maximum=511)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sepbench.separator import option
 
-from .base import NusslSeparator
+from .base import MaskOptions, NusslSeparator
 
 
 class Ensemble(NusslSeparator):
@@ -26,7 +26,7 @@ class Ensemble(NusslSeparator):
     )
 
     @dataclass(frozen=True)
-    class Options(NusslSeparator.Options):
+    class Options(NusslSeparator.Options, MaskOptions):
         """Options; the defaults are nussl's."""
 
         percentile: float = option(

@@ -109,6 +109,17 @@ def test_estimates_are_nussls_own(nussl, method, path, options):
 
 @pytest.mark.slow
 @each
+def test_a_binary_mask_gives_other_stems_where_it_is_an_option(nussl, kind):
+    if kind is RPCA:
+        assert "mask_type" not in vars(RPCA().options)  # nussl's are binary with either type.
+        return
+    soft, binary = run(kind(), MIXTURE), run(kind(kind.Options(mask_type="binary")), MIXTURE)
+    for name, stem in soft.items():
+        assert not stem.allclose(binary[name], atol=1e-3)
+
+
+@pytest.mark.slow
+@each
 @pytest.mark.parametrize("samples", [1, 100, 2049, 30001])
 def test_any_length_comes_back_whole_and_its_stems_sum_to_it(nussl, kind, samples):
     mixture = noise(2, samples)
