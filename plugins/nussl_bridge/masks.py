@@ -25,6 +25,7 @@ class DeepMask(Separator):
     """
 
     name = "nussl-deep-mask"
+    version = "2"  # Raised when songs were scaled to the level of training.
     summary = "nussl's deep mask estimation: a network of its modules with weights of blstm."
     stems = ("vocals", "accompaniment")
     remainder = "accompaniment"
@@ -64,6 +65,16 @@ class DeepMask(Separator):
         return self._blstm.trained_on
 
     @property
+    def trained_songs(self) -> Mapping[str, float]:
+        """The songs of training."""
+        return self._blstm.trained_songs
+
+    @property
+    def trained_sounds(self) -> frozenset[str]:
+        """The same by their sound."""
+        return self._blstm.trained_sounds
+
+    @property
     def sample_rate(self) -> int | None:
         """The trained rate."""
         return self._blstm.sample_rate
@@ -72,6 +83,11 @@ class DeepMask(Separator):
     def channels(self) -> int | None:
         """2 for a network with stereo input."""
         return self._blstm.channels
+
+    @property
+    def level(self) -> float | None:
+        """The level of training, None for weights trained at original levels."""
+        return self._blstm.level
 
     @property
     def context(self) -> float | SampleCount | None:

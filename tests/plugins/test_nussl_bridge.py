@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from safetensors.torch import load_file
 from songs import RATE, noise, repeating_song, sdr
 
 from sepbench import registry
@@ -216,6 +218,17 @@ def test_nussl_masks_as_blstm_does_with_the_same_weights(nussl, tmp_path, model)
     torch.testing.assert_close(made, ours.separate(mixture)["vocals"], atol=1e-5, rtol=0)
     for samples in (1, 300):
         assert theirs.separate(mixture[:, :samples])["vocals"].shape == (2, samples)
+
+
+def test_level_and_songs_of_training_are_those_of_the_weights(tmp_path) -> None:
+    assert DeepMask().level == BLSTM().level == -20.0
+    file = Path(network_file(tmp_path))
+    header = container.read_header(file) | {"songs": {"first": 3.0}, "sounds": ["f0"]}
+    container.save(file, load_file(file), header)
+    method = DeepMask(DeepMask.Options(weights=str(file)))
+    assert method.level is None
+    assert method.trained_songs == {"first": 3.0}
+    assert method.trained_sounds == {"f0"}
 
 
 LEAVES_NO_TRACE = """
