@@ -161,8 +161,7 @@ def _filled(card: Card, found: Source, options: Any) -> Card:
     program = given.get("program")
     if program:
         card = replace(card, run=(program, *card.run[1:]))
-    defaults = found.values.get("defaults", {})
-    known = {"here": str(here), "python": sys.executable, **defaults, **given}
+    known = {"here": str(here), "python": sys.executable, **card.defaults, **given}
     return replace(
         card,
         run=tuple(_beside(substitute(part, known, name), here) for part in card.run),

@@ -30,10 +30,17 @@ def provenance(card: Card, written: Card, values: Mapping[str, Any]) -> dict[str
     files = ((word, _file(filled)) for word, filled in words if filled != sys.executable)
     named = {word: path for word, path in files if path is not None}
     return {
-        "card": digest(values),
+        "card": digest(_with_text_keys(values)),
         "version": version(card),
         "files": {word: _digest(path) for word, path in named.items()},
     }
+
+
+def _with_text_keys(value: Any) -> Any:
+    """Return nested values whose keys can be sorted: YAML reads a model called 4 as a number."""
+    if isinstance(value, Mapping):
+        return {str(key): _with_text_keys(item) for key, item in value.items()}
+    return value
 
 
 def version(card: Card) -> str | None:

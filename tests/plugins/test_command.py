@@ -379,6 +379,18 @@ def test_the_other_of_msst_is_the_accompaniment() -> None:
     }
 
 
+def test_models_may_be_numbers(tmp_path: Path) -> None:
+    run = ["python", "{model}", "{config}", "{in}", "{out}"]
+    models = {4: {"remainder": "rest"}, "big": {"defaults": {"config": 7}}}
+    path = card(tmp_path, run=run, defaults={"model": 4, "config": 1}, models=models)
+    for option, words, stems in (("", ("4", "1"), 3), (",model=big", ("big", "7"), 2)):
+        (method,) = registry.resolve(f"command[file={path}{option}]")
+        made = method.create()
+        assert made.card.run[1:3] == words
+        assert len(made.stems) == stems
+        assert method.identity["provenance"]["card"]
+
+
 def test_a_model_of_a_preset_may_have_other_stems() -> None:
     six = Command(Command.Options(preset="demucs", model="htdemucs_6s"))
     assert six.stems == ("vocals", "drums", "bass", "other", "guitar", "piano")
