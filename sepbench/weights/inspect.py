@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -104,15 +105,25 @@ def _walk(value: Any, name: str, tensors: dict[str, list[int]], header: dict[str
     if isinstance(value, Mapping):
         for key, item in value.items():
             _walk(item, f"{name}.{key}" if name else str(key), tensors, header)
+    elif isinstance(value, (list, tuple)) and any(map(_holds_more, value)):
+        for index, item in enumerate(value):
+            _walk(item, f"{name}.{index}" if name else str(index), tensors, header)
     elif hasattr(value, "shape"):
         tensors[name] = list(value.shape)
     elif isinstance(value, (str, int, float, bool)) or value is None:
         header[name] = value
 
 
+def _holds_more(value: Any) -> bool:
+    """Return whether an item of a list is a tensor or holds others, unlike a plain value."""
+    return isinstance(value, (Mapping, list, tuple)) or hasattr(value, "shape")
+
+
 def _keras(path: Path) -> dict[str, Any]:
     import h5py
 
+    if zipfile.is_zipfile(path):
+        raise SepbenchError(f"{path}: an archive of Keras 3; unzip it, give its model.weights.h5")
     tensors: dict[str, list[int]] = {}
     with h5py.File(path, "r") as file:
         header = {

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,19 @@ def test_files_of_others_show_their_tensors(tmp_path: Path) -> None:
     assert (pickled["header"], pickled["tensors"]) == (
         {"epoch": 7}, {"state.layer.weight": [3, 4]}
     )  # fmt: skip
+
+
+def test_tensors_in_lists_are_shown(tmp_path: Path) -> None:
+    file = tmp_path / "other.pt"
+    torch.save([torch.zeros(3), {"a": torch.ones(2, 1), "steps": [1, 2]}], file)
+    assert inspect(file)["tensors"] == {"0": [3], "1.a": [2, 1]}
+
+
+def test_an_archive_of_keras_is_not_called_damaged(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("model.weights.h5", b"")
+    with pytest.raises(SepbenchError, match=r"archive of Keras 3; unzip it, give its model\.weig"):
+        inspect(tmp_path / "a.keras")
 
 
 class Bomb:
