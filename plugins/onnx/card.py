@@ -116,6 +116,8 @@ def _faults(stft: Transform, card: Card) -> dict[str, bool]:
         "hop and n_fft must be above 0, hop at most half of n_fft": not 0
         < 2 * stft.hop
         <= stft.n_fft,
+        # A chunk would have one frame less than it says.
+        "n_fft must be even": stft.n_fft % 2 == 1,
         f"bins must be from 1 to {most}, which n_fft gives": not (
             stft.bins is None or 1 <= stft.bins <= most
         ),
@@ -151,8 +153,11 @@ def check(card: Card, name: str) -> None:
         "chunk must be above 0": card.chunk < 1,
         **(_faults(card.stft, card) if card.stft is not None else {}),
         "overlap must be from 0 to 0.95": not 0 <= card.overlap <= 0.95,
-        "lead must be from 0 to less than a chunk": not 0 <= card.first < max(1, card.size),
         "trim must be less than half a chunk": not 0 <= 2 * card.trim < card.size,
+        # Else the start of the song would be in the discarded part of the first chunk alone.
+        "lead must be from trim to less than a chunk": not card.trim
+        <= card.first
+        < max(1, card.size),
     }
     for fault, is_so in faults.items():
         if is_so:
