@@ -133,6 +133,8 @@ def _faults(stft: Transform, card: Card) -> dict[str, bool]:
 def check(card: Card, name: str) -> None:
     """Raise `SepbenchError` for an inconsistent card."""
     check_least({"rate >= 1000": card.rate, "chunk >= 1": card.chunk, "trim >= 0": card.trim}, name)
+    if not 0 <= card.overlap <= 0.95:  # The positions of chunks follow from it.
+        raise SepbenchError(f"{name}: overlap must be from 0 to 0.95")
     for port in ("input", "output"):
         try:
             groups(getattr(card, port).axes)
@@ -152,7 +154,6 @@ def check(card: Card, name: str) -> None:
         and card.input.content == "waveform",
         "chunk must be above 0": card.chunk < 1,
         **(_faults(card.stft, card) if card.stft is not None else {}),
-        "overlap must be from 0 to 0.95": not 0 <= card.overlap <= 0.95,
         "trim must be less than half a chunk": not 0 <= 2 * card.trim < card.size,
         # Else the start of the song would be in the discarded part of the first chunk alone.
         "lead must be from trim to less than a chunk": not card.trim

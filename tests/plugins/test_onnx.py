@@ -369,6 +369,7 @@ def test_a_network_may_take_one_chunk_at_a_time(tmp_path: Path) -> None:
         ({"chunk": 50}, "input is (batch, 2, 257, 33), by the card (4, 2, 257, 50): axes, stft,"),
         ({"stems": ["vocals"]}, "output is (4, 2, 2, 257, 33), by the card (4, 1, 2, 257, 33)"),
         ({"overlap": 1.0}, "card.yaml: overlap must be from 0 to 0.95"),
+        ({"overlap": float("nan")}, "card.yaml: overlap must be from 0 to 0.95"),
         ({"stft": {"n_fft": 512, "hop": 512}}, "card.yaml: hop and n_fft must be above 0, hop at"),
         ({"stft": {"n_fft": 511, "hop": 128}}, "card.yaml: n_fft must be even"),
         ({"lead": N_FFT - 1}, "card.yaml: lead must be from trim to less than a chunk"),
