@@ -94,7 +94,7 @@ def _explained(purpose: str, chosen: Chosen) -> dict[str, Any]:
     from sepbench.cli.console import is_detailed, say
 
     what = f"{chosen.choice.stem} by {chosen.method.label}"
-    say(f"{purpose}: {what}; {chosen.choice.why}")
+    say("; ".join(filter(None, [f"{purpose}: {what}", chosen.choice.why])))
     passed_over = chosen.passed_over
     if is_detailed():
         for spec, reason in passed_over.items():

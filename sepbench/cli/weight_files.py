@@ -19,7 +19,7 @@ from sepbench.errors import SepbenchError
 def import_(name: str, source: Path, out: Path, as_json: bool) -> None:
     """Convert weights of another tool (file or folder SOURCE) to a weight file of sepbench.
 
-    FORMAT is 'mixin', 'nussl', 'spleeter', or one added by a plugin.
+    FORMAT is 'mixin', 'nussl', 'spleeter', 'cdae' (three stems to four), or one of a plugin.
 
     \b
     sepbench weights import mixin pretrained-models/ --out mixin.safetensors

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.registry import Method
-from sepbench.stems import with_sums
+from sepbench.stems import STEMS, stem_of, with_sums
 from sepbench.weights import files
 
 
@@ -114,7 +115,21 @@ def choose_default(stems: Sequence[str] = ()) -> Chosen:
     Raises `SepbenchError` if no usable method makes all of them.
     """
     choices = PRESETS["acapella"] + PRESETS["drums"] + PRESETS["bass"]
-    return _first(choices, "no --method", stems)
+    if unknown := [stem for stem in stems if stem not in STEMS]:
+        (stem, *_) = unknown
+        meant = stem_of(stem, whole=True)
+        near = [meant] if meant in STEMS else difflib.get_close_matches(stem.lower(), STEMS, n=1)
+        cure = f"did you mean {near[0]!r}?" if near else "choose a --method that makes it"
+        raise SepbenchError(f"no --method: none of its methods makes {stem!r}; {cure}")
+    chosen = _first(choices, "no --method", stems)
+    return replace(chosen, choice=_of_stems(chosen.choice.spec, stems)) if stems else chosen
+
+
+def _of_stems(spec: str, stems: Sequence[str]) -> Choice:
+    """Return the choice of a method for its stems, with the reason where one is known for them."""
+    choices = (choice for choices in PRESETS.values() for choice in choices)
+    known = (choice for choice in choices if choice.spec == spec and [choice.stem] == [*stems])
+    return next(known, Choice(spec, ", ".join(stems)))
 
 
 def _first(choices: Sequence[Choice], purpose: str, stems: Sequence[str] = ()) -> Chosen:

@@ -10,7 +10,7 @@ from fakes import Calm
 from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.inference import presets
-from sepbench.inference.presets import PRESETS, Choice, choose
+from sepbench.inference.presets import PRESETS, Choice, choose, choose_default
 from sepbench.registry import Method
 from sepbench.separator import NoOptions, Separator, WeightFile
 from sepbench.stems import with_sums
@@ -53,6 +53,40 @@ def test_the_first_method_that_is_installed_and_has_its_weights_is_chosen(tmp_pa
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"weights")
     assert choose("some").method.name == "fetched"
+
+
+@pytest.mark.parametrize(
+    ("stem", "cure"),
+    [
+        ("vocal", "did you mean 'vocals'?"),
+        ("instrumental", "did you mean 'accompaniment'?"),
+        ("percusive", "did you mean 'percussive'?"),
+        ("guitar", "choose a --method that makes it"),
+    ],
+)
+def test_a_stem_that_no_default_makes_is_answered_in_a_few_words(stem: str, cure: str) -> None:
+    with pytest.raises(SepbenchError) as error:
+        choose_default([stem])
+    assert str(error.value) == f"no --method: none of its methods makes {stem!r}; {cure}"
+
+
+def test_the_reason_of_a_default_is_of_the_stem_that_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = type("All", (Calm,), {"stems": ("vocals", "drums", "bass", "other"), "remainder": None})
+
+    def resolve(spec: str) -> list[Method]:
+        if spec != "four-stems":
+            raise SepbenchError(f"method {spec}: not here")
+        return [Method(spec, made, NoOptions(), "tests 1")]
+
+    monkeypatch.setattr(registry, "resolve", resolve)
+    assert choose_default(["bass"]).choice == PRESETS["bass"][-1]
+    assert choose_default(["drums"]).choice.score == 7.88
+    for stems in (["harmonic"], ["drums", "bass"]):
+        found = choose_default(stems).choice
+        assert found == Choice("four-stems", ", ".join(stems))
+        assert not found.why
 
 
 @pytest.mark.slow
