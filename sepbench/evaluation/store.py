@@ -96,6 +96,10 @@ class Settings:
         return "-".join(parts)
 
 
+_MOST_NAMED = 5
+"""Runs that are named where a folder of runs is given for one."""
+
+
 class Store:
     """The scores of one run on disk."""
 
@@ -108,9 +112,11 @@ class Store:
         if folder.is_file():
             raise SepbenchError(f"{folder}: a file; give the folder of a run")
         if not (folder / "run.json").is_file():
-            raise SepbenchError(
-                f"{folder}: no run here; 'sepbench evaluate --out {folder}' makes one"
-            )
+            cure = f"'sepbench evaluate --out {folder}' makes one"
+            if below := sorted(file.parent for file in folder.glob("*/run.json")):
+                cure = f"there are {', '.join(map(str, below[:_MOST_NAMED]))}"
+                cure += " and more" if len(below) > _MOST_NAMED else ""
+            raise SepbenchError(f"{folder}: no run here; {cure}")
         return cls(folder)
 
     @classmethod

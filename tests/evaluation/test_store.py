@@ -176,6 +176,18 @@ def test_a_folder_holds_scores_of_one_setting(store: Store) -> None:
         Store.create(store.folder, Settings("excerpt", "test", duration=3.0))
 
 
+def test_a_folder_of_runs_names_those_that_are_in_it(tmp_path: Path) -> None:
+    with pytest.raises(SepbenchError, match="evaluate --out"):
+        Store.open(tmp_path)
+    for name in "ba":
+        Store.create(tmp_path / name, Settings("excerpt", "test"))
+    with pytest.raises(SepbenchError) as error:
+        Store.open(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}: no run here; there are {tmp_path / 'a'}, {tmp_path / 'b'}"
+    )
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_no_scraps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
