@@ -71,7 +71,7 @@ def _weights(facts: Mapping[str, str]) -> str:
     shown = []
     for key, value in facts.items():
         digests = [text[:WEIGHTS] for text in value.split(", ") if DIGEST.fullmatch(text)]
-        if digests and key != "audio":
+        if digests and key.partition(".")[0] not in ("audio", "estimates"):
             member = MEMBER.match(key)
             name = [facts.get(f"{member[0]}method", "?")] if member else []
             shown.append(" ".join([*name, *digests]))

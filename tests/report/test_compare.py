@@ -89,6 +89,15 @@ def test_the_better_method_wins_where_low_scores_or_those_near_zero_are_good(run
     assert [row.label for row in board.grid.rows if row.cells["vocals"].best] == [found.baseline]
 
 
+def test_the_files_of_scored_stems_are_no_weights_of_their_method(run) -> None:
+    stems = {"vocals": "a" * 64, "accompaniment": "b" * 64}
+    scored = run("scored", {"mine": 5.0}, tracks=2, estimates=stems)
+    trained = run("trained", {"unet": 5.0}, tracks=2, weights="c" * 64)
+    rows = leaderboard([scored, trained], protocol="sisec18").grid.rows
+    found = {row.label: row.provenance["weights"] for row in rows}
+    assert found == {"mine": "", "unet": "c" * 12}
+
+
 def test_five_tracks_have_differences_but_no_p_value_and_it_says_why(run) -> None:
     (found,) = compare(records(run("a", tracks=5)), stems=["vocals"])
     assert all(np.isnan(one.p) for one in found.differences)
