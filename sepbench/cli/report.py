@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     "--out",
     type=options.PATH,
     help="Folder for tables and plots.  [default: that of the run; needed for several runs and "
-    "for a choice]",
+    "for a choice, but not with --format]",
 )
 @options.page_options
 @click.option("--root", type=options.PATH, help="Folder of the data set, for songs on the page.")
@@ -90,8 +91,10 @@ def command(
         )
     if out is not None and (page or listen):
         raise click.UsageError("--page is for a whole run; leave --out out")
-    if out is None and (len(runs) > 1 or choice != Choice()):
-        raise click.UsageError("give --out FOLDER: tables of a choice or of several runs are apart")
+    if out is None and format is None and (len(runs) > 1 or choice != Choice()):
+        raise click.UsageError(
+            "give --out FOLDER: tables of a choice or of several runs are apart, or --format"
+        )
     how: dict[str, Any] = {"references": references, "others": stores[1:], "choice": choice}
     how["out"] = out
     # Tables of a run that lacks the default protocol are written all the same.
@@ -183,10 +186,14 @@ def write_page(
 def _print(store: Store, protocol: str, format: str, metric: str | None, **how: Any) -> None:
     """Print only the table in another format, so that it can be redirected to a file."""
     from sepbench.report import card
+    from sepbench.report.build import Choice
     from sepbench.report.formats import FORMATS
     from sepbench.report.grid import grid
 
-    report = _written(store, protocol=protocol, **how)
+    with TemporaryDirectory() as folder:
+        if how["out"] is None and (how["others"] or how["choice"] != Choice()):
+            how["out"] = Path(folder)  # The run's own tables have all of its scores.
+        report = _written(store, protocol=protocol, **how)
     if card.has_card(protocol) and metric is None and format in card.FORMATS:
         click.echo(card.FORMATS[format](card.card(report.scores, protocol)), nl=False)
         return

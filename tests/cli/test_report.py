@@ -89,6 +89,17 @@ def test_a_metric_that_the_protocol_lacks_is_named_with_those_that_it_has() -> N
     assert "--metric chooses the table of --format" in alone.output
 
 
+def test_a_table_of_a_choice_is_printed_without_a_folder_for_it() -> None:
+    report("run")
+    before = {path: path.read_bytes() for path in Path("run").glob("*.csv")}
+    assert before
+    printed = report("run", "--format", "csv", "-m", "unet", "--stem", "vocals")
+    assert printed.exit_code == 0, printed.output
+    rows = list(csv.DictReader(printed.stdout.splitlines()))
+    assert [(row["label"], row["stem"]) for row in rows] == [("unet", "vocals")]
+    assert before == {path: path.read_bytes() for path in Path("run").glob("*.csv")}
+
+
 def test_a_metric_without_scores_is_no_empty_table() -> None:
     lacking = report("run", "--format", "csv", "--metric", "SAR")
     assert lacking.exit_code == 2
