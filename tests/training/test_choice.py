@@ -66,16 +66,14 @@ def test_a_part_of_each_song_is_prepared_and_another_part_again(tmp_path: Path) 
         soundfile.write(tmp_path / "Song" / f"{stem}.wav", rising, RATE, subtype="FLOAT")
     out = tmp_path / "prepared"
     for start in (0.5, 1.0):
-        tracks = Choice(start=start, duration=0.25).recordings(find_tracks(tmp_path))
+        tracks = Choice(start=start, duration=0.25).cut(find_tracks(tmp_path))
         cache, _ = prepare(tracks, out, rate=RATE)
         (track,) = cache.tracks
         assert track.samples == RATE // 4
         first = int(start * RATE)
         found = track.read("drums", 0, track.samples)
         np.testing.assert_allclose(found, rising[first : first + RATE // 4], atol=1e-4)
-    _, skipped = prepare(
-        Choice(start=9).recordings(find_tracks(tmp_path)), tmp_path / "more", rate=RATE
-    )
+    _, skipped = prepare(Choice(start=9).cut(find_tracks(tmp_path)), tmp_path / "more", rate=RATE)
     assert "is 2.0 s long, --start 9 s is after its end" in skipped[0]
 
 

@@ -240,3 +240,17 @@ def test_labelled_songs_are_chosen_and_never_those_of_a_test(song: Path, tmp_pat
     assert names("train", exclude=("another*",)) == both[:1]
     with pytest.raises(SepbenchError, match="'nothing'"):
         names("train", exclude=("nothing",))
+
+
+def test_a_song_with_stems_is_none_of_the_labelled_ones_of_its_name_and_folder_s_name(
+    song: Path, tmp_path: Path
+) -> None:
+    label = label_songs(TeacherConfig(method="mixture"), [str(song.parent)], device="cpu")
+    folder = tmp_path / "data" / "unlabelled" / "test" / "song"
+    folder.mkdir(parents=True)
+    for stem in ("vocals", "accompaniment"):
+        shutil.copy(song, folder / f"{stem}{song.suffix}")
+    tracks = tracks_of([str(tmp_path / "data")], Choice(duration=2), label)
+    assert [(track.source, track.split, track.has_gaps) for track in tracks] == [
+        ("unlabelled", "test", False)
+    ]

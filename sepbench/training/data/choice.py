@@ -75,9 +75,9 @@ class Choice:
                 limited.append(song)
         return limited
 
-    def recordings(self, found: Sequence[Recording]) -> list[Recording]:
-        """Return the chosen recordings, cut to the chosen part."""
-        return [song.cut(self.start, self.duration) for song in self.of(found)]
+    def cut(self, songs: Sequence[Recording]) -> list[Recording]:
+        """Return the chosen part of each song."""
+        return [song.cut(self.start, self.duration) for song in songs]
 
 
 def without(songs: Iterable[T], patterns: Sequence[str]) -> list[T]:

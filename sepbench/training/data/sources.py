@@ -48,12 +48,13 @@ def tracks_of(
     another one.
     """
     found = [track for where in _distinct(data) for track in _tracks(where, choice.rest)]
-    names = {(song.source, song.name) for song in labelled}
-    chosen = choice.recordings([*found, *labelled])
-    labels = [song for song in chosen if (song.source, song.name) in names]
-    tracks = share_out([song for song in chosen if (song.source, song.name) not in names])
+    # A song with stems may have the name, and its folder that, of a labelled one.
+    own = set(map(id, labelled))
+    chosen = choice.of([*found, *labelled])
+    tracks = share_out([song for song in chosen if id(song) not in own])
     kept = frozenset().union(*(song_keys(song.name) for song in tracks if song.split != "train"))
-    return tracks + [song for song in labels if not song_keys(song.name) & kept]
+    labels = [song for song in chosen if id(song) in own and not song_keys(song.name) & kept]
+    return choice.cut([*tracks, *labels])
 
 
 def _distinct(data: Sequence[str]) -> list[str]:
