@@ -236,6 +236,7 @@ def open_training(
         teacher=settings.teacher,
         device=device,
         must_label=bool(teacher),
+        same=(folder / "last.pt").exists(),
     )
     plan = settings.plan
     kept = without(dataset.tracks, settings.recipe.exclude)

@@ -175,6 +175,25 @@ def test_labels_are_made_once_and_again_by_another_teacher(song: Path, tmp_path:
     assert asked == [6.0, 3.0]
 
 
+def test_labels_that_must_be_the_same_are_kept_where_another_teacher_is_given(
+    song: Path, tmp_path: Path
+) -> None:
+    def prepared(agreement: float, *, same: bool = True) -> bytes:
+        one = labeller(replace(CONFIG, agreement=agreement))
+        track = Recording(
+            "unlabelled", "song", ("vocals", "accompaniment"), partial(one.label, song),
+            identity=one.identity(song),
+        )  # fmt: skip
+        prepare([track], tmp_path / "prepared", rate=RATE, same=same)
+        return (tmp_path / "prepared" / "index.json").read_bytes()
+
+    first = prepared(6.0)
+    with pytest.raises(SepbenchError, match="give the same --teacher"):
+        prepared(3.0)
+    assert (tmp_path / "prepared" / "index.json").read_bytes() == first == prepared(6.0)
+    assert prepared(3.0, same=False) != first
+
+
 def test_a_teacher_gives_vocals_and_is_no_oracle(song: Path) -> None:
     data = [str(song.parent)]
     for spec, why in (("hpss", "gives percussive, harmonic|gives harmonic, percussive"),

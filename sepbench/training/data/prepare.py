@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -45,14 +45,19 @@ def prepare(
     *,
     rate: int,
     on_track: Callable[[str], None] = lambda name: None,
+    same: bool = False,
 ) -> tuple[PreparedDataset, list[str]]:
     """Decode ``tracks`` into ``folder`` and return them with a line for each one skipped.
 
     Finished tracks are kept, so a stopped run resumes. Files are written atomically. Raises
-    `SepbenchError` if the folder is not writable or has another rate.
+    `SepbenchError` if the folder is not writable or has another rate, and if tracks that it has
+    must be the ``same`` and are labelled or cut in another way.
     """
     make_folder(folder)
     maker = _Maker(folder, rate, {entry["file"]: entry for entry in entries_before(folder, rate)})
+    if same:
+        tracks = list(tracks)
+        maker.check(tracks)
     try:
         skipped = maker.make(tracks, on_track)
     except OSError as error:
@@ -75,10 +80,7 @@ class _Maker:
         """Prepare all tracks and write the index; return a line for each one skipped."""
         skipped, taken, noted = [], set[str](), time.monotonic()
         try:
-            for track in tracks:
-                # A table may name songs by what is no file name, or leads out of the folder.
-                name = "/".join(map(safe_name, (*track.source.split("/"), track.name)))
-                file = _free(name, taken)
+            for file, track in _named(tracks):
                 taken.add(file)
                 on_track(file)
                 try:
@@ -98,6 +100,16 @@ class _Maker:
             what = counted(len(gone), "recording")
             skipped.append(f"{what} prepared here before, not in the data given now: {gone[0]}...")
         return skipped
+
+    def check(self, tracks: Iterable[Recording]) -> None:
+        """Raise `SepbenchError` for a track that is not labelled and cut as before."""
+        for file, track in _named(tracks):
+            if file in self.known and self.known[file].get("identity", "") != track.identity:
+                raise SepbenchError(
+                    f"{self.folder / file}: labelled or cut in another way before; give the same "
+                    f"--teacher, --start and --duration, or a new --out; if they are the same, "
+                    f"delete {self.folder}"
+                )
 
     def _entry(self, track: Recording, file: str) -> dict[str, Any]:
         """Return the entry of a track, whose array is made unless it is there."""
@@ -131,6 +143,17 @@ class _Maker:
         if not finished:
             index["unfinished"] = True
         write_atomic(self.folder / INDEX, json.dumps(index, indent=1))
+
+
+def _named(tracks: Iterable[Recording]) -> Iterator[tuple[str, Recording]]:
+    """Yield each track after the name of its file."""
+    taken = set[str]()
+    for track in tracks:
+        # A table may name songs by what is no file name, or leads out of the folder.
+        name = "/".join(map(safe_name, (*track.source.split("/"), track.name)))
+        file = _free(name, taken)
+        taken.add(file)
+        yield file, track
 
 
 def _free(name: str, taken: set[str]) -> str:

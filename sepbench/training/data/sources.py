@@ -139,12 +139,14 @@ def prepared_dataset(
     teacher: TeacherConfig | None = None,
     device: str = "auto",
     must_label: bool = False,
+    same: bool = False,
 ) -> tuple[PreparedDataset, list[str]]:
     """Return one prepared folder as it is, or prepare other data in ``folder``.
 
     Songs without stems in other data are labelled by ``teacher`` on ``device``. The second value
     has a line for each skipped recording, with the reason. Raises `SepbenchError` if prepared data
-    has another rate, and if ``must_label`` or a choice applies only to unprepared data.
+    has another rate, if ``must_label`` or a choice applies only to unprepared data, and if the
+    songs in ``folder`` must be the ``same`` and would be labelled or cut in another way.
     """
     skipped: list[str] = []
     prepared = [where for where in data if is_prepared(Path(where))]
@@ -168,7 +170,7 @@ def prepared_dataset(
     else:
         labelled = label_songs(teacher, data, device=device, required=must_label) if teacher else []
         tracks = tracks_of(data, choice, labelled)
-        cache, skipped = prepare(tracks, folder, rate=rate)
+        cache, skipped = prepare(tracks, folder, rate=rate, same=same)
         skipped += left_out(tracks)
     if cache.rate != rate:
         raise SepbenchError(
