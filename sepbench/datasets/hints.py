@@ -48,7 +48,12 @@ def instead(dataset: FileDataset, place: Path) -> str | None:
             continue
         other = kind(place)
         try:
-            is_there = not other.takes_any_folder and other.has_songs(place) and other.root()
+            is_there = (
+                not other.takes_any_folder
+                and other.has_songs(place)
+                and other.root()
+                and any(getattr(t, "problem", None) is None for t in other.find_tracks(place))
+            )
         except SepbenchError:  # Another form of the data set, such as a sample of it.
             continue
         if is_there:

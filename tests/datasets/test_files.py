@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import soundfile
 
 from sepbench.datasets.base import Track
-from sepbench.datasets.files import FileTrack, Source
+from sepbench.datasets.files import FileDataset, FileTrack, Source, missing_stems
 from sepbench.errors import SepbenchError
 
 from .layouts import RATE, STEMS, song, write_wavs
@@ -73,3 +74,24 @@ def test_what_reading_notes_reaches_the_track(tmp_path: Path) -> None:
     notes = made.load().notes
     assert len(notes) == 5
     assert notes[0].startswith("mixture: cut short")
+
+
+def test_a_song_that_lacks_a_stem_makes_no_other_data_set_of_its_folder(tmp_path: Path) -> None:
+    class Pairs(FileDataset):
+        name = "pairs"
+        summary = license = how_to_get = "For tests."
+        layout = ("*/*/mixture.wav",)
+
+        def find_tracks(self, root: Path) -> Iterator[Track]:
+            for place in root.glob("*/*"):
+                sources = {name: Source(place / f"{name}.wav") for name in ("mixture", "vocals")}
+                problem = missing_stems(sources)
+                yield FileTrack(
+                    place.name, place.parent.name, "pairs", ("vocals",), (),
+                    sources=sources, problem=problem,
+                )  # fmt: skip
+
+    write_wavs(tmp_path / "train" / "a song", {"mixture": song()["mixture"]})
+    (found,) = Pairs(tmp_path).tracks("train")  # The layout is that of musdb18-hq too.
+    with pytest.raises(SepbenchError, match=r"vocals\.wav is missing"):
+        found.load()
