@@ -49,7 +49,7 @@ class MethodEnsemble(Ensemble):
     """
 
     name = "ensemble"
-    version = "3"  # Raised when stems that need not sum to the mixture were all combined.
+    version = "4"  # Raised when the accompaniment of a weighted mean became the rest again.
     summary = "The mean, median, minimum or maximum of the stems or masks of other methods."
     citation = (
         "Uhlich et al.: Improving Music Source Separation Based on Deep Neural Networks through "
@@ -160,8 +160,7 @@ class MethodEnsemble(Ensemble):
         own = super().remainder
         if own or not is_mean or set(self.stems) != {"vocals", "accompaniment"}:
             return own
-        are_whole = all(member.remainder for member in self.members)
-        return "accompaniment" if are_whole and not any(weights) else None
+        return "accompaniment" if all(member.remainder for member in self.members) else None
 
     def combine(
         self, mixture: torch.Tensor, estimates: Mapping[str, torch.Tensor]

@@ -77,7 +77,9 @@ def test_members_that_agree_on_the_remainder_sum_to_the_mixture(song):
 
 def test_the_accompaniment_is_the_rest_where_all_members_sum_to_the_mixture() -> None:
     for spec, remainder in (
+        ("ensemble", "accompaniment"),
         ("ensemble[unet+cdae]", "accompaniment"),
+        ("ensemble[2*unet+cdae]", "accompaniment"),
         ("ensemble[2*unet+ensemble[cdae+blstm]]", "accompaniment"),
         ("ensemble[vocals:2*unet+cdae]", None),
         ("ensemble[unet+cdae,of=median]", None),
