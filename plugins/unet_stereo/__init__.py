@@ -30,7 +30,7 @@ class UNetStereo(LearnedMask):
     shipped = MappingProxyType(
         {
             "default": Shipped(
-                "2d87c2b21a37ee60b4b4e8ca0679b9866e20adae2f85c52dd8ebe9b42542e507",
+                "b5b5b6b1cce06195bc68d5be8a795aa7eb6b7f6d6d8447d2d5dd3aaf9c047570",
                 terms="MIT AND CC-BY-NC-SA-4.0",
             ),
             "free": Shipped(
