@@ -79,7 +79,7 @@ def command(
     deviation over tracks, overall and by stem.
     """
     from sepbench.evaluation.store import Store
-    from sepbench.report.build import Choice
+    from sepbench.report.choice import Choice
 
     if imports:
         _import(runs[0], imports)
@@ -186,7 +186,7 @@ def write_page(
 def _print(store: Store, protocol: str, format: str, metric: str | None, **how: Any) -> None:
     """Print only the table in another format, so that it can be redirected to a file."""
     from sepbench.report import card
-    from sepbench.report.build import Choice
+    from sepbench.report.choice import Choice
     from sepbench.report.formats import FORMATS
     from sepbench.report.grid import grid
 

@@ -11,17 +11,17 @@ from pathlib import Path
 import pandas as pd
 
 from sepbench._util.files import write_atomic
-from sepbench._util.text import matches, printable
+from sepbench._util.text import printable
 from sepbench._util.walk import is_run
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Settings, Store
 from sepbench.report import boxplot, csv_text, published, tables
+from sepbench.report.choice import Choice
 from sepbench.report.index import Index
 from sepbench.report.joining import OnFile, joined, separated
+from sepbench.report.lacking import incomplete_methods
 from sepbench.report.score_lines import score_lines
-from sepbench.report.scored import Scored
-from sepbench.stems import in_order
 
 DEFAULT_PROTOCOL = "sisec18"
 """The protocol whose picture is ``boxplot.png``; other pictures have the name of theirs."""
@@ -39,41 +39,13 @@ class Report:
     """The methods without scores on some tracks; they are not ranked."""
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A choice of scores: globs of methods and tracks, names of stems; empty: all."""
-
-    methods: tuple[str, ...] = ()
-    tracks: tuple[str, ...] = ()
-    stems: tuple[str, ...] = ()
-
-    def of(self, tracks: Sequence[Scored], run: Path) -> list[Scored]:
-        """Return the chosen records of a run, with only the chosen stems.
-
-        Raises `SepbenchError` where nothing is chosen, with the stems that there are.
-        """
-        chosen = [
-            one
-            for one in tracks
-            if _matches(one.record.label, self.methods) and _matches(one.record.track, self.tracks)
-        ]
-        if not chosen:
-            labels = ", ".join(sorted({one.record.label for one in tracks}))
-            asked = ", ".join([*self.methods, *self.tracks])
-            raise SepbenchError(f"{run}: no scores of {asked}; it has tracks of {labels}")
-        there = in_order({stem for one in chosen for stem in one.record.stems})
-        if unknown := [stem for stem in self.stems if there and stem not in there]:
-            raise SepbenchError(f"{run}: no scores of {unknown[0]!r}; there are {', '.join(there)}")
-        return [one.of_stems(self.stems) for one in chosen] if self.stems else chosen
-
-
 def write(
     store: Store,
     *,
     protocol: str,
     references: tuple[str, ...] = (),
     others: Sequence[Store] = (),
-    choice: Choice = Choice(),
+    choice: Choice | None = None,
     out: Path | None = None,
     required: bool = False,
     on_file: OnFile = lambda done, total: None,
@@ -91,29 +63,28 @@ def write(
     with ExitStack() as stack:
         indexes = [stack.enter_context(Index(each)) for each in (store, *others)]
         tracks, remarks = joined(indexes, on_file)
-        tracks = choice.of(tracks, store.folder)
+        tracks = (choice or Choice()).of(tracks, store.folder)
         records, said = separated([one.record for one in tracks])
         tracks = [
             one if one.record is record else replace(one, record=record)
             for one, record in zip(tracks, records, strict=True)
         ]
-        incomplete = _incomplete(records)
-        remarks += [*said, *_other_dataset(records, store)]
-        remarks += [*_unequal(records, incomplete), *_silent(records)]
+        incomplete = incomplete_methods(records)
+        remarks += [
+            *said,
+            *_other_dataset(records, store),
+            *_unequal(records, incomplete),
+            *_silent(records),
+        ]
         summary = tables.summary_table(tracks, indexes[0])
         scores = tables.score_table(tracks)
     own = len(scores)
-    settings = store.settings
-    words = [*_span(settings)]
-    for _ in references:
-        whole = settings.start == 0 and settings.duration is None
-        rows, reasons = published.published_rows(scores, whole_tracks=whole)
-        remarks += reasons
-        if not rows.empty:
-            remarks += [*_other_protocol(protocol), *_other_sets(scores, rows)]
-            words.append(published.caption(settings.dataset))
-            scores = _joined(scores, rows)
-            summary = _joined(summary, tables.summary_of_published(rows))
+    words = _span(store.settings)
+    if references:
+        scores, summary, said = _with_published(scores, summary, store.settings, protocol)
+        remarks += said
+        if len(scores) > own:
+            words.append(published.caption(store.settings.dataset))
     instead = _instead_of(protocol, summary)
     if required and instead:
         raise SepbenchError(
@@ -129,6 +100,19 @@ def write(
     if instead:
         reasons = []  # The heading of the table says that there are no scores.
     return Report(scores, summary, [*files, *pictures], [*remarks, *reasons], incomplete)
+
+
+def _with_published(
+    scores: pd.DataFrame, summary: pd.DataFrame, settings: Settings, protocol: str
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Return both tables with the published scores of the same data set below, and remarks."""
+    whole = settings.start == 0 and settings.duration is None
+    rows, remarks = published.published_rows(scores, whole_tracks=whole)
+    if rows.empty:
+        return scores, summary, remarks
+    remarks += [*_other_protocol(protocol), *_other_sets(scores, rows)]
+    summary = _joined(summary, tables.summary_of_published(rows))
+    return _joined(scores, rows), summary, remarks
 
 
 def _instead_of(protocol: str, summary: pd.DataFrame) -> str:
@@ -149,21 +133,6 @@ def _pictures(
             (folder / f"{name}.{ending}").unlink(missing_ok=True)
         return [], [f"no plot: {reason}"]
     return boxplot.save(figure, folder, name=name), []
-
-
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return not patterns or any(matches(name, pattern) for pattern in patterns)
-
-
-def _incomplete(records: Sequence[Record]) -> frozenset[str]:
-    """Return the methods without scores on some of the tracks."""
-    tracks: dict[str, set[tuple[str, str]]] = {}
-    for record in records:
-        found = tracks.setdefault(printable(record.label), set())
-        if record.error is None:
-            found.add(record.song)
-    every = set().union(*tracks.values())
-    return frozenset(label for label, names in tracks.items() if names and names != every)
 
 
 def _unequal(records: Sequence[Record], incomplete: frozenset[str]) -> list[str]:

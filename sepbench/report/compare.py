@@ -17,10 +17,10 @@ from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import Protocol, reduce, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import statistics, tables
+from sepbench.report.choice import scored_stems, unknown_stem
 from sepbench.report.intervals import Interval, interval
 from sepbench.report.merge import in_one_set, merge
 from sepbench.report.statistics import Odds
-from sepbench.stems import in_order
 
 SIGNIFICANT = 0.05
 
@@ -105,12 +105,12 @@ def compare(
     rules.check(name)
     rules = rules.of(name)
     chosen = _chosen(records, methods, baseline)
-    there = in_order({name for record in chosen for name in record.stems})
-    if unknown := [stem for stem in stems if stem not in there]:
-        raise SepbenchError(f"no scores of {unknown[0]!r}; there are {', '.join(there)}")
+    scored = scored_stems(chosen)
+    if unknown := unknown_stem(stems, scored):
+        raise SepbenchError(unknown)
     rope = (0.1 if rules.unit == "dB" else 0.0) if rope is None else rope
     found = []
-    for stem in stems or there:
+    for stem in stems or scored:
         comparable, remarks = in_one_set(chosen, stem, name)
         scores = track_scores(comparable, stem, name, protocol)
         if scores.shape[1] >= 2 and (baseline is None or baseline in scores):

@@ -14,7 +14,8 @@ from sepbench.evaluation.museval_json import import_museval
 from sepbench.evaluation.store import Settings, Store
 from sepbench.report import index as indexes
 from sepbench.report import tables
-from sepbench.report.build import Choice, write
+from sepbench.report.build import write
+from sepbench.report.choice import Choice
 from sepbench.report.index import NAME, Index
 from sepbench.report.scored import scored
 
