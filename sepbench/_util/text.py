@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 # Characters that change the direction of text, and line separators.
@@ -46,6 +47,17 @@ def counted(number: int, noun: str) -> str:
     ('1 track', '2 tracks')
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Iterable[str], *, most: int = 3) -> str:
+    """Return the first ``most`` names, and how many others there are.
+
+    >>> listed("ab"), listed("abcde")
+    ('a, b', 'a, b, c and 2 more')
+    """
+    every = list(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
 
 
 def composed(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sepbench._util.text import matches
+from sepbench._util.text import listed, matches
 from sepbench.datasets.base import SUBSETS, Dataset, Track
 from sepbench.errors import SepbenchError
 
@@ -31,9 +31,8 @@ def select(dataset: Dataset, subset: str, patterns: Sequence[str] = ()) -> list[
         track for track in tracks if any(matches(track.name, pattern) for pattern in patterns)
     ]
     if not chosen:
-        some = ", ".join(repr(track.name) for track in tracks[:3])
         raise SepbenchError(
             f"no track of {dataset.name} matches {', '.join(map(repr, patterns))}; "
-            f"there are {some}{' and more' if len(tracks) > 3 else ''}"
+            f"there are {listed(repr(track.name) for track in tracks)}"
         )
     return chosen

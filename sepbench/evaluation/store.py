@@ -24,7 +24,7 @@ from typing import TypeAlias
 
 from sepbench._util.files import write_atomic
 from sepbench._util.locking import locked
-from sepbench._util.text import composed
+from sepbench._util.text import composed, listed
 from sepbench.audio import safe_name
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.record_file import dumps, read
@@ -96,10 +96,6 @@ class Settings:
         return "-".join(parts)
 
 
-_MOST_NAMED = 5
-"""Runs that are named where a folder of runs is given for one."""
-
-
 class Store:
     """The scores of one run on disk."""
 
@@ -114,8 +110,7 @@ class Store:
         if not (folder / "run.json").is_file():
             cure = f"'sepbench evaluate --out {folder}' makes one"
             if below := sorted(file.parent for file in folder.glob("*/run.json")):
-                cure = f"there are {', '.join(map(str, below[:_MOST_NAMED]))}"
-                cure += " and more" if len(below) > _MOST_NAMED else ""
+                cure = f"there are {listed(map(str, below), most=5)}"
             raise SepbenchError(f"{folder}: no run here; {cure}")
         return cls(folder)
 

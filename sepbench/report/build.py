@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from sepbench._util.files import write_atomic
-from sepbench._util.text import printable
+from sepbench._util.text import listed, printable
 from sepbench._util.walk import is_run
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
@@ -167,9 +167,8 @@ def _silent(records: Sequence[Record]) -> list[str]:
                     tracks.setdefault((stem, note), {})[record.track] = None
     lines = []
     for (stem, note), names in tracks.items():
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         extra = "; protocol mdx counts it all the same" if "reference is silent" in note else ""
-        lines.append(f"{stem}: {note} on {printable(next(iter(names)))}{more}{extra}")
+        lines.append(f"{stem}: {note} on {printable(listed(names, most=1))}{extra}")
     return lines
 
 

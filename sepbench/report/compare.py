@@ -180,14 +180,13 @@ def _chosen(
     records: Sequence[Record], methods: Sequence[str], baseline: str | None
 ) -> list[Record]:
     labels = {record.label for record in records}
+    known = ", ".join(sorted(labels))
     if baseline is not None and baseline not in labels:
-        raise SepbenchError(f"baseline {baseline!r}: no such method; choose from {_listed(labels)}")
+        raise SepbenchError(f"baseline {baseline!r}: no such method; choose from {known}")
     wanted = [*methods, baseline] if methods and baseline else list(methods)
     for pattern in wanted:
         if not any(fits(label, pattern) for label in labels):
-            raise SepbenchError(
-                f"method {pattern!r}: not in the runs; choose from {_listed(labels)}"
-            )
+            raise SepbenchError(f"method {pattern!r}: not in the runs; choose from {known}")
     if wanted:
         return [r for r in records if any(fits(r.label, pattern) for pattern in wanted)]
     return [r for r in records if not r.oracle or r.label == baseline]
@@ -288,7 +287,3 @@ def _ranked(
 def fits(label: str, pattern: str) -> bool:
     """Return whether a label is, or matches, the pattern."""
     return label == pattern or fnmatchcase(label, pattern)
-
-
-def _listed(labels: set[str]) -> str:
-    return ", ".join(sorted(labels))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sepbench._util.text import counted
+from sepbench._util.text import counted, listed
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Settings, Store
@@ -150,7 +150,7 @@ def _shared_tracks(
     same = of_same_audio(*runs.values())
     other_audio = shared - {record.song for records in same for record in records}
     if other_audio:
-        named = _listed(name for _, name in other_audio)
+        named = listed(sorted(name for _, name in other_audio))
         remarks.append(f"left out, as the audio differs between runs: {named}")
     fewest = min(len(names) for names in tracks.values())
     most = max(len(names) for names in tracks.values())
@@ -185,9 +185,3 @@ def _unique_labels(runs: dict[str, list[Record]]) -> tuple[list[Record], dict[st
             origin[new] = ", ".join(names) if len(of_runs) == 1 else name
             records += [replace(record, label=new) for record in found]
     return records, origin
-
-
-def _listed(names: Iterable[str], most: int = 3) -> str:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - most} more" if len(ordered) > most else ""
-    return ", ".join(ordered[:most]) + more

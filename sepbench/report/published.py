@@ -13,6 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from sepbench._util.text import listed
+
 MUSDB18 = ("musdb18", "musdb18-hq")
 """Data sets with the songs of the campaign; the second is the same songs before AAC coding."""
 
@@ -76,14 +78,14 @@ def caption(*datasets: str) -> str:
 
 def _obstacles(scores: pd.DataFrame, whole_tracks: bool) -> Iterable[str]:
     ours = "published SiSEC18 scores are"
-    foreign = _listed(sorted(set(scores["dataset"].dropna()) - set(MUSDB18)))
+    foreign = _quoted(sorted(set(scores["dataset"].dropna()) - set(MUSDB18)))
     if scores.empty:
         yield "published SiSEC18 scores are shown only with scores; this run has none"
         return
     if foreign:
         yield f"{ours} of musdb18's test set; this run is of the data set {foreign}"
         return
-    subsets = _listed(sorted(set(scores["subset"].dropna()) - {"test"}))
+    subsets = _quoted(sorted(set(scores["subset"].dropna()) - {"test"}))
     if subsets:
         yield f"{ours} of musdb18's subset 'test'; this run is of the subset {subsets}"
         return
@@ -91,11 +93,11 @@ def _obstacles(scores: pd.DataFrame, whole_tracks: bool) -> Iterable[str]:
         yield f"{ours} of whole songs; this run is of an extract of each"
     protocols = set(scores.loc[scores["value"].notna(), "protocol"].dropna())
     if PROTOCOL not in protocols:
-        others = _listed(sorted(protocols)) or "without a score"
+        others = _quoted(sorted(protocols)) or "without a score"
         yield f"{ours} of the protocol '{PROTOCOL}'; this run is {others}"
     unknown = sorted(set(scores["track"].dropna()) - set(campaign()["track"]))
     if unknown:
-        yield f"{ours} of the 50 songs of musdb18's test set; not among them: {_listed(unknown)}"
+        yield f"{ours} of the 50 songs of musdb18's test set; not among them: {_quoted(unknown)}"
 
 
 def _system(method: str) -> str:
@@ -114,7 +116,5 @@ def _sets(wanted: pd.DataFrame, figures: pd.DataFrame) -> list[str]:
     ]
 
 
-def _listed(names: Iterable[str], most: int = 3) -> str:
-    quoted = [f"'{name}'" for name in names]
-    more = f" and {len(quoted) - most} more" if len(quoted) > most else ""
-    return ", ".join(quoted[:most]) + more
+def _quoted(names: Iterable[str]) -> str:
+    return listed(f"'{name}'" for name in names)

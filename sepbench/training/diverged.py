@@ -1,10 +1,11 @@
-"""Finds the origin of a loss or a gradient that is not finite."""
+"""Finds where a loss or gradient that is not finite comes from."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
+from sepbench._util.text import listed
 from sepbench.training.model import Batch, Trainable
 
 
@@ -29,15 +30,14 @@ def origin(trainable: Trainable, network: nn.Module, stems: Batch) -> str:
 
 
 def gradient_origin(network: nn.Module) -> str:
-    """Say of which weights the gradient is not finite though the loss is, and the cure."""
+    """Return which weights have a gradient that is not finite, for a finite loss, and the cure."""
     names = [
         name
         for name, weights in network.named_parameters()
         if weights.grad is not None and not torch.isfinite(weights.grad).all()
     ]
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return (
-        f"the loss is finite, but its gradient with respect to {names[0]}{more} is NaN or "
-        "infinite; correct the loss or the network where it has no derivative, such as the square "
-        "root of 0"
+        f"the loss is finite, but its gradient with respect to {listed(names, most=1)} is NaN "
+        "or infinite; correct the loss or the network where it has no derivative, such as the "
+        "square root of 0"
     )

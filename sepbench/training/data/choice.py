@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from sepbench._util.text import matches
+from sepbench._util.text import listed, matches
 from sepbench.errors import SepbenchError
 from sepbench.training.data.recording import Recording
 
@@ -96,8 +96,7 @@ def _matches(song: _Named, pattern: str) -> bool:
 
 
 def _some(songs: Sequence[_Named]) -> str:
-    names = ", ".join(repr(song.name) for song in songs[:3])
-    return f"there are {names}{' and more' if len(songs) > 3 else ''}"
+    return f"there are {listed(repr(song.name) for song in songs)}"
 
 
 def left_out(songs: Iterable[Recording]) -> list[str]:
