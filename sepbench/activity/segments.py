@@ -110,13 +110,13 @@ def gain(
     return out
 
 
-def audacity_labels(found: Sequence[Segment], name: str = "voice") -> str:
+def audacity_labels(found: Sequence[Segment]) -> str:
     r"""Return the text of an Audacity label track.
 
     >>> audacity_labels([Segment(1.0, 2.5, 0.9)])
     '1.000000\t2.500000\tvoice 0.90\n'
     """
-    return "".join(f"{s.start:.6f}\t{s.end:.6f}\t{name} {s.confidence:.2f}\n" for s in found)
+    return "".join(f"{s.start:.6f}\t{s.end:.6f}\tvoice {s.confidence:.2f}\n" for s in found)
 
 
 def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:

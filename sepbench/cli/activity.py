@@ -12,6 +12,7 @@ import click
 
 from sepbench.cli import options
 from sepbench.cli.completion import complete_dataset
+from sepbench.cli.track_selection import TrackChoice, track_options
 from sepbench.errors import SepbenchError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     shell_complete=complete_dataset,
     help="Score on the songs of a data set instead.",
 )
-@options.track_options
+@track_options
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), default=0.4, show_default=True,
     help="Least probability of singing.",
@@ -46,11 +47,7 @@ if TYPE_CHECKING:
 def command(
     songs: tuple[str, ...],
     dataset: str | None,
-    root: Path | None,
-    subset: str,
-    patterns: tuple[str, ...],
-    start: float,
-    duration: float | None,
+    choice: TrackChoice,
     threshold: float,
     weights: Path | None,
     as_csv: bool,
@@ -78,6 +75,8 @@ def command(
 
     if bool(songs) == bool(dataset):
         raise click.UsageError("give either SONGs or --dataset NAME")
+    if dataset and (labels or picture):
+        raise click.UsageError("--labels and --picture are for SONGs; leave them out of --dataset")
     if sum((as_csv, labels, as_json)) > 1:
         raise click.UsageError("choose one of --json, --csv and --labels")
     if out is None and (picture or (labels and len(songs) > 1)):
@@ -86,12 +85,12 @@ def command(
     decision = Decision(threshold=threshold)
     failures = 0
     if dataset:
-        rows = _score(detector, decision, dataset, root, subset, patterns, start, duration)
+        rows = _score(detector, decision, dataset, choice)
         columns = ["track", "f1", "precision", "recall", "auc"]
     else:
-        rows, failures = _find(detector, decision, songs, start, duration, labels, picture, out)
+        rows, failures = _find(detector, decision, songs, choice, labels, picture, out)
         columns = ["song", "start", "end", "confidence"]
-    if not (labels and not dataset):
+    if not labels:
         _print(rows, columns, as_json=as_json, as_csv=as_csv)
     if failures:
         click.get_current_context().exit(1)
@@ -101,8 +100,7 @@ def _find(
     detector: VoiceDetector,
     decision: Decision,
     songs: tuple[str, ...],
-    start: float,
-    duration: float | None,
+    choice: TrackChoice,
     labels: bool,
     picture: bool,
     out: Path | None,
@@ -112,9 +110,8 @@ def _find(
     Labels and pictures of each song are written.
     """
     from sepbench import audio
-    from sepbench._util.files import write_atomic
-    from sepbench.activity.segments import audacity_labels, segments
-    from sepbench.cli.console import counting, fail, say, warn
+    from sepbench.activity.segments import segments
+    from sepbench.cli.console import counting, fail, warn
 
     rows: list[dict[str, Any]] = []
     given = audio.find_songs(songs)
@@ -128,7 +125,7 @@ def _find(
         for number, (path, name) in enumerate(zip(paths, names, strict=True)):
             bar.update(task, description=path.name, completed=number)
             try:
-                song = audio.read(path, start=start, duration=duration)
+                song = audio.read(path, start=choice.start, duration=choice.duration)
             except SepbenchError as error:
                 if len(paths) == 1:
                     raise
@@ -136,17 +133,27 @@ def _find(
                 fail(str(error))
                 continue
             probabilities = detector.probabilities(song.samples, song.rate)
-            found = [_moved(segment, start) for segment in segments(probabilities, decision)]
+            inside = segments(probabilities, decision)  # from the start of the part on
+            found = [_moved(segment, choice.start) for segment in inside]
             rows += [{"song": str(path), **asdict(segment)} for segment in found]
-            if labels and out is None:
-                click.echo(audacity_labels(found), nl=False)
-            elif labels and out is not None:
-                write_atomic(out / f"{name}.txt", audacity_labels(found))
-                say(f"written: {out / f'{name}.txt'}")
+            if labels:
+                _write_labels(found, None if out is None else out / f"{name}.txt")
             if picture and out is not None:
-                _draw(out / f"{name}.png", song, probabilities, found, start, path.name)
-                say(f"drawn: {out / f'{name}.png'}")
+                _draw(out / f"{name}.png", song, probabilities, inside, title=path.name)
     return rows, failures
+
+
+def _write_labels(found: list[Segment], file: Path | None) -> None:
+    """Write a label track of Audacity, or print it if there is no file."""
+    from sepbench._util.files import write_atomic
+    from sepbench.activity.segments import audacity_labels
+    from sepbench.cli.console import say
+
+    if file is None:
+        click.echo(audacity_labels(found), nl=False)
+        return
+    write_atomic(file, audacity_labels(found))
+    say(f"written: {file}")
 
 
 def _moved(segment: Segment, start: float) -> Segment:
@@ -161,20 +168,13 @@ def _score(
     detector: VoiceDetector,
     decision: Decision,
     dataset: str,
-    root: Path | None,
-    subset: str,
-    patterns: tuple[str, ...],
-    start: float,
-    duration: float | None,
+    choice: TrackChoice,
 ) -> list[dict[str, Any]]:
     """Return a row of scores for each track, and one for all frames."""
     from sepbench.cli.console import counting
-    from sepbench.datasets import open_dataset
-    from sepbench.datasets.selection import select
     from sepbench.evaluation.activity import pooled, score_tracks
 
-    dataset, root, subset = options.named_or_folder(dataset, root, subset)
-    tracks = select(open_dataset(dataset, root), subset, patterns)
+    tracks = choice.select(dataset).tracks
     with counting() as bar:
         task = bar.add_task("listening", total=len(tracks))
 
@@ -182,20 +182,25 @@ def _score(
             bar.update(task, advance=1, description=name)
 
         scored = score_tracks(
-            detector, tracks, decision, start=start, duration=duration, on_track=on_track
+            detector,
+            tracks,
+            decision,
+            start=choice.start,
+            duration=choice.duration,
+            on_track=on_track,
         )
     rows = [{"track": track.name, **asdict(track.scores)} for track in scored]
     return [*rows, {"track": "all frames", **asdict(pooled(scored))}]
 
 
-def _draw(
-    file: Path, song: Any, probabilities: Any, found: list[Segment], start: float, title: str
-) -> None:
+def _draw(file: Path, song: Any, probabilities: Any, found: list[Segment], *, title: str) -> None:
+    """Draw the detected segments, whose times count from the start of the samples of ``song``."""
+    from sepbench.cli.console import say
     from sepbench.report import activity, figure
 
-    shown = [_moved(segment, -start) for segment in found]
-    page = activity.picture(song.samples, song.rate, probabilities, shown, title=title)
+    page = activity.picture(song.samples, song.rate, probabilities, found, title=title)
     figure.save(page, file)
+    say(f"drawn: {file}")
 
 
 def _print(rows: list[dict[str, Any]], columns: list[str], *, as_json: bool, as_csv: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +10,16 @@ from click.core import ParameterSource
 
 from sepbench.cli import config, options
 from sepbench.cli.completion import complete_dataset
+from sepbench.cli.track_selection import TrackChoice, track_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from sepbench.datasets.base import Track
-    from sepbench.evaluation.records import Record
-    from sepbench.evaluation.remote import Source
-    from sepbench.evaluation.run import Done, RunConfig
-    from sepbench.evaluation.store import Store
+    from sepbench.evaluation.run import RunConfig
     from sepbench.registry import Method, PluginInfo
 
-_MOST_NOTES = 5
+_SUMMED_UP = 3
+"""From this number on, methods that lack something are only named."""
 
 
 @click.command("evaluate", short_help="Run methods on the tracks of a data set, and score them.")
@@ -46,7 +43,7 @@ _MOST_NOTES = 5
     shell_complete=complete_dataset,
     help="A data set, see 'sepbench data', or a folder with one folder per song.",
 )
-@options.track_options
+@track_options
 @options.metric_option
 @options.targets_option
 @options.protocol_option
@@ -95,11 +92,7 @@ def command(
     all_methods: bool,
     specs: tuple[str, ...],
     dataset: str,
-    root: Path | None,
-    subset: str,
-    patterns: tuple[str, ...],
-    start: float,
-    duration: float | None,
+    choice: TrackChoice,
     protocol: str,
     references: tuple[str, ...],
     out: Path | None,
@@ -118,49 +111,28 @@ def command(
     Writes the scores of every track, scores.csv, summary.csv and boxplots to the run's folder. If
     it is stopped, the same command resumes.
     """
-    from sepbench.cli.console import fail, say, show_json, warn
+    from sepbench.cli.console import fail, say, show_json
     from sepbench.cli.report import of_run, present, write_page
-    from sepbench.datasets import open_dataset
-    from sepbench.datasets.selection import select
-    from sepbench.evaluation.remote import Source
-    from sepbench.evaluation.renamed import forget_renamed
-    from sepbench.evaluation.run import RunConfig
-    from sepbench.evaluation.shards import read_shard, shard
-    from sepbench.evaluation.store import Settings, Store
+    from sepbench.cli.run_cells import run_cells
+    from sepbench.evaluation.shards import shard
 
     how["metrics"] = options.chosen_metrics(how["metrics"])
-    typed = click.get_current_context().get_parameter_source
-    if all_methods and specs:  # One of them may be the config's; the command line wins.
-        all_methods = typed("all_methods") is ParameterSource.COMMANDLINE
-        specs = specs if typed("specs") is ParameterSource.COMMANDLINE else ()
-    methods, unavailable, broken = _methods(all_methods, specs)
+    methods, unavailable, broken = _methods(*_command_line_first(all_methods, specs))
     for line in unavailable:
         (fail if broken else say)(line)
-    dataset, root, subset = options.named_or_folder(dataset, root, subset)
-    data = open_dataset(dataset, root)
-    tracks = select(data, subset, patterns)
-    devices = options.chosen_devices(how.pop("devices"), how["device"])
-    part, scheduler = how.pop("shard"), how.pop("scheduler")
+    selection = choice.select(dataset)
+    tracks = selection.tracks
+    scheduler = how.pop("scheduler")
     # With every song on the page, no song has to be separated twice.
     how["save_stems"] |= listen is not None and listen >= len(tracks) and not scheduler
-    plan = RunConfig(
-        **{**how, "device": devices[0]},
-        devices=devices if len(devices) > 1 else (),
-        shard=None if part is None else read_shard(part),
-    )
-    settings = Settings.of(dataset, root, subset, start, duration)
-    store = Store.create(out or Path("results") / settings.default_name, settings)
-    for line in forget_renamed(store, data.tracks(subset)):
-        warn(line)
+    plan = _plan(**how)
+    store = selection.open_run(out)
     if not any(chosen for _, chosen in shard(tracks, methods, plan.shard)):
-        say(f"part {part} has nothing to do: there are fewer cells than parts")
+        say(f"part {how['shard']} has nothing to do: there are fewer cells than parts")
         if as_json:
             show_json(of_run(store))
         return
-    kept = str(store.folder.absolute()) if plan.save_stems else None
-    there = None if root is None else str(root.absolute())
-    source = None if scheduler is None else Source(dataset, there, start, duration, kept)
-    failures = _run(tracks, methods, store, plan, scheduler, source)
+    failures = run_cells(selection, methods, store, plan, scheduler)
     report = present(store, protocol, references, as_json=as_json)
     if page or listen:
         write_page(store, report, tracks, protocol=protocol, listen=listen, plan=plan)
@@ -168,8 +140,30 @@ def command(
         click.get_current_context().exit(1)
 
 
-_SUMMED_UP = 3
-"""From this number on, methods that lack something are only named."""
+def _command_line_first(all_methods: bool, specs: Sequence[str]) -> tuple[bool, Sequence[str]]:
+    """Return ``--all`` and the methods; of both, only that of the command line.
+
+    One of them may come from the file of ``--config``.
+    """
+    if not (all_methods and specs):
+        return all_methods, specs
+    source = click.get_current_context().get_parameter_source
+    typed = {name: source(name) is ParameterSource.COMMANDLINE for name in ("all_methods", "specs")}
+    return typed["all_methods"], specs if typed["specs"] else ()
+
+
+def _plan(*, device: str, devices: str | None, shard: str | None, **how: Any) -> RunConfig:
+    """Return the settings of the run, after a check of devices and shard."""
+    from sepbench.evaluation.run import RunConfig
+    from sepbench.evaluation.shards import read_shard
+
+    chosen = options.chosen_devices(devices, device)
+    return RunConfig(
+        **how,
+        device=chosen[0],
+        devices=chosen if len(chosen) > 1 else (),
+        shard=None if shard is None else read_shard(shard),
+    )
 
 
 def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], list[str], bool]:
@@ -218,77 +212,3 @@ def _bring(methods: Sequence[Method]) -> None:
             bring(method)
         except SepbenchError as error:
             fail(str(error))
-
-
-def _run(
-    tracks: Sequence[Track],
-    methods: Sequence[Method],
-    store: Store,
-    plan: RunConfig,
-    scheduler: str | None,
-    source: Source | None,
-) -> int:
-    """Run all cells, here or on a cluster, with a progress bar; return the number of failures."""
-    from sepbench.cli.console import counting, fail, say, warn
-    from sepbench.evaluation import run
-    from sepbench.evaluation.cluster import Cluster
-    from sepbench.evaluation.shards import shard
-
-    cluster: Cluster | None = None
-    kept = failed = finished = 0
-    notes: dict[str, dict[str, None]] = {}
-    told: set[tuple[str, str]] = set()
-    cells = sum(len(chosen) for _, chosen in shard(tracks, methods, plan.shard))
-    with counting() as bar:
-        task = bar.add_task("starting", total=cells)
-
-        def on_done(done: Done) -> None:
-            nonlocal kept, failed, finished
-            kept += done.kept
-            failed += done.record.error is not None
-            finished += 1
-            for note in done.record.notes:
-                notes.setdefault(note, {})[done.record.track] = None
-            what = f"{done.record.label}  {done.record.track}"
-            if cluster is not None:
-                what = f"{cluster.workers} workers  {what}"
-            bar.update(task, advance=1, description=what)
-            if done.record.error is not None and _is_new(done.record, told):
-                fail(f"{done.record.label} on {done.record.track}: {done.record.error}")
-
-        try:
-            if scheduler is None or source is None:
-                run.run(tracks, methods, store, plan, on_done=on_done)
-            else:
-                cluster = Cluster(
-                    scheduler, source, timeout=plan.timeout, isolate=plan.isolate, on_worker=say
-                )
-                say(f"dashboard: {cluster.dashboard}")
-                run.run_on_cluster(cluster, tracks, methods, store, plan, on_done=on_done)
-        except CancelledError:
-            raise KeyboardInterrupt from None
-    if kept:
-        say(f"{kept} of {finished} scores were already there")
-    for line in _notes(notes):
-        warn(line)
-    return failed
-
-
-def _is_new(record: Record, told: set[tuple[str, str]]) -> bool:
-    """Return whether an error was not told of its method or, if it is the track's, of that."""
-    error = record.error or ""
-    reasons = {(record.label, error)}  # The tables say on how many tracks it failed.
-    if record.track in error:  # An unreadable track fails every method.
-        reasons.add((record.track, error))
-    is_new = told.isdisjoint(reasons)
-    told.update(reasons)
-    return is_new
-
-
-def _notes(tracks: dict[str, dict[str, None]]) -> Iterator[str]:
-    """Print each note on tracks once."""
-    for note, names in list(tracks.items())[:_MOST_NOTES]:
-        more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-        yield f"{next(iter(names))}{more}: {note}"
-    if len(tracks) > _MOST_NOTES:
-        yield f"{len(tracks) - _MOST_NOTES} more notes on tracks are stored with the scores"

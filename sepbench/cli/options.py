@@ -7,12 +7,11 @@ import functools
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from click.core import ParameterSource
 
 from sepbench.cli.completion import complete_method, complete_metric, complete_protocol
 from sepbench.errors import SepbenchError
@@ -195,35 +194,6 @@ out_option = click.option(
 )
 
 
-def named_or_folder(dataset: str, root: Path | None, subset: str) -> tuple[str, Path | None, str]:
-    """Return data set, root and subset; a folder of songs may stand in place of the name.
-
-    The name of a data set wins over a folder of that name. A ``--subset`` that was typed for a
-    folder, which has none, is refused.
-    """
-    from sepbench.datasets.discovery import is_registered
-
-    if root is not None or is_registered(dataset):
-        return dataset, root, subset
-    if not Path(dataset).is_dir():
-        if Path(dataset).name != dataset:
-            raise SepbenchError(f"{dataset}: no such folder of songs")
-        return dataset, root, subset
-    source = click.get_current_context().get_parameter_source("subset")
-    if source is not ParameterSource.DEFAULT and subset != "all":
-        raise click.UsageError(f"--subset: {dataset} is a folder of songs without subsets")
-    return "folder", Path(dataset), subset
-
-
-_TRACKS = (
-    click.option("--root", type=PATH, help="Folder of the data set."),
-    click.option("--subset", default="test", show_default=True, help="train, valid, test or all."),
-    click.option("--track", "patterns", multiple=True, metavar="GLOB", help="Only these tracks."),
-    start_option,
-    duration_option,
-)
-
-
 _CHOICE = (
     click.option("--track", "tracks", multiple=True, metavar="GLOB", help="Only these songs."),
     click.option(
@@ -242,20 +212,36 @@ _CHOICE = (
 )  # fmt: skip
 
 
-def choice_options(command: F) -> F:
-    """Add the options that select training songs, passed as one ``choice``."""
+def as_one_choice(
+    command: F, options: Sequence[Callable[[F], F]], choice_class: Callable[[], Any]
+) -> F:
+    """Add options to a command, which gets their values as the argument ``choice``.
+
+    ``choice_class`` returns a dataclass with a field per option; it is called only when the command
+    runs, as importing the class may take time.
+    """
 
     @functools.wraps(command)
     def chosen(*args: Any, **values: Any) -> Any:
-        from sepbench.training.data.choice import Choice
-
-        fields = {field.name: values.pop(field.name) for field in dataclasses.fields(Choice)}
-        return command(*args, choice=Choice(**fields), **values)
+        made = choice_class()
+        fields = {field.name: values.pop(field.name) for field in dataclasses.fields(made)}
+        return command(*args, choice=made(**fields), **values)
 
     wrapped: Any = chosen
-    for option in reversed(_CHOICE):
+    for option in reversed(options):
         wrapped = option(wrapped)
     return wrapped  # type: ignore[no-any-return]
+
+
+def choice_options(command: F) -> F:
+    """Add the options that select training songs, passed as one ``choice``."""
+
+    def choice_class() -> Any:
+        from sepbench.training.data.choice import Choice
+
+        return Choice
+
+    return as_one_choice(command, _CHOICE, choice_class)
 
 
 _PAGE = (
@@ -272,12 +258,5 @@ _PAGE = (
 def page_options(command: F) -> F:
     """Add the options of the page."""
     for option in reversed(_PAGE):
-        command = option(command)
-    return command
-
-
-def track_options(command: F) -> F:
-    """Add the options that select tracks and a part of them."""
-    for option in reversed(_TRACKS):
         command = option(command)
     return command

@@ -10,6 +10,7 @@ import click
 
 from sepbench.cli import options
 from sepbench.cli.completion import complete_dataset
+from sepbench.cli.track_selection import TrackChoice, track_options
 
 if TYPE_CHECKING:
     from sepbench.datasets import Track
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     help="The true stems: the name of a data set, or a folder with one folder per song.",
 )
 @click.option("--name", help="Name of the method.  [default: the folder's name]")
-@options.track_options
+@track_options
 @options.metric_option
 @options.targets_option
 @click.option(
@@ -45,11 +46,7 @@ def command(
     estimates: Path,
     dataset: str,
     name: str | None,
-    root: Path | None,
-    subset: str,
-    patterns: tuple[str, ...],
-    start: float,
-    duration: float | None,
+    choice: TrackChoice,
     metrics: tuple[str, ...],
     targets: str,
     align: bool,
@@ -71,24 +68,15 @@ def command(
     """
     from sepbench.cli.console import counting, fail, warn
     from sepbench.cli.report import present
-    from sepbench.datasets import open_dataset
-    from sepbench.datasets.selection import select
     from sepbench.evaluation.estimates import score as score_estimates
     from sepbench.evaluation.records import Record
-    from sepbench.evaluation.renamed import forget_renamed
-    from sepbench.evaluation.store import Settings, Store
     from sepbench.inference import runner
 
     metrics = options.chosen_metrics(metrics)
-    dataset, root, subset = options.named_or_folder(dataset, root, subset)
-    data = open_dataset(dataset, root)
-    tracks = select(data, subset, patterns)
-    found = _find(estimates, tracks)
+    selection = choice.select(dataset)
+    found = _find(estimates, selection.tracks)
     chosen_device = str(runner.choose_device(device))
-    settings = Settings.of(dataset, root, subset, start, duration)
-    store = Store.create(out or Path("results") / settings.default_name, settings)
-    for line in forget_renamed(store, data.tracks(subset)):
-        warn(line)
+    store = selection.open_run(out)
     with counting() as bar:
         task = bar.add_task("scoring", total=len(found))
 

@@ -86,6 +86,7 @@ def test_a_data_set_gives_scores(song: Path) -> None:
         ([], "either SONGs or --dataset"),
         (["song.wav", "--csv", "--labels"], "choose one of"),
         (["song.wav", "--picture"], "give --out"),
+        (["--dataset", "excerpt", "--labels"], "are for SONGs"),
     ],
 )
 def test_what_does_not_go_together_is_refused(arguments: list[str], message: str) -> None:
