@@ -14,6 +14,9 @@ from sepbench.cli.completion import complete_method
 from sepbench.registry.scaffold import KINDS, LICENSES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sepbench.testing.check import Outcome
     from sepbench.testing.examination import Kind
 
 
@@ -114,9 +117,8 @@ def check(
     if any check fails.
     """
     from sepbench._util.process import Call, WorkerProcess
-    from sepbench.cli.console import show_json
     from sepbench.inference.runner import choose_device
-    from sepbench.testing.check import FAILED, NOT_SEEN, PASSED
+    from sepbench.testing.check import NOT_SEEN
     from sepbench.testing.examination import find, in_worker, run_check
 
     sys.path.insert(0, os.getcwd())  # Find MODULE as python -m does.
@@ -131,6 +133,15 @@ def check(
                 click.echo(outcome.line())
     finally:
         worker.stop()
+    if _show(method, outcomes, as_json=as_json):
+        click.get_current_context().exit(1)
+
+
+def _show(method: str, outcomes: Sequence[Outcome], *, as_json: bool) -> int:
+    """Print a summary of the checks, or all of them as JSON; return how many failed."""
+    from sepbench.cli.console import show_json
+    from sepbench.testing.check import FAILED, NOT_SEEN, PASSED
+
     failed = [outcome.check for outcome in outcomes if outcome.status == FAILED]
     passed = sum(outcome.status == PASSED for outcome in outcomes)
     unseen = [outcome for outcome in outcomes if outcome.status == NOT_SEEN]
@@ -141,5 +152,4 @@ def check(
         verdict = f"fails {len(failed)}: {', '.join(failed)}" if failed else "fails none"
         rest = f"; {len(unseen)} were not run {unseen[0].got}" if unseen else ""
         click.echo(f"{method} passes {passed} checks and {verdict}{rest}")
-    if failed:
-        click.get_current_context().exit(1)
+    return len(failed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from sepbench.errors import SepbenchError
 
 if TYPE_CHECKING:
     from sepbench.training.data.choice import Choice
+    from sepbench.training.data.prepared import PreparedDataset
 
 
 @click.command("prepare", short_help="Decode songs into a folder that 'sepbench train' reads.")
@@ -68,7 +70,7 @@ def command(
     prepared; GLOB is matched against a song's name or SOURCE/NAME. Needs about 110 MB per hour and
     part at 16 kHz.
     """
-    from sepbench.cli.console import counting, say, show_json, warn
+    from sepbench.cli.console import counting, warn
     from sepbench.training.data.choice import left_out
     from sepbench.training.data.prepare import prepare
     from sepbench.training.data.sources import tracks_of
@@ -85,21 +87,29 @@ def command(
     tracks = tracks_of(data, choice, labelled)
     with counting() as bar:
         task = bar.add_task("preparing", total=len(tracks))
-        cache, skipped = prepare(
+        dataset, skipped = prepare(
             tracks, out, rate=rate, on_track=lambda name: bar.update(task, advance=1)
         )
     skipped += left_out(tracks)
     for line in skipped:
         warn(f"skipped {line}")
-    if not cache.tracks:
+    if not dataset.tracks:
         raise SepbenchError(f"{out}: none of {len(tracks)} tracks could be prepared")
-    say(f"{out}: {len(cache.tracks)} tracks, {cache.hours:.1f} hours at {rate} Hz")
+    _show(out, dataset, skipped, as_json=as_json)
+
+
+def _show(folder: Path, dataset: PreparedDataset, skipped: Sequence[str], *, as_json: bool) -> None:
+    """Print the size of the prepared data."""
+    from sepbench.cli.console import say, show_json
+
+    tracks, hours, rate = len(dataset.tracks), dataset.hours, dataset.rate
+    say(f"{folder}: {tracks} tracks, {hours:.1f} hours at {rate} Hz")
     if as_json:
         show_json(
             {
-                "folder": str(out),
-                "tracks": len(cache.tracks),
-                "hours": cache.hours,
+                "folder": str(folder),
+                "tracks": tracks,
+                "hours": hours,
                 "rate": rate,
                 "skipped": list(skipped),
             }

@@ -85,23 +85,23 @@ def command(
         _import(runs[0], imports)
     stores = [Store.open(run) for run in runs]
     choice = Choice(methods, tracks, stems)
-    if format is not None and (page or listen or as_json):
-        raise click.UsageError(
-            "--format prints a table alone; leave --page, --listen and --json out"
-        )
-    if out is not None and (page or listen):
-        raise click.UsageError("--page is for a whole run; leave --out out")
-    if out is None and format is None and (len(runs) > 1 or choice != Choice()):
-        raise click.UsageError(
-            "give --out FOLDER: tables of a choice or of several runs are apart, or --format"
-        )
-    how: dict[str, Any] = {"references": references, "others": stores[1:], "choice": choice}
-    how["out"] = out
+    _check_usage(
+        format=format,
+        metric=metric,
+        has_page=bool(page or listen),
+        as_json=as_json,
+        out=out,
+        is_apart=len(runs) > 1 or choice != Choice(),
+    )
     # Tables of a run that lacks the default protocol are written all the same.
     asked = click.get_current_context().get_parameter_source("protocol")
-    how["required"] = asked is not ParameterSource.DEFAULT
-    if metric is not None and format is None:
-        raise click.UsageError("--metric chooses the table of --format; give --format too")
+    how: dict[str, Any] = {
+        "references": references,
+        "others": stores[1:],
+        "choice": choice,
+        "out": out,
+        "required": asked is not ParameterSource.DEFAULT,
+    }
     if format is not None:
         _print(stores[0], protocol, format, metric, **how)
         return
@@ -109,6 +109,33 @@ def command(
     if page or listen:
         found = _tracks(stores[0], root)
         write_page(stores[0], report, found, protocol=protocol, listen=listen)
+
+
+def _check_usage(
+    *,
+    format: str | None,
+    metric: str | None,
+    has_page: bool,
+    as_json: bool,
+    out: Path | None,
+    is_apart: bool,
+) -> None:
+    """Refuse options that contradict each other.
+
+    ``is_apart``: the tables are of a choice or of several runs, so not those of one run's folder.
+    """
+    if format is not None and (has_page or as_json):
+        raise click.UsageError(
+            "--format prints a table alone; leave --page, --listen and --json out"
+        )
+    if out is not None and has_page:
+        raise click.UsageError("--page is for a whole run; leave --out out")
+    if out is None and format is None and is_apart:
+        raise click.UsageError(
+            "give --out FOLDER: tables of a choice or of several runs are apart, or --format"
+        )
+    if metric is not None and format is None:
+        raise click.UsageError("--metric chooses the table of --format; give --format too")
 
 
 def _import(run: Path, imports: tuple[str, ...]) -> None:

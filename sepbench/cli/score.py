@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,8 @@ from sepbench.cli.track_selection import TrackChoice, track_options
 if TYPE_CHECKING:
     from sepbench.datasets import Track
     from sepbench.evaluation.estimate_files import Estimates
+    from sepbench.evaluation.records import Record
+    from sepbench.evaluation.store import Store
 
 
 @click.command("score")
@@ -47,14 +49,11 @@ def command(
     dataset: str,
     name: str | None,
     choice: TrackChoice,
-    metrics: tuple[str, ...],
-    targets: str,
-    align: bool,
     protocol: str,
     references: tuple[str, ...],
     out: Path | None,
-    device: str,
     as_json: bool,
+    **how: Any,
 ) -> None:
     """Score the stems in ESTIMATES_DIR, made by any program.
 
@@ -66,17 +65,26 @@ def command(
     <track>_vocals.wav, or, for a single track, vocals.wav. Other rates are resampled, up to 1024
     samples are padded or cut, mono is copied to both channels; each is reported.
     """
-    from sepbench.cli.console import counting, fail, warn
     from sepbench.cli.report import present
-    from sepbench.evaluation.estimates import score as score_estimates
-    from sepbench.evaluation.records import Record
-    from sepbench.inference import runner
+    from sepbench.inference.runner import choose_device
 
-    metrics = options.chosen_metrics(metrics)
+    how["metrics"] = options.chosen_metrics(how["metrics"])
     selection = choice.select(dataset)
     found = _find(estimates, selection.tracks)
-    chosen_device = str(runner.choose_device(device))
+    how["device"] = str(choose_device(how["device"]))
     store = selection.open_run(out)
+    name = name or estimates.resolve().name
+    failures = _score(found, store, name=name, folder=estimates, **how)
+    present(store, protocol, references, as_json=as_json)
+    if failures:
+        click.get_current_context().exit(1)
+
+
+def _score(found: list[Estimates], store: Store, **how: Any) -> int:
+    """Score estimates with a progress bar; return the number of tracks that failed."""
+    from sepbench.cli.console import counting, fail, warn
+    from sepbench.evaluation import estimates
+
     with counting() as bar:
         task = bar.add_task("scoring", total=len(found))
 
@@ -87,21 +95,8 @@ def command(
             for note in record.notes:
                 warn(f"{record.track}: {note}")
 
-        records = score_estimates(
-            found,
-            store,
-            name=name or estimates.resolve().name,
-            metrics=metrics,
-            device=chosen_device,
-            targets=targets,
-            align=align,
-            folder=estimates,
-            on_done=on_done,
-            on_note=warn,
-        )
-    present(store, protocol, references, as_json=as_json)
-    if any(record.error is not None for record in records):
-        click.get_current_context().exit(1)
+        records = estimates.score(found, store, on_done=on_done, on_note=warn, **how)
+    return sum(record.error is not None for record in records)
 
 
 def _find(estimates: Path, tracks: Sequence[Track]) -> list[Estimates]:

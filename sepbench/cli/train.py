@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sepbench.training.data.choice import Choice
     from sepbench.training.epoch import Epoch
     from sepbench.training.plan import TrainingConfig
-    from sepbench.training.train import TrainingResult
+    from sepbench.training.train import Training, TrainingResult
 
 
 @click.command("train")
@@ -101,7 +101,7 @@ def command(
     splits (scores.json). TensorBoard logs are in OUT/logs, and pictures of separated passages
     (--pictures) in OUT/pictures.
     """
-    from sepbench.cli.console import counting, say, warn
+    from sepbench.cli.console import say, warn
     from sepbench.training.train import open_training
 
     keep_freed_memory()
@@ -125,25 +125,30 @@ def command(
         _show_rates(training.find_learning_rate(), as_json)
         return
     say(training.summary())
+    _show(_fit(training), training, as_json)
+
+
+def _fit(training: Training) -> TrainingResult:
+    """Train with a progress bar, and print a line per epoch."""
+    from sepbench.cli.console import counting, say, warn
+
+    method, plan = training.run.trainable.method, training.run.plan
     unit = training.run.trainable.score_unit
     with counting() as bar:
         task = bar.add_task(method, total=training.steps, completed=training.steps_done)
 
         def on_epoch(epoch: Epoch) -> None:
-            say(_line(epoch, training.run.plan.epochs, unit))
+            say(_line(epoch, plan.epochs, unit))
             for part, reason in epoch.dead.items():
                 warn(
                     f"{part} learns nothing: after an epoch {reason}; start again with another "
                     "--seed, or with 'start: keras' in the config's section 'training'"
                 )
 
-        result = training.fit(
-            on_epoch=on_epoch,
-            on_step=lambda step, loss: bar.update(
-                task, completed=step + 1, description=f"{method}  loss {loss:.3f}"
-            ),
-        )
-    _show(result, training.run.plan, unit, as_json)
+        def on_step(step: int, loss: float) -> None:
+            bar.update(task, completed=step + 1, description=f"{method}  loss {loss:.3f}")
+
+        return training.fit(on_epoch=on_epoch, on_step=on_step)
 
 
 def _show_rates(found: Iterator[tuple[float, float]], as_json: bool) -> None:
@@ -157,11 +162,12 @@ def _show_rates(found: Iterator[tuple[float, float]], as_json: bool) -> None:
         click.echo(f"{rate:.2e}  {loss:.4f}")
 
 
-def _show(result: TrainingResult, plan: TrainingConfig, unit: str, as_json: bool) -> None:
+def _show(result: TrainingResult, training: Training, as_json: bool) -> None:
     """Print the results of a training."""
     from sepbench.cli.console import say, show_json
 
-    best = _mark(result.best, plan, unit)
+    unit = training.run.trainable.score_unit
+    best = _best(result.best, training.run.plan, unit)
     say(f"best: epoch {result.best_epoch}, {best}; weights in {result.weights}")
     for subset, scores in result.scores.items():
         shown = {name: value for name, value in scores.items() if not name.startswith("loss")}
@@ -178,7 +184,7 @@ def _show(result: TrainingResult, plan: TrainingConfig, unit: str, as_json: bool
         )
 
 
-def _mark(best: float, plan: TrainingConfig, unit: str) -> str:
+def _best(best: float, plan: TrainingConfig, unit: str) -> str:
     return f"{best:.2f} {unit}".rstrip() if plan.best == "sdr" else f"validation loss {-best:.4f}"
 
 
