@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
 import numpy as np
 from bsseval import NAMES, _audio, museval_run
@@ -40,6 +41,26 @@ def sepbench_run(seconds: float, threads: int) -> dict[str, object]:
     }
 
 
+def table_row(record: dict[str, Any], clock: str) -> list[str]:
+    """Return the row of one comparison by ``cpu`` or ``wall`` time."""
+    theirs, ours = record["museval"], record["sepbench"]
+    museval, first, further = theirs["first"][clock], ours["first"][clock], ours["further"][clock]
+    return [
+        f"{record['seconds']:g} s x 4",
+        f"{record['threads']}",
+        clock,
+        f"{museval:.1f}",
+        f"{first:.3f}",
+        f"{further:.3f}",
+        f"{museval / first:.0f}",
+        f"{museval / further:.0f}",
+        f"{theirs['peak'] / 2**30:.2f}",
+        f"{ours['peak'] / 2**30:.2f}",
+        f"{record['worst']:.0e}",
+        "equal" if record["masks"] else "DIFFER",
+    ]
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -53,40 +74,16 @@ def main() -> None:
     for threads in options.threads:
         ours = in_own_process(sepbench_run, options.seconds, threads)
         found = np.array(ours["scores"])
-        worst = float(np.nanmax(np.abs(found - expected)))
-        masks = bool((np.isnan(found) == np.isnan(expected)).all())
-        records.append(
-            {
-                "seconds": options.seconds,
-                "threads": threads,
-                "museval": {key: theirs[key] for key in ("first", "peak")},
-                "sepbench": {key: ours[key] for key in ("first", "further", "peak")},
-                "worst": worst,
-                "masks": masks,
-            }
-        )
-        for kind in ("cpu", "wall"):
-            museval, first, further = (
-                theirs["first"][kind],
-                ours["first"][kind],
-                ours["further"][kind],
-            )
-            rows.append(
-                [
-                    f"{options.seconds:g} s x 4",
-                    f"{threads}",
-                    kind,
-                    f"{museval:.1f}",
-                    f"{first:.3f}",
-                    f"{further:.3f}",
-                    f"{museval / first:.0f}",
-                    f"{museval / further:.0f}",
-                    f"{theirs['peak'] / 2**30:.2f}",
-                    f"{ours['peak'] / 2**30:.2f}",
-                    f"{worst:.0e}",
-                    "equal" if masks else "DIFFER",
-                ]
-            )
+        record = {
+            "seconds": options.seconds,
+            "threads": threads,
+            "museval": {key: theirs[key] for key in ("first", "peak")},
+            "sepbench": {key: ours[key] for key in ("first", "further", "peak")},
+            "worst": float(np.nanmax(np.abs(found - expected))),
+            "masks": bool((np.isnan(found) == np.isnan(expected)).all()),
+        }
+        records.append(record)
+        rows += [table_row(record, clock) for clock in ("cpu", "wall")]
     heads = "signal threads clock museval first further ratio ratio GiB GiB worst-dB masks".split()
     print(table(heads, rows))
     print("Seconds; GiB beyond the audio itself, museval's and ours.")

@@ -103,13 +103,26 @@ class _Graph:
         self.add(norm, "BatchNorm", [linear], num_features=outs)
         self.add(name, "ReLU", [norm])
 
+    def add_recurrent(self, source: str, ins: int, model: Mapping[str, Any]) -> None:
+        """Add the stack of recurrent layers."""
+        layers = int(model["num_layers"])
+        self.add(
+            "recurrent_stack",
+            "RecurrentStack",
+            [source],
+            num_features=ins,
+            hidden_size=int(model["hidden_size"]),
+            num_layers=layers,
+            bidirectional=bool(model["bidirectional"]),
+            dropout=float(model["dropout"]) if layers > 1 else 0.0,
+        )
+
 
 def nussl_config(model: Mapping[str, Any]) -> dict[str, Any]:
     """Return the modules and connections of nussl's ``SeparationModel`` for a model of ours."""
     bins, channels = int(model["num_features"]), int(model["num_audio_channels"])
-    hidden, layers = int(model["hidden_size"]), int(model["num_layers"])
     projection, head = int(model.get("projection", 0)), int(model.get("head", 0))
-    recurrent = hidden * (2 if model["bidirectional"] else 1)
+    recurrent = int(model["hidden_size"]) * (2 if model["bidirectional"] else 1)
     graph = _Graph()
     add, add_dense = graph.add, graph.add_dense
     floor = float(model.get("floor", _FLOOR))
@@ -120,16 +133,7 @@ def nussl_config(model: Mapping[str, Any]) -> dict[str, Any]:
     if projection:
         add_dense("projection", last, bins * channels, projection)
         last = "projection"
-    add(
-        "recurrent_stack",
-        "RecurrentStack",
-        [last],
-        num_features=projection or bins * channels,
-        hidden_size=hidden,
-        num_layers=layers,
-        bidirectional=bool(model["bidirectional"]),
-        dropout=float(model["dropout"]) if layers > 1 else 0.0,
-    )
+    graph.add_recurrent(last, projection or bins * channels, model)
     last = "recurrent_stack"
     if projection:
         add("joined", "Concatenate", ["projection", "recurrent_stack"], dim=-1)

@@ -19,8 +19,11 @@ _SYSTEM = frozenset(
 MANIFEST = "separated.json"
 """The file that 'sepbench separate' writes next to stems."""
 
-_OF_RUNS = ("run.json", "last.pt")
-"""Files in the folders that 'evaluate' and 'train' write."""
+RUN_SETTINGS = "run.json"
+"""The file with the settings of a run, which 'sepbench evaluate' writes."""
+
+LAST_CHECKPOINT = "last.pt"
+"""The checkpoint of the last epoch, which 'sepbench train' writes."""
 
 
 def is_ignored(name: str) -> bool:
@@ -39,7 +42,7 @@ def is_output(folder: Path) -> bool:
 
 def is_run(folder: Path) -> bool:
     """Return whether a folder is that of a run of 'evaluate' or 'train'."""
-    return any((folder / name).is_file() for name in _OF_RUNS)
+    return any((folder / name).is_file() for name in (RUN_SETTINGS, LAST_CHECKPOINT))
 
 
 def written_stems(folder: Path) -> frozenset[str]:

@@ -120,16 +120,13 @@ def export(name: str, source: Path | None, out: Path | None, as_json: bool) -> N
     sepbench weights export runs/unet
     """
     from sepbench.cli.console import say, show_json
+    from sepbench.training.run_weights import WEIGHTS
 
     if source is None:
         name, source = "safetensors", Path(name)
     if out is None and name == "safetensors":
         # The last weights of a run must not replace its best.
-        out = (
-            source / "weights.safetensors"
-            if source.is_dir()
-            else source.with_suffix(".safetensors")
-        )
+        out = source / WEIGHTS if source.is_dir() else source.with_suffix(".safetensors")
     if out is None:
         raise click.UsageError("give --out FILE, the file to write")
     if name == "safetensors":

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from sepbench._util.walk import RUN_SETTINGS
 from sepbench.datasets import open_dataset
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
@@ -64,7 +65,7 @@ def reason_against(source: Source, subset: str, name: str, digest: str) -> str |
 
     If stems are kept, it may also lack the run's folder.
     """
-    if source.run is not None and not (Path(source.run) / "run.json").is_file():
+    if source.run is not None and not (Path(source.run) / RUN_SETTINGS).is_file():
         return f"{source.run} does not exist; --save-stems needs a folder that all workers share"
     try:
         find_track(source, subset, name, digest)

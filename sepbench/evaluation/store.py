@@ -25,6 +25,7 @@ from typing import TypeAlias
 from sepbench._util.files import write_atomic
 from sepbench._util.locking import locked
 from sepbench._util.text import composed, listed
+from sepbench._util.walk import RUN_SETTINGS
 from sepbench.audio import safe_name
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.record_file import dumps, read
@@ -107,7 +108,7 @@ class Store:
         """Open an existing run; raises `SepbenchError` if there is none."""
         if folder.is_file():
             raise SepbenchError(f"{folder}: a file; give the folder of a run")
-        if not (folder / "run.json").is_file():
+        if not (folder / RUN_SETTINGS).is_file():
             cure = f"'sepbench evaluate --out {folder}' makes one"
             if below := sorted(file.parent for file in folder.glob("*/run.json")):
                 cure = f"there are {listed(map(str, below), most=5)}"
@@ -121,7 +122,7 @@ class Store:
         Raises `SepbenchError` if the folder has scores of other settings.
         """
         store = cls(folder)
-        if (folder / "run.json").is_file():
+        if (folder / RUN_SETTINGS).is_file():
             if not store.settings.fits(settings):
                 raise SepbenchError(
                     f"{folder} holds scores of other settings ({store.settings.shown}); "
@@ -130,13 +131,13 @@ class Store:
         elif any((folder / kind).is_dir() for kind in ("scores", "failures")):
             raise SepbenchError(f"{folder} holds scores but no run.json; choose another --out")
         else:
-            write_atomic(folder / "run.json", json.dumps(asdict(settings), indent=1) + "\n")
+            write_atomic(folder / RUN_SETTINGS, json.dumps(asdict(settings), indent=1) + "\n")
         return store
 
     @property
     def settings(self) -> Settings:
         """The settings of this run."""
-        path = self.folder / "run.json"
+        path = self.folder / RUN_SETTINGS
         try:
             plain = json.loads(path.read_text(encoding="utf-8"))
             start, duration = float(plain["start"]), plain["duration"]

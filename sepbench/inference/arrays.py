@@ -48,11 +48,7 @@ def separate(
     >>> bool(np.abs(sum(made.values()) - tone).max() < 1e-6)
     True
     """
-    if not isinstance(method, str):
-        raise SepbenchError(f"method {method!r}: name one separator, as in method='unet'")
-    (variant, *others) = registry.resolve(method)
-    if others:
-        raise SepbenchError(f"method {method}: means {1 + len(others)} methods; name one")
+    variant = _one_method(method)
     if isinstance(song, (str, Path)):
         if rate is not None:
             raise SepbenchError(f"{song}: leave out rate; a file has its own")
@@ -66,14 +62,27 @@ def separate(
     made = runner.separate(separator, samples, rate=rate, device=chosen).stems
     if not stems:
         return made
+    return _chosen(made, [stems] if isinstance(stems, str) else stems, variant.label)
+
+
+def _one_method(method: str) -> registry.Method:
+    if not isinstance(method, str):
+        raise SepbenchError(f"method {method!r}: name one separator, as in method='unet'")
+    (variant, *others) = registry.resolve(method)
+    if others:
+        raise SepbenchError(f"method {method}: means {1 + len(others)} methods; name one")
+    return variant
+
+
+def _chosen(made: dict[str, Samples], wanted: Sequence[str], label: str) -> dict[str, Samples]:
+    """Return the wanted stems, sums of others included; raise if the method has no such stem."""
     possible = with_sums(made)
-    stems = [stems] if isinstance(stems, str) else stems
-    for stem in stems:
+    for stem in wanted:
         if stem not in possible:
             raise SepbenchError(
-                f"method {variant.label} has no stem {stem!r}; it has {', '.join(possible)}"
+                f"method {label} has no stem {stem!r}; it has {', '.join(possible)}"
             )
-    return {stem: possible[stem] for stem in stems}
+    return {stem: possible[stem] for stem in wanted}
 
 
 def as_samples(array: ArrayLike, what: str) -> Samples:

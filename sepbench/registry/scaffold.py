@@ -137,24 +137,7 @@ def create(
     _check(name, package, chosen.group)
     if folder.exists():
         raise SepbenchError(f"{folder}: exists already; choose another --out")
-    holders, year = authors or f"the authors of {name}", str(datetime.date.today().year)
-    words = {
-        "name": name,
-        "package": package,
-        "distribution": f"sepbench-{name}",
-        "class_name": _class_name(name, chosen.base),
-        "group": chosen.group,
-        "license": license,
-        "authors": holders,
-        "year": year,
-        # A string of JSON is one of Python and of YAML too, quotes in a name included.
-        "citation": json.dumps(f"{holders}, {year}", ensure_ascii=False),
-        "extra": chosen.extra,
-        "sepbench": ".".join(sepbench.__version__.split(".")[:2]),
-        "kind": {"dataset": "data set", "metric": "metric"}.get(kind, "music source separator"),
-    }
-    words["use"] = Template(chosen.use).substitute(words)
-    words["package_data"] = Template(chosen.package_data).substitute(words)
+    words = _words(name, package, kind, license, authors or f"the authors of {name}")
     layout = {
         **_COMMON,
         **chosen.files,
@@ -174,6 +157,29 @@ def create(
     finally:
         shutil.rmtree(begun, ignore_errors=True)
     return [folder / place for place in places]
+
+
+def _words(name: str, package: str, kind: str, license: str, authors: str) -> dict[str, str]:
+    """Return the values of the ``$names`` in the templates."""
+    chosen, year = KINDS[kind], str(datetime.date.today().year)
+    words = {
+        "name": name,
+        "package": package,
+        "distribution": f"sepbench-{name}",
+        "class_name": _class_name(name, chosen.base),
+        "group": chosen.group,
+        "license": license,
+        "authors": authors,
+        "year": year,
+        # A string of JSON is one of Python and of YAML too, quotes in a name included.
+        "citation": json.dumps(f"{authors}, {year}", ensure_ascii=False),
+        "extra": chosen.extra,
+        "sepbench": ".".join(sepbench.__version__.split(".")[:2]),
+        "kind": {"dataset": "data set", "metric": "metric"}.get(kind, "music source separator"),
+    }
+    words["use"] = Template(chosen.use).substitute(words)
+    words["package_data"] = Template(chosen.package_data).substitute(words)
+    return words
 
 
 def _content(template: str, words: Mapping[str, str]) -> str | bytes:

@@ -12,6 +12,7 @@ from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.scoring import SongScorer
 from sepbench.inference.arrays import as_samples, checked_rate
+from sepbench.inference.overlap_add import Samples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,17 +56,7 @@ def score(
     from sepbench.report.tables import scores
 
     rate = checked_rate(rate)
-    true = {name: as_samples(array, f"reference {name}") for name, array in references.items()}
-    made = {name: as_samples(array, f"estimate {name}") for name, array in estimates.items()}
-    if not true or not made:
-        raise SepbenchError("give at least one reference and one estimate")
-    shape = next(iter(true.values())).shape
-    for what, stems in (("reference", true), ("estimate", made)):
-        for name, samples in stems.items():
-            if samples.shape != shape:
-                raise SepbenchError(
-                    f"{what} {name}: shape {samples.shape}, others have {shape}; make them alike"
-                )
+    true, made = _alike(references, estimates)
     whole = None if mixture is None else as_samples(mixture, "mixture")
     song = assemble("in memory", whole, true, rate)
     names = [metrics] if isinstance(metrics, str) else metrics
@@ -82,3 +73,21 @@ def score(
         stems=results,
     )
     return scores([record])[_COLUMNS]
+
+
+def _alike(
+    references: Mapping[str, ArrayLike], estimates: Mapping[str, ArrayLike]
+) -> tuple[dict[str, Samples], dict[str, Samples]]:
+    """Return both as float32; raise `SepbenchError` if there are none or their shapes differ."""
+    true = {name: as_samples(array, f"reference {name}") for name, array in references.items()}
+    made = {name: as_samples(array, f"estimate {name}") for name, array in estimates.items()}
+    if not true or not made:
+        raise SepbenchError("give at least one reference and one estimate")
+    shape = next(iter(true.values())).shape
+    for what, stems in (("reference", true), ("estimate", made)):
+        for name, samples in stems.items():
+            if samples.shape != shape:
+                raise SepbenchError(
+                    f"{what} {name}: shape {samples.shape}, others have {shape}; make them alike"
+                )
+    return true, made

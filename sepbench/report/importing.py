@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from sepbench._util.walk import RUN_SETTINGS
 from sepbench.evaluation.museval_json import import_museval, museval_files
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Settings, Store
@@ -40,7 +41,7 @@ def import_scores(
 
 
 def _open_or_make(run: Path, tracks: set[str]) -> Store:
-    if (run / "run.json").is_file() or run.is_file():
+    if (run / RUN_SETTINGS).is_file() or run.is_file():
         return Store.open(run)
     is_campaign = tracks <= set(campaign()["track"])
     return Store.create(run, Settings("musdb18" if is_campaign else "imported", "test"))

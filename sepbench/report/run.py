@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from sepbench.registry import Method
+
 
 @dataclass(frozen=True)
 class Run:
@@ -139,30 +141,24 @@ def evaluate(
         SepbenchError: for an unknown method, data set, track or metric. Failures of methods on
             tracks do not raise: see `Run.failures`.
     """
-    from sepbench import registry
+    from rich.progress import Progress
+
     from sepbench.datasets import open_dataset
     from sepbench.datasets.selection import select
     from sepbench.inference.runner import choose_device
 
-    if methods == "all":
-        specs = [info.name for info in registry.plugins() if info.reason is None]
-    else:
-        specs = [methods] if isinstance(methods, str) else list(methods)
-    if not specs:
-        raise SepbenchError("no methods; name some, or give methods='all'")
+    resolved = _resolved(methods)
     if start < 0 or not (duration is None or duration > 0):
         raise SepbenchError(
             f"start={start!r}, duration={duration!r}: a part begins at 0 s or later and is longer "
             "than 0 s; None is the rest of each track"
         )
-    resolved = registry.resolve_all(specs)
-    chosen = select(open_dataset(dataset, None if root is None else Path(root)), subset, tracks)
-    settings = Settings.of(dataset, None if root is None else Path(root), subset, start, duration)
+    where = None if root is None else Path(root)
+    chosen = select(open_dataset(dataset, where), subset, tracks)
+    settings = Settings.of(dataset, where, subset, start, duration)
     plan = _plan({**config, "device": str(choose_device(config.get("device", "auto")))})
     folder = Path(out) if out is not None else Path("results") / settings.default_name
     store = Store.create(folder, settings)
-    from rich.progress import Progress
-
     with Progress(transient=True, disable=not progress) as bar:
         task = bar.add_task("evaluate", total=len(chosen) * len(resolved))
 
@@ -171,6 +167,19 @@ def evaluate(
 
         run_matrix(chosen, resolved, store, plan, on_done=on_done)
     return Run(folder)
+
+
+def _resolved(methods: str | Sequence[str]) -> list[Method]:
+    """Return the methods of names, or for ``all`` those that can be used."""
+    from sepbench import registry
+
+    if methods == "all":
+        specs = [info.name for info in registry.plugins() if info.reason is None]
+    else:
+        specs = [methods] if isinstance(methods, str) else list(methods)
+    if not specs:
+        raise SepbenchError("no methods; name some, or give methods='all'")
+    return registry.resolve_all(specs)
 
 
 def _plan(config: dict[str, Any]) -> RunConfig:

@@ -113,27 +113,17 @@ def picture(
     page.suptitle(pictures.wrapped([title or "Mixture and stems"], width, TITLE), x=0.01, ha="left")
     grid = page.subplots(1 + len(stems), columns, sharex=True, sharey=True, squeeze=False)
     seconds = mixture.shape[-1] / rate
-    span = (0.0, max(seconds, 1 / rate), math.log2(LOWEST), math.log2(rate / 2))
-
-    whole = band_powers(mixture, rate)
-    peak = float(whole.max()) or 1.0
-    silent = whole <= peak * 10 ** (-RANGE / 10)
-    image = _show(grid[0, 0], "mixture", decibels(whole, peak), span, "magma", (-RANGE, 0.0))
+    panels = _Panels(band_powers(mixture, rate), seconds, rate)
+    image = panels.draw_levels(grid[0, 0], "mixture", panels.mixture)
     page.colorbar(image, ax=grid[0, 0], pad=0.01, label="dB under the mixture's peak")
     for (left, right, *rest), (name, stem) in zip(grid[1:], stems.items(), strict=True):
         powers = band_powers(stem, rate)
-        _show(left, name, decibels(powers, peak), span, "magma", (-RANGE, 0.0))
-        ratio = np.sqrt(powers / np.where(silent, 1.0, whole)).clip(0.0, 1.0)
-        mask = np.ma.masked_array(ratio, silent)
-        image = _show(right, f"mask of {name}", mask, span, "viridis", (0.0, 1.0))
+        panels.draw_levels(left, name, powers)
+        image = panels.draw_mask(right, f"mask of {name}", powers)
         if name in truths:
-            beside = {
-                f"true {name}": truths[name],
-                f"error of {name}": Difference(stem, truths[name]),
-            }
-            for axes, (label, signal) in zip(rest, beside.items(), strict=True):
-                levels = decibels(band_powers(signal, rate), peak)
-                _show(axes, label, levels, span, "magma", (-RANGE, 0.0))
+            truth, error = truths[name], Difference(stem, truths[name])
+            panels.draw_levels(rest[0], f"true {name}", band_powers(truth, rate))
+            panels.draw_levels(rest[1], f"error of {name}", band_powers(error, rate))
         else:
             for axes in rest:
                 axes.set_axis_off()
@@ -210,28 +200,52 @@ def frequency_axis(axes: Axes, rate: int) -> None:
     axes.set_ylabel("frequency (Hz)")
 
 
-def _show(
-    axes: Axes,
-    name: str,
-    values: NDArray[np.float32],
-    span: tuple[float, float, float, float],
-    colours: str,
-    limits: tuple[float, float],
-) -> AxesImage:
-    axes.set_label(name)
-    axes.set_title(name, pad=3)
-    frequency_axis(axes, round(2 ** (span[3] + 1)))
-    axes.label_outer()
-    return axes.imshow(
-        values,
-        origin="lower",
-        aspect="auto",
-        extent=span,
-        interpolation="antialiased",
-        cmap=mpl.colormaps[colours].with_extremes(bad="#BBBBBB"),
-        vmin=limits[0],
-        vmax=limits[1],
-    )
+class _Panels:
+    """Draws the panels of one picture, all with the same axes and colour scales.
+
+    Shape:
+        mixture: powers ``(bands, frames)``, as of every other signal.
+    """
+
+    def __init__(self, mixture: NDArray[np.float32], seconds: float, rate: int) -> None:
+        self.mixture, self._rate = mixture, rate
+        self._peak = float(mixture.max()) or 1.0
+        self._silent = mixture <= self._peak * 10 ** (-RANGE / 10)
+        # An empty song still has axes.
+        self._extent = (0.0, max(seconds, 1 / rate), math.log2(LOWEST), math.log2(rate / 2))
+
+    def draw_levels(self, axes: Axes, name: str, powers: NDArray[np.float32]) -> AxesImage:
+        """Draw powers in dB under the loudest point of the mixture."""
+        return self._draw(axes, name, decibels(powers, self._peak), "magma", (-RANGE, 0.0))
+
+    def draw_mask(self, axes: Axes, name: str, powers: NDArray[np.float32]) -> AxesImage:
+        """Draw the mask of a stem: its magnitude over the mixture's, grey where that is silent."""
+        ratio = np.sqrt(powers / np.where(self._silent, 1.0, self.mixture)).clip(0.0, 1.0)
+        mask = np.ma.masked_array(ratio, self._silent)
+        return self._draw(axes, name, mask, "viridis", (0.0, 1.0))
+
+    def _draw(
+        self,
+        axes: Axes,
+        name: str,
+        values: NDArray[np.float32],
+        colours: str,
+        limits: tuple[float, float],
+    ) -> AxesImage:
+        axes.set_label(name)
+        axes.set_title(name, pad=3)
+        frequency_axis(axes, self._rate)
+        axes.label_outer()
+        return axes.imshow(
+            values,
+            origin="lower",
+            aspect="auto",
+            extent=self._extent,
+            interpolation="antialiased",
+            cmap=mpl.colormaps[colours].with_extremes(bad="#BBBBBB"),
+            vmin=limits[0],
+            vmax=limits[1],
+        )
 
 
 def _explanation(seconds: float, rate: int, channels: int, known: bool) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from sepbench.training.config import Config
 from sepbench.training.curves import is_score
 from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.model import Trainable
+from sepbench.training.run_weights import BEST, LAST
 from sepbench.weights import container
 
 
@@ -80,10 +81,10 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
     """
     file = source
     if source.is_dir():
-        file = source / "best.pt"
-        file = file if file.is_file() else source / "last.pt"
+        file = source / BEST
+        file = file if file.is_file() else source / LAST
     if not file.is_file():
-        raise SepbenchError(f"{source}: not a run, it has neither best.pt nor last.pt")
+        raise SepbenchError(f"{source}: not a run, it has neither {BEST} nor {LAST}")
     state = checkpoint.load(file, torch.device("cpu"))
     trainable = trainable_of(trained_separator(state["method"]), state["model"], str(file))
     return export(state, trainable, out)

@@ -20,10 +20,10 @@ def load_initial(network: nn.Module, where: Path, *, method: str) -> dict[str, A
     number of ``steps``, and what they were trained on. Raises `SepbenchError` if there are none, if
     they are of another method, and if they do not fit the network.
     """
-    path = where / "best.pt" if where.is_dir() else where
+    path = where / run_weights.BEST if where.is_dir() else where
     if where.is_dir() and not path.is_file():
         raise SepbenchError(
-            f"{where}: no best.pt in it; give the folder of a run, or a .safetensors file"
+            f"{where}: no {run_weights.BEST} in it; give the folder of a run, or a .safetensors file"
         )
     is_checkpoint = path.suffix == run_weights.SUFFIX
     if is_checkpoint:

@@ -26,6 +26,7 @@ from sepbench.training.model import Batch, Trainable
 from sepbench.training.part import freeze_others, keeping_frozen, train_mode
 from sepbench.training.plan import TrainingConfig
 from sepbench.training.resuming import check_same
+from sepbench.training.run_weights import BEST, LAST
 from sepbench.training.schedules import schedule
 from sepbench.training.start import parts_without_gradient, seeded, set_start
 from sepbench.training.validate import Songs, Verdict
@@ -100,8 +101,8 @@ class Run:
                 self.history.append(row)
                 # In this order: a stop between both costs the epoch, not the best weights.
                 if is_best:
-                    self._save("best.pt")
-                self._save("last.pt")
+                    self._save(BEST)
+                self._save(LAST)
                 log.epoch(row, self.optimiser.param_groups[0]["lr"])
                 if self.plan.is_shown(self.epoch):
                     loudest = songs.loudest(self.plan.shown)
@@ -145,7 +146,7 @@ class Run:
 
         Raises `SepbenchError` if its method, network, songs or examples differ.
         """
-        path = self.folder / "last.pt"
+        path = self.folder / LAST
         state = checkpoint.load(path, self.device, whole=True)
         if state["method"] != (method := self.trainable.method):
             raise SepbenchError(
@@ -210,7 +211,7 @@ class Run:
         Running statistics are averages over few batches and changing weights; these are plain means
         over at most ``most`` batches. Returns the best score, whose weights are in ``best.pt``.
         """
-        path = self.folder / "best.pt"
+        path = self.folder / BEST
         state = checkpoint.load(path, self.device)
         network = self.best_network()
         size = self.plan.batch_size
@@ -230,8 +231,8 @@ class Run:
         """Return a network with the best weights so far, which are in ``best.pt``."""
         network = self.trainable.network().to(self.device)
         freeze_others(network, self.plan.only)
-        state = checkpoint.load(self.folder / "best.pt", self.device)
-        with checkpoint.fitting(self.folder / "best.pt"):
+        state = checkpoint.load(self.folder / BEST, self.device)
+        with checkpoint.fitting(self.folder / BEST):
             network.load_state_dict(state["weights"])
         return network.eval()
 

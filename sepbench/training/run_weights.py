@@ -7,14 +7,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sepbench._util.walk import LAST_CHECKPOINT
 from sepbench.errors import MethodError, SepbenchError
 from sepbench.weights import container
 
 if TYPE_CHECKING:
     from torch import nn
 
+WEIGHTS = "weights.safetensors"
+"""The weight file of a finished run."""
+
+BEST, LAST = "best.pt", LAST_CHECKPOINT
+"""The checkpoints of the best and of the last epoch of a run."""
+
 SUFFIX = ".pt"
-"""Suffix of the checkpoints of a run, ``best.pt`` and ``last.pt``."""
+"""Suffix of the checkpoints of a run."""
 
 
 def newest(method: str, run: Path) -> Path:
@@ -23,7 +30,7 @@ def newest(method: str, run: Path) -> Path:
     It is the weight file of a finished run, else the checkpoint of the best epoch, else of the
     last. Raises `SepbenchError` if there is none.
     """
-    finished, best, last = (run / name for name in ("weights.safetensors", "best.pt", "last.pt"))
+    finished, best, last = (run / name for name in (WEIGHTS, BEST, LAST))
     if finished.is_file() and not (
         best.is_file() and best.stat().st_mtime_ns > finished.stat().st_mtime_ns
     ):
@@ -33,7 +40,7 @@ def newest(method: str, run: Path) -> Path:
             return file
     raise MethodError(
         method,
-        f"{run}: not a run, it has no weights.safetensors, best.pt or last.pt; "
+        f"{run}: not a run, it has no {WEIGHTS}, {BEST} or {LAST}; "
         f"train one with 'sepbench train {method} -o {run}'",
     )
 

@@ -29,6 +29,7 @@ from sepbench.training.log import Log
 from sepbench.training.loop import Run
 from sepbench.training.lr_finder import STEPS, find_learning_rate
 from sepbench.training.mix_config import MixConfig
+from sepbench.training.run_weights import BEST, LAST, WEIGHTS
 from sepbench.training.stem_examples import examples_of
 from sepbench.training.summary import layer_summary
 from sepbench.training.validate import Songs, songs_of
@@ -111,8 +112,8 @@ class Training:
         write_atomic(folder / "summary.txt", self._layers())
         run.train(self.examples, songs, on_epoch=on_epoch, on_step=on_step)
         best = run.update_bn(self.examples, songs)
-        weights, curves = folder / "weights.safetensors", folder / "curves.png"
-        export(checkpoint.load(folder / "best.pt", run.device), run.trainable, weights)
+        weights, curves = folder / WEIGHTS, folder / "curves.png"
+        export(checkpoint.load(folder / BEST, run.device), run.trainable, weights)
         scores, tests = self._scores()
         with Log(folder, run.trainable, first=run.epoch + 1) as log:
             log.test(tests, run.best_epoch)
@@ -236,12 +237,10 @@ def open_training(
         teacher=settings.teacher,
         device=device,
         must_label=bool(teacher),
-        same=(folder / "last.pt").exists(),
+        same=(folder / LAST).exists(),
     )
+    dataset = _without_excluded(dataset, settings.recipe)
     plan = settings.plan
-    kept = without(dataset.tracks, settings.recipe.exclude)
-    if len(kept) < len(dataset.tracks):
-        dataset = dataset.of(kept)
     examples = examples_of(
         trainable.stems,
         dataset.split("train"),
@@ -257,8 +256,14 @@ def open_training(
     return Training(run, examples, dataset, settings.recipe, skipped)
 
 
+def _without_excluded(dataset: PreparedDataset, recipe: MixConfig) -> PreparedDataset:
+    """Return the data without the songs that the config excludes."""
+    kept = without(dataset.tracks, recipe.exclude)
+    return dataset if len(kept) == len(dataset.tracks) else dataset.of(kept)
+
+
 def _check_folder(folder: Path, *, resume: bool, init: Path | None, find_rate: bool) -> None:
-    is_run = (folder / "last.pt").exists()
+    is_run = (folder / LAST).exists()
     if resume and init:
         raise SepbenchError("--resume goes on with a run's own weights; leave out --init")
     if resume and not is_run:

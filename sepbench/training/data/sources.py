@@ -12,6 +12,7 @@ import numpy as np
 
 from sepbench import audio
 from sepbench._util.text import song_keys
+from sepbench._util.walk import is_output
 from sepbench.errors import SepbenchError
 from sepbench.inference import manifest
 from sepbench.stems import disjoint, in_order
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 
 _LAYOUTS = ("musdb18-hq", "musdb18", "musdb18-7s", "dsd100")
 """Data sets recognised in folders, for their subsets."""
-
-_OF_RUNS = ("last.pt", "run.json")
-"""Files in the folders that 'sepbench train' and 'sepbench evaluate' write."""
-
 
 _EVERYTHING = Choice()
 
@@ -83,8 +80,7 @@ def _tracks(where: str, rest: str | None) -> list[Recording]:
 
 def _read(folder: Path) -> list[Recording] | None:
     """Return the tracks of a data set's folder, ``[]`` for output of sepbench, else None."""
-    is_run = any((folder / file).is_file() for file in _OF_RUNS)
-    if is_run or _is_separated(folder) or is_prepared(folder):
+    if is_output(folder) or is_prepared(folder):
         return []
     known = _known(folder)
     return None if known is None else _dataset_tracks(known)
