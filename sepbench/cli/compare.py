@@ -73,13 +73,14 @@ def command(
     95 % interval, the p-value of Wilcoxon's signed-rank test corrected for the number of methods,
     the share of tracks won, and the odds of being worse, equal or better. -v names the tracks on
     which each is farthest below the baseline, and above; --json has the differences of all tracks.
+    Several runs are compared on their common tracks; parts of one run (--shard) are joined.
     """
     from sepbench.cli.console import say, show_json, warn
     from sepbench.errors import SepbenchError
     from sepbench.report import compare, compare_pictures
     from sepbench.report.merge import merge
 
-    merged = merge(runs)
+    merged = merge(runs, parts=margin is None)
     for remark in merged.remarks:
         warn(remark)
     gated = bool(floors) or margin is not None
@@ -135,7 +136,7 @@ def _judge(
             more_tests=len(wanted),
         )
     tests = len(wanted) + len(verdicts)
-    records = merged.records if len(runs) == 1 else contents(runs[-1])[1]
+    records = merged.records if len(runs) == 1 or merged.are_parts else contents(runs[-1])[1]
     return verdicts + gate.below(records, wanted, protocol=protocol, strict=strict, tests=tests)
 
 

@@ -110,6 +110,11 @@ class Store:
             raise SepbenchError(f"{folder}: a file; give the folder of a run")
         if not (folder / RUN_SETTINGS).is_file():
             cure = f"'sepbench evaluate --out {folder}' makes one"
+            if (folder / "scores.csv").is_file():
+                cure = (
+                    "its tables are of other runs: give those; parts of one run (--shard) that are "
+                    "copied into one folder are a run"
+                )
             if below := sorted(file.parent for file in folder.glob("*/run.json")):
                 cure = f"there are {listed(map(str, below), most=5)}"
             raise SepbenchError(f"{folder}: no run here; {cure}")

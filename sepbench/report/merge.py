@@ -13,7 +13,7 @@ import numpy as np
 
 from sepbench._util.text import counted, listed
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.records import Record
+from sepbench.evaluation.records import Record, place
 from sepbench.evaluation.store import Settings, Store
 from sepbench.report.joining import run_names, separated
 
@@ -26,11 +26,13 @@ class Merged:
     """Records of all runs on common tracks, and remarks on everything left out.
 
     ``records`` have labels that are unique over the runs; ``origin`` names the run of each label.
+    ``are_parts``: the runs are parts of one, and all of their tracks are kept.
     """
 
     records: list[Record]
     origin: dict[str, str]
     remarks: list[str]
+    are_parts: bool = False
 
 
 def contents(folder: Path) -> tuple[Settings, list[Record], list[str]]:
@@ -43,11 +45,12 @@ def contents(folder: Path) -> tuple[Settings, list[Record], list[str]]:
     return store.settings, records, [*said, *(f"{path}: damaged, left out" for path in damaged)]
 
 
-def merge(folders: Sequence[Path]) -> Merged:
+def merge(folders: Sequence[Path], *, parts: bool = False) -> Merged:
     """Return the records of ``folders`` on their common tracks.
 
     Tracks are equal if their names and subsets are, and the digests of their audio if both runs
-    have them. Raises `SepbenchError` if runs share no track.
+    have them. Runs without a common track are joined if they are ``parts`` of one run. Raises
+    `SepbenchError` if runs share no track otherwise.
     """
     names = run_names(folders)
     runs: dict[str, list[Record]] = {}
@@ -57,6 +60,8 @@ def merge(folders: Sequence[Path]) -> Merged:
         spans[name], runs[name], said = contents(folder)
         remarks += said
     shared, said = _shared_tracks(runs)
+    if not shared and parts and _are_parts(runs, [*spans.values()]):
+        return _as_one(runs, remarks)
     remarks += said
     if not shared:
         raise SepbenchError(_nothing_shared(spans))
@@ -157,6 +162,24 @@ def _shared_tracks(
     if len(shared) < most or len(shared) < fewest:
         remarks.append(f"reduced to the {len(shared)} tracks common to all runs, of up to {most}")
     return shared - other_audio, remarks
+
+
+def _are_parts(runs: dict[str, list[Record]], spans: Sequence[Settings]) -> bool:
+    """Return whether runs are of the same settings and audio, and have no cell in common."""
+    cells = [(record.label, *record.song) for records in runs.values() for record in records]
+    same = of_same_audio(*runs.values())
+    return (
+        all(spans[0].fits(span) for span in spans)
+        and len(set(cells)) == len(cells)
+        and sum(map(len, same)) == len(cells)
+    )
+
+
+def _as_one(runs: dict[str, list[Record]], remarks: Sequence[str]) -> Merged:
+    """Return the records of the parts of one run."""
+    records, said = separated([record for found in runs.values() for record in found])
+    origin = {record.label: ", ".join(runs) for record in records}
+    return Merged(sorted(records, key=place), origin, [*remarks, *said], are_parts=True)
 
 
 def _nothing_shared(spans: dict[str, Settings]) -> str:

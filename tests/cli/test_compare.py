@@ -116,3 +116,30 @@ def test_leaderboard_prints_json(sepbench) -> None:
     assert status == 0
     rows = json.loads(printed)["rows"]
     assert {"good (old)", "good (new)"} <= {row["label"] for row in rows}
+
+
+def test_parts_of_one_run_are_compared_like_the_whole(sepbench, tmp_path) -> None:
+    levels = {"good": 6.0, "poor": 4.0}
+    make_run(tmp_path / "whole", levels, 6, spread=0.0)
+    songs = [f"song {n:02}" for n in range(6)]
+    parts = [tmp_path / "whole" / "scores", *(tmp_path / f"part{n}" for n in (1, 2))]
+    for part, own in zip(parts[1:], (songs[::2], songs[1::2]), strict=True):
+        make_run(part, levels, own)
+        for label in levels:
+            for song in own:
+                file = f"{label}/test/{song}.json"
+                (part / "scores" / file).write_bytes((parts[0] / file).read_bytes())
+    _, whole = sepbench("compare", tmp_path / "whole", "--json")
+    code, text = sepbench("compare", *parts[1:], "--json")
+    assert code == 0
+    assert json.loads(text)["comparisons"] == json.loads(whole)["comparisons"]
+    code, text = sepbench("compare", *parts[1:], "--fail-below", "poor vocals SDR 9", "--json")
+    assert (code, json.loads(text)["verdicts"][0]["tracks"]) == (1, 6)
+    assert sepbench("compare", *parts[1:], "--fail-worse", "0")[0] == 2
+
+
+def test_other_songs_of_a_method_under_one_name_are_no_part(sepbench, tmp_path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    make_run(one, {"good": 6.0}, ["a"])
+    make_run(other, {"poor": 4.0}, ["a"], audio="b")
+    assert sepbench("compare", one, other)[0] == 2

@@ -267,3 +267,9 @@ def test_old_runs_name_the_method_in_their_errors(store: Store, error: str, reas
     file.write_text(file.read_text().partition(',\n"sha256"')[0] + "}\n")
     (kept,) = store.records()
     assert kept.error == reason
+
+
+def test_a_folder_of_tables_says_what_to_give_instead(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").write_text("track\n")
+    with pytest.raises(SepbenchError, match="its tables are of other runs: give those"):
+        Store.open(tmp_path)
