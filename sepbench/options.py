@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from sepbench.errors import SepbenchError
 
 _SPEC = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<options>.*)\])?", re.DOTALL)
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 _WORDS_OF_TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -236,8 +237,10 @@ def _kind_name(kind: Any) -> str:
     inner = get_args(kind)
     if get_origin(kind) is tuple:
         several = "values" if inner[-1] is Ellipsis else f"{len(inner)} values"
-        return f"a list of {several} of type {inner[0].__name__}"
-    return f"lines of 'name: {inner[1].__name__}'" if inner else str(kind.__name__)
+        return f"a list of {several}, each {_kind_name(inner[0])}"
+    if inner:
+        return f"lines of 'name: value', each value {_kind_name(inner[1])}"
+    return _WORDS.get(kind, str(kind.__name__))
 
 
 def _truth(word: str) -> bool:

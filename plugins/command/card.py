@@ -145,7 +145,8 @@ def unfilled(found: Source, options: Any) -> Card:
     for stem, glob in card.stems.items():
         parts = Path(glob.strip()).parts
         # Some versions of Python refuse `**` beside other characters.
-        if not parts or Path(glob).is_absolute() or any("**" in p and p != "**" for p in parts):
+        is_wrong = not parts or Path(glob).is_absolute() or ".." in parts
+        if is_wrong or any("**" in part and part != "**" for part in parts):
             raise SepbenchError(
                 f"{name}: stems: {stem}: {glob!r}: write a file or a pattern below {{out}}, "
                 f"such as {stem}.wav"

@@ -74,13 +74,13 @@ def read(path: Path) -> Config:
         stems=stems,
         remainder=remainder,
         rate=number(("audio", "sample_rate"), ("model", "sample_rate"), default=44_100),
-        channels=2 if model.get("stereo", False) else 1,
+        channels=2 if _truth(sections, "model", "stereo", str(path)) else 1,
         chunk=chunk,
         frames=number(("inference", "dim_t"), default=chunk // hop + 1),
         n_fft=number(("model", "stft_n_fft"), default=2048),
         hop=hop,
         num_overlap=number(("inference", "num_overlap"), default=2),
-        normalize=bool(sections["inference"].get("normalize", False)),
+        normalize=_truth(sections, "inference", "normalize", str(path)),
     )
 
 
@@ -113,6 +113,13 @@ def _number(
             )
         return int(value)
     return default
+
+
+def _truth(sections: Mapping[str, Mapping[str, Any]], section: str, key: str, name: str) -> bool:
+    value = sections[section].get(key) or False
+    if not isinstance(value, bool):  # In quotes "false" is a text, which counts as true.
+        raise SepbenchError(f"{name}: {section}: {key}: expected true or false, not {value!r}")
+    return value
 
 
 def _stems(training: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], str | None]:

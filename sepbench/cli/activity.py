@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 )
 @track_options
 @click.option(
-    "--threshold", type=click.FloatRange(0, 1), default=0.4, show_default=True,
+    "--threshold", type=options.Number(0, 1), default=0.4, show_default=True,
     help="Least probability of singing.",
 )  # fmt: skip
 @click.option("--weights", type=options.PATH, metavar="FILE", help="Another trained detector.")

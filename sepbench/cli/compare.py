@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @options.protocol_option
 @click.option(
     "--rope",
-    type=click.FloatRange(min=0),
+    type=options.Number(min=0),
     metavar="NUMBER",
     help="Differences up to this count as equal.  [default: 0.1 dB; 0 in other units]",
 )
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @click.option(
     "--fail-worse",
     "margin",
-    type=click.FloatRange(min=0),
+    type=options.Number(min=0),
     metavar="DB",
     help="Exit with 1 if a method of the second RUN is worse than in the first by more than this.",
 )

@@ -55,7 +55,7 @@ _SUMMED_UP = 3
     metavar="DEVICE,...",
     help="Several devices of one kind, such as cuda:0,cuda:1; each works on a track of its own.",
 )
-@click.option("--jobs", type=click.IntRange(min=1), default=1, help="Tracks at the same time.")
+@click.option("--jobs", type=options.Whole(min=1), default=1, help="Tracks at the same time.")
 @click.option(
     "--scheduler",
     metavar="ADDRESS",

@@ -67,7 +67,7 @@ def import_ratings(run: Path, files: tuple[Path, ...], all_listeners: bool, as_j
 @click.argument("run", type=options.PATH, metavar="RUN")
 @click.option("--webmushra", is_flag=True, required=True, help="As a test for webMUSHRA.")
 @click.option(
-    "--songs", type=click.IntRange(min=1), default=5, show_default=True, help="Most songs to use."
+    "--songs", type=options.Whole(min=1), default=5, show_default=True, help="Most songs to use."
 )
 @click.option("--root", type=options.PATH, help="Folder of the data set.  [default: that of RUN]")
 @click.option("-o", "--out", type=options.PATH, required=True, help="Folder to write to.")

@@ -42,7 +42,19 @@ PATH = _Path(path_type=Path)
 NAME = _Name()
 
 
-class _Seconds(click.FloatRange):
+class Number(click.FloatRange):
+    """A number, called so in messages and in the help."""
+
+    name = "number"
+
+
+class Whole(click.IntRange):
+    """A whole number, called so in messages and in the help."""
+
+    name = "whole number"
+
+
+class _Seconds(Number):
     """A finite number of seconds."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -200,7 +212,7 @@ _CHOICE = (
         "--exclude", multiple=True, metavar="GLOB", help="Leave these out, such as 'Music Delta*'."
     ),
     click.option(
-        "--limit", type=click.IntRange(min=1), help="Most songs of each source and split."
+        "--limit", type=Whole(min=1), help="Most songs of each source and split."
     ),
     start_option,
     duration_option,
@@ -248,7 +260,7 @@ _PAGE = (
     click.option("--page", is_flag=True, help="Write a page with tables, audio and ratings."),
     click.option(
         "--listen",
-        type=click.IntRange(min=1),
+        type=Whole(min=1),
         metavar="N",
         help="Put N songs on the page; separate them again if the run has not kept their stems.",
     ),

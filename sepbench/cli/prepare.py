@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", type=options.PATH, required=True, help="Folder for the prepared data.")
 @click.option(
     "--rate",
-    type=click.IntRange(1000, 192000),
+    type=options.Whole(1000, 192000),
     default=16000,
     show_default=True,
     help="Sample rate in Hz of the prepared audio.",

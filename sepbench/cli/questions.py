@@ -11,6 +11,7 @@ from glob import glob
 import click
 
 from sepbench import registry
+from sepbench.cli import options
 from sepbench.errors import SepbenchError
 from sepbench.inference.presets import PRESETS
 
@@ -79,7 +80,7 @@ def _purpose() -> tuple[str | None, bool, str | None]:
     wanted = [*_PURPOSES, _OWN]
     for number, text in enumerate(wanted, 1):
         click.echo(f"  {number}  {text}", err=True)
-    number = click.prompt("What", type=click.IntRange(1, len(wanted)), default=1, err=True)
+    number = click.prompt("What", type=options.Whole(1, len(wanted)), default=1, err=True)
     if wanted[number - 1] == _OWN:
         question = "Method ('sepbench methods' lists them)"
         return None, False, click.prompt(question, err=True, value_proc=_method)

@@ -213,13 +213,11 @@ def write_page(
 def _print(store: Store, protocol: str, format: str, metric: str | None, **how: Any) -> None:
     """Print only the table in another format, so that it can be redirected to a file."""
     from sepbench.report import card
-    from sepbench.report.choice import Choice
     from sepbench.report.formats import FORMATS
     from sepbench.report.grid import grid
 
     with TemporaryDirectory() as folder:
-        if how["out"] is None and (how["others"] or how["choice"] != Choice()):
-            how["out"] = Path(folder)  # The run's own tables have all of its scores.
+        how["out"] = how["out"] or Path(folder)
         report = _written(store, protocol=protocol, **how)
     if card.has_card(protocol) and metric is None and format in card.FORMATS:
         click.echo(card.FORMATS[format](card.card(report.scores, protocol)), nl=False)

@@ -48,7 +48,7 @@ _FORMATS = ["wav", "flac", "ogg", "mp3", "m4a", "aac", "opus"]
 @options.duration_option
 @click.option(
     "--stream",
-    type=click.IntRange(min=0),
+    type=options.Whole(min=0),
     metavar="N",
     help="Audio stream of a file with several, counted from 0.",
 )
@@ -67,7 +67,7 @@ _FORMATS = ["wav", "flac", "ogg", "mp3", "m4a", "aac", "opus"]
 )
 @click.option(
     "--bitrate",
-    type=click.IntRange(8, 1024),
+    type=options.Whole(8, 1024),
     metavar="KBIT",
     help="kbit/s of mp3, m4a and opus.  [default: 256; opus: 160]",
 )
@@ -121,10 +121,10 @@ def command(
     if not songs:
         songs, specs, preset, both = _asked(specs, preset, how)
     how["format"] = "m4a" if how["format"] == "aac" else how["format"]
+    found, lost = _found(songs)
     specs, about = separate_methods.choose(specs, preset, both, how)
     job = SeparateOptions(**how)
     methods = registry.resolve_all(specs)
-    found, lost = _found(songs)
     faults = separate_methods.unusable(methods)
     usable = [method for method in methods if method.label not in faults]
     orders = plan(found.songs, usable, job, found.folders)

@@ -46,31 +46,31 @@ if TYPE_CHECKING:
 @options.choice_options
 @options.device_option
 @options.json_option
-@click.option("--threads", type=click.IntRange(min=1), help="Processor threads; all if not given.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Total number of epochs.")
-@click.option("--examples", type=click.IntRange(min=1), help="Examples in an epoch.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Examples in a step.")
+@click.option("--threads", type=options.Whole(min=1), help="Processor threads; all if not given.")
+@click.option("--epochs", type=options.Whole(min=1), help="Total number of epochs.")
+@click.option("--examples", type=options.Whole(min=1), help="Examples in an epoch.")
+@click.option("--batch-size", type=options.Whole(min=1), help="Examples in a step.")
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=options.Number(min=0, min_open=True),
     help="Highest learning rate of the schedule.",
 )
 @click.option("--schedule", help="fixed, step, noam, one-cycle or trapezoid.")
 @click.option(
-    "--validate-every", type=click.IntRange(min=1), metavar="N",
+    "--validate-every", type=options.Whole(min=1), metavar="N",
     help="Validate every N epochs, and after the first and the last.",
 )  # fmt: skip
 @click.option(
-    "--passages", type=click.IntRange(min=1), metavar="N",
+    "--passages", type=options.Whole(min=1), metavar="N",
     help="Most passages of each source that are scored.",
 )  # fmt: skip
 @click.option(
-    "--pictures", type=click.IntRange(min=0), metavar="N",
+    "--pictures", type=options.Whole(min=0), metavar="N",
     help="Draw passages every N epochs: mixture, true stem, mask, estimate and error.",
 )  # fmt: skip
-@click.option("--shown", type=click.IntRange(min=1), metavar="N", help="Passages that are drawn.")
-@click.option("--seed", type=int, help="Seed of examples, initial weights and dropout.")
-@click.option("--workers", type=click.IntRange(min=0), help="Processes that mix examples.")
+@click.option("--shown", type=options.Whole(min=1), metavar="N", help="Passages that are drawn.")
+@click.option("--seed", type=options.Whole(), help="Seed of examples, initial weights and dropout.")
+@click.option("--workers", type=options.Whole(min=0), help="Processes that mix examples.")
 def command(
     method: str,
     data: tuple[str, ...],

@@ -130,10 +130,13 @@ def add(method: str, sources: tuple[Path, ...], as_json: bool) -> None:
     \b
     sepbench weights add open-unmix ~/Downloads/*.pth
     """
+    from sepbench import registry
     from sepbench.cli.console import fraction, say, show_json
     from sepbench.weights import files
 
-    name, _ = parse_spec(method)
+    name, values = parse_spec(method)
+    if values:
+        registry.resolve(method)  # Raises for an option that it does not have.
     wanted = weight_status.files_of(name)
     added = {}
     for source in sources:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -43,6 +44,10 @@ _BY_KIND: Mapping[Kind, Mapping[str, Check]] = {
     "data set": DATASET_CHECKS,
     "metric": METRIC_CHECKS,
 }
+
+_GROUPS = (registry.GROUP, DATASETS, METRIC_GROUP)
+
+_LISTS = "'sepbench methods', 'sepbench data' and 'sepbench metrics' list them"
 
 _FORM = "write it as NAME, or as MODULE:CLASS such as my_module:MySeparator"
 
@@ -157,8 +162,10 @@ def find(
     if points := entry_points(group=METRIC_GROUP, name=name):
         where = next(iter(points)).value
         return Target(where, chosen, name, device, seconds, kind="metric")
-    registry.resolve(name)  # Raises with a suggestion.
-    raise SepbenchError(f"no plugin {name!r}; {_FORM}")
+    known = [point.name for group in _GROUPS for point in entry_points(group=group)]
+    close = get_close_matches(name, known, n=1)
+    cure = f"did you mean {close[0]!r}?" if close else f"{_LISTS}; or {_FORM}"
+    raise SepbenchError(f"no plugin {name!r}; {cure}")
 
 
 def _check_place(where: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sepbench._util.text import counted
 from sepbench.errors import SepbenchError
 from sepbench.weights import container, training_data
 
@@ -32,8 +33,12 @@ def average(
     weights. Tensors are in float16 if those of some file are. Raises `SepbenchError` if the files
     are not of one network, or if no tensor matches.
     """
-    if len(files) < 2 or len(shares) != len(files):
-        raise SepbenchError(f"{len(files)} weight files and {len(shares)} shares: give two or more")
+    if len(files) < 2:
+        raise SepbenchError("one weight file: give two or more")
+    if len(shares) != len(files):
+        raise SepbenchError(
+            f"{len(files)} weight files and {counted(len(shares), 'share')}: give one share a file"
+        )
     if not all(0 <= share < math.inf for share in shares) or sum(shares) <= 0:
         raise SepbenchError("shares of weight files are numbers from 0, not all of them 0")
     headers = [container.read_header(path) for path in files]

@@ -116,7 +116,7 @@ def test_a_configuration_gives_defaults_and_the_command_line_wins() -> None:
         ("method: [mixture", "not YAML: line 1: "),
         ("method: " + "[" * 3000, "brackets are nested too deeply"),
         ("start: [1, 2]", "start: give one value, not a list"),
-        ("duration: long", "'long' is not a valid float"),
+        ("duration: long", "'long' is not a valid number"),
     ],
 )
 def test_a_wrong_configuration_is_refused_by_name(text: str, message: str) -> None:

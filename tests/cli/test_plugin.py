@@ -229,6 +229,11 @@ def test_what_is_no_separator_is_a_failed_fact_and_what_is_not_there_an_error() 
     assert "mine:Mine is not a subclass of sepbench.Separator" in result.output
     assert run("plugin", "check", "hpsss").exit_code == 2
     assert "did you mean 'hpss'" in run("plugin", "check", "hpsss").output
+    assert (
+        "no plugin 'fulness'; did you mean 'fullness'?" in run("plugin", "check", "fulness").output
+    )
+    nothing = run("plugin", "check", "qqq").output
+    assert "'sepbench methods', 'sepbench data' and 'sepbench metrics' list them" in nothing
     wrong = run("plugin", "check", "hpss[colour=red]").output
     assert "no option 'colour'" in wrong
     assert "fix: leave the option out" in wrong

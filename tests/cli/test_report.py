@@ -93,6 +93,9 @@ def test_a_table_of_a_choice_is_printed_without_a_folder_for_it() -> None:
     report("run")
     before = {path: path.read_bytes() for path in Path("run").glob("*.csv")}
     assert before
+    Path("run/summary.csv").write_text("older\n")
+    before[Path("run/summary.csv")] = b"older\n"
+    assert report("run", "--format", "csv").stdout.count("vocals") == 2
     printed = report("run", "--format", "csv", "-m", "unet", "--stem", "vocals")
     assert printed.exit_code == 0, printed.output
     rows = list(csv.DictReader(printed.stdout.splitlines()))

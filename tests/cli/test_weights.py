@@ -123,6 +123,7 @@ def test_files_got_by_hand_are_known_by_their_content(cache: Path) -> None:
         ("learned", "other.txt", "not a weight file of learned: it takes small.txt, large.txt"),
         ("learned", "nothing.txt", "nothing.txt: "),
         ("calm", "other.txt", "method calm: has no downloadable weights"),
+        ("learned[sise=large]", "small.txt", "no option 'sise'; did you mean 'size'?"),
         ("leanred", "other.txt", "no method 'leanred'; did you mean 'learned'?"),
     ],
 )

@@ -338,6 +338,7 @@ def test_a_stem_that_is_some_samples_short_is_padded_where_the_card_says_so(tmp_
         ({"stems": {"vocals": ""}}, "stems: vocals: '': write a file or a pattern below {out}"),
         ({"stems": {"vocals": "**.wav"}}, "stems: vocals: '**.wav': write a file or a pattern"),
         ({"stems": {"vocals": "."}}, "stems: vocals: '.': write a file or a pattern below {out}"),
+        ({"stems": {"vocals": "../songs/*.wav"}}, "stems: vocals: '../songs/*.wav': write a file"),
         ({"models": {"x": {"stem": 1}}, "defaults": {"model": "x"}}, "did you mean 'stems'?"),
     ],
 )
