@@ -34,8 +34,10 @@ def joined(
         folder, settings = index.store.folder, index.store.settings
         if damaged and not found:
             raise SepbenchError(f"{damaged[0]}: damaged; 'sepbench evaluate' makes it again")
-        if not found:
+        if not found and len(indexes) == 1:
             raise SepbenchError(f"{folder}: no scores yet; 'sepbench evaluate' makes them")
+        if not found:  # A run of more parts than cells has such.
+            remarks.append(f"{folder}: no scores yet, left out")
         remarks += [f"{p}: damaged, left out; 'sepbench evaluate' makes it again" for p in damaged]
         if not first.fits(settings):
             remarks.append(
@@ -43,6 +45,8 @@ def joined(
                 f"{first.shown}: not the same songs"
             )
         tracks += _beside(found, taken, name)
+    if not tracks:
+        raise SepbenchError(f"{indexes[0].store.folder}: no scores yet, nor in the other runs")
     if len(indexes) > 1:  # Those of one run are in order.
         tracks = _each_once(tracks)
         tracks.sort(key=lambda one: place(one.record))

@@ -57,8 +57,13 @@ def merge(folders: Sequence[Path], *, parts: bool = False) -> Merged:
     spans: dict[str, Settings] = {}
     remarks: list[str] = []
     for name, folder in zip(names, folders, strict=True):
+        if parts and len(folders) > 1 and not Store.open(folder).records():
+            remarks.append(f"{folder}: no scores yet, left out")
+            continue
         spans[name], runs[name], said = contents(folder)
         remarks += said
+    if not runs:
+        raise SepbenchError(f"{folders[0]}: no scores yet, nor in the other runs")
     shared, said = _shared_tracks(runs)
     if not shared and parts and _are_parts(runs, [*spans.values()]):
         return _as_one(runs, remarks)

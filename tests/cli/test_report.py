@@ -163,3 +163,16 @@ def test_the_picture_of_a_protocol_leaves_that_of_another_alone() -> None:
     assert report("run", "--protocol", "mean").exit_code == 0
     assert Path("run/boxplot-mean.png").exists()
     assert Path("run/boxplot.png").read_bytes() == first
+
+
+def test_a_part_without_cells_is_left_out() -> None:
+    make_run(Path("part1"), LEVELS, ["a"])
+    make_run(Path("part2"), LEVELS, ["b"])
+    for name in ("part3", "part4"):
+        make_run(Path(name), {})
+    found = report("part1", "part2", "part3", "--out", "all")
+    assert found.exit_code == 0, found.output
+    assert "part3: no scores yet, left out" in found.stderr
+    assert column("track", "all/scores.csv") == {"a", "b"}
+    none = report("part3", "part4", "--out", "none")
+    assert (none.exit_code, none.output.count("\n")) == (2, 1)

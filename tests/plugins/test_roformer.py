@@ -428,7 +428,7 @@ def test_no_code_in_a_checkpoint_is_run(tmp_path: Path) -> None:
          "model: skip_connection: bs-roformer-infer cannot add the outputs of earlier layers"),
         ("num_overlap: 2", 'num_overlap: 2\n  normalize: "false"',
          "config.yaml: inference: normalize: expected true or false, not 'false'"),
-        ("stereo: true", 'stereo: "no"', "model: stereo: expected true or false, not 'no'"),
+        ("stereo: True", 'stereo: "no"', "model: stereo: expected true or false, not 'no'"),
         ("sample_rate: 44100", "sample_rate: .nan", "sample_rate: expected a whole number above 0"),
         ("chunk_size: 4000", "chunk_size: .inf", "chunk_size: expected a whole number above 0"),
         ("inference:\n  num_overlap: 2\n  dim_t: 101", "inference: [2]",
