@@ -23,7 +23,8 @@ def load_initial(network: nn.Module, where: Path, *, method: str) -> dict[str, A
     path = where / run_weights.BEST if where.is_dir() else where
     if where.is_dir() and not path.is_file():
         raise SepbenchError(
-            f"{where}: no {run_weights.BEST} in it; give a run's folder or a .safetensors file"
+            f"{where}: no {run_weights.BEST} in it; "
+            "give the folder of a run, or a .safetensors file"
         )
     is_checkpoint = path.suffix == run_weights.SUFFIX
     if is_checkpoint:
