@@ -23,5 +23,5 @@ class UNet(LearnedMask):
     folder = Path(__file__).parent
     trainable = "sepbench_plugins.unet.model:UNetTrainable"
     shipped = MappingProxyType(
-        {"default": Shipped("5cc20462e8786d2c814bc32a587a61011f2f29a0abe8fbb071215b9f1ecbb81f")}
+        {"default": Shipped("477d845740155d07ec3399c230408f68244032ad260b91e28880cff0b5948ca1")}
     )
