@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 import sepbench
 
@@ -186,3 +187,15 @@ def test_the_wheel_has_every_package_and_its_data(tmp_path: Path) -> None:
         for file in (ROOT / folder).rglob("*"):
             if file.is_file() and "__pycache__" not in file.parts:
                 assert f"{package}/{file.relative_to(ROOT / folder).as_posix()}" in inside
+
+
+@pytest.mark.slow
+def test_a_folder_of_songs_is_a_data_set(tmp_path: Path) -> None:
+    for stem, samples in zip(("vocals", "accompaniment"), NOISE, strict=True):
+        (tmp_path / "songs" / "one").mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "songs" / "one" / f"{stem}.wav", samples.T, 8000, "FLOAT")
+    how = {"out": tmp_path / "run", "progress": False, "isolate": False}
+    run = sepbench.evaluate("mixture", tmp_path / "songs", **how)
+    assert set(run.scores["track"]) == {"one"}
+    with pytest.raises(sepbench.SepbenchError, match="no such folder of songs"):
+        sepbench.evaluate("mixture", str(tmp_path / "none"), **how)

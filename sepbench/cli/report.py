@@ -37,7 +37,13 @@ if TYPE_CHECKING:
 @click.option(
     "-m", "--method", "methods", multiple=True, metavar="GLOB", help="Only these methods."
 )
-@click.option("--track", "tracks", multiple=True, metavar="GLOB", help="Only these tracks.")
+@click.option(
+    "--track",
+    "tracks",
+    multiple=True,
+    metavar="GLOB",
+    help="Only these tracks; with --page, the songs to listen to.",
+)
 @click.option("--stem", "stems", multiple=True, metavar="NAME", help="Only these stems.")
 @click.option(
     "-o",
@@ -84,11 +90,13 @@ def command(
     if imports:
         _import(runs[0], imports)
     stores = [Store.open(run) for run in runs]
-    choice = Choice(methods, tracks, stems)
+    has_page = bool(page or listen)
+    # The tables of a page have all tracks.
+    choice = Choice(methods, () if has_page else tracks, stems)
     _check_usage(
         format=format,
         metric=metric,
-        has_page=bool(page or listen),
+        has_page=has_page,
         as_json=as_json,
         out=out,
         is_apart=len(runs) > 1 or choice != Choice(),
@@ -106,9 +114,9 @@ def command(
         _print(stores[0], protocol, format, metric, **how)
         return
     report = present(stores[0], protocol, as_json=as_json, **how)
-    if page or listen:
+    if has_page:
         found = _tracks(stores[0], root)
-        write_page(stores[0], report, found, protocol=protocol, listen=listen)
+        write_page(stores[0], report, found, protocol=protocol, listen=listen, songs=tracks)
 
 
 def _check_usage(
@@ -128,8 +136,10 @@ def _check_usage(
         raise click.UsageError(
             "--format prints a table alone; leave --page, --listen and --json out"
         )
-    if out is not None and has_page:
-        raise click.UsageError("--page is for a whole run; leave --out out")
+    if has_page and (out is not None or is_apart):
+        raise click.UsageError(
+            "--page is of one whole run; leave --out, --method, --stem and other RUNs out"
+        )
     if out is None and format is None and is_apart:
         raise click.UsageError(
             "give --out FOLDER: tables of a choice or of several runs are apart, or --format"
@@ -182,9 +192,13 @@ def write_page(
     *,
     protocol: str,
     listen: int | None,
+    songs: Sequence[str] = (),
     plan: RunConfig | None = None,
 ) -> None:
-    """Write the page of a run with a progress bar, and print its path."""
+    """Write the page of a run with a progress bar, and print its path.
+
+    ``songs`` are globs of the songs to listen to.
+    """
     from sepbench.cli.console import counting, say, warn
     from sepbench.evaluation.run import RunConfig
     from sepbench.inference.runner import choose_device
@@ -201,6 +215,7 @@ def write_page(
             protocol=protocol,
             tracks=tracks,
             listen=listen,
+            songs=songs,
             plan=plan,
             command=command,
             on_step=lambda what: bar.update(task, advance=1, description=f"page: {what}"),

@@ -11,7 +11,6 @@ import click
 from click.core import ParameterSource
 
 from sepbench.cli import options
-from sepbench.errors import SepbenchError
 
 if TYPE_CHECKING:
     from sepbench.datasets.base import Dataset, Track
@@ -89,15 +88,10 @@ def _named_or_folder(dataset: str, root: Path | None, subset: str) -> tuple[str,
     The name of a data set takes precedence over a folder of the same name. A folder has no subsets,
     so that a ``--subset`` other than ``all`` is refused.
     """
-    from sepbench.datasets.discovery import is_registered
+    from sepbench.datasets.discovery import named_or_folder
 
-    if root is not None or is_registered(dataset):
-        return dataset, root, subset
-    if not Path(dataset).is_dir():
-        if Path(dataset).name != dataset:
-            raise SepbenchError(f"{dataset}: no such folder of songs")
-        return dataset, root, subset
+    name, found = named_or_folder(dataset, root)
     source = click.get_current_context().get_parameter_source("subset")
-    if source is not ParameterSource.DEFAULT and subset != "all":
+    if found != root and source is not ParameterSource.DEFAULT and subset != "all":
         raise click.UsageError(f"--subset: {dataset} is a folder of songs without subsets")
-    return "folder", Path(dataset), subset
+    return name, found, subset

@@ -50,6 +50,21 @@ def is_registered(name: str) -> bool:
     return name in entry_points.find(GROUP)
 
 
+def named_or_folder(dataset: str, root: Path | None) -> tuple[str, Path | None]:
+    """Return the name of a data set and its root; a folder of songs may stand for both.
+
+    The name of a data set wins over a folder of that name. Raises `SepbenchError` for a path of
+    which there is no folder.
+    """
+    if root is not None or is_registered(dataset):
+        return dataset, root
+    if Path(dataset).is_dir():
+        return "folder", Path(dataset)
+    if Path(dataset).name != dataset:
+        raise SepbenchError(f"{dataset}: no such folder of songs")
+    return dataset, root
+
+
 def open_dataset(name: str, root: Path | None = None) -> Dataset:
     """Return the data set ``name``, searched at ``root`` or at its usual paths.
 

@@ -135,9 +135,10 @@ def compare_runs(
 ) -> list[Comparison]:
     """Compare the methods of one run or several, given by their folders; see `compare`.
 
-    The remarks list everything left out because the runs do not share it.
+    The remarks list everything left out because the runs do not share it. Parts of one run are
+    joined.
     """
-    merged = merge([Path(run) for run in runs])
+    merged = merge([Path(run) for run in runs], parts=True)
     found = compare(
         merged.records,
         protocol=protocol,

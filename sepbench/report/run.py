@@ -112,7 +112,7 @@ def open_run(folder: str | Path) -> Run:
 
 def evaluate(
     methods: str | Sequence[str] = "all",
-    dataset: str = "excerpt",
+    dataset: str | Path = "excerpt",
     *,
     root: str | Path | None = None,
     subset: str = "test",
@@ -127,7 +127,7 @@ def evaluate(
 
     Args:
         methods: ``"all"`` usable ones, one method, or a list such as ``["hpss[margin=2]"]``.
-        dataset: see ``sepbench data``.
+        dataset: a name, see ``sepbench data``, or a folder of songs.
         root: folder of the data set, if not at its usual path.
         subset: ``train``, ``valid``, ``test`` or ``all``.
         tracks: names or globs; all tracks if empty.
@@ -144,6 +144,7 @@ def evaluate(
     from rich.progress import Progress
 
     from sepbench.datasets import open_dataset
+    from sepbench.datasets.discovery import named_or_folder
     from sepbench.datasets.selection import select
     from sepbench.inference.runner import choose_device
 
@@ -153,9 +154,9 @@ def evaluate(
             f"start={start!r}, duration={duration!r}: a part begins at 0 s or later and is longer "
             "than 0 s; None is the rest of each track"
         )
-    where = None if root is None else Path(root)
-    chosen = select(open_dataset(dataset, where), subset, tracks)
-    settings = Settings.of(dataset, where, subset, start, duration)
+    name, place = named_or_folder(str(dataset), None if root is None else Path(root))
+    chosen = select(open_dataset(name, place), subset, tracks)
+    settings = Settings.of(name, place, subset, start, duration)
     plan = _plan({**config, "device": str(choose_device(config.get("device", "auto")))})
     folder = Path(out) if out is not None else Path("results") / settings.default_name
     store = Store.create(folder, settings)

@@ -20,7 +20,7 @@ from sepbench.training.config import read_config
 from sepbench.training.curves import draw_curves
 from sepbench.training.data.choice import Choice, without
 from sepbench.training.data.prepared import PreparedDataset
-from sepbench.training.data.sources import prepared_dataset
+from sepbench.training.data.sources import check_data, prepared_dataset
 from sepbench.training.data.splits import SUBSETS
 from sepbench.training.epoch import Epoch
 from sepbench.training.examples import Examples
@@ -226,6 +226,7 @@ def open_training(
     trainable = trainable_of(
         separator, settings.model, str(config), channels=settings.recipe.channels
     )
+    check_data(map(str, data))
     _check_folder(folder, resume=resume, init=init, find_rate=find_rate)
     if teacher:
         settings = replace(settings, teacher=settings.teacher.replaced(teacher))

@@ -176,3 +176,17 @@ def test_a_part_without_cells_is_left_out() -> None:
     assert column("track", "all/scores.csv") == {"a", "b"}
     none = report("part3", "part4", "--out", "none")
     assert (none.exit_code, none.output.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("more", [("-o", "chosen"), ("-m", "unet"), ("--stem", "vocals"), ("two",)])
+def test_a_page_is_of_one_whole_run(more: tuple[str, ...]) -> None:
+    make_run(Path("two"), LEVELS, 4)
+    refused = report("run", "--page", *more)
+    assert refused.exit_code == 2
+    assert "--page is of one whole run; leave --out, --method, --stem" in refused.output
+
+
+def test_the_tables_of_a_page_have_all_songs() -> None:
+    made = report("run", "--page", "--track", "song 01")
+    assert made.exit_code == 0, made.output
+    assert len(column("track", "run/scores.csv")) == 4

@@ -336,6 +336,14 @@ def test_a_run_that_is_not_there_cannot_be_resumed_and_is_not_started(tmp_path: 
     assert not (tmp_path / "run").exists()
 
 
+def test_missing_data_are_reported_before_a_run_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "last.pt").touch()
+    refused = run("train", "unet", "-d", "nosuch", "-o", tmp_path)
+    assert "nosuch: no such folder, and no data set" in refused.output
+    kept = run("train", "unet", "-d", "simulated", "-o", tmp_path)
+    assert "holds a run already" in kept.output
+
+
 def test_a_device_that_is_not_there_is_reported_before_songs_are_prepared(tmp_path: Path) -> None:
     refused = run("train", "unet", "-d", "simulated", "--device", "gpu", "-o", tmp_path / "run")
     assert refused.exit_code == 2

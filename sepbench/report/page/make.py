@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sepbench import registry
+from sepbench._util.text import matches
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
 from sepbench.evaluation import run
@@ -30,6 +31,7 @@ def make_page(
     protocol: str,
     tracks: Sequence[Track],
     listen: int | None = None,
+    songs: Sequence[str] = (),
     plan: RunConfig | None = None,
     command: str = "",
     on_step: Step = lambda what: None,
@@ -37,15 +39,17 @@ def make_page(
     """Write the page of a run; return its path and what is missing.
 
     ``listen`` is the number of songs, those on which methods differ most; missing stems are
-    separated again and kept. Without it, kept stems are used. ``tracks`` are those of the data set,
-    empty if it is not found.
+    separated again and kept. Without it, kept stems are used. ``songs`` are globs of the songs that
+    are chosen from, all if empty. ``tracks`` are those of the data set, empty if it is not found.
+    Raises `SepbenchError` if no song of the run matches.
     """
     records = store.records()
+    heard = _of_songs(store, records, songs)
     remarks: list[str] = []
     if listen is None:
-        excerpts = kept_excerpts(store, records, MOST_TRACKS) if tracks else []
+        excerpts = kept_excerpts(store, heard, MOST_TRACKS) if tracks else []
     else:
-        excerpts = choose(records, listen)
+        excerpts = choose(heard, listen)
         remarks = _separate(store, records, excerpts, tracks, plan or RunConfig(), on_step)
     page = write_page(
         store,
@@ -57,6 +61,15 @@ def make_page(
         on_clip=on_step,
     )
     return replace(page, remarks=[*remarks, *page.remarks])
+
+
+def _of_songs(store: Store, records: Sequence[Record], songs: Sequence[str]) -> Sequence[Record]:
+    """Return the records of songs whose names match any of the globs."""
+    found = [one for one in records if any(matches(one.track, pattern) for pattern in songs)]
+    if songs and not found:
+        some = ", ".join(list(dict.fromkeys(record.track for record in records))[:3])
+        raise SepbenchError(f"{store.folder}: no track {', '.join(songs)}; it has {some} ...")
+    return found if songs else records
 
 
 def _separate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,13 @@ def tracks_of(
     kept = frozenset().union(*(song_keys(song.name) for song in tracks if song.split != "train"))
     labels = [song for song in chosen if id(song) in own and not song_keys(song.name) & kept]
     return choice.cut([*tracks, *labels])
+
+
+def check_data(data: Iterable[str]) -> None:
+    """Raise `SepbenchError` for what is neither a folder nor a data set with songs to train on."""
+    for where in data:
+        if not Path(where).is_dir():
+            _named(where)
 
 
 def _distinct(data: Sequence[str]) -> list[str]:

@@ -22,14 +22,16 @@ from sepbench.evaluation.estimate_files import find
 from sepbench.evaluation.estimates import Part, score, scored_stems
 from sepbench.evaluation.records import of_sound
 from sepbench.evaluation.store import Settings, Store, unique_name
-from sepbench.report import ratings
+from sepbench.report import ratings, tables
+from sepbench.report.build import Report
 from sepbench.report.page.clips import clips, loudness, spectrogram_png
 from sepbench.report.page.excerpts import SECONDS, choose
+from sepbench.report.page.make import make_page
 from sepbench.report.page.webmushra import write_webmushra
 from sepbench.report.page.write import kept_excerpts
 from sepbench.report.webmushra_results import keep_names, sessions
 
-from .conftest import NAMES, RATE, MadeTrack, made_tracks
+from .conftest import LEVELS, NAMES, RATE, MadeTrack, keep_stems, made_tracks
 
 
 def test_the_excerpt_is_where_methods_differ_most(made_run) -> None:
@@ -542,3 +544,18 @@ def test_ratings_of_stems_that_another_run_made_are_refused(tmp_path) -> None:
         ratings.add([tmp_path / "bob"], tmp_path, None, changed)
     ratings.add([tmp_path / "bob"], tmp_path, None, made)
     assert set(ratings.table(tmp_path)["listener"]) == {"ann", "bob"}
+
+
+@pytest.mark.slow
+def test_the_songs_to_listen_to_can_be_named(tmp_path) -> None:
+    store = make_run(tmp_path / "run", LEVELS, NAMES)
+    keep_stems(store, made_tracks())
+    records = store.records()
+    report = Report(tables.scores(records), tables.summary(records), [], [])
+    how = {"protocol": "mdx", "tracks": made_tracks()}
+    page = make_page(store, report, songs=("SONG*",), **how).path.read_text()
+    known = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+    assert {clip["track"] for clip in known["listen"]} == {NAMES[3]}
+    assert sorted(known["tracks"]) == sorted(NAMES)
+    with pytest.raises(SepbenchError, match="no track none; it has"):
+        make_page(store, report, songs=("none",), **how)
