@@ -75,8 +75,7 @@ def command(
 
     if bool(songs) == bool(dataset):
         raise click.UsageError("give either SONGs or --dataset NAME")
-    if dataset and (labels or picture):
-        raise click.UsageError("--labels and --picture are for SONGs; leave them out of --dataset")
+    _check_use(dataset, labels or picture or out is not None)
     if sum((as_csv, labels, as_json)) > 1:
         raise click.UsageError("choose one of --json, --csv and --labels")
     if out is None and (picture or (labels and len(songs) > 1)):
@@ -94,6 +93,16 @@ def command(
         _print(rows, columns, as_json=as_json, as_csv=as_csv)
     if failures:
         click.get_current_context().exit(1)
+
+
+def _check_use(dataset: str | None, drawn: bool) -> None:
+    """Refuse options that would have no effect."""
+    typed = click.get_current_context().get_parameter_source
+    default = click.core.ParameterSource.DEFAULT
+    if dataset and drawn:
+        raise click.UsageError("--dataset prints scores; leave --labels, --picture and --out out")
+    if not dataset and any(typed(name) != default for name in ("root", "subset", "patterns")):
+        raise click.UsageError("--root, --subset and --track are for --dataset")
 
 
 def _find(

@@ -80,10 +80,16 @@ def _record(
             for target in plain["targets"]
             if (stem := stem_of(target["name"])) is not None
         }
+        windows = next(filter(None, map(_other_windows, plain["targets"])), "")
     except OSError as error:
         raise SepbenchError(f"{file}: cannot read: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise SepbenchError(f"{file}: not a JSON file of museval") from None
+    if windows:
+        raise SepbenchError(
+            f"{file}: scores of {windows}, where those of a run are of 1 s each; "
+            "let museval score again with win=1 and hop=1"
+        )
     if not frames:
         raise SepbenchError(f"{file}: no known stem among {', '.join(names)}")
     if len(of_stems) > len(frames):
@@ -120,6 +126,17 @@ def _targets(stem: str, stems: Sequence[str]) -> tuple[str, ...]:
     if stem in pair and all(name in stems for name in pair):
         return pair
     return tuple(name for name in in_order(stems) if name != "accompaniment" or name == stem)
+
+
+def _other_windows(target: Mapping[str, Any]) -> str:
+    """Return how long the windows of a stem are or how far apart, empty if both are a second."""
+    rows = target["frames"]
+    lengths = {row.get("duration", 1) for row in rows} - {1}
+    if lengths:
+        return f"windows of {min(lengths, key=str)} s"
+    times = [row.get("time", index) for index, row in enumerate(rows[:2])]
+    step = 1 if len(times) < 2 else times[1] - times[0]
+    return "" if step == 1 else f"windows that are {step} s apart"
 
 
 def _scores(rows: list[dict[str, Any]]) -> dict[str, list[float]]:

@@ -86,7 +86,9 @@ def test_a_data_set_gives_scores(song: Path) -> None:
         ([], "either SONGs or --dataset"),
         (["song.wav", "--csv", "--labels"], "choose one of"),
         (["song.wav", "--picture"], "give --out"),
-        (["--dataset", "excerpt", "--labels"], "are for SONGs"),
+        (["song.wav", "--track", "A*"], "--root, --subset and --track are for --dataset"),
+        (["--dataset", "excerpt", "--labels"], "leave --labels, --picture and --out out"),
+        (["--dataset", "excerpt", "--out", "here"], "leave --labels, --picture and --out out"),
     ],
 )
 def test_what_does_not_go_together_is_refused(arguments: list[str], message: str) -> None:

@@ -232,6 +232,17 @@ def test_a_stem_under_two_names_in_one_file_of_museval_is_refused() -> None:
     assert "a stem has two lists of scores" in imported()
 
 
+@pytest.mark.parametrize(
+    ("length", "step", "what"),
+    [(2, 1.5, "windows of 2 s"), (1, 0.5, "windows that are 0.5 s apart")],
+)
+def test_scores_of_other_windows_than_a_second_are_refused(length, step, what) -> None:
+    metrics = dict.fromkeys(("SDR", "SIR", "ISR", "SAR"), 1.0)
+    frames = [{"time": step * n, "duration": length, "metrics": metrics} for n in range(3)]
+    write_museval([("vocals", frames)])
+    assert f"theirs/A.json: scores of {what}, where those of a run are of 1 s" in imported()
+
+
 def write_museval(targets: list[tuple[str, list[object]]]) -> None:
     Path("theirs").mkdir()
     plain = {"targets": [{"name": name, "frames": frames} for name, frames in targets]}
