@@ -42,6 +42,7 @@ def _show(found: Diff, old: Path, new: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from sepbench._util.text import counted
     from sepbench.cli.console import show
 
     for run, labels in ((old, found.only_old), (new, found.only_new)):
@@ -53,7 +54,7 @@ def _show(found: Diff, old: Path, new: Path) -> None:
         click.echo("nothing that affects scores has changed")
     for change in found.changes:
         values = f"{_short(change.old)} -> {_short(change.new)}"
-        click.echo(f"{change.label}: {change.fact}: {values} ({change.tracks} tracks)")
+        click.echo(f"{change.label}: {change.fact}: {values} ({counted(change.tracks, 'track')})")
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("method")
     table.add_column("stem")

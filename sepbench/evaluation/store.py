@@ -227,9 +227,14 @@ class Store:
         return self.contents()[0]
 
     def contents(self) -> tuple[list[Record], list[Path]]:
-        """Return all records in the order of `records`, and the unreadable files."""
+        """Return all records in the order of `records`, and the unreadable files.
+
+        A score stands before a failure of the same cell, which may be left of a copied part.
+        """
         kinds = ("scores", "failures")
         paths = {path for kind in kinds for path in self.folder.glob(f"{kind}/*/*/[!.]*.json")}
+        scored = {path.parts[-3:] for path in paths if path.parts[-4] == "scores"}
+        paths -= {p for p in paths if p.parts[-4] == "failures" and p.parts[-3:] in scored}
         # Files with decomposed names, of earlier versions, give way to those written since.
         paths = {path for path in paths if not paths & {_composed_name(path)} - {path}}
         there = {path: self.read(path) for path in sorted(paths)}

@@ -249,14 +249,18 @@ def _is_current(keys: Iterable[Iterable[str]]) -> bool:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Stamp]]:
-    """Yield the files of a store by relative path."""
+    """Yield the files of a store by relative path; no failure of which there is a score."""
+    found = set()
     for kind in ("scores", "failures"):
         for method in _folders(folder / kind):
             for subset in _folders(method):
                 within = f"{kind}/{method.name}/{subset.name}/"
                 with os.scandir(subset) as entries:
                     for entry in entries:
-                        if entry.name.endswith(".json") and not entry.name.startswith("."):
+                        cell = method.name, subset.name, entry.name
+                        is_file = entry.name.endswith(".json") and not entry.name.startswith(".")
+                        if is_file and cell not in found:
+                            found.add(cell)
                             yield _encoded(within + entry.name), stamp_of(entry.stat())
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -218,3 +219,14 @@ def test_a_run_whose_data_set_was_changed_by_hand_is_named(run) -> None:
     remarks = write(run, protocol="sisec18").remarks
     said = f"run.json names the data set another, the scores are of {settings['dataset']}"
     assert [remark for remark in remarks if said in remark]
+
+
+def test_a_score_stands_before_the_failure_of_a_copied_part(tmp_path) -> None:
+    one = make_run(tmp_path / "one", {"unet": 5.0}, 2, failed=[("unet", "song 01")])
+    other = make_run(tmp_path / "other", {"unet": 5.0}, 2)
+    shutil.copytree(other.folder, one.folder, dirs_exist_ok=True)
+    assert len(list(one.folder.rglob("song 01.json"))) == 2
+    assert [record.error for record in one.records()] == [None, None]
+    report = write(one, protocol="sisec18")
+    assert set(report.summary["failed"]) == {0}
+    assert not report.remarks
