@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from fractions import Fraction
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +12,12 @@ from numpy.typing import NDArray
 
 from sepbench._util.text import counted
 from sepbench.audio import mp3
+from sepbench.audio.container import (
+    is_cover,
+    open_container,
+    packet_samples,
+    stated_seconds,
+)
 from sepbench.audio.decoder import DecodingError
 from sepbench.audio.headers import ends_with_a_last_page, sample_data
 from sepbench.audio.unreadable import unreadable
@@ -68,7 +71,7 @@ class FfmpegDecoder:
             self._frames_only = container.format.name in _FRAMES
             self._sixteen_bit = path.name.lower().endswith(_STEMS_FILES)
             guess = self._frames_only and not (self._is_mp3 and mp3.says_length(path))
-            length = None if guess else _length(container, chosen)
+            length = None if guess else stated_seconds(container, chosen)
             self.promised = length is not None and not self.notes
             if container.format.name == "ogg" and not ends_with_a_last_page(path):
                 self.notes.append("cut short: its last page is missing")
@@ -77,7 +80,7 @@ class FfmpegDecoder:
                     "it ends in zeros, as a download that did not finish; get it again"
                 )
             if guess:
-                self.samples = _count(container, chosen)
+                self.samples = packet_samples(container, chosen)
             elif length is not None:
                 self.samples = round(length * self.rate)
             else:
@@ -192,93 +195,10 @@ class FfmpegDecoder:
         """Do nothing: the file is open only while samples are read."""
 
 
-def is_cover(stream: av.video.stream.VideoStream) -> bool:
-    """Return whether FFmpeg's video stream is a cover picture."""
-    from av.stream import Disposition
-
-    return bool(stream.disposition & Disposition.attached_pic)
-
-
-def channel_layout(path: Path, stream: int, channels: int) -> str | None:
-    """Return the channel names of a stream as FFmpeg writes them (``5.1(side)``).
-
-    None if they are unknown, or not of so many channels.
-    """
-    data = sample_data(path)
-    try:
-        with open_container(path, size=data.header_size if data else None) as container:
-            layout = container.streams.audio[stream].layout
-    except (SepbenchError, IndexError):
-        return None
-    name: str = layout.name
-    return None if name.endswith("channels") or layout.nb_channels != channels else name
-
-
-@contextmanager
-def open_container(
-    path: Path, *, only_header: bool = False, size: int | None = None
-) -> Iterator[av.container.InputContainer]:
-    """Open a file, or its first ``size`` bytes, with FFmpeg's libraries.
-
-    ``only_header`` keeps FFmpeg from reading the first 5 MB of sound in order to know more of its
-    streams; tags and covers are known without. Raises `SepbenchError` if the file cannot be opened.
-    """
-    import av
-
-    options = {"protocol_whitelist": "file", **({"probesize": "2048"} if only_header else {})}
-    with ExitStack() as stack:
-        try:
-            # FFmpeg could read a bare name as a URL such as `http:` or `concat:`.
-            source: Any = f"file:{path}"
-            if size is not None:
-                with path.open("rb") as file:
-                    source = io.BytesIO(file.read(size))
-            elif not _is_text(source):
-                source = stack.enter_context(path.open("rb"))
-            # A tag that is not UTF-8 is no damage.
-            container = av.open(source, options=options, metadata_errors="replace")
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise SepbenchError(f"{path}: {unreadable(path)}") from error
-        yield stack.enter_context(container)
-
-
-def _is_text(name: str) -> bool:
-    """Return whether a name can be encoded as UTF-8, which PyAV requires."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _ends_in_zeros(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _ZEROS))
         return not any(file.read())
-
-
-def _count(container: av.container.InputContainer, stream: av.audio.stream.AudioStream) -> int:
-    """Return the number of samples in a stream, by the durations of its packets."""
-    ticks = sum(packet.duration or 0 for packet in container.demux(stream))
-    return round(ticks * stream.time_base * stream.rate) if stream.time_base else 0
-
-
-def _length(
-    container: av.container.InputContainer, stream: av.audio.stream.AudioStream
-) -> Fraction | None:
-    """Return the seconds that the file says a stream has, None if it says nothing."""
-    if stream.time_base is None:
-        return None
-    if stream.duration is not None:
-        return stream.duration * stream.time_base
-    if len(container.streams) == 1 and container.duration is not None:
-        return Fraction(container.duration, 1_000_000)
-    # The end of a stream in Matroska: 00:03:21.500000000.
-    end = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
-    if end is None:
-        return None
-    begin = (stream.start_time or 0) * stream.time_base
-    return 3600 * int(end[1]) + 60 * int(end[2]) + Fraction(end[3]) - max(Fraction(0), begin)
 
 
 def _name(number: int, stream: av.audio.stream.AudioStream) -> str:

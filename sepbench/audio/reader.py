@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sepbench.audio.container import channel_layout
 from sepbench.audio.decode import open_decoder
 from sepbench.audio.decoder import DecodingError
-from sepbench.audio.ffmpeg import channel_layout
 from sepbench.errors import SepbenchError
 
 _BLOCK = 1 << 18

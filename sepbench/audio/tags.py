@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sepbench.audio.ffmpeg import is_cover, open_container
+from sepbench.audio.container import is_cover, open_container
 from sepbench.audio.headers import sample_data
 from sepbench.errors import SepbenchError
 

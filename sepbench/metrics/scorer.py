@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
@@ -14,8 +13,7 @@ from sepbench.metrics import sdr
 from sepbench.metrics.bsseval.projections import CONDITION_LIMIT
 from sepbench.metrics.bundled.signal_ratios import Sdr, energies
 from sepbench.metrics.metric import Estimates, SetMetric, Song
-
-_Values = dict[str, dict[str, torch.Tensor]]
+from sepbench.metrics.set_scores import SetScores, values_of
 
 
 @dataclass(frozen=True)
@@ -34,15 +32,6 @@ class StemScores:
     mixture_frames: dict[str, list[float]]
     mixture_totals: dict[str, float]
     notes: tuple[str, ...] = field(default=())
-
-
-@dataclass
-class _Scored:
-    """Scores of one set of estimates by stem and id, and notes by stem."""
-
-    frames: dict[str, dict[str, list[float]]]
-    totals: dict[str, dict[str, float]]
-    notes: dict[str, list[str]]
 
 
 class TrackScorer:
@@ -80,7 +69,7 @@ class TrackScorer:
         self._windows = sdr.Windows.of_signal(mixture.shape[1], rate)
         self._silence: dict[str, torch.Tensor] = {}
         self._songs: dict[tuple[str, ...], dict[int, Song]] = {}
-        self._of_mixture: dict[tuple[tuple[str, ...], ...], _Scored] = {}
+        self._of_mixture: dict[tuple[tuple[str, ...], ...], SetScores] = {}
 
     def score(
         self,
@@ -148,8 +137,8 @@ class TrackScorer:
 
     def _score(
         self, targets: tuple[str, ...], wanted: tuple[str, ...], made: list[Estimates]
-    ) -> list[_Scored]:
-        scored = [_Scored({s: {} for s in wanted}, {s: {} for s in wanted}, {}) for _ in made]
+    ) -> list[SetScores]:
+        scored = [SetScores.of(wanted) for _ in made]
         masks = [self._masks(self._song(targets), wanted, one) for one in made]
         known = {(targets, self._rate): made}
         for metric in self.metrics:
@@ -157,14 +146,15 @@ class TrackScorer:
             rate = metric.sample_rate or self._rate
             if (stems, rate) not in known:
                 known[stems, rate] = [self._at(one, stems, rate) for one in made]
-            values, failure = _values(metric, self._song(stems, rate), known[stems, rate])
+            values, failure = values_of(metric, self._song(stems, rate), known[stems, rate])
             for place, into in enumerate(scored):
-                _take(metric, into, values[place] if values else None, masks[place], failure)
+                if values is None:
+                    into.add_failure(metric, masks[place], failure)
+                else:
+                    into.add(metric, values[place], masks[place])
         for into in scored:
             for stem in set(self._without_interference(targets)) & set(wanted):
-                for found in (into.frames[stem], into.totals[stem]):
-                    for name in (name for name in found if name.endswith("SIR")):
-                        found[name] = _no_score(found[name])
+                into.drop_interference(stem)
         return scored
 
     def _without_interference(self, targets: tuple[str, ...]) -> list[str]:
@@ -198,7 +188,7 @@ class TrackScorer:
         return self._silence[stem]
 
     def _stem_scores(
-        self, song: Song, wanted: tuple[str, ...], made: Estimates, scored: _Scored
+        self, song: Song, wanted: tuple[str, ...], made: Estimates, scored: SetScores
     ) -> dict[str, StemScores]:
         mixture = self._of_mixture[song.stems, wanted]
         return {
@@ -231,56 +221,6 @@ class TrackScorer:
                 "SIR and SAR depend on rounding; give references of 16 bits"
             )
         return notes
-
-
-def _values(
-    metric: SetMetric, song: Song, made: list[Estimates]
-) -> tuple[list[_Values] | None, str]:
-    """Return the scores by id and stem for each set of estimates, or None and the reason."""
-    try:
-        found = metric.score_sets(song, made)
-        return [_by_stem(metric, song, one) for one in found], ""
-    except SepbenchError as error:
-        return None, str(error)
-    except Exception as error:  # A failing metric must not affect the others.
-        if isinstance(metric, Sdr):
-            raise
-        return None, " ".join(f"{type(error).__name__}: {error}".split())
-
-
-def _by_stem(metric: SetMetric, song: Song, found: Mapping[str, torch.Tensor]) -> _Values:
-    windows = sdr.Windows.of_signal(song.mixture.shape[1], song.rate).count
-    values: _Values = {}
-    for name in (*metric.frames, *metric.totals):
-        wanted = (len(song.stems), windows) if name in metric.frames else (len(song.stems),)
-        got = tuple(found[name].shape) if name in found else "nothing"
-        if got != wanted:
-            raise SepbenchError(f"returned {got} for {name}, not a tensor of shape {wanted}")
-        by_stem = found[name].detach().double().cpu()
-        values[name] = dict(zip(song.stems, by_stem, strict=True))
-    return values
-
-
-def _take(
-    metric: SetMetric,
-    into: _Scored,
-    values: _Values | None,
-    masks: Mapping[str, torch.Tensor],
-    failure: str,
-) -> None:
-    for stem, mask in masks.items():
-        if values is None:
-            into.notes.setdefault(stem, []).append(f"metric {metric.label}: {failure}")
-        for name in metric.frames:
-            scores = values[name][stem] if values else torch.full(mask.shape, torch.nan)
-            into.frames[stem][metric.id_of(name)] = scores.masked_fill(mask, torch.nan).tolist()
-        for name in metric.totals:
-            score = float(values[name][stem]) if values else float("nan")
-            into.totals[stem][metric.id_of(name)] = score
-
-
-def _no_score(value: Any) -> Any:
-    return [float("nan")] * len(value) if isinstance(value, list) else float("nan")
 
 
 def _check_finite(song: Song, made: Estimates) -> None:

@@ -89,12 +89,12 @@ class Run:
                 self.epoch += 1
                 verdict, dead = None, {}
                 if self.plan.is_validated(self.epoch):
-                    verdict = self._judge(self._judged(), songs)
+                    verdict = self._validate(self._validated_network(), songs)
                     if self.epoch == 1:
                         dead = self._dead(verdict)
-                is_best = verdict is not None and self._mark(verdict) > self.best
+                is_best = verdict is not None and verdict.criterion(self.plan.best) > self.best
                 if verdict is not None and is_best:
-                    self.best, self.best_epoch = self._mark(verdict), self.epoch
+                    self.best, self.best_epoch = verdict.criterion(self.plan.best), self.epoch
                 seconds = time.monotonic() - began
                 found = verdict.entries if verdict else {}
                 row = {"epoch": self.epoch, **losses, "seconds": seconds, **found}
@@ -106,7 +106,7 @@ class Run:
                 log.epoch(row, self.optimiser.param_groups[0]["lr"])
                 if self.plan.is_shown(self.epoch):
                     loudest = songs.loudest(self.plan.shown)
-                    log.pictures(self._judged(), loudest, self.device, self.epoch)
+                    log.pictures(self._validated_network(), loudest, self.device, self.epoch)
                 scores = verdict.scores if verdict else {}
                 validation_loss = verdict.losses["loss"] if verdict else math.nan
                 on_epoch(
@@ -116,12 +116,8 @@ class Run:
                     )
                 )  # fmt: skip
 
-    def _judge(self, network: nn.Module, songs: Songs) -> Verdict:
+    def _validate(self, network: nn.Module, songs: Songs) -> Verdict:
         return songs.judge(self.trainable, network, self.device, batch_size=self.plan.batch_size)
-
-    def _mark(self, verdict: Verdict) -> float:
-        """Return the criterion of the best epoch."""
-        return verdict.scores["mean"] if self.plan.best == "sdr" else -verdict.losses["loss"]
 
     def _dead(self, verdict: Verdict) -> dict[str, str]:
         """Return the parts of the network that do not learn, with the reason."""
@@ -219,10 +215,10 @@ class Run:
         loader = batches(examples, 0, count, size=size, generator=torch.Generator())
         with keeping_frozen(network):
             averaging.update_bn(network, (self._inputs(stems) for stems in loader))
-        verdict = self._judge(network, songs)
-        mark = self._mark(verdict)
-        if mark > state["best"]:
-            state["weights"], state["best"] = network.state_dict(), mark
+        verdict = self._validate(network, songs)
+        reached = verdict.criterion(self.plan.best)
+        if reached > state["best"]:
+            state["weights"], state["best"] = network.state_dict(), reached
             state["history"][-1].update(verdict.entries)
             checkpoint.save(path, state)
         return float(state["best"])
@@ -274,7 +270,7 @@ class Run:
         mixture = self.trainable.mixture(stems)
         return self.trainable.features(mixture.to(self.device))
 
-    def _judged(self) -> nn.Module:
+    def _validated_network(self) -> nn.Module:
         """Return the network to validate and save: the averaged one, if there is one."""
         return self.averaged.module if self.plan.average else self.network
 
@@ -297,6 +293,6 @@ class Run:
             "best": self.best,
             "best_epoch": self.best_epoch,
             "history": self.history,
-            "weights": self._judged().state_dict(),
+            "weights": self._validated_network().state_dict(),
         }
         checkpoint.save(self.folder / name, state)

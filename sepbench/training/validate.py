@@ -49,6 +49,10 @@ class Verdict:
         losses = {f"validation {name}": value for name, value in self.losses.items()}
         return {**losses, **self.scores}
 
+    def criterion(self, best: str) -> float:
+        """Return the number that the best epoch has highest: the mean SDR, or the negative loss."""
+        return self.scores["mean"] if best == "sdr" else -self.losses["loss"]
+
 
 @dataclass(frozen=True)
 class Songs:
