@@ -60,14 +60,14 @@ def kept() -> Iterator[None]:
         random.setstate(state)
 
 
-def seed_generators(seed: int = 0) -> None:
-    """Seed every global random generator."""
+def seed_generators() -> None:
+    """Seed every global random generator with 0, so that a plugin's results can be repeated."""
     import numpy as np
     import torch
 
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - the global one, which plugins may use
-    torch.manual_seed(seed)
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - the global one, which plugins may use
+    torch.manual_seed(0)
 
 
 def _working_folder() -> str:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from sepbench.report.gate import Verdict
     from sepbench.report.merge import Merged
 
+_MOST_FARTHEST = 3
+"""Tracks that are named at each end."""
+
 
 @click.command("compare", short_help="Say which methods are better, by how much, how surely.")
 @click.argument("runs", type=options.PATH, metavar="RUN...", nargs=-1, required=True)
@@ -188,11 +191,11 @@ def _show(each: Comparison) -> None:
         click.echo(remark)
 
 
-def _farthest(each: Comparison, most: int = 3) -> Iterator[str]:
+def _farthest(each: Comparison) -> Iterator[str]:
     """Yield a line with the worst and the best tracks of each method against the baseline."""
     for one in each.differences:
         tracks = [f"{track} {value:+.2f}" for _, track, value in each.by_track(one.label)]
-        half = min(most, len(tracks) // 2)
+        half = min(_MOST_FARTHEST, len(tracks) // 2)
         if half:
             worst, best = ", ".join(tracks[:half]), ", ".join(tracks[: -half - 1 : -1])
             yield f"{one.label}: worst on {worst}; best on {best}"

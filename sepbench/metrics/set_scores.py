@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -60,7 +60,7 @@ class SetScores:
 
 
 def values_of(
-    metric: SetMetric, song: Song, made: Sequence[Estimates]
+    metric: SetMetric, song: Song, made: list[Estimates]
 ) -> tuple[list[Values] | None, str]:
     """Return the scores by id and stem for each set of estimates, or None and the reason."""
     try:

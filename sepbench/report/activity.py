@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sepbench.activity.segments import Segment
 
-_VOICE, _TRUE = "#E69F00", "#009E73"
+_VOICE = "#E69F00"
 
 
 @pictures.styled
@@ -35,14 +35,13 @@ def picture(
     probabilities: NDArray[np.float32],
     found: Sequence[Segment],
     *,
-    reference: NDArray[np.bool_] | None = None,
     title: str = "",
 ) -> Figure:
     """Return a figure of a song's spectrogram with the detected singing below it.
 
     Shape:
         song: ``(channels, samples)`` at ``rate`` Hz.
-        probabilities, reference: one per frame of 10 ms; ``reference`` is the true activity.
+        probabilities: ``(frames,)``, one per 10 ms.
     """
     seconds = max(song.shape[-1], 1) / rate
     page = pictures.new(10.0, 4.4)
@@ -65,12 +64,8 @@ def picture(
             axes.axvspan(segment.start, segment.end, color=_VOICE, alpha=0.22, linewidth=0)
     times = (np.arange(len(probabilities)) + 0.5) / 100
     below.plot(times, probabilities, color=INK, linewidth=0.8)
-    if reference is not None:
-        sung = reference[: len(times)]
-        below.fill_between(times[: len(sung)], -0.12, -0.02, where=sung, color=_TRUE, linewidth=0)
     below.set_ylim(-0.15, 1.05)
     below.set_xlim(0, seconds)
     below.set_ylabel("probability")
-    truth = "; green: reference activity" if reference is not None else ""
-    below.set_xlabel(f"time (s); shaded: detected singing{truth}")
+    below.set_xlabel("time (s); shaded: detected singing")
     return page

@@ -26,6 +26,9 @@ SIZE, TITLE = 9.0, 10.0
 LETTER = 0.08
 """Width of a letter of a method's name in inches."""
 
+_LONGEST_NAME = 36
+"""Letters of a track's name."""
+
 
 def save(comparison: Comparison, folder: Path) -> list[Path]:
     """Write the pictures of a comparison as PNG and SVG; return their paths."""
@@ -163,8 +166,8 @@ def _gains(comparison: Comparison, label: str) -> np.ndarray:
     return (good[label] - good[comparison.baseline]).to_numpy()
 
 
-def _short(name: str, most: int = 36) -> str:
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def _scale(axes: Axes, methods: int) -> None:

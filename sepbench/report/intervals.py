@@ -86,10 +86,8 @@ def intervals(
     return found
 
 
-def pooled_interval(
-    tracks: Sequence[Sequence[float]], *, confidence: float = CONFIDENCE
-) -> Interval:
-    """Return the interval of the median over the windows of all tracks.
+def pooled_interval(tracks: Sequence[Sequence[float]]) -> Interval:
+    """Return the 95 % interval of the median over the windows of all tracks.
 
     Tracks are drawn with all their windows. ``tracks`` holds the score of each window by track.
     """
@@ -99,7 +97,7 @@ def pooled_interval(
     owner = np.repeat(np.arange(len(kept)), [len(windows) for windows in kept])
     pool = np.concatenate(kept)
     order = np.argsort(pool, kind="stable")
-    return Interval(*pooled_medians(pool[order], owner[order], _levels(len(kept), confidence)))
+    return Interval(*pooled_medians(pool[order], owner[order], _levels(len(kept), CONFIDENCE)))
 
 
 def finite(scores: ArrayLike) -> Floats:

@@ -17,18 +17,21 @@ Signal = NDArray[np.float32]
 INAUDIBLE = 1e-3
 """RMS below which a signal counts as silent, -60 dB; the dither of 16 bits has -92 dB."""
 
+_RMS_BLOCK = 1600
+"""Samples of a block of `active_rms`: 0.1 s at 16 kHz."""
+
 
 def rms(signal: Signal) -> float:
     """Return the root mean square of the samples."""
     return float(np.sqrt(np.dot(signal, signal) / max(len(signal), 1)))
 
 
-def active_rms(signal: Signal, *, block: int = 1600) -> float:
+def active_rms(signal: Signal) -> float:
     """Return the RMS over the blocks that are within 30 dB of the loudest; silence is left out."""
-    count = len(signal) // block
+    count = len(signal) // _RMS_BLOCK
     if count < 2:
         return rms(signal)
-    energy = np.square(signal[: count * block].reshape(count, block)).mean(1)
+    energy = np.square(signal[: count * _RMS_BLOCK].reshape(count, _RMS_BLOCK)).mean(1)
     loud = energy[energy > 1e-3 * energy.max()]
     return float(np.sqrt(loud.mean())) if len(loud) else 0.0
 

@@ -11,9 +11,6 @@ from sepbench.errors import SepbenchError
 from sepbench.stems import MIXTURE, in_order, stem_of
 from sepbench.training.data.recording import PARTS, Segment
 
-RESTS = ("other", "harmonic")
-"""Parts for files whose names match no stem."""
-
 _PARTS_OF = {"percussive": "drums", "percussion": "drums", "harmonic": "other"}
 """Stems that are used as a part in training."""
 
