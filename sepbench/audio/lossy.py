@@ -23,7 +23,7 @@ _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: 
 
 
 class FfmpegEncoder:
-    """Writes mp3, m4a (AAC) and opus at the nearest rate that the codec supports."""
+    """Writes mp3, m4a (AAC) and opus at the next higher rate of the codec, or its highest."""
 
     clipped = 0
 
