@@ -226,7 +226,7 @@ def terms_of_rest(stem: str, made: Iterable[str]) -> tuple[str, ...]:
 
 
 def rest_of(stem: str) -> str:
-    """Return the name of the rest of a song without one stem.
+    """Return the name of what remains of a song without one of its stems.
 
     >>> rest_of("vocals"), rest_of("accompaniment"), rest_of("drums")
     ('accompaniment', 'vocals', 'no_drums')

@@ -145,7 +145,7 @@ def _provenance(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _count(value: object) -> int:
-    """Return a count of training, 0 where it is none that a header can hold."""
+    """Return a number of training steps or epochs, 0 if it is not one that a header can hold."""
     return value if isinstance(value, int) and 0 <= value < 2**24 else 0
 
 

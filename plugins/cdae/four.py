@@ -20,7 +20,7 @@ class FourStemsExchange:
     def read(self, source: Path, out: Path) -> dict[str, Any]:
         """Write networks of four stems to ``out``; bass and other both begin as the harmonic one.
 
-        Returns the header. Raises `SepbenchError` if the file is no weight file of `cdae` with
+        Returns the header. Raises `SepbenchError` if the file is not a weight file of `cdae` with
         three stems.
         """
         from .model import STEMS, CdaeTrainable

@@ -39,8 +39,8 @@ def arrange(networks: nn.Module) -> nn.Module:
 class _Published(nn.Module):
     """Networks of `PublishedNet` with a common first layer.
 
-    The first layers take most of the time: they make 36 channels of the full resolution, of which
-    pooling keeps a fifteenth. Here they process three bands at a time.
+    The first layers take most of the time: they compute 36 channels at full resolution, and pooling
+    keeps a fifteenth of the values. Here they process three bands at a time.
     """
 
     def __init__(self, networks: Sequence[PublishedNet]) -> None:

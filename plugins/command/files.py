@@ -139,7 +139,7 @@ def _read(card: Card, song: Song, path: Path, out: Path) -> NDArray[np.float32]:
 
 
 def _misfit(card: Card, song: Song, file: soundfile.SoundFile) -> str | None:
-    """Say in what a stem's file differs from the song, and what the card can do about it."""
+    """Return how a stem's file differs from the song, and the key of the card that corrects it."""
     if file.samplerate != card.rate:
         return (
             f"is at {file.samplerate} Hz, the song at {card.rate} Hz; "
@@ -187,7 +187,7 @@ def _level(card: Card, song: Song, stems: Mapping[str, torch.Tensor]) -> str | N
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """Return what changes when a file does, None where it is gone."""
+    """Return a signature that changes with a file, None if the file does not exist."""
     try:
         found = path.stat()
     except OSError:

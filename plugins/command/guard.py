@@ -1,4 +1,4 @@
-"""Runs a program in a temporary folder, and removes both when the parent process is gone.
+"""Runs a program in a temporary folder, and removes both when the parent process has ended.
 
 Run as a script by `running.Guard`, with only the standard library so that it starts in hundredths
 of a second. It reads one line of JSON, answers with one, and ends when its input is closed: by the
@@ -34,7 +34,7 @@ def main(folder: str) -> None:
     ended.start()
     if line:
         answer = json.dumps(_run(json.loads(line), program))
-        with contextlib.suppress(OSError):  # The parent is gone.
+        with contextlib.suppress(OSError):  # The parent has ended.
             sys.stdout.write(f"{answer}\n")
             sys.stdout.flush()
     ended.join()

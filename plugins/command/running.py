@@ -35,9 +35,9 @@ def run(
 ) -> Iterator[Mapping[str, torch.Tensor] | SepbenchError]:
     """Run a program once for all songs; yield the stems of each, in order.
 
-    For a song whose files are other than the card promises it yields the error. ``note`` is told
-    what is odd about the stems, ``used`` how many bytes of memory the program's largest process
-    took. Raises `SepbenchError` for a program that fails.
+    For a song whose files are other than the card promises it yields the error. ``note`` is called
+    with each remark on the stems, ``used`` with the bytes of memory of the program's largest
+    process. Raises `SepbenchError` for a program that fails.
 
     Shape:
         each of the mixtures and stems: ``(channels, samples)``.

@@ -26,7 +26,7 @@ Methods that need an extra are left out, so that the default is the same on ever
 _UNWEIGHTED = "unet-stereo+unet+blstm"
 
 _ITERATIONS = 2
-"""Of the filter of the mean, if not chosen: see docs/training.md."""
+"""Iterations of the filter of the mean, if not chosen; see docs/training.md."""
 
 _RATE = 44_100
 """Rate of the filter in Hz if no member has one."""
@@ -151,7 +151,7 @@ class MethodEnsemble(Ensemble):
         """
         chosen, weights = self.options, [named for named, _ in parse(self.options.methods)]
         is_mean = chosen.of == "mean"
-        # Of two stems that sum to the mixture the medians do too.
+        # If two stems sum to the mixture, their medians do too.
         is_median_of_two = (chosen.of, chosen.domain, len(self.stems)) == ("median", "stems", 2)
         if not (is_mean or is_median_of_two):
             return None

@@ -19,14 +19,14 @@ _CITATION = (
 )
 
 _REST = "rest"
-"""The stem of what the known ones leave; it is not returned."""
+"""The stem of what the known stems leave of the mixture; it is not returned."""
 
 
 class _Oracle(Oracle):
     """Makes vocals, drums, bass and other, or another set of stems that the track has."""
 
     stems = ("vocals", "drums", "bass", "other")
-    version = "2"  # Raised when stems that a track lacks came to have their share.
+    version = "2"  # Raised when stems that a track lacks got a share of the mixture.
     license = "MIT"
 
     def separate(
@@ -47,7 +47,8 @@ class _Oracle(Oracle):
     ) -> dict[str, torch.Tensor]:
         """Return the references of the first target set that is complete.
 
-        Without one, what the known stems leave of the mixture is a stem of its own, `_REST`.
+        If no set is complete, what the known stems leave of the mixture is an additional stem,
+        `_REST`.
         """
         for targets in TARGET_SETS:
             if all(name in references for name in targets):

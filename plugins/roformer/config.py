@@ -101,7 +101,7 @@ def _number(
     default: int,
     name: str,
 ) -> int:
-    """Return the whole number above 0 that stands in the first of some places."""
+    """Return the whole number above 0 at the first of some keys that has one."""
     for section, key in places:
         value = sections[section].get(key)
         if value is None:

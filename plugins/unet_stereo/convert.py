@@ -25,9 +25,9 @@ class SpleeterExchange:
     def read(self, source: Path, out: Path) -> dict[str, Any]:
         """Write the tensors of a file to the weight file ``out``; return its header.
 
-        Of Spleeter's network for the accompaniment the last layer is negated, so that it gives one
-        minus the mask: that of the voice. No code in the file is run. Raises `SepbenchError` if it
-        is not a network of Spleeter.
+        The last layer of Spleeter's network for the accompaniment is negated, so that it gives one
+        minus the mask, which is the mask of the voice. No code in the file is run. Raises
+        `SepbenchError` if it is not a network of Spleeter.
         """
         from ..spleeter import Spleeter
         from ..spleeter.network import read_network

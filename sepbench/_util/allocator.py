@@ -1,4 +1,4 @@
-"""What the memory allocator of the C library does with freed memory."""
+"""Keeps freed memory for later use by the C library's memory allocator."""
 
 from __future__ import annotations
 

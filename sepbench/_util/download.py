@@ -32,7 +32,7 @@ Progress: TypeAlias = Callable[[int, "int | None"], None]
 _CHUNK = 1 << 18
 _SECONDS = 30
 _PATIENCE, _SLOWEST = 300.0, 4096.0
-"""After so many seconds a server must have reached this rate in bytes a second."""
+"""Seconds after which a server must have reached this rate, in bytes per second."""
 
 _LONGEST = 6 * 3600.0
 """Longest time for one attempt, in seconds; the next attempt resumes."""

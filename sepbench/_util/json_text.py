@@ -16,7 +16,7 @@ _NAN = re.compile(rb"(?<=[:\[,\s])NaN(?=\s*[,\]}])")
 
 
 def loads(content: bytes) -> Any:
-    """Return the value of a JSON text, where NaN is None; raise ``ValueError`` if it is none.
+    """Return the value of a JSON text, where NaN is None; raise ``ValueError`` if it is not JSON.
 
     >>> loads(b'{"SDR": [1.5, NaN]}')
     {'SDR': [1.5, None]}

@@ -13,8 +13,8 @@ from pathlib import Path
 def locked(path: Path) -> Iterator[None]:
     """Keep other processes and threads that ask for the same lock waiting.
 
-    ``path`` is a file for nothing else; it is made, and stays, as others may wait for it. Where the
-    system (Windows) or the file system has no locks of this kind, nobody waits.
+    ``path`` is a file that serves only as the lock. It is created, and not removed, because others
+    may wait for it. If the system (Windows) or the file system lacks such locks, nobody waits.
     """
     if sys.platform == "win32":
         yield

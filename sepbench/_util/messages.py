@@ -38,7 +38,7 @@ def send(connection: Connection, message: Any) -> None:
 
 
 def receive(connection: Connection, reader: type[pickle.Unpickler] = pickle.Unpickler) -> Any:
-    """Return the next message; raise ``EOFError`` if the other side is gone."""
+    """Return the next message; raise ``EOFError`` if the other process has ended."""
     head, sizes = reader(BytesIO(connection.recv_bytes())).load()
     buffers = [np.empty(size, np.uint8) for size in sizes]
     for buffer in buffers:

@@ -19,7 +19,8 @@ _OWNER = re.compile(r"([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}")
 def partial_path(path: Path) -> Path:
     """Return a hidden name in the folder of ``path`` for the file while it is written.
 
-    It contains machine and process, so that `remove_abandoned` knows whether that still runs.
+    It contains machine and process, so that `remove_abandoned` can tell whether that process still
+    runs.
     """
     return path.with_name(f".{_owned()}.part")
 

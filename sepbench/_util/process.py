@@ -268,7 +268,7 @@ def _stop_at_exit() -> None:
 
 def _stop_all() -> None:
     for worker in list(_running):
-        if worker._owner == os.getpid():  # A fork knows those of its parent, too.
+        if worker._owner == os.getpid():  # A fork has those of its parent, too.
             worker.stop()
 
 

@@ -1,4 +1,4 @@
-"""The main loop of a worker process: does tasks until its parent is gone."""
+"""The main loop of a worker process: runs tasks until its parent has ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def serve(connection: Connection, payload: bytes, place: tuple[str, dict[str, str]]) -> None:
-    """Do tasks until the other side is gone."""
+    """Run tasks until the other process has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # The server ignores it.
     if hasattr(os, "setsid"):

@@ -71,7 +71,7 @@ def walk(parent: Path) -> Iterator[Path]:
 def distinct(paths: Iterable[Path]) -> list[Path]:
     """Return the paths; raise `SepbenchError` if two in one folder have the same name.
 
-    So it is where a song was copied from a Mac next to itself: see `composed`.
+    This happens if a song was copied from a Mac next to itself; see `composed`.
     """
     there: dict[tuple[Path, str], Path] = {}
     for path in paths:

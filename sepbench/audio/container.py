@@ -39,7 +39,7 @@ def open_container(
                     source = io.BytesIO(file.read(size))
             elif not _is_text(source):
                 source = stack.enter_context(path.open("rb"))
-            # A tag that is not UTF-8 is no damage.
+            # A tag that is not UTF-8 is not an error.
             container = av.open(source, options=options, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError) as error:
             raise SepbenchError(f"{path}: {unreadable(path)}") from error
@@ -82,7 +82,7 @@ def is_cover(stream: av.video.stream.VideoStream) -> bool:
 def channel_layout(path: Path, stream: int, channels: int) -> str | None:
     """Return the channel names of a stream as FFmpeg writes them (``5.1(side)``).
 
-    None if they are unknown, or not of so many channels.
+    None if they are unknown, or if their number is not ``channels``.
     """
     data = sample_data(path)
     try:

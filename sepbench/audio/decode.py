@@ -79,7 +79,7 @@ def _decoder(path: Path, stream: int | None) -> Decoder:
     try:
         return FfmpegDecoder(path, stream)
     except SepbenchError:
-        # FFmpeg does not recognise it; libsndfile knows some rare formats.
+        # FFmpeg does not recognise it; libsndfile supports some rare formats.
         if not any(head) or _may_be_mpeg(path, head):
             raise
         try:

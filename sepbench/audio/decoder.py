@@ -28,7 +28,7 @@ class Decoder(Protocol):
     def chunks(self, first: int) -> Iterator[NDArray[np.float32] | int]:
         """Yield ``(channels, n)`` from sample ``first`` on; raise `DecodingError` at damage.
 
-        What has to be decoded before that is told by the number of its samples.
+        For samples that have to be decoded before ``first``, only their number is yielded.
         """
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ _LATE = 0.05
 """Seconds that the audio of a video may start after the picture without a note."""
 
 _ZEROS = 1 << 14
-"""Bytes of zeros at the end of a file that are no padding."""
+"""Bytes of zeros at the end of a file that are too many to be padding."""
 
 # Streams of frames with headers: a damaged frame does not affect the others, and FFmpeg guesses
 # their length from the bit rate, except for mp3 with a Xing header.
@@ -153,7 +153,7 @@ class FfmpegDecoder:
 
     @contextmanager
     def _packets(self, first: int) -> Iterator[mp3.Near]:
-        """Give the packets needed from sample ``first`` on, and the position of the first."""
+        """Provide the packets from sample ``first`` on, and the first sample of these packets."""
         if self._is_mp3:
             with mp3.near(self._path, first) as found:
                 if found:

@@ -80,7 +80,7 @@ def _first_frame(file: BinaryIO) -> int:
 
 @contextmanager
 def near(path: Path, first: int) -> Iterator[Near | None]:
-    """Give the packets from shortly before sample ``first`` on, and the position of theirs.
+    """Provide the packets from shortly before sample ``first`` on, and their first sample.
 
     None if ``first`` is near the beginning or the position is not certain. The file is open inside.
     """

@@ -138,7 +138,7 @@ def _search(folder: Path, found: Found, above: set[Path]) -> None:
 def track_name(song: Path, folder: Path | None = None) -> str:
     """Return the name of a song: its file name without the suffix, valid as a folder name.
 
-    Of a song that was found below a ``folder``, the folders between come before it.
+    If the song was found below ``folder``, the folders in between come before its name.
 
     >>> track_name(Path("a/two [live].stem.mp4"))
     'two (live)'

@@ -19,10 +19,10 @@ _BLOCK = 1 << 18
 # Compressed files pad their last frame, and may have a frame less than their header says.
 _TOLERATED_SECONDS = 0.1
 _SAID = 1 << 20
-"""Samples passed over on the way to a start before ``on_skip`` hears of it."""
+"""Samples that are skipped on the way to a start before ``on_skip`` is called."""
 
 _TRUSTED = 1 << 24
-"""Largest buffer allocated on the word of a header, in samples; it grows as they arrive."""
+"""Largest buffer that is allocated because of a header, in samples; it grows as they arrive."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ def blocks(
 ) -> Iterator[NDArray[np.float32]]:
     """Yield blocks ``(channels, size)`` of a file of any length in bounded memory.
 
-    The blocks join to what `read` returns, and the errors are its.
+    Joined, the blocks are what `read` returns. Raises the same errors.
     """
     with Reader(path, stream=stream) as reader:
         yield from reader.blocks(size, start=start, duration=duration)

@@ -1,4 +1,4 @@
-"""Knows a song again by its sound, whatever its file is called and in whatever lossless format."""
+"""Recognises a song by its sound, whatever the name and the lossless format of its file."""
 
 from __future__ import annotations
 

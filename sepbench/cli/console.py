@@ -191,7 +191,7 @@ def counting() -> Progress:
 
 
 def fraction() -> Progress:
-    """Return a progress bar for work of which only the finished share is known."""
+    """Return a progress bar for work whose steps are only known as a finished share."""
     return _bar()
 
 

@@ -141,7 +141,7 @@ def command(
 
 
 def _command_line_first(all_methods: bool, specs: Sequence[str]) -> tuple[bool, Sequence[str]]:
-    """Return ``--all`` and the methods; of both, only that of the command line.
+    """Return ``--all`` and the methods; if both are given, only that of the command line.
 
     One of them may come from the file of ``--config``.
     """

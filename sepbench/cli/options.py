@@ -97,7 +97,7 @@ duration_option = click.option(
 
 
 def _device(ctx: click.Context, param: click.Parameter, name: str) -> str:
-    """Refuse what is no name of a device, even where nothing is left to do."""
+    """Refuse an invalid name of a device, even if nothing is left to do."""
     if not (ctx.resilient_parsing or re.fullmatch(r"auto|(cpu|cuda|mps)(:\d+)?", name)):
         raise SepbenchError(
             f"device {name!r}: no such kind; --device auto takes the best of cpu, cuda and mps"

@@ -59,7 +59,7 @@ def _song(text: str) -> str:
     """Return the file, folder or glob that was typed, pasted or dropped; ask again for none."""
     text = text.strip()
     forms = [text, text.strip("'\"")]
-    with suppress(ValueError):  # Terminals put a backslash before the spaces of what is dropped.
+    with suppress(ValueError):  # Terminals put a backslash before the spaces of a dropped path.
         forms += [" ".join(shlex.split(text))]
     for form in forms:
         path = os.path.expanduser(form)

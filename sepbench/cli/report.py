@@ -101,7 +101,7 @@ def command(
         out=out,
         is_apart=len(runs) > 1 or choice != Choice(),
     )
-    # Tables of a run that lacks the default protocol are written all the same.
+    # A run without scores of the default protocol still gets its tables.
     asked = click.get_current_context().get_parameter_source("protocol")
     how: dict[str, Any] = {
         "references": references,

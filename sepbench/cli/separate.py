@@ -148,7 +148,7 @@ def command(
 def _separated(
     session: SeparationSession, orders: Sequence[Job], job: SeparateOptions, others: bool
 ) -> list[dict[str, Any]]:
-    """Do the jobs in order; return the result of each, ready for JSON.
+    """Run the jobs in order; return the result of each, ready for JSON.
 
     Raises `SepbenchError` if there is only one job and it fails.
     """
@@ -209,7 +209,7 @@ def _tell(written: Result) -> None:
 
 
 def _found(songs: Sequence[str]) -> tuple[Found, list[dict[str, Any]]]:
-    """Return the files that names stand for, and what stands for none and why.
+    """Return the files of the given names, and the names without a file, with the reason.
 
     Raises `SepbenchError` if there is no file at all.
     """

@@ -59,7 +59,7 @@ class Track(ABC):
 
     @property
     def song(self) -> tuple[str, str]:
-        """Subset and name, by which a run knows the track."""
+        """Subset and name, which identify the track in a run."""
         return self.subset, self.name
 
     @property

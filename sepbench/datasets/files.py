@@ -143,7 +143,7 @@ class FileDataset(Dataset):
     """Usual folders."""
 
     layout: ClassVar[Sequence[str]]
-    """Patterns of which at least one matches a file below the root."""
+    """Patterns; at least one of them matches a file below the root."""
 
     def __init__(self, root: Path | None = None) -> None:
         self._root = root

@@ -1,7 +1,7 @@
 """Mid and side: the mean of two channels, and half their difference.
 
-A voice is mostly in the middle of a song, so the mid has it with less of what sounds from the
-sides, and the side has little of it.
+A voice is mostly in the middle of a song. So the mid has the voice with less of the other sources,
+and the side has little of the voice.
 """
 
 from __future__ import annotations

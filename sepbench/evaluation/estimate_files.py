@@ -31,7 +31,7 @@ def find(folder: Path, tracks: Sequence[Track]) -> list[Estimates]:
 
     Looks for ``<subset>/<track>/<stem>.wav`` as museval and musdb write it, ``<track>/<stem>.wav``,
     ``<track>_<stem>.wav``, and, for a single track, ``<stem>.wav``, with any audio suffix.
-    Raises `SepbenchError` if there is none at all, and for a file that may be of two tracks.
+    Raises `SepbenchError` if no track has estimates, and for a file that may belong to two tracks.
     """
     if not folder.is_dir():
         raise SepbenchError(f"{folder}: no such folder of estimates")

@@ -215,7 +215,7 @@ def _read(
     late: int = 0,
     slack: int = FRAME,
 ) -> tuple[dict[str, Samples], list[str]]:
-    """Read estimates that are so many samples late, and fit them to the song."""
+    """Read estimates, remove their delay in samples, and fit them to the song."""
     stems, notes = {}, []
     is_part, seconds = Part(start, duration).is_part, song.mixture.shape[1] / song.rate
     for stem, path in estimates.files.items():
@@ -229,7 +229,7 @@ def _read(
 
 
 def _is_of_part(path: Path, track: Track, part: float, rate: int, slack: int = FRAME) -> bool:
-    """Tell whether an estimate is of a part of a track, of so many seconds, not of all of it.
+    """Return whether an estimate is of a part of a track and not of all of it, by its length.
 
     Raises `SepbenchError` for one that is as long as neither: it could be of any part.
     """

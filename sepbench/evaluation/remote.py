@@ -34,7 +34,7 @@ class Source:
 
 
 def do_remotely(task: Task, source: Source, *, timeout: float | None, isolate: bool) -> Record:
-    """Do a cell with this worker's copy of the track; failures become the record's error."""
+    """Run a cell with this worker's copy of the track; failures become the record's error."""
     _allow_children()
     try:
         track = find_track(source, task.track.subset, task.track.name, task.identity["audio"])

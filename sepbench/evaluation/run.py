@@ -126,7 +126,7 @@ def _do_all(
     finish: Callable[[Record], None],
     executor: Executor | None,
 ) -> None:
-    """Do the pending cells of all tracks, by an executor or in threads."""
+    """Run the pending cells of all tracks, by an executor or in threads."""
     if executor is not None:
         calls = [executor.submit(do_cells, one) for one in starmap(pending, part) if one.tasks]
         for call in as_completed(calls):

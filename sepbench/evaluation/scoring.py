@@ -253,7 +253,7 @@ class Scoring:
 
 
 def _save(stems: Mapping[str, Samples], rate: int, folder: Path) -> None:
-    """Write the stems, and remove those of before that are not made any more."""
+    """Write the stems, and remove earlier ones that are not made any more."""
     files = {name: folder / f"{name}.wav" for name in stems}
     for name, samples in stems.items():
         with Writer(files[name], rate, samples.shape[0], bit_depth="32f") as writer:

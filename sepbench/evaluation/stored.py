@@ -31,7 +31,7 @@ def found(task: Task, store: Store) -> Record | Task:
         identity = {**task.identity, "metrics": metric_identities(metrics)}
         return replace(task, metrics=metrics, identity=identity)
     if known is not None and task.stems_folder is None:
-        store.remove_stems(*place)  # They would be heard beside the new scores.
+        store.remove_stems(*place)  # They would be played next to the new scores.
     return task
 
 

@@ -70,7 +70,7 @@ def _odd(name: str, stem: Samples, references: Mapping[str, Samples]) -> Iterato
 def _sides_are_opposite(stem: Samples, truth: Samples) -> bool:
     """Return whether the differences of left and right are of one sound, with opposite signs.
 
-    Of most voices the sum of both channels is far louder than this.
+    The sum of both channels of most voices is far louder than this.
     """
     side, true_side = stem[:1] - stem[1:], truth[:1] - truth[1:]
     is_wide = _norm(true_side) > _WIDE * _norm(truth)

@@ -29,7 +29,7 @@ whose training and test songs are swapped in MUSDB18."""
 
 
 _PUBLIC = frozenset(name.partition("/")[0] for name in _SAME_SONGS) | {"musdb18"}
-"""Data sets of which the names of songs, artist and title, are known to be of one song each."""
+"""Data sets in which each name, of artist and title, is that of a single song."""
 
 _sound_mark = lru_cache(maxsize=4096)(sound_mark)
 """Many methods are asked about each song."""
@@ -54,8 +54,8 @@ def was_trained_on(separator: AnySeparator, track: Track) -> bool:
 def _is_known_song(separator: AnySeparator, track: Track) -> bool:
     """Return whether a song was used in training, in any folder.
 
-    It is known by its sound, or by its name and length; of the public data sets, which have whole
-    songs and excerpts of them, by its name.
+    It is recognised by its sound, or by its name and length. Songs of the public data sets, which
+    have whole songs and excerpts of them, are recognised by name alone.
     """
     known = separator.trained_songs
     lengths = [float(known[mark]) for mark in song_marks(track.name) if mark in known]

@@ -64,7 +64,7 @@ class Workers:
         self._song: tuple[SongKey, OpenedSong | SepbenchError] | None = None
 
     def work(self, task: Task) -> Record:
-        """Do a task; a failure becomes the record's ``error``."""
+        """Run a task; a failure becomes the record's ``error``."""
         try:
             return self._work(task)
         except CancelledError:

@@ -181,7 +181,7 @@ class _Disk:
         self._names: dict[Path, dict[str, str]] = {}
 
     def alike(self, path: Path) -> Path:
-        """Return the path of what lies where a path below the top would be written."""
+        """Return the existing path at which a path below the top would be written."""
         place = self._top
         for part in path.relative_to(self._top).parts:
             exact = place / part

@@ -39,10 +39,10 @@ def origin(path: Path, made_of: Mapping[str, Any]) -> Origin:
 
 
 def owner(path: Path, song: Path) -> Owner:
-    """Return whether a file was made of the song that lies here, of a copy of it, or of another.
+    """Return whether a file was made from this song, from a copy of it, or from another song.
 
-    "unknown" where there is no file or nothing is known of it. The song is read only where its path
-    is not the one that is known.
+    "unknown" if there is no file or no entry for it. The song is read only if its path is not the
+    recorded one.
     """
     known = _known(path)
     if known is None or not path.is_file():
@@ -76,7 +76,7 @@ def locked(top: Path) -> Iterator[None]:
 
 
 def stems(folder: Path) -> list[Path]:
-    """Return the stems in a folder of which is known what they were made of."""
+    """Return the stems in a folder whose origin is recorded."""
     return [path for path in map(folder.joinpath, _read(folder)) if path.is_file()]
 
 

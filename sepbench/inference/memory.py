@@ -16,7 +16,8 @@ _IN_BLOCKS = ("hpss", "unet")
 def needed(separator: AnySeparator, seconds: float, rate: int, channels: int) -> float:
     """Return about how many bytes a separator needs for a song; 0 if it works in blocks.
 
-    Of a separator that does not declare its ``memory_per_second``, the least: mixture and stems.
+    For a separator that does not declare its ``memory_per_second`` this is the minimum: mixture and
+    stems.
     """
     if separator.context is not None:
         return 0.0

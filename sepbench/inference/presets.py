@@ -104,7 +104,7 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
 def choose(preset: str) -> Chosen:
     """Return the first method of a preset that is installed and has its weights.
 
-    Raises `SepbenchError` where there is none.
+    Raises `SepbenchError` if no method of the preset can be used.
     """
     return _first(PRESETS[preset], f"preset {preset}")
 

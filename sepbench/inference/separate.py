@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sepbench.inference.overlap_add import Samples
 
 OnProgress: TypeAlias = Callable[[float, float, str], None]
-"""Is told seconds done, seconds in all, and what is being done, "" for the separation itself."""
+"""Called with seconds done, seconds in all, and the step, "" for the separation itself."""
 
 
 class SeparationSession:

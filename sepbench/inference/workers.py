@@ -136,7 +136,8 @@ class SeparatorWorker:
     def _load(self) -> bool:
         """Load the method, if it is not loaded; return whether it has to be warmed up.
 
-        After two attempts that ended the process there is no third: no other song would help.
+        It is not tried a third time after two attempts that ended the process: another song would
+        not help.
         """
         if len(self._failed_loads) > 1:
             raise self._failed_loads[-1]
@@ -269,9 +270,9 @@ def warm_up(
     device: torch.device,
     references: Mapping[str, Samples] | None = None,
 ) -> None:
-    """Separate the first second of a song for nothing, so that the next measures no such costs.
+    """Separate the first second of a song as a warm-up, so that later costs exclude it.
 
-    What goes wrong is left for the next to report.
+    Errors are left for the next task to report.
     """
     with suppress(SepbenchError):
         runner.separate(separator, mixture, rate=rate, device=device, references=references)

@@ -145,7 +145,7 @@ class _Facts(ABC):
     """None: the best score is 0, and larger magnitudes are worse."""
 
     lower: ClassVar[tuple[str, ...]] = ()
-    """Names of scores of which the lower are better, in a metric of which the higher are."""
+    """Names of scores for which lower is better, in a metric for which higher is better."""
 
     over_tracks: ClassVar[tuple[Reduction, ...]] = ("median", "mean")
     """Statistics over tracks; tables show the first."""

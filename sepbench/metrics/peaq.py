@@ -54,7 +54,7 @@ class _Ear:
     lower: float
     lower_sum: torch.Tensor
     decay: torch.Tensor
-    """Of the excitation in time, of the modulation, of the average: ``(3, bands)``."""
+    """Smoothing of the excitation in time, of the modulation and of the average, ``(3, bands)``."""
 
 
 @lru_cache(maxsize=4)

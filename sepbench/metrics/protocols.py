@@ -34,8 +34,8 @@ class Protocol:
     ``metrics`` are the ids of stored scores. ``over_windows`` is None if the windows of all tracks
     are pooled, and for scores of whole tracks. The first of ``over_tracks`` is the protocol's own
     statistic. ``higher_is_better`` is None if the best score is 0: the score of a data set is then
-    that of the absolute values of its tracks, as errors of opposite sign do not make up for each
-    other. Of the metrics named in ``lower`` the lower scores are better.
+    that of the absolute values of its tracks, as errors of opposite sign do not cancel. For the
+    metrics named in ``lower``, lower scores are better.
     """
 
     id: str
@@ -49,7 +49,7 @@ class Protocol:
     lower: tuple[str, ...] = ()
 
     def check(self, metric: str) -> None:
-        """Raise `SepbenchError` if there is no metric of this name, with those that there are."""
+        """Raise `SepbenchError`, which lists the metrics, if none has this name."""
         names = [shown(score) for score in self.metrics]
         if metric not in names:
             near = difflib.get_close_matches(metric.upper(), names, n=1)
@@ -248,7 +248,7 @@ def shown(score: str) -> str:
 
 
 def reduce(how: Reduction, scores: Sequence[float] | NDArray[np.float64]) -> float:
-    """Return the mean or median of the finite scores, NaN where there is none.
+    """Return the mean or median of the finite scores, NaN if no score is finite.
 
     Infinite scores count as missing, as in museval.
 
@@ -267,7 +267,7 @@ def reduce(how: Reduction, scores: Sequence[float] | NDArray[np.float64]) -> flo
 
 
 def used(scores: Sequence[float] | NDArray[np.float64]) -> float:
-    """Return the share of windows that have a score, from 0 to 1; NaN where there is no window."""
+    """Return the share of windows that have a score, from 0 to 1; NaN without windows."""
     if not len(scores):
         return float("nan")
     return int(np.isfinite(np.asarray(scores, dtype=np.float64)).sum()) / len(scores)

@@ -140,7 +140,7 @@ def si_sdr(energies: Energies) -> float:
     where reference or estimate is silent.
     """
     reference, error, inner = energies.whole
-    # Of a silent estimate the inner product below would be rounding errors.
+    # For a silent estimate the inner product below would consist of rounding errors.
     if reference == 0 or not energies.estimate.any():
         return float("nan")
     # The residual is the part of the error, or of the estimate, orthogonal to the reference; of the

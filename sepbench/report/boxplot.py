@@ -35,7 +35,7 @@ PLOT, LETTER = 5.0, 0.075
 """Inches of a panel's plot and figures, and of each letter of a method's name beside it."""
 
 ROW, BETWEEN, LINE = 0.27, 0.95, 0.165
-"""Inches of a method's row, of what is above and below a panel's rows, and of a caption's line."""
+"""Inches of a method's row, of the space above and below a panel's rows, of a caption's line."""
 
 
 @pictures.styled
@@ -100,7 +100,7 @@ def _left_out(panels: Sequence[Panel]) -> Iterator[str]:
 
 
 def _order(rows: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
-    """Return the places of rows sorted by columns of texts, each of which comes many times."""
+    """Return the indices that sort rows by columns of texts with many repetitions."""
     ranks = [pd.factorize(rows[column], sort=True)[0] for column in columns]
     return np.lexsort(ranks[::-1])
 

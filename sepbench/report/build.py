@@ -24,7 +24,7 @@ from sepbench.report.lacking import incomplete_methods
 from sepbench.report.score_lines import score_lines
 
 DEFAULT_PROTOCOL = "sisec18"
-"""The protocol whose picture is ``boxplot.png``; other pictures have the name of theirs."""
+"""The protocol whose picture is ``boxplot.png``; other pictures are named after their protocol."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sepbench.report import published
 DAGGER = "†"
 
 DOUBLE_DAGGER = "‡"
-"""Mark of what is not ranked."""
+"""Mark of methods that are not ranked."""
 
 POINTS_UP_TO = 20
 """Number of tracks up to which points are drawn over boxes."""

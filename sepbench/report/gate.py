@@ -99,7 +99,7 @@ def below(
 
 
 def _as_scores(verdict: Verdict) -> Verdict:
-    """Return a verdict on scores of which the lower are better, with these in place of goodness."""
+    """Return a verdict on goodness as one on scores, for scores of which lower ones are better."""
     low, high = verdict.interval
     return replace(
         verdict, value=-verdict.value, interval=Interval(-high, -low), limit=-verdict.limit

@@ -156,7 +156,7 @@ def marks(
     """
     rows = chosen[chosen["stem"].eq(stem) & ~chosen["oracle"].eq(True) & chosen["value"].notna()]
     rows = rows[[(str(label), stem) not in unequal for label in rows["label"]]]
-    if len(rows) < 2:  # The best of one is no news.
+    if len(rows) < 2:  # With a single method, a mark of the best says nothing.
         return {}
     good = rows["value"].astype(float).map(rules.goodness).to_numpy()
     best = str(rows["label"].iloc[int(good.argmax())])
@@ -167,7 +167,7 @@ def marks(
     for label in rows["label"]:
         if label != best and label in values and best in values:
             ends = interval(values[label] - values[best], rules.over_tracks[0])
-            # NaN, of too few tracks to tell, is no tie.
+            # NaN, from too few tracks, does not count as a tie.
             found[str(label)] = (False, bool(ends.low <= 0 <= ends.high))
     return found
 

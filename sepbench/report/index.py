@@ -93,7 +93,7 @@ class Index:
         self._database.commit()
 
     def add(self, record: Record, stamp: Stamp) -> None:
-        """Take in a record of which the file has just been written, so that it need not be read.
+        """Add a record whose file has just been written, so that it need not be read.
 
         `update` keeps it.
         """

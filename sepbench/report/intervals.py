@@ -38,7 +38,7 @@ CONFIDENCE = 0.95
 _MIN_STUDENTIZED = 6
 """Fewest tracks for a studentized interval: of fewer, many draws are one track repeated."""
 
-_ROWS = 250  # Of which all draws are held at a time, 160 kB each.
+_ROWS = 250  # All of their draws are in memory at a time, 160 kB for each.
 _TOO_SMALL = 1e-6
 """Share of the spread of the scores below which that of a draw is rounding error."""
 

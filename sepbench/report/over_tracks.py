@@ -72,7 +72,7 @@ def pools(tracks: Sequence[Scored]) -> dict[tuple[str, str], list[Floats]]:
 
 
 def of_pool(tracks: Sequence[Floats]) -> dict[str, float]:
-    """Return the same of the median over the windows of all tracks in one pool."""
+    """Return the same values for the median over the windows of all tracks, pooled."""
     estimate, mixture = np.concatenate(tracks, axis=1)
     value = reduce("median", estimate)
     return {

@@ -14,14 +14,14 @@ from sepbench._util.plain import is_list_of
 from sepbench.errors import SepbenchError
 
 _KEY = "webmushra.json"
-"""The file of a run that says of what its exported trials are."""
+"""The file of a run that describes its exported trials."""
 
 _COLUMNS = ("session_uuid", "trial_id", "rating_stimulus", "rating_score")
 _KINDS = {"reference": "reference", "anchor35": "anchor", "anchor70": "anchor"}
 
 
 def keep_names(run: Path, trials: Mapping[str, Mapping[str, Any]]) -> None:
-    """Keep of what exported trials are, beside those of earlier exports.
+    """Store the description of exported trials, next to those of earlier exports.
 
     ``trials`` has ``track``, ``subset``, ``stem`` and ``methods`` (labels by stimulus) by trial id.
     """

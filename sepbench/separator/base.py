@@ -108,7 +108,7 @@ class AnySeparator(ABC):
     def memory_per_second(self) -> float | None:
         """Bytes that it needs for a second of a stereo song, if `context` is None; None: unknown.
 
-        A song that needs more than is free is refused before it is begun.
+        A song that needs more than is free is refused before it is separated.
         """
         return None
 
@@ -119,10 +119,10 @@ class AnySeparator(ABC):
 
     @property
     def kept(self) -> slice:
-        """The samples of the block at hand whose stems the host keeps; the others are context.
+        """The samples of the current block whose stems are kept; the others are context.
 
-        Stems may be anything finite, such as zeros, outside of it. It is set while the host calls
-        `process`, otherwise it is everything.
+        Stems may be anything finite, such as zeros, outside of it. It is set during `process`;
+        otherwise it is everything.
         """
         part: slice = self.__dict__.get("_kept", slice(None))
         return part
@@ -144,9 +144,9 @@ class AnySeparator(ABC):
 
     @property
     def stereo_filter(self) -> MultichannelWiener | None:
-        """A filter that the host applies to the stems of songs with several channels.
+        """A filter that the runner applies to the stems of songs with several channels.
 
-        The host runs it after `process`, in blocks with its own context. None: no filter.
+        It is applied after `process`, in blocks with its own context. None: no filter.
         """
         return None
 
@@ -223,9 +223,9 @@ class AnySeparator(ABC):
         return tuple(dict.fromkeys(self.__dict__.pop("_notes", ())))
 
     def used_outside(self, peak_bytes: int) -> None:
-        """Tell the host how much memory a program took that was started for the song at hand."""
+        """Report the memory of a program that was started for the current song, in bytes."""
         self.__dict__["_used_outside"] = max(peak_bytes, self.__dict__.get("_used_outside", 0))
 
     def take_used_outside(self) -> int:
-        """Return the most that `used_outside` was told since the last call."""
+        """Return the largest number reported to `used_outside` since the last call."""
         return int(self.__dict__.pop("_used_outside", 0))

@@ -15,7 +15,7 @@ two up to 4096, and three times any of these.
 """
 
 UNKNOWN_TRAINING = ("unknown",)
-"""``trained_on`` of what was trained on data that nobody has named."""
+"""``trained_on`` of weights whose training data are not known."""
 
 
 @dataclass(frozen=True)

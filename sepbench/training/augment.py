@@ -155,7 +155,7 @@ def _curve(rng: Generator, rate: int, bins: int) -> Signal:
 def fade(signal: Signal, rng: Generator, rate: int) -> Signal:
     """Fade in or out at a random position, over 0.05 to 2 s, with silence before or after.
 
-    A fade takes half of the signal at most, so that some of it is heard.
+    A fade takes half of the signal at most, so that some of it stays audible.
     """
     length = min(int(rng.uniform(0.05, 2.0) * rate), len(signal) // 2)
     middle = int(rng.integers(length, max(length + 1, len(signal) - length)))

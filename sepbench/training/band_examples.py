@@ -20,10 +20,10 @@ _BAND = STEMS[1:]
 class BandExamples(Examples):
     """Mixtures of voice, drums, bass and other instruments.
 
-    ``examples[i]`` has the four stems and ``known``, which is true for each known stem. Of some
-    backings only the sum is known: it is then ``other``, the rest is silent, and only the voice is
-    known. A song without a part for the bass may have one in ``other``, so of these the drums are
-    known, but neither bass nor ``other``.
+    ``examples[i]`` has the four stems and ``known``, which is true for each known stem. For some
+    backings only the sum is known. It is then used as ``other``, drums and bass are silent, and
+    only the voice counts as known. A song without a part for the bass may have one in ``other``, so
+    of these the drums are known, but neither bass nor ``other``.
     """
 
     def __init__(self, cache: PreparedDataset, recipe: MixConfig, *, seed: int, count: int) -> None:

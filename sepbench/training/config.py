@@ -127,7 +127,7 @@ def _sections(
 
 
 def _replaced(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of both, those of ``new`` where both have one; fields of fields alike."""
+    """Return the fields of both; those of ``new`` win. Nested fields are merged likewise."""
     merged = {
         name: _replaced(old[name], value)
         for name, value in new.items()

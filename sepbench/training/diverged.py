@@ -10,7 +10,7 @@ from sepbench.training.model import Batch, Trainable
 
 
 def origin(trainable: Trainable, network: nn.Module, stems: Batch) -> str:
-    """Return where the loss on a batch becomes NaN or infinite, with the cure."""
+    """Return where the loss on a batch becomes NaN or infinite, and the cure."""
     lower = "take a lower --learning-rate"
     for name, weights in network.named_parameters():
         if not torch.isfinite(weights).all():

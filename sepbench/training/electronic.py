@@ -63,7 +63,7 @@ def _gate(levels: Signal, step: int, samples: int, rng: Generator) -> Signal:
 
 
 def _repeated(piece: Signal, strokes: Signal, step: int, samples: int) -> Signal:
-    """Start the piece with each stroke, over what is left of the one before."""
+    """Start the piece with each stroke; it overlaps with the end of the previous one."""
     out = np.zeros(samples + len(piece), np.float32)
     for index in np.flatnonzero(strokes):
         out[index * step : index * step + len(piece)] += strokes[index] * piece
@@ -71,7 +71,7 @@ def _repeated(piece: Signal, strokes: Signal, step: int, samples: int) -> Signal
 
 
 def vocode(voice: Signal, rng: Generator, rate: int) -> Signal:
-    """Let a chord of sawtooth waves, or noise, speak with the voice (Dudley's vocoder, 1939).
+    """Impose the spectrum of the voice on a chord of sawtooth waves or noise (Dudley 1939).
 
     The chord takes over the loudness of the voice in each band of 280 Hz; the pitch of the voice is
     lost. One to three notes between 70 and 400 Hz are kept for 0.3 to 3 s.

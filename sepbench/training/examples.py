@@ -152,7 +152,7 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
         speed: _Speed,
         rng: Generator,
     ) -> Signal:
-        """Mix instruments at random levels, sometimes without one of them."""
+        """Mix instruments at random levels, sometimes leaving one out."""
         total = np.zeros(self.samples, np.float32)
         keep = rng.random(len(parts)) < 1 - self.recipe.no_instrument
         gains = 10 ** (rng.uniform(*self.recipe.instrument_gain, len(parts)) / 20)

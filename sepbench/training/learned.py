@@ -197,7 +197,7 @@ class Learned(Separator):
 
     @property
     def trained_sounds(self) -> frozenset[str]:
-        """The same by their sound, of weights that tell it."""
+        """`sound_mark` of these songs, for weights that record it."""
         return frozenset(self.header.get("sounds", []))
 
     @property
@@ -272,7 +272,7 @@ class Learned(Separator):
         return {stem: left_and_right(signal) for stem, signal in made.items()}
 
     def separate_channels(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Return the same of the channels as they are."""
+        """Return the stems of these channels but the remainder, each ``(channels, samples)``."""
         raise NotImplementedError
 
     def fuse(self, network: nn.Module) -> nn.Module:

@@ -42,7 +42,7 @@ class Run:
     folder: Path
     device: torch.device
     config: dict[str, Any] = field(default_factory=dict)
-    """The provenance in the checkpoints."""
+    """The provenance that checkpoints record."""
 
     def __post_init__(self) -> None:
         with seeded(self.plan.seed):

@@ -35,7 +35,7 @@ def train_mode(network: nn.Module) -> None:
 
 @contextmanager
 def keeping_frozen(network: nn.Module) -> Iterator[None]:
-    """Give frozen parts the running statistics of before the block, whatever is done in it."""
+    """Restore the running statistics of frozen parts at the end of the block."""
     kept = [(b, b.clone()) for part in _frozen(network) for b in part.buffers()]
     yield
     with torch.no_grad():
@@ -44,7 +44,7 @@ def keeping_frozen(network: nn.Module) -> Iterator[None]:
 
 
 def _frozen(network: nn.Module) -> Iterator[nn.Module]:
-    """Yield the modules with weights none of which is trained."""
+    """Yield the modules whose weights are all frozen."""
     for module in network.modules():
         weights = list(module.parameters())
         if weights and not any(weight.requires_grad for weight in weights):

@@ -113,7 +113,7 @@ def add(
     """Copy a file downloaded by hand to where a method looks for it; return the new path.
 
     ``wanted`` are the files of the method; ``source`` is recognised by its sha256. Raises
-    `SepbenchError` for a file that is none of them.
+    `SepbenchError` if it is none of them.
     """
     found = sha256(source)
     fetched = [file for file in wanted if file.url is not None]

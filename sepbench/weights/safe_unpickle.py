@@ -34,7 +34,7 @@ _LARGEST = 2**30
 class Foreign:
     """A placeholder for an object of an unknown class.
 
-    `arguments` are its constructor's.
+    `arguments` are those of its constructor.
     """
 
     def __new__(cls, *arguments: object, **_: object) -> Foreign:

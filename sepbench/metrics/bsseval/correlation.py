@@ -119,7 +119,7 @@ class _Walk:
         return _Plan.cheapest(length, self._lags, transforms=2 * signals, pairs=signals**2)
 
     def _at_a_time(self, fft: int, frames: int) -> int:
-        """Return the number of windows, each of so many blocks, that fill the cache."""
+        """Return the number of windows, of the given number of blocks each, that fill the cache."""
         signals = len(self._lefts)
         size = 8 * fft * (2 * frames * signals + signals**2)
         return max(1, _CHUNK.get(self._lefts[0].device.type, _CHUNK_ELSEWHERE) // size)

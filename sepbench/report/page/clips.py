@@ -40,7 +40,7 @@ MOST_GAIN = 20.0
 """Largest gain in dB of a source."""
 
 NEARLY_SILENT = 40.0
-"""A source so many dB below the reference does not lower the others to be as loud."""
+"""A source that is this many dB below the reference does not lower the level of the others."""
 
 RANGE = 70.0
 """Range of the colours in dB below the loudest point of the mixture."""

@@ -66,7 +66,7 @@ def choose(records: Sequence[Record], tracks: int) -> list[Excerpt]:
 
 def _of_track(key: tuple[str, str], records: Sequence[Record]) -> list[Excerpt]:
     excerpts = []
-    # Of a stem that only oracles make there is nothing to judge.
+    # A stem that only oracles make needs no judgement.
     judged = [record for record in records if not record.oracle and record.method != MIXTURE]
     for stem in in_order(name for record in judged or records for name in record.stems):
         frames = [

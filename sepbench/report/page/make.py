@@ -124,7 +124,7 @@ def _separate(
 
 def _again(record: Record, plan: RunConfig) -> RunConfig:
     """Return the plan by which a record is made again, with its scores unchanged."""
-    # A GPU that this machine lacks cannot be had again.
+    # The run may have used a GPU that this machine lacks.
     on_cpu = record.identity.get("device") == "cpu"
     return replace(
         plan,

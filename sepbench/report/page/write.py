@@ -82,7 +82,7 @@ def missing_stems(
 
 
 def kept_excerpts(store: Store, records: Sequence[Record], tracks: int) -> list[Excerpt]:
-    """Return excerpts of the tracks whose stems are there, at most so many tracks."""
+    """Return excerpts of tracks whose stems exist, of a limited number of tracks."""
     return choose([record for record in records if has_sound(store, record)], tracks)
 
 

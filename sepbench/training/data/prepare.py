@@ -133,7 +133,7 @@ class _Maker:
         return {**entry, **of_track, "parts": list(track.parts)}
 
     def _is_right(self, file: str) -> bool:
-        """Return whether an array of before has no cut samples and no silent part."""
+        """Return whether an existing array has no missing samples and no silent part."""
         array = np.load(self.folder / file, mmap_mode="r")
         most = np.iinfo(np.int16).max
         return all(part.any() and np.count_nonzero(np.abs(part) >= most) <= _MOST for part in array)
@@ -149,7 +149,7 @@ def _named(tracks: Iterable[Recording]) -> Iterator[tuple[str, Recording]]:
     """Yield each track after the name of its file."""
     taken = set[str]()
     for track in tracks:
-        # A table may name songs by what is no file name, or leads out of the folder.
+        # A table may name songs by text that is not a file name, or that leads out of the folder.
         name = "/".join(map(safe_name, (*track.source.split("/"), track.name)))
         file = _free(name, taken)
         taken.add(file)

@@ -127,7 +127,8 @@ def _cut(
 
 
 def _digest(clips: dict[str, list[Segment]]) -> str:
-    # Parts of one file per segment have the digest that they had before others were told apart.
+    # Parts with one file per segment keep the digest that they had before others were
+    # distinguished.
     counts = [
         [part, len(ones), *([len(one.added) for one in ones] if any(o.added for o in ones) else ())]
         for part, ones in clips.items()

@@ -94,7 +94,7 @@ def _same_songs(songs: Sequence[Recording]) -> dict[str, str]:
 def _sounding_alike(songs: Sequence[Recording]) -> Iterator[tuple[str, str]]:
     """Yield the names of tracks that sound the same.
 
-    Only those of one length are listened to, one of which at least is a whole song.
+    Only tracks of equal length are compared, and only if at least one of them is a whole song.
     """
     lengths: dict[int, list[Recording]] = {}
     for song in songs:
