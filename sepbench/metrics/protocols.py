@@ -116,20 +116,6 @@ class Protocol:
         """
         return reduce(self.over_windows or "median", scores)
 
-    def of_data_set(
-        self, tracks: Sequence[Sequence[float]], statistic: Reduction | None = None
-    ) -> float:
-        """Return the score of a data set from the windows of each track (or its one total).
-
-        ``statistic`` is one of ``over_tracks``, by default the first. NaN where no track has one.
-        """
-        chosen = statistic or self.over_tracks[0]
-        if chosen not in self.over_tracks:
-            raise ValueError(f"protocol {self.id} has no {chosen} over tracks")
-        if self.is_pooled:
-            return reduce(chosen, [score for track in tracks for score in track])
-        return reduce(chosen, self.sizes(np.array([self.of_track(track) for track in tracks])))
-
 
 _BSSEVAL = ("SDR", "ISR", "SIR", "SAR")
 
