@@ -74,13 +74,14 @@ def fetch(
                 file.close()  # Windows cannot move an open file.
             os.replace(file.name, place)
     except URLError as error:
-        reason = _told(error.reason)
+        reason = _one_line(error.reason)
         elsewhere = f"fetch it on another machine and {by_hand or f'copy it to {place}'}"
         raise SepbenchError(
             f"{url}: download failed: {reason}; try again later, or {elsewhere}"
         ) from error
     except (TimeoutError, ConnectionError, HTTPException) as error:
-        raise SepbenchError(f"{url}: interrupted ({_told(error)}); try again to resume") from error
+        reason = _one_line(error)
+        raise SepbenchError(f"{url}: interrupted ({reason}); try again to resume") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise SepbenchError(
@@ -89,7 +90,7 @@ def fetch(
     return found
 
 
-def _told(reason: object) -> str:
+def _one_line(reason: object) -> str:
     """Return the message of a server or network error in one line."""
     return printable(" ".join(str(reason).split()))[:200]
 

@@ -47,13 +47,13 @@ def serve(connection: Connection, payload: bytes, place: tuple[str, dict[str, st
                 answer = (number, "done", work.retire)
             # A plugin may raise anything, even KeyboardInterrupt and SystemExit.
             except BaseException as error:
-                answer = (number, "failed", _told(error))
+                answer = (number, "failed", _portable(error))
             _answer(connection, own, answer)
     except (EOFError, BrokenPipeError):
         return
 
 
-def _told(error: BaseException) -> SepbenchError:
+def _portable(error: BaseException) -> SepbenchError:
     """Return an error that the parent can read: not one of a plugin's own classes."""
     if isinstance(error, SepbenchError) and type(error) in (SepbenchError, MethodError):
         return on_one_line(error)

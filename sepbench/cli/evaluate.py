@@ -177,7 +177,7 @@ def _methods(all_methods: bool, specs: Sequence[str]) -> tuple[list[Method], lis
         faults = registry.why_unusable(methods)
         if len(faults) == len(methods):
             raise next(iter(faults.values()))  # Before anything is written.
-        _bring([method for method in methods if method.label not in faults])
+        _fetch_weights([method for method in methods if method.label not in faults])
         return methods, [], False
     entries = registry.plugins()
     usable = [entry.name for entry in entries if entry.reason is None]
@@ -201,14 +201,14 @@ def _left_out(missing: Sequence[PluginInfo]) -> list[str]:
     ]
 
 
-def _bring(methods: Sequence[Method]) -> None:
+def _fetch_weights(methods: Sequence[Method]) -> None:
     """Fetch the weights of named methods; a failed download fails the method's cells later."""
     from sepbench.cli.console import fail
-    from sepbench.cli.weights import bring
+    from sepbench.cli.weights import fetch_missing
     from sepbench.errors import SepbenchError
 
     for method in methods:
         try:
-            bring(method)
+            fetch_missing(method)
         except SepbenchError as error:
             fail(str(error))

@@ -63,12 +63,12 @@ def without_weights(methods: Sequence[Method], *, alone: bool) -> dict[str, str]
 
     Raises `SepbenchError` if the method is ``alone``.
     """
-    from sepbench.cli.weights import bring
+    from sepbench.cli.weights import fetch_missing
 
     faults = {}
     for method in methods:
         try:
-            bring(method)
+            fetch_missing(method)
         except SepbenchError as error:
             faults[method.label] = error
     return _reported(methods, faults, alone=alone)

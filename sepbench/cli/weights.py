@@ -101,7 +101,7 @@ def fetch(specs: tuple[str, ...], as_json: bool) -> None:
     for method in methods:
         try:
             _check_what_came_along(method)
-            came = bring(method, read=True)
+            came = fetch_missing(method, read=True)
         except SepbenchError as error:
             if len(methods) == 1:
                 raise
@@ -176,7 +176,7 @@ def _here(method: Method) -> str:
     return f"{method.label}: is here, nothing to fetch: {'; '.join(dict.fromkeys(sources))}"
 
 
-def bring(method: Method, *, read: bool = False) -> list[Path]:
+def fetch_missing(method: Method, *, read: bool = False) -> list[Path]:
     """Fetch missing weights of a method and its members, and report them.
 
     Damaged files are fetched again only if existing files are ``read``. Returns the fetched files.

@@ -101,20 +101,21 @@ def remarks(found: Mapping[str, int], *, taken_out: bool | None = None) -> list[
     """
     late = common(found)
     if late and taken_out:
-        return [f"the estimates were {_said(late)}; aligned"]
+        return [f"the estimates were {_in_words(late)}; aligned"]
     if late and taken_out is not None:
         return [
-            f"some estimates are {_said(late)}, but another resembles its reference less without "
+            f"some estimates are {_in_words(late)}, "
+            "but another resembles its reference less without "
             "that delay; not aligned"
         ]
     if late:
-        return [f"the estimates are {_said(late)}, as after some codecs; --align corrects it"]
+        return [f"the estimates are {_in_words(late)}, as after some codecs; --align corrects it"]
     return [
-        f"{stem}: the estimate is {_said(own)}, others are not; make it again"
+        f"{stem}: the estimate is {_in_words(own)}, others are not; make it again"
         for stem, own in found.items()
         if own
     ]
 
 
-def _said(late: int) -> str:
+def _in_words(late: int) -> str:
     return f"{abs(late)} samples {'late' if late > 0 else 'early'}"

@@ -97,10 +97,10 @@ def _of_sound(identity: Mapping[str, Any]) -> dict[str, Any]:
     return {**known, "members": [_of_sound(member) for member in identity.get("members", ())]}
 
 
-def lacking(metrics: Iterable[str], known: Mapping[str, Any]) -> list[str]:
+def missing_metrics(metrics: Iterable[str], known: Mapping[str, Any]) -> list[str]:
     """Return the metrics of a known identity that are not among others in any version.
 
-    >>> lacking(["peaq 2", "sdr"], {"metrics": ["level", "peaq", "sdr"]})
+    >>> missing_metrics(["peaq 2", "sdr"], {"metrics": ["level", "peaq", "sdr"]})
     ['level']
     """
     names = {name for metric in metrics for name in _names(metric)}
@@ -119,7 +119,7 @@ def with_scores_of(record: Record, known: Record) -> Record:
     Both must be of the same but their metrics, see `same_but_metrics`.
     """
     metrics = record.identity.get("metrics", ())
-    more = lacking(metrics, known.identity)
+    more = missing_metrics(metrics, known.identity)
     if not more:
         return record
     identity = {**record.identity, "metrics": sorted([*metrics, *more])}

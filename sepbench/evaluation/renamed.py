@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from sepbench._util.text import listed
 from sepbench.datasets.base import Track
 from sepbench.evaluation.store import Store
 
@@ -38,14 +39,12 @@ def forget_renamed(store: Store, tracks: Sequence[Track]) -> list[str]:
         store.remove(record)
         notes[f"{record.track} is now called {track.name}: removed its scores of before"] = None
     if gone:
-        first = next(iter(gone))
-        notes[_said_of(first, len(gone), store)] = None
+        notes[_note_of_missing(gone, store)] = None
     return list(notes)
 
 
-def _said_of(first: str, count: int, store: Store) -> str:
-    more = f" and {count - 1} more" if count > 1 else ""
+def _note_of_missing(names: Iterable[str], store: Store) -> str:
     return (
-        f"{first}{more}: no longer in the data set, but still in the tables; "
+        f"{listed(names, most=1)}: no longer in the data set, but still in the tables; "
         f"delete the scores below {store.folder}, or choose another --out"
     )

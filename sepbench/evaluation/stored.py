@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.records import Record, fingerprint, lacking, same_but_metrics
+from sepbench.evaluation.records import Record, fingerprint, missing_metrics, same_but_metrics
 from sepbench.evaluation.store import Store
 from sepbench.evaluation.task import Task
 from sepbench.registry import Method
@@ -70,7 +70,7 @@ def with_metrics_of(known: Record, metrics: Sequence[str], store: Store) -> tupl
     Raises `SepbenchError` for one that cannot be computed any more.
     """
     more = list(metrics)
-    for name in lacking(metric_identities(metrics), known.identity):
+    for name in missing_metrics(metric_identities(metrics), known.identity):
         spec = _installed(name)
         if spec is None:
             raise SepbenchError(

@@ -137,23 +137,23 @@ def _first(choices: Sequence[Choice], purpose: str, stems: Sequence[str] = ()) -
     for choice in choices:
         try:
             (method,) = registry.resolve(choice.spec)
-            lack = _lack(method) or _lacking_stem(method, stems)
+            missing = _missing(method) or _missing_stem(method, stems)
         except SepbenchError as error:
-            lack = str(error)
-        if lack is None:
+            missing = str(error)
+        if missing is None:
             return Chosen(choice, method, passed_over)
-        passed_over[choice.spec] = lack
-    reasons = "; ".join(f"{spec}: {lack}" for spec, lack in passed_over.items())
+        passed_over[choice.spec] = missing
+    reasons = "; ".join(f"{spec}: {missing}" for spec, missing in passed_over.items())
     raise SepbenchError(f"{purpose}: none of its methods can be used: {reasons}")
 
 
-def _lacking_stem(method: Method, stems: Sequence[str]) -> str | None:
+def _missing_stem(method: Method, stems: Sequence[str]) -> str | None:
     possible = with_sums(dict.fromkeys(method.declared.stems, 0))
     lacking = [stem for stem in stems if stem not in possible]
     return f"does not make {lacking[0]}" if lacking else None
 
 
-def _lack(method: Method) -> str | None:
+def _missing(method: Method) -> str | None:
     """Return which weights of a method are missing, or None."""
     _ = method.identity  # Raises for a network without any weights.
     lacks = (files.missing(part.declared) for part in method.parts())

@@ -211,9 +211,9 @@ def _compared(
     reference = baseline or next(label for label in order if tracks[label] == tracks.max())
     differences = _differences(scores, reference, rules, rope)
     common = scores.dropna()
-    ranks, apart, said = _ranked(goodness(common, rules), differences)
+    ranks, groups, notes = _ranked(goodness(common, rules), differences)
     if len(common) < len(scores):
-        said.append(f"{len(common)} of {len(scores)} tracks have a score of every method")
+        notes.append(f"{len(common)} of {len(scores)} tracks have a score of every method")
     return Comparison(
         stem,
         metric,
@@ -225,8 +225,8 @@ def _compared(
         differences,
         len(common),
         ranks,
-        apart,
-        [*remarks, *said],
+        groups,
+        [*remarks, *notes],
     )
 
 
@@ -259,30 +259,30 @@ def _ranked(
     common: pd.DataFrame, differences: Sequence[Difference]
 ) -> tuple[dict[str, float], list[tuple[str, ...]], list[str]]:
     """Return mean ranks, best first, the groups without significant differences, and remarks."""
-    said = [
+    remarks = [
         f"{each.label}: {reason}"
         for each in differences
         if (reason := statistics.too_few(each.tracks))
     ]
-    if len(said) == len(differences):  # of all methods alike
-        said = [statistics.too_few(max(each.tracks for each in differences))]
+    if len(remarks) == len(differences):  # of all methods alike
+        remarks = [statistics.too_few(max(each.tracks for each in differences))]
     if len(common) < statistics.MIN_TRACKS:
         least = f"{statistics.MIN_TRACKS} are needed"
         few = f"no ranks and groups: {counted(len(common), 'track')} with all methods, {least}"
-        return {}, [], [*said, few]
+        return {}, [], [*remarks, few]
     mean = common.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
     ranks = {str(label): float(rank) for label, rank in mean.items()}
     pairs = list(combinations(ranks, 2))
     if len(common) < (needed := statistics.tracks_needed(len(pairs))):
         have = counted(len(common), "track")
-        said.append(
+        remarks.append(
             f"{have} can tell no 2 of {len(ranks)} methods apart; evaluate {needed} or more"
         )
     p_values = statistics.holm(
         [statistics.wilcoxon(common[one] - common[other]) for one, other in pairs]
     )
     distinct = {frozenset(pair) for pair, p in zip(pairs, p_values, strict=True) if p < SIGNIFICANT}
-    return ranks, statistics.groups(list(ranks), distinct), said
+    return ranks, statistics.groups(list(ranks), distinct), remarks
 
 
 def fits(label: str, pattern: str) -> bool:

@@ -128,7 +128,7 @@ def test_a_method_that_cannot_be_used_costs_no_other(monkeypatch: pytest.MonkeyP
             raise SepbenchError("weights.pt: cannot be fetched")
         return []
 
-    monkeypatch.setattr("sepbench.cli.weights.bring", offline)
+    monkeypatch.setattr("sepbench.cli.weights.fetch_missing", offline)
     result = run("separate", "-m", "hpss", "-m", "mixture", song)
     assert result.exit_code == 1
     assert "error: method hpss: weights.pt: cannot be fetched" in result.output
