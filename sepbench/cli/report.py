@@ -93,14 +93,8 @@ def command(
     has_page = bool(page or listen)
     # The tables of a page have all tracks.
     choice = Choice(methods, () if has_page else tracks, stems)
-    _check_usage(
-        format=format,
-        metric=metric,
-        has_page=has_page,
-        as_json=as_json,
-        out=out,
-        is_apart=len(runs) > 1 or choice != Choice(),
-    )
+    is_apart = len(runs) > 1 or choice != Choice()
+    _check_usage(format, metric, has_page, as_json, out, is_apart=is_apart)
     # A run without scores of the default protocol still gets its tables.
     asked = click.get_current_context().get_parameter_source("protocol")
     how: dict[str, Any] = {
@@ -120,12 +114,12 @@ def command(
 
 
 def _check_usage(
-    *,
     format: str | None,
     metric: str | None,
     has_page: bool,
     as_json: bool,
     out: Path | None,
+    *,
     is_apart: bool,
 ) -> None:
     """Refuse options that contradict each other.

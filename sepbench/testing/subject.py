@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import io
 import shutil
 import tempfile
@@ -13,6 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import torch
@@ -218,8 +218,7 @@ def untrained_weights(separator: Any, folder: Path) -> Path:
     They are always the same. ``separator`` is a class that `sepbench train` can train.
     """
     config = read_config(separator.name, "default", folder=separator.folder)
-    module, _, name = separator.trainable.partition(":")
-    trainable = getattr(importlib.import_module(module), name)(config.model)
+    trainable = resolve_name(separator.trainable)(config.model)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = trainable.network()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,8 +43,7 @@ def trainable_of(
     Raises `SepbenchError` if ``model`` does not describe a network, or describes one for another
     number of channels.
     """
-    module, _, name = separator.trainable.partition(":")
-    kind = getattr(import_module(module), name)
+    kind = resolve_name(separator.trainable)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of parameters without elements

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sepbench.errors import MethodError, SepbenchError
-from sepbench.separator import Requirement, Separator, WeightFile, option
+from sepbench.separator import Requirement, Separator, WeightFile
 from sepbench.training import run_weights
+from sepbench.training.learned_options import (
+    LearnedOptions,
+    MonoOptions,
+    weights_option,
+    wiener_option,
+)
 from sepbench.weights import container
 
 if TYPE_CHECKING:
@@ -19,6 +25,17 @@ if TYPE_CHECKING:
     from torch import nn
 
     from sepbench.dsp.wiener import MultichannelWiener
+
+__all__ = [
+    "LEVEL",
+    "Learned",
+    "LearnedOptions",
+    "MonoOptions",
+    "Shipped",
+    "trained_level",
+    "weights_option",
+    "wiener_option",
+]
 
 _FULL_BAND = 44_100
 """With full band, the rate is the lowest multiple of the trained rate not below this, in Hz."""
@@ -43,22 +60,6 @@ def trained_level(header: Mapping[str, Any]) -> float | None:
     return LEVEL if config and mixtures == "remix" else None
 
 
-def wiener_option(
-    unless: str = "for weights not trained for the least error",
-) -> Any:
-    """Declare the option ``wiener`` of a `Learned`.
-
-    ``unless`` names the cases in which `Learned.least_error` is false.
-    """
-    return option(
-        -1,
-        "iterations of a filter that separates stems of stereo songs by their position; "
-        f"0: none; -1: one, or none {unless}",
-        minimum=-1,
-        maximum=5,
-    )
-
-
 @dataclass(frozen=True)
 class Shipped:
     """Weights that come with a plugin."""
@@ -66,38 +67,6 @@ class Shipped:
     sha256: str
     terms: str = "CC-BY-NC-SA-4.0"
     """An SPDX expression."""
-
-
-def weights_option(*, known: Sequence[str] = ("default",)) -> Any:
-    """Declare the option ``weights`` of a method that ships ``known`` ones."""
-    return option(
-        "default",
-        "name of shipped weights, or path of a .safetensors file, a run or its checkpoint",
-        known=known,
-    )
-
-
-@dataclass(frozen=True)
-class LearnedOptions:
-    """The options of every learned separator; subclasses add more."""
-
-    weights: str = weights_option()
-    full_band: bool = option(
-        True, "continue the mask above the trained band; false: silence above it"
-    )
-    wiener: int = wiener_option()
-
-
-@dataclass(frozen=True)
-class MonoOptions(LearnedOptions):
-    """The options of separators whose network takes one channel at a time."""
-
-    stereo: str = option(
-        "auto",
-        "the two channels that are separated in stereo songs; auto: mid and side, or left and "
-        "right with weights not trained for the least error",
-        choices=("auto", "mid-side", "left-right"),
-    )
 
 
 class Learned(Separator):
@@ -297,8 +266,7 @@ class Learned(Separator):
         """Build the network described by the weight file; raise if that fails."""
         from sepbench.training.model import BADLY_DESCRIBED, wrong_field
 
-        module, _, name = self.trainable.partition(":")
-        kind = getattr(importlib.import_module(module), name)
+        kind = resolve_name(self.trainable)
         try:
             self._model = kind(self.header["model"])
             return self.build()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from functools import lru_cache
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from sepbench._util.walk import LAST_CHECKPOINT
@@ -69,9 +69,9 @@ def _header(file: Path, changed: int, size: int) -> dict[str, Any]:
     state = checkpoint.load(file, torch.device("cpu"))
     container.check(file, {"model": state["model"]})
     separator: Any = registry.plugin(state["method"]).separator
-    module, _, name = separator.trainable.partition(":")
+    kind = resolve_name(separator.trainable)
     try:
-        context = getattr(importlib.import_module(module), name)(state["model"]).context
+        context = kind(state["model"]).context
     except BADLY_DESCRIBED as error:
         raise SepbenchError(f"{file}: does not describe a network of {state['method']}") from error
     return header_of(state, context)
