@@ -16,6 +16,7 @@ from sepbench.errors import SepbenchError
 from sepbench.stems import SUMS, with_sums
 
 from .card import Card, filled_at_run
+from .provenance import stamp
 
 _SUBTYPES = {"32f": "FLOAT", "24": "PCM_24", "16": "PCM_16"}
 _NOTED_DB = 1.0
@@ -60,7 +61,7 @@ def write_song(card: Card, mixture: torch.Tensor, path: Path) -> Song:
         for first in range(0, length, _PIECE):
             piece = samples[:, first : first + _PIECE].T
             file.write(piece if factor == 1.0 else piece / np.float32(factor))
-    return Song(path, channels, length, mixture.device, factor, _stamp(path))
+    return Song(path, channels, length, mixture.device, factor, stamp(path))
 
 
 def read_stems(
@@ -167,7 +168,7 @@ def _level(card: Card, song: Song, stems: Mapping[str, torch.Tensor]) -> str | N
     """
     if card.remainder is not None or not {"vocals", "accompaniment"} <= set(with_sums(stems)):
         return None
-    if _stamp(song.path) != song.stamp:
+    if stamp(song.path) != song.stamp:
         return None  # The program has changed its copy of the song.
     total = np.zeros((song.channels, song.samples), np.float32)
     for name, stem in stems.items():
@@ -184,15 +185,6 @@ def _level(card: Card, song: Song, stems: Mapping[str, torch.Tensor]) -> str | N
         return None
     cure = "" if card.scale == "peak" else "; if it normalises songs, set 'scale: peak' in a card"
     return f"the stems sum to the song at {gain:+.1f} dB: a gain error lowers every score{cure}"
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Return a signature that changes with a file, None if the file does not exist."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns
 
 
 def _is_sum(name: str, stems: Iterable[str]) -> bool:

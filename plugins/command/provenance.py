@@ -49,7 +49,7 @@ def version(card: Card) -> str | None:
     if program is None:
         return None
     words = card.needs.version or (card.needs.program or card.run[0], "--version")
-    return _version(tuple(_interpreted(word, program) for word in words), _stamp(program))
+    return _version(tuple(_interpreted(word, program) for word in words), stamp(program))
 
 
 def _interpreted(word: str, program: str) -> str:
@@ -63,7 +63,7 @@ def _interpreted(word: str, program: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _version(words: tuple[str, ...], stamp: tuple[int, int]) -> str | None:
+def _version(words: tuple[str, ...], changed: tuple[int, int] | None) -> str | None:
     try:
         done = subprocess.run(  # noqa: S603 - the user's program
             words, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL
@@ -84,15 +84,18 @@ def _file(word: str) -> str | None:
 
 
 def _digest(path: str) -> str:
-    return _cached(path, _stamp(path))
+    return _cached(path, stamp(path))
 
 
 @lru_cache(maxsize=64)
-def _cached(path: str, stamp: tuple[int, int]) -> str:
+def _cached(path: str, changed: tuple[int, int] | None) -> str:
     return sha256(Path(path))
 
 
-def _stamp(path: str) -> tuple[int, int]:
-    """Return a signature that changes with a file."""
-    found = Path(path).stat()
+def stamp(path: str | Path) -> tuple[int, int] | None:
+    """Return size and time of a file, which change with it; None if it does not exist."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
     return found.st_size, found.st_mtime_ns
