@@ -154,7 +154,7 @@ class Stft:
 
 
 def surround(signal: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-    """Return samples ``start`` to ``stop`` of ``signal``, zero outside of it."""
+    """Return samples ``start`` to ``stop`` of ``signal`` ``(..., samples)``, zero outside of it."""
     samples = signal.shape[-1]
     inside = signal[..., min(max(start, 0), samples) : max(min(stop, samples), 0)]
     left = min(max(-start, 0), stop - start)

@@ -85,7 +85,7 @@ def _is_worse(estimate: Samples, reference: Samples, late: int) -> bool:
 
 
 def shifted(samples: Samples, late: int) -> Samples:
-    """Return the signal ``late`` samples earlier, padded with silence."""
+    """Return a signal ``(channels, samples)`` moved ``late`` samples earlier, zero-padded."""
     moved = np.zeros_like(samples)
     if late > 0:
         moved[:, :-late] = samples[:, late:]

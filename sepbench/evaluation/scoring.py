@@ -70,9 +70,10 @@ class SongScorer:
         self._scorers: dict[frozenset[str], tuple[TrackScorer, list[str]]] = {}
 
     def score(self, stems: Mapping[str, Samples], *, musdb: bool = False) -> dict[str, StemResult]:
-        """Score the stems of a method, and their sums that have references.
+        """Score the stems of a method, each ``(channels, samples)``, and sums that have references.
 
-        Raises `SepbenchError` if no stem has a reference.
+        With ``musdb``, vocals are scored within vocals and accompaniment, as museval does. Raises
+        `SepbenchError` if no stem has a reference.
         """
         import torch
 

@@ -19,7 +19,7 @@ _CHUNK = 1 << 19
 def chunks_of(
     reader: audio.Reader, separator: AnySeparator, options: SeparateOptions
 ) -> Iterable[Samples]:
-    """Return a song in chunks for a separator that works in blocks, otherwise whole."""
+    """Return a song in chunks ``(channels, n)``; a single one if the separator needs it whole."""
     if separator.context is None:
         return [reader.read(start=options.start, duration=options.duration).samples]
     return _Blocks(reader, options)

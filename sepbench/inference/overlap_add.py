@@ -73,7 +73,9 @@ def in_blocks(
 ) -> Iterator[dict[str, Samples]]:
     """Separate block by block with context and cross-fade, or all at once.
 
-    Blocks are ``block_seconds`` long without context, by default `BLOCK_SECONDS`.
+    Yields the stems in pieces ``(channels, n)`` that join without a gap. ``rate`` is in Hz. Blocks
+    are ``block_seconds`` long without context, by default `BLOCK_SECONDS`. Raises `MethodError` if
+    the separator fails or returns something other than its stems.
     """
     if separator.block_context is None:
         yield _apply(separator, join_chunks(list(chunks)), device)
@@ -241,7 +243,7 @@ def _aligned(samples: float, alignment: int) -> int:
 
 
 def join(pieces: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return the pieces end to end; a single one is not copied."""
+    """Return the pieces ``(..., n)`` end to end; a single one is not copied."""
     return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=-1)
 
 

@@ -144,7 +144,12 @@ def stream(
 ) -> Iterator[dict[str, Samples]]:
     """Separate a song given in chunks of any length; yield its stems piece by piece.
 
-    The pieces of each stem have together the length of the song. ``separator`` must be loaded on
+    Shape:
+        each of ``chunks`` and of the yielded stems: ``(channels, n)``; joined, both have the
+        length of the song.
+        each of ``references``: ``(channels, samples)``.
+
+    ``rate`` is in Hz. ``separator`` must be loaded on
     ``device``. ``references`` have the same ``rate`` and are for oracles only.
     ``block_seconds`` is as in `overlap_add.in_blocks`.
 
@@ -173,7 +178,10 @@ def stream(
 
 
 def song_level(separator: AnySeparator, chunks: Iterable[Samples], rate: int) -> Level | None:
-    """Measure a song for `stream`, in one pass; None if the separator needs no level."""
+    """Measure a song in chunks ``(channels, n)`` for `stream`, in one pass.
+
+    Returns None if the separator needs no level.
+    """
     return measure(chunks, rate) if needs_level(separator) else None
 
 

@@ -12,7 +12,11 @@ from sepbench.inference.overlap_add import Samples, join
 
 
 class SampleQueue:
-    """A queue of samples: pieces taken out may differ in length from those put in."""
+    """A queue of samples: pieces taken out may differ in length from those put in.
+
+    Shape:
+        each piece: ``(..., n)``, alike but for ``n``.
+    """
 
     def __init__(self) -> None:
         self._pieces: deque[NDArray[np.float32]] = deque()
@@ -44,7 +48,10 @@ class SampleQueue:
 
 
 def in_step(sources: Sequence[Iterable[NDArray[np.float32]]]) -> Iterator[list[Samples]]:
-    """Yield pieces of equal length from sources with pieces of different lengths."""
+    """Yield pieces ``(..., n)`` of equal length from sources with pieces of different lengths.
+
+    Ends with the shortest source.
+    """
     queues = [SampleQueue() for _ in sources]
     flows = [queue.tee(source) for queue, source in zip(queues, sources, strict=True)]
     while True:

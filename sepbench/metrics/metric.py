@@ -211,7 +211,10 @@ class SetMetric(_Facts):
         """
 
     def score_sets(self, song: Song, several: list[Estimates]) -> list[Mapping[str, torch.Tensor]]:
-        """Return the scores of several methods; override it if together is faster."""
+        """Return the scores of several methods, each as by `score_set`.
+
+        Override it if scoring them together is faster.
+        """
         return [self.score_set(song, estimates) for estimates in several]
 
 
@@ -233,7 +236,7 @@ class Metric(SetMetric):
         """
 
     def score_set(self, song: Song, estimates: Estimates) -> Mapping[str, torch.Tensor]:
-        """Return the scores of the stems, one after the other."""
+        """Return the scores of all stems, computed one after the other; see `SetMetric`."""
         import torch
 
         by_stem = []

@@ -59,14 +59,14 @@ class LearnedMask(Learned):
         return made
 
     def shares(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the mask of each stem, given that of the voice."""
+        """Return the mask of each stem, given the voice's; each ``(channels, bins, frames)``."""
         return {"vocals": mask}
 
     def predict(self, spectrum: torch.Tensor) -> torch.Tensor:
-        """Return the mask for the bins and the rate of training.
+        """Return the mask for the bins and the rate of training, ``(channels, bins, frames)``.
 
-        Channels are masked one by one. The masks of left and right are averaged with that of their
-        mean, where most voices are louder.
+        ``spectrum`` is complex and has the shape of the mask. Channels are masked one by one. The
+        masks of left and right are averaged with that of their mean, where most voices are louder.
         """
 
         def mask(of: torch.Tensor) -> torch.Tensor:

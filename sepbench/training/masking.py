@@ -51,7 +51,11 @@ class MaskTrainable(Trainable):
         return spectrum.abs()
 
     def mask(self, network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-        """Return the mask of every column, those at the ends included."""
+        """Return the mask of every column, those at the ends included.
+
+        Shape:
+            inputs and result: ``(batch, bins, frames)``.
+        """
         padded = functional.pad(inputs, (self.margin, self.margin), value=self.silence)
         mask: torch.Tensor = network(padded)
         return mask
@@ -61,17 +65,17 @@ class MaskTrainable(Trainable):
         return self.inputs(self._spectrum(mixture))
 
     def targets(self, stems: Batch) -> Batch:
-        """Return the targets of the loss."""
+        """Return the targets of the loss from stems ``(batch, samples)``; see `Loss.targets`."""
         voice = self._inside(self._spectrum(stems["vocals"]))
         mixture = voice + self._inside(self._spectrum(stems["accompaniment"]))
         return self._loss.targets(mixture, voice)
 
     def loss(self, output: torch.Tensor, targets: Batch) -> torch.Tensor:
-        """Return the loss of a mask by `objective`."""
+        """Return the loss of a mask ``(batch, bins, frames)`` by `objective`, a scalar."""
         return self._loss.value(output, targets, max(1, self.rate // self.stft.hop)).mean()
 
     def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
-        """Return the voice alone; the accompaniment is the rest."""
+        """Return only the voice, ``(batch, samples)``; the accompaniment is the rest."""
         return {"vocals": self.vocals(network, mixture)}
 
     def vocals(self, network: nn.Module, mixture: torch.Tensor) -> torch.Tensor:

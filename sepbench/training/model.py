@@ -52,7 +52,13 @@ class Trainable(ABC):
 
     @abstractmethod
     def features(self, mixture: torch.Tensor) -> torch.Tensor:
-        """Return the network's input for mixtures ``(batch, samples)``."""
+        """Return the network's input for mixtures.
+
+        Shape:
+            mixture: ``(batch, samples)``, or ``(batch, 2, samples)`` if the model learns from
+            two channels, as every other signal.
+            result: as the network takes it, the batch first.
+        """
 
     @abstractmethod
     def targets(self, stems: Batch) -> Batch:
@@ -60,28 +66,32 @@ class Trainable(ABC):
 
     @abstractmethod
     def loss(self, output: torch.Tensor, targets: Batch) -> torch.Tensor:
-        """Return the loss of the network's output, a scalar to minimise."""
+        """Return the loss to minimise, a scalar.
+
+        Shape:
+            output: that of the network; targets: those of `targets`; the batch first.
+        """
 
     @abstractmethod
     def estimates(self, network: nn.Module, mixture: torch.Tensor) -> Batch:
         """Return the stems ``(batch, samples)`` that a network in ``eval`` mode estimates."""
 
     def losses(self, output: torch.Tensor, targets: Batch) -> Batch:
-        """Return the loss of each network by its name, for a model that has several.
+        """Return the loss of each network by its name, a scalar, for a model that has several.
 
-        One that the examples say nothing of is left out.
+        Networks for whose stem a batch has no known target are left out.
         """
         return {}
 
     def counts(self, targets: Batch) -> Mapping[str, float]:
-        """Return how much ``loss``, and each of `losses` by its name, counts in a mean of batches.
+        """Return the weight of a batch in the mean of ``loss`` and of each of `losses`, by name.
 
-        Without any they count by the number of examples.
+        If empty, batches are weighted by their number of examples.
         """
         return {}
 
     def outputs(self, output: torch.Tensor) -> Batch:
-        """Return the output of each network by its name."""
+        """Return the output of each network by its name, the batch first."""
         return {"network": output}
 
     def scores(self, network: nn.Module, stems: Batch) -> Mapping[str, float]:
@@ -93,7 +103,7 @@ class Trainable(ABC):
         return {}
 
     def mixture(self, stems: Batch) -> torch.Tensor:
-        """Return the sum of the stems of an example."""
+        """Return the sum of the stems of examples, in their shape: ``(batch, samples)``."""
         return torch.stack([stems[name] for name in self.stems]).sum(0)
 
 

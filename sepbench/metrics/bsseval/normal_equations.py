@@ -43,7 +43,10 @@ def condition(correlations: torch.Tensor) -> float:
     Signals are taken at equal level, so that a quiet stem among loud ones is harmless. A signal and
     its delays under a smooth taper, modulated by a frequency, give a Rayleigh quotient of the
     matrix for every mix of signals; the extremes at each frequency are eigenvalues of a small
-    matrix with one row per signal.
+    matrix with one row per signal. Infinity if the matrix is singular.
+
+    Shape:
+        correlations: float64 ``(signals, signals, taps)``.
     """
     taps, device = correlations.shape[-1], correlations.device
     level = correlations[..., 0].diagonal().sqrt()
