@@ -34,7 +34,7 @@ class CardFacts(Separator):
     @property
     @abstractmethod
     def card(self) -> Card:
-        """The card; raises `SepbenchError` if there is none."""
+        """The card; raises `SepbenchError` if none is given or it is invalid."""
 
     @property
     def stems(self) -> tuple[str, ...]:

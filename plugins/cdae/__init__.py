@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .model import CdaeTrainable
 
 _AT_ONCE = {"cpu": 2}
-"""Chunks in a batch: on a CPU more would not fit its cache; a GPU needs many."""
+"""Chunks in a batch: more would not fit the cache of a CPU; a GPU needs many."""
 
 _STEMS = ("vocals", "percussive", "harmonic")
 
@@ -84,7 +84,7 @@ class Cdae(Learned):
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """Those of the weights, or all but the voice."""
+        """The stems of the weights; with ``instrumental`` all but the voice."""
         stems = tuple(self.header["model"].get("stems", _STEMS))
         return tuple(stem for stem in stems if not (self.options.instrumental and stem == "vocals"))
 

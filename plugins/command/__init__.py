@@ -58,7 +58,7 @@ class Command(CardFacts):
 
     @cached_property
     def card(self) -> Card:
-        """The card; raises `SepbenchError` if there is none."""
+        """The card; raises `SepbenchError` if none is given or it is invalid."""
         from .card import choose
 
         return choose(self.options, self.card_file)

@@ -85,7 +85,7 @@ def read_stems(
 
 
 def _find(stem: str, pattern: str, out: Path, songs: Sequence[Song], *, has_rest: bool) -> Path:
-    # A name may have brackets, which mean something else in a pattern.
+    # A name may contain brackets, which have another meaning in a pattern.
     named = [out / pattern] if (out / pattern).is_file() else out.glob(pattern)
     found = sorted(path for path in named if path.is_file())
     if not found:

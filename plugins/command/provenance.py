@@ -22,8 +22,9 @@ _SECONDS = 60.0
 def provenance(card: Card, written: Card, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the digest of a card, the program's version line, and digests of its files.
 
-    ``written`` is the card before its placeholders were filled: its words name the files, as they
-    have no paths of this machine and, unlike base names, differ. ``values`` are its raw values.
+    ``written`` is the card before its placeholders were filled. Its words are the names of the
+    files in the result: they contain no paths of this machine and, unlike base names, are distinct.
+    ``values`` are its raw values.
     """
     # The interpreter has a version; its file differs between machines.
     words = zip((*written.run, *written.files), (*card.run, *card.files), strict=True)

@@ -35,7 +35,7 @@ def run(
 ) -> Iterator[Mapping[str, torch.Tensor] | SepbenchError]:
     """Run a program once for all songs; yield the stems of each, in order.
 
-    For a song whose files are other than the card promises it yields the error. ``note`` is called
+    If the files of a song are not as the card says, it yields the error instead. ``note`` is called
     with each remark on the stems, ``used`` with the bytes of memory of the program's largest
     process. Raises `SepbenchError` for a program that fails.
 
@@ -56,7 +56,7 @@ def run(
             try:
                 made = read_stems(card, songs, index, out, note)
             except NoFileError as error:
-                # Many programs tell what went wrong, and end as if nothing had.
+                # Many programs print an error but exit with status 0.
                 words = _last_words(folder / "log")
                 made = SepbenchError(f"{error}; its last words: {words}") if words else error
             except SepbenchError as error:
@@ -85,7 +85,7 @@ def _start(
             else [filled_at_run(word, values)]
         )
     log = folder / "log"
-    # Programs without an option for the device would take a GPU where there is one.
+    # Programs without an option for the device would use a GPU if there is one.
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
     own = {name: filled_at_run(value, values) for name, value in card.environment.items()}
     task = {
@@ -110,7 +110,7 @@ def _start(
 
 
 def _called(card: Card) -> str:
-    """Return what to call a program: a script by its own name, not by its interpreter's."""
+    """Return the name of a program for messages: for a script its own, not the interpreter's."""
     first, others = Path(card.run[0]).name, [Path(word).name for word in card.run[1:]]
     is_script = first.startswith("python") and others and not others[0].startswith("-")
     return others[0] if is_script else first
@@ -139,7 +139,7 @@ def _ask(guard: subprocess.Popen[str], task: Mapping[str, Any]) -> dict[str, Any
 def _last_words(log: Path) -> str:
     """Return the last line that a program wrote, empty if it wrote none.
 
-    Paths in our temporary folder, which tell a user nothing, are made relative to it.
+    Paths in the temporary folder are made relative to it, as the folder means nothing to a user.
     """
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _TAIL))

@@ -40,12 +40,12 @@ class MethodEnsemble(Ensemble):
     Stems are averaged as waveforms or as complex spectra, or the mixture is masked with the mean of
     the members' ratio masks, which keeps the phase of the mixture. Instead of the mean it can take
     the median, or the value of smallest or largest magnitude, by sample or by bin; such stems do
-    not sum to the mixture. The mean does where the members' own do, unless stems have weights of
-    their own; so does the median of two stems, as waveforms.
+    not sum to the mixture. The mean does if the members' stems do, unless each stem has its own
+    weights; so does the median of two stems as waveforms.
 
-    The networks of sepbench filter stereo songs by the position of each stem. Where all members do,
-    the mean is filtered once instead, which is better and faster: it is closer to the true stem
-    than any member, and so tells more about its position.
+    The networks of sepbench filter stereo songs by the position of each stem. If all members do,
+    only the mean is filtered. This is faster and better: the mean is closer to the true stem than
+    any member, so its position is estimated more accurately.
     """
 
     name = "ensemble"
@@ -83,7 +83,7 @@ class MethodEnsemble(Ensemble):
         )
 
         def __post_init__(self) -> None:
-            """Leave out the weights of the default where only its members count."""
+            """Use the default members without weights if values are not averaged."""
             if self.of != "mean" and self.methods == _BEST:
                 object.__setattr__(self, "methods", _UNWEIGHTED)
 
@@ -146,8 +146,8 @@ class MethodEnsemble(Ensemble):
     def remainder(self) -> str | None:
         """The members' remainder, or the accompaniment, where combined stems sum to the mixture.
 
-        Then it need not be combined too. Masks are not chosen so, but with the remainder the stems
-        sum to the mixture as the members' do.
+        Then it need not be combined. With masks the combined stems need not sum to the mixture, but
+        with the remainder they do, as the members' stems do.
         """
         chosen, weights = self.options, [named for named, _ in parse(self.options.methods)]
         is_mean = chosen.of == "mean"
@@ -180,7 +180,7 @@ class MethodEnsemble(Ensemble):
 
 
 def _has_usual_filter(separator: AnySeparator) -> bool:
-    """Return whether a separator filters stereo songs, and nobody has chosen how."""
+    """Return whether a separator filters stereo songs, with the default option."""
     options, has_filter = separator.options, separator.stereo_filter is not None
     return has_filter and getattr(options, "wiener", None) == getattr(type(options), "wiener", "")
 

@@ -42,7 +42,7 @@ class Onnx(CardFacts):
 
     @cached_property
     def card(self) -> Card:
-        """The card; raises `SepbenchError` if there is none."""
+        """The card; raises `SepbenchError` if none is given or it is invalid."""
         from .card import read
 
         path: Path | str = self.card_file or str(getattr(self.options, "file", ""))

@@ -15,7 +15,8 @@ _LOCATION = re.compile(rb"\n\x08location\x12([\x80-\xff]*[\x00-\x7f])")
 def digests(model: Path) -> dict[str, dict[str, str]]:
     """Return, as ``tensors``, the sha256 of each file with tensors of a model; empty without any.
 
-    Exporters write large tensors into such files: with others, the same model is another network.
+    Exporters write large tensors into such files. If these change, the same model file is another
+    network.
     """
     if model.stat().st_size == 0:  # It cannot be mapped.
         return {}

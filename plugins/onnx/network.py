@@ -17,7 +17,7 @@ from .axes import batch_dimension, pack, shape, unpack
 from .card import Card, Port
 
 _PREFIX = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed: ?)?")
-"""What onnxruntime puts before the reason of an error; it repeats the path."""
+"""The text before the reason in onnxruntime's errors, which repeats the path."""
 
 _BATCH = 4
 """Batch size for networks with a free batch dimension."""

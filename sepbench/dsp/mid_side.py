@@ -24,7 +24,7 @@ def mid_and_side(song: torch.Tensor) -> torch.Tensor:
 
 
 def left_and_right(song: torch.Tensor) -> torch.Tensor:
-    """Return the channels of which `mid_and_side` makes ``song``.
+    """Return the left and right channel, given mid and side: the inverse of `mid_and_side`.
 
     Shape:
         song and result: ``(2, samples)``.

@@ -95,7 +95,7 @@ class Cluster:
         return len(self._slots)
 
     def run(self, tracks: Iterable[list[Task]]) -> Iterator[Record]:
-        """Yield the record of every cell; ``tracks`` are the cells of each, asked for as needed.
+        """Yield the record of every cell; ``tracks`` has the cells of each, read as needed.
 
         Raises `SepbenchError` if there is no usable worker for longer than the patience.
         """

@@ -231,7 +231,7 @@ def _read(
 def _is_of_part(path: Path, track: Track, part: float, rate: int, slack: int = FRAME) -> bool:
     """Return whether an estimate is of a part of a track and not of all of it, by its length.
 
-    Raises `SepbenchError` for one that is as long as neither: it could be of any part.
+    Raises `SepbenchError` if it has neither length, as it could be any part.
     """
     seconds, whole = audio.info(path).seconds, track.seconds
     near = _NEARLY + slack / rate

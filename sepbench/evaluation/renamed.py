@@ -12,7 +12,7 @@ from sepbench.evaluation.store import Store
 def forget_renamed(store: Store, tracks: Sequence[Track]) -> list[str]:
     """Remove scores and stems of tracks that have another name now; return a line for each.
 
-    ``tracks`` are all of the data set that the run is of, whether they are run now or not. A track
+    ``tracks`` are all tracks of the run's data set, whether they are run now or not. A track
     that was renamed would count twice, under both names. Scores of tracks that were removed from
     the data set are kept.
     """

@@ -92,8 +92,8 @@ def resolve_metrics(specs: Sequence[str]) -> list[SetMetric]:
     """Return the metrics of names, groups and ``name[option=value]``, each once.
 
     ``sdr`` always comes first. Raises `SepbenchError` for a metric that is unknown or cannot be
-    used, for a wrong option, and for two metrics with the same name of a score. Members of a group
-    that lack something are left out.
+    used, for a wrong option, and for two metrics whose scores have the same name. Members of a
+    group with missing requirements are left out.
     """
     chosen: dict[str, SetMetric] = {}
     for spec in ("sdr", *specs):

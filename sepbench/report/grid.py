@@ -78,7 +78,7 @@ def grid(
     """Return the table of one metric, by default the protocol's first; the best method on top.
 
     ``scores`` and ``summary`` are rows as in ``scores.csv`` and ``summary.csv``. Raises
-    `SepbenchError` for a metric that the protocol lacks, or of which there are no scores.
+    `SepbenchError` for a metric that the protocol lacks, or that has no scores.
     """
     rules = find_protocol(protocol)
     name = metric or shown(rules.metrics[0])

@@ -77,9 +77,9 @@ def add(
     """Copy exported ratings into a run, one file per listener; all of them or none.
 
     Files are exports of the page, or webMUSHRA's tables (``.csv``) of tests exported from the run.
-    What a listener has rated before stays. Raises `SepbenchError` for another file, for ratings
-    none of which is of a ``known`` pair of track and method or one of which is of stems ``made``
-    otherwise, and for two files in which one listener rates an excerpt differently.
+    What a listener has rated before stays. Raises `SepbenchError` for another file, if no rating is
+    of a ``known`` pair of track and method, if one is of stems that differ from those ``made``, and
+    if two files have different ratings of an excerpt by one listener.
     """
     read = [(path, plain) for path in paths for plain in _read_all(path, run)]
     for path, plain in read:
@@ -122,9 +122,8 @@ def _refuse_other_ratings(
     before: Path, known: dict[str, Any], path: Path, plain: dict[str, Any]
 ) -> None:
     """Raise `SepbenchError` if each of two files has a rating of one excerpt that the other lacks.
-
-    A later export has the ratings of earlier ones. But a page may have given two people one name:
-    older pages kept it when all ratings were forgotten.
+    A later export of the same person contains the earlier ratings. Otherwise a page gave two people
+    the same name: older pages kept it when all ratings were forgotten.
     """
     gone, more = _apart(known["ratings"], plain["ratings"])
     for excerpt in map(_excerpt, more):

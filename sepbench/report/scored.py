@@ -47,7 +47,7 @@ class Scored:
     """A record and its rows: ``values[r]`` are the numbers (`VALUES`) of ``keys[r]``.
 
     ``record`` may lack its scores, which are in the rows. ``windows`` returns those for the pooled
-    protocol. ``stamp`` changes with the record, and is empty if unknown.
+    protocol. ``stamp`` changes whenever the record does, and is empty if unknown.
     """
 
     record: Record

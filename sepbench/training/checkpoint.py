@@ -31,9 +31,9 @@ def save(path: Path, state: dict[str, Any]) -> None:
 def load(path: Path, device: torch.device, *, whole: bool = False) -> dict[str, Any]:
     """Read a checkpoint of tensors and plain values, without running code.
 
-    Every value that is there has its type; ``method``, ``model`` and ``weights`` are there, and if
-    ``whole`` all that a run needs to go on. Raises `SepbenchError` if the file is missing, damaged
-    or something else.
+    The types of all values are checked. ``method``, ``model`` and ``weights`` are present; if
+    ``whole``, so is everything that is needed to resume the run. Raises `SepbenchError` if the file
+    is missing, damaged or something else.
     """
     if not path.is_file():
         raise SepbenchError(f"{path}: no such checkpoint; choose a folder or file of a run")
@@ -52,7 +52,7 @@ def load(path: Path, device: torch.device, *, whole: bool = False) -> dict[str, 
 
 @contextmanager
 def fitting(path: Path) -> Iterator[None]:
-    """Raise `SepbenchError` where the state of ``path`` does not fit what is to load it."""
+    """Raise `SepbenchError` if loading the state of ``path`` fails inside the block."""
     try:
         yield
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError):

@@ -60,9 +60,9 @@ def read_config(
     """Read a config by path, or by name if it is included in sepbench or a plugin.
 
     A config may be based on another, named by ``base``: its own fields replace those of the base,
-    and fields of fields too. ``changes`` replace fields of the section ``training``; a plugin's
-    configs are in ``configs`` in its ``folder``. Raises `SepbenchError` for a missing file, an
-    unknown field, a value out of range, and a config that is based on itself.
+    nested fields too. ``changes`` replace fields of the section ``training``; a plugin's configs
+    are in ``configs`` in its ``folder``. Raises `SepbenchError` for a missing file, an unknown
+    field, a value out of range, and a config that is based on itself.
     """
     from sepbench.training.data.teacher import TeacherConfig
     from sepbench.training.mix_config import MixConfig

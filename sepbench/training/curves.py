@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 History = Sequence[Mapping[str, Any]]
-"""One row per epoch, as in checkpoints; values not measured in an epoch are missing."""
+"""One row per epoch, as in checkpoints; values that were not measured in an epoch are missing."""
 
 _COLOURS = {"training": "black", "validation": "tab:blue", "test": "tab:red"}
 

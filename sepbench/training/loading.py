@@ -23,8 +23,8 @@ def batches(
 ) -> DataLoader[dict[str, torch.Tensor]]:
     """Return a loader of ``count`` examples from ``first`` on, in batches of ``size``.
 
-    They are made by ``workers`` other processes, or in this one. ``generator`` spares torch's
-    global one, from which a number is drawn otherwise.
+    They are made by ``workers`` other processes, or in this one if 0. Without ``generator`` a
+    number is drawn from torch's global generator.
     """
     return DataLoader(
         Subset(examples, range(first, first + count)),

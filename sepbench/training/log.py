@@ -28,7 +28,7 @@ class Log:
     Args:
         folder: of the run.
         trainable: what is trained.
-        first: the first epoch to come; entries that a stopped run has of it are dropped.
+        first: the next epoch; entries of it and later ones from a stopped run are dropped.
     """
 
     def __init__(self, folder: Path, trainable: Trainable, *, first: int) -> None:

@@ -133,7 +133,7 @@ class Training:
         return layer_summary(run.trainable, run.network, self.recipe.seconds, run.device)
 
     def _songs(self, subset: str) -> Songs:
-        """Return the songs of a subset to judge the network by."""
+        """Return the songs of a subset for validation or test."""
         run, few = self.run, _SONGS if subset == "train" else None
         return songs_of(
             self.dataset, subset, self.recipe, trainable=run.trainable, plan=run.plan, songs=few
@@ -207,7 +207,7 @@ def open_training(
         out: folder of the run; ``runs/METHOD`` if not given.
         resume: continue the run in ``out`` after its last whole epoch.
         init: weights, or a run whose best weights to begin with, in place of random ones.
-        teacher: ``METHOD[:SONGS]``, which labels songs without stems; as the config says if None.
+        teacher: ``METHOD[:SONGS]``, which labels songs without stems; by default the config's.
         find_rate: allow a folder that holds a run, as nothing is written to it.
         device: as ``--device`` of the command line.
         threads: of the processor; all if not given.

@@ -155,8 +155,8 @@ _FINISH = {
 def _as_yaml(test: dict[str, Any], trials: Sequence[dict[str, Any]]) -> str:
     """Return a test in the part of YAML that webMUSHRA's parser (yaml.js) reads.
 
-    It reads neither lists that begin in the line of another's dash nor keys of several lines, both
-    of which PyYAML writes.
+    It cannot read lists that begin in the line of another's dash, nor keys of several lines. PyYAML
+    writes both.
     """
     lines = [f"{key}: {_flow(value)}" for key, value in test.items()]
     lines += ["pages:", f"  - {_flow(_BEGIN)}", "  -", "    - random"]
