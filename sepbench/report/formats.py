@@ -32,7 +32,7 @@ def markdown(table: Grid) -> str:
             for row in table.rows
         ),
     ]
-    return "\n".join([*lines, "", *table.notes]) + "\n"
+    return "\n".join([*lines, "", *map(_md, table.notes)]) + "\n"
 
 
 def latex(table: Grid) -> str:
@@ -158,6 +158,10 @@ _TEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    # TeX's own fonts have other letters in their places.
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     DAGGER: r"$\dagger$",
     DOUBLE_DAGGER: r"$\ddagger$",
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},

@@ -103,7 +103,11 @@ def grid(
         for label, group in chosen.groupby("label", sort=False)
     ]
     rows.sort(key=lambda row: (not row.oracle, [_worth(row, stem, rules) for stem in stems]))
-    return Grid(rows, stems, name, rules, _notes(rows, rules, name))
+    notes = _notes(rows, rules, name)
+    own = summary.loc[~summary["published"].eq(True), "label"]
+    if absent := sorted(set(own) - set(chosen["label"])):
+        notes.append(f"No {name} of {', '.join(absent)}.")
+    return Grid(rows, stems, name, rules, notes)
 
 
 def _row(

@@ -70,6 +70,13 @@ def test_of_one_track_nobody_knows_what_ties(tmp_path) -> None:
     assert marked == {"good": (True, False), "poor": (False, False)}
 
 
+def test_a_method_without_scores_is_named_below_the_table(tmp_path) -> None:
+    records = make_run(tmp_path, {"good": 6.0, NASTY: 2.0}, 1, failed=[(NASTY, "song 00")])
+    found = grid(*(of(records.records()) for of in (tables.scores, tables.summary)), "sisec18")
+    assert found.notes[-1] == f"No SDR of {NASTY}."
+    assert formats.markdown(found).endswith("No SDR of a\\_b\\[x=1\\]\\|\\<script>&%.\n")
+
+
 def test_markdown_has_as_many_cells_in_every_row(table) -> None:
     text = formats.markdown(table)
     lines = [line for line in text.splitlines() if line.startswith("|")]
@@ -82,7 +89,7 @@ def test_latex_escapes_names_and_has_as_many_cells_in_every_row(table) -> None:
     text = formats.latex(table)
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {len(re.split(r"(?<!\\)&", row)) for row in rows} == {3}
-    assert r"a\_b[x=1]|<script>\&\%" in text
+    assert r"a\_b[x=1]\textbar{}\textless{}script\textgreater{}\&\%" in text
     assert r"\mathbf{" in text
     assert text.count("{") == text.count("}")
 
