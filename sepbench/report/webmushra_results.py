@@ -68,18 +68,25 @@ def sessions(path: Path, run: Path) -> Iterator[dict[str, Any]]:
 
 def _rows(path: Path) -> list[dict[str, str]]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, restval=""))
+        # A spreadsheet may have saved it with a byte order mark and semicolons.
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            heading = file.readline()
+            file.seek(0)
+            mark = ";" if heading.count(";") > heading.count(",") else ","
+            table = csv.DictReader(file, restval="", delimiter=mark)
+            names, rows = table.fieldnames or (), list(table)
     except OSError as error:
         raise SepbenchError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, csv.Error) as error:
         raise SepbenchError(f"{path}: not a table: {error}") from None
-    lacking = [name for name in _COLUMNS if not rows or name not in rows[0]]
+    lacking = [name for name in _COLUMNS if name not in names]
     if lacking:
         raise SepbenchError(
             f"{path}: not the ratings of webMUSHRA: no column {lacking[0]}; "
             "give results/sepbench/mushra.csv of its folder"
         )
+    if not rows:
+        raise SepbenchError(f"{path}: no ratings; nobody has finished the test")
     return rows
 
 

@@ -383,6 +383,19 @@ def test_ratings_of_webmushra_come_back_under_the_names_of_the_run(made_run, tmp
         file.unlink()
 
 
+def test_a_table_of_ratings_may_have_been_saved_by_a_spreadsheet(made_run, tmp_path) -> None:
+    test = yaml.safe_load(
+        write_webmushra(made_run, made_tracks(), tmp_path, songs=1)[0].read_text()
+    )
+    table = results(tmp_path / "mushra.csv", test, {"good": 80})
+    known = list(sessions(table, made_run.folder))
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    with table.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file, delimiter=";").writerows(rows)
+    assert list(sessions(table, made_run.folder)) == known
+
+
 @pytest.mark.parametrize("score", ["loud", "nan", "inf", "-1", "101"])
 def test_a_rating_outside_the_scale_is_refused_by_line(made_run, tmp_path, score: str) -> None:
     test = yaml.safe_load(
@@ -409,6 +422,7 @@ def test_a_damaged_list_of_trials_is_one_line_and_not_overwritten(tmp_path, text
     [
         ("a,b\n1,2\n", "no column session_uuid; give results/sepbench/mushra.csv"),
         ("", "no column session_uuid"),
+        ("session_uuid,trial_id,rating_stimulus,rating_score\n", "no ratings; nobody has"),
         (
             "session_uuid,trial_id,rating_stimulus,rating_score\nx,trial 9,unet,50\n",
             "line 2: 'unet' of 'trial 9' is in no test of",
