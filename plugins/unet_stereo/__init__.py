@@ -30,7 +30,7 @@ class UNetStereo(LearnedMask):
     shipped = MappingProxyType(
         {
             "default": Shipped(
-                "b5b5b6b1cce06195bc68d5be8a795aa7eb6b7f6d6d8447d2d5dd3aaf9c047570",
+                "9f4727d068229b3f3f097e45fa2db41342ecf93b14338558c80e081a6f236cd0",
                 terms="MIT AND CC-BY-NC-SA-4.0",
             ),
             "free": Shipped(
