@@ -199,3 +199,22 @@ def test_a_folder_of_songs_is_a_data_set(tmp_path: Path) -> None:
     assert set(run.scores["track"]) == {"one"}
     with pytest.raises(sepbench.SepbenchError, match="no such folder of songs"):
         sepbench.evaluate("mixture", str(tmp_path / "none"), **how)
+
+
+def test_a_renamed_song_counts_once(tmp_path: Path) -> None:
+    songs = tmp_path / "songs"
+    (songs / "old").mkdir(parents=True)
+    for name, stem in zip(("vocals", "accompaniment"), NOISE, strict=True):
+        soundfile.write(songs / "old" / f"{name}.wav", stem.T, 8000)
+
+    def scored() -> list[str]:
+        run = sepbench.evaluate(
+            "mixture", "folder", root=songs, subset="all", out=tmp_path / "run",
+            progress=False, isolate=False,
+        )  # fmt: skip
+        return list(run.scores["track"].unique())
+
+    assert scored() == ["old"]
+    (songs / "old").rename(songs / "new")
+    with pytest.warns(UserWarning, match="old is now called new"):
+        assert scored() == ["new"]

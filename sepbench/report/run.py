@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
+from sepbench.evaluation.renamed import forget_renamed
 from sepbench.evaluation.run import Done, RunConfig
 from sepbench.evaluation.run import run as run_matrix
 from sepbench.evaluation.store import Settings, Store
@@ -132,7 +134,8 @@ def evaluate(
         subset: ``train``, ``valid``, ``test`` or ``all``.
         tracks: names or globs; all tracks if empty.
         start, duration: the part of each track, in seconds.
-        out: the folder of the run; ``results/DATASET`` if not given. Existing scores are kept.
+        out: the folder of the run; ``results/DATASET`` if not given. Existing scores are kept,
+            except those of tracks that were renamed since, with a warning.
         progress: whether to show a progress bar.
         config: the fields of `sepbench.evaluation.run.RunConfig`: ``metrics``, ``device``,
             ``jobs``, ``timeout``, ``isolate``, ``save_stems``.
@@ -155,11 +158,14 @@ def evaluate(
             "than 0 s; None is the rest of each track"
         )
     name, place = named_or_folder(str(dataset), None if root is None else Path(root))
-    chosen = select(open_dataset(name, place), subset, tracks)
+    data = open_dataset(name, place)
+    chosen = select(data, subset, tracks)
     settings = Settings.of(name, place, subset, start, duration)
     plan = _plan({**config, "device": str(choose_device(config.get("device", "auto")))})
     folder = Path(out) if out is not None else Path("results") / settings.default_name
     store = Store.create(folder, settings)
+    for note in forget_renamed(store, data.tracks(subset)):
+        warnings.warn(note, stacklevel=2)
     with Progress(transient=True, disable=not progress) as bar:
         task = bar.add_task("evaluate", total=len(chosen) * len(resolved))
 
