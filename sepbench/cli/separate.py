@@ -116,13 +116,17 @@ def command(
     from sepbench.cli import separate_methods
     from sepbench.cli.console import show_json
     from sepbench.inference.jobs import SeparateOptions, plan
+    from sepbench.inference.runner import choose_device
     from sepbench.inference.separate import SeparationSession
 
     if not songs:
         songs, specs, preset, both = _asked(specs, preset, how)
     how["format"] = "m4a" if how["format"] == "aac" else how["format"]
+    specs, chosen = separate_methods.choose(specs, preset, both, how)
     found, lost = _found(songs)
-    specs, about = separate_methods.choose(specs, preset, both, how)
+    if how["device"] != "auto":
+        choose_device(how["device"])  # Raises for one that is not there, before a method is named.
+    about = separate_methods.explain(preset, chosen)
     job = SeparateOptions(**how)
     methods = registry.resolve_all(specs)
     faults = separate_methods.unusable(methods)
@@ -235,6 +239,8 @@ def _found(songs: Sequence[str]) -> tuple[Found, list[dict[str, Any]]]:
     for facts in lost:
         fail(facts["error"])
     found = find_songs(usable)
+    if len(found.songs) == 1 and not found.songs[0].exists():
+        raise SepbenchError(f"{found.songs[0]}: no such file")
     for line in found.passed_by:
         say(line)
     return found, lost

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def choose(
     specs: tuple[str, ...], preset: str | None, both: bool, how: dict[str, Any]
-) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Return the methods to use and, if a preset chose them, its explanation.
+) -> tuple[tuple[str, ...], Chosen | None]:
+    """Return the methods to use and, if a preset or the default chose them, its choice.
 
     Sets the stems in ``how``.
     """
@@ -29,9 +29,9 @@ def choose(
         if both:
             raise click.UsageError("--both goes with --preset; take --two-stems STEM")
         if specs:
-            return specs, {}
+            return specs, None
         chosen = presets.choose_default([*how["stems"], *filter(None, [how["two_stems"]])])
-        return (chosen.choice.spec,), _explained("no --method", chosen)
+        return (chosen.choice.spec,), chosen
     if specs or how["stems"]:
         raise click.UsageError("--preset chooses method and stem; leave --method and --stem out")
     chosen = presets.choose(preset)
@@ -41,7 +41,7 @@ def choose(
         how["two_stems"] = chosen.choice.stem
     elif not how["two_stems"]:
         how["stems"] = (chosen.choice.stem,)
-    return (chosen.choice.spec,), {"preset": preset, **_explained(preset, chosen)}
+    return (chosen.choice.spec,), chosen
 
 
 def unusable(methods: Sequence[Method]) -> dict[str, str]:
@@ -89,10 +89,13 @@ def _reported(
     return lines
 
 
-def _explained(purpose: str, chosen: Chosen) -> dict[str, Any]:
-    """Print which method a preset chose and why; return the same for JSON."""
+def explain(preset: str | None, chosen: Chosen | None) -> dict[str, Any]:
+    """Print which method a preset chose and why, if one did; return the same for JSON."""
     from sepbench.cli.console import is_detailed, say
 
+    if chosen is None:
+        return {}
+    purpose = preset or "no --method"
     what = f"{chosen.choice.stem} by {chosen.method.label}"
     say("; ".join(filter(None, [f"{purpose}: {what}", chosen.choice.why])))
     passed_over = chosen.passed_over
@@ -101,4 +104,5 @@ def _explained(purpose: str, chosen: Chosen) -> dict[str, Any]:
             say(f"  {spec} is preferred, but {reason}")
     elif passed_over:
         say(f"  not here: {', '.join(passed_over)} (-v says why)")
-    return {"why": chosen.choice.why, "passed_over": passed_over}
+    about = {"why": chosen.choice.why, "passed_over": passed_over}
+    return about if preset is None else {"preset": preset, **about}

@@ -356,3 +356,14 @@ def test_what_happens_to_a_hard_disk_that_is_full_leaves_nothing_behind(
     assert result.exit_code == 2
     assert "no space left on device" in result.output
     assert not Path("separated").exists()
+
+
+def test_a_missing_song_or_device_is_reported_before_a_method_is_named() -> None:
+    tone_file(Path("song.wav"))
+    for words, message in (
+        (["nothing.wav"], "nothing.wav: no such file"),
+        (["song.wav", "--device", "cuda:99"], "device 'cuda:99' is not available"),
+    ):
+        result = run("separate", *words)
+        assert result.exit_code == 2
+        assert result.output.startswith(f"error: {message}"), result.output
