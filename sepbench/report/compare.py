@@ -117,6 +117,8 @@ def compare(
             found.append(_compared(scores, stem, name, rules, baseline, rope, remarks))
     if not found:
         which = f" with {baseline}" if baseline else ""
+        if len(chosen) < len(records) and not methods:
+            which += ", oracles left out (--method names them)"
         raise SepbenchError(
             f"no stem with {name} of protocol {protocol} by two methods{which}; "
             "choose another --stem, --metric or --protocol"

@@ -144,3 +144,12 @@ def test_other_songs_of_a_method_under_one_name_are_no_part(sepbench, tmp_path) 
     make_run(one, {"good": 6.0}, ["a"])
     make_run(other, {"poor": 4.0}, ["a"], audio="b")
     assert sepbench("compare", one, other)[0] == 2
+
+
+def test_a_run_of_one_method_and_an_oracle_says_that_oracles_are_left_out(tmp_path) -> None:
+    make_run(tmp_path / "run", {"good": 6.0, "oracle-irm": 9.0}, 4)
+    found = CliRunner().invoke(main, ["compare", str(tmp_path / "run")])
+    assert found.exit_code == 2
+    assert "by two methods, oracles left out (--method names them); choose" in found.output
+    both = ["compare", str(tmp_path / "run"), "-m", "good", "-m", "oracle*"]
+    assert CliRunner().invoke(main, both).exit_code == 0
