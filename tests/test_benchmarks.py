@@ -40,6 +40,7 @@ HELP_ALONE = {
     "backing_voices": "needs prepared songs and minutes",
     "grooves": "needs the programs mma and fluidsynth, and sound fonts",
     "labelled": "needs songs that a teacher labelled",
+    "stereo_songs": "needs songs with singing, of 80 s or more",
     "learning_curves": "needs a run of training",
     "page": "starts a browser",
     "speed": "changes how its process keeps memory",

@@ -208,7 +208,8 @@ def network_file(tmp_path, **model: Any):
 def test_nussl_masks_as_blstm_does_with_the_same_weights(nussl, tmp_path, model):
     file = network_file(tmp_path, **model)
     theirs = DeepMask(DeepMask.Options(weights=file))
-    ours = BLSTM(BLSTM.Options(weights=file, full_band=False, wiener=0))
+    how = {"full_band": False, "stereo": "left-right", "wiener": 0}  # As nussl does.
+    ours = BLSTM(BLSTM.Options(weights=file, **how))
     assert theirs.sample_rate == ours.sample_rate
     assert theirs.weight_files == ours.weight_files
     for method in (theirs, ours):
