@@ -44,6 +44,7 @@ class BLSTM(LearnedMask):
         )
 
     options: Options
+    _model: BLSTMTrainable
 
     @property
     def channels(self) -> int | None:
@@ -72,8 +73,12 @@ class BLSTM(LearnedMask):
         filled = functional.pad(mixture, (0, -samples % self._stft().hop))
         return {stem: made[..., :samples] for stem, made in super().separate(filled).items()}
 
-    def predict(self, spectrum: torch.Tensor) -> torch.Tensor:
-        """Return the mask for the bins and the rate of training."""
-        model: BLSTMTrainable = self._model  # type: ignore[assignment]
-        middle = model.middle and not self.takes_mid_and_side
-        return model.song_mask(self._network, spectrum, middle=middle)
+    @property
+    def _averages_with_mean(self) -> bool:
+        """Not for a network with stereo input, nor for published weights, as in nussl."""
+        is_averaged = self._model.channels == 1 and self._model.middle
+        return is_averaged and super()._averages_with_mean
+
+    def _masks(self, spectrum: torch.Tensor) -> torch.Tensor:
+        # The fused network is a copy, which per_clip_norm does not change.
+        return self._model.song_masks(self._network, spectrum)

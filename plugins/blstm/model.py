@@ -120,22 +120,13 @@ class BLSTMTrainable(MaskTrainable):
         loss = super().loss(masks, targets)
         return loss * self.scale if self.objective == "magnitude" else loss
 
-    def song_mask(
-        self, network: nn.Module, spectrum: torch.Tensor, *, middle: bool
-    ) -> torch.Tensor:
-        """Return the voice's mask for each channel of a song ``(channels, bins, frames)``.
-
-        With ``middle``, those of left and right are averaged with that of their mean.
-        """
-        if self.channels == 2:
-            together = spectrum.abs().contiguous().permute(2, 1, 0)[None] * self.scale
-            masks: torch.Tensor = network(together)[0, ..., -1].permute(2, 1, 0)
-            return masks
-        mask = self.mask(network, self.inputs(spectrum))
-        if middle and len(spectrum) == 2:
-            of_mean = self.mask(network, self.inputs(spectrum.mean(0, keepdim=True)))
-            mask = (mask + of_mean) / 2
-        return mask
+    def song_masks(self, network: nn.Module, spectrum: torch.Tensor) -> torch.Tensor:
+        """Return the voice's mask for each channel of a song ``(channels, bins, frames)``."""
+        if self.channels == 1:
+            return self.mask(network, self.inputs(spectrum))
+        together = spectrum.abs().contiguous().permute(2, 1, 0)[None] * self.scale
+        masks: torch.Tensor = network(together)[0, ..., -1].permute(2, 1, 0)
+        return masks
 
 
 def _of(masks: torch.Tensor, source: int) -> torch.Tensor:

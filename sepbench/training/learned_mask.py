@@ -66,15 +66,22 @@ class LearnedMask(Learned):
         """Return the mask for the bins and the rate of training, ``(channels, bins, frames)``.
 
         ``spectrum`` is complex and has the shape of the mask. Channels are masked one by one. The
-        masks of left and right are averaged with that of their mean, where most voices are louder.
+        masks of left and right may be averaged with that of their mean, where most voices are
+        louder.
         """
+        masks = self._masks(spectrum)
+        if len(spectrum) != 2 or not self._averages_with_mean:
+            return masks
+        return (masks + self._masks(spectrum.mean(0, keepdim=True))) / 2
 
-        def mask(of: torch.Tensor) -> torch.Tensor:
-            return self._model.mask(self._fused, self._model.inputs(of))
+    @property
+    def _averages_with_mean(self) -> bool:
+        """Whether the masks of left and right are averaged with that of their mean."""
+        return not self.takes_mid_and_side
 
-        if len(spectrum) != 2 or self.takes_mid_and_side:
-            return mask(spectrum)
-        return (mask(spectrum) + mask(spectrum.mean(0, keepdim=True))) / 2
+    def _masks(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """Return the mask of each channel by itself."""
+        return self._model.mask(self._fused, self._model.inputs(spectrum))
 
     def _stft(self) -> Stft:
         """Return the transform of training, scaled to the rate."""
