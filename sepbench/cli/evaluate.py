@@ -112,7 +112,8 @@ def command(
     it is stopped, the same command resumes.
     """
     from sepbench.cli.console import fail, say, show_json
-    from sepbench.cli.report import of_run, present, write_page
+    from sepbench.cli.page import write_page
+    from sepbench.cli.report import of_run, present
     from sepbench.cli.run_cells import run_cells
     from sepbench.evaluation.shards import shard
 

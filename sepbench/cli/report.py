@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sepbench.datasets.base import Track
-    from sepbench.evaluation.run import RunConfig
     from sepbench.evaluation.store import Store
     from sepbench.report.build import Report
 
@@ -109,6 +106,8 @@ def command(
         return
     report = present(stores[0], protocol, as_json=as_json, **how)
     if has_page:
+        from sepbench.cli.page import write_page
+
         found = _tracks(stores[0], root)
         write_page(stores[0], report, found, protocol=protocol, listen=listen, songs=tracks)
 
@@ -177,46 +176,6 @@ def _tracks(store: Store, root: Path | None) -> Sequence[Track]:
     except SepbenchError as error:
         warn(f"no songs on the page: {error}")
         return []
-
-
-def write_page(
-    store: Store,
-    report: Report,
-    tracks: Sequence[Track],
-    *,
-    protocol: str,
-    listen: int | None,
-    songs: Sequence[str] = (),
-    plan: RunConfig | None = None,
-) -> None:
-    """Write the page of a run with a progress bar, and print its path.
-
-    ``songs`` are globs of the songs to listen to.
-    """
-    from sepbench.cli.console import counting, say, warn
-    from sepbench.evaluation.run import RunConfig
-    from sepbench.inference.runner import choose_device
-    from sepbench.report.page.make import make_page
-
-    if plan is None and listen:
-        plan = RunConfig(device=str(choose_device("auto")))
-    command = shlex.join(["sepbench", *sys.argv[1:]])
-    with counting() as bar:
-        task = bar.add_task("page", total=None)
-        page = make_page(
-            store,
-            report,
-            protocol=protocol,
-            tracks=tracks,
-            listen=listen,
-            songs=songs,
-            plan=plan,
-            command=command,
-            on_step=lambda what: bar.update(task, advance=1, description=f"page: {what}"),
-        )
-    for remark in page.remarks:
-        warn(remark)
-    say(f"written: {page.path} ({page.size / 1e6:.1f} MB without its sounds); open it in a browser")
 
 
 def _print(store: Store, protocol: str, format: str, metric: str | None, **how: Any) -> None:

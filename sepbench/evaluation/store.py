@@ -115,7 +115,7 @@ class Store:
                     "its tables are of other runs: give those; parts of one run (--shard) that are "
                     "copied into one folder are a run"
                 )
-            if below := sorted(file.parent for file in folder.glob("*/run.json")):
+            if below := sorted(file.parent for file in folder.glob(f"*/{RUN_SETTINGS}")):
                 cure = f"there are {listed(map(str, below), most=5)}"
             raise SepbenchError(f"{folder}: no run here; {cure}")
         return cls(folder)
