@@ -54,6 +54,12 @@ class Whole(click.IntRange):
     name = "whole number"
 
 
+class _AnyWhole(click.types.IntParamType):
+    """A whole number without bounds, of which click's help says nothing."""
+
+    name = Whole.name
+
+
 class _Seconds(Number):
     """A finite number of seconds."""
 
@@ -73,6 +79,7 @@ def _json_alone(ctx: click.Context, param: click.Parameter, as_json: bool) -> bo
     return as_json
 
 
+ANY_WHOLE = _AnyWhole()
 SECONDS = _Seconds(min=0, min_open=True)
 
 method_option = click.option(

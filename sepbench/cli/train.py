@@ -69,7 +69,9 @@ if TYPE_CHECKING:
     help="Draw passages every N epochs: mixture, true stem, mask, estimate and error.",
 )  # fmt: skip
 @click.option("--shown", type=options.Whole(min=1), metavar="N", help="Passages that are drawn.")
-@click.option("--seed", type=options.Whole(), help="Seed of examples, initial weights and dropout.")
+@click.option(
+    "--seed", type=options.ANY_WHOLE, help="Seed of examples, initial weights and dropout."
+)
 @click.option("--workers", type=options.Whole(min=0), help="Processes that mix examples.")
 def command(
     method: str,

@@ -34,3 +34,13 @@ def test_every_command_prints_for_programs() -> None:
 @pytest.mark.parametrize("of", [[], ["weights"], ["plugin"], ["listen"]], ids=" ".join)
 def test_lists_of_commands_have_whole_sentences(of: list[str]) -> None:
     assert "..." not in commands.run(*of, "-h").output.split("Commands:")[1]
+
+
+def test_help_has_no_values_of_python() -> None:
+    texts = [
+        f"{name} {' '.join(option.get_help_record(click.Context(verb)) or ())}"
+        for name, verb in verbs(main)
+        for option in verb.params
+        if isinstance(option, click.Option)
+    ]
+    assert [text for text in texts if "None" in text] == []
