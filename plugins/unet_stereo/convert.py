@@ -8,7 +8,7 @@ from typing import Any
 from sepbench.training.learned import LEVEL
 from sepbench.weights import container
 
-MODEL = {"rate": 16_000, "n_fft": 1536, "hop": 384, "objective": "energy", "gain": 5.25}
+MODEL = {"rate": 16_000, "n_fft": 1536, "hop": 384, "gain": 5.25}
 """The section ``model`` for these weights.
 
 Bins of 10.4 Hz and frames every 24 ms differ by 3 % from those of Spleeter, 10.8 Hz and 23.2 ms.
