@@ -45,7 +45,7 @@ def main() -> None:
     trainable = trainable_of(trained_separator("ibm-cnn"), config.model, "published-separator")
     songs = open_prepared(given.prepared).split("train")
     examples = SongExamples(
-        songs, config.recipe, stems=trainable.stems, seed=0, count=20 * given.batch
+        songs, config.examples, stems=trainable.stems, seed=0, count=20 * given.batch
     )
     examples.samples = 2205  # Nine columns at any rate.
 
@@ -66,7 +66,7 @@ def main() -> None:
                 with np.load(Path(folder) / f"{number % _SONGS + 1}.npz") as excerpt:
                     _ = excerpt["x"], excerpt["y"]
 
-        run = Run(trainable, config.plan, Path(folder) / "run", torch.device("cpu"))
+        run = Run(trainable, config.training, Path(folder) / "run", torch.device("cpu"))
         few = default_collate([examples[n] for n in range(8)])
         times = {
             "cut from songs": seconds(cut),

@@ -109,13 +109,13 @@ def training_row(name: str, device: torch.device) -> dict[str, Any]:
     module, _, kind = registry.resolve(name)[0].separator.trainable.partition(":")
     trainable = getattr(import_module(module), kind)(settings.model)
     generator = torch.Generator().manual_seed(0)
-    shape = settings.plan.batch_size, round(settings.recipe.seconds * trainable.rate)
+    shape = settings.training.batch_size, round(settings.examples.seconds * trainable.rate)
     stems = {stem: 0.1 * torch.randn(shape, generator=generator) for stem in trainable.stems}
     stems["known"] = torch.ones(shape[0], len(trainable.stems))  # For methods that use it.
     found: dict[str, Any] = {"what": f"train {name}, steps"}
     losses = []
     for where in devices(device):
-        run = Run(trainable, settings.plan, Path(), where)
+        run = Run(trainable, settings.training, Path(), where)
         losses.append(run.step(stems, 1e-4)["loss"])
         count = STEPS if where.type == "cuda" else 1
         _, spent = seconds_of(lambda: [run.step(stems, 1e-4) for _ in range(count)], where)  # noqa: B023

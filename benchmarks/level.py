@@ -27,7 +27,7 @@ def of_mixtures(folder: Path, method: str, count: int) -> list[float]:
     module, _, name = separator.trainable.partition(":")
     trainable = getattr(import_module(module), name)(config.model)
     tracks = open_prepared(folder).split("train")
-    examples = examples_of(trainable.stems, tracks, config.recipe, seed=1, count=count)
+    examples = examples_of(trainable.stems, tracks, config.examples, seed=1, count=count)
     levels = []
     for number in range(count):
         mixture = sum(part.numpy().mean(0, keepdims=True) if part.ndim > 1 else part.numpy()[None]

@@ -30,4 +30,4 @@ def test_the_page_has_every_field_of_a_published_config(method: str, config: str
         for name, value in sections[section].items()
     }
     assert {field: yaml.safe_load(value) for field, value in rows} == fields
-    assert read_config(method, config).plan.average == 0
+    assert read_config(method, config).training.average == 0

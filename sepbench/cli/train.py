@@ -15,8 +15,8 @@ from sepbench.cli.completion import complete_method
 if TYPE_CHECKING:
     from sepbench.training.data.choice import Choice
     from sepbench.training.epoch import Epoch
-    from sepbench.training.plan import TrainingConfig
     from sepbench.training.train import Training, TrainingResult
+    from sepbench.training.training_config import TrainingConfig
 
 
 @click.command("train")
@@ -134,14 +134,14 @@ def _fit(training: Training) -> TrainingResult:
     """Train with a progress bar, and print a line per epoch."""
     from sepbench.cli.console import counting, say, warn
 
-    method, plan = training.run.trainable.method, training.run.plan
+    method, settings = training.run.trainable.method, training.run.settings
     unit = training.run.trainable.score_unit
     with counting() as bar:
         task = bar.add_task(method, total=training.steps, completed=training.steps_done)
 
         def on_epoch(epoch: Epoch) -> None:
-            say(_line(epoch, plan.epochs, unit))
-            for part, reason in epoch.dead.items():
+            say(_line(epoch, settings.epochs, unit))
+            for part, reason in epoch.not_learning.items():
                 warn(
                     f"{part} learns nothing: after an epoch {reason}; start again with another "
                     "--seed, or with 'start: keras' in the config's section 'training'"
@@ -169,7 +169,7 @@ def _show(result: TrainingResult, training: Training, as_json: bool) -> None:
     from sepbench.cli.console import say, show_json
 
     unit = training.run.trainable.score_unit
-    best = _best(result.best, training.run.plan, unit)
+    best = _best(result.best, training.run.settings, unit)
     say(f"best: epoch {result.best_epoch}, {best}; weights in {result.weights}")
     for subset, scores in result.scores.items():
         shown = {name: value for name, value in scores.items() if not name.startswith("loss")}
@@ -186,8 +186,10 @@ def _show(result: TrainingResult, training: Training, as_json: bool) -> None:
         )
 
 
-def _best(best: float, plan: TrainingConfig, unit: str) -> str:
-    return f"{best:.2f} {unit}".rstrip() if plan.best == "sdr" else f"validation loss {-best:.4f}"
+def _best(best: float, settings: TrainingConfig, unit: str) -> str:
+    return (
+        f"{best:.2f} {unit}".rstrip() if settings.best == "sdr" else f"validation loss {-best:.4f}"
+    )
 
 
 def _shown(scores: dict[str, float], unit: str) -> str:

@@ -26,21 +26,23 @@ class BandExamples(Examples):
     of these the drums are known, but neither bass nor ``other``.
     """
 
-    def __init__(self, cache: PreparedDataset, recipe: MixConfig, *, seed: int, count: int) -> None:
-        super().__init__(cache, recipe, seed=seed, count=count)
-        whole = [track for track in cache.tracks if set(_BAND) <= set(track.parts)]
+    def __init__(
+        self, dataset: PreparedDataset, mixing: MixConfig, *, seed: int, count: int
+    ) -> None:
+        super().__init__(dataset, mixing, seed=seed, count=count)
+        whole = [track for track in dataset.tracks if set(_BAND) <= set(track.parts)]
         pure = [
             (track, backing_parts(track))
-            for track in cache.tracks
-            if is_without_drums(track, recipe)
+            for track in dataset.tracks
+            if is_without_drums(track, mixing)
         ]
         self._parts = {
-            "drums": Pool([(track, ("drums",)) for track in cache.holding("drums")], recipe),
-            "bass": Pool([(track, ("bass",)) for track in cache.holding("bass")], recipe),
-            "other": Pool([*((track, ("other",)) for track in whole), *pure], recipe),
+            "drums": Pool([(track, ("drums",)) for track in dataset.holding("drums")], mixing),
+            "bass": Pool([(track, ("bass",)) for track in dataset.holding("bass")], mixing),
+            "other": Pool([*((track, ("other",)) for track in whole), *pure], mixing),
         }
         self._bands = Pool(
-            [(track, backing_parts(track)) for track in cache.holding("drums", "other")], recipe
+            [(track, backing_parts(track)) for track in dataset.holding("drums", "other")], mixing
         )
         if not (all(self._parts.values()) and self._bands):
             raise SepbenchError(
@@ -49,7 +51,7 @@ class BandExamples(Examples):
             )
 
     def _example(self, rng: Generator) -> dict[str, torch.Tensor]:
-        if rng.random() < self.recipe.known:
+        if rng.random() < self.mixing.known:
             voice, band, known = self._mix_band(rng)
         else:
             voice, rest = self._mix(rng)
@@ -59,13 +61,13 @@ class BandExamples(Examples):
 
     def _mix_band(self, rng: Generator) -> tuple[Signal, dict[str, Signal], list[bool]]:
         """Return a voice, the parts of a band, and which stems are known."""
-        recipe = self.recipe
+        mixing = self.mixing
         kind = rng.random()
-        if rng.random() < recipe.coherent:
+        if rng.random() < mixing.coherent:
             voice, band, known = self._of_one_song(rng)
         else:
             voice, band, known = self._voice(rng), self._of_several(rng), [True] * len(STEMS)
-        if rng.random() < recipe.layer:
+        if rng.random() < mixing.layer:
             part = _BAND[int(rng.integers(len(_BAND)))]
             more = self._draw(self._parts[part], rng)
             level = 10 ** (rng.uniform(-9, 3) / 20) * ratio_of(band[part], more)
@@ -73,17 +75,17 @@ class BandExamples(Examples):
         voice = self._treat_voice(voice, rng)
         band = {part: self._treat_backing(signal, rng) for part, signal in band.items()}
         if all(known):
-            left_out = rng.random(len(_BAND)) < recipe.no_instrument
+            left_out = rng.random(len(_BAND)) < mixing.no_instrument
             for part in np.array(_BAND)[left_out & ~left_out.all()]:
                 band[part][:] = 0
         backing = np.sum(list(band.values()), axis=0)
-        voice *= np.float32(10 ** (draw_level(recipe.ratio, rng) / 20) * ratio_of(backing, voice))
-        if kind < recipe.no_voice:
+        voice *= np.float32(10 ** (draw_level(mixing.ratio, rng) / 20) * ratio_of(backing, voice))
+        if kind < mixing.no_voice:
             voice[:] = 0
-        elif kind > 1 - recipe.no_backing:
+        elif kind > 1 - mixing.no_backing:
             backing[:] = 0
             band = {part: np.zeros_like(voice) for part in _BAND}
-        gain = draw_gain(voice + backing, recipe, rng)
+        gain = draw_gain(voice + backing, mixing, rng)
         return voice * gain, {part: signal * gain for part, signal in band.items()}, known
 
     def _of_one_song(self, rng: Generator) -> tuple[Signal, dict[str, Signal], list[bool]]:
@@ -91,7 +93,7 @@ class BandExamples(Examples):
         track, parts = self._bands.draw(rng)
         speed = self._speed(rng)
         start = self._start(track, speed, rng)
-        gains = 10 ** (rng.uniform(*self.recipe.instrument_gain, len(_BAND)) / 20)
+        gains = 10 ** (rng.uniform(*self.mixing.instrument_gain, len(_BAND)) / 20)
         band = {
             part: np.float32(gain) * self._read(track, part, start, speed)
             if part in parts
@@ -107,9 +109,9 @@ class BandExamples(Examples):
 
     def _of_several(self, rng: Generator) -> dict[str, Signal]:
         """Read each part from a song of its own; levels of drums and bass are over the other."""
-        recipe = self.recipe
+        mixing = self.mixing
         band = {part: self._draw(self._parts[part], rng) for part in _BAND}
-        for part, levels in (("drums", recipe.percussive), ("bass", recipe.bass)):
+        for part, levels in (("drums", mixing.percussive), ("bass", mixing.bass)):
             level = 10 ** (draw_level(levels, rng) / 20)
             band[part] = band[part] * np.float32(level * ratio_of(band["other"], band[part]))
         return band

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     from sepbench.training.data.teacher import TeacherConfig
     from sepbench.training.mix_config import MixConfig
-    from sepbench.training.plan import TrainingConfig
-
-_SECTIONS = {"model", "examples", "teacher", "training", "license"}
+    from sepbench.training.training_config import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,8 @@ class Config:
     """
 
     model: dict[str, Any]
-    recipe: MixConfig
-    plan: TrainingConfig
+    examples: MixConfig
+    training: TrainingConfig
     teacher: TeacherConfig
     license: str
 
@@ -42,12 +40,15 @@ class Config:
         """Return plain values, ready for JSON."""
         values = {
             "model": self.model,
-            "examples": dataclasses.asdict(self.recipe),
-            "training": dataclasses.asdict(self.plan),
+            "examples": dataclasses.asdict(self.examples),
+            "training": dataclasses.asdict(self.training),
         }
         if self.teacher.method:
             values["teacher"] = dataclasses.asdict(self.teacher)
         return values
+
+
+_SECTIONS = {field.name for field in dataclasses.fields(Config)}
 
 
 def read_config(
@@ -66,7 +67,7 @@ def read_config(
     """
     from sepbench.training.data.teacher import TeacherConfig
     from sepbench.training.mix_config import MixConfig
-    from sepbench.training.plan import TrainingConfig
+    from sepbench.training.training_config import TrainingConfig
 
     sections = _sections(method, where, _configs(method, folder))
     if "model" not in sections:
@@ -79,13 +80,11 @@ def read_config(
         read_fields(TeacherConfig, sections.get("teacher", {}), where=where, noun="field"),
         str(sections.get("license", "as the training data's")),
     )
-    if wrong := config.recipe.wrong_range():
+    if wrong := config.examples.wrong_range():
         raise SepbenchError(f"{where}: {wrong}")
-    plan = config.plan
-    if plan.examples < plan.batch_size:
-        raise SepbenchError(
-            f"{where}: examples={plan.examples}: fewer than one batch, which is {plan.batch_size}"
-        )
+    examples, batch = config.training.examples, config.training.batch_size
+    if examples < batch:
+        raise SepbenchError(f"{where}: examples={examples}: fewer than one batch, which is {batch}")
     return config
 
 

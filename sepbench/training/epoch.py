@@ -21,5 +21,5 @@ class Epoch:
     """Share of the training time that was spent waiting for examples."""
     is_best: bool
     validation_loss: float = math.nan
-    dead: Mapping[str, str] = field(default_factory=dict)
+    not_learning: Mapping[str, str] = field(default_factory=dict)
     """Parts of the network that do not learn, found after the first epoch, with the reason."""

@@ -30,26 +30,29 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
     ``i``, the config and the data.
     """
 
-    def __init__(self, cache: PreparedDataset, recipe: MixConfig, *, seed: int, count: int) -> None:
-        self.cache, self.recipe, self.seed, self.count = cache, recipe, seed, count
-        self.samples = int(recipe.seconds * cache.rate)
-        self._voices = Pool([(track, ("vocals",)) for track in cache.holding("vocals")], recipe)
+    def __init__(
+        self, dataset: PreparedDataset, mixing: MixConfig, *, seed: int, count: int
+    ) -> None:
+        self.dataset, self.mixing, self.seed, self.count = dataset, mixing, seed, count
+        self.samples = int(mixing.seconds * dataset.rate)
+        self._voices = Pool([(track, ("vocals",)) for track in dataset.holding("vocals")], mixing)
         self._backings = Pool(
-            [(track, parts) for track in cache.tracks if (parts := backing_parts(track))], recipe
+            [(track, parts) for track in dataset.tracks if (parts := backing_parts(track))], mixing
         )
         self._songs = Pool(
             [
                 (track, parts)
-                for track in cache.holding("vocals")
+                for track in dataset.holding("vocals")
                 if (parts := backing_parts(track))
             ],
-            recipe,
+            mixing,
         )
         if not (self._voices and self._backings):
             lacking = "voice" if self._backings else "backing" if self._voices else "song"
             raise SepbenchError(
-                f"training needs voices and backings: of {len(cache.tracks)} songs for training no "
-                f"{lacking} can be used; see exclude and weights in the config's section 'examples'"
+                "training needs voices and backings: "
+                f"of {len(dataset.tracks)} songs for training no {lacking} can be used; "
+                "see exclude and weights in the config's section 'examples'"
             )
 
     def __len__(self) -> int:
@@ -67,11 +70,11 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
 
     def _tensors(self, stems: Mapping[str, Signal], rng: Generator) -> dict[str, torch.Tensor]:
         """Return the stems in as many channels as the config says."""
-        if self.recipe.channels == 1:
-            if _happens(self.recipe.mid_side, rng):
+        if self.mixing.channels == 1:
+            if _happens(self.mixing.mid_side, rng):
                 stems = self._mid_or_side(stems, rng)
             return {name: torch.from_numpy(stem) for name, stem in stems.items()}
-        is_wide = rng.random() < self.recipe.placed
+        is_wide = rng.random() < self.mixing.placed
         return {
             name: torch.from_numpy(self._placed(name, stem, rng) if is_wide else same(stem))
             for name, stem in stems.items()
@@ -90,29 +93,29 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
         """Place a voice near the middle, or another stem anywhere."""
         width, spread = (0.15, 0.3) if name == "vocals" else (np.pi / 4, 0.6)
         width, spread = rng.uniform(0, width), rng.uniform(0, spread)
-        return placed(stem, rng, self.cache.rate, width=width, spread=spread)
+        return placed(stem, rng, self.dataset.rate, width=width, spread=spread)
 
     def _mix(self, rng: Generator) -> tuple[Signal, Signal]:
-        recipe = self.recipe
+        mixing = self.mixing
         kind = rng.random()
-        if self._songs and rng.random() < recipe.coherent:
+        if self._songs and rng.random() < mixing.coherent:
             voice, backing = self._coherent(rng)
         else:
             voice, backing = self._voice(rng), self._backing(rng)
-        if rng.random() < recipe.layer:
+        if rng.random() < mixing.layer:
             other = self._backing(rng)
             backing = backing + other * np.float32(
                 10 ** (rng.uniform(-9, 3) / 20) * ratio_of(backing, other)
             )
         voice = self._treat_voice(voice, rng)
         backing = self._treat_backing(backing, rng)
-        wanted = 10 ** (draw_level(recipe.ratio, rng) / 20)
+        wanted = 10 ** (draw_level(mixing.ratio, rng) / 20)
         voice *= np.float32(wanted * ratio_of(backing, voice))
-        if kind < recipe.no_voice:
+        if kind < mixing.no_voice:
             voice[:] = 0
-        elif kind > 1 - recipe.no_backing:
+        elif kind > 1 - mixing.no_backing:
             backing[:] = 0
-        gain = draw_gain(voice + backing, recipe, rng)
+        gain = draw_gain(voice + backing, mixing, rng)
         return voice * gain, backing * gain
 
     def _coherent(self, rng: Generator) -> tuple[Signal, Signal]:
@@ -154,8 +157,8 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
     ) -> Signal:
         """Mix instruments at random levels, sometimes leaving one out."""
         total = np.zeros(self.samples, np.float32)
-        keep = rng.random(len(parts)) < 1 - self.recipe.no_instrument
-        gains = 10 ** (rng.uniform(*self.recipe.instrument_gain, len(parts)) / 20)
+        keep = rng.random(len(parts)) < 1 - self.mixing.no_instrument
+        gains = 10 ** (rng.uniform(*self.mixing.instrument_gain, len(parts)) / 20)
         for part, kept, gain in zip(parts, keep | ~keep.any(), gains, strict=True):
             if kept:
                 total += np.float32(gain) * self._read(track, part, start, speed)
@@ -163,10 +166,10 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
 
     def _speed(self, rng: Generator) -> _Speed:
         pitch = tempo = 1.0
-        if rng.random() >= 1 - self.recipe.shifted:
-            pitch = float(2 ** (rng.uniform(-self.recipe.semitones, self.recipe.semitones) / 12))
-        if _happens(self.recipe.stretch, rng):
-            tempo = float(rng.uniform(*self.recipe.tempo))
+        if rng.random() >= 1 - self.mixing.shifted:
+            pitch = float(2 ** (rng.uniform(-self.mixing.semitones, self.mixing.semitones) / 12))
+        if _happens(self.mixing.stretch, rng):
+            tempo = float(rng.uniform(*self.mixing.tempo))
         return _Speed(pitch, tempo)
 
     def _start(self, track: PreparedTrack, speed: _Speed, rng: Generator) -> int:
@@ -177,48 +180,48 @@ class Examples(Dataset[dict[str, torch.Tensor]]):
         return speed.play(track.read(part, start, start + length), self.samples)
 
     def _treat_voice(self, voice: Signal, rng: Generator) -> Signal:
-        recipe, rate = self.recipe, self.cache.rate
-        if _happens(recipe.voice_chops, rng):
+        mixing, rate = self.mixing, self.dataset.rate
+        if _happens(mixing.voice_chops, rng):
             voice = electronic.chop(voice, rng, rate)
-        if _happens(recipe.voice_vocoder, rng):
+        if _happens(mixing.voice_vocoder, rng):
             voice = electronic.vocode(voice, rng, rate)
-        if rng.random() < recipe.duet:
+        if rng.random() < mixing.duet:
             other = self._voice(rng)
             voice = voice + other * np.float32(rng.uniform(0.3, 1.0) * ratio_of(voice, other))
-        if rng.random() < recipe.harmony:
+        if rng.random() < mixing.harmony:
             voice = voice + self._copies(voice, rng, steps=(-12, -5, -4, 3, 4, 5, 7))
-        if rng.random() < recipe.doubling:
+        if rng.random() < mixing.doubling:
             voice = voice + self._copies(voice, rng, steps=(0,))
-        if rng.random() < recipe.voice_compression:
+        if rng.random() < mixing.voice_compression:
             voice = augment.compress(voice, rng, rate)
-        if rng.random() < recipe.voice_saturation:
+        if rng.random() < mixing.voice_saturation:
             voice = augment.saturate(voice, rng)
-        voice = augment.shape(voice, rng, rate, room=recipe.voice_room, colour=recipe.voice_colour)
-        return augment.fade(voice, rng, rate) if rng.random() < recipe.fade else voice.copy()
+        voice = augment.shape(voice, rng, rate, room=mixing.voice_room, colour=mixing.voice_colour)
+        return augment.fade(voice, rng, rate) if rng.random() < mixing.fade else voice.copy()
 
     def _copies(self, voice: Signal, rng: Generator, *, steps: tuple[int, ...]) -> Signal:
         """Return one or two copies, shifted by a step and a few cents, slightly delayed."""
         total = np.zeros_like(voice)
         for _ in range(int(rng.integers(1, 3))):
             ratio = 2 ** ((rng.choice(steps) + rng.uniform(-0.25, 0.25)) / 12)
-            late = min(int(rng.uniform(0.005, 0.04) * self.cache.rate), len(voice))
+            late = min(int(rng.uniform(0.005, 0.04) * self.dataset.rate), len(voice))
             needed = int(ratio * len(voice)) + 16
             copy = augment.varispeed(np.resize(voice, needed), ratio, len(voice))
             total[late:] += np.float32(rng.uniform(0.3, 0.9)) * copy[: len(voice) - late]
         return total
 
     def _treat_backing(self, backing: Signal, rng: Generator) -> Signal:
-        recipe, rate = self.recipe, self.cache.rate
-        if _happens(recipe.backing_chops, rng):
+        mixing, rate = self.mixing, self.dataset.rate
+        if _happens(mixing.backing_chops, rng):
             backing = electronic.chop(backing, rng, rate)
-        if rng.random() < recipe.backing_compression:
+        if rng.random() < mixing.backing_compression:
             backing = augment.compress(backing, rng, rate)
-        if rng.random() < recipe.backing_saturation:
+        if rng.random() < mixing.backing_saturation:
             backing = augment.saturate(backing, rng)
         backing = augment.shape(
-            backing, rng, rate, room=recipe.backing_room, colour=recipe.backing_colour
+            backing, rng, rate, room=mixing.backing_room, colour=mixing.backing_colour
         )
-        return augment.fade(backing, rng, rate) if rng.random() < recipe.fade else backing.copy()
+        return augment.fade(backing, rng, rate) if rng.random() < mixing.fade else backing.copy()
 
 
 @dataclass(frozen=True)
@@ -263,8 +266,8 @@ def ratio_of(reference: Signal, other: Signal) -> float:
     return here / there if min(here, there) > augment.INAUDIBLE else 1.0
 
 
-def draw_gain(mixture: Signal, recipe: MixConfig, rng: Generator) -> np.float32:
+def draw_gain(mixture: Signal, mixing: MixConfig, rng: Generator) -> np.float32:
     """Draw the gain that brings a mixture to a level of the config, and the sign of its samples."""
     loudness = max(augment.active_rms(mixture), augment.INAUDIBLE)
-    level = 10 ** ((rng.uniform(*recipe.gain) - 20) / 20) / (loudness + 1e-6)
+    level = 10 ** ((rng.uniform(*mixing.gain) - 20) / 20) / (loudness + 1e-6)
     return np.float32(level * rng.choice([-1, 1]))

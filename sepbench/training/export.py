@@ -20,19 +20,19 @@ from sepbench.training.run_weights import BEST, LAST
 from sepbench.weights import container
 
 
-def describe(config: Config, cache: PreparedDataset) -> dict[str, Any]:
+def describe(config: Config, dataset: PreparedDataset) -> dict[str, Any]:
     """Return the provenance of a run, for its checkpoints."""
-    sources = sorted({f"{track.source}/{track.split}" for track in cache.split("train").tracks})
+    sources = sorted({f"{track.source}/{track.split}" for track in dataset.split("train").tracks})
     return {
         "training": config.as_dict(),
         "trained_on": sources,
         "songs": {
-            mark: round(track.samples / cache.rate, 1)
-            for track in cache.split("train").tracks
+            mark: round(track.samples / dataset.rate, 1)
+            for track in dataset.split("train").tracks
             for mark in sorted(song_marks(track.name))
         },
-        "sounds": sorted({t.sound for t in cache.split("train").tracks if t.sound}),
-        "data_sha256": cache.digest,
+        "sounds": sorted({t.sound for t in dataset.split("train").tracks if t.sound}),
+        "data_sha256": dataset.digest,
         "license": config.license,
     }
 

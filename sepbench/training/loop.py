@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 from sepbench._util.files import make_folder
 from sepbench.errors import SepbenchError
 from sepbench.training import averaging, checkpoint
-from sepbench.training.diverged import gradient_origin, origin
+from sepbench.training.diagnosis import gradient_origin, loss_origin, parts_without_gradient
 from sepbench.training.epoch import Epoch
 from sepbench.training.examples import Examples
 from sepbench.training.initial import load_initial
@@ -24,12 +24,12 @@ from sepbench.training.loading import batches
 from sepbench.training.log import Log
 from sepbench.training.model import Batch, Trainable
 from sepbench.training.part import freeze_others, keeping_frozen, train_mode
-from sepbench.training.plan import TrainingConfig
 from sepbench.training.resuming import check_same
 from sepbench.training.run_weights import BEST, LAST
 from sepbench.training.schedules import schedule
-from sepbench.training.start import parts_without_gradient, seeded, set_start
-from sepbench.training.validate import Songs, Verdict
+from sepbench.training.start import initialise, seeded
+from sepbench.training.training_config import TrainingConfig
+from sepbench.training.validate import Songs, ValidationResult
 from sepbench.weights import training_data
 
 
@@ -38,35 +38,35 @@ class Run:
     """A training run in a folder: ``best.pt``, ``last.pt`` and TensorBoard's logs."""
 
     trainable: Trainable
-    plan: TrainingConfig
+    settings: TrainingConfig
     folder: Path
     device: torch.device
     config: dict[str, Any] = field(default_factory=dict)
     """The provenance that checkpoints record."""
 
     def __post_init__(self) -> None:
-        with seeded(self.plan.seed):
+        with seeded(self.settings.seed):
             self.network = self.trainable.network().to(self.device)
-            set_start(self.network, self.plan.start)
-        freeze_others(self.network, self.plan.only)
+            initialise(self.network, self.settings.start)
+        freeze_others(self.network, self.settings.only)
         for parameter in self.network.parameters():
             if parameter.ndim == 4:  # a third faster on processors, and on tensor cores
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         self.averaged = AveragedModel(
-            self.network, multi_avg_fn=averaging.moving(self.plan.average), use_buffers=True
+            self.network, multi_avg_fn=averaging.moving(self.settings.average), use_buffers=True
         )
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(),
-            lr=self.plan.learning_rate,
-            betas=(0.9, self.plan.beta2),
-            eps=self.plan.epsilon,
-            weight_decay=self.plan.weight_decay,
+            lr=self.settings.learning_rate,
+            betas=(0.9, self.settings.beta2),
+            eps=self.settings.epsilon,
+            weight_decay=self.settings.weight_decay,
         )
         self.epoch = 0
         self.best = float("-inf")
         self.best_epoch = 0
         self.history: list[dict[str, Any]] = []
-        self._half = torch.amp.GradScaler(self.device.type, enabled=self.device.type == "cuda")
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.device.type == "cuda")
 
     def train(
         self,
@@ -83,20 +83,20 @@ class Run:
         """
         make_folder(self.folder)
         with Log(self.folder, self.trainable, first=self.epoch + 1) as log:
-            while self.epoch < self.plan.epochs and not self._is_stale():
+            while self.epoch < self.settings.epochs and not self._has_stopped_improving():
                 began = time.monotonic()
                 losses, waiting = self._train_epoch(examples, on_step)
                 self.epoch += 1
-                verdict, dead = None, {}
-                if self.plan.is_validated(self.epoch):
-                    verdict = self._validate(self._validated_network(), songs)
+                result, not_learning = None, {}
+                if self.settings.is_validated(self.epoch):
+                    result = self._validate(self._validated_network(), songs)
                     if self.epoch == 1:
-                        dead = self._dead(verdict)
-                is_best = verdict is not None and verdict.criterion(self.plan.best) > self.best
-                if verdict is not None and is_best:
-                    self.best, self.best_epoch = verdict.criterion(self.plan.best), self.epoch
+                        not_learning = self._parts_not_learning(result)
+                is_best = result is not None and result.criterion(self.settings.best) > self.best
+                if result is not None and is_best:
+                    self.best, self.best_epoch = result.criterion(self.settings.best), self.epoch
                 seconds = time.monotonic() - began
-                found = verdict.entries if verdict else {}
+                found = result.entries if result else {}
                 row = {"epoch": self.epoch, **losses, "seconds": seconds, **found}
                 self.history.append(row)
                 # In this order: a stop between both costs the epoch, not the best weights.
@@ -104,25 +104,29 @@ class Run:
                     self._save(BEST)
                 self._save(LAST)
                 log.epoch(row, self.optimiser.param_groups[0]["lr"])
-                if self.plan.is_shown(self.epoch):
-                    loudest = songs.loudest(self.plan.shown)
+                if self.settings.is_shown(self.epoch):
+                    loudest = songs.loudest(self.settings.shown)
                     log.pictures(self._validated_network(), loudest, self.device, self.epoch)
-                scores = verdict.scores if verdict else {}
-                validation_loss = verdict.losses["loss"] if verdict else math.nan
+                scores = result.scores if result else {}
+                validation_loss = result.losses["loss"] if result else math.nan
                 on_epoch(
                     Epoch(
                         self.epoch, losses["loss"], scores, seconds, waiting, is_best,
-                        validation_loss, dead,
+                        validation_loss, not_learning,
                     )
                 )  # fmt: skip
 
-    def _validate(self, network: nn.Module, songs: Songs) -> Verdict:
-        return songs.judge(self.trainable, network, self.device, batch_size=self.plan.batch_size)
+    def _validate(self, network: nn.Module, songs: Songs) -> ValidationResult:
+        return songs.validate(
+            self.trainable, network, self.device, batch_size=self.settings.batch_size
+        )
 
-    def _dead(self, verdict: Verdict) -> dict[str, str]:
+    def _parts_not_learning(self, result: ValidationResult) -> dict[str, str]:
         """Return the parts of the network that do not learn, with the reason."""
-        still = dict.fromkeys(parts_without_gradient(self.network), "its gradient is zero")
-        return still | dict.fromkeys(verdict.constant, "its output is the same for all songs")
+        return {
+            **dict.fromkeys(parts_without_gradient(self.network), "its gradient is zero"),
+            **dict.fromkeys(result.constant, "its output is the same for all songs"),
+        }
 
     def begin_from(self, where: Path) -> None:
         """Start from the weights of a file, or the best of another run.
@@ -159,7 +163,7 @@ class Run:
             self.averaged.load_state_dict(state["averaged"])
             self.optimiser.load_state_dict(state["optimiser"])
             if state["half"]:  # Empty if the run began on a processor.
-                self._half.load_state_dict(state["half"])
+                self._scaler.load_state_dict(state["half"])
         self.epoch, self.best = state["epoch"], state["best"]
         self.best_epoch, self.history = state["best_epoch"], state["history"]
 
@@ -167,32 +171,32 @@ class Run:
         self, examples: Examples, on_step: Callable[[int, float], None]
     ) -> tuple[dict[str, float], float]:
         """Return the mean ``loss``, ``loss NAME`` of several networks, and the waiting time."""
-        plan, first = self.plan, self.epoch * self.plan.steps_per_epoch
-        factor = schedule(plan.schedule)
-        steps = plan.epochs * plan.steps_per_epoch
+        settings, first = self.settings, self.epoch * self.settings.steps_per_epoch
+        factor = schedule(settings.schedule)
+        steps = settings.epochs * settings.steps_per_epoch
         loader = batches(
             examples,
-            first * plan.batch_size,
-            plan.steps_per_epoch * plan.batch_size,
-            size=plan.batch_size,
-            workers=plan.workers,
+            first * settings.batch_size,
+            settings.steps_per_epoch * settings.batch_size,
+            size=settings.batch_size,
+            workers=settings.workers,
             pinned=self.device.type == "cuda",
         )
         train_mode(self.network)
         waited, found = 0.0, dict[str, list[float]]()
         began = asked = time.monotonic()
         # Dropout is seeded per epoch, so that a resumed run draws the same.
-        with seeded(hash((plan.seed, self.epoch)) & 0xFFFFFFFF):
+        with seeded(hash((settings.seed, self.epoch)) & 0xFFFFFFFF):
             for step, stems in enumerate(loader, first):
                 waited += time.monotonic() - asked
-                rate = plan.learning_rate * factor(step, steps)
+                rate = settings.learning_rate * factor(step, steps)
                 losses = self.step(stems, rate)
                 loss = losses["loss"]
                 if not math.isfinite(loss):
                     on_device = {name: stem.to(self.device) for name, stem in stems.items()}
                     raise SepbenchError(
                         f"{self.folder}: the loss is NaN or infinite from step {step + 1} on: "
-                        f"{origin(self.trainable, self.network, on_device)}"
+                        f"{loss_origin(self.trainable, self.network, on_device)}"
                     )
                 for name, value in losses.items():
                     found.setdefault(name, []).append(value)
@@ -210,23 +214,23 @@ class Run:
         path = self.folder / BEST
         state = checkpoint.load(path, self.device)
         network = self.best_network()
-        size = self.plan.batch_size
+        size = self.settings.batch_size
         count = min(most * size, len(examples))
         loader = batches(examples, 0, count, size=size, generator=torch.Generator())
         with keeping_frozen(network):
             averaging.update_bn(network, (self._inputs(stems) for stems in loader))
-        verdict = self._validate(network, songs)
-        reached = verdict.criterion(self.plan.best)
+        result = self._validate(network, songs)
+        reached = result.criterion(self.settings.best)
         if reached > state["best"]:
             state["weights"], state["best"] = network.state_dict(), reached
-            state["history"][-1].update(verdict.entries)
+            state["history"][-1].update(result.entries)
             checkpoint.save(path, state)
         return float(state["best"])
 
     def best_network(self) -> nn.Module:
         """Return a network with the best weights so far, which are in ``best.pt``."""
         network = self.trainable.network().to(self.device)
-        freeze_others(network, self.plan.only)
+        freeze_others(network, self.settings.only)
         state = checkpoint.load(self.folder / BEST, self.device)
         with checkpoint.fitting(self.folder / BEST):
             network.load_state_dict(state["weights"])
@@ -243,21 +247,21 @@ class Run:
         inputs = self._inputs(stems)
         with torch.no_grad():
             targets = self.trainable.targets(stems)
-        with torch.autocast(self.device.type, torch.float16, enabled=self._half.is_enabled()):
+        with torch.autocast(self.device.type, torch.float16, enabled=self._scaler.is_enabled()):
             output = self.network(inputs)
         loss = self.trainable.loss(output.float(), targets)
         if not loss.isfinite():  # The weights stay as they are, so that the cause can be found.
             return {"loss": float(loss.detach())}
         self.optimiser.zero_grad(set_to_none=True)
-        self._half.scale(loss).backward()  # type: ignore[no-untyped-call]
-        self._half.unscale_(self.optimiser)
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._scaler.unscale_(self.optimiser)
         parameters = self.network.parameters()
-        norm = nn.utils.clip_grad_norm_(parameters, self.plan.clip or math.inf)
+        norm = nn.utils.clip_grad_norm_(parameters, self.settings.clip or math.inf)
         # In half precision, an infinite gradient is what the scaler waits for.
-        if not (self._half.is_enabled() or norm.isfinite()):
+        if not (self._scaler.is_enabled() or norm.isfinite()):
             raise SepbenchError(f"{self.folder}: {gradient_origin(self.network)}")
-        self._half.step(self.optimiser)
-        self._half.update()
+        self._scaler.step(self.optimiser)
+        self._scaler.update()
         self.averaged.update_parameters(self.network)
         with torch.no_grad():
             several = self.trainable.losses(output.detach().float(), targets)
@@ -272,12 +276,12 @@ class Run:
 
     def _validated_network(self) -> nn.Module:
         """Return the network to validate and save: the averaged one, if there is one."""
-        return self.averaged.module if self.plan.average else self.network
+        return self.averaged.module if self.settings.average else self.network
 
-    def _is_stale(self) -> bool:
-        if not (self.plan.patience and self.plan.is_validated(self.epoch)):
+    def _has_stopped_improving(self) -> bool:
+        if not (self.settings.patience and self.settings.is_validated(self.epoch)):
             return False
-        return self.epoch - self.best_epoch >= self.plan.patience
+        return self.epoch - self.best_epoch >= self.settings.patience
 
     def _save(self, name: str) -> None:
         state = {
@@ -287,9 +291,9 @@ class Run:
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "half": self._half.state_dict(),
+            "half": self._scaler.state_dict(),
             "epoch": self.epoch,
-            "steps": self.epoch * self.plan.steps_per_epoch,
+            "steps": self.epoch * self.settings.steps_per_epoch,
             "best": self.best,
             "best_epoch": self.best_epoch,
             "history": self.history,

@@ -28,7 +28,7 @@ class Passage:
 
 
 def passages(
-    cache: PreparedDataset,
+    dataset: PreparedDataset,
     *,
     seconds: float = 6.0,
     each: int = 24,
@@ -47,14 +47,14 @@ def passages(
     wanted and a song has no bass, its ``other`` is named ``harmonic``. ``songs`` limits the number
     of songs of a source.
     """
-    samples = int(seconds * cache.rate)
+    samples = int(seconds * dataset.rate)
     found: dict[str, list[Passage]] = {}
     read: Counter[str] = Counter()
-    for track in cache.split(split).holding("vocals"):
+    for track in dataset.split(split).holding("vocals"):
         read[track.source] += len(track.parts) > 1
         if len(track.parts) == 1 or (songs is not None and read[track.source] > songs):
             continue
-        found.setdefault(track.source, []).extend(_cut(track, samples, stems, cache.rate))
+        found.setdefault(track.source, []).extend(_cut(track, samples, stems, dataset.rate))
     chosen = []
     for source in sorted(found):
         order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(found[source]))

@@ -18,13 +18,13 @@ class Pool:
     """Tracks to draw from: a source by its weight, then a track by its length."""
 
     def __init__(
-        self, items: list[tuple[PreparedTrack, tuple[str, ...]]], recipe: MixConfig
+        self, items: list[tuple[PreparedTrack, tuple[str, ...]]], mixing: MixConfig
     ) -> None:
         self._sources: list[list[tuple[PreparedTrack, tuple[str, ...]]]] = []
         self._lengths = []
         weights = []
         for source in sorted({track.source for track, _ in items}):
-            weight = float(recipe.weights.get(source, 1.0))
+            weight = float(mixing.weights.get(source, 1.0))
             mine = [item for item in items if item[0].source == source]
             if weight > 0:
                 weights.append(weight)
@@ -49,9 +49,9 @@ def backing_parts(track: PreparedTrack) -> tuple[str, ...]:
     return tuple(part for part in _INSTRUMENTS if part in track.parts)
 
 
-def is_without_drums(track: PreparedTrack, recipe: MixConfig) -> bool:
+def is_without_drums(track: PreparedTrack, mixing: MixConfig) -> bool:
     """Return whether the config says that a track's accompaniment has no drums."""
-    pattern = recipe.harmonic.get(track.source)
+    pattern = mixing.harmonic.get(track.source)
     return pattern is not None and fnmatch(track.name, pattern)
 
 

@@ -48,7 +48,7 @@ def newest(method: str, run: Path) -> Path:
 def read_header(file: Path) -> dict[str, Any]:
     """Return the header of a weight file made from a checkpoint.
 
-    Raises `SepbenchError` if it is not a checkpoint of sepbench, or has absurd sizes.
+    Raises `SepbenchError` if it is not a checkpoint of sepbench, or has sizes out of range.
     """
     try:
         state = file.stat()

@@ -29,18 +29,18 @@ class SongExamples(Examples):
 
     def __init__(
         self,
-        cache: PreparedDataset,
-        recipe: MixConfig,
+        dataset: PreparedDataset,
+        mixing: MixConfig,
         *,
         stems: tuple[str, ...],
         seed: int,
         count: int,
     ) -> None:
-        self.cache, self.recipe, self.seed, self.count = cache, recipe, seed, count
-        self.samples = int(recipe.seconds * cache.rate)
+        self.dataset, self.mixing, self.seed, self.count = dataset, mixing, seed, count
+        self.samples = int(mixing.seconds * dataset.rate)
         self.stems = stems
-        items = [(track, track.parts) for track in cache.tracks if self._fits(track)]
-        self._tracks = Pool(items, recipe)
+        items = [(track, track.parts) for track in dataset.tracks if self._fits(track)]
+        self._tracks = Pool(items, mixing)
         if not self._tracks:
             raise SepbenchError(
                 f"training on the songs' own mixtures needs songs with {', '.join(stems)}; "
@@ -49,7 +49,7 @@ class SongExamples(Examples):
 
     def _example(self, rng: Generator) -> dict[str, torch.Tensor]:
         made = self._stems(rng)
-        if rng.random() < self.recipe.no_voice:
+        if rng.random() < self.mixing.no_voice:
             made["vocals"][:] = 0
         example = self._tensors(made, rng)
         if len(self.stems) > 2:
@@ -83,7 +83,7 @@ class ScaperExamples(SongExamples):
     def _stems(self, rng: Generator) -> dict[str, Signal]:
         track, _ = self._tracks.draw(rng)
         speed, share = self._speed(rng), rng.random()
-        coherent = rng.random() < self.recipe.coherent
+        coherent = rng.random() < self.mixing.coherent
         made = {}
         for stem in self.stems:
             total = np.zeros(self.samples, np.float32)
@@ -92,7 +92,7 @@ class ScaperExamples(SongExamples):
                     track, speed, share = self._with(part, rng), self._speed(rng), rng.random()
                 start = int(share * max(0, track.samples - speed.needs(self.samples)))
                 signal = self._read(track, part, start, speed)
-                level = 10 ** (rng.uniform(*self.recipe.stem_level) / 20)
+                level = 10 ** (rng.uniform(*self.mixing.stem_level) / 20)
                 own = augment.rms(signal)
                 if own > augment.INAUDIBLE:  # Noise in a pause stays as faint as it is.
                     level /= own + 1e-6

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 STARTS = ("torch", "keras", "glorot-normal")
-"""Names of starts: the layers' own; Keras' (Glorot uniform); Glorot normal."""
+"""Distributions of random weights: torch's own, Keras' (Glorot uniform), and Glorot normal."""
 
 _WEIGHTED = (
     nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear
@@ -24,11 +24,11 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def set_start(network: nn.Module, start: str) -> None:
-    """Initialise the weights of convolutions and dense layers, by name of the scheme.
+def initialise(network: nn.Module, start: str) -> None:
+    """Draw the weights of convolutions and dense layers from one of `STARTS`.
 
-    ``keras`` and ``glorot-normal`` draw them as Glorot and Bengio (AISTATS 2010), uniform or
-    normal, and set biases to zero.
+    ``keras`` and ``glorot-normal`` are the uniform and the normal distribution of Glorot and Bengio
+    (AISTATS 2010), with biases of zero.
     """
     if start == "torch":
         return
@@ -38,22 +38,3 @@ def set_start(network: nn.Module, start: str) -> None:
             draw(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-
-
-def parts_without_gradient(network: nn.Module) -> list[str]:
-    """Return the parts of a network whose gradients are all 0.
-
-    Parts are the direct children of a network, such as the networks of a method with several. Parts
-    without weights are left out; if all are dead the result is ``["network"]``.
-    """
-    moved = {}
-    for name, part in network.named_children():
-        if parameters := [p for p in part.parameters() if p.requires_grad]:
-            moved[name] = any(map(_moved, parameters))
-    alive = any(moved.values()) or any(map(_moved, network.parameters(recurse=False)))
-    dead = [name for name in moved if not moved[name]]
-    return dead if alive or not dead else ["network"]
-
-
-def _moved(parameter: nn.Parameter) -> bool:
-    return parameter.grad is not None and bool(parameter.grad.count_nonzero())

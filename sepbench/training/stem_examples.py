@@ -28,16 +28,18 @@ class StemExamples(Examples):
     is silent, and ``known`` is true only for the voice.
     """
 
-    def __init__(self, cache: PreparedDataset, recipe: MixConfig, *, seed: int, count: int) -> None:
-        super().__init__(cache, recipe, seed=seed, count=count)
-        drummed = list(cache.holding("drums"))
-        self._drums = Pool([(track, ("drums",)) for track in drummed], recipe)
+    def __init__(
+        self, dataset: PreparedDataset, mixing: MixConfig, *, seed: int, count: int
+    ) -> None:
+        super().__init__(dataset, mixing, seed=seed, count=count)
+        drummed = list(dataset.holding("drums"))
+        self._drums = Pool([(track, ("drums",)) for track in drummed], mixing)
         self._pitched = Pool(
-            [(track, parts) for track in cache.tracks if (parts := self._harmonic_parts(track))],
-            recipe,
+            [(track, parts) for track in dataset.tracks if (parts := self._harmonic_parts(track))],
+            mixing,
         )
         self._bands = Pool(
-            [(track, parts) for track in drummed if (parts := self._harmonic_parts(track))], recipe
+            [(track, parts) for track in drummed if (parts := self._harmonic_parts(track))], mixing
         )
         if not (self._drums and self._pitched):
             raise SepbenchError(
@@ -46,7 +48,7 @@ class StemExamples(Examples):
             )
 
     def _example(self, rng: Generator) -> dict[str, torch.Tensor]:
-        if rng.random() < self.recipe.known:
+        if rng.random() < self.mixing.known:
             voice, drums, pitched = self._mix_three(rng)
             known = [True, True, True]
         else:
@@ -57,16 +59,16 @@ class StemExamples(Examples):
         return {**self._tensors(stems, rng), "known": torch.tensor(known)}
 
     def _mix_three(self, rng: Generator) -> tuple[Signal, Signal, Signal]:
-        recipe = self.recipe
+        mixing = self.mixing
         kind = rng.random()
-        if self._bands and rng.random() < recipe.coherent:
+        if self._bands and rng.random() < mixing.coherent:
             voice, drums, pitched = self._of_one_song(rng)
         else:
             voice, drums = self._voice(rng), self._draw(self._drums, rng)
             pitched = self._draw(self._pitched, rng)
-        level = 10 ** (draw_level(recipe.percussive, rng) / 20)
+        level = 10 ** (draw_level(mixing.percussive, rng) / 20)
         drums = drums * np.float32(level * ratio_of(pitched, drums))
-        if rng.random() < recipe.layer:
+        if rng.random() < mixing.layer:
             pool = self._drums if rng.random() < 0.5 else self._pitched
             other = self._draw(pool, rng)
             to = drums if pool is self._drums else pitched
@@ -74,17 +76,17 @@ class StemExamples(Examples):
             drums, pitched = (to, pitched) if pool is self._drums else (drums, to)
         voice = self._treat_voice(voice, rng)
         drums, pitched = self._treat_backing(drums, rng), self._treat_backing(pitched, rng)
-        if rng.random() < recipe.no_percussive:
+        if rng.random() < mixing.no_percussive:
             drums[:] = 0
-        elif rng.random() < recipe.no_harmonic:
+        elif rng.random() < mixing.no_harmonic:
             pitched[:] = 0
-        wanted = 10 ** (draw_level(recipe.ratio, rng) / 20)
+        wanted = 10 ** (draw_level(mixing.ratio, rng) / 20)
         voice *= np.float32(wanted * ratio_of(drums + pitched, voice))
-        if kind < recipe.no_voice:
+        if kind < mixing.no_voice:
             voice[:] = 0
-        elif kind > 1 - recipe.no_backing:
+        elif kind > 1 - mixing.no_backing:
             drums[:], pitched[:] = 0, 0
-        gain = draw_gain(voice + drums + pitched, recipe, rng)
+        gain = draw_gain(voice + drums + pitched, mixing, rng)
         return voice * gain, drums * gain, pitched * gain
 
     def _of_one_song(self, rng: Generator) -> tuple[Signal, Signal, Signal]:
@@ -102,20 +104,20 @@ class StemExamples(Examples):
         return voice, drums, pitched
 
     def _harmonic_parts(self, track: PreparedTrack) -> tuple[str, ...]:
-        if is_without_drums(track, self.recipe):
+        if is_without_drums(track, self.mixing):
             return backing_parts(track)
         return tuple(part for part in _HARMONIC if part in track.parts)
 
 
 def examples_of(
-    stems: tuple[str, ...], cache: PreparedDataset, recipe: MixConfig, *, seed: int, count: int
+    stems: tuple[str, ...], dataset: PreparedDataset, mixing: MixConfig, *, seed: int, count: int
 ) -> Examples:
     """Return the examples for a method with these ``stems``."""
-    if recipe.mixtures != "remix":
-        kind = SongExamples if recipe.mixtures == "songs" else ScaperExamples
-        return kind(cache, recipe, stems=stems, seed=seed, count=count)
+    if mixing.mixtures != "remix":
+        kind = SongExamples if mixing.mixtures == "songs" else ScaperExamples
+        return kind(dataset, mixing, stems=stems, seed=seed, count=count)
     if set(stems) == set(STEMS):
-        return StemExamples(cache, recipe, seed=seed, count=count)
+        return StemExamples(dataset, mixing, seed=seed, count=count)
     if set(stems) == set(BAND_STEMS):
-        return BandExamples(cache, recipe, seed=seed, count=count)
-    return Examples(cache, recipe, seed=seed, count=count)
+        return BandExamples(dataset, mixing, seed=seed, count=count)
+    return Examples(dataset, mixing, seed=seed, count=count)

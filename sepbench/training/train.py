@@ -60,19 +60,19 @@ class Training:
     run: Run
     examples: Examples
     dataset: PreparedDataset
-    recipe: MixConfig
+    mixing: MixConfig
     skipped: Sequence[str] = ()
     """A line for each recording that cannot be used, with the reason."""
 
     @property
     def steps(self) -> int:
         """Optimiser steps in all."""
-        return self.run.plan.epochs * self.run.plan.steps_per_epoch
+        return self.run.settings.epochs * self.run.settings.steps_per_epoch
 
     @property
     def steps_done(self) -> int:
         """Optimiser steps done before resuming."""
-        return self.run.epoch * self.run.plan.steps_per_epoch
+        return self.run.epoch * self.run.settings.steps_per_epoch
 
     def summary(self) -> str:
         """Return one line on the size of the network and the data."""
@@ -97,12 +97,12 @@ class Training:
         """Train to the last epoch, score the best weights and write all results."""
         run, folder = self.run, self.run.folder
         songs = self._songs("valid")
-        if run.plan.best == "loss" and songs.examples is None:
+        if run.settings.best == "loss" and songs.examples is None:
             raise SepbenchError(
                 "best: loss: the songs for validation lack something that examples are made of; "
                 "prepare more songs, or write 'best: sdr' into the config's section 'training'"
             )
-        if run.plan.best == "sdr" and not songs.has_scores():
+        if run.settings.best == "sdr" and not songs.has_scores():
             raise SepbenchError(
                 "no stem can be heard in the songs for validation, so no epoch can be the best; "
                 "give songs with a voice the split valid, or write 'best: loss' into the config's "
@@ -130,13 +130,18 @@ class Training:
 
     def _layers(self) -> str:
         run = self.run
-        return layer_summary(run.trainable, run.network, self.recipe.seconds, run.device)
+        return layer_summary(run.trainable, run.network, self.mixing.seconds, run.device)
 
     def _songs(self, subset: str) -> Songs:
         """Return the songs of a subset for validation or test."""
         run, few = self.run, _SONGS if subset == "train" else None
         return songs_of(
-            self.dataset, subset, self.recipe, trainable=run.trainable, plan=run.plan, songs=few
+            self.dataset,
+            subset,
+            self.mixing,
+            trainable=run.trainable,
+            settings=run.settings,
+            songs=few,
         )
 
     def _scores(self) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
@@ -146,11 +151,11 @@ class Training:
         for subset in SUBSETS:
             with suppress(SepbenchError):  # a subset may have no such songs
                 songs = self._songs(subset)
-                verdict = songs.judge(
-                    run.trainable, network, run.device, batch_size=run.plan.batch_size
+                result = songs.validate(
+                    run.trainable, network, run.device, batch_size=run.settings.batch_size
                 )
-                scores[subset] = {**verdict.losses, **verdict.scores}
-                tests = verdict.losses if subset == "test" else tests
+                scores[subset] = {**result.losses, **result.scores}
+                tests = result.losses if subset == "test" else tests
         return scores, tests
 
 
@@ -222,44 +227,46 @@ def open_training(
         torch.set_num_threads(threads)
     separator = trained_separator(method)
     folder = out or Path("runs") / method
-    settings = read_config(method, str(config), changes, folder=getattr(separator, "folder", None))
+    sections = read_config(method, str(config), changes, folder=getattr(separator, "folder", None))
     trainable = trainable_of(
-        separator, settings.model, str(config), channels=settings.recipe.channels
+        separator, sections.model, str(config), channels=sections.examples.channels
     )
     check_data(map(str, data))
     _check_folder(folder, resume=resume, init=init, find_rate=find_rate)
     if teacher:
-        settings = replace(settings, teacher=settings.teacher.replaced(teacher))
+        sections = replace(sections, teacher=sections.teacher.replaced(teacher))
     dataset, skipped = prepared_dataset(
         [str(where) for where in data],
         folder / "data",
         trainable.rate,
         choice=choice or Choice(),
-        teacher=settings.teacher,
+        teacher=sections.teacher,
         device=device,
         must_label=bool(teacher),
         same=(folder / LAST).exists(),
     )
-    dataset = _without_excluded(dataset, settings.recipe)
-    plan = settings.plan
+    dataset = _without_excluded(dataset, sections.examples)
+    settings = sections.training
     examples = examples_of(
         trainable.stems,
         dataset.split("train"),
-        settings.recipe,
-        seed=plan.seed,
-        count=max(plan.epochs * plan.examples, STEPS * plan.batch_size if find_rate else 0),
+        sections.examples,
+        seed=settings.seed,
+        count=max(
+            settings.epochs * settings.examples, STEPS * settings.batch_size if find_rate else 0
+        ),
     )
-    run = Run(trainable, plan, folder, chosen_device, describe(settings, dataset))
+    run = Run(trainable, settings, folder, chosen_device, describe(sections, dataset))
     if init:
         run.begin_from(init)
     if resume:
         run.resume()
-    return Training(run, examples, dataset, settings.recipe, skipped)
+    return Training(run, examples, dataset, sections.examples, skipped)
 
 
-def _without_excluded(dataset: PreparedDataset, recipe: MixConfig) -> PreparedDataset:
+def _without_excluded(dataset: PreparedDataset, mixing: MixConfig) -> PreparedDataset:
     """Return the data without the songs that the config excludes."""
-    kept = without(dataset.tracks, recipe.exclude)
+    kept = without(dataset.tracks, mixing.exclude)
     return dataset if len(kept) == len(dataset.tracks) else dataset.of(kept)
 
 

@@ -16,8 +16,8 @@ from sepbench.training.examples import Examples
 from sepbench.training.mix_config import MixConfig
 from sepbench.training.model import Trainable
 from sepbench.training.passages import Passage, passages
-from sepbench.training.plan import TrainingConfig
 from sepbench.training.stem_examples import examples_of
+from sepbench.training.training_config import TrainingConfig
 
 _AUDIBLE = 1e-4
 """Smallest share of a song's energy for a stem to be scored."""
@@ -30,7 +30,7 @@ _SEED = 1 << 32
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ValidationResult:
     """The scores and losses of a network on songs of a split.
 
     Args:
@@ -85,26 +85,26 @@ class Songs:
 
         return sorted(self.passages, key=energy, reverse=True)[:count]
 
-    def judge(
+    def validate(
         self, trainable: Trainable, network: nn.Module, device: torch.device, *, batch_size: int = 8
-    ) -> Verdict:
+    ) -> ValidationResult:
         """Return scores and losses of a network; its mode is restored."""
-        scores = validate(trainable, network, self.passages, device=device)
+        scores = passage_scores(trainable, network, self.passages, device=device)
         if self.examples is None:
-            return Verdict(scores, {"loss": float("nan")})
+            return ValidationResult(scores, {"loss": float("nan")})
         losses, constant = example_losses(
             trainable, network, self.examples, batch_size=batch_size, device=device
         )
-        return Verdict(scores, losses, constant)
+        return ValidationResult(scores, losses, constant)
 
 
 def songs_of(
     dataset: PreparedDataset,
     subset: str,
-    recipe: MixConfig,
+    mixing: MixConfig,
     *,
     trainable: Trainable,
-    plan: TrainingConfig,
+    settings: TrainingConfig,
     songs: int | None = None,
 ) -> Songs:
     """Return the songs of a split for validation or test.
@@ -113,24 +113,18 @@ def songs_of(
     song.
     """
     stems = trainable.stems
-    chosen = passages(
-        dataset,
-        stems=stems,
-        split=subset,
-        each=plan.passages,
-        songs=songs,
-    )
-    count = int(np.clip(_SECONDS / recipe.seconds, _FEWEST, min(_MOST, plan.examples)))
+    chosen = passages(dataset, stems=stems, split=subset, each=settings.passages, songs=songs)
+    count = int(np.clip(_SECONDS / mixing.seconds, _FEWEST, min(_MOST, settings.examples)))
     try:
         made = examples_of(
-            stems, dataset.split(subset), recipe, seed=plan.seed + _SEED, count=count
+            stems, dataset.split(subset), mixing, seed=settings.seed + _SEED, count=count
         )
     except SepbenchError:  # A split may have voices but no drums, for example.
-        return Songs(chosen)
+        made = None
     return Songs(chosen, made)
 
 
-def validate(
+def passage_scores(
     trainable: Trainable, network: nn.Module, chosen: list[Passage], *, device: torch.device
 ) -> dict[str, float]:
     """Return the mean SDR in dB by source and, where there are several, stem; and their ``mean``.

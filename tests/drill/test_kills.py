@@ -31,7 +31,7 @@ from sepbench.training.loop import Run
 from sepbench.training.masking import MaskTrainable
 from sepbench.training.mix_config import MixConfig
 from sepbench.training.passages import passages
-from sepbench.training.plan import TrainingConfig
+from sepbench.training.training_config import TrainingConfig
 from sepbench.training.validate import Songs
 
 from .small import RATE, arrays, evaluate, rows, songs

@@ -251,8 +251,8 @@ def test_every_kind_learns_a_tone_from_noise(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["default", "published"])
 def test_the_configs_that_come_along_are_whole(name: str) -> None:
     config = read_config("blstm", name)
-    assert BLSTMTrainable(config.model).rate * config.recipe.seconds > 40_000
-    assert config.plan.steps_per_epoch in (32, 40)
+    assert BLSTMTrainable(config.model).rate * config.examples.seconds > 40_000
+    assert config.training.steps_per_epoch in (32, 40)
 
 
 def test_three_sources_separate_but_cannot_be_trained() -> None:

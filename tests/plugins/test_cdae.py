@@ -203,7 +203,7 @@ def test_the_published_networks_have_their_parameters() -> None:
 def test_an_example_of_a_config_is_a_chunk(name: str) -> None:
     config = read_config("cdae", name)
     trainable = CdaeTrainable(config.model)
-    assert int(config.recipe.seconds * trainable.rate) == trainable.samples
+    assert int(config.examples.seconds * trainable.rate) == trainable.samples
 
 
 def test_chunks_fade_unless_the_weights_or_the_user_say_otherwise(

@@ -45,7 +45,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def cache(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
+def dataset(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     prepared, skipped = prepare(find_tracks(corpus), tmp_path_factory.mktemp("prepared"), rate=RATE)
     assert not skipped
     return prepared

@@ -37,8 +37,8 @@ def band(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     return prepare(find_tracks(root), tmp_path_factory.mktemp("prepared"), rate=RATE)[0]
 
 
-def examples(band: PreparedDataset, recipe: MixConfig) -> BandExamples:
-    return BandExamples(band.split("train"), recipe, seed=7, count=100)
+def examples(band: PreparedDataset, mixing: MixConfig) -> BandExamples:
+    return BandExamples(band.split("train"), mixing, seed=7, count=100)
 
 
 def loudest(signal: torch.Tensor) -> float:
@@ -74,10 +74,10 @@ def test_drums_and_bass_of_other_songs_stand_at_the_wanted_levels(band: Prepared
 
 
 def test_of_a_song_without_bass_neither_bass_nor_other_is_known(band: PreparedDataset) -> None:
-    recipe = MixConfig(**{**FIXED, "coherent": 1.0})
+    mixing = MixConfig(**{**FIXED, "coherent": 1.0})
     found = {
         tuple(example["known"].tolist())
-        for example in map(examples(band, recipe).__getitem__, range(30))
+        for example in map(examples(band, mixing).__getitem__, range(30))
     }
     assert found == {(True,) * 4, (True, True, False, False)}
 

@@ -13,7 +13,7 @@ from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.export import export_run
 from sepbench.training.initial import load_initial
 from sepbench.training.log import Log
-from sepbench.training.plan import TrainingConfig
+from sepbench.training.training_config import TrainingConfig
 from sepbench.weights import container
 from tests.training.test_loop import CPU, PerBin, Tiny, examples, run, songs
 
@@ -21,10 +21,10 @@ ONE_EPOCH = TrainingConfig(epochs=1, examples=4, batch_size=4, workers=0)
 
 
 @pytest.fixture(scope="module")
-def whole(cache: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def whole(dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return the state of a run of one epoch."""
     folder = tmp_path_factory.mktemp("run")
-    run(folder, ONE_EPOCH).train(examples(cache), songs(cache))
+    run(folder, ONE_EPOCH).train(examples(dataset), songs(dataset))
     return checkpoint.load(folder / "last.pt", CPU, whole=True)
 
 

@@ -67,8 +67,8 @@ def test_a_part_of_each_song_is_prepared_and_another_part_again(tmp_path: Path) 
     out = tmp_path / "prepared"
     for start in (0.5, 1.0):
         tracks = Choice(start=start, duration=0.25).cut(find_tracks(tmp_path))
-        cache, _ = prepare(tracks, out, rate=RATE)
-        (track,) = cache.tracks
+        dataset, _ = prepare(tracks, out, rate=RATE)
+        (track,) = dataset.tracks
         assert track.samples == RATE // 4
         first = int(start * RATE)
         found = track.read("drums", 0, track.samples)
@@ -101,9 +101,9 @@ def test_files_that_name_no_stem_are_reported_or_added(
     for name, value in {**files, "Mix": 0.5}.items():
         level(tmp_path / "Song" / f"{name}.wav", value)
     (track,) = find_tracks(tmp_path, rest=rest)
-    cache, skipped = prepare([track], tmp_path / "prepared", rate=RATE)
+    dataset, skipped = prepare([track], tmp_path / "prepared", rate=RATE)
     assert not skipped
-    found = {part: float(cache.tracks[0].read(part, 0, 9).mean()) for part in track.parts}
+    found = {part: float(dataset.tracks[0].read(part, 0, 9).mean()) for part in track.parts}
     assert found == pytest.approx(levels, abs=1e-4)
     lines = left_out([track])
     assert bool(lines) == (rest is None)
@@ -119,9 +119,9 @@ def test_folders_that_name_no_stem_are_reported_or_added(rest: str | None, tmp_p
     level(tmp_path / "set" / "voices" / "alone.wav", 0.3)
     one, alone = sorted(find_tracks(tmp_path, rest=rest), key=lambda track: track.name)
     assert (one.name, alone.parts) == ("One", ("vocals",))
-    cache, _ = prepare([one], tmp_path / "prepared", rate=RATE)
+    dataset, _ = prepare([one], tmp_path / "prepared", rate=RATE)
     expected = 0.04 if rest is None else 0.05
-    assert cache.tracks[0].read("other", 0, 9).mean() == pytest.approx(expected, abs=1e-4)
+    assert dataset.tracks[0].read("other", 0, 9).mean() == pytest.approx(expected, abs=1e-4)
     assert one.left_out == (("synth/",) if rest is None else ())
 
 
@@ -145,12 +145,12 @@ def test_prepared_songs_are_chosen_too_and_their_digest_tells(tmp_path: Path) ->
 def test_folders_prepared_with_the_old_word_keep_their_digest(tmp_path: Path) -> None:
     track = Recording("s", "a", ("vocals",), lambda rate: {"vocals": [np.ones(9, np.float32)]})
     valid = Recording(track.source, "b", track.parts, track.decode, "valid")
-    cache, _ = prepare([track, valid], tmp_path, rate=RATE)
+    dataset, _ = prepare([track, valid], tmp_path, rate=RATE)
     index = tmp_path / "index.json"
     index.write_text(index.read_text().replace('"valid"', '"val"'))
     old = open_prepared(tmp_path)
     assert [track.split for track in old.tracks] == ["train", "valid"]
-    assert old.digest == cache.digest
+    assert old.digest == dataset.digest
 
 
 @pytest.mark.slow

@@ -33,8 +33,8 @@ def test_every_bundled_config_describes_a_network_and_its_examples(method: str, 
     trainable = getattr(import_module(module), kind)(config.model)
     with torch.device("meta"):
         assert sum(parameter.numel() for parameter in trainable.network().parameters()) > 1000
-    assert config.plan.steps_per_epoch > 0
-    assert config.recipe.seconds * trainable.rate > 1024
+    assert config.training.steps_per_epoch > 0
+    assert config.examples.seconds * trainable.rate > 1024
 
 
 def test_every_method_that_can_be_trained_has_a_default_config() -> None:
@@ -53,8 +53,8 @@ def test_an_unknown_config_names_those_of_the_method_and_of_its_plugin(tmp_path:
 
 def test_what_is_given_replaces_what_the_file_says(tmp_path: Path) -> None:
     config = read_config("unet", "default", {"epochs": 3, "schedule": "noam"})
-    assert (config.plan.epochs, config.plan.schedule) == (3, "noam")
-    assert config.plan.batch_size == read_config("unet", "default").plan.batch_size
+    assert (config.training.epochs, config.training.schedule) == (3, "noam")
+    assert config.training.batch_size == read_config("unet", "default").training.batch_size
 
 
 def test_a_config_is_its_base_but_for_what_it_says(tmp_path: Path) -> None:
@@ -68,9 +68,9 @@ def test_a_config_is_its_base_but_for_what_it_says(tmp_path: Path) -> None:
         read_config("unet", where) for where in ("default", str(tmp_path / "second.yaml"))
     )
     assert made.model == base.model
-    assert made.recipe.weights == {**base.recipe.weights, "mir1k": 1, "mine": 2}
-    assert made.recipe.exclude == ("c",)
-    assert made.plan == dataclasses.replace(base.plan, epochs=3)
+    assert made.examples.weights == {**base.examples.weights, "mir1k": 1, "mine": 2}
+    assert made.examples.exclude == ("c",)
+    assert made.training == dataclasses.replace(base.training, epochs=3)
     assert made.license == base.license
 
 
@@ -87,9 +87,9 @@ def test_a_base_that_is_missing_or_the_config_itself_is_named(tmp_path: Path) ->
 def test_levels_without_a_range_are_constant(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("model: {}\nexamples: {ratio: [0, 0, 0], gain: [0, 0], exclude: [a, b]}")
-    recipe = read_config("unet", str(file)).recipe
-    assert draw_level(recipe.ratio, np.random.default_rng(0)) == 0
-    assert recipe.exclude == ("a", "b")
+    mixing = read_config("unet", str(file)).examples
+    assert draw_level(mixing.ratio, np.random.default_rng(0)) == 0
+    assert mixing.exclude == ("a", "b")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from sepbench import registry
 from sepbench.training.config import read_config
 from sepbench.training.loop import Run
 from sepbench.training.model import Batch, Trainable
-from sepbench.training.plan import TrainingConfig
+from sepbench.training.training_config import TrainingConfig
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def small_run(name: str) -> tuple[Trainable, float, TrainingConfig]:
     settings = read_config(name, "default")
     module, _, kind = method.separator.trainable.partition(":")
     trainable = getattr(import_module(module), kind)(settings.model)
-    return trainable, settings.recipe.seconds, settings.plan
+    return trainable, settings.examples.seconds, settings.training
 
 
 def example(trainable: Trainable, seconds: float) -> Batch:
@@ -74,12 +74,12 @@ def test_a_step_of_training_is_taken_on_the_device(
     # Half precision is for CUDA alone, and knows no other device's name.
     monkeypatch.setattr(torch, "autocast", lambda *given, **how: nullcontext())
     monkeypatch.setattr(torch.amp, "GradScaler", lambda *given, **how: CpuScaler(enabled=False))
-    trainable, seconds, plan = small_run(name)
+    trainable, seconds, settings = small_run(name)
     stems = example(trainable, seconds)
     taken = {}
     for device in (torch.device("cpu"), DEVICE):
         with OnStandin(), torch.random.fork_rng(devices=[]):
-            run = Run(trainable, plan, tmp_path, device)
+            run = Run(trainable, settings, tmp_path, device)
             torch.manual_seed(0)  # The same parts drop out.
             found = run.step(stems, 1e-3)
         assert isinstance(next(run.averaged.parameters()), Standin) == (device == DEVICE)

@@ -13,7 +13,7 @@ from sepbench.training.data.prepare import prepare
 from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.data.recording import Recording
 from sepbench.training.data.sources import tracks_of
-from sepbench.training.data.splits import share_out
+from sepbench.training.data.splits import assign_splits
 from tests.training.test_prepare import even
 
 
@@ -192,23 +192,23 @@ def test_a_path_that_is_not_a_folder_is_reported(
 def test_songs_of_no_split_are_shared_out_by_their_names() -> None:
     songs = [_song(f"song {number}") for number in range(30)]
     voices = [_song(f"voice {number}", "vocals") for number in range(30)]
-    shared = share_out([*songs, *voices])
+    shared = assign_splits([*songs, *voices])
     assert [track.name for track in shared] == [track.name for track in [*songs, *voices]]
     kept = {split: _names(shared, split) for split in ("valid", "test")}
     assert len(kept["valid"]) == len(kept["test"]) == 3
     assert not kept["valid"] & kept["test"]
     assert all(name.startswith("song") for name in kept["valid"] | kept["test"])
-    assert _names(share_out([*voices, *reversed(songs)]), "valid") == kept["valid"]
+    assert _names(assign_splits([*voices, *reversed(songs)]), "valid") == kept["valid"]
 
 
 def test_splits_that_are_given_are_kept() -> None:
     told = [_song("a"), _song("b"), _song("c"), _song("d", split="valid")]
-    assert share_out(told) == told
-    tested = share_out([_song("a"), _song("b"), _song("c"), _song("d", split="test")])
+    assert assign_splits(told) == told
+    tested = assign_splits([_song("a"), _song("b"), _song("c"), _song("d", split="test")])
     assert _names(tested, "test") == {"d"}
     assert len(_names(tested, "valid")) == 1
-    assert _names(share_out([_song("a")]), "train") == {"a"}
-    assert {track.split for track in share_out([_song("a"), _song("b")])} == {"train", "valid"}
+    assert _names(assign_splits([_song("a")]), "train") == {"a"}
+    assert {track.split for track in assign_splits([_song("a"), _song("b")])} == {"train", "valid"}
 
 
 def test_a_folder_of_something_else_is_an_error(tmp_path: Path) -> None:
@@ -216,8 +216,8 @@ def test_a_folder_of_something_else_is_an_error(tmp_path: Path) -> None:
         find_tracks(tmp_path)
 
 
-def test_the_right_channel_of_mir1k_is_the_voice(cache: PreparedDataset) -> None:
-    track = next(track for track in cache.tracks if track.name == "Ani_1")
+def test_the_right_channel_of_mir1k_is_the_voice(dataset: PreparedDataset) -> None:
+    track = next(track for track in dataset.tracks if track.name == "Ani_1")
     voice = track.read("vocals", 0, 8000)
     spectrum = np.abs(np.fft.rfft(voice))
     assert spectrum.argmax() == 440

@@ -64,10 +64,10 @@ def test_a_vocoder_speaks_when_and_where_the_voice_does() -> None:
         assert augment.rms(out[:RATE]) == pytest.approx(augment.rms(high[:RATE]), rel=0.5)
 
 
-def test_examples_have_effects_only_where_the_config_says(cache: PreparedDataset) -> None:
+def test_examples_have_effects_only_where_the_config_says(dataset: PreparedDataset) -> None:
     def first(**fields: Any) -> dict[str, torch.Tensor]:
-        recipe = dataclasses.replace(MixConfig(seconds=1.0, no_voice=0, no_backing=0), **fields)
-        return Examples(cache.split("train"), recipe, seed=7, count=10)[3]
+        mixing = dataclasses.replace(MixConfig(seconds=1.0, no_voice=0, no_backing=0), **fields)
+        return Examples(dataset.split("train"), mixing, seed=7, count=10)[3]
 
     plain = first()
     for name, stem in (

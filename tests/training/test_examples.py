@@ -13,66 +13,66 @@ from sepbench.training.examples import Examples
 from sepbench.training.mix_config import MixConfig
 from sepbench.training.passages import passages
 
-RECIPE = MixConfig(seconds=1.0)
+MIXING = MixConfig(seconds=1.0)
 
 
-def examples(cache: PreparedDataset, recipe: MixConfig = RECIPE, *, seed: int = 7) -> Examples:
-    return Examples(cache.split("train"), recipe, seed=seed, count=100)
+def examples(dataset: PreparedDataset, mixing: MixConfig = MIXING, *, seed: int = 7) -> Examples:
+    return Examples(dataset.split("train"), mixing, seed=seed, count=100)
 
 
-def test_an_example_depends_on_seed_and_number_alone(cache: PreparedDataset) -> None:
-    first, again = examples(cache), examples(cache)
+def test_an_example_depends_on_seed_and_number_alone(dataset: PreparedDataset) -> None:
+    first, again = examples(dataset), examples(dataset)
     late = again[40]
     assert torch.equal(first[3]["vocals"], again[3]["vocals"])
     assert torch.equal(first[40]["accompaniment"], late["accompaniment"])
     assert not torch.equal(first[3]["vocals"], first[4]["vocals"])
-    assert not torch.equal(first[3]["vocals"], examples(cache, seed=8)[3]["vocals"])
+    assert not torch.equal(first[3]["vocals"], examples(dataset, seed=8)[3]["vocals"])
 
 
-def test_the_voice_has_the_wanted_level(cache: PreparedDataset) -> None:
-    recipe = dataclasses.replace(
-        RECIPE, ratio=(-3.001, -2.999, -3.0), no_voice=0, no_backing=0, coherent=0
+def test_the_voice_has_the_wanted_level(dataset: PreparedDataset) -> None:
+    mixing = dataclasses.replace(
+        MIXING, ratio=(-3.001, -2.999, -3.0), no_voice=0, no_backing=0, coherent=0
     )
     for number in range(10):
-        example = examples(cache, recipe)[number]
+        example = examples(dataset, mixing)[number]
         voice = augment.active_rms(example["vocals"].numpy())
         backing = augment.active_rms(example["accompaniment"].numpy())
         assert 20 * np.log10(voice / backing) == pytest.approx(-3, abs=0.1)
 
 
-def test_either_may_be_silent(cache: PreparedDataset) -> None:
-    recipe = dataclasses.replace(RECIPE, no_voice=0.5, no_backing=0.5)
+def test_either_may_be_silent(dataset: PreparedDataset) -> None:
+    mixing = dataclasses.replace(MIXING, no_voice=0.5, no_backing=0.5)
     for number in range(6):
-        example = examples(cache, recipe)[number]
+        example = examples(dataset, mixing)[number]
         assert example["vocals"].any() != example["accompaniment"].any()
 
 
-def test_every_example_is_finite_and_never_silent_as_a_whole(cache: PreparedDataset) -> None:
-    for example in (examples(cache)[number] for number in range(100)):
+def test_every_example_is_finite_and_never_silent_as_a_whole(dataset: PreparedDataset) -> None:
+    for example in (examples(dataset)[number] for number in range(100)):
         mixture = example["vocals"] + example["accompaniment"]
         assert mixture.shape == (8000,)
         assert mixture.isfinite().all()
         assert mixture.abs().max() > 1e-4
 
 
-def test_training_and_validation_share_no_song(cache: PreparedDataset) -> None:
-    trained = {(track.source, track.name) for track in cache.split("train").tracks}
+def test_training_and_validation_share_no_song(dataset: PreparedDataset) -> None:
+    trained = {(track.source, track.name) for track in dataset.split("train").tracks}
     assert trained == {
         ("mir1k", "Ani_1"),
         ("songs", "First"),
         ("voices/soprano", "one"),
         ("backgrounds/band", "one"),
     }
-    assert {passage.source for passage in passages(cache, seconds=1.0)} == {"mir1k", "songs"}
+    assert {passage.source for passage in passages(dataset, seconds=1.0)} == {"mir1k", "songs"}
 
 
-def test_a_source_without_weight_is_never_drawn(cache: PreparedDataset) -> None:
+def test_a_source_without_weight_is_never_drawn(dataset: PreparedDataset) -> None:
     weights = {"songs": 0.0, "mir1k": 0.0, "voices/soprano": 1.0, "backgrounds/band": 1.0}
-    chosen = examples(cache, dataclasses.replace(RECIPE, weights=weights))
+    chosen = examples(dataset, dataclasses.replace(MIXING, weights=weights))
     assert chosen[0]["vocals"].any()
     nothing = dict.fromkeys(weights, 0.0)
     with pytest.raises(SepbenchError, match="of 4 songs for training no song can be used; see"):
-        examples(cache, dataclasses.replace(RECIPE, weights=nothing))
+        examples(dataset, dataclasses.replace(MIXING, weights=nothing))
 
 
 def test_varispeed_raises_the_pitch() -> None:
@@ -99,9 +99,9 @@ def test_stretching_keeps_the_pitch_and_changes_the_tempo() -> None:
         augment.stretch(tone, 2.0, 8000)
 
 
-def test_examples_may_change_their_tempo(cache: PreparedDataset) -> None:
-    stretched = examples(cache, dataclasses.replace(RECIPE, stretch=1.0))[3]
-    plain = examples(cache)[3]
+def test_examples_may_change_their_tempo(dataset: PreparedDataset) -> None:
+    stretched = examples(dataset, dataclasses.replace(MIXING, stretch=1.0))[3]
+    plain = examples(dataset)[3]
     assert stretched["vocals"].shape == plain["vocals"].shape
     assert stretched["vocals"].isfinite().all()
     assert not torch.equal(stretched["vocals"], plain["vocals"])

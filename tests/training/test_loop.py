@@ -22,12 +22,12 @@ from sepbench.training.lr_finder import find_learning_rate
 from sepbench.training.masking import MaskTrainable
 from sepbench.training.mix_config import MixConfig
 from sepbench.training.passages import passages
-from sepbench.training.plan import TrainingConfig
 from sepbench.training.schedules import SCHEDULES, schedule
+from sepbench.training.training_config import TrainingConfig
 from sepbench.training.validate import Songs
 
 CPU = torch.device("cpu")
-PLAN = TrainingConfig(
+SETTINGS = TrainingConfig(
     epochs=2, examples=8, batch_size=4, learning_rate=0.01, workers=0, average=0.5
 )
 
@@ -60,33 +60,33 @@ class Tiny(MaskTrainable):
         return PerBin()
 
 
-def run(folder: Path, plan: TrainingConfig = PLAN) -> Run:
-    return Run(Tiny(), plan, folder, CPU)
+def run(folder: Path, settings: TrainingConfig = SETTINGS) -> Run:
+    return Run(Tiny(), settings, folder, CPU)
 
 
-def examples(cache: PreparedDataset) -> Examples:
-    return Examples(cache.split("train"), MixConfig(seconds=0.5), seed=0, count=1000)
+def examples(dataset: PreparedDataset) -> Examples:
+    return Examples(dataset.split("train"), MixConfig(seconds=0.5), seed=0, count=1000)
 
 
-def songs(cache: PreparedDataset, each: int = 1) -> Songs:
-    judged = Examples(cache.split("valid"), MixConfig(seconds=0.5), seed=9, count=4)
-    return Songs(passages(cache, seconds=1.0, each=each), judged)
+def songs(dataset: PreparedDataset, each: int = 1) -> Songs:
+    validation = Examples(dataset.split("valid"), MixConfig(seconds=0.5), seed=9, count=4)
+    return Songs(passages(dataset, seconds=1.0, each=each), validation)
 
 
-def test_a_run_resumes_only_with_its_own_songs(cache: PreparedDataset, tmp_path: Path) -> None:
-    ours = Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "ours"})
-    ours.train(examples(cache), songs(cache))
-    Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "ours"}).resume()
+def test_a_run_resumes_only_with_its_own_songs(dataset: PreparedDataset, tmp_path: Path) -> None:
+    ours = Run(Tiny(), SETTINGS, tmp_path, CPU, {"data_sha256": "ours"})
+    ours.train(examples(dataset), songs(dataset))
+    Run(Tiny(), SETTINGS, tmp_path, CPU, {"data_sha256": "ours"}).resume()
     with pytest.raises(SepbenchError, match="songs differ; give the same data"):
-        Run(Tiny(), PLAN, tmp_path, CPU, {"data_sha256": "theirs"}).resume()
+        Run(Tiny(), SETTINGS, tmp_path, CPU, {"data_sha256": "theirs"}).resume()
 
 
-def test_a_run_that_diverges_stops_at_once(cache: PreparedDataset, tmp_path: Path) -> None:
+def test_a_run_that_diverges_stops_at_once(dataset: PreparedDataset, tmp_path: Path) -> None:
     diverging = run(tmp_path, TrainingConfig(epochs=3, examples=8, batch_size=4, workers=0))
     with torch.no_grad():
         next(diverging.network.parameters()).fill_(float("nan"))
     with pytest.raises(SepbenchError, match=r"from step 1 on: the weights level .* lower"):
-        diverging.train(examples(cache), songs(cache))
+        diverging.train(examples(dataset), songs(dataset))
     assert not (tmp_path / "last.pt").exists()
 
 
@@ -113,20 +113,20 @@ class RootLoss(Tiny):
 )
 @pytest.mark.parametrize("clip", [0.0, 1.0])
 def test_a_loss_of_one_s_own_that_makes_nan_is_named(
-    cache: PreparedDataset, tmp_path: Path, trainable: type[Tiny], message: str, clip: float
+    dataset: PreparedDataset, tmp_path: Path, trainable: type[Tiny], message: str, clip: float
 ) -> None:
-    plan = TrainingConfig(epochs=1, examples=8, batch_size=4, workers=0, clip=clip)
+    settings = TrainingConfig(epochs=1, examples=8, batch_size=4, workers=0, clip=clip)
     with pytest.raises(SepbenchError, match=message):
-        Run(trainable(), plan, tmp_path, CPU).train(examples(cache), songs(cache))
+        Run(trainable(), settings, tmp_path, CPU).train(examples(dataset), songs(dataset))
     assert not (tmp_path / "last.pt").exists()
 
 
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
-    cache: PreparedDataset, tmp_path: Path
+    dataset: PreparedDataset, tmp_path: Path
 ) -> None:
-    chosen = songs(cache)
+    chosen = songs(dataset)
     whole = run(tmp_path / "whole")
-    whole.train(examples(cache), chosen)
+    whole.train(examples(dataset), chosen)
 
     class Stopped(Exception):  # noqa: N818 - it stands for Ctrl-C
         pass
@@ -137,54 +137,54 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
 
     broken = run(tmp_path / "broken")
     with pytest.raises(Stopped):
-        broken.train(examples(cache), chosen, on_step=stop)
+        broken.train(examples(dataset), chosen, on_step=stop)
     resumed = run(tmp_path / "broken")
     resumed.resume()
     assert resumed.epoch == 1
-    resumed.train(examples(cache), chosen)
+    resumed.train(examples(dataset), chosen)
     for ours, theirs in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
         assert torch.equal(ours, theirs)
     assert whole.best == resumed.best
     assert [e["loss"] for e in whole.history] == [e["loss"] for e in resumed.history]
 
 
-def test_training_finds_the_voice(cache: PreparedDataset, tmp_path: Path) -> None:
-    plan = TrainingConfig(
+def test_training_finds_the_voice(dataset: PreparedDataset, tmp_path: Path) -> None:
+    settings = TrainingConfig(
         epochs=3, examples=80, batch_size=8, learning_rate=0.3, workers=0, average=0.0
     )
     seen = []
-    run(tmp_path, plan).train(examples(cache), songs(cache, 2), on_epoch=seen.append)
+    run(tmp_path, settings).train(examples(dataset), songs(dataset, 2), on_epoch=seen.append)
     assert seen[-1].scores["songs"] > 3
     assert seen[-1].loss < seen[0].loss
     assert (tmp_path / "best.pt").exists()
 
 
-def test_it_stops_where_nothing_gets_better(cache: PreparedDataset, tmp_path: Path) -> None:
-    plan = TrainingConfig(
+def test_it_stops_where_nothing_gets_better(dataset: PreparedDataset, tmp_path: Path) -> None:
+    settings = TrainingConfig(
         epochs=9, examples=4, batch_size=4, learning_rate=1e-12, workers=0, patience=2
     )
-    stale = run(tmp_path, plan)
-    stale.train(examples(cache), songs(cache))
-    assert stale.epoch < 9
+    stopped = run(tmp_path, settings)
+    stopped.train(examples(dataset), songs(dataset))
+    assert stopped.epoch < 9
 
 
 def test_patience_counts_from_one_validation_to_the_next(
-    cache: PreparedDataset, tmp_path: Path
+    dataset: PreparedDataset, tmp_path: Path
 ) -> None:
-    plan = TrainingConfig(
+    settings = TrainingConfig(
         epochs=9, examples=4, batch_size=4, learning_rate=1e-12, workers=0, patience=2,
         validate_every=4,
     )  # fmt: skip
-    stale = run(tmp_path, plan)
-    stale.train(examples(cache), songs(cache))
-    assert stale.epoch == 4
+    stopped = run(tmp_path, settings)
+    stopped.train(examples(dataset), songs(dataset))
+    assert stopped.epoch == 4
 
 
 def test_a_stop_between_both_checkpoints_keeps_the_best_weights(
-    cache: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run(tmp_path / "whole")
-    whole.train(examples(cache), songs(cache))
+    whole.train(examples(dataset), songs(dataset))
     save, saved = checkpoint.save, list[str]()
 
     def stop_after_the_first(path: Path, state: dict[str, Any]) -> None:
@@ -195,11 +195,11 @@ def test_a_stop_between_both_checkpoints_keeps_the_best_weights(
 
     monkeypatch.setattr(checkpoint, "save", stop_after_the_first)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "cut").train(examples(cache), songs(cache))
+        run(tmp_path / "cut").train(examples(dataset), songs(dataset))
     monkeypatch.undo()
     resumed = run(tmp_path / "cut")
     resumed.resume()
-    resumed.train(examples(cache), songs(cache))
+    resumed.train(examples(dataset), songs(dataset))
     assert resumed.best_epoch == whole.best_epoch == 2
     found, wanted = (
         checkpoint.load(folder / "best.pt", CPU)["weights"]["level"]
@@ -209,29 +209,29 @@ def test_a_stop_between_both_checkpoints_keeps_the_best_weights(
 
 
 def test_a_run_begun_in_half_precision_goes_on_without_and_the_other_way(
-    cache: PreparedDataset, tmp_path: Path
+    dataset: PreparedDataset, tmp_path: Path
 ) -> None:
     begun = run(tmp_path)
-    begun.train(examples(cache), songs(cache))
+    begun.train(examples(dataset), songs(dataset))
     further = run(tmp_path)
     further._half = torch.amp.GradScaler("cpu", enabled=True)
     further.resume()
     assert further.epoch == 2
 
 
-def test_a_run_begins_with_the_weights_of_another(cache: PreparedDataset, tmp_path: Path) -> None:
-    chosen = songs(cache)
+def test_a_run_begins_with_the_weights_of_another(dataset: PreparedDataset, tmp_path: Path) -> None:
+    chosen = songs(dataset)
     known = {"data_sha256": "a", "trained_on": ["old"], "songs": {"1f": 3.0}, "sounds": ["f0"]}
     known["license"] = "CC BY-NC"
-    first = Run(Tiny(), PLAN, tmp_path / "first", CPU, known)
-    first.train(examples(cache), chosen)
+    first = Run(Tiny(), SETTINGS, tmp_path / "first", CPU, known)
+    first.train(examples(dataset), chosen)
     score = first.best
     slow = TrainingConfig(epochs=1, examples=4, batch_size=4, learning_rate=1e-9, workers=0)
     new = {"data_sha256": "b", "trained_on": [], "license": "MIT"}
     second = Run(Tiny(), slow, tmp_path / "second", CPU, new)
     second.begin_from(tmp_path / "first")
     assert torch.equal(second.network.level, first.best_network().level)
-    second.train(examples(cache), chosen)
+    second.train(examples(dataset), chosen)
     assert second.best == pytest.approx(score, abs=1e-3)
     resumed = Run(Tiny(), slow, tmp_path / "second", CPU, new)
     resumed.resume()
@@ -243,23 +243,23 @@ def test_a_run_begins_with_the_weights_of_another(cache: PreparedDataset, tmp_pa
 
 
 def test_weights_to_begin_with_are_of_the_method_and_fit(
-    cache: PreparedDataset, tmp_path: Path
+    dataset: PreparedDataset, tmp_path: Path
 ) -> None:
     with pytest.raises(SepbenchError, match=r"no best\.pt in it; give the folder of a run"):
         run(tmp_path / "new").begin_from(tmp_path)
-    run(tmp_path).train(examples(cache), songs(cache))
+    run(tmp_path).train(examples(dataset), songs(dataset))
     with pytest.raises(SepbenchError, match="weights of tiny, not of other"):
         load_initial(PerBin(), tmp_path, method="other")
     with pytest.raises(SepbenchError, match="do not fit the network"):
         load_initial(nn.Linear(2, 2), tmp_path, method="tiny")
 
 
-def test_resuming_needs_the_same_network(cache: PreparedDataset, tmp_path: Path) -> None:
+def test_resuming_needs_the_same_network(dataset: PreparedDataset, tmp_path: Path) -> None:
     with pytest.raises(SepbenchError, match="no such checkpoint"):
         run(tmp_path).resume()
     one = run(tmp_path, TrainingConfig(epochs=1, examples=4, batch_size=4, workers=0))
-    one.train(examples(cache), songs(cache))
-    other = Run(Tiny({"width": 3}), PLAN, tmp_path, CPU)
+    one.train(examples(dataset), songs(dataset))
+    other = Run(Tiny({"width": 3}), SETTINGS, tmp_path, CPU)
     with pytest.raises(SepbenchError, match="differs from the config"):
         other.resume()
     (tmp_path / "last.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
@@ -287,16 +287,16 @@ def test_a_checkpoint_that_cannot_be_written_is_one_line_and_leaves_the_last(
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_global_random_state_is_left_alone(cache: PreparedDataset, tmp_path: Path) -> None:
+def test_global_random_state_is_left_alone(dataset: PreparedDataset, tmp_path: Path) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    run(tmp_path).train(examples(cache), songs(cache))
+    run(tmp_path).train(examples(dataset), songs(dataset))
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_batch_statistics_are_those_of_the_data_without_dropout(
-    cache: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Normed(PerBin):
         def __init__(self) -> None:
@@ -311,15 +311,15 @@ def test_batch_statistics_are_those_of_the_data_without_dropout(
         def network(self) -> nn.Module:
             return Normed()
 
-    chosen = songs(cache)
-    trained = Run(Trainable(), PLAN, tmp_path, CPU)
-    trained.train(examples(cache), chosen)
+    chosen = songs(dataset)
+    trained = Run(Trainable(), SETTINGS, tmp_path, CPU)
+    trained.train(examples(dataset), chosen)
     before = trained.best
     monkeypatch.setattr(
-        "sepbench.training.validate.validate", lambda *_, **__: {"mean": before + 1}
+        "sepbench.training.validate.passage_scores", lambda *_, **__: {"mean": before + 1}
     )
-    assert trained.update_bn(examples(cache), chosen, most=3) == before + 1
-    batches = torch.utils.data.default_collate([examples(cache)[n] for n in range(12)])
+    assert trained.update_bn(examples(dataset), chosen, most=3) == before + 1
+    batches = torch.utils.data.default_collate([examples(dataset)[n] for n in range(12)])
     levels = trained.trainable.features(batches["vocals"] + batches["accompaniment"])
     found = trained.best_network().norm
     expected = torch.stack([part.mean((0, 2)) for part in levels.split(4)]).mean(0)
@@ -329,19 +329,21 @@ def test_batch_statistics_are_those_of_the_data_without_dropout(
 
 
 def test_worse_batch_statistics_are_not_kept(
-    cache: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen = songs(cache)
+    chosen = songs(dataset)
     trained = run(tmp_path)
-    trained.train(examples(cache), chosen)
+    trained.train(examples(dataset), chosen)
     before = (tmp_path / "best.pt").read_bytes()
-    monkeypatch.setattr("sepbench.training.validate.validate", lambda *_, **__: {"mean": -100.0})
-    assert trained.update_bn(examples(cache), chosen) == trained.best
+    monkeypatch.setattr(
+        "sepbench.training.validate.passage_scores", lambda *_, **__: {"mean": -100.0}
+    )
+    assert trained.update_bn(examples(dataset), chosen) == trained.best
     assert (tmp_path / "best.pt").read_bytes() == before
 
 
-def test_the_finder_raises_the_rate(cache: PreparedDataset, tmp_path: Path) -> None:
-    found = list(find_learning_rate(run(tmp_path), examples(cache), steps=6))
+def test_the_finder_raises_the_rate(dataset: PreparedDataset, tmp_path: Path) -> None:
+    found = list(find_learning_rate(run(tmp_path), examples(dataset), steps=6))
     rates = [rate for rate, _ in found]
     assert rates == sorted(rates)
     assert rates[0] == pytest.approx(1e-5)
@@ -358,26 +360,28 @@ def test_schedules_stay_between_nothing_and_the_highest_rate() -> None:
 
 
 def test_examples_that_are_mixed_otherwise_need_a_run_of_their_own(
-    cache: PreparedDataset, tmp_path: Path
+    dataset: PreparedDataset, tmp_path: Path
 ) -> None:
     def config(**fields: object) -> dict[str, object]:
         return {"training": {"training": {}, "examples": {"gain": (-10.0, 10.0), **fields}}}
 
-    Run(Tiny(), PLAN, tmp_path, CPU, config(fade=0.1)).train(examples(cache), songs(cache))
+    Run(Tiny(), SETTINGS, tmp_path, CPU, config(fade=0.1)).train(examples(dataset), songs(dataset))
     # A field of a newer version says nothing.
-    Run(Tiny(), PLAN, tmp_path, CPU, config(fade=0.1, exclude=())).resume()
+    Run(Tiny(), SETTINGS, tmp_path, CPU, config(fade=0.1, exclude=())).resume()
     with pytest.raises(SepbenchError, match=r"was begun with fade 0\.1, not 0\.3; give the same"):
-        Run(Tiny(), PLAN, tmp_path, CPU, config(fade=0.3)).resume()
+        Run(Tiny(), SETTINGS, tmp_path, CPU, config(fade=0.3)).resume()
 
 
 @pytest.mark.slow
-def test_a_run_is_validated_and_drawn_now_and_then(cache: PreparedDataset, tmp_path: Path) -> None:
-    plan = TrainingConfig(
+def test_a_run_is_validated_and_drawn_now_and_then(
+    dataset: PreparedDataset, tmp_path: Path
+) -> None:
+    settings = TrainingConfig(
         epochs=5, examples=4, batch_size=4, workers=0, validate_every=3, pictures=2, shown=1
     )
     seen: list[Epoch] = []
-    followed = run(tmp_path, plan)
-    followed.train(examples(cache), songs(cache), on_epoch=seen.append)
+    followed = run(tmp_path, settings)
+    followed.train(examples(dataset), songs(dataset), on_epoch=seen.append)
     assert [bool(epoch.scores) for epoch in seen] == [True, False, True, False, True]
     assert ["validation loss" in row for row in followed.history] == [
         bool(epoch.scores) for epoch in seen
@@ -390,11 +394,11 @@ def test_a_run_is_validated_and_drawn_now_and_then(cache: PreparedDataset, tmp_p
 
 @pytest.mark.parametrize("changed", [{"batch_size": 3}, {"seed": 5}, {"examples": 64}])
 def test_a_run_resumes_only_with_its_own_batches_and_seed(
-    cache: PreparedDataset, tmp_path: Path, changed: dict[str, int]
+    dataset: PreparedDataset, tmp_path: Path, changed: dict[str, int]
 ) -> None:
-    plan = {"batch_size": 2, "seed": 0, "examples": 8}
-    ours = Run(Tiny(), PLAN, tmp_path, CPU, {"training": {"training": plan}})
-    ours.train(examples(cache), songs(cache))
-    again = {"training": {"training": {**plan, **changed}}}
+    settings = {"batch_size": 2, "seed": 0, "examples": 8}
+    ours = Run(Tiny(), SETTINGS, tmp_path, CPU, {"training": {"training": settings}})
+    ours.train(examples(dataset), songs(dataset))
+    again = {"training": {"training": {**settings, **changed}}}
     with pytest.raises(SepbenchError, match=f"was begun with {next(iter(changed))}"):
-        Run(Tiny(), PLAN, tmp_path, CPU, again).resume()
+        Run(Tiny(), SETTINGS, tmp_path, CPU, again).resume()

@@ -18,7 +18,7 @@ from sepbench.training.data.prepare import prepare
 from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.data.recording import Recording, Segment, recording
 from sepbench.training.data.sources import _recording
-from sepbench.training.data.splits import share_out
+from sepbench.training.data.splits import assign_splits
 from sepbench.training.examples import Examples
 from sepbench.training.losses import counts_of_known, mean_of_known
 from sepbench.training.mix_config import MixConfig
@@ -30,7 +30,9 @@ RATE = 8000
 
 
 def prepared(root: Path) -> PreparedDataset:
-    made, skipped = prepare(share_out(find_tracks(root / "songs")), root / "prepared", rate=RATE)
+    made, skipped = prepare(
+        assign_splits(find_tracks(root / "songs")), root / "prepared", rate=RATE
+    )
     assert not skipped
     return made
 
@@ -49,13 +51,13 @@ def noisy_pauses(root: Path) -> PreparedDataset:
 def test_noise_in_a_pause_is_not_raised_to_the_level_of_singing(
     mixtures: str, tmp_path: Path
 ) -> None:
-    recipe = MixConfig(**{**PLAIN, "seconds": 1.0, "coherent": 1.0, "semitones": 0.0})
+    mixing = MixConfig(**{**PLAIN, "seconds": 1.0, "coherent": 1.0, "semitones": 0.0})
     songs = noisy_pauses(tmp_path)
     stems = ("vocals", "accompaniment")
     examples = (
-        Examples(songs, recipe, seed=0, count=40)
+        Examples(songs, mixing, seed=0, count=40)
         if mixtures == "remix"
-        else ScaperExamples(songs, recipe, stems=stems, seed=0, count=40)
+        else ScaperExamples(songs, mixing, stems=stems, seed=0, count=40)
     )
     quiet = 0
     for example in map(examples.__getitem__, range(40)):
@@ -142,7 +144,9 @@ def test_the_voice_or_backing_of_a_song_for_tests_is_not_trained_on(tmp_path: Pa
     write(songs / "test" / "02" / "vocals.wav", tone(450, 2, RATE), RATE)
     write(songs / "test" / "02" / "other.wav", tone(350, 2, RATE), RATE)
     write(songs / "voices" / "02.wav", tone(550, 3, RATE), RATE)
-    splits = {(track.name, *track.parts): track.split for track in share_out(find_tracks(songs))}
+    splits = {
+        (track.name, *track.parts): track.split for track in assign_splits(find_tracks(songs))
+    }
     assert splits == {
         ("Song 9", "vocals", "other"): "test",
         ("another name", "vocals"): "test",
@@ -159,7 +163,7 @@ def test_files_of_one_length_are_listened_to_only_beside_songs(
     for number in range(4):
         write(tmp_path / "voices" / f"take {number}.wav", white(1, RATE, seed=number), RATE)
     monkeypatch.setattr(Recording, "sound", lambda self: pytest.fail("listened to"))
-    assert {track.split for track in share_out(find_tracks(tmp_path))} == {"train"}
+    assert {track.split for track in assign_splits(find_tracks(tmp_path))} == {"train"}
 
 
 def test_stems_of_a_data_set_are_all_used() -> None:

@@ -13,7 +13,7 @@ from sepbench.errors import SepbenchError
 from sepbench.training.data.discover import find_tracks
 from sepbench.training.data.prepare import prepare
 from sepbench.training.data.recording import Recording
-from sepbench.training.data.splits import share_out
+from sepbench.training.data.splits import assign_splits
 
 RATE = 8000
 
@@ -138,7 +138,7 @@ def test_no_song_is_on_two_sides(tmp_path: Path) -> None:
         recording("mine", "am_contra - heart peripheral"),
         *(recording(source, f"S{n}") for source in ("a", "b") for n in range(20)),
     ]
-    shared = share_out(tracks)
+    shared = assign_splits(tracks)
     assert {track.split for track in shared[:3]} == {"test"}
     sides: dict[str, set[str]] = {}
     for track in shared:
@@ -156,7 +156,7 @@ def test_a_song_under_another_name_is_on_one_side_and_known_by_its_sound(tmp_pat
     (tmp_path / "theirs/Renamed/vocals.wav").unlink()
     soundfile.write(tmp_path / "theirs/Renamed/vocals.flac", voice, rate, subtype="PCM_24")
     (tmp_path / "theirs" / "split.csv").write_text("song,split\nRenamed,test\n")
-    tracks = share_out([*find_tracks(tmp_path / "mine"), *find_tracks(tmp_path / "theirs")])
+    tracks = assign_splits([*find_tracks(tmp_path / "mine"), *find_tracks(tmp_path / "theirs")])
     sides = {track.name: track.split for track in tracks}
     assert sides["S1"] == sides["Renamed"] == "test"
     assert {sides["S0"], sides["S2"], sides["S3"]} <= {"train", "valid"}
@@ -173,7 +173,7 @@ def test_a_number_before_its_name_makes_no_other_song() -> None:
 
     names = ("051 - AM Contra - Heart Peripheral", "AM Contra - Heart Peripheral", "52 - Other")
     tracks = [recording(names[0]), recording(names[1], "test"), recording(names[2])]
-    assert [track.split for track in share_out(tracks)][:2] == ["test", "test"]
+    assert [track.split for track in assign_splits(tracks)][:2] == ["test", "test"]
     # A name that is a number is one.
     numbered = [recording("001"), recording("002", "test"), recording("003", "valid")]
-    assert [track.split for track in share_out(numbered)] == ["train", "test", "valid"]
+    assert [track.split for track in assign_splits(numbered)] == ["train", "test", "valid"]

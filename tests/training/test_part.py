@@ -13,7 +13,7 @@ from sepbench.errors import SepbenchError
 from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.loop import Run
 
-from .test_loop import CPU, PLAN, Tiny, examples, songs
+from .test_loop import CPU, SETTINGS, Tiny, examples, songs
 
 
 class Two(nn.Module):
@@ -38,16 +38,16 @@ class TwoNetworks(Tiny):
 
 
 def test_a_part_is_trained_and_the_rest_keeps_weights_and_statistics(
-    cache: PreparedDataset, tmp_path: Path
+    dataset: PreparedDataset, tmp_path: Path
 ) -> None:
-    run = Run(TwoNetworks(), replace(PLAN, only="first.*"), tmp_path, CPU)
+    run = Run(TwoNetworks(), replace(SETTINGS, only="first.*"), tmp_path, CPU)
     before = {name: value.clone() for name, value in run.network.state_dict().items()}
-    run.train(examples(cache), songs(cache))
-    run.update_bn(examples(cache), songs(cache))
+    run.train(examples(dataset), songs(dataset))
+    run.update_bn(examples(dataset), songs(dataset))
     for name, value in run.best_network().state_dict().items():
         assert torch.equal(value, before[name]) == name.startswith("second"), name
 
 
 def test_a_part_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(SepbenchError, match=r"'voice\.\*'; names begin with first, second"):
-        Run(TwoNetworks(), replace(PLAN, only="voice.*"), tmp_path, CPU)
+        Run(TwoNetworks(), replace(SETTINGS, only="voice.*"), tmp_path, CPU)

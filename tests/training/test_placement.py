@@ -53,30 +53,30 @@ def test_the_delayed_copy_is_not_in_the_mean_of_the_channels() -> None:
                                    ("vocals", "percussive", "harmonic")])  # fmt: skip
 @pytest.mark.parametrize("mixtures", ["remix", "songs"])
 def test_examples_have_two_channels(
-    cache: PreparedDataset, stems: tuple[str, ...], mixtures: str
+    dataset: PreparedDataset, stems: tuple[str, ...], mixtures: str
 ) -> None:
-    recipe = dataclasses.replace(TWO, mixtures=mixtures)
-    example = examples_of(stems, cache.split("train"), recipe, seed=1, count=9)[4]
+    mixing = dataclasses.replace(TWO, mixtures=mixtures)
+    example = examples_of(stems, dataset.split("train"), mixing, seed=1, count=9)[4]
     assert {example[name].shape for name in stems} == {(2, 8000)}
-    again = examples_of(stems, cache.split("train"), recipe, seed=1, count=9)[4]
+    again = examples_of(stems, dataset.split("train"), mixing, seed=1, count=9)[4]
     assert torch.equal(example["vocals"], again["vocals"])
 
 
-def test_two_equal_channels_are_what_one_is(cache: PreparedDataset) -> None:
+def test_two_equal_channels_are_what_one_is(dataset: PreparedDataset) -> None:
     pairs = []
     for channels in (1, 2):
-        recipe = dataclasses.replace(TWO, channels=channels, placed=0.0)
+        mixing = dataclasses.replace(TWO, channels=channels, placed=0.0)
         stems = ("vocals", "accompaniment")
-        pairs.append(examples_of(stems, cache.split("train"), recipe, seed=1, count=9)[4])
+        pairs.append(examples_of(stems, dataset.split("train"), mixing, seed=1, count=9)[4])
     one, two = pairs
     assert torch.equal(two["accompaniment"], one["accompaniment"].expand(2, -1))
 
 
-def test_the_voice_is_nearer_to_the_middle_than_the_rest(cache: PreparedDataset) -> None:
+def test_the_voice_is_nearer_to_the_middle_than_the_rest(dataset: PreparedDataset) -> None:
     def width(stem: torch.Tensor) -> float:
         return float((stem[0] - stem[1]).square().sum() / (stem.square().sum() + 1e-9))
 
-    made = examples_of(("vocals", "accompaniment"), cache.split("train"), TWO, seed=1, count=30)
+    made = examples_of(("vocals", "accompaniment"), dataset.split("train"), TWO, seed=1, count=30)
     voices, backings = zip(
         *((width(made[i]["vocals"]), width(made[i]["accompaniment"])) for i in range(30)),
         strict=True,
@@ -86,14 +86,18 @@ def test_the_voice_is_nearer_to_the_middle_than_the_rest(cache: PreparedDataset)
 
 @pytest.mark.parametrize(("sides", "lowest", "highest"), [(0.0, -2, 2), (1.0, -20, -6)])
 def test_a_side_has_less_of_the_voice_than_the_song_and_a_mid_as_much(
-    cache: PreparedDataset, monkeypatch: pytest.MonkeyPatch, sides: float, lowest: int, highest: int
+    dataset: PreparedDataset,
+    monkeypatch: pytest.MonkeyPatch,
+    sides: float,
+    lowest: int,
+    highest: int,
 ) -> None:
     monkeypatch.setattr("sepbench.training.examples._SIDE", sides)
     stems = ("vocals", "accompaniment")
     plain = dataclasses.replace(TWO, channels=1)
     levels = []  # of the voice against the rest in dB
-    for recipe in (plain, dataclasses.replace(plain, mid_side=1.0)):
-        made = examples_of(stems, cache.split("train"), recipe, seed=1, count=60)
+    for mixing in (plain, dataclasses.replace(plain, mid_side=1.0)):
+        made = examples_of(stems, dataset.split("train"), mixing, seed=1, count=60)
         energies = [[example[stem].square().sum() for stem in stems] for example in made]
         assert {example["vocals"].shape for example in made} == {(8000,)}
         levels.append([10 * float(torch.log10(voice / rest)) for voice, rest in energies])

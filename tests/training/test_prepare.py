@@ -21,8 +21,8 @@ def even(level: float, *parts: str) -> Recording:
     return Recording("songs", "one", parts, lambda rate: {part: [clip] for part in parts})
 
 
-def test_reading_beyond_the_ends_gives_silence(cache: PreparedDataset) -> None:
-    track = cache.tracks[0]
+def test_reading_beyond_the_ends_gives_silence(dataset: PreparedDataset) -> None:
+    track = dataset.tracks[0]
     piece = track.read(track.parts[0], -100, track.samples + 50)
     assert len(piece) == track.samples + 150
     assert not piece[:100].any()
@@ -55,8 +55,8 @@ def test_a_stopped_run_is_not_taken_for_whole_and_goes_on(
     with pytest.raises(SepbenchError, match="has not finished here, so songs are missing"):
         open_prepared(tmp_path)
     times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npy")}
-    cache, _ = prepare(tracks, tmp_path, rate=8000)
-    assert len(cache.tracks) == 70
+    dataset, _ = prepare(tracks, tmp_path, rate=8000)
+    assert len(dataset.tracks) == 70
     assert len(times) == 66
     assert times == {path: path.stat().st_mtime_ns for path in times}
 
@@ -123,46 +123,46 @@ def test_an_index_of_another_program_is_not_overwritten(tmp_path: Path, text: st
 def test_an_array_of_another_kind_is_not_taken_for_audio(
     tmp_path: Path, array: NDArray[Any]
 ) -> None:
-    cache, _ = prepare([even(0.5, "vocals")], tmp_path, rate=8000)
-    whole = cache.tracks[0].file.read_bytes()
-    np.save(cache.tracks[0].file, array)
+    dataset, _ = prepare([even(0.5, "vocals")], tmp_path, rate=8000)
+    whole = dataset.tracks[0].file.read_bytes()
+    np.save(dataset.tracks[0].file, array)
     with pytest.raises(SepbenchError, match="another array; run 'sepbench prepare' again"):
         open_prepared(tmp_path)
     prepare([even(0.5, "vocals")], tmp_path, rate=8000)
-    assert cache.tracks[0].file.read_bytes() == whole
+    assert dataset.tracks[0].file.read_bytes() == whole
 
 
 def test_tracks_of_one_name_have_an_array_each(tmp_path: Path) -> None:
     levels = [0.25, 0.5, 0.75]
     tracks = [even(level, "vocals") for level in levels]
     for _ in range(2):
-        cache, _skipped = prepare(tracks, tmp_path, rate=8000)
-        read = [float(track.read("vocals", 0, 1)[0]) for track in cache.tracks]
+        dataset, _skipped = prepare(tracks, tmp_path, rate=8000)
+        read = [float(track.read("vocals", 0, 1)[0]) for track in dataset.tracks]
         assert read == pytest.approx(levels, abs=1e-3)
     open_prepared(tmp_path, verify=True)
 
 
 def test_a_song_with_other_parts_than_before_is_decoded_again(tmp_path: Path) -> None:
     prepare([even(0.25, "vocals", "bass")], tmp_path, rate=8000)
-    cache, _ = prepare([even(0.5, "vocals", "drums")], tmp_path, rate=8000)
-    assert cache.tracks[0].read("drums", 0, 1)[0] == pytest.approx(0.5, abs=1e-3)
+    dataset, _ = prepare([even(0.5, "vocals", "drums")], tmp_path, rate=8000)
+    assert dataset.tracks[0].read("drums", 0, 1)[0] == pytest.approx(0.5, abs=1e-3)
 
 
 def test_what_cannot_be_decoded_is_skipped_with_its_reason(corpus: Path, tmp_path: Path) -> None:
     voices = tmp_path / "voices"
     voices.mkdir()
     (voices / "broken.wav").write_bytes(b"RIFF")
-    cache, skipped = prepare(
+    dataset, skipped = prepare(
         [*find_tracks(corpus), *find_tracks(voices)], tmp_path / "out", rate=8000
     )
-    assert len(cache.tracks) == len(find_tracks(corpus))
+    assert len(dataset.tracks) == len(find_tracks(corpus))
     assert len(skipped) == 1
     assert "broken" in skipped[0]
 
 
 def test_damage_is_noticed(corpus: Path, tmp_path: Path) -> None:
-    cache, _ = prepare(find_tracks(corpus), tmp_path, rate=8000)
-    file = cache.tracks[0].file
+    dataset, _ = prepare(find_tracks(corpus), tmp_path, rate=8000)
+    file = dataset.tracks[0].file
     whole = file.read_bytes()
     file.write_bytes(whole[:-1000])
     with pytest.raises(SepbenchError, match="cut short"):

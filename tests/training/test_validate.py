@@ -16,7 +16,7 @@ from sepbench.training.data.prepare import prepare
 from sepbench.training.data.recording import Recording
 from sepbench.training.model import Batch, Trainable
 from sepbench.training.passages import Passage, passages
-from sepbench.training.validate import Songs, validate
+from sepbench.training.validate import Songs, passage_scores
 
 CPU = torch.device("cpu")
 
@@ -61,7 +61,7 @@ def db(ratio: float) -> float:
 
 def test_the_score_of_a_song_is_that_of_all_its_passages_together() -> None:
     chosen = [passage("a", voice=0.4, backing=0.0), passage("a", voice=0.1, backing=0.3)]
-    scores = validate(Halving(), nn.Identity(), chosen, device=CPU)
+    scores = passage_scores(Halving(), nn.Identity(), chosen, device=CPU)
     truth, error = 0.4**2 + 0.1**2, 0.2**2 + 0.1**2
     assert scores["songs"] == pytest.approx(db(truth / error), abs=1e-3)
 
@@ -70,8 +70,8 @@ def test_sound_where_nobody_sings_lowers_the_score_of_a_song() -> None:
     sung = passage("a", voice=0.4, backing=0.2)
     silent = passage("a", voice=0.0, backing=0.0)
     played = passage("a", voice=0.0, backing=0.4)
-    quiet = validate(Halving(), nn.Identity(), [sung, silent], device=CPU)
-    leaking = validate(Halving(), nn.Identity(), [sung, played], device=CPU)
+    quiet = passage_scores(Halving(), nn.Identity(), [sung, silent], device=CPU)
+    leaking = passage_scores(Halving(), nn.Identity(), [sung, played], device=CPU)
     truth, error = 0.4**2, 0.1**2
     assert quiet["songs"] == pytest.approx(db(truth / error), abs=1e-3)
     assert leaking["songs"] == pytest.approx(db(truth / (error + 0.2**2)), abs=1e-3)
@@ -81,7 +81,7 @@ def test_songs_and_sources_count_alike() -> None:
     long = [passage("a", voice=0.8, backing=0.0) for _ in range(5)]
     short = [passage("b", voice=0.1, backing=0.2)]
     other = [passage("c", voice=0.1, backing=0.3, source="album")]
-    scores = validate(Halving(), nn.Identity(), long + short + other, device=CPU)
+    scores = passage_scores(Halving(), nn.Identity(), long + short + other, device=CPU)
     assert scores["songs"] == pytest.approx(
         (db(0.8**2 / 0.4**2) + db(0.1**2 / 0.05**2)) / 2, abs=1e-3
     )
@@ -91,9 +91,9 @@ def test_songs_and_sources_count_alike() -> None:
 
 def test_songs_without_singing_have_no_score() -> None:
     chosen = [passage("a", voice=0.0, backing=0.4), passage("b", voice=0.4, backing=0.2)]
-    scores = validate(Halving(), nn.Identity(), chosen, device=CPU)
+    scores = passage_scores(Halving(), nn.Identity(), chosen, device=CPU)
     assert scores["songs"] == pytest.approx(db(0.4**2 / 0.1**2), abs=1e-3)
-    assert math.isnan(validate(Halving(), nn.Identity(), chosen[:1], device=CPU)["mean"])
+    assert math.isnan(passage_scores(Halving(), nn.Identity(), chosen[:1], device=CPU)["mean"])
 
 
 def test_passages_without_singing_are_drawn_too_and_pictures_show_singing(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from sepbench.training.data.naming import part_of_stem
 from sepbench.training.data.prepare import prepare
 from sepbench.training.data.prepared import PreparedDataset, is_prepared, open_prepared
 from sepbench.training.data.recording import Decoded, Recording
-from sepbench.training.data.splits import share_out
+from sepbench.training.data.splits import assign_splits
 from sepbench.training.data.teacher import TeacherConfig, label_songs
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def tracks_of(
     # A song with stems may have the name, and its folder that, of a labelled one.
     own = set(map(id, labelled))
     chosen = choice.of([*found, *labelled])
-    tracks = share_out([song for song in chosen if id(song) not in own])
+    tracks = assign_splits([song for song in chosen if id(song) not in own])
     kept = frozenset().union(*(song_keys(song.name) for song in tracks if song.split != "train"))
     labels = [song for song in chosen if id(song) in own and not song_keys(song.name) & kept]
     return choice.cut([*tracks, *labels])
@@ -167,20 +167,20 @@ def prepared_dataset(
             f"{prepared[0]}: prepared already; give {choice.preparing[0]} to 'sepbench prepare'"
         )
     if prepared:
-        cache = open_prepared(Path(data[0]), verify=True)
-        chosen = choice.of(cache.tracks)
-        cache = cache.of(chosen) if len(chosen) < len(cache.tracks) else cache
+        dataset = open_prepared(Path(data[0]), verify=True)
+        chosen = choice.of(dataset.tracks)
+        dataset = dataset.of(chosen) if len(chosen) < len(dataset.tracks) else dataset
     else:
         labelled = label_songs(teacher, data, device=device, required=must_label) if teacher else []
         tracks = tracks_of(data, choice, labelled)
-        cache, skipped = prepare(tracks, folder, rate=rate, same=same)
+        dataset, skipped = prepare(tracks, folder, rate=rate, same=same)
         skipped += left_out(tracks)
-    if cache.rate != rate:
+    if dataset.rate != rate:
         raise SepbenchError(
-            f"{data[0]}: prepared at {cache.rate} Hz, but the config wants {rate} Hz; "
+            f"{data[0]}: prepared at {dataset.rate} Hz, but the config wants {rate} Hz; "
             f"run 'sepbench prepare --rate {rate}'"
         )
-    return cache, skipped
+    return dataset, skipped
 
 
 def _dataset_tracks(dataset: Dataset) -> list[Recording]:

@@ -32,7 +32,7 @@ Row = dict[str, str]
 """The cells of a row of ``split.csv`` by column."""
 
 
-def share_out(tracks: list[Recording]) -> list[Recording]:
+def assign_splits(tracks: list[Recording]) -> list[Recording]:
     """Return the tracks; some are moved from training to validation and test if needed.
 
     A song that lies in several places, perhaps on several sides, is on the side farthest from
@@ -52,7 +52,7 @@ def share_out(tracks: list[Recording]) -> list[Recording]:
         side[key] = max(side.get(key, "train"), track.split, key=SUBSETS.index)
     songs = {same[_name(track)] for track in tracks if _is_whole(track)}
     known = {side[song] for song in songs}
-    free = sorted((song for song in songs if side[song] == "train"), key=_lot)
+    free = sorted((song for song in songs if side[song] == "train"), key=_shuffled)
     each = max(1, len(free) // 10)
     for split in ("valid", "test"):
         if known & {"valid", split} or len(free) <= each:
@@ -111,7 +111,8 @@ def _sounding_alike(songs: Sequence[Recording]) -> Iterator[tuple[str, str]]:
                 yield known.setdefault(mark, _name(song)), _name(song)
 
 
-def _lot(name: str) -> bytes:
+def _shuffled(name: str) -> bytes:
+    """Return a sort key that gives names an arbitrary, but constant order."""
     return hashlib.sha256(name.encode(errors="surrogatepass")).digest()
 
 

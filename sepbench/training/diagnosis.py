@@ -1,4 +1,4 @@
-"""Finds where a loss or gradient that is not finite comes from."""
+"""Finds why a training fails: values that are not finite, and parts that do not learn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sepbench._util.text import listed
 from sepbench.training.model import Batch, Trainable
 
 
-def origin(trainable: Trainable, network: nn.Module, stems: Batch) -> str:
+def loss_origin(trainable: Trainable, network: nn.Module, stems: Batch) -> str:
     """Return where the loss on a batch becomes NaN or infinite, and the cure."""
     lower = "take a lower --learning-rate"
     for name, weights in network.named_parameters():
@@ -41,3 +41,22 @@ def gradient_origin(network: nn.Module) -> str:
         "or infinite; correct the loss or the network where it has no derivative, such as the "
         "square root of 0"
     )
+
+
+def parts_without_gradient(network: nn.Module) -> list[str]:
+    """Return the parts of a network whose gradients are all 0.
+
+    Parts are the direct children of a network, such as the networks of a method with several. Parts
+    without weights are left out; if no part has a gradient the result is ``["network"]``.
+    """
+    has_gradient = {}
+    for name, part in network.named_children():
+        if parameters := [p for p in part.parameters() if p.requires_grad]:
+            has_gradient[name] = any(map(_has_gradient, parameters))
+    without = [name for name, value in has_gradient.items() if not value]
+    own = any(map(_has_gradient, network.parameters(recurse=False)))
+    return ["network"] if without and not (own or any(has_gradient.values())) else without
+
+
+def _has_gradient(parameter: nn.Parameter) -> bool:
+    return parameter.grad is not None and bool(parameter.grad.count_nonzero())
