@@ -15,7 +15,7 @@ from sepbench.inference.presets import PRESETS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.progress import TaskID
+    from rich.progress import Progress, TaskID
 
     from sepbench.audio import Found
     from sepbench.inference.jobs import Job, SeparateOptions
@@ -127,21 +127,21 @@ def command(
     if how["device"] != "auto":
         choose_device(how["device"])  # Raises for one that is not there, before a method is named.
     about = separate_methods.explain(preset, chosen)
-    job = SeparateOptions(**how)
+    settings = SeparateOptions(**how)
     methods = registry.resolve_all(specs)
     faults = separate_methods.unusable(methods)
     usable = [method for method in methods if method.label not in faults]
-    orders = plan(found.songs, usable, job, found.folders)
+    jobs = plan(found.songs, usable, settings, found.folders)
     faults |= separate_methods.without_weights(usable, alone=len(methods) == 1)
-    orders = [order for order in orders if order.method.label not in faults]
+    jobs = [job for job in jobs if job.method.label not in faults]
     lost += [
         {"song": str(song), "method": label, "error": error}
         for label, error in faults.items()
         for song in found.songs
     ]
-    session = click.get_current_context().with_resource(SeparationSession(job))
+    session = click.get_current_context().with_resource(SeparationSession(settings))
     results = [{**facts, **about} for facts in lost]
-    results += [{**facts, **about} for facts in _separated(session, orders, job, bool(lost))]
+    results += [{**facts, **about} for facts in _separated(session, jobs, settings, bool(lost))]
     if as_json:
         show_json(results)
     failures = sum("error" in facts for facts in results)
@@ -150,7 +150,7 @@ def command(
 
 
 def _separated(
-    session: SeparationSession, orders: Sequence[Job], job: SeparateOptions, others: bool
+    session: SeparationSession, jobs: Sequence[Job], settings: SeparateOptions, others: bool
 ) -> list[dict[str, Any]]:
     """Run the jobs in order; return the result of each, ready for JSON.
 
@@ -163,45 +163,49 @@ def _separated(
     results: list[dict[str, Any]] = []
     with fraction() as bar:
         starting = bar.add_task("separating all songs at once", total=None)
-        session.separate_ahead(orders)
+        session.separate_ahead(jobs)
         bar.remove_task(starting)
-        for order in orders:
-            task = bar.add_task(_title(order), total=None)
-
-            def advance(
-                done: float, total: float, what: str, task: TaskID = task, order: Job = order
-            ) -> None:
-                bar.update(
-                    task,
-                    description=": ".join(filter(None, [_title(order), what])),
-                    completed=done,
-                    total=total if total > done else None,
-                )
-
+        for job in jobs:
+            task = bar.add_task(_title(job), total=None)
             try:
-                written = session.separate(order, on_progress=advance)
-                _tell(written)
-                if job.spectrogram:
-                    bar.update(task, description=f"{_title(order)}: drawing", total=None)
-                    _draw(order, job)
+                results.append(_separate(session, job, settings, bar, task))
             except SepbenchError as error:
-                if len(orders) == 1 and not others:
+                if len(jobs) == 1 and not others:
                     raise
                 show_traceback()
                 # The method's error does not name the song; add it.
-                song, message = str(order.song), str(error)
+                song, message = str(job.song), str(error)
                 is_named = re.search(rf"(^|[\s'\"]){re.escape(song)}([\s'\",;:]|$)", message)
                 fail(message if is_named else f"{song}: {message}")
-                results.append({"song": song, "method": order.method.label, "error": message})
-            else:
-                results.append(written.as_dict())
+                results.append({"song": song, "method": job.method.label, "error": message})
             finally:
                 bar.remove_task(task)
     return results
 
 
-def _title(order: Job) -> str:
-    return f"{order.method.label}  {order.song.name}"
+def _separate(
+    session: SeparationSession, job: Job, settings: SeparateOptions, bar: Progress, task: TaskID
+) -> dict[str, Any]:
+    """Run a job and print its result; return it, ready for JSON."""
+
+    def advance(done: float, total: float, what: str) -> None:
+        bar.update(
+            task,
+            description=": ".join(filter(None, [_title(job), what])),
+            completed=done,
+            total=total if total > done else None,
+        )
+
+    written = session.separate(job, on_progress=advance)
+    _tell(written)
+    if settings.spectrogram:
+        bar.update(task, description=f"{_title(job)}: drawing", total=None)
+        _draw(job, settings)
+    return written.as_dict()
+
+
+def _title(job: Job) -> str:
+    return f"{job.method.label}  {job.song.name}"
 
 
 def _tell(written: Result) -> None:
@@ -260,11 +264,11 @@ def _asked(
     return (answers.song,), specs or method, preset or answers.preset, answers.both
 
 
-def _draw(order: Job, job: SeparateOptions) -> None:
+def _draw(job: Job, settings: SeparateOptions) -> None:
     from sepbench._util.files import from_here
     from sepbench.cli.console import say
     from sepbench.report import song
 
-    title = f"{order.song.name}, {order.method.label}"
-    drawn = song.draw(order, start=job.start, stream=job.stream, title=title)
+    title = f"{job.song.name}, {job.method.label}"
+    drawn = song.draw(job, start=settings.start, stream=settings.stream, title=title)
     say(f"drawn: {from_here(drawn)}")

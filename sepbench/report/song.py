@@ -105,37 +105,37 @@ class _Sum:
         return total
 
 
-def draw(order: Job, *, start: float = 0.0, stream: int | None = None, title: str = "") -> Path:
+def draw(job: Job, *, start: float = 0.0, stream: int | None = None, title: str = "") -> Path:
     """Draw mixture, stems and masks of a separated song; return the picture's path.
 
     The picture is written next to the stems. ``start`` is the start of the stems in the song, in
     seconds, ``stream`` the song's audio stream. If the song is called mixture and has true stems in
     its folder, they and the errors are drawn too.
     """
-    facts = {name: audio.info(path) for name, path in order.files.items()}
+    facts = {name: audio.info(path) for name, path in job.files.items()}
     first = next(iter(facts.values()))
     shape = (first.channels, first.samples)
-    stems = {name: _signal(path, first.rate, shape) for name, path in order.files.items()}
+    stems = {name: _signal(path, first.rate, shape) for name, path in job.files.items()}
     page = spectrogram.picture(
-        _signal(order.song, first.rate, shape, start, stream),
+        _signal(job.song, first.rate, shape, start, stream),
         stems,
         first.rate,
         title=title,
-        truths=_truths(order, first.rate, shape, start),
+        truths=_truths(job, first.rate, shape, start),
     )
-    return figure.save(page, order.picture)
+    return figure.save(page, job.picture)
 
 
 def _truths(
-    order: Job, rate: int, shape: tuple[int, int], start: float
+    job: Job, rate: int, shape: tuple[int, int], start: float
 ) -> dict[str, spectrogram.Signal]:
     """Return the true stems in the folder of a song, and their sums."""
-    if stem_of(order.song, whole=True) != MIXTURE:
+    if stem_of(job.song, whole=True) != MIXTURE:
         return {}
-    beside = {stem_of(file, whole=True): file for file in files(order.song.parent, audio.SUFFIXES)}
-    own = audio.info(order.song)
+    beside = {stem_of(file, whole=True): file for file in files(job.song.parent, audio.SUFFIXES)}
+    own = audio.info(job.song)
     found: dict[str, spectrogram.Signal] = {}
-    for stem in order.files:
+    for stem in job.files:
         paths = [beside.get(term) for term in ((stem,) if stem in beside else SUMS.get(stem, ()))]
         there = [path for path in paths if path is not None]
         facts = [audio.info(path) for path in there]

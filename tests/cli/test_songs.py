@@ -427,8 +427,8 @@ def test_the_way_to_a_start_and_the_measuring_of_a_level_are_reported() -> None:
     (method,) = registry.resolve("unet")
     told: list[tuple[str, float, float]] = []
     with SeparationSession(options) as session:
-        for order in plan([Path("song.mp3")], [method], options):
-            session.separate(order, on_progress=lambda *now: told.append((now[2], *now[:2])))
+        for job in plan([Path("song.mp3")], [method], options):
+            session.separate(job, on_progress=lambda *now: told.append((now[2], *now[:2])))
     ways = [(done, total) for what, done, total in told if what == "going to the start"]
     assert len(ways) == 4  # Twice, for the level comes first.
     # Decoding begins 1024 frames, 27 s, before the start; each report is of a block of 24 s.
