@@ -110,13 +110,8 @@ def song_keys(name: str) -> frozenset[str]:
     return frozenset({song_key(name), song_key(_NUMBER.sub("", name))})
 
 
-def song_mark(name: str) -> str:
-    """Return a hash that identifies a song's name without revealing it."""
-    return _mark(song_key(name))
-
-
 def song_marks(name: str) -> frozenset[str]:
-    """Return the marks under which a song may be known.
+    """Return hashes of `song_keys`, which identify a song without revealing its name.
 
     >>> song_marks("AM Contra - Heart") < song_marks("051 - AM Contra - Heart")
     True

@@ -42,16 +42,10 @@ _detailed = False
 
 
 def set_verbosity(*, quiet: bool = False, verbose: bool = False) -> None:
-    """Print only errors if ``quiet``, and the lines of `detail` if ``verbose``."""
+    """Print only errors if ``quiet``, and more if ``verbose``; see `is_detailed`."""
     global _detailed
     messages.quiet = quiet
     _detailed = verbose
-
-
-def detail(text: str) -> None:
-    """Print one line, if ``-v`` was given."""
-    if _detailed:
-        messages.print(text, markup=False, style="dim")
 
 
 def is_detailed() -> bool:

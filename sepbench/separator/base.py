@@ -160,7 +160,7 @@ class AnySeparator(ABC):
 
     @property
     def trained_songs(self) -> Mapping[str, float]:
-        """Songs used in training by `sepbench._util.text.song_mark`, with their length in seconds.
+        """Songs used in training by `sepbench._util.text.song_marks`, with their length in seconds.
 
         They are recognised in every data set.
         """
