@@ -1,9 +1,10 @@
-"""Fixtures that more than one room of the tests needs."""
+"""Fixtures of several folders of tests."""
 
 from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
@@ -26,3 +27,13 @@ def museval() -> ModuleType:
         warnings.simplefilter("ignore")
         import museval
     return museval
+
+
+@pytest.fixture
+def parameters_that_move() -> Iterator[None]:
+    """Let networks get new parameters when they move, as a subclass of tensors needs."""
+    import torch
+
+    torch.__future__.set_overwrite_module_params_on_conversion(True)
+    yield
+    torch.__future__.set_overwrite_module_params_on_conversion(False)

@@ -5,19 +5,19 @@ import io
 import json
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
 import soundfile
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from sepbench.cli.main import main
 from sepbench.datasets.excerpt import Excerpt
 
 RATE = 22_050
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, ["activity", *(str(argument) for argument in arguments)])
+    return commands.run("activity", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from songs import white, write
 from sepbench.evaluation.store import Store
 from sepbench.registry.metrics import protocol
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 QUICK = ("--dataset", "simulated", "--track", "*-000", "--duration", 3, "--no-isolate")
 RUN = Path("results/simulated-test-3s")
 
@@ -24,12 +26,6 @@ RUN = Path("results/simulated-test-3s")
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.mark.slow

@@ -19,10 +19,8 @@ TESTS = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def own_path(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
-    return tmp_path
 
 
 def test_a_new_plugin_is_a_whole_distribution() -> None:

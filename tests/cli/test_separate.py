@@ -13,14 +13,9 @@ from songs import tone_file
 from sepbench.errors import SepbenchError
 from sepbench.registry import Method
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 RATE = 8000
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SEPBENCH_CACHE", str(tmp_path / "cache"))
-    return tmp_path
 
 
 def test_every_stem_has_the_song_s_rate_length_channels_and_level() -> None:

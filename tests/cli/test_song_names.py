@@ -22,6 +22,8 @@ from sepbench.inference import manifest
 from sepbench.inference.jobs import SeparateOptions, plan
 from sepbench.inference.separate import SeparationSession
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 STEM = ("separate", "-m", "mixture", "--stem", "vocals")
 
 
@@ -31,12 +33,6 @@ def level(path: Path | str) -> float:
 
 def stems(folder: str = "separated") -> list[Path]:
     return sorted(Path(folder).rglob("vocals.*"))
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def test_equal_names_from_two_folders_never_replace_one_another() -> None:

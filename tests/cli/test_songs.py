@@ -28,6 +28,8 @@ from sepbench.inference import separate as module
 from sepbench.inference.jobs import SeparateOptions, plan
 from sepbench.inference.separate import SeparationSession
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 RATE = 8000
 STEM = ("separate", "-m", "mixture", "--stem", "vocals")
 
@@ -38,13 +40,6 @@ def level(path: Path | str) -> float:
 
 def stems(folder: str = "separated") -> list[Path]:
     return sorted(path for path in Path(folder).rglob("vocals.*"))
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SEPBENCH_CACHE", str(tmp_path / "cache"))
-    return tmp_path
 
 
 # What is separated, and what is passed by

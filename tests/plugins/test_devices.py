@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,12 @@ from sepbench import registry
 
 from . import test_blstm, test_cdae
 
+pytestmark = pytest.mark.usefixtures("parameters_that_move")
+
 METHODS = (
     "mixture oracle-ibm oracle-irm oracle-mwf hpss repet-sim "
     "mask-cnn unet unet-stereo cdae blstm ibm-cnn"
 ).split()
-
-
-@pytest.fixture(autouse=True)
-def parameters_that_move() -> Iterator[None]:
-    """Let networks get new parameters when they move, as a subclass of tensors needs."""
-    torch.__future__.set_overwrite_module_params_on_conversion(True)
-    yield
-    torch.__future__.set_overwrite_module_params_on_conversion(False)
 
 
 @pytest.mark.slow

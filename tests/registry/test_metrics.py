@@ -7,13 +7,12 @@ import sys
 from importlib import import_module
 from importlib.metadata import EntryPoint
 
+import commands
 import pytest
 import torch
-from click.testing import CliRunner
 from fake_metrics import Peak
 
 from sepbench._util import entry_points
-from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
 from sepbench.metrics.scorer import TrackScorer
 from sepbench.registry import metrics as registry
@@ -169,7 +168,7 @@ def test_metrics_are_listed_without_torch_and_pandas():
 
 
 def run(*words):
-    done = CliRunner().invoke(main, words)
+    done = commands.run(*words)
     assert done.exit_code == 0, done.output
     return done.output
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
@@ -18,15 +17,7 @@ from sepbench.training.loop import Run
 from sepbench.training.model import Batch, Trainable
 from sepbench.training.training_config import TrainingConfig
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def parameters_that_move() -> Iterator[None]:
-    """Let networks get new parameters when they move, as a subclass of tensors needs."""
-    torch.__future__.set_overwrite_module_params_on_conversion(True)
-    yield
-    torch.__future__.set_overwrite_module_params_on_conversion(False)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("parameters_that_move")]
 
 
 @pytest.mark.parametrize("name", ["mask-cnn", "unet", "unet-stereo", "cdae", "blstm", "ibm-cnn"])
