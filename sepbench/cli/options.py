@@ -15,7 +15,7 @@ import click
 
 from sepbench.cli.completion import complete_method, complete_metric, complete_protocol
 from sepbench.errors import SepbenchError
-from sepbench.metrics.protocols import PROTOCOLS
+from sepbench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -137,7 +137,7 @@ protocol_option = click.option(
     "--protocol",
     type=NAME,
     callback=_known,
-    default="sisec18",
+    default=DEFAULT_PROTOCOL,
     show_default=True,
     metavar="NAME",
     shell_complete=complete_protocol,
@@ -181,7 +181,6 @@ def chosen_devices(several: str | None, one: str) -> tuple[str, ...]:
 
     Raises `SepbenchError` for an unavailable device, and for devices of different kinds.
     """
-    from sepbench.errors import SepbenchError
     from sepbench.inference.runner import choose_device
 
     names = [one] if several is None else [name.strip() for name in several.split(",")]

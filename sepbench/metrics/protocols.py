@@ -117,6 +117,9 @@ class Protocol:
         return reduce(self.over_windows or "median", scores)
 
 
+DEFAULT_PROTOCOL = "sisec18"
+"""Where none is named."""
+
 _BSSEVAL = ("SDR", "ISR", "SIR", "SAR")
 
 PROTOCOLS = {

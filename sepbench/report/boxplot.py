@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from sepbench.errors import SepbenchError
-from sepbench.metrics.protocols import Protocol
+from sepbench.metrics.protocols import DEFAULT_PROTOCOL, Protocol
 from sepbench.metrics.protocols import shown as score_name
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import figure as pictures
@@ -42,7 +42,7 @@ ROW, BETWEEN, LINE = 0.27, 0.95, 0.165
 def boxplot(
     scores: pd.DataFrame,
     *,
-    protocol: str = "sisec18",
+    protocol: str = DEFAULT_PROTOCOL,
     metric: str | None = None,
     remarks: Sequence[str] = (),
 ) -> Figure:

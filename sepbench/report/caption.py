@@ -99,11 +99,11 @@ def _interval(protocol: Protocol) -> str:
 
 
 def _windows(own: pd.DataFrame) -> Iterator[str]:
-    counted = own[own["frames_used"].notna() & (own["frames"] > 1)]
-    if counted.empty:
+    rows = own[own["frames_used"].notna() & (own["frames"] > 1)]
+    if rows.empty:
         return
-    windows = counted["frames"] * counted["frames_used"]
-    sums = windows.groupby(counted["set"]).sum() / counted.groupby("set")["frames"].sum()
+    used = rows["frames"] * rows["frames_used"]
+    sums = used.groupby(rows["set"]).sum() / rows.groupby("set")["frames"].sum()
     shares = "; ".join(f"{share:.0%} ({name})" for name, share in sums.items())
     yield f"Share of used windows, in which no stem of the set is silent: {shares}."
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from sepbench._util.text import counted
+from sepbench._util.text import counted, matches
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
-from sepbench.metrics.protocols import Protocol, reduce, shown
+from sepbench.metrics.protocols import DEFAULT_PROTOCOL, Protocol, reduce, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import statistics, tables
 from sepbench.report.choice import scored_stems, unknown_stem
@@ -73,18 +73,26 @@ class Comparison:
 
     def by_track(self, label: str) -> list[tuple[str, str, float]]:
         """Return subset, track and a method's difference to the baseline, the worst first."""
-        pair = self.scores[[label, self.baseline]].dropna()
-        good = goodness(pair, self.protocol)
-        order = (good[label] - good[self.baseline]).to_numpy().argsort(kind="stable")
+        pair = self.paired(label)
         values = (pair[label] - pair[self.baseline]).to_numpy()
         songs = [(str(subset), str(track)) for subset, track in pair.index]
+        order = self.gains(label).argsort(kind="stable")
         return [(*songs[row], float(values[row])) for row in order]
+
+    def paired(self, label: str) -> pd.DataFrame:
+        """Return the scores of a method and of the baseline on the tracks that both have."""
+        return self.scores[[label, self.baseline]].dropna()
+
+    def gains(self, label: str) -> NDArray[np.float64]:
+        """Return the differences on these tracks, positive where the method is better."""
+        good = goodness(self.paired(label), self.protocol)
+        return (good[label] - good[self.baseline]).to_numpy()
 
 
 def compare(
     records: Sequence[Record],
     *,
-    protocol: str = "sisec18",
+    protocol: str = DEFAULT_PROTOCOL,
     metric: str | None = None,
     stems: Sequence[str] = (),
     methods: Sequence[str] = (),
@@ -96,8 +104,7 @@ def compare(
     ``methods`` are patterns of labels; by default all but oracles. The default ``baseline`` is the
     best method of the stem among those with the most tracks. ``rope`` is the difference in the
     metric's unit below which two methods count as equal, by default 0.1 dB, and 0 in other units.
-    Unknown ``stems`` are an error. Raises `SepbenchError` if nothing can be
-    compared.
+    Raises `SepbenchError` for an unknown method or stem, and if nothing can be compared.
     """
     rules = find_protocol(protocol)
     name = metric or shown(rules.metrics[0])
@@ -128,7 +135,7 @@ def compare(
 
 def compare_runs(
     *runs: Path | str,
-    protocol: str = "sisec18",
+    protocol: str = DEFAULT_PROTOCOL,
     metric: str | None = None,
     stems: Sequence[str] = (),
     methods: Sequence[str] = (),
@@ -188,10 +195,10 @@ def _chosen(
         raise SepbenchError(f"baseline {baseline!r}: no such method; choose from {known}")
     wanted = [*methods, baseline] if methods and baseline else list(methods)
     for pattern in wanted:
-        if not any(fits(label, pattern) for label in labels):
+        if not any(matches(label, pattern) for label in labels):
             raise SepbenchError(f"method {pattern!r}: not in the runs; choose from {known}")
     if wanted:
-        return [r for r in records if any(fits(r.label, pattern) for pattern in wanted)]
+        return [r for r in records if any(matches(r.label, pattern) for pattern in wanted)]
     return [r for r in records if not r.oracle or r.label == baseline]
 
 
@@ -285,8 +292,3 @@ def _ranked(
     )
     distinct = {frozenset(pair) for pair, p in zip(pairs, p_values, strict=True) if p < SIGNIFICANT}
     return ranks, statistics.groups(list(ranks), distinct), remarks
-
-
-def fits(label: str, pattern: str) -> bool:
-    """Return whether a label is, or matches, the pattern."""
-    return label == pattern or fnmatchcase(label, pattern)

@@ -11,7 +11,7 @@ import numpy as np
 from sepbench._util.text import counted
 from sepbench.audio import safe_name
 from sepbench.report import figure as pictures
-from sepbench.report.compare import Comparison, goodness
+from sepbench.report.compare import Comparison
 from sepbench.report.figure import INK, MUTED
 
 if TYPE_CHECKING:
@@ -122,8 +122,9 @@ def differences(comparison: Comparison) -> Figure:
     axes = page.subplots()
     axes.axvline(0, color=INK, lw=1)
     for row, each in enumerate(rows):
-        values = _values(comparison, each.label)
-        better = _gains(comparison, each.label) > 0
+        pair = comparison.paired(each.label)
+        values = (pair[each.label] - pair[comparison.baseline]).to_numpy()
+        better = comparison.gains(each.label) > 0
         colours = np.where(better, BETTER, WORSE)
         # A single track is its own statistic.
         spread = ((np.arange(len(values)) * 0.6180339887) % 1 - 0.5) * 0.5 * (len(values) > 1)
@@ -153,17 +154,6 @@ def _deciding(comparison: Comparison) -> list[str]:
             )
             lines.append(f"{each.label}: best on {best}, worst on {worst}")
     return lines
-
-
-def _values(comparison: Comparison, label: str) -> np.ndarray:
-    pair = comparison.scores[[label, comparison.baseline]].dropna()
-    return (pair[label] - pair[comparison.baseline]).to_numpy()
-
-
-def _gains(comparison: Comparison, label: str) -> np.ndarray:
-    pair = comparison.scores[[label, comparison.baseline]].dropna()
-    good = goodness(pair, comparison.protocol)
-    return (good[label] - good[comparison.baseline]).to_numpy()
 
 
 def _short(name: str) -> str:

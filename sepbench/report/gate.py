@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sepbench._util.text import counted
+from sepbench._util.text import counted, matches
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.metrics.protocols import Protocol, reduce, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import statistics
-from sepbench.report.compare import fits, goodness, scores_of_both, track_scores
+from sepbench.report.compare import goodness, scores_of_both, track_scores
 from sepbench.report.intervals import CONFIDENCE, NO_INTERVAL, Interval, interval
 from sepbench.report.merge import of_same_audio
 from sepbench.stems import in_order
@@ -126,7 +126,7 @@ def worse(
     conditions checked together with these.
     """
     old, new = (
-        [one for one in run if not methods or any(fits(one.label, like) for like in methods)]
+        [one for one in run if not methods or any(matches(one.label, like) for like in methods)]
         for run in of_same_audio(old, new)
     )
     rules = find_protocol(protocol)
@@ -178,8 +178,8 @@ def _verdict(
         failed = value < limit
     elif len(values) < needed:
         failed = False
-        counted = f"{len(values)} tracks" if len(values) > 1 else "1 track"
-        reason = f"not decided: {counted}, {needed} are needed; --strict decides by the value only"
+        have = counted(len(values), "track")
+        reason = f"not decided: {have}, {needed} are needed; --strict decides by the value only"
     else:
         failed = statistics.surely_below(values, limit, statistic, tests=tests)
     return Verdict(condition, value, found, limit, len(values), failed, reason)

@@ -12,7 +12,7 @@ from sepbench import options as opts
 from sepbench.errors import SepbenchError
 from sepbench.metrics import golden
 from sepbench.metrics.metric import SetMetric
-from sepbench.metrics.protocols import PROTOCOLS, of_metric
+from sepbench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS, of_metric
 from sepbench.registry.metrics import METRIC_GROUP, validate_metric
 from sepbench.testing.check import CheckFailed, NotApplicable, Note, check, valid_plugin
 
@@ -134,7 +134,7 @@ def direction(subject: MetricSubject) -> str:
     """More noise does not give a better score."""
     import torch
 
-    protocol = of_metric(subject.metric) or PROTOCOLS["sisec18"]
+    protocol = of_metric(subject.metric) or PROTOCOLS[DEFAULT_PROTOCOL]
     references, _ = subject.signals
     generator = torch.Generator().manual_seed(0)
     means = []

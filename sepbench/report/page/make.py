@@ -44,12 +44,12 @@ def make_page(
     Raises `SepbenchError` if no song of the run matches.
     """
     records = store.records()
-    heard = _of_songs(store, records, songs)
+    chosen = _of_songs(store, records, songs)
     remarks: list[str] = []
     if listen is None:
-        excerpts = kept_excerpts(store, heard, MOST_TRACKS) if tracks else []
+        excerpts = kept_excerpts(store, chosen, MOST_TRACKS) if tracks else []
     else:
-        excerpts = choose(heard, listen)
+        excerpts = choose(chosen, listen)
         remarks = _separate(store, records, excerpts, tracks, plan or RunConfig(), on_step)
     page = write_page(
         store,
@@ -123,7 +123,7 @@ def _separate(
 
 
 def _again(record: Record, plan: RunConfig) -> RunConfig:
-    """Return the plan by which a record is made again, with its scores unchanged."""
+    """Return the settings with which a record is made again, with its scores unchanged."""
     # The run may have used a GPU that this machine lacks.
     on_cpu = record.identity.get("device") == "cpu"
     return replace(
