@@ -77,14 +77,11 @@ def export(
 ) -> None:
     """Write the excerpts of RUN as a test for other programs."""
     from sepbench.cli.console import counting, say, show_json, warn
-    from sepbench.datasets import open_dataset
     from sepbench.evaluation.store import Store
     from sepbench.report.page.webmushra import write_webmushra
 
     store = Store.open(run)
-    settings = store.settings
-    known = Path(settings.root) if root is None and settings.root else root
-    tracks = open_dataset(settings.dataset, known).tracks(settings.subset)
+    tracks = store.settings.tracks(root)
     with counting() as bar:
         task = bar.add_task("excerpts", total=None)
         files = write_webmushra(

@@ -166,13 +166,10 @@ def _import(run: Path, imports: tuple[str, ...]) -> None:
 def _tracks(store: Store, root: Path | None) -> Sequence[Track]:
     """Return the tracks of a run's data set, none if it is not found."""
     from sepbench.cli.console import warn
-    from sepbench.datasets import open_dataset
     from sepbench.errors import SepbenchError
 
-    settings = store.settings
-    known = Path(settings.root) if root is None and settings.root else root
     try:
-        return open_dataset(settings.dataset, known).tracks(settings.subset)
+        return store.settings.tracks(root)
     except SepbenchError as error:
         warn(f"no songs on the page: {error}")
         return []

@@ -44,10 +44,10 @@ def _batch(
     tasks: Sequence[Task], folder: Path, timeout: float | None, isolate: bool
 ) -> dict[str, Made]:
     """Separate the songs of a method's tasks; unreadable ones are reported by their cell."""
-    by_print = {task.fingerprint: task for task in tasks}
+    by_fingerprint = {task.fingerprint: task for task in tasks}
 
-    def load(print_: str) -> tuple[Samples, int]:
-        task = by_print[print_]
+    def load(fingerprint: str) -> tuple[Samples, int]:
+        task = by_fingerprint[fingerprint]
         song = task.track.load(start=task.settings.start, duration=task.settings.duration)
         return song.mixture, song.rate
 
@@ -55,6 +55,6 @@ def _batch(
     method = tasks[0].method
     worker = SeparatorWorker(method, tasks[0].device, timeout=limit, isolate=isolate)
     try:
-        return batch(worker, method.label, list(by_print), load, folder)
+        return batch(worker, method.label, list(by_fingerprint), load, folder)
     finally:
         worker.stop()

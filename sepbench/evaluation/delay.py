@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 LONGEST_DELAY = 8192
 """Largest delay, in samples, that is searched for."""
 
-_LOOKED_AT = 60 * 44100
-_CLEAR, _BETTER = 0.3, 0.1
+_SEARCHED = 60 * 44100
+"""Samples of a song, from its start, that are correlated."""
+
+_CLEAR = 0.3
+"""Least correlation of a delay; below it the delay counts as unsure."""
+
+_BETTER = 0.1
+"""By how much the correlation must be higher than without a delay."""
 
 
 def delay(estimates: Mapping[str, Samples], references: Mapping[str, Samples]) -> int:
@@ -57,7 +63,7 @@ def common(found: Mapping[str, int]) -> int:
 
 def _delay(estimate: Samples, reference: Samples) -> int | None:
     """Return the delay of the clear maximum of the cross-correlation, or None."""
-    count = min(estimate.shape[1], reference.shape[1], _LOOKED_AT)
+    count = min(estimate.shape[1], reference.shape[1], _SEARCHED)
     # Float32 has no squares of very large or small samples.
     made, true = (side[:, :count].sum(0, dtype=np.float64) for side in (estimate, reference))
     norm = float(np.sqrt(np.square(made).sum() * np.square(true).sum()))
@@ -78,7 +84,7 @@ def _delay(estimate: Samples, reference: Samples) -> int | None:
 
 def _is_worse(estimate: Samples, reference: Samples, late: int) -> bool:
     """Return whether an estimate resembles its reference less without a delay."""
-    count = min(estimate.shape[1], reference.shape[1], _LOOKED_AT)
+    count = min(estimate.shape[1], reference.shape[1], _SEARCHED)
     made, true = estimate[:, :count], reference[:, :count].astype(np.float64)
     aligned, as_it_is = (float((one * true).sum()) for one in (shifted(made, late), made))
     return aligned < as_it_is

@@ -143,7 +143,7 @@ def _joined(result: StemResult, known: StemResult) -> StemResult:
     )
 
 
-def place(record: Record) -> tuple[str, str, str, str]:
+def sort_key(record: Record) -> tuple[str, str, str, str]:
     """Return the sort key of records, independent of when they were made."""
     return record.subset, record.track, record.label, record.error or ""
 

@@ -16,7 +16,7 @@ from sepbench.errors import SepbenchError
 from sepbench.evaluation.ahead import separated_ahead
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.shards import shard
-from sepbench.evaluation.store import Settings, Store
+from sepbench.evaluation.store import Store
 from sepbench.evaluation.stored import found, refuse_imported
 from sepbench.evaluation.task import Task
 from sepbench.evaluation.trained import was_trained_on
@@ -101,7 +101,7 @@ def run(
 
     def pending(track: Track, chosen: Sequence[Method]) -> Cells:
         tasks = []
-        for task in _tasks(track, chosen, store.settings, store, plan):
+        for task in _tasks(track, chosen, store, plan):
             known = found(task, store)
             if isinstance(known, Record):
                 finish(known, kept=True)
@@ -177,7 +177,7 @@ def run_on_cluster(
     def cells() -> Iterator[list[Task]]:
         for track, chosen in part:
             pending = []
-            for task in _tasks(track, chosen, store.settings, store, plan):
+            for task in _tasks(track, chosen, store, plan):
                 known = found(task, store)
                 if isinstance(known, Record):
                     on_done(Done(known, kept=True))
@@ -200,7 +200,7 @@ def _pending_batches(part: Part, store: Store, plan: RunConfig) -> list[Task]:
         found(task, store)
         for track, chosen in batching
         if chosen
-        for task in _tasks(track, chosen, store.settings, store, plan)
+        for task in _tasks(track, chosen, store, plan)
     )
     return [task for task in known if isinstance(task, Task)]
 
@@ -230,8 +230,9 @@ def _in_threads(
 
 
 def _tasks(
-    track: Track, methods: Iterable[Method], settings: Settings, store: Store, plan: RunConfig
+    track: Track, methods: Iterable[Method], store: Store, plan: RunConfig
 ) -> Iterator[Task]:
+    settings = store.settings
     digest = track.digest(start=settings.start, duration=settings.duration)
     for method in methods:
         identity = _identity(method, digest, plan)

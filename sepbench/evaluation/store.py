@@ -16,11 +16,11 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from sepbench._util.files import write_atomic
 from sepbench._util.locking import locked
@@ -29,7 +29,10 @@ from sepbench._util.walk import RUN_SETTINGS
 from sepbench.audio import safe_name
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.record_file import dumps, read
-from sepbench.evaluation.records import Record, place, same_but_metrics, with_scores_of
+from sepbench.evaluation.records import Record, same_but_metrics, sort_key, with_scores_of
+
+if TYPE_CHECKING:
+    from sepbench.datasets import Track
 
 Stamp: TypeAlias = str
 """Differs whenever a file does: its times, its size, and its number in the file system.
@@ -78,6 +81,16 @@ class Settings:
         if one.dataset == "folder" and {one.subset, two.subset} == {"all", "test"}:
             one, two = replace(one, subset="all"), replace(two, subset="all")
         return one == two
+
+    def tracks(self, root: Path | None = None) -> Sequence[Track]:
+        """Return the tracks of the run's data set at ``root``, by default where the run found it.
+
+        Raises `SepbenchError` if it is not there.
+        """
+        from sepbench.datasets import open_dataset
+
+        known = Path(self.root) if root is None and self.root else root
+        return open_dataset(self.dataset, known).tracks(self.subset)
 
     @property
     def shown(self) -> str:
@@ -239,7 +252,7 @@ class Store:
         paths = {path for path in paths if not paths & {_composed_name(path)} - {path}}
         there = {path: self.read(path) for path in sorted(paths)}
         found = [record for record in there.values() if record is not None]
-        found.sort(key=place)
+        found.sort(key=sort_key)
         return found, [path for path, record in there.items() if record is None]
 
     def elsewhere(self, tracks: Collection[tuple[str, str]]) -> list[Record]:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import sepbench
-from sepbench.evaluation.records import Record, StemResult, place
+from sepbench.evaluation.records import Record, StemResult, sort_key
 from sepbench.evaluation.store import Stamp, Store, stamp_of
 from sepbench.registry.metrics import protocols_of
 from sepbench.report.scored import VALUES, Key, Scored, Windows, scored
@@ -121,13 +121,13 @@ class Index:
             values = np.frombuffer(numbers, dtype="<f8").reshape(-1, len(VALUES))
             windows = partial(self._windows, path)
             found.append(Scored(record, keys[of_rows], values, windows, f"{path} {stamp}"))
-        found.sort(key=lambda one: place(one.record))
+        found.sort(key=lambda one: sort_key(one.record))
         return found, sorted(damaged)
 
     def known(self, signature: str) -> list[dict[str, Any]] | None:
         """Return the rows of a cached summary, or None."""
-        question = "SELECT rows FROM summaries WHERE signature = ?"
-        row = self._database.execute(question, (signature,)).fetchone()
+        query = "SELECT rows FROM summaries WHERE signature = ?"
+        row = self._database.execute(query, (signature,)).fetchone()
         return None if row is None else list(json.loads(row[0]))
 
     def keep(self, signature: str, rows: list[dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.records import Record, fingerprint, place
+from sepbench.evaluation.records import Record, fingerprint, sort_key
 from sepbench.report.index import Index
 from sepbench.report.scored import Scored
 
@@ -49,7 +49,7 @@ def joined(
         raise SepbenchError(f"{indexes[0].store.folder}: no scores yet, nor in the other runs")
     if len(indexes) > 1:  # Those of one run are in order.
         tracks = _each_once(tracks)
-        tracks.sort(key=lambda one: place(one.record))
+        tracks.sort(key=lambda one: sort_key(one.record))
     return tracks, remarks
 
 

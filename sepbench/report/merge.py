@@ -13,7 +13,7 @@ import numpy as np
 
 from sepbench._util.text import counted, listed
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.records import Record, place
+from sepbench.evaluation.records import Record, sort_key
 from sepbench.evaluation.store import Settings, Store
 from sepbench.report.joining import run_names, separated
 
@@ -54,22 +54,22 @@ def merge(folders: Sequence[Path], *, parts: bool = False) -> Merged:
     """
     names = run_names(folders)
     runs: dict[str, list[Record]] = {}
-    spans: dict[str, Settings] = {}
+    settings: dict[str, Settings] = {}
     remarks: list[str] = []
     for name, folder in zip(names, folders, strict=True):
         if parts and len(folders) > 1 and not Store.open(folder).records():
             remarks.append(f"{folder}: no scores yet, left out")
             continue
-        spans[name], runs[name], said = contents(folder)
+        settings[name], runs[name], said = contents(folder)
         remarks += said
     if not runs:
         raise SepbenchError(f"{folders[0]}: no scores yet, nor in the other runs")
     shared, said = _shared_tracks(runs)
-    if not shared and parts and _are_parts(runs, [*spans.values()]):
+    if not shared and parts and _are_parts(runs, [*settings.values()]):
         return _as_one(runs, remarks)
     remarks += said
     if not shared:
-        raise SepbenchError(_nothing_shared(spans))
+        raise SepbenchError(_nothing_shared(settings))
     kept = {
         name: [record for record in records if record.song in shared]
         for name, records in runs.items()
@@ -169,12 +169,12 @@ def _shared_tracks(
     return shared - other_audio, remarks
 
 
-def _are_parts(runs: dict[str, list[Record]], spans: Sequence[Settings]) -> bool:
+def _are_parts(runs: dict[str, list[Record]], settings: Sequence[Settings]) -> bool:
     """Return whether runs are of the same settings and audio, and have no cell in common."""
     cells = [(record.label, *record.song) for records in runs.values() for record in records]
     same = of_same_audio(*runs.values())
     return (
-        all(spans[0].fits(span) for span in spans)
+        all(settings[0].fits(other) for other in settings)
         and len(set(cells)) == len(cells)
         and sum(map(len, same)) == len(cells)
     )
@@ -184,11 +184,11 @@ def _as_one(runs: dict[str, list[Record]], remarks: Sequence[str]) -> Merged:
     """Return the records of the parts of one run."""
     records, said = separated([record for found in runs.values() for record in found])
     origin = {record.label: ", ".join(runs) for record in records}
-    return Merged(sorted(records, key=place), origin, [*remarks, *said], are_parts=True)
+    return Merged(sorted(records, key=sort_key), origin, [*remarks, *said], are_parts=True)
 
 
-def _nothing_shared(spans: dict[str, Settings]) -> str:
-    kinds = "; ".join(f"{name} is of {span.default_name}" for name, span in spans.items())
+def _nothing_shared(settings: dict[str, Settings]) -> str:
+    kinds = "; ".join(f"{name} is of {own.default_name}" for name, own in settings.items())
     return (
         f"these runs cannot be compared, as they have no common track with the same audio: {kinds}"
     )
