@@ -11,7 +11,7 @@ from typing import Any
 from sepbench._util import entry_points
 from sepbench._util.entry_points import Loaded
 from sepbench.errors import SepbenchError
-from sepbench.registry.facts import FACTS, absurd_fact, absurd_file_fact
+from sepbench.registry.facts import FACTS, invalid_fact, invalid_file_fact
 from sepbench.separator import AnySeparator
 
 GROUP = "sepbench.separators"
@@ -84,7 +84,7 @@ def validate(point: EntryPoint, separator: Any) -> str | None:
     if separator.name != point.name or not _NAME.fullmatch(point.name):
         return f"entry point {point.name!r} and class name {separator.name!r} must be the same word"
     instance = separator()
-    return absurd_fact(instance) or absurd_file_fact(instance)
+    return invalid_fact(instance) or invalid_file_fact(instance)
 
 
 def missing(separator: AnySeparator) -> str | None:

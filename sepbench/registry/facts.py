@@ -15,16 +15,25 @@ from sepbench.separator import AnySeparator, Ensemble, Requirement, SampleCount,
 from sepbench.stems import is_stem_name
 
 RATES = (1000, 768_000)
-"""Hz."""
+"""Lowest and highest sample rate in Hz."""
 
 _MOST_CONTEXT = 3600.0
+"""Seconds."""
+
 _MOST_SAMPLES = int(_MOST_CONTEXT * RATES[1])
-_MOST_GRID = 1 << 22
+_MOST_ALIGNMENT = 1 << 22
+"""Samples."""
+
 _MOST_STEMS = 64
 _MOST_ITERATIONS = 100
 _LEVELS = (-100, 40)
+"""Lowest and highest level in dB of full scale."""
+
 _MOST_MEMORY = 1e12
+"""Bytes for a second."""
+
 _SHOWN = 40
+"""Letters of a wrong value that are shown."""
 
 
 class _Check(NamedTuple):
@@ -131,7 +140,9 @@ _CHECKS = {
     ),
     "context": _LENGTH,
     "block_context": _LENGTH,
-    "block_alignment": _Check(_whole(1, _MOST_GRID), f"declare 1 to {_MOST_GRID} samples"),
+    "block_alignment": _Check(
+        _whole(1, _MOST_ALIGNMENT), f"declare 1 to {_MOST_ALIGNMENT} samples"
+    ),
     "level": _Check(
         _or_none(_number(*_LEVELS)), f"declare {_LEVELS[0]} to {_LEVELS[1]} dB, or None"
     ),
@@ -181,11 +192,11 @@ FACTS = (*_CHECKS, *_FROM_FILES)
 """The names of all facts that are checked."""
 
 
-def absurd_fact(separator: AnySeparator) -> str | None:
+def invalid_fact(separator: AnySeparator) -> str | None:
     """Return what is wrong with the facts of a separator, or None.
 
     A fact that depends on an option without default is checked on use, as are the stems of an
-    ensemble without members. Those that may be read from files are left to `absurd_file_fact`.
+    ensemble without members. Those that may be read from files are left to `invalid_file_fact`.
     """
     names: Iterable[str] = _CHECKS
     if isinstance(separator, Ensemble) and not separator.members:
@@ -196,7 +207,7 @@ def absurd_fact(separator: AnySeparator) -> str | None:
     return _contradiction(separator)
 
 
-def absurd_file_fact(separator: AnySeparator) -> str | None:
+def invalid_file_fact(separator: AnySeparator) -> str | None:
     """Return what is wrong with the facts that may be read from files, or None."""
     found = (_fault(separator, name, check) for name, check in _FROM_FILES.items())
     return next((fault for fault in found if fault is not None), None)

@@ -10,7 +10,7 @@ from typing import Any
 from sepbench import options as opts
 from sepbench.errors import MethodError, SepbenchError
 from sepbench.registry import discovery
-from sepbench.registry.facts import absurd_fact, absurd_file_fact
+from sepbench.registry.facts import invalid_fact, invalid_file_fact
 from sepbench.separator import AnySeparator
 
 
@@ -38,7 +38,7 @@ class Method:
         """Return a new separator with these options, not loaded yet."""
         members = [member.create() for member in self.members]
         separator = self.separator.create(self.options, members)
-        if (fault := absurd_fact(separator)) is not None:
+        if (fault := invalid_fact(separator)) is not None:
             raise MethodError(self.label, fault)
         return separator
 
@@ -57,7 +57,7 @@ class Method:
     def identity(self) -> dict[str, Any]:
         """Everything that decides its stems, ready for JSON."""
         separator = self.declared
-        if (fault := absurd_file_fact(separator)) is not None:
+        if (fault := invalid_file_fact(separator)) is not None:
             raise MethodError(self.label, fault)
         identity: dict[str, Any] = {
             "method": self.name,

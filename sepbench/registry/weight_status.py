@@ -17,6 +17,9 @@ from sepbench.registry import Method, PluginInfo
 from sepbench.separator import WeightFile
 from sepbench.weights import container, files
 
+_OWN = "a file of yours"
+"""Origin of files that the user names."""
+
 
 def weight_status(specs: Sequence[str] = (), *, read: bool = False) -> Iterator[dict[str, Any]]:
     """Yield the status of each weight file of some or all methods.
@@ -53,7 +56,7 @@ def source(method: Method, file: WeightFile) -> str:
     own = import_module(method.separator.__module__.partition(".")[0])
     folders = (Path(str(package.__file__)).parent for package in (own, sepbench))
     inside = any(file.path.is_relative_to(folder) for folder in folders)
-    return "shipped" if inside else "a file of yours"
+    return "shipped" if inside else _OWN
 
 
 def state(method: Method, file: WeightFile, *, read: bool) -> files.Status:
@@ -61,7 +64,7 @@ def state(method: Method, file: WeightFile, *, read: bool) -> files.Status:
     if not read:
         return "here" if files.is_here(method.name, file) else "missing"
     found = files.status(method.name, file)
-    if found == "here" and source(method, file) == "a file of yours":
+    if found == "here" and source(method, file) == _OWN:
         return "here" if _is_intact(files.path_of(method.name, file)) else "damaged"
     return found
 

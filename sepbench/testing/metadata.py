@@ -22,6 +22,7 @@ from sepbench import registry
 from sepbench._util.download import sha256
 from sepbench.errors import SepbenchError
 from sepbench.options import NoOptions
+from sepbench.registry.facts import RATES
 from sepbench.separator import Ensemble, in_samples
 from sepbench.stems import is_stem_name
 from sepbench.testing.check import CheckFailed, NotApplicable, Note, check, valid_plugin
@@ -129,7 +130,7 @@ def stems(subject: Subject) -> str:
     required=True,
 )
 def host_facts(subject: Subject) -> str:
-    """A rate from 1000 to 384000 Hz or None, 1 or 2 channels or None, a context in seconds or
+    """A rate from 1000 to 768000 Hz or None, 1 or 2 channels or None, a context in seconds or
     None."""
     with _readable(subject):
         separator = subject.declared()
@@ -137,7 +138,7 @@ def host_facts(subject: Subject) -> str:
     length = in_samples(context or 0.0, 1)
     got = f"rate {rate}, channels {channels}, context {context}"
     fits = (
-        (rate is None or (isinstance(rate, int) and 1000 <= rate <= 384_000))
+        (rate is None or (isinstance(rate, int) and RATES[0] <= rate <= RATES[1]))
         and channels in (None, 1, 2)
         and (context is None or (math.isfinite(length) and length >= 0))
     )

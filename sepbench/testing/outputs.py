@@ -109,7 +109,7 @@ def lengths(subject: Subject) -> str:
     for samples in LENGTHS:
         sound = subject.song(samples=samples)
         with _named(f"{samples} samples"):
-            made = subject.hear(sound)
+            made = subject.separate(sound)
             _like(sound, made)
             _finite(made)
     return f"{', '.join(map(str, LENGTHS))} samples"
@@ -121,18 +121,18 @@ def channels(subject: Subject) -> str:
     for count in (1, 3):
         sound = subject.song(channels=count)
         with _named(f"{count} channels"):
-            _like(sound, subject.through_host(sound))
+            _like(sound, subject.through_runner(sound))
     fed = {None: "any, together", 1: "one by one", 2: "stereo"}[subject.separator.channels]
     return f"fed {fed}"
 
 
-@check(fix="declare sample_rate and the host resamples, or choose windows by seconds")
+@check(fix="declare sample_rate and the runner resamples, or choose windows by seconds")
 def rates(subject: Subject) -> str:
     """Stems have the length of the song at other rates too."""
     for rate in RATES:
         sound = subject.song(rate=rate, channels=2)
         with _named(f"{rate} Hz"):
-            _like(sound, subject.through_host(sound))
+            _like(sound, subject.through_runner(sound))
     return f"{', '.join(map(str, RATES))} Hz"
 
 
@@ -141,7 +141,7 @@ def silent_song(subject: Subject) -> str:
     """Silence gives finite stems below -60 dBFS; a silent channel does no harm."""
     count = subject.separator.channels or 2
     nothing = silence(samples=subject.rate, rate=subject.rate, channels=count)
-    made = subject.hear(nothing)
+    made = subject.separate(nothing)
     _finite(made)
     loudest = max(float(stem.abs().max()) for stem in made.values())
     if loudest > _SILENT:
@@ -149,7 +149,7 @@ def silent_song(subject: Subject) -> str:
     half = subject.song(channels=2)
     for stem in half.stems.values():
         stem[0] = 0
-    _finite(subject.through_host(half))
+    _finite(subject.through_runner(half))
     return f"peak {loudest:.1g}"
 
 
@@ -157,7 +157,7 @@ def silent_song(subject: Subject) -> str:
 def gain(subject: Subject) -> str:
     """A song at a tenth of the level gives stems at a tenth of the level."""
     sound, made = subject.first
-    quiet = subject.hear(sound.times(0.1))
+    quiet = subject.separate(sound.times(0.1))
     _finite(quiet)
     error = max(decibels(10 * quiet[name] - made[name], made[name]) for name in made)
     if error > -40:
@@ -180,8 +180,8 @@ def blocks_alike(subject: Subject) -> str:
             f"needs a song of {length:.0f} s; at most {subject.seconds:g} s are allowed"
         )
     sound = subject.song(length)
-    cut = subject.through_host(sound, block_seconds=step)
-    whole = subject.through_host(sound, block_seconds=2 * length)
+    cut = subject.through_runner(sound, block_seconds=step)
+    whole = subject.through_runner(sound, block_seconds=2 * length)
     worst = max(_worst(cut[name] - whole[name], sound) for name in whole)
     if worst > SEAM:
         raise CheckFailed(f"{worst:.0f} dB with blocks of {step:g} s and context {seconds:g} s")
@@ -216,7 +216,7 @@ def choices(subject: Subject) -> str:
                 if files.missing(subject.with_options(**change)) is not None:
                     continue
                 sound = subject.song()
-                made = subject.through_host(sound, subject.fresh_with(**change))
+                made = subject.through_runner(sound, subject.fresh_with(**change))
                 _like(sound, made)
             tried.append(shown)
     if not tried:

@@ -13,13 +13,13 @@ import torch
 from sepbench._util.process_state import settings
 
 
-class Traces:
+class SettingsSnapshot:
     """The settings of the process at one moment."""
 
     def __init__(self) -> None:
         self._before = settings()
 
-    def left(self) -> list[str]:
+    def changes(self) -> list[str]:
         """Return what has changed since, each as ``what: before -> now``."""
         now = settings()
         return [f"{k}: {v} -> {now[k]}" for k, v in self._before.items() if now[k] != v]

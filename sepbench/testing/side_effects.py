@@ -28,15 +28,15 @@ _SAME_ON_CUDA = -80.0
 def deterministic(subject: Subject) -> str:
     """The same song gives the same stems."""
     sound, made = subject.first
-    return _same(subject, made, subject.hear(sound))
+    return _same(subject, made, subject.separate(sound))
 
 
 @check(fix="keep nothing of a song in self; start every adaptation from scratch")
 def forgets(subject: Subject) -> str:
     """Other songs in between do not change the result."""
     sound, made = subject.first
-    subject.hear(subject.song(0.7, seed=1))
-    return _same(subject, made, subject.hear(sound))
+    subject.separate(subject.song(0.7, seed=1))
+    return _same(subject, made, subject.separate(sound))
 
 
 @check(fix="draw initial weights and random numbers from a seeded generator of your own")
@@ -58,8 +58,8 @@ def random_state(subject: Subject) -> str:
 def process_state(subject: Subject) -> str:
     """Threads, default dtype, gradients, environment and the like are not changed."""
     _ = subject.first
-    if subject.traces:
-        raise CheckFailed("; ".join(subject.traces))
+    if subject.changed_settings:
+        raise CheckFailed("; ".join(subject.changed_settings))
     return "unchanged"
 
 
@@ -104,10 +104,10 @@ def leaks(subject: Subject) -> str:
         trim_memory()
         return process.memory_info().rss / 2**20
 
-    subject.hear(subject.song(seed=0))
+    subject.separate(subject.song(seed=0))
     before = taken()
     for seed in range(1, 1 + _SONGS):
-        subject.hear(subject.song(seed=seed))
+        subject.separate(subject.song(seed=seed))
     grown = taken() - before
     got = f"{max(grown, 0):.0f} MiB over {_SONGS} songs of a second"
     if grown > KEPT:

@@ -23,7 +23,7 @@ from sepbench.inference import runner
 from sepbench.registry import Method
 from sepbench.separator import AnySeparator
 from sepbench.stems import with_sums
-from sepbench.testing.process_state import Traces, guarded_generators
+from sepbench.testing.process_state import SettingsSnapshot, guarded_generators
 from sepbench.testing.signals import Sound, song
 from sepbench.training.config import read_config
 from sepbench.weights import container
@@ -54,7 +54,7 @@ class Subject:
         self.device_name = device
         self.seconds = seconds
         self.name = name
-        self.traces: list[str] = []
+        self.changed_settings: list[str] = []
         """Process settings that the first separation has changed."""
 
     @cached_property
@@ -118,7 +118,9 @@ class Subject:
         channels = channels or self.separator.channels or 2
         return song(samples=count, rate=rate, channels=channels, seed=seed)
 
-    def hear(self, sound: Sound, separator: AnySeparator | None = None) -> dict[str, torch.Tensor]:
+    def separate(
+        self, sound: Sound, separator: AnySeparator | None = None
+    ) -> dict[str, torch.Tensor]:
         """Call ``separate`` as the runner does; return its unchanged result."""
         sound = sound.to(self.device)
         return self.call(separator or self.separator, sound.mixture.clone(), sound)
@@ -128,13 +130,13 @@ class Subject:
     ) -> dict[str, torch.Tensor]:
         """Separate this tensor, the mixture of a test song, without a copy."""
         if separator.members:
-            made = self.through_host(sound, separator)
+            made = self.through_runner(sound, separator)
             return {name: stem for name, stem in made.items() if name != separator.remainder}
         given = _known(sound) if separator.needs_references else {}
         with torch.inference_mode():
             return dict(separator.process(mixture, given))
 
-    def through_host(
+    def through_runner(
         self,
         sound: Sound,
         separator: AnySeparator | None = None,
@@ -167,10 +169,10 @@ class Subject:
     @cached_property
     def first(self) -> tuple[Sound, dict[str, torch.Tensor]]:
         """The first song and its stems."""
-        traces = Traces()
+        before = SettingsSnapshot()
         sound = self.song(min(3.0, self.seconds))
-        stems = self.hear(sound)
-        self.traces = traces.left()
+        stems = self.separate(sound)
+        self.changed_settings = before.changes()
         return sound, stems
 
     @cached_property
@@ -187,7 +189,7 @@ class Subject:
     def reloaded(self) -> tuple[dict[str, torch.Tensor], list[str]]:
         """The stems of the first song after loading again, and the used random generators."""
         with guarded_generators() as used:
-            stems = self.hear(self.first[0], self.fresh())
+            stems = self.separate(self.first[0], self.fresh())
         return stems, used
 
     @cached_property

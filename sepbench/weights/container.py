@@ -136,13 +136,13 @@ _BOUNDS = {
 
 
 def check(path: Path, header: Mapping[str, Any]) -> None:
-    """Raise `SepbenchError` for a header with absurd values."""
+    """Raise `SepbenchError` for a header with a value out of range."""
     if found := fault(header):
         raise SepbenchError(f"{path}: {found}; {_CURE}")
 
 
 def fault(header: Mapping[str, Any]) -> str | None:
-    """Return which value of a header is absurd, or None."""
+    """Return which value of a header is wrong or out of range, or None."""
     model = header.get("model", {})
     if not isinstance(model, dict):
         return "model is not a table"

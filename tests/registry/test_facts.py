@@ -13,7 +13,7 @@ from sepbench.dsp.wiener import MultichannelWiener
 from sepbench.errors import MethodError, SepbenchError
 from sepbench.options import NoOptions
 from sepbench.registry import Method, plugins
-from sepbench.registry.facts import FACTS, absurd_fact, absurd_file_fact
+from sepbench.registry.facts import FACTS, invalid_fact, invalid_file_fact
 from sepbench.separator import SampleCount, Separator
 
 LOOP: dict[str, Any] = {}
@@ -79,7 +79,7 @@ def made(fact: str, value: Any) -> type[Separator]:
 
 def fault(kind: type[Separator]) -> str | None:
     separator = kind(NoOptions())
-    return absurd_fact(separator) or absurd_file_fact(separator)
+    return invalid_fact(separator) or invalid_file_fact(separator)
 
 
 @pytest.mark.parametrize(

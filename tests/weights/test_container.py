@@ -152,7 +152,7 @@ def test_a_header_that_says_too_little_is_one_line(
         {"rate": 8000, "floor": float("nan")},
     ],
 )
-def test_a_header_that_would_build_something_absurd_is_refused(tmp_path: Path, model: dict) -> None:
+def test_a_header_with_sizes_out_of_range_is_refused(tmp_path: Path, model: dict) -> None:
     file, header = tmp_path / "w.safetensors", {**HEADER, "model": model}
     tensors = torch.nn.Linear(4, 2).state_dict()
     with pytest.raises(SepbenchError, match="not written, as it could not be read again"):
