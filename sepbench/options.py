@@ -15,7 +15,7 @@ from sepbench.errors import SepbenchError
 
 _SPEC = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<options>.*)\])?", re.DOTALL)
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-_WORDS_OF_TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def _convert(value: Any, kind: Any) -> Any:
     if inner:
         return {str(key): _convert(item, inner[1]) for key, item in dict(value).items()}
     if kind is bool:
-        return value if isinstance(value, bool) else _truth(str(value))
+        return value if isinstance(value, bool) else _boolean(str(value))
     if isinstance(value, bool) and kind in (int, float):
         raise TypeError(value)  # In Python True equals 1; in a config they differ.
     if kind is int:
@@ -243,10 +243,10 @@ def _kind_name(kind: Any) -> str:
     return _WORDS.get(kind, str(kind.__name__))
 
 
-def _truth(word: str) -> bool:
-    if word.lower() not in _WORDS_OF_TRUTH:
+def _boolean(word: str) -> bool:
+    if word.lower() not in _BOOLEANS:
         raise ValueError(word)
-    return _WORDS_OF_TRUTH[word.lower()]
+    return _BOOLEANS[word.lower()]
 
 
 def _range(low: float | None, high: float | None) -> str:

@@ -65,10 +65,11 @@ _FILE_NAMES = {
 """The spellings of each stem in files, folders and other programs."""
 
 _BY_FILE_NAME = {word: stem for stem, words in _FILE_NAMES.items() for word in words.split()}
-# The longest first, so that "no_vocals" is not read as "vocals".
+
 _NEGATIONS = ("no", "non", "not", "minus", "without")
 """Words before the name of a stem that make it the rest of the song."""
 
+# So that "no_vocals" is not read as "vocals".
 _LONGEST_FIRST = sorted(_BY_FILE_NAME, key=len, reverse=True)
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 _AT_ONCE = {"cpu": 2}
 """Chunks in a batch: more would not fit the cache of a CPU; a GPU needs many."""
 
-_STEMS = ("vocals", "percussive", "harmonic")
+STEMS = ("vocals", "percussive", "harmonic")
+"""The stems of weights that name none."""
 
 OVERLAP = 0.125
 """Default overlap of chunks, as a share of a chunk."""
@@ -85,7 +86,7 @@ class Cdae(Learned):
     @property
     def stems(self) -> tuple[str, ...]:
         """The stems of the weights; with ``instrumental`` all but the voice."""
-        stems = tuple(self.header["model"].get("stems", _STEMS))
+        stems = tuple(self.header["model"].get("stems", STEMS))
         return tuple(stem for stem in stems if not (self.options.instrumental and stem == "vocals"))
 
     @property

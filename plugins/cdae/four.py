@@ -8,6 +8,8 @@ from typing import Any
 from sepbench.errors import SepbenchError
 from sepbench.weights import container
 
+from . import STEMS
+
 _FROM = {"vocals": "vocals", "drums": "percussive", "bass": "harmonic", "other": "harmonic"}
 """The network that each of four stems begins with."""
 
@@ -23,7 +25,7 @@ class FourStemsExchange:
         Returns the header. Raises `SepbenchError` if the file is not a weight file of `cdae` with
         three stems.
         """
-        from .model import STEMS, CdaeTrainable
+        from .model import CdaeTrainable
 
         header = container.read_header(source)
         model = header.get("model", {})

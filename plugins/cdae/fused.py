@@ -57,8 +57,8 @@ class _Published(nn.Module):
         # Each thread processes its own chunk.
         parts = torch.split(magnitudes, torch.get_num_threads())
         first = torch.cat([self._first(part) for part in parts])
-        heard = torch.split(first, self.widths, dim=1)
-        coarse = [rest(x) for rest, x in zip(self.rest, heard, strict=True)]
+        pooled = torch.split(first, self.widths, dim=1)
+        coarse = [rest(x) for rest, x in zip(self.rest, pooled, strict=True)]
         return torch.stack(coarse, dim=1)[..., : magnitudes.shape[-1]]
 
     def _first(self, magnitudes: torch.Tensor) -> torch.Tensor:

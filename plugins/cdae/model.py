@@ -16,12 +16,11 @@ from sepbench.errors import SepbenchError
 from sepbench.training.losses import counts_of_known, loss, mean_of_known
 from sepbench.training.model import Batch, Trainable
 
-from . import OVERLAP
+from . import OVERLAP, STEMS
 from .chunks import in_chunks
 from .masking import wiener
 from .network import PublishedNet, StridedNet
 
-STEMS = ("vocals", "percussive", "harmonic")
 _ARCHITECTURES = ("published", "strided")
 
 

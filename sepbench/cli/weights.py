@@ -100,7 +100,7 @@ def fetch(specs: tuple[str, ...], as_json: bool) -> None:
     methods = registry.resolve_all(specs)
     for method in methods:
         try:
-            _check_what_came_along(method)
+            _check_included(method)
             came = fetch_missing(method, read=True)
         except SepbenchError as error:
             if len(methods) == 1:
@@ -109,7 +109,11 @@ def fetch(specs: tuple[str, ...], as_json: bool) -> None:
             fail(str(error))
             done.append({"method": method.label, "error": str(error)})
         else:
-            say(f"{method.label}: {counted(len(came), 'file')} fetched" if came else _here(method))
+            say(
+                f"{method.label}: {counted(len(came), 'file')} fetched"
+                if came
+                else _nothing_to_fetch(method)
+            )
             done.append({"method": method.label, "fetched": [str(file) for file in came]})
     if as_json:
         show_json(done)
@@ -152,7 +156,7 @@ def add(method: str, sources: tuple[Path, ...], as_json: bool) -> None:
         show_json({source: str(path) for source, path in added.items()})
 
 
-def _check_what_came_along(method: Method) -> None:
+def _check_included(method: Method) -> None:
     """Raise `SepbenchError` for a method without weights, or with damaged included ones."""
     files = [(part, file) for part in method.parts() for file in part.declared.weight_files]
     if not files:
@@ -167,8 +171,8 @@ def _check_what_came_along(method: Method) -> None:
             )
 
 
-def _here(method: Method) -> str:
-    """Print that nothing had to be fetched, and why."""
+def _nothing_to_fetch(method: Method) -> str:
+    """Return a line that says that nothing had to be fetched, and why."""
     files = [(part, file) for part in method.parts() for file in part.declared.weight_files]
     if any(file.path is None for _, file in files):
         return f"{method.label}: is here"

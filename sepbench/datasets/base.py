@@ -17,7 +17,10 @@ from sepbench.errors import SepbenchError
 from sepbench.stems import disjoint, with_sums
 
 SUBSETS = ("train", "valid", "test")
-"""The subsets of a data set, without common tracks. ``all`` means all three."""
+"""The subsets of a data set, without common tracks, by their distance from training.
+
+``all`` means all three.
+"""
 
 FRAME = 1024
 """Largest difference in length of stems, one frame of AAC or MP3; shorter ones are padded."""

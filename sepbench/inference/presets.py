@@ -44,8 +44,8 @@ class Chosen:
 _DEMUCS = "published at 9.00 dB SDR over all stems of MUSDB18-HQ"
 _UMXL = "the Open-Unmix model with most training data"
 _WITH_SPLEETER = "ensemble[2*spleeter+4*unet-stereo+2*unet+cdae+blstm]"
-_WITHOUT = "ensemble[4*unet-stereo+2*unet+cdae+blstm]"
-_FOUR = "four-stems"
+_WITHOUT_SPLEETER = "ensemble[4*unet-stereo+2*unet+cdae+blstm]"
+_FOUR_STEMS = "four-stems"
 _TOGETHER = "better than each of its members on validation songs of three kinds"
 BEST_INCLUDED = "the best of the included on validation songs"
 _IN_NOISE = "{} dB SDR for a voice in equally loud noise"
@@ -55,7 +55,7 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
         Choice("demucs[model=htdemucs_ft]", "vocals", _DEMUCS),
         Choice("open-unmix[model=umxl]", "vocals", _UMXL),
         Choice(_WITH_SPLEETER, "vocals", _TOGETHER, score=4.89),
-        Choice(_WITHOUT, "vocals", BEST_INCLUDED),
+        Choice(_WITHOUT_SPLEETER, "vocals", BEST_INCLUDED),
         Choice("unet-stereo", "vocals", score=4.61),
         Choice("spleeter", "vocals", score=3.86),
         Choice("repet-sim", "vocals", score=1.94),
@@ -64,7 +64,7 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
         Choice("demucs[model=htdemucs_ft]", "accompaniment", _DEMUCS),
         Choice("open-unmix[model=umxl]", "accompaniment", _UMXL),
         Choice(_WITH_SPLEETER, "accompaniment", _TOGETHER),
-        Choice(_WITHOUT, "accompaniment", BEST_INCLUDED),
+        Choice(_WITHOUT_SPLEETER, "accompaniment", BEST_INCLUDED),
         Choice("unet-stereo", "accompaniment", score=11.77),
         Choice("spleeter", "accompaniment", score=11.73),
         Choice("repet-sim", "accompaniment", score=8.09),
@@ -72,14 +72,14 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
     "drums": (
         Choice("demucs[model=htdemucs_ft]", "drums", _DEMUCS),
         Choice("open-unmix[model=umxl]", "drums", _UMXL),
-        Choice(_FOUR, "drums", score=7.82),
+        Choice(_FOUR_STEMS, "drums", score=7.82),
         Choice("cdae", "percussive", score=7.67),
         Choice("hpss", "percussive", score=2.36),
     ),
     "bass": (
         Choice("demucs[model=htdemucs_ft]", "bass", _DEMUCS),
         Choice("open-unmix[model=umxl]", "bass", _UMXL),
-        Choice(_FOUR, "bass", "the one included method that makes it", score=3.60),
+        Choice(_FOUR_STEMS, "bass", "the one included method that makes it", score=3.60),
     ),
     # Measured by benchmarks/denoise.py, in noise of four kinds.
     "denoise-voice": (

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from sepbench._util.files import make_folder, write_atomic
+from sepbench.datasets.base import SUBSETS
 from sepbench.errors import SepbenchError
 from sepbench.inference.runner import choose_device
 from sepbench.training import checkpoint
@@ -21,7 +22,6 @@ from sepbench.training.curves import draw_curves
 from sepbench.training.data.choice import Choice, without
 from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.data.sources import check_data, prepared_dataset
-from sepbench.training.data.splits import SUBSETS
 from sepbench.training.epoch import Epoch
 from sepbench.training.examples import Examples
 from sepbench.training.export import describe, export

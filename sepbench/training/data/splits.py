@@ -12,12 +12,10 @@ from pathlib import Path
 from sepbench import audio
 from sepbench._util.text import same_name, song_key, song_keys
 from sepbench._util.walk import folders
+from sepbench.datasets.base import SUBSETS
 from sepbench.errors import SepbenchError
 from sepbench.training.data.naming import audio_files
 from sepbench.training.data.recording import Recording
-
-SUBSETS = ("train", "valid", "test")
-"""The splits, ordered by distance from training."""
 
 SPLITS = {name: name for name in SUBSETS} | {"val": "valid", "validation": "valid"}
 """Spellings in folders and tables, in lower case."""
