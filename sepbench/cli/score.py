@@ -103,7 +103,7 @@ def _find(estimates: Path, tracks: Sequence[Track]) -> list[Estimates]:
     """Return the estimates of tracks; warn of tracks and stems that have none."""
     from sepbench.cli.console import warn
     from sepbench.evaluation.estimate_files import find
-    from sepbench.evaluation.unmatched import incomplete, strangers
+    from sepbench.evaluation.unmatched import incomplete, unmatched_folders
 
     found = find(estimates, tracks)
     if len(found) < len(tracks):
@@ -112,6 +112,6 @@ def _find(estimates: Path, tracks: Sequence[Track]) -> list[Estimates]:
         warn(f"no stems of {len(absent)} of {len(tracks)} tracks, {absent[0]!r} the first")
     for line in incomplete(found):
         warn(line)
-    if others := strangers(estimates, found):
+    if others := unmatched_folders(estimates, found):
         warn(f"{len(others)} folders are of no track, {others[0].name!r} the first")
     return found

@@ -207,7 +207,7 @@ class Store:
     def file(self, record: Record) -> str:
         """Return where a record is kept, within the folder of the run."""
         kind = "scores" if record.error is None else "failures"
-        return _place(kind, record.label, record.subset, record.track)
+        return _relative_path(kind, record.label, record.subset, record.track)
 
     def read(self, path: Path) -> Record | None:
         """Return the record in a file of this run, None if it is unreadable or of another place.
@@ -270,10 +270,10 @@ class Store:
         return [record for record in map(self.read, sorted(others)) if record is not None]
 
     def _path(self, kind: str, label: str, subset: str, track: str) -> Path:
-        return self.folder / _place(kind, label, subset, track)
+        return self.folder / _relative_path(kind, label, subset, track)
 
 
-def _place(kind: str, label: str, subset: str, track: str) -> str:
+def _relative_path(kind: str, label: str, subset: str, track: str) -> str:
     return f"{kind}/{unique_name(label)}/{unique_name(subset)}/{_json_name(track)}"
 
 

@@ -15,15 +15,24 @@ _ALIKE = 0.6
 """Correlation from which on two signals are of one source."""
 
 _UNLIKE = 0.2
+"""Correlation below which an estimate may be of another stem."""
+
 _STRANGE = 0.02
+"""Correlation below which two signals have nothing in common."""
+
 _WIDE = 0.05
-"""Level of the difference of left and right, relative to the stem, from which on it says much."""
+"""Least level of the difference of left and right, relative to the stem, that is compared."""
 
 _OPPOSITE = 0.4
-_SWAPPED = "left and right of the estimate are swapped"
+"""Correlation of these differences, with a minus sign, from which on left and right are swapped."""
+
 _PURE = 0.9
+"""Correlation from which on the level of an estimate is compared with its reference's."""
+
 _GAIN = 2.0
 """Factor from which on an estimate that correlates as `_PURE` is called too loud or too quiet."""
+
+_SWAPPED = "left and right of the estimate are swapped"
 
 
 def suspicions(stems: Mapping[str, Samples], references: Mapping[str, Samples]) -> list[str]:
@@ -37,8 +46,8 @@ def suspicions(stems: Mapping[str, Samples], references: Mapping[str, Samples]) 
     odd = [
         f"{name}: {found}" for name, stem in scored.items() for found in _odd(name, stem, truths)
     ]
-    heard = [name for name in scored if scored[name].any() and truths[name].any()]
-    if not odd and heard and all(_strange(scored[name], truths[name]) for name in heard):
+    audible = [name for name in scored if scored[name].any() and truths[name].any()]
+    if not odd and audible and all(_strange(scored[n], truths[n]) for n in audible):
         odd.append("no estimate resembles its reference; are they of this song?")
     return odd
 

@@ -24,7 +24,7 @@ def incomplete(found: Sequence[Estimates]) -> list[str]:
     return lines
 
 
-def strangers(folder: Path, found: Sequence[Estimates]) -> list[Path]:
+def unmatched_folders(folder: Path, found: Sequence[Estimates]) -> list[Path]:
     """Return the folders with stems that belong to no track."""
     known = {path.parent for one in found for path in one.files.values()}
     subsets = {folder / one.track.subset for one in found}

@@ -109,7 +109,7 @@ class Workers:
         """Return the song of a task; an unreadable one is not read again immediately."""
         key = task.song_key
         if self._song is None or self._song[0] != key:
-            self._song = None  # Let go of one song before reading the next.
+            self._song = None  # Release one song before reading the next.
             try:
                 self._song = (key, self._asked(_opening(task), task))
             except SepbenchError as error:
@@ -148,9 +148,9 @@ class Workers:
 
     def _make_room(self) -> None:
         """If memory is scarce, end the method used last: its next use is the farthest away."""
-        memory = psutil.virtual_memory()
+        system = psutil.virtual_memory()
         running = [key for key, worker in self._methods.items() if worker.is_running]
-        if running and memory.available < _SCARCE * memory.total:
+        if running and system.available < _SCARCE * system.total:
             self._methods.pop(running[-1]).stop()
 
 
@@ -212,9 +212,7 @@ def do_cells(
 
     Without a ``pool`` the workers belong to this process and stay for its next cells.
     """
-    if pool is None:
-        key = (cells.timeout, cells.isolate)
-        pool = _pools.setdefault(key, new_pool(cells.timeout, isolate=cells.isolate))
+    pool = pool or _own_pool(cells.timeout, isolate=cells.isolate)
     if cells.isolate:
         share_imports(task.method for task in cells.tasks)
     store, records = Store(cells.store), []
@@ -229,9 +227,13 @@ def do_cells(
 
 def do_task(task: Task, timeout: float | None, *, isolate: bool) -> Record:
     """Do one cell with the workers of this process, which stay for its next cells."""
-    pool = _pools.setdefault((timeout, isolate), new_pool(timeout, isolate=isolate))
-    with pool.borrow() as workers:
+    with _own_pool(timeout, isolate=isolate).borrow() as workers:
         return workers.work(task)
+
+
+def _own_pool(timeout: float | None, *, isolate: bool) -> Pool:
+    """Return the pool of this process, which is kept."""
+    return _pools.setdefault((timeout, isolate), new_pool(timeout, isolate=isolate))
 
 
 def new_pool(timeout: float | None, *, isolate: bool) -> Pool:

@@ -60,6 +60,11 @@ def test_runs_are_compared_from_python_by_their_folders(run) -> None:
     assert "10 tracks" in found.remarks[0]
 
 
+def test_methods_are_named_by_globs_without_regard_to_case(run) -> None:
+    (found,) = compare(records(run("a")), stems=["vocals"], methods=["G*", "Poor"])
+    assert set(found.figures) == {"good", "poor"}
+
+
 def test_differences_are_of_pairs_not_of_figures(run) -> None:
     (found,) = compare(records(run("a")), stems=["vocals"], baseline="good", protocol="mdx")
     pair = found.scores["poor"] - found.scores["good"]

@@ -16,6 +16,7 @@ from fakes import Calm
 
 from sepbench import registry
 from sepbench.errors import SepbenchError
+from sepbench.registry.facts import invalid_fact
 from sepbench.separator import Requirement, Separator, WeightFile, option
 from sepbench.testing import checks
 from sepbench.testing.check import FAILED, NOT_APPLICABLE, NOT_SEEN, NOTE, PASSED, Outcome
@@ -362,6 +363,15 @@ def test_facts_that_cannot_be_read_fail_unless_an_option_must_be_given(fact):
         assert found.status == FAILED
         assert found.got.startswith("card.yaml: no field")
     assert outcome(FromFile, fact).status == NOT_APPLICABLE
+
+
+@pytest.mark.parametrize("rate", [1000, 768_000])
+def test_the_kit_takes_every_rate_that_the_registry_takes(rate):
+    class AtRate(Good):
+        sample_rate = rate
+
+    assert invalid_fact(AtRate()) is None
+    assert outcome(AtRate, "host-facts").status == PASSED
 
 
 @pytest.mark.slow
