@@ -34,7 +34,7 @@ SUMS = {
 """Stems that are sums of others, with their terms."""
 
 _ACCOMPANIMENT_BESIDE_VOCALS = ("percussive", "harmonic")
-"""The terms of ``accompaniment`` if the vocals are separate; otherwise they contain the vocals."""
+"""The terms of ``accompaniment`` beside vocals; without vocals, these stems contain the voice."""
 
 TARGET_SETS = (
     ("vocals", "drums", "bass", "other"),

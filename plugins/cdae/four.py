@@ -11,11 +11,11 @@ from sepbench.weights import container
 from . import STEMS
 
 _FROM = {"vocals": "vocals", "drums": "percussive", "bass": "harmonic", "other": "harmonic"}
-"""The network that each of four stems begins with."""
+"""The network of `cdae` whose weights each of the four stems starts from."""
 
 
 class FourStemsExchange:
-    """Weights of `cdae` for voice, percussive and harmonic, made to train four stems on from."""
+    """Weights of `cdae` for three stems, as initial weights for training four."""
 
     summary = "weights of cdae with three stems (.safetensors), to train four on from"
 

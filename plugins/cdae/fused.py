@@ -50,7 +50,7 @@ class _Published(nn.Module):
         self.widths = [len(bias) for bias in biases]
         self.kernels = nn.Parameter(functional.pad(torch.cat(kernels), (0, 1), value=_NEVER))
         self.bias = nn.Parameter(torch.cat(biases))
-        self.rest = nn.ModuleList(_Rest(network) for network in networks)
+        self.later = nn.ModuleList(_LaterLayers(network) for network in networks)
 
     def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
         """Return the stems' magnitudes, one row for three bands."""
@@ -58,7 +58,7 @@ class _Published(nn.Module):
         parts = torch.split(magnitudes, torch.get_num_threads())
         first = torch.cat([self._first(part) for part in parts])
         pooled = torch.split(first, self.widths, dim=1)
-        coarse = [rest(x) for rest, x in zip(self.rest, pooled, strict=True)]
+        coarse = [layers(x) for layers, x in zip(self.later, pooled, strict=True)]
         return torch.stack(coarse, dim=1)[..., : magnitudes.shape[-1]]
 
     def _first(self, magnitudes: torch.Tensor) -> torch.Tensor:
@@ -87,12 +87,12 @@ class _Published(nn.Module):
         return pooled.add_(self.bias[:, None, None]).relu_()
 
 
-class _Rest(nn.Module):
+class _LaterLayers(nn.Module):
     """The layers of a `PublishedNet` after the first.
 
-    Of five columns that upsampling makes of one, a kernel of three sees others beside it on the
-    first and the last alone, and the three between come out equal. So three columns are made of
-    each, as three channels, by kernels whose columns are summed where they see the same.
+    Upsampling repeats each column five times. A kernel three columns wide gives equal results for
+    the middle three, where it sees only copies. So each column gives three results (first, middle
+    and last) as three channels; kernel columns that see the same copy are summed.
 
     Shape:
         input: ``(batch, 12, rows, columns)``.

@@ -128,7 +128,7 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _descendants() -> list[int]:
-    """Return the processes below this one; on Linux alone, whose ``/proc`` tells."""
+    """Return the descendants of this process; only Linux lists them, in ``/proc``."""
     children: dict[int, list[int]] = {}
     with contextlib.suppress(OSError):
         for name in filter(str.isdigit, os.listdir("/proc")):

@@ -99,7 +99,7 @@ class Roformer(Separator):
 
     @property
     def context(self) -> SampleCount | None:
-        """What chunks reach; None if the config normalises by the mean of the whole song."""
+        """Length of a chunk; None if the config normalises by the mean of the whole song."""
         if self.config.normalize:
             return None
         chunk = self._chunk
@@ -208,7 +208,7 @@ class Roformer(Separator):
         """Return the stems of a chunk, ``(stems, channels, samples)``.
 
         The network's transform mirrors half a window, and its inverse ends at a whole hop: other
-        chunks, such as a song shorter than one, are filled up with silence.
+        chunks, such as a song shorter than one chunk, are padded with silence.
         """
         from torch.nn.functional import pad
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+from sepbench._util.files import add_to_hash
 from sepbench._util.text import printable
 from sepbench.errors import SepbenchError
 
@@ -22,9 +23,6 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 Progress: TypeAlias = Callable[[int, "int | None"], None]
 """Called with the bytes fetched and the total, None if the server does not give it."""
@@ -159,7 +157,7 @@ def _is_there(file: BinaryIO) -> bool:
 def _fetch(url: str, file: BinaryIO, on_progress: Progress) -> str:
     """Download the rest of a file; return its sha256."""
     digest = hashlib.sha256()
-    done = _add(file, digest)
+    done = add_to_hash(file, digest)
     try:
         response = _open(url, done)
     except HTTPError as error:
@@ -209,22 +207,3 @@ def _open(url: str, start: int) -> Any:
     headers = {"User-Agent": "sepbench", **({"Range": f"bytes={start}-"} if start else {})}
     request = Request(url, headers=headers)  # noqa: S310 - `fetch` has looked at it
     return urlopen(request, timeout=_SECONDS)  # noqa: S310
-
-
-def sha256(path: Path) -> str:
-    """Return the sha256 of a file; raise `SepbenchError` where it cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            _add(file, digest)
-    except OSError as error:
-        raise SepbenchError(f"{path}: cannot be read ({error.strerror})") from None
-    return digest.hexdigest()
-
-
-def _add(file: BinaryIO, digest: _Hash) -> int:
-    """Add the content of a file to a hash; return its size."""
-    file.seek(0)
-    while piece := file.read(_CHUNK):
-        digest.update(piece)
-    return file.tell()

@@ -1,14 +1,22 @@
-"""Writes files atomically, and makes folders for them."""
+"""Writes files atomically, makes folders for them, and hashes files."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from sepbench._util.partial import partial_path
 from sepbench.errors import SepbenchError
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+_CHUNK = 1 << 18
+"""Bytes to read at once."""
 
 
 def write_atomic(path: Path, content: str | bytes | memoryview | Iterator[str]) -> os.stat_result:
@@ -56,6 +64,25 @@ def make_folder(path: Path) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise SepbenchError(f"{path}: cannot make this folder: {reason}; choose another") from error
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file; raise `SepbenchError` where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            add_to_hash(file, digest)
+    except OSError as error:
+        raise SepbenchError(f"{path}: cannot be read ({error.strerror})") from None
+    return digest.hexdigest()
+
+
+def add_to_hash(file: BinaryIO, digest: _Hash) -> int:
+    """Add the content of a file to a hash; return its size in bytes."""
+    file.seek(0)
+    while piece := file.read(_CHUNK):
+        digest.update(piece)
+    return file.tell()
 
 
 def from_here(path: Path) -> Path:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sepbench._util.partial import partial_path
 from sepbench.audio.encoders import (
     DEFAULT_BIT_DEPTH,
+    MAX_BLOCK,
     Encoder,
     LibsndfileEncoder,
     Sound,
@@ -30,9 +31,6 @@ BIT_DEPTHS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(LOSSY, ()),
 }
 """Formats that can be written, with their bit depths; lossy ones have none."""
-
-# Long buffers overflow the stack of libvorbis, and integer formats copy each block.
-_CHUNK = 1 << 16
 
 
 def check_format(format: str, bit_depth: str | None, bitrate: int | None = None) -> None:
@@ -145,8 +143,8 @@ class Writer:
 
     def write(self, samples: NDArray[np.float32]) -> None:
         """Append a block ``(channels, samples)``; raise `SepbenchError` if the disk is full."""
-        for start in range(0, samples.shape[1], _CHUNK):
-            block = samples[:, start : start + _CHUNK]
+        for start in range(0, samples.shape[1], MAX_BLOCK):
+            block = samples[:, start : start + MAX_BLOCK]
             self.peak = max(self.peak, float(np.abs(block).max()))
             try:
                 self._encoding.write(block)

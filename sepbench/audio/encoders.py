@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 WAV_LIMIT = 2**32 - 2**12
 """Size in bytes beyond which a wav file becomes RF64, which has 64-bit sizes."""
 
+MAX_BLOCK = 1 << 16
+"""Samples to encode at once; longer buffers overflow the stack of libvorbis."""
+
 _SUBTYPES = {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}
 _BYTES = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}
-_CHUNK = 1 << 16
 _VORBIS_MAX_RATE = 200_000
 
 _SPEAKERS = "FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".split()
@@ -70,7 +72,7 @@ class LibsndfileEncoder:
     def __init__(self, path: Path, format: str, sound: Sound) -> None:
         # libsndfile's Vorbis encoder crashes above.
         if format == "ogg" and sound.rate > _VORBIS_MAX_RATE:
-            raise UnwritableError(refusal(format, sound))
+            raise UnwritableError(unsupported(format, sound))
         self.path = path
         self._sound, self._format = sound, format.upper()
         self._subtype = "VORBIS" if format == "ogg" else _SUBTYPES[sound.bit_depth]
@@ -111,7 +113,7 @@ class LibsndfileEncoder:
         try:
             self._file = self._create(self.path, "RF64")
             with soundfile.SoundFile(short) as source:
-                for frames in source.blocks(_CHUNK, dtype=dtype, always_2d=True):
+                for frames in source.blocks(MAX_BLOCK, dtype=dtype, always_2d=True):
                     self._put(frames)
         finally:
             short.unlink()
@@ -129,7 +131,7 @@ class LibsndfileEncoder:
                 subtype=self._subtype,
             )
         except soundfile.SoundFileError as error:
-            raise UnwritableError(refusal(format.removesuffix("EX"), self._sound)) from error
+            raise UnwritableError(unsupported(format.removesuffix("EX"), self._sound)) from error
         for name, text in self._sound.tags.texts.items():
             if name in _TEXTS:
                 setattr(file, name, text)
@@ -143,7 +145,7 @@ class LibsndfileEncoder:
             return
         self._file.close()
         if self._format == "WAV":
-            _settle_header(self.path, self._mask)
+            _finish_header(self.path, self._mask)
         elif self._sound.tags.cover:
             add_cover(self.path, self._format.lower(), self._sound.tags.cover)
 
@@ -152,7 +154,7 @@ class UnwritableError(SepbenchError):
     """The format does not support these channels or this rate."""
 
 
-def refusal(format: str, sound: Sound) -> str:
+def unsupported(format: str, sound: Sound) -> str:
     """Return why a format does not support a sound."""
     return f"{format.lower()} does not support {sound.channels} channels at {sound.rate} Hz"
 
@@ -167,7 +169,7 @@ def _mask(layout: str | None) -> int:
     return sum(1 << _SPEAKERS.index(name) for name in names if name in _SPEAKERS)
 
 
-def _settle_header(path: Path, mask: int) -> None:
+def _finish_header(path: Path, mask: int) -> None:
     """Write the channel names; remove the time of writing, so that equal runs give equal files."""
     with path.open("r+b") as file:
         for name, offset in chunks_of_wav(file):

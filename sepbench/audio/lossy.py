@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepbench._util.text import counted
-from sepbench.audio.encoders import Sound, UnwritableError, refusal
+from sepbench.audio.encoders import Sound, UnwritableError, unsupported
 from sepbench.audio.resampling import StreamResampler
 from sepbench.audio.tags import add_cover, mux_cover
 
@@ -34,7 +34,7 @@ class FfmpegEncoder:
         self._format, self._kind = format, LOSSY[format]
         kind = self._kind
         if sound.channels not in kind.channels:
-            raise UnwritableError(refusal(format, sound))
+            raise UnwritableError(unsupported(format, sound))
         rates = sorted(av.Codec(kind.codec, "w").audio_rates or [sound.rate])
         self._rate = next((rate for rate in rates if rate >= sound.rate), rates[-1])
         self._resampler = StreamResampler(sound.rate, self._rate)

@@ -7,8 +7,7 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-# Long buffers overflow the stack of libvorbis.
-_CHUNK = 1 << 16
+from sepbench.audio.encoders import MAX_BLOCK
 
 
 def ogg(samples: NDArray[np.float32], rate: int) -> bytes:
@@ -23,6 +22,6 @@ def ogg(samples: NDArray[np.float32], rate: int) -> bytes:
     with soundfile.SoundFile(
         made, "w", rate, samples.shape[0], format="OGG", subtype="VORBIS"
     ) as file:
-        for start in range(0, samples.shape[1], _CHUNK):
-            file.write(samples[:, start : start + _CHUNK].T)
+        for start in range(0, samples.shape[1], MAX_BLOCK):
+            file.write(samples[:, start : start + MAX_BLOCK].T)
     return made.getvalue()

@@ -89,7 +89,7 @@ def near(path: Path, first: int) -> Iterator[Near | None]:
     if first < 2 * _WARM_UP * _SHORT_FRAME:
         yield None
         return
-    with path.open("rb") as file, av.open(_Unlabelled(file), "r", format="mp3") as container:
+    with path.open("rb") as file, av.open(_InfoAsXing(file), "r", format="mp3") as container:
         try:
             found = _seek(path, container, first)
         except (av.FFmpegError, StopIteration):
@@ -118,7 +118,7 @@ def _seek(path: Path, container: av.container.InputContainer, first: int) -> Nea
     return count * kind.samples - removed, chain([landing], packets)
 
 
-class _Unlabelled:
+class _InfoAsXing:
     """A file whose Info tag reads as a Xing tag.
 
     FFmpeg takes the label Info for a constant bit rate, and seeks by it only roughly.

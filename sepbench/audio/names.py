@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sepbench._util.text import counted
 from sepbench._util.walk import MANIFEST, is_ignored, is_run, natural_order, written_stems
 from sepbench.errors import SepbenchError
 
@@ -50,8 +51,7 @@ class Found:
         """Messages about skipped files."""
         lines = []
         if self.stems:
-            stems = "1 stem" if len(self.stems) == 1 else f"{len(self.stems)} stems"
-            lines.append(f"skipped {stems} that sepbench wrote")
+            lines.append(f"skipped {counted(len(self.stems), 'stem')} that sepbench wrote")
         if self.others:
             names = ", ".join(str(path) for path in self.others[:_NAMED])
             more = f" and {len(self.others) - _NAMED} more" if self.others[_NAMED:] else ""

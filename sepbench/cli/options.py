@@ -49,7 +49,7 @@ class Number(click.FloatRange):
 
 
 class Whole(click.IntRange):
-    """A whole number, called so in messages and in the help."""
+    """An integer, called a whole number in messages and in the help."""
 
     name = "whole number"
 

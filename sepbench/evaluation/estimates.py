@@ -12,7 +12,7 @@ import numpy as np
 
 import sepbench
 from sepbench import audio
-from sepbench._util.download import sha256
+from sepbench._util.files import sha256
 from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.delay import LONGEST_DELAY, agreed, delays, remarks

@@ -84,7 +84,7 @@ class SeparateOptions:
 
 
 def _check_pattern(pattern: str) -> None:
-    """Raise `SepbenchError` for a pattern that cannot be filled, or does not tell stems apart."""
+    """Raise `SepbenchError` for a pattern with unknown fields or without the stem."""
     try:
         parts = [part for part in string.Formatter().parse(pattern) if part[1] is not None]
     except ValueError as error:

@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from sepbench._util.download import sha256
-from sepbench._util.files import write_atomic
+from sepbench._util.files import sha256, write_atomic
 from sepbench._util.plain import read_object
 from sepbench._util.walk import MANIFEST
 

@@ -1,4 +1,4 @@
-"""Refuses a song that a separator would hold in memory whole, if there is not enough."""
+"""Refuses a song that a separator needs completely in memory, if there is not enough."""
 
 from __future__ import annotations
 

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sepbench
 from sepbench import audio
-from sepbench._util.download import sha256
-from sepbench._util.files import from_here
+from sepbench._util.files import from_here, sha256
 from sepbench._util.partial import remove_abandoned
 from sepbench._util.process import WorkerDied
 from sepbench._util.text import counted

@@ -51,7 +51,7 @@ class Golden:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-class _Remembers:
+class _WithCache:
     """Caches intermediate results shared by several metrics or methods."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class _Remembers:
         return self._known.get(key)
 
 
-class Song(_Remembers):
+class Song(_WithCache):
     """The references of the stems that are scored together, their mixture, and the rate in Hz.
 
     Results of `once` are cached while the song is scored, for all methods.
@@ -96,7 +96,7 @@ class Song(_Remembers):
         return tuple(self.references)
 
 
-class Estimates(_Remembers):
+class Estimates(_WithCache):
     """One method's estimates of the stems of a `Song`, in the same order and of the same shape.
 
     ``mixture`` is true if each estimate is the unprocessed mixture, the baseline of

@@ -109,8 +109,8 @@ def _page(
     panels: Sequence[Panel], protocol: Protocol, title: str, words: Sequence[str], boxes: bool
 ) -> Figure:
     """Return a page with title and legend above the panels, and the caption below them."""
-    # Panels of about as many methods beside each other leave little empty; two in a row stay
-    # readable at the width of a page.
+    # Panels with similar numbers of methods side by side leave little empty space; two in a row
+    # are readable at the width of a page.
     panels = sorted(panels, key=lambda shown: -len(shown.methods))
     columns = min(len(panels), 2)
     methods = [shown.methods for shown in panels]

@@ -28,7 +28,7 @@ from sepbench.report.scored import VALUES, Key, Scored, Windows, scored
 NAME = "index.sqlite"
 
 _FORMAT = f"3 {sepbench.__version__}"
-"""What the index holds and how it was computed; one of another format is made anew."""
+"""What the index holds and how it was computed; an index of another format is rebuilt."""
 
 _SUMMARIES = 2000
 """Number of cached summaries; each choice of stems or methods has its own."""

@@ -1,4 +1,4 @@
-"""Joins the scores of several runs in one table: parts of a run are merged, others kept apart."""
+"""Joins the scores of runs in one table: parts of a run are merged, other runs kept separate."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def add(
 def _refuse_other_stems(
     path: Path, plain: dict[str, Any], made: Mapping[tuple[str, str, str], str]
 ) -> None:
-    """Raise `SepbenchError` if ratings are of stems that were made otherwise than the run's."""
+    """Raise `SepbenchError` if ratings are of stems with other fingerprints than the run's."""
     for row in _rows(plain):
         # Older pages, and webMUSHRA, do not say how they were made.
         here = made.get((row["subset"], row["track"], row["source"]))

@@ -83,7 +83,7 @@ def _ranks(windows: Places, counts: NDArray[Any]) -> NDArray[Any]:
 
 
 def _range(owner: Places, counts: NDArray[Any], ranks: NDArray[Any]) -> tuple[int, int]:
-    """Return between which windows the middle ones of all draws lie."""
+    """Return the range of windows that contains the middle ones of all draws."""
     marks = np.linspace(0, len(owner), _MARKS + 1).astype(np.intp)
     reached = counts @ _below(owner, marks, counts.shape[1]).astype(counts.dtype).T
     lower, upper = ((reached < rank[:, None]).sum(1) for rank in ranks)

@@ -50,7 +50,7 @@ class _FileSignal:
 class _Forward:
     """Samples of a file in one pass, at any rate, for formats in which seeking is slow.
 
-    Only a piece that begins before the last one makes it begin anew.
+    A piece that begins before the last one restarts the pass.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ class NotApplicable(Exception):  # noqa: N818
 
 
 class Note(Exception):  # noqa: N818
-    """A check neither passes nor fails, but found something worth knowing."""
+    """A check that neither passes nor fails; the text says what it found."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 
 from sepbench import options as opts
 from sepbench import registry
-from sepbench._util.download import sha256
+from sepbench._util.files import sha256
 from sepbench.errors import SepbenchError
 from sepbench.options import NoOptions
 from sepbench.registry.facts import RATES

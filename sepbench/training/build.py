@@ -38,7 +38,7 @@ def trained_separator(method: str) -> type[AnySeparator]:
 def trainable_of(
     separator: Any, model: dict[str, Any], config: str, *, channels: int = 1
 ) -> Trainable:
-    """Make a separator's trainable model, for examples of so many ``channels``.
+    """Make a separator's trainable model, for examples with ``channels`` channels.
 
     Raises `SepbenchError` if ``model`` does not describe a network, or describes one for another
     number of channels.

@@ -126,7 +126,7 @@ def _sections(
 
 
 def _replaced(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of both; those of ``new`` win. Nested fields are merged likewise."""
+    """Return the fields of both; those of ``new`` win. Nested fields are merged too."""
     merged = {
         name: _replaced(old[name], value)
         for name, value in new.items()

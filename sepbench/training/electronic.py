@@ -19,10 +19,10 @@ _STFT = Stft(n_fft=512, hop=128)
 
 
 def chop(voice: Signal, rng: Generator, rate: int) -> Signal:
-    """Play a short loud piece again and again in a rhythm, or hold it, as a sampler does.
+    """Repeat a short loud piece in a rhythm, or stretch it, as a sampler does.
 
-    The piece has 0.05 to 0.4 s. Held, it goes on without a break, and the rhythm makes it louder
-    and softer; else it starts again with every stroke. Silence stays silence.
+    The piece has 0.05 to 0.4 s. A stretched one sounds without a break, and the rhythm changes its
+    level; a repeated one restarts with every stroke. Silence stays silence.
     """
     length = min(int(rng.uniform(0.05, 0.4) * rate), len(voice))
     piece = _loud_piece(voice, length, rng)

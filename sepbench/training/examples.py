@@ -260,7 +260,7 @@ def draw_level(levels: tuple[float, float, float], rng: Generator) -> float:
 def ratio_of(reference: Signal, other: Signal) -> float:
     """Return the gain that scales ``other`` to the level of ``reference``, 1 if one is silent.
 
-    Noise in a pause is thus not raised to the level of singing.
+    So noise in a pause is not raised to the level of singing.
     """
     here, there = augment.active_rms(reference), augment.active_rms(other)
     return here / there if min(here, there) > augment.INAUDIBLE else 1.0

@@ -162,7 +162,7 @@ class Run:
             self.network.load_state_dict(state["network"])
             self.averaged.load_state_dict(state["averaged"])
             self.optimiser.load_state_dict(state["optimiser"])
-            if state["half"]:  # Empty if the run began on a processor.
+            if state["half"]:  # Empty if the run began on the CPU.
                 self._scaler.load_state_dict(state["half"])
         self.epoch, self.best = state["epoch"], state["best"]
         self.best_epoch, self.history = state["best_epoch"], state["history"]

@@ -21,7 +21,7 @@ def same(signal: Signal) -> Stereo:
 
 
 def placed(signal: Signal, rng: Generator, rate: int, *, width: float, spread: float) -> Stereo:
-    """Place a signal between two channels; instruments of one recording come apart.
+    """Pan each frequency of a signal separately, so that its instruments have different places.
 
     Each frequency has its own angle, a smooth random curve of at most ``width``, with the gains of
     the sine law. A delayed copy, with opposite signs in the channels, makes it wider by up to

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sepbench._util.download import sha256 as sha256
+from sepbench._util.files import sha256 as sha256
 from sepbench._util.files import write_atomic
 from sepbench._util.plain import is_list_of, is_number, is_whole
 from sepbench.errors import SepbenchError

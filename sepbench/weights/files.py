@@ -14,8 +14,8 @@ from typing import Literal
 
 from platformdirs import user_cache_path
 
-from sepbench._util.download import Progress, fetch, no_progress, sha256
-from sepbench._util.files import write_atomic
+from sepbench._util.download import Progress, fetch, no_progress
+from sepbench._util.files import sha256, write_atomic
 from sepbench.errors import SepbenchError
 from sepbench.options import variant_name
 from sepbench.separator import AnySeparator, WeightFile

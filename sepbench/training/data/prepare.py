@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sepbench._util.download import sha256
-from sepbench._util.files import make_folder, write_atomic
+from sepbench._util.files import make_folder, sha256, write_atomic
 from sepbench._util.text import counted
 from sepbench.audio import safe_name
 from sepbench.errors import SepbenchError

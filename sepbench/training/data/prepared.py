@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sepbench._util.download import sha256
+from sepbench._util.files import sha256
 from sepbench._util.plain import is_list_of, is_whole, read_object
 from sepbench.errors import SepbenchError
 from sepbench.training.data.splits import EXCLUDED, SPLITS
@@ -137,9 +137,9 @@ def open_prepared(folder: Path, *, verify: bool = False) -> PreparedDataset:
 
 
 def entries_before(folder: Path, rate: int) -> list[dict[str, Any]]:
-    """Return the entries of the index in a folder that is prepared anew, finished or not.
+    """Return the entries of the index of a folder that is prepared again, complete or not.
 
-    Raises `SepbenchError` if the index is of another rate, or of something else.
+    Raises `SepbenchError` if the index has another rate, or is of something else.
     """
     if not (folder / INDEX).exists():
         return []

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepbench import audio
-from sepbench._util.download import sha256
+from sepbench._util.files import sha256
 from sepbench._util.text import composed
 from sepbench.errors import SepbenchError
 
