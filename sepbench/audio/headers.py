@@ -15,8 +15,8 @@ _LAST = 4
 """The flag of the last page of an Ogg stream."""
 
 _4_GIB = 1 << 32
-_SOME_SAMPLES = 1 << 12
-"""Bytes."""
+_READ_AHEAD = 1 << 12
+"""Bytes of samples that a reader of the header gets too."""
 
 # Programs that write to a pipe leave the largest number, signed or not, or nearly: sox 0x7FFFF000.
 _UNKNOWN_32 = (range(0x7FFFF000, 0x80000101), range(0xFFFFF000, _4_GIB))
@@ -59,7 +59,7 @@ class SampleData:
 
         Where `beyond` holds, FFmpeg would search the samples for more headers, for minutes.
         """
-        return self.offset + _SOME_SAMPLES
+        return self.offset + _READ_AHEAD
 
     @property
     def beyond(self) -> bool:

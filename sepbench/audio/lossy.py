@@ -95,7 +95,7 @@ class FfmpegEncoder:
             return
         self._closed = True
         with self._container as container:
-            # A short song is still in the resampler, whole.
+            # The resampler may still hold a short song completely.
             if self._is_resampled and not self._is_empty:
                 self._encode(self._resampler.finish())
             container.mux(self._stream.encode(None))

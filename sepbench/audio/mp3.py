@@ -1,9 +1,9 @@
 """Finds the packet of an mp3 file from which decoding gives the same samples as from the beginning.
 
-An mp3 decoder forgets: a frame depends on at most 511 bytes before it, and overlaps with one frame.
-So decoding can begin shortly before a start, if it is certain how many samples come before. FFmpeg
-can seek, and says the time of the packet that it found. That is certain if the frames before it,
-counted here one by one, are as many, follow each other without gaps, and can all be decoded.
+An mp3 frame depends on at most 511 bytes before it, and overlaps with one frame. So decoding can
+begin shortly before a start, if it is certain how many samples come before. FFmpeg can seek, and
+gives the time of the packet that it found. The time is certain if the frames before the packet,
+counted here, are as many, follow each other without gaps, and can all be decoded.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from sepbench.errors import SepbenchError
 _BLOCK = 1 << 18
 # Compressed files pad their last frame, and may have a frame less than their header says.
 _TOLERATED_SECONDS = 0.1
-_SAID = 1 << 20
-"""Samples that are skipped on the way to a start before ``on_skip`` is called."""
+_SKIPPED_PER_CALL = 1 << 20
+"""Samples skipped on the way to a start between calls of ``on_skip``."""
 
 _TRUSTED = 1 << 24
 """Largest buffer that is allocated because of a header, in samples; it grows as they arrive."""
@@ -116,7 +116,7 @@ class Reader:
             for chunk in self._decoder.chunks(first):
                 if isinstance(chunk, int):
                     before, skipped = skipped, skipped + chunk
-                    if before // _SAID != skipped // _SAID:
+                    if before // _SKIPPED_PER_CALL != skipped // _SKIPPED_PER_CALL:
                         self._on_skip(skipped / rate)
                     continue
                 decoded += chunk.shape[1]
@@ -130,7 +130,7 @@ class Reader:
         except DecodingError as error:
             raise self._damaged(first, decoded, str(error)) from error
         if position == first:
-            raise self._nothing(first)
+            raise self._no_samples(first)
         missing = self.info.seconds - position / rate
         if wanted is None and self._decoder.promised and missing > _TOLERATED_SECONDS:
             self.notes.append(f"cut short: it ends {missing:.2f} s before its header says")
@@ -171,7 +171,7 @@ class Reader:
         place = f"damaged near {decoded / rate:.2f} s"
         return SepbenchError(f"{self.info.path}: {place}: {reason}; {cure}")
 
-    def _nothing(self, first: int) -> SepbenchError:
+    def _no_samples(self, first: int) -> SepbenchError:
         if first == 0 or self.info.samples == 0:
             return SepbenchError(f"{self.info.path}: no samples in this file")
         return SepbenchError(

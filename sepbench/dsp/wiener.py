@@ -1,10 +1,9 @@
 """A multichannel Wiener filter that separates stems by their position in the stereo image.
 
 Masks treat each channel alone. Bins in which one stem dominates show the spatial covariance of that
-stem; with it a filter over all channels separates stems that share a bin:
-the expectation maximisation of Duong, Vincent and Gribonval (IEEE TASLP
-2010) and of Nugraha, Liutkus and Vincent (IEEE TASLP 2016), with three changes that measured better
-after masks:
+stem; with it, a filter over all channels separates stems that share a bin. This is the expectation
+maximisation of Duong, Vincent and Gribonval (IEEE TASLP 2010) and of Nugraha, Liutkus and Vincent
+(IEEE TASLP 2016), with three changes that gave higher scores after masks:
 
 - The energy of a stem is its share of the mixture, not the energy of its estimate. A mask of least
   error is that share; if all stems have the same position the filter returns it. The square would
@@ -39,7 +38,7 @@ _LONGEST = 4 * (BLOCK_ALIGNMENT // 3)
 _AROUND = 5.0
 """Seconds to each side over which a covariance is averaged."""
 
-_STRETCH = 60.0
+_SECTION = 60.0
 """Seconds filtered at a time, without context."""
 
 _AT_ONCE = 24
@@ -54,7 +53,7 @@ _PRIOR = 1e-6
 _DIFFUSE = 0.1
 """Diffuse energy added to a stem's covariance, relative to it: limits the filter's gain."""
 
-_ONE_PLACE = 1e-5
+_ONE_POSITION = 1e-5
 """Share of energy outside the principal direction up to which a bin has a single position."""
 
 _SILENCE = 1e-30
@@ -121,14 +120,14 @@ class MultichannelWiener:
         signals = torch.stack([mixture, *estimates.values()])
         refined = torch.zeros_like(signals[1:])
         frames = stft.frames(signals.shape[-1])
-        stretch = self._step * round(_STRETCH * self.rate / BLOCK_ALIGNMENT)
-        for first in range(0, frames, stretch):
-            begin, end = max(first - self._margin, 0), min(first + stretch + self._margin, frames)
+        section = self._step * round(_SECTION * self.rate / BLOCK_ALIGNMENT)
+        for first in range(0, frames, section):
+            begin, end = max(first - self._margin, 0), min(first + section + self._margin, frames)
             spectra = self._spectra(stft, signals, begin, end)
             for low in range(0, stft.bins, _BAND):
                 self._refine_band(spectra[..., low : low + _BAND])
-            for start in range(first, min(first + stretch, frames), _AT_ONCE):
-                stop = min(start + _AT_ONCE, first + stretch, frames)
+            for start in range(first, min(first + section, frames), _AT_ONCE):
+                stop = min(start + _AT_ONCE, first + section, frames)
                 stft.add(refined, spectra[1:, ..., start - begin : stop - begin, :].mT, start)
         return dict(zip(estimates, refined, strict=True))
 
@@ -168,10 +167,10 @@ class MultichannelWiener:
         # ones.
         covariance *= (energy + _SILENCE).rsqrt_()
         refined = self._refined(signals, covariance, energy)
-        apart = self._apart(covariance)
+        several = self._has_positions(covariance)
         for estimate, better in zip(steps[1:], refined, strict=True):
-            estimate.real.copy_(torch.where(apart, better[:, 0], estimate.real))
-            estimate.imag.copy_(torch.where(apart, better[:, 1], estimate.imag))
+            estimate.real.copy_(torch.where(several, better[:, 0], estimate.real))
+            estimate.imag.copy_(torch.where(several, better[:, 1], estimate.imag))
 
     def _refined(
         self, signals: torch.Tensor, covariance: torch.Tensor, energy: torch.Tensor
@@ -191,14 +190,14 @@ class MultichannelWiener:
         for _ in range(self.iterations):
             shares = [(mixture * stem).sum((0, 1)) for stem in refined]
             shares.append(energy - reduce(add, shares))
-            shares = [share.clamp_min_(_SILENCE) for share in shares]  # equal in silence
-            whole = reduce(add, shares).reciprocal_()
-            shares = [share.mul_(whole) for share in shares]
-            places = [self._place(covariance, share) for share in shares]
-            refined = wiener(mixture, shares, places, count=stems)
+            shares = [share.clamp_min_(_SILENCE) for share in shares]  # Equal in silence.
+            factor = reduce(add, shares).reciprocal_()
+            shares = [share.mul_(factor) for share in shares]
+            positions = [self._position(covariance, share) for share in shares]
+            refined = wiener(mixture, shares, positions, count=stems)
         return refined
 
-    def _apart(self, covariance: torch.Tensor) -> torch.Tensor:
+    def _has_positions(self, covariance: torch.Tensor) -> torch.Tensor:
         """Return the bins with several positions in the seconds around.
 
         Other bins keep their estimates. The square of the trace, less that of the norm, is twice
@@ -211,10 +210,10 @@ class MultichannelWiener:
         channels = math.isqrt(len(total))
         squares = total.square()
         norm = squares[:channels].sum(0) + 2 * squares[channels:].sum(0)
-        whole = total[:channels].sum(0).square_()
-        return whole - norm > 2 * _ONE_PLACE * whole
+        square = total[:channels].sum(0).square_()
+        return square - norm > 2 * _ONE_POSITION * square
 
-    def _place(self, covariance: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    def _position(self, covariance: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
         """Return a stem's mean covariance around each step, of energy 1, plus a diffuse part.
 
         A bin weighs by the sixth power of the stem's share of it: there it is nearly alone.

@@ -62,21 +62,16 @@ def differences(metric: type[SetMetric], golden: Golden) -> dict[str, tuple[floa
 
     Signals are resampled to the metric's rate. For scores by window, the median is compared.
     """
-    import torch
-
     from sepbench.metrics.scorer import TrackScorer
 
-    references, made = signals()
-    tensors = {stem: torch.from_numpy(wave) for stem, wave in references.items()}
-    mixture = torch.stack(list(tensors.values())).sum(0)
-    made_by = metric(metric.Options(**golden.options))
-    scorer = TrackScorer(tensors, mixture, RATE, metrics=[made_by])
-    estimates = {stem: torch.from_numpy(wave) for stem, wave in made.items()}
-    scores = scorer.score(estimates, targets=STEMS)
+    track, estimates = song()
+    configured = metric(metric.Options(**golden.options))
+    scorer = TrackScorer(track.references, track.mixture, RATE, metrics=[configured])
+    scores = scorer.score(estimates.stems, targets=STEMS)
     wrong = {}
     for key, expected in golden.values.items():
         stem, _, score = key.partition(" ")
-        found = _found(scores[stem], made_by.id_of(score))
+        found = _found(scores[stem], configured.id_of(score))
         if not np.isclose(found, expected, rtol=golden.tolerance, atol=golden.tolerance):
             wrong[key] = (found, expected)
     return wrong

@@ -105,17 +105,16 @@ def two_variables(reference: torch.Tensor, estimate: torch.Tensor) -> tuple[floa
         spread = _spread(energies.clamp(min=_LEAST_ENERGY) + ear.noise, ear)
         excitation, modulation, average, state, before = _over_time(spread, ear, state, before)
         difference, weight = _modulation_difference(modulation, average[:channels], ear)
-        chance, distance = _detection(excitation)
-        for known, new in zip(kept, (difference, weight, chance, distance), strict=True):
+        probability, size = _detection(excitation)
+        for known, new in zip(kept, (difference, weight, probability, size), strict=True):
             known.append(new)
     from_frame = max(first, math.ceil(_DELAY * _FRAMES_PER_SECOND))
-    apart, heavy = (torch.cat(x, dim=1)[:, from_frame:] for x in kept[:2])
-    # NaN where nothing is audible for longer than the delay.
-    mean = math.nan
-    if apart.shape[1]:
-        mean = float(((apart * heavy).sum(1) / heavy.sum(1)).mean())
-    probable, distances = (torch.cat(x)[first:] for x in kept[2:])
-    return mean, _distorted_blocks(probable, distances)
+    differences, weights = (torch.cat(x, dim=1)[:, from_frame:] for x in kept[:2])
+    mean = math.nan  # If nothing is audible after the delay.
+    if differences.shape[1]:
+        mean = float(((differences * weights).sum(1) / weights.sum(1)).mean())
+    probabilities, sizes = (torch.cat(x)[first:] for x in kept[2:])
+    return mean, _distorted_blocks(probabilities, sizes)
 
 
 def _edges() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -217,21 +216,21 @@ def _detection(excitation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         returns: ``(frames,)``.
     """
     true, made = (10 * torch.log10(excitation)).chunk(2)
-    apart = true - made
-    level = torch.where(apart > 0, 0.3 * true + 0.7 * made, made)
+    difference = true - made
+    level = torch.where(difference > 0, 0.3 * true + 0.7 * made, made)
     positive = level.clamp(min=1e-9)
     step = 5.95072 * (6.39468 / positive) ** 1.71332 - 0.198719 + 0.0550197 * positive
     step = step - 0.00102438 * positive**2 + 5.05622e-6 * positive**3 + 9.01033e-11 * positive**4
     step = torch.where(level > 0, step, 1e30)
-    steep = torch.where(apart > 0, 4.0, 6.0)
-    audible = 1 - 0.5 ** ((apart.abs() / step) ** steep)
-    audible, sizes = audible.amax(0), (apart.abs().floor() / step).amax(0)
+    exponent = torch.where(difference > 0, 4.0, 6.0)
+    audible = 1 - 0.5 ** ((difference.abs() / step) ** exponent)
+    audible, sizes = audible.amax(0), (difference.abs().floor() / step).amax(0)
     return 1 - (1 - audible).prod(-1), sizes.sum(-1)
 
 
-def _distorted_blocks(probable: torch.Tensor, sizes: torch.Tensor) -> float:
+def _distorted_blocks(probabilities: torch.Tensor, sizes: torch.Tensor) -> float:
     """Return the log of the mean size of audible differences (ADB)."""
-    audible = probable > 0.5
+    audible = probabilities > 0.5
     if not audible.any():
         return 0.0
     size = float(sizes[audible].sum())

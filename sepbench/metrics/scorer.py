@@ -174,13 +174,14 @@ class TrackScorer:
     ) -> dict[str, torch.Tensor]:
         """Return the windows of each wanted stem that have no score."""
         masked = torch.zeros(self._windows.count, dtype=torch.bool)
-        dead = {}
+        silent_stems = set()
         for stem, sums in zip(song.stems, energies(song, made), strict=True):
-            silences = (self._silent(stem), sums.silent)
-            dead[stem] = any(bool(silent.all()) for silent in silences)
-            for silent in (one for one in silences if not one.all()):
-                masked |= silent[:-1]
-        return {stem: masked | dead[stem] for stem in wanted}
+            for silent in (self._silent(stem), sums.silent):
+                if silent.all():
+                    silent_stems.add(stem)
+                else:
+                    masked |= silent[:-1]
+        return {stem: masked | (stem in silent_stems) for stem in wanted}
 
     def _silent(self, stem: str) -> torch.Tensor:
         if stem not in self._silence:

@@ -141,8 +141,8 @@ def level_difference(
     for powers in _powers(padded, n_fft, hop, None):
         magnitudes = powers.sqrt_()
         true = magnitudes[:channels]
-        apart = magnitudes[channels:].view(-1, *true.shape) - true
-        total += apart.abs_().sum((1, 2, 3))
+        differences = magnitudes[channels:].view(-1, *true.shape) - true
+        total += differences.abs_().sum((1, 2, 3))
         count += true.numel()
     return total / count
 
@@ -166,7 +166,7 @@ def mel_levels(
 
 
 _mel_bank = lru_cache(maxsize=32)(MelBank)
-"""Makes each bank once."""
+"""Cached, so that each bank is computed once."""
 
 
 def _powers(

@@ -1,12 +1,10 @@
-"""Moving averages of weights, and batch statistics over many batches."""
+"""Moving averages of weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
-from torch import nn
-from torch.optim import swa_utils
 
 _Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
@@ -24,13 +22,3 @@ def moving(decay: float) -> Callable[[_Tensors, _Tensors, torch.Tensor | int], N
                 average.copy_(new)
 
     return update
-
-
-def update_bn(network: nn.Module, inputs: Iterable[torch.Tensor]) -> None:
-    """Set the statistics of batch normalisation to their means over ``inputs``, without dropout."""
-    for module in network.modules():  # Statistics are computed in training mode.
-        if isinstance(module, nn.Dropout | nn.Dropout1d | nn.Dropout2d):
-            module.p = 0.0
-        elif isinstance(module, nn.RNNBase):
-            module.dropout = 0.0
-    swa_utils.update_bn(inputs, network)

@@ -23,7 +23,7 @@ from sepbench.training.initial import load_initial
 from sepbench.training.loading import batches
 from sepbench.training.log import Log
 from sepbench.training.model import Batch, Trainable
-from sepbench.training.part import freeze_others, keeping_frozen, train_mode
+from sepbench.training.part import freeze_others, train_mode
 from sepbench.training.resuming import check_same
 from sepbench.training.run_weights import BEST, LAST
 from sepbench.training.schedules import schedule
@@ -50,7 +50,7 @@ class Run:
             initialise(self.network, self.settings.start)
         freeze_others(self.network, self.settings.only)
         for parameter in self.network.parameters():
-            if parameter.ndim == 4:  # a third faster on processors, and on tensor cores
+            if parameter.ndim == 4:  # A third faster on CPUs, and on tensor cores.
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         self.averaged = AveragedModel(
             self.network, multi_avg_fn=averaging.moving(self.settings.average), use_buffers=True
@@ -87,17 +87,15 @@ class Run:
                 began = time.monotonic()
                 losses, waiting = self._train_epoch(examples, on_step)
                 self.epoch += 1
-                result, not_learning = None, {}
+                result, is_best, not_learning = None, False, {}
                 if self.settings.is_validated(self.epoch):
-                    result = self._validate(self._validated_network(), songs)
+                    result = self.validate(self._validated_network(), songs)
+                    is_best = self._update_best(result)
                     if self.epoch == 1:
                         not_learning = self._parts_not_learning(result)
-                is_best = result is not None and result.criterion(self.settings.best) > self.best
-                if result is not None and is_best:
-                    self.best, self.best_epoch = result.criterion(self.settings.best), self.epoch
                 seconds = time.monotonic() - began
-                found = result.entries if result else {}
-                row = {"epoch": self.epoch, **losses, "seconds": seconds, **found}
+                row = {"epoch": self.epoch, **losses, "seconds": seconds}
+                row |= result.entries if result else {}
                 self.history.append(row)
                 # In this order: a stop between both costs the epoch, not the best weights.
                 if is_best:
@@ -116,10 +114,19 @@ class Run:
                     )
                 )  # fmt: skip
 
-    def _validate(self, network: nn.Module, songs: Songs) -> ValidationResult:
+    def validate(self, network: nn.Module, songs: Songs) -> ValidationResult:
+        """Return the scores and losses of a network of this run on songs."""
         return songs.validate(
             self.trainable, network, self.device, batch_size=self.settings.batch_size
         )
+
+    def _update_best(self, result: ValidationResult) -> bool:
+        """Remember the score of this epoch if it is the best so far; return whether it is."""
+        score = result.criterion(self.settings.best)
+        is_best = score > self.best
+        if is_best:
+            self.best, self.best_epoch = score, self.epoch
+        return is_best
 
     def _parts_not_learning(self, result: ValidationResult) -> dict[str, str]:
         """Return the parts of the network that do not learn, with the reason."""
@@ -148,10 +155,9 @@ class Run:
         """
         path = self.folder / LAST
         state = checkpoint.load(path, self.device, whole=True)
-        if state["method"] != (method := self.trainable.method):
-            raise SepbenchError(
-                f"{path}: a run of {state['method']}, not {method}; use a new --out"
-            )
+        method, other = self.trainable.method, state["method"]
+        if other != method:
+            raise SepbenchError(f"{path}: a run of {other}, not {method}; use a new --out")
         if state["model"] != self.trainable.model:
             raise SepbenchError(f"{path}: its network differs from the config; use a new --out")
         check_same(path, state["config"], self.config)
@@ -193,10 +199,10 @@ class Run:
                 losses = self.step(stems, rate)
                 loss = losses["loss"]
                 if not math.isfinite(loss):
-                    on_device = {name: stem.to(self.device) for name, stem in stems.items()}
+                    origin = loss_origin(self.trainable, self.network, self._on_device(stems))
                     raise SepbenchError(
                         f"{self.folder}: the loss is NaN or infinite from step {step + 1} on: "
-                        f"{loss_origin(self.trainable, self.network, on_device)}"
+                        f"{origin}"
                     )
                 for name, value in losses.items():
                     found.setdefault(name, []).append(value)
@@ -204,28 +210,6 @@ class Run:
                 asked = time.monotonic()
         means = {name: math.fsum(values) / len(values) for name, values in found.items()}
         return means, waited / (time.monotonic() - began)
-
-    def update_bn(self, examples: Examples, songs: Songs, *, most: int = 60) -> float:
-        """Recompute the batch statistics of the best weights; keep them if the score is higher.
-
-        Running statistics are averages over few batches and changing weights; these are plain means
-        over at most ``most`` batches. Returns the best score, whose weights are in ``best.pt``.
-        """
-        path = self.folder / BEST
-        state = checkpoint.load(path, self.device)
-        network = self.best_network()
-        size = self.settings.batch_size
-        count = min(most * size, len(examples))
-        loader = batches(examples, 0, count, size=size, generator=torch.Generator())
-        with keeping_frozen(network):
-            averaging.update_bn(network, (self._inputs(stems) for stems in loader))
-        result = self._validate(network, songs)
-        reached = result.criterion(self.settings.best)
-        if reached > state["best"]:
-            state["weights"], state["best"] = network.state_dict(), reached
-            state["history"][-1].update(result.entries)
-            checkpoint.save(path, state)
-        return float(state["best"])
 
     def best_network(self) -> nn.Module:
         """Return a network with the best weights so far, which are in ``best.pt``."""
@@ -243,8 +227,8 @@ class Run:
         """
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        stems = {name: stem.to(self.device) for name, stem in stems.items()}
-        inputs = self._inputs(stems)
+        stems = self._on_device(stems)
+        inputs = self.inputs(stems)
         with torch.no_grad():
             targets = self.trainable.targets(stems)
         with torch.autocast(self.device.type, torch.float16, enabled=self._scaler.is_enabled()):
@@ -268,8 +252,11 @@ class Run:
         named = {f"loss {name}": float(value) for name, value in several.items()}
         return {"loss": float(loss.detach()), **named}
 
+    def _on_device(self, stems: Batch) -> Batch:
+        return {name: stem.to(self.device) for name, stem in stems.items()}
+
     @torch.no_grad()
-    def _inputs(self, stems: Batch) -> torch.Tensor:
+    def inputs(self, stems: Batch) -> torch.Tensor:
         """Return the network's input for a batch of stems."""
         mixture = self.trainable.mixture(stems)
         return self.trainable.features(mixture.to(self.device))

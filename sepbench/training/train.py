@@ -16,6 +16,7 @@ from sepbench.datasets.base import SUBSETS
 from sepbench.errors import SepbenchError
 from sepbench.inference.runner import choose_device
 from sepbench.training import checkpoint
+from sepbench.training.batch_statistics import update_statistics
 from sepbench.training.build import trainable_of, trained_separator
 from sepbench.training.config import read_config
 from sepbench.training.curves import draw_curves
@@ -111,7 +112,7 @@ class Training:
         make_folder(folder)
         write_atomic(folder / "summary.txt", self._layers())
         run.train(self.examples, songs, on_epoch=on_epoch, on_step=on_step)
-        best = run.update_bn(self.examples, songs)
+        best = update_statistics(run, self.examples, songs)
         weights, curves = folder / WEIGHTS, folder / "curves.png"
         export(checkpoint.load(folder / BEST, run.device), run.trainable, weights)
         scores, tests = self._scores()

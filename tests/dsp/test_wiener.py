@@ -128,7 +128,7 @@ def test_stretches_meet_without_a_seam(
 ) -> None:
     given = {"vocals": rough[0]}
     whole = MultichannelWiener(RATE).refine(stems.sum(0), given)["vocals"]
-    monkeypatch.setattr(wiener_module, "_STRETCH", 4.0)
+    monkeypatch.setattr(wiener_module, "_SECTION", 4.0)
     parts = MultichannelWiener(RATE).refine(stems.sum(0), given)["vocals"]
     assert sdr(whole, parts) > 80
 

@@ -12,6 +12,7 @@ from torch import nn
 from sepbench.dsp.stft import Stft
 from sepbench.errors import SepbenchError
 from sepbench.training import checkpoint
+from sepbench.training.batch_statistics import update_statistics
 from sepbench.training.curves import draw_curves
 from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.epoch import Epoch
@@ -318,7 +319,7 @@ def test_batch_statistics_are_those_of_the_data_without_dropout(
     monkeypatch.setattr(
         "sepbench.training.validate.passage_scores", lambda *_, **__: {"mean": before + 1}
     )
-    assert trained.update_bn(examples(dataset), chosen, most=3) == before + 1
+    assert update_statistics(trained, examples(dataset), chosen, most=3) == before + 1
     batches = torch.utils.data.default_collate([examples(dataset)[n] for n in range(12)])
     levels = trained.trainable.features(batches["vocals"] + batches["accompaniment"])
     found = trained.best_network().norm
@@ -338,7 +339,7 @@ def test_worse_batch_statistics_are_not_kept(
     monkeypatch.setattr(
         "sepbench.training.validate.passage_scores", lambda *_, **__: {"mean": -100.0}
     )
-    assert trained.update_bn(examples(dataset), chosen) == trained.best
+    assert update_statistics(trained, examples(dataset), chosen) == trained.best
     assert (tmp_path / "best.pt").read_bytes() == before
 
 

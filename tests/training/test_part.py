@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from sepbench.errors import SepbenchError
+from sepbench.training.batch_statistics import update_statistics
 from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.loop import Run
 
@@ -43,7 +44,7 @@ def test_a_part_is_trained_and_the_rest_keeps_weights_and_statistics(
     run = Run(TwoNetworks(), replace(SETTINGS, only="first.*"), tmp_path, CPU)
     before = {name: value.clone() for name, value in run.network.state_dict().items()}
     run.train(examples(dataset), songs(dataset))
-    run.update_bn(examples(dataset), songs(dataset))
+    update_statistics(run, examples(dataset), songs(dataset))
     for name, value in run.best_network().state_dict().items():
         assert torch.equal(value, before[name]) == name.startswith("second"), name
 

@@ -58,7 +58,7 @@ def correlate(
         each of lefts, and of each group: ``(samples,)``, any real type, on one device.
     """
     walk = _Walk(lefts, groups, windows, lags)
-    inside = walk.nothing()
+    inside = walk.zeros()
     by_window = [total.new_empty(windows.count, *total.shape) for total in inside]
     for first, found in walk.windows():
         for total, into, of_group in zip(inside, by_window, found, strict=True):
@@ -84,7 +84,7 @@ class _Walk:
         self._cut = windows
         self._lags = lags
 
-    def nothing(self) -> list[torch.Tensor]:
+    def zeros(self) -> list[torch.Tensor]:
         """Return correlations ``(X, Y, L)`` of zeros."""
         return [
             self._lefts[0].new_zeros(len(self._lefts), len(group), self._lags, dtype=torch.float64)
@@ -143,7 +143,7 @@ class _Walk:
     def _across_edges(self) -> list[torch.Tensor]:
         """Correlate the last samples before the edges of windows with the first ones after."""
         cut, reach = self._cut, self._lags - 1
-        across = self.nothing()
+        across = self.zeros()
         if not reach:
             return across
         fft = _power(2 * reach)

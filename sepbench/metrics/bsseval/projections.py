@@ -92,7 +92,7 @@ class Projections:
         of `score`.
         """
         if not self._rank:
-            return [self._nothing(of_method) for of_method in energies]
+            return [self._undefined(of_method) for of_method in energies]
         distinct = [_distinct(estimates) for estimates in several]
         channels = [[c for estimate in unlike for c in estimate] for unlike, _ in distinct]
         known, *made = self._correlate(*channels)
@@ -109,12 +109,12 @@ class Projections:
     def score_mixture(self, energies: Sequence[Energies]) -> dict[str, torch.Tensor]:
         """Return the scores of the mixture, taken as the estimate of every stem; see `score`."""
         if not self._rank:
-            return self._nothing(energies)
+            return self._undefined(energies)
         known = self._known or self._correlate()[0]
         parts = ((lags, lags[:, :, self._rank :]) for lags in known.of_windows())
         return self._scores(known.total[:, self._rank :], parts, [0] * len(energies), energies)
 
-    def _nothing(self, energies: Sequence[Energies]) -> dict[str, torch.Tensor]:
+    def _undefined(self, energies: Sequence[Energies]) -> dict[str, torch.Tensor]:
         shape = (len(energies), self._windows.count)
         return {name: torch.full(shape, torch.nan, dtype=torch.float64) for name in _NAMES}
 
