@@ -109,24 +109,21 @@ def _needed(card: Card, port: str) -> str:
     return "".join(axis for axis, is_needed in several.items() if is_needed)
 
 
-def _faults(stft: Transform, card: Card) -> dict[str, bool]:
-    """Return what is wrong with the transform of a card, and whether it is."""
+def _rules(stft: Transform, card: Card) -> dict[str, bool]:
+    """Return the rules for the transform of a card, and whether they hold."""
     most = stft.n_fft // 2 + 1
     return {
-        "hop and n_fft must be above 0, hop at most half of n_fft": not 0
-        < 2 * stft.hop
-        <= stft.n_fft,
-        # A chunk would have one frame less than it says.
-        "n_fft must be even": stft.n_fft % 2 == 1,
-        f"bins must be from 1 to {most}, which n_fft gives": not (
+        "hop and n_fft must be above 0, hop at most half of n_fft": 0 < 2 * stft.hop <= stft.n_fft,
+        # Otherwise a chunk would have one frame less than the card says.
+        "n_fft must be even": stft.n_fft % 2 == 0,
+        f"bins must be from 1 to {most}, which n_fft gives": (
             stft.bins is None or 1 <= stft.bins <= most
         ),
-        "silent_bins must be from 0 to less than bins": not 0
-        <= stft.silent_bins
-        < (stft.bins or most),
-        "a chunk must be longer than half of n_fft": stft.hop > 0 and card.size <= stft.n_fft // 2,
-        "a waveform output requires a waveform input; remove stft": card.input.content != "waveform"
-        and card.output.content == "waveform",
+        "silent_bins must be from 0 to less than bins": 0 <= stft.silent_bins < (stft.bins or most),
+        "a chunk must be longer than half of n_fft": (stft.hop <= 0 or card.size > stft.n_fft // 2),
+        "a waveform output requires a waveform input; remove stft": (
+            card.input.content == "waveform" or card.output.content != "waveform"
+        ),
     }
 
 
@@ -145,21 +142,22 @@ def check(card: Card, name: str) -> None:
         ]:
             axes = " and ".join(f"{axis} ({NAMES[axis]})" for axis in missing)
             raise SepbenchError(f"{name}: {port}: axes {getattr(card, port).axes!r} lack {axes}")
-    faults = {
-        "stems must not be empty": not card.stems,
-        "the input cannot be a mask": card.input.content == "mask",
-        "stft is missing; only waveforms need none": card.stft is None
-        and {card.input.content, card.output.content} != {"waveform"},
-        "a waveform input requires a waveform output; remove stft": card.stft is not None
-        and card.input.content == "waveform",
-        "chunk must be above 0": card.chunk < 1,
-        **(_faults(card.stft, card) if card.stft is not None else {}),
-        "trim must be less than half a chunk": not 0 <= 2 * card.trim < card.size,
-        # Else the start of the song would be in the discarded part of the first chunk alone.
-        "lead must be from trim to less than a chunk": not card.trim
-        <= card.first
-        < max(1, card.size),
+    rules = {
+        "stems must not be empty": bool(card.stems),
+        "the input cannot be a mask": card.input.content != "mask",
+        "stft is missing; only waveforms need none": (
+            card.stft is not None or {card.input.content, card.output.content} == {"waveform"}
+        ),
+        "a waveform input requires a waveform output; remove stft": (
+            card.stft is None or card.input.content != "waveform"
+        ),
+        **(_rules(card.stft, card) if card.stft is not None else {}),
+        "trim must be less than half a chunk": 0 <= 2 * card.trim < card.size,
+        # Otherwise the start of the song would be only in the discarded part of the first chunk.
+        "lead must be from trim to less than a chunk": (
+            card.trim <= card.first < max(1, card.size)
+        ),
     }
-    for fault, is_so in faults.items():
-        if is_so:
-            raise SepbenchError(f"{name}: {fault}")
+    for rule, holds in rules.items():
+        if not holds:
+            raise SepbenchError(f"{name}: {rule}")

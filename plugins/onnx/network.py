@@ -63,7 +63,7 @@ class Network:
                 f"{card.model}: {self._input} is a {inputs[self._input].type}; "
                 "export it for floating-point numbers"
             )
-        self._batch = self._checked(inputs[self._input].shape)
+        self._batch, self._has_fixed_batch = self._checked(inputs[self._input].shape)
         self._window = self._weights().to(device)
 
     def separate(self, mixture: torch.Tensor, kept: slice = slice(None)) -> torch.Tensor:
@@ -145,12 +145,12 @@ class Network:
     def _run(self, fed: torch.Tensor) -> torch.Tensor:
         """Run the network on ``(b, 1, c, r, f, t)``; return ``(b, s, c, r, f, t)``."""
         count = len(fed)
-        if self._fixed_batch and count < self._batch:
+        if self._has_fixed_batch and count < self._batch:
             fed = torch.cat([fed, fed.new_zeros(self._batch - count, *fed.shape[1:])])
         inputs = pack(fed, self._card.input.axes).cpu().numpy()
         inputs = np.ascontiguousarray(inputs, self._kind)
         (made,) = self._session.run([self._output], {self._input: inputs})
-        sizes = {**self._sizes(self._card.output, len(fed)), "s": self._made_stems}
+        sizes = {**self._sizes(self._card.output, len(fed)), "s": len(self._card.stems)}
         expected = shape(self._card.output.axes, sizes)
         if made.shape != expected:
             raise SepbenchError(
@@ -160,10 +160,6 @@ class Network:
         tensor = torch.from_numpy(made).to(fed.device, torch.float32)
         return unpack(tensor, self._card.output.axes, sizes)[:count]
 
-    @property
-    def _made_stems(self) -> int:
-        return len(self._card.stems)
-
     def _sizes(self, port: Port, batch: int) -> dict[str, int]:
         """Return the size of each axis of an input; of an output, for one stem."""
         card, stft = self._card, self._card.stft
@@ -171,12 +167,11 @@ class Network:
         parts = 2 if port.content == "complex" else 1
         return {"b": batch, "s": 1, "c": card.channels, "r": parts, "f": bins, "t": card.chunk}
 
-    def _checked(self, declared: list[int | str | None]) -> int:
-        """Return the batch size; raise `SepbenchError` if shapes differ."""
+    def _checked(self, declared: list[int | str | None]) -> tuple[int, bool]:
+        """Return the batch size and whether it is fixed; raise `SepbenchError` for other shapes."""
         place = batch_dimension(self._card.input.axes)
         known = declared[place] if place is not None and place < len(declared) else 1
         batch = known if isinstance(known, int) else _BATCH
-        self._fixed_batch = isinstance(known, int)
         expected = shape(self._card.input.axes, self._sizes(self._card.input, batch))
         fits = len(expected) == len(declared) and all(
             not isinstance(size, int) or size == wanted
@@ -188,7 +183,7 @@ class Network:
                 f"{self._card.model}: {self._input} is ({shown}), by the card {expected}: "
                 "axes, stft, chunk and channels must fit the network"
             )
-        return batch
+        return batch, isinstance(known, int)
 
     def _weights(self) -> torch.Tensor:
         """Return the window of a chunk."""
