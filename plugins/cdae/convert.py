@@ -89,13 +89,13 @@ def _tensors(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, tor
     try:
         with h5py.File(path, "r") as file:
             found = list(_in_order(file))
-            if [_order(own.shape) for own in found] != list(wanted.values()):
+            if [_order(dataset.shape) for dataset in found] != list(wanted.values()):
                 raise ValueError("its layers have other shapes")
-            arrays = [_array(own, file) for own in found]
+            arrays = [_array(dataset, file) for dataset in found]
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        # Only our own errors are helpful to users.
-        own = type(error) is ValueError
-        reason = " ".join(str(error).split()) if own else "damaged, or another kind of file"
+        # Messages of h5py mean nothing to users.
+        is_ours = type(error) is ValueError
+        reason = " ".join(str(error).split()) if is_ours else "damaged, or another kind of file"
         raise SepbenchError(
             f"{path}: not a Keras model of MiXiN's eight convolutions ({reason}); get it again"
         ) from None
