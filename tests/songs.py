@@ -52,6 +52,13 @@ def harmonics(lowest: float, channels: int, seconds: float = 1.0, rate: int = RA
     return tone([lowest * (1 + channel) for channel in range(channels)], seconds, rate)
 
 
+def clicks(seconds: float, rate: int = RATE, channels: int = 1) -> Samples:
+    """Clicks four times a second: a codec's frames before and after one differ much."""
+    samples = np.zeros((channels, round(seconds * rate)), np.float32)
+    samples[:, :: rate // 4] = 0.9
+    return samples
+
+
 def loudest(samples: Samples, rate: int, step: int) -> list[int]:
     """The loudest frequency of each channel in Hz, rounded to ``step``."""
     start = samples[:, : rate // 10 * 10]

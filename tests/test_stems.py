@@ -27,6 +27,11 @@ def test_harmonic_parts_with_the_voice_in_them_are_no_accompaniment() -> None:
     assert own["accompaniment"] == 9
 
 
+def test_a_sum_of_which_a_stem_is_missing_is_not_made() -> None:
+    made = with_sums({"vocals": 1, "drums": 2, "bass": 4})
+    assert made == {"vocals": 1, "drums": 2, "bass": 4, "percussive": 2}
+
+
 def test_three_stems_are_scored_as_before_and_their_accompaniment_beside_the_voice() -> None:
     three = ("vocals", "harmonic", "percussive")
     chosen = target_sets(three, REFERENCES)

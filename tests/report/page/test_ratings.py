@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from sepbench.errors import SepbenchError
-from sepbench.report import ratings
+from sepbench.report import ratings, tables
+
+from .conftest import NAMES
 
 
 def trial(rating: int, track: str = "Song", subset: str = "test") -> dict[str, Any]:
@@ -100,3 +102,117 @@ def test_a_damaged_file_of_the_run_says_what_to_do(tmp_path: Path) -> None:
     kept.unlink()
     ratings.add([ann], tmp_path)
     assert given(tmp_path) == [90]
+
+
+METHODS = ("good", "poor")
+
+
+def exported(path, listener, rating, *, reference=100):
+    """Write ratings of two songs as the page exports them; ``rating`` gives that of a method."""
+    trials = [
+        {
+            "track": track,
+            "subset": "test",
+            "stem": "vocals",
+            "ratings": [
+                {"source": "reference", "kind": "reference", "rating": reference},
+                *({"source": m, "kind": "method", "rating": rating(m, n)} for m in METHODS),
+            ],
+        }
+        for n, track in enumerate(NAMES)
+    ]
+    plain = {"format": ratings.FORMAT, "listener": listener, "ratings": trials, "abx": []}
+    path.write_text(json.dumps(plain))
+    return path
+
+
+def test_opinions_are_means_over_songs_with_their_interval(tmp_path) -> None:
+    for n, name in enumerate(("ann", "bob")):
+        said = exported(
+            tmp_path / name, name, lambda m, k, n=n: 80 + k + 4 * n - 50 * (m != "good")
+        )
+        ratings.add([said], tmp_path)
+    table = ratings.table(tmp_path)
+    reference, good, poor = ratings.opinions(table)
+    assert reference.kind == "reference"
+    assert (good.source, good.mean, good.over, good.count) == ("good", 83.5, "tracks", 4)
+    assert good.interval.low < good.mean < good.interval.high
+    assert poor.mean == 33.5
+    ratings.add([tmp_path / "ann"], tmp_path)
+    assert len(ratings.table(tmp_path)) == len(table), "a second export of a listener is the same"
+
+
+def test_listeners_who_miss_the_hidden_reference_are_named(tmp_path) -> None:
+    for name, reference in (("ann", 100), ("bob", 60)):
+        said = exported(tmp_path / name, name, lambda m, k: 50, reference=reference)
+        ratings.add([said], tmp_path)
+    assert ratings.unreliable(ratings.table(tmp_path)) == ["bob"]
+
+
+def test_a_metric_that_orders_as_listeners_do_agrees_with_them(made_run, tmp_path) -> None:
+
+    scores = tables.scores(made_run.records())
+    value = scores[scores["metric"].eq("uSDR") & scores["stem"].eq("vocals")]
+    known = {(row.label, row.track): row.value for row in value.itertuples()}
+    said = exported(tmp_path / "ann", "ann", lambda m, n: 50 + 2 * known[m, NAMES[n]])
+    ratings.add([said], tmp_path)
+    found = ratings.agreement(ratings.table(tmp_path), scores)
+    of_metric = {(one.stem, one.metric): one for one in found}
+    assert of_metric["vocals", "uSDR"].spearman == pytest.approx(1)
+    assert of_metric["vocals", "uSDR"].pearson == pytest.approx(1)
+    assert of_metric["vocals", "uSDR"].pairs == 8
+    assert ("accompaniment", "uSDR") not in of_metric
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"format": "other"}, "not 'sepbench ratings 1'"),
+        ({"listener": "../../x"}, "letters and digits"),
+        ({"ratings": [{"track": "a"}]}, "a trial without ratings"),
+        (
+            {
+                "ratings": [
+                    {
+                        "track": "a",
+                        "subset": "b",
+                        "stem": "c",
+                        "ratings": [{"source": "x", "kind": "method", "rating": 101}],
+                    }
+                ]
+            },
+            "0 to 100",
+        ),
+    ],
+)
+def test_what_the_page_has_not_exported_is_refused(tmp_path, change, fault) -> None:
+    plain = {"format": ratings.FORMAT, "listener": "ann", "ratings": []} | change
+    (tmp_path / "file").write_text(json.dumps(plain))
+    good = exported(tmp_path / "bob", "bob", lambda m, n: 50)
+    with pytest.raises(SepbenchError, match=fault):
+        ratings.add([good, tmp_path / "file"], tmp_path)
+    assert not (tmp_path / "ratings").exists()
+
+
+def test_ratings_of_another_run_are_refused(tmp_path) -> None:
+    said = exported(tmp_path / "ann", "ann", lambda m, n: 50)
+    with pytest.raises(SepbenchError, match="rates no track and method of this run"):
+        ratings.add([said], tmp_path, {("another song", "good")})
+    ratings.add([said], tmp_path, {(NAMES[0], "good")})
+    assert set(ratings.table(tmp_path)["listener"]) == {"ann"}
+
+
+def test_ratings_of_stems_that_another_run_made_are_refused(tmp_path) -> None:
+    said = exported(tmp_path / "ann", "ann", lambda m, n: 50)
+    plain = json.loads(said.read_text())
+    for trial in plain["ratings"]:
+        for one in trial["ratings"][1:]:
+            one["made"] = f"by {one['source']}"
+    made = {("test", name, label): f"by {label}" for name in NAMES for label in METHODS}
+    changed = made | {("test", NAMES[1], "good"): "by other weights"}
+    ratings.add([said], tmp_path, None, changed)  # An older page does not say how.
+    (tmp_path / "bob").write_text(json.dumps(plain | {"listener": "bob"}))
+    with pytest.raises(SepbenchError, match=r"rates good on .* as another run made it"):
+        ratings.add([tmp_path / "bob"], tmp_path, None, changed)
+    ratings.add([tmp_path / "bob"], tmp_path, None, made)
+    assert set(ratings.table(tmp_path)["listener"]) == {"ann", "bob"}

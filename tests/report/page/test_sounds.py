@@ -1,17 +1,14 @@
 from __future__ import annotations
 
 import base64
-import csv
 import io
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-import yaml
 from made_runs import make_run
 from matplotlib import image
 from songs import tone
@@ -22,14 +19,12 @@ from sepbench.evaluation.estimate_files import find
 from sepbench.evaluation.estimates import Part, score, scored_stems
 from sepbench.evaluation.records import of_sound
 from sepbench.evaluation.store import Settings, Store, unique_name
-from sepbench.report import ratings, tables
+from sepbench.report import tables
 from sepbench.report.build import Report
 from sepbench.report.page.clips import clips, loudness, spectrogram_png
 from sepbench.report.page.excerpts import SECONDS, choose
 from sepbench.report.page.make import make_page
-from sepbench.report.page.webmushra import write_webmushra
 from sepbench.report.page.write import kept_excerpts
-from sepbench.report.webmushra_results import keep_names, sessions
 
 from .conftest import LEVELS, NAMES, RATE, MadeTrack, keep_stems, made_tracks
 
@@ -302,262 +297,6 @@ def test_names_cannot_leave_their_place_in_the_page(page) -> None:
         assert name not in text
     assert "<b onclick" not in text
     assert "<script>window.bad" not in text
-
-
-def test_webmushra_gets_a_trial_with_every_method_equally_loud(made_run, tmp_path) -> None:
-    files = write_webmushra(made_run, made_tracks(), tmp_path, songs=1)
-    test = yaml.safe_load(files[0].read_text())
-    order, *trials = test["pages"][1]
-    assert order == "random"
-    assert [set(trial["stimuli"]) for trial in trials] == [
-        {"good", "poor", " b onclick=bad() [x=1]"}
-    ] * 2
-    assert all(trial["strict"] for trial in trials)
-    # Its parser of YAML, yaml.js, takes these for a text, and cannot read keys of several lines.
-    assert not [line for line in files[0].read_text().splitlines() if line.lstrip()[:3] == "- -"]
-    assert len(files[0].read_text().splitlines()) == 6 + 1 + 1 + 2 + len(trials) + 1
-    # It sends ratings in a form without encoding.
-    sent = [trial["id"] for trial in trials] + [name for t in trials for name in t["stimuli"]]
-    assert not set("&<>+%\"'") & set("".join(sent))
-    loud, kinds = [], set()
-    for trial in trials[:1]:
-        for name in [trial["reference"], *trial["stimuli"].values()]:
-            samples, rate = soundfile.read(tmp_path / name, dtype="float32")
-            loud.append(loudness(samples.T, rate))
-            kinds.add((samples.shape, rate))
-    assert np.ptp(loud) < 0.1
-    # Its validator refuses sounds of other lengths, rates or channels than the reference's, and
-    # sounds of more than 12 s.
-    ((length, _), rate) = kinds.pop()
-    assert not kinds
-    assert length <= 12 * rate
-
-
-def test_songs_of_one_name_are_told_apart_in_webmushra(tmp_path) -> None:
-    store = make_run(tmp_path / "run", {"good": 8.0}, ["song"])
-    for record in store.records():
-        store.save(replace(record, subset="train"))
-    tracks = [MadeTrack("song", subset, "some", (), ()) for subset in ("test", "train")]
-    for track in tracks:
-        folder = store.stems_folder("good", track.subset, "song")
-        folder.mkdir(parents=True)
-        soundfile.write(folder / "vocals.wav", track.load().mixture.T, RATE)
-    files = write_webmushra(store, tracks, tmp_path, songs=2)
-    trials = yaml.safe_load(files[0].read_text())["pages"][1][1:]
-    assert {trial["name"] for trial in trials} == {"vocals: song (test)", "vocals: song (train)"}
-
-
-def results(path: Path, test: dict, said: dict[str, int], listener: str = "0b1e-5") -> Path:
-    """Write the table of ratings that webMUSHRA writes of a test, with a rating by stimulus."""
-    _, *trials = test["pages"][1]
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if not file.tell():
-            head = "session_test_id session_uuid trial_id rating_stimulus rating_score"
-            writer.writerow([*head.split(), "rating_time", "rating_comment"])
-        for trial in trials:
-            for name in (*trial["stimuli"], "reference", "anchor35"):
-                row = ["sepbench", listener, trial["id"], name, said.get(name, 50), 1234, ""]
-                writer.writerow(row)
-    return path
-
-
-def test_ratings_of_webmushra_come_back_under_the_names_of_the_run(made_run, tmp_path) -> None:
-    files = write_webmushra(made_run, made_tracks(), tmp_path, songs=2)
-    test = yaml.safe_load(files[0].read_text())
-    table = results(tmp_path / "mushra.csv", test, {"good": 80, "reference": 100, "anchor35": 10})
-    results(table, test, {"good": 60, "reference": 95, "anchor35": 20}, "77aa")
-    ratings.add([table], made_run.folder, {(one.track, one.label) for one in made_run.records()})
-    said = ratings.table(made_run.folder)
-    assert set(said["listener"]) == {"0b1e-5", "77aa"}
-    assert set(said["track"]) <= set(NAMES)
-    assert set(said["stem"]) == {"vocals", "accompaniment"}
-    assert set(said[said["kind"] == "method"]["source"]) == {
-        "good",
-        "poor",
-        "<b onclick=bad()>[x=1]",
-    }
-    assert set(said[said["source"] == "good"]["rating"]) == {80, 60}
-    assert set(said[said["kind"] == "anchor"]["rating"]) == {10, 20}
-    for file in (made_run.folder / "ratings").iterdir():
-        file.unlink()
-
-
-def test_a_table_of_ratings_may_have_been_saved_by_a_spreadsheet(made_run, tmp_path) -> None:
-    test = yaml.safe_load(
-        write_webmushra(made_run, made_tracks(), tmp_path, songs=1)[0].read_text()
-    )
-    table = results(tmp_path / "mushra.csv", test, {"good": 80})
-    known = list(sessions(table, made_run.folder))
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
-    with table.open("w", encoding="utf-8-sig", newline="") as file:
-        csv.writer(file, delimiter=";").writerows(rows)
-    assert list(sessions(table, made_run.folder)) == known
-
-
-@pytest.mark.parametrize("score", ["loud", "nan", "inf", "-1", "101"])
-def test_a_rating_outside_the_scale_is_refused_by_line(made_run, tmp_path, score: str) -> None:
-    test = yaml.safe_load(
-        write_webmushra(made_run, made_tracks(), tmp_path, songs=1)[0].read_text()
-    )
-    table = results(tmp_path / "mushra.csv", test, {"good": 80})
-    table.write_text(table.read_text().replace("80", score, 1))
-    with pytest.raises(SepbenchError, match=f"line \\d+: '{score}' is no rating from 0 to 100"):
-        list(sessions(table, made_run.folder))
-
-
-@pytest.mark.parametrize(
-    "text", ["{", "[1]", '{"t": 1}', '{"t": {"methods": {"a": 1}, "track": "x"}}', "[" * 99999]
-)
-def test_a_damaged_list_of_trials_is_one_line_and_not_overwritten(tmp_path, text: str) -> None:
-    (tmp_path / "webmushra.json").write_text(text)
-    with pytest.raises(SepbenchError, match=r"webmushra\.json: damaged; delete it and export"):
-        keep_names(tmp_path, {})
-    assert (tmp_path / "webmushra.json").read_text() == text
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("a,b\n1,2\n", "no column session_uuid; give results/sepbench/mushra.csv"),
-        ("", "no column session_uuid"),
-        ("session_uuid,trial_id,rating_stimulus,rating_score\n", "no ratings; nobody has"),
-        (
-            "session_uuid,trial_id,rating_stimulus,rating_score\nx,trial 9,unet,50\n",
-            "line 2: 'unet' of 'trial 9' is in no test of",
-        ),
-    ],
-)
-def test_other_tables_are_one_line(made_run, tmp_path, content: str, message: str) -> None:
-    table = tmp_path / "mushra.csv"
-    table.write_text(content)
-    with pytest.raises(SepbenchError, match=message) as caught:
-        ratings.add([table], made_run.folder)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_run_without_kept_stems_says_how_to_get_some(made_run, tmp_path) -> None:
-    from made_runs import make_run
-
-    bare = make_run(tmp_path / "bare", {"good": 1.0}, 2)
-    with pytest.raises(SepbenchError, match="--listen 5"):
-        write_webmushra(bare, [MadeTrack("song 00", "test", "some", (), ())], tmp_path, songs=1)
-
-
-def exported(path, listener, rating, *, reference=100):
-    """Write ratings of two songs as the page exports them; ``rating`` gives that of a method."""
-    trials = [
-        {
-            "track": track,
-            "subset": "test",
-            "stem": "vocals",
-            "ratings": [
-                {"source": "reference", "kind": "reference", "rating": reference},
-                *({"source": m, "kind": "method", "rating": rating(m, n)} for m in METHODS),
-            ],
-        }
-        for n, track in enumerate(NAMES)
-    ]
-    plain = {"format": ratings.FORMAT, "listener": listener, "ratings": trials, "abx": []}
-    path.write_text(json.dumps(plain))
-    return path
-
-
-METHODS = ("good", "poor")
-
-
-def test_opinions_are_means_over_songs_with_their_interval(tmp_path) -> None:
-    for n, name in enumerate(("ann", "bob")):
-        said = exported(
-            tmp_path / name, name, lambda m, k, n=n: 80 + k + 4 * n - 50 * (m != "good")
-        )
-        ratings.add([said], tmp_path)
-    table = ratings.table(tmp_path)
-    reference, good, poor = ratings.opinions(table)
-    assert reference.kind == "reference"
-    assert (good.source, good.mean, good.over, good.count) == ("good", 83.5, "tracks", 4)
-    assert good.interval.low < good.mean < good.interval.high
-    assert poor.mean == 33.5
-    ratings.add([tmp_path / "ann"], tmp_path)
-    assert len(ratings.table(tmp_path)) == len(table), "a second export of a listener is the same"
-
-
-def test_listeners_who_miss_the_hidden_reference_are_named(tmp_path) -> None:
-    for name, reference in (("ann", 100), ("bob", 60)):
-        said = exported(tmp_path / name, name, lambda m, k: 50, reference=reference)
-        ratings.add([said], tmp_path)
-    assert ratings.unreliable(ratings.table(tmp_path)) == ["bob"]
-
-
-def test_a_metric_that_orders_as_listeners_do_agrees_with_them(made_run, tmp_path) -> None:
-    from sepbench.report import tables
-
-    scores = tables.scores(made_run.records())
-    value = scores[scores["metric"].eq("uSDR") & scores["stem"].eq("vocals")]
-    known = {(row.label, row.track): row.value for row in value.itertuples()}
-    said = exported(tmp_path / "ann", "ann", lambda m, n: 50 + 2 * known[m, NAMES[n]])
-    ratings.add([said], tmp_path)
-    found = ratings.agreement(ratings.table(tmp_path), scores)
-    of_metric = {(one.stem, one.metric): one for one in found}
-    assert of_metric["vocals", "uSDR"].spearman == pytest.approx(1)
-    assert of_metric["vocals", "uSDR"].pearson == pytest.approx(1)
-    assert of_metric["vocals", "uSDR"].pairs == 8
-    assert ("accompaniment", "uSDR") not in of_metric
-
-
-@pytest.mark.parametrize(
-    ("change", "fault"),
-    [
-        ({"format": "other"}, "not 'sepbench ratings 1'"),
-        ({"listener": "../../x"}, "letters and digits"),
-        ({"ratings": [{"track": "a"}]}, "a trial without ratings"),
-        (
-            {
-                "ratings": [
-                    {
-                        "track": "a",
-                        "subset": "b",
-                        "stem": "c",
-                        "ratings": [{"source": "x", "kind": "method", "rating": 101}],
-                    }
-                ]
-            },
-            "0 to 100",
-        ),
-    ],
-)
-def test_what_the_page_has_not_exported_is_refused(tmp_path, change, fault) -> None:
-    plain = {"format": ratings.FORMAT, "listener": "ann", "ratings": []} | change
-    (tmp_path / "file").write_text(json.dumps(plain))
-    good = exported(tmp_path / "bob", "bob", lambda m, n: 50)
-    with pytest.raises(SepbenchError, match=fault):
-        ratings.add([good, tmp_path / "file"], tmp_path)
-    assert not (tmp_path / "ratings").exists()
-
-
-def test_ratings_of_another_run_are_refused(tmp_path) -> None:
-    said = exported(tmp_path / "ann", "ann", lambda m, n: 50)
-    with pytest.raises(SepbenchError, match="rates no track and method of this run"):
-        ratings.add([said], tmp_path, {("another song", "good")})
-    ratings.add([said], tmp_path, {(NAMES[0], "good")})
-    assert set(ratings.table(tmp_path)["listener"]) == {"ann"}
-
-
-def test_ratings_of_stems_that_another_run_made_are_refused(tmp_path) -> None:
-    said = exported(tmp_path / "ann", "ann", lambda m, n: 50)
-    plain = json.loads(said.read_text())
-    for trial in plain["ratings"]:
-        for one in trial["ratings"][1:]:
-            one["made"] = f"by {one['source']}"
-    made = {("test", name, label): f"by {label}" for name in NAMES for label in METHODS}
-    changed = made | {("test", NAMES[1], "good"): "by other weights"}
-    ratings.add([said], tmp_path, None, changed)  # An older page does not say how.
-    (tmp_path / "bob").write_text(json.dumps(plain | {"listener": "bob"}))
-    with pytest.raises(SepbenchError, match=r"rates good on .* as another run made it"):
-        ratings.add([tmp_path / "bob"], tmp_path, None, changed)
-    ratings.add([tmp_path / "bob"], tmp_path, None, made)
-    assert set(ratings.table(tmp_path)["listener"]) == {"ann", "bob"}
 
 
 @pytest.mark.slow
