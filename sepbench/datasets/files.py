@@ -24,6 +24,9 @@ from sepbench.stems import MIXTURE
 # Increase it whenever the same files would give other samples.
 _READING = "1"
 
+_DATA = "SEPBENCH_DATA"
+"""Environment variable of a folder that holds data sets, each in a folder of its name."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -155,8 +158,8 @@ class FileDataset(Dataset):
         places = []
         if self.variable is not None and os.environ.get(self.variable):
             places.append(Path(os.environ[self.variable]))
-        if os.environ.get("SEPBENCH_DATA"):
-            places.append(Path(os.environ["SEPBENCH_DATA"]) / self.name)
+        if os.environ.get(_DATA):
+            places.append(Path(os.environ[_DATA]) / self.name)
         places.extend(map(Path, self.usual))
         return [place.expanduser() for place in places]
 
@@ -179,6 +182,11 @@ class FileDataset(Dataset):
         ]
 
     @property
+    def variables(self) -> str:
+        """The environment variables that are searched, for messages."""
+        return " or ".join(filter(None, (self.variable, _DATA)))
+
+    @property
     def is_available(self) -> bool:
         """Whether the data set was found."""
         return self.find_root() is not None
@@ -190,7 +198,6 @@ class FileDataset(Dataset):
             return root
         places = ", ".join(map(str, self.places()))
         patterns = " or ".join(self.layout)
-        variables = " or ".join(filter(None, (self.variable, "SEPBENCH_DATA")))
         if self._root is not None and not self.places()[0].exists():
             raise SepbenchError(
                 f"data set {self.name} not found: {places}: no such folder. {self.how_to_get}"
@@ -200,7 +207,7 @@ class FileDataset(Dataset):
         searched = f"searched for {patterns} in {places}" if places else "nowhere to search"
         raise SepbenchError(
             f"data set {self.name} not found: {searched}; "
-            f"give --root or set {variables}. {self.how_to_get}"
+            f"give --root or set {self.variables}. {self.how_to_get}"
         )
 
     def tracks(self, subset: str = "test") -> list[Track]:

@@ -13,6 +13,15 @@ from sepbench.training.data.prepared import PreparedDataset
 
 RATE = 8000
 
+CONFIG = """
+model: {architecture: compact, rate: 8000, n_fft: 128, hop: 64, widths: [2, 2], bottleneck: 4,
+        dilations: [1]}
+examples: {seconds: 0.512}
+training: {epochs: 1, examples: 4, batch_size: 2, workers: 0}
+license: CC0-1.0
+"""
+"""A small U-Net, trained for one epoch of two steps."""
+
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -11,21 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 from commands import interruptible, run
 
-from sepbench import registry
 from sepbench.datasets.simulated import simulate
-from sepbench.inference import runner
-from sepbench.weights.container import read_header, sha256
+from sepbench.weights.container import read_header
 
-CONFIG = """
-model: {architecture: compact, rate: 8000, n_fft: 128, hop: 64, widths: [2, 2], bottleneck: 4,
-        dilations: [1]}
-examples: {seconds: 0.512}
-training: {epochs: 1, examples: 4, batch_size: 2, workers: 0}
-license: CC0-1.0
-"""
+from .conftest import CONFIG
 
 CDAE = """
 model: {architecture: strided, rate: 8000, bands: 64, samples: 8192, frames: 512, widths: [2, 3],
@@ -67,97 +58,6 @@ def test_validation_songs_without_a_voice_are_refused_before_training(tmp_path: 
     assert result.exit_code == 2
     assert "no stem can be heard in the songs for validation" in result.output
     assert not (tmp_path / "run" / "last.pt").exists()
-
-
-@pytest.mark.slow
-def test_from_a_corpus_to_stems(corpus: Path, tmp_path: Path) -> None:
-    config, out = tmp_path / "tiny.yaml", tmp_path / "run"
-    config.write_text(CONFIG)
-    prepared = run("prepare", corpus, "-o", tmp_path / "prepared", "--rate", "8000")
-    assert prepared.exit_code == 0, prepared.output
-    trained = run("train", "unet", "-d", tmp_path / "prepared", "-c", config, "-o", out)
-    assert trained.exit_code == 0, trained.output
-    header = read_header(out / "weights.safetensors")
-    assert header["steps"] == 2
-    assert "Total params: " in (out / "summary.txt").read_text()
-    assert header["license"] == "CC0-1.0"
-    assert "songs/train" in header["trained_on"]
-    before = (out / "last.pt").read_bytes()
-    again = run("train", "unet", "-d", tmp_path / "prepared", "-c", config, "-o", out)
-    assert again.exit_code == 2
-    assert "--resume" in again.output
-    assert (out / "last.pt").read_bytes() == before
-    longer = run(
-        "train", "unet", "-d", tmp_path / "prepared", "-c", config, "-o", out,
-        "--resume", "--epochs", "2",
-    )  # fmt: skip
-    assert "epoch 2/2" in longer.output
-    assert "epoch 1/2" not in longer.output
-    further = run(
-        "train", "unet", "-d", tmp_path / "prepared", "-c", config, "-o", tmp_path / "further",
-        "--init", out / "weights.safetensors",
-    )  # fmt: skip
-    assert further.exit_code == 0, further.output
-    refused = run("train", "unet", "-d", tmp_path / "prepared", "--teacher", "mixture")
-    assert refused.exit_code == 2
-    assert "label songs by 'sepbench prepare --teacher'" in refused.output
-    initial, begun = out / "weights.safetensors", tmp_path / "further" / "weights.safetensors"
-    steps = read_header(initial)["steps"]
-    assert read_header(begun)["init"] == {"sha256": sha256(initial), "steps": steps}
-    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
-    scores = json.loads((out / "scores.json").read_text())
-    assert set(scores) == {"train", "valid", "test"}
-    assert set(scores["test"]) == {"loss", "mir1k", "songs", "mean"}
-    exported = tmp_path / "exported.safetensors"
-    assert run("weights", "export", "safetensors", out, "--out", exported).exit_code == 0
-    assert read_header(exported)["method"] == "unet"
-    best_weights = (out / "weights.safetensors").read_bytes()
-    assert run("weights", "export", out / "last.pt").exit_code == 0
-    assert (out / "weights.safetensors").read_bytes() == best_weights
-    assert read_header(out / "last.safetensors")["method"] == "unet"
-    shown = run("weights", "show", out / "best.pt")
-    assert "checkpoint of sepbench" in shown.output
-    (out / "weights.safetensors").unlink()
-    assert run("weights", "verify", f"unet[weights={out / 'best.pt'}]").exit_code == 0
-    noise = np.random.default_rng(0).standard_normal((1, 8000)).astype(np.float32)
-    stems = {}
-    for weights in (out, out / "best.pt", out / "last.pt", exported):
-        (method,) = registry.resolve(f"unet[weights={weights}]")
-        separator = method.create()
-        runner.load(separator, torch.device("cpu"))
-        assert separator.trained_on == tuple(read_header(exported)["trained_on"])
-        stems[weights] = runner.separate(separator, noise, rate=8000, device=torch.device("cpu"))
-    best = stems[out].stems["vocals"]
-    np.testing.assert_array_equal(stems[out / "best.pt"].stems["vocals"], best)
-    # Weight files are in half precision.
-    np.testing.assert_allclose(stems[exported].stems["vocals"], best, atol=2e-2)
-    assert not np.array_equal(stems[out / "last.pt"].stems["vocals"], best)
-    song = corpus / "songs" / "First" / "vocals.wav"
-    method = f"unet[weights={out}]"
-    separated = run("separate", "-m", method, song, "-o", tmp_path / "stems", "--stem", "vocals")
-    assert separated.exit_code == 0, separated.output
-    stem = next((tmp_path / "stems").rglob("vocals.wav"))
-    assert soundfile.info(stem).frames == soundfile.info(song).frames
-    assert run("weights", "export", out).exit_code == 0
-    assert read_header(out / "weights.safetensors")["model"]["rate"] == 8000
-    (tmp_path / "empty").mkdir()
-    broken = tmp_path / "broken.pt"
-    broken.write_bytes(b"PK")
-    for weights, message in {
-        tmp_path / "empty": "not a run, it has no weights.safetensors, best.pt or last.pt",
-        tmp_path / "none.pt": "cannot be read: No such file",
-        broken: "not a checkpoint of sepbench, or damaged",
-    }.items():
-        wrong = run("separate", "-m", f"unet[weights={weights}]", song, "-o", tmp_path / "no")
-        assert wrong.exit_code == 2
-        assert message in " ".join(wrong.output.split())
-    content = bytearray((out / "last.pt").read_bytes())
-    middle = len(content) // 2  # Single bytes may lie between the entries of the archive.
-    content[middle : middle + 1024] = bytes(1024)
-    (out / "last.pt").write_bytes(content)
-    assert "damaged" in run("weights", "verify", f"unet[weights={out / 'last.pt'}]").output
-    other = run("methods", f"blstm[weights={out / 'best.pt'}]")
-    assert "weights of unet, not of blstm" in " ".join(other.output.split())
 
 
 @pytest.mark.slow
@@ -271,7 +171,7 @@ def _prepared(folder: Path, split: str) -> set[str]:
 
 
 @pytest.mark.slow
-def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
+def test_wrong_methods_and_configs_are_one_line(corpus: Path, tmp_path: Path) -> None:
     untrained = run("train", "hpss", "-d", corpus).output
     assert "choose one of blstm, cdae, ibm-cnn, mask-cnn, unet" in untrained
     varied = run("train", "unet[full_band=false]", "-d", corpus).output
@@ -301,6 +201,11 @@ def test_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
     config.write_text(CONFIG.replace("0.512}", "0.512, channels: 2}"))
     stereo = run("train", "unet", "-d", corpus, "-c", config, "-o", tmp_path / "run").output
     assert "unet learns from examples of one channel; write 1 for channels: 2" in stereo
+
+
+@pytest.mark.slow
+def test_wrong_data_and_folders_are_one_line(corpus: Path, tmp_path: Path) -> None:
+    config = tmp_path / "tiny.yaml"
     config.write_text(CONFIG)
     nothing = run("train", "unet", "-d", tmp_path / "nowhere", "-c", config)
     assert nothing.exit_code == 2

@@ -100,6 +100,7 @@ def _is_separated(folder: Path) -> bool:
 def _named(name: str) -> Dataset:
     """Return the data set of a name; raise for one that is missing or only for tests."""
     from sepbench.datasets import open_dataset
+    from sepbench.datasets.files import FileDataset
 
     try:
         dataset = open_dataset(name)
@@ -107,11 +108,10 @@ def _named(name: str) -> Dataset:
         what = "a file, not a folder" if Path(name).is_file() else "no such folder"
         raise SepbenchError(f"{name}: {what}, and {error}") from None
     if not dataset.is_available:
-        own = getattr(dataset, "variable", None)
-        variables = " or ".join(filter(None, (own, "SEPBENCH_DATA")))
+        variables = f", or set {dataset.variables}" if isinstance(dataset, FileDataset) else ""
         raise SepbenchError(
             f"data set {dataset.name} not found in {', '.join(map(str, dataset.places()))}; "
-            f"give its folder instead of its name, or set {variables}. {dataset.how_to_get}"
+            f"give its folder instead of its name{variables}. {dataset.how_to_get}"
         )
     if not dataset.tracks("train"):
         raise SepbenchError(
