@@ -122,8 +122,9 @@ def _refuse_other_ratings(
     before: Path, known: dict[str, Any], path: Path, plain: dict[str, Any]
 ) -> None:
     """Raise `SepbenchError` if each of two files has a rating of one excerpt that the other lacks.
-    A later export of the same person contains the earlier ratings. Otherwise a page gave two people
-    the same name: older pages kept it when all ratings were forgotten.
+
+    A later export of the same person contains the earlier ratings. Otherwise the files are of two
+    people with the same name: older pages kept the name when all ratings were deleted.
     """
     gone, more = _apart(known["ratings"], plain["ratings"])
     for excerpt in map(_excerpt, more):

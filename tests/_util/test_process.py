@@ -33,45 +33,45 @@ def doubled(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def test_one_process_does_all_tasks_and_it_is_another_one() -> None:
-    lane = WorkerProcess(Call(task))
+    worker = WorkerProcess(Call(task))
     try:
-        first, second = lane.run("work"), lane.run("work")
+        first, second = worker.run("work"), worker.run("work")
     finally:
-        lane.stop()
+        worker.stop()
     assert first == second != os.getpid()
 
 
 def test_a_death_is_reported_with_its_cause_and_a_new_process_takes_over() -> None:
-    lane = WorkerProcess(Call(task), timeout=10)
+    worker = WorkerProcess(Call(task), timeout=10)
     try:
         with pytest.raises(WorkerDied, match="signal SIGTERM"):
-            lane.run("die")
+            worker.run("die")
         with pytest.raises(WorkerDied, match="exit status 3"):
-            lane.run("exit")
-        assert lane.run("work") != os.getpid()
+            worker.run("exit")
+        assert worker.run("work") != os.getpid()
     finally:
-        lane.stop()
+        worker.stop()
 
 
 def test_a_task_that_takes_too_long_is_ended() -> None:
-    lane = WorkerProcess(Call(task), timeout=0.3)
+    worker = WorkerProcess(Call(task), timeout=0.3)
     try:
         with pytest.raises(WorkerDied, match=r"longer than --timeout 0\.3 seconds"):
-            lane.run("sleep")
+            worker.run("sleep")
     finally:
-        lane.stop()
+        worker.stop()
 
 
 def test_arrays_larger_than_what_a_connection_holds_go_both_ways() -> None:
-    lane = WorkerProcess(Call(doubled))
+    worker = WorkerProcess(Call(doubled))
     try:
         for shape in ((2, 1 << 20), (2, 3), (2, 0)):
             samples = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-            made = lane.run(samples)
+            made = worker.run(samples)
             assert np.array_equal(made, 2 * samples)
             made += 1  # What was received can be written to.
     finally:
-        lane.stop()
+        worker.stop()
 
 
 class DiesWithinAnAnswer:
@@ -90,12 +90,12 @@ class DiesWithinAnAnswer:
 
 @pytest.mark.skipif(os.name == "nt", reason="connections are not files")
 def test_a_death_within_an_answer_is_a_death() -> None:
-    lane = WorkerProcess(DiesWithinAnAnswer())
+    worker = WorkerProcess(DiesWithinAnAnswer())
     try:
         with pytest.raises(WorkerDied, match="SIGKILL"):
-            lane.run(None)
+            worker.run(None)
     finally:
-        lane.stop()
+        worker.stop()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there workers have sockets")

@@ -110,13 +110,7 @@ def _separate(
 
     for again, alike in methods.items():
         try:
-            run.run(
-                chosen,
-                alike,
-                store,
-                again,
-                on_done=finish,
-            )
+            run.run(chosen, alike, store, again, on_done=finish)
         except SepbenchError as error:
             remarks.append(f"no audio: {error}")
     return remarks
