@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,6 +84,7 @@ def _found(scores: StemScores, score: str) -> float:
     return scores.totals.get(score, float("nan"))
 
 
+@cache
 def _noise(seed: int) -> NDArray[np.float64]:
     """Return numbers from -1 to 1 by a linear congruential generator (Knuth's MMIX)."""
     factor, step = 6364136223846793005, 1442695040888963407
