@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sepbench.audio import mp3
 from sepbench.audio.headers import sample_data
 from sepbench.audio.unreadable import unreadable
 from sepbench.errors import SepbenchError
@@ -39,8 +40,9 @@ def open_container(
                     source = io.BytesIO(file.read(size))
             elif not _is_text(source):
                 source = stack.enter_context(path.open("rb"))
+            kind = "mp3" if mp3.begins_with_label(path) else None
             # A tag that is not UTF-8 is not an error.
-            container = av.open(source, options=options, metadata_errors="replace")
+            container = av.open(source, format=kind, options=options, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError) as error:
             raise SepbenchError(f"{path}: {unreadable(path)}") from error
         yield stack.enter_context(container)
@@ -61,7 +63,7 @@ def stated_seconds(
     if stream.time_base is None:
         return None
     if stream.duration is not None:
-        return stream.duration * stream.time_base
+        return stream.duration * stream.time_base - _pre_skip(container, stream)
     if len(container.streams) == 1 and container.duration is not None:
         return Fraction(container.duration, 1_000_000)
     # The end of a stream in Matroska: 00:03:21.500000000.
@@ -70,6 +72,19 @@ def stated_seconds(
         return None
     begin = (stream.start_time or 0) * stream.time_base
     return 3600 * int(end[1]) + 60 * int(end[2]) + Fraction(end[3]) - max(Fraction(0), begin)
+
+
+def _pre_skip(
+    container: av.container.InputContainer, stream: av.audio.stream.AudioStream
+) -> Fraction:
+    """Return the seconds that an Ogg file of Opus counts, but that decoders drop at its beginning.
+
+    Source: RFC 7845, sections 4 and 5.1.
+    """
+    head = stream.codec_context.extradata or b""
+    if container.format.name != "ogg" or not head.startswith(b"OpusHead"):
+        return Fraction(0)
+    return Fraction(int.from_bytes(head[10:12], "little"), 48000)
 
 
 def is_cover(stream: av.video.stream.VideoStream) -> bool:

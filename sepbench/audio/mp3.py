@@ -73,6 +73,18 @@ def says_length(path: Path) -> bool:
     return any(label in head for label in (_INFO, _XING, _VBRI))
 
 
+def begins_with_label(path: Path) -> bool:
+    """Return whether a file begins with the frame that encoders write before an mp3 stream.
+
+    FFmpeg takes a file of only a few frames for another format, by its content.
+    """
+    with path.open("rb") as file:
+        _first_frame(file)
+        head = file.read(_FRAME_SIZE)
+    kind = _Kind.of(head)
+    return kind is not None and head.startswith((_INFO, _XING), kind.side.stop)
+
+
 def _first_frame(file: BinaryIO) -> int:
     """Seek to the first frame of a file; return its offset."""
     return file.seek(after_tag(file.read(10)))

@@ -75,6 +75,31 @@ def test_the_last_samples_of_a_lossy_file_are_kept(
         assert audio.info(path).samples == length
 
 
+@pytest.mark.parametrize(
+    ("channels", "length", "bitrate"), [(2, 400, None), (1, 1000, 320), (2, 40, None)]
+)
+def test_an_mp3_of_a_few_frames_is_read_as_mp3(
+    tmp_path: Path, channels: int, length: int, bitrate: int | None
+) -> None:
+    # By their content, FFmpeg takes the first two for video.
+    noise = 0.1 * np.random.default_rng(length).standard_normal((channels, length))
+    samples = noise.astype(np.float32)
+    read = put(tmp_path / "stem.mp3", samples, bitrate=bitrate)
+    assert abs(read.shape[1] - length) <= 7
+    tail = slice(length // 4, length)
+    error = np.square(read[:, tail] - samples[:, tail]).sum()
+    assert length < 400 or error < 0.25 * np.square(samples[:, tail]).sum()
+
+
+@pytest.mark.parametrize("length", [100, 12345, 96001])
+def test_the_header_of_an_opus_file_says_how_many_samples_are_read(
+    tmp_path: Path, length: int
+) -> None:
+    path = tmp_path / "stem.opus"
+    assert put(path, harmonics(440, 2, length / 48000, 48000), 48000).shape[1] == length
+    assert audio.info(path).samples == length == soundfile.info(path).frames
+
+
 @pytest.mark.parametrize(("suffix", "rate"), [("mp3", 96000), ("opus", 44100)])
 def test_a_song_shorter_than_the_delay_of_resampling_is_not_lost(
     tmp_path: Path, suffix: str, rate: int
