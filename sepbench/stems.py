@@ -188,44 +188,6 @@ def disjoint(stems: Iterable[str]) -> list[str]:
     return [name for name in names if not any(is_within(name, other) for other in names)]
 
 
-def terms_of(stem: str, made: Iterable[str]) -> tuple[str, ...]:
-    """Return the stems of ``made`` that sum to ``stem``: itself if present; () if none do.
-
-    >>> terms_of("accompaniment", ["vocals", "drums", "bass", "other"])
-    ('drums', 'bass', 'other')
-    """
-    there = set(made)
-    if stem in there:
-        return (stem,)
-    sums = (terms for name, terms in _sums(there) if name == stem and there.issuperset(terms))
-    return next(sums, ())
-
-
-def terms_of_rest(stem: str, made: Iterable[str]) -> tuple[str, ...]:
-    """Return the stems of ``made`` that sum to the rest of a song without ``stem``.
-
-    Stems that are sums of others are left out, as their terms are there already; so are parts of
-    an ``accompaniment`` whose other parts are missing. Without the accompaniment's missing parts
-    nothing sums to the rest of one of its parts.
-
-    >>> terms_of_rest("drums", ["vocals", "accompaniment", "drums", "bass", "other"])
-    ('vocals', 'bass', 'other')
-    >>> terms_of_rest("vocals", ["vocals", "accompaniment", "drums"])
-    ('accompaniment',)
-    >>> terms_of_rest("drums", ["vocals", "accompaniment", "drums"])
-    ()
-    """
-    there = set(made)
-    taken = terms_of(stem, there)
-    others = (name for name in in_order(there) if name not in taken)
-    terms = tuple(name for name in others if not terms_of(name, there - {name}))
-    if "accompaniment" in taken:
-        return tuple(name for name in terms if name == "vocals")
-    if "accompaniment" in terms:
-        return ("accompaniment",) if stem == "vocals" else ()
-    return terms
-
-
 def rest_of(stem: str) -> str:
     """Return the name of what remains of a song without one of its stems.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import math
-import operator
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -24,9 +22,10 @@ from sepbench.inference.ahead import Ahead
 from sepbench.inference.chunks import Counted, chunks_of
 from sepbench.inference.jobs import Job, SeparateOptions
 from sepbench.inference.result import Result
+from sepbench.inference.sample_queue import SampleQueue
 from sepbench.inference.workers import SeparatorWorker
 from sepbench.registry import Method
-from sepbench.stems import rest_of, terms_of_rest, with_sums
+from sepbench.stems import rest_of, with_sums
 
 if TYPE_CHECKING:
     from sepbench.inference.overlap_add import Samples
@@ -183,11 +182,15 @@ class SeparationSession:
         def on_measured(seconds: float) -> None:
             on_progress(seconds, total, "measuring its level")
 
-        for part in self._parts(reader, job, on_measured):
+        # What the method does not make is the song without the other stem.
+        made = with_sums(dict.fromkeys(job.method.declared.stems, 0))
+        lacking = {stem for stem in job.files if stem not in made}
+        original = SampleQueue() if lacking else None
+        for part in self._parts(reader, job, on_measured, original):
             stems = with_sums(part)
-            if options.two_stems is not None and (rest := rest_of(options.two_stems)) not in stems:
-                others = [part[name] for name in terms_of_rest(options.two_stems, part)]
-                stems[rest] = functools.reduce(operator.add, others)
+            if original is not None and options.two_stems is not None:
+                kept = stems[options.two_stems]
+                stems[rest_of(options.two_stems)] = original.take(kept.shape[1]) - kept
             for stem, writer in writers.items():
                 writer.write(stems[stem])
             done += next(iter(part.values())).shape[1]
@@ -195,21 +198,31 @@ class SeparationSession:
         return done
 
     def _parts(
-        self, reader: audio.Reader, job: Job, on_measured: Callable[[float], None]
+        self,
+        reader: audio.Reader,
+        job: Job,
+        on_measured: Callable[[float], None],
+        original: SampleQueue | None,
     ) -> Iterable[dict[str, Samples]]:
-        """Return the stems of a song piece by piece, or at once if they were made in advance."""
-        method = job.method
+        """Return the stems of a song piece by piece, or at once if they were made in advance.
+
+        The song itself goes into the queue ``original`` too.
+        """
+        method, options = job.method, self._options
         made = self._ahead.take(job.song, method.label)
         if made is not None:
             self._worker(method).notes = made.notes
+            if original is not None:
+                original.put(reader.read(start=options.start, duration=options.duration).samples)
             return [made.load().stems]
-        info, options = reader.info, self._options
+        info = reader.info
         seconds = min(options.duration or math.inf, info.seconds - options.start)
         memory.require(method.declared, method.label, seconds, info.rate, info.channels)
         chunks = chunks_of(reader, method.declared, options)
         counted = Counted(chunks, reader.info.rate, on_measured)
         level = runner.song_level(method.declared, counted, reader.info.rate)
-        return _alive(method, self._worker(method).stream(chunks, reader.info.rate, level))
+        given = chunks if original is None else original.tee(chunks)
+        return _alive(method, self._worker(method).stream(given, reader.info.rate, level))
 
     def _made_of(self, job: Job) -> dict[str, Any]:
         """Return everything that decides the content of a job's files."""

@@ -273,6 +273,23 @@ def test_two_stems_are_a_stem_and_the_sum_of_the_others() -> None:
     np.testing.assert_allclose(sum(read.values()), song, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "method", ["chain[hpss.percussive > hpss]", "chain[hpss.percussive > hpss.harmonic]"]
+)
+def test_the_rest_is_the_song_without_the_stem_where_the_stems_are_not_all(method: str) -> None:
+    rng = np.random.default_rng(1)
+    song = rng.normal(0, 0.1, (2, 14 * RATE)).astype(np.float32)  # More than one block.
+    with audio.Writer(Path("song.wav"), RATE, 2, bit_depth="32f") as writer:
+        writer.write(song)
+    words = ("separate", "-m", method, "song.wav", "--bit-depth", "32f", "--two-stems", "harmonic")
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    made = {path.stem: audio.read(path).samples for path in Path("separated").rglob("*.wav")}
+    assert set(made) == {"harmonic", "no_harmonic"}
+    assert np.square(made["harmonic"]).mean() < 0.5 * np.square(song).mean()
+    np.testing.assert_allclose(sum(made.values()), song, atol=1e-6)
+
+
 class Overlapping(Calm):
     """Half and a quarter of the mixture twice, besides their sum."""
 
