@@ -62,6 +62,7 @@ class Workers:
             self._songs = LocalWorker(Scoring())
         self._methods: dict[tuple[str, str], SeparatorWorker] = {}
         self._song: tuple[SongKey, OpenedSong | SepbenchError] | None = None
+        self._stopped = False
 
     def work(self, task: Task) -> Record:
         """Run a task; a failure becomes the record's ``error``."""
@@ -76,6 +77,7 @@ class Workers:
 
     def stop(self) -> None:
         """Kill all processes, even in the middle of a task."""
+        self._stopped = True
         self._songs.stop()
         for worker in list(self._methods.values()):
             worker.stop()
@@ -89,9 +91,10 @@ class Workers:
                 separation, changed = task.made.load(), tuple[str, ...]()
             else:
                 seconds = song.mixture.shape[1] / song.rate
-                memory.require(task.method.declared, label, seconds, song.rate, len(song.mixture))
-                separator = self._separator(task)
-                separation, changed = separator.separate(song.mixture, song.rate, truth)
+                how = (task.method.declared, label, seconds, song.rate, len(song.mixture))
+                with memory.reserved(*how):
+                    separator = self._separator(task)
+                    separation, changed = separator.separate(song.mixture, song.rate, truth)
         except WorkerDied as death:
             raise MethodError(label, str(death)) from None
         notes = [f"{label}: {note}" for note in separation.notes]
@@ -136,6 +139,8 @@ class Workers:
         return not isinstance(self._songs, WorkerProcess) or self._songs.is_running
 
     def _separator(self, task: Task) -> SeparatorWorker:
+        if self._stopped:  # While the task waited for memory.
+            raise CancelledError
         key = (task.method.label, task.device)
         worker = self._methods.get(key)
         if worker is None or not worker.is_running:

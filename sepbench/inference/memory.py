@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Condition
 
 import psutil
 
@@ -27,6 +30,46 @@ def needed(separator: AnySeparator, seconds: float, rate: int, channels: int) ->
     return seconds * own * channels / 2 + sum(
         needed(member, seconds, rate, channels) for member in separator.members
     )
+
+
+_turn = Condition()
+_running: list[float] = []
+"""The bytes needed by each song that is being separated; guarded by ``_turn``."""
+
+_free_before = 0.0
+"""The bytes that were free before the first of these songs began."""
+
+
+@contextmanager
+def reserved(
+    separator: AnySeparator, label: str, seconds: float, rate: int, channels: int
+) -> Iterator[None]:
+    """Reserve the memory of a song while it is separated beside others, in other threads.
+
+    Waits until there is enough for all of them; raises `MethodError` if there is not enough for
+    this song alone.
+    """
+    global _free_before
+    need = needed(separator, seconds, rate, channels) if math.isfinite(seconds) else 0.0
+    with _turn:
+        # The others may not yet have taken what they need.
+        while need and _running and not _fits(need):
+            _turn.wait()
+        require(separator, label, seconds, rate, channels)
+        if not _running:
+            _free_before = psutil.virtual_memory().available
+        _running.append(need)
+    try:
+        yield
+    finally:
+        with _turn:
+            _running.remove(need)
+            _turn.notify_all()
+
+
+def _fits(need: float) -> bool:
+    free = min(psutil.virtual_memory().available, _free_before - sum(_running))
+    return need <= free
 
 
 def require(separator: AnySeparator, label: str, seconds: float, rate: int, channels: int) -> None:

@@ -1,3 +1,4 @@
+import threading
 from types import SimpleNamespace
 
 import psutil
@@ -49,3 +50,33 @@ def test_what_declares_nothing_holds_at_least_mixture_and_stems() -> None:
 
 def test_a_stream_of_unknown_length_is_begun() -> None:
     memory.require(Whole(), "whole", float("inf"), 44100, 2)
+
+
+@pytest.mark.parametrize(("seconds", "together"), [(600, 3), (900, 2), (1500, 1), (1e9, 0)])
+def test_songs_at_the_same_time_need_the_sum(seconds: float, together: int) -> None:
+    most = now = refused = 0
+    changing = threading.Lock()
+    all_began = threading.Event()
+
+    def separate() -> None:
+        nonlocal most, now, refused
+        try:
+            with memory.reserved(Whole(), "whole", seconds, 44100, 2):
+                with changing:
+                    now += 1
+                    most = max(most, now)
+                    if most == together:
+                        all_began.set()
+                all_began.wait(10)
+                with changing:
+                    now -= 1
+        except MethodError:
+            with changing:
+                refused += 1
+
+    songs = [threading.Thread(target=separate) for _ in range(6)]
+    for song in songs:
+        song.start()
+    for song in songs:
+        song.join(30)
+    assert (most, now, refused) == (together, 0, 0 if together else 6)
