@@ -12,7 +12,7 @@ from sepbench.evaluation.records import Record, fingerprint, missing_metrics, sa
 from sepbench.evaluation.store import Store
 from sepbench.evaluation.task import Task
 from sepbench.registry import Method
-from sepbench.registry.metrics import metric_identities
+from sepbench.registry.metrics import metric_identities, resolve_metrics
 
 
 def found(task: Task, store: Store) -> Record | Task:
@@ -52,7 +52,19 @@ def _covers(known: Record, task: Task) -> bool:
     has, wants = known.identity, task.identity
     # Runs of earlier versions do not name sdr, which was always computed.
     more = {"sdr", *has.get("metrics", ())} >= set(wants["metrics"])
-    return more and fingerprint({**has, "metrics": wants["metrics"]}) == task.fingerprint
+    same = more and fingerprint({**has, "metrics": wants["metrics"]}) == task.fingerprint
+    return same and _has_scores(known, task.metrics)
+
+
+def _has_scores(known: Record, metrics: Sequence[str]) -> bool:
+    """Return whether a record has every score of metrics; a plugin may have renamed some since."""
+    chosen = resolve_metrics(metrics)
+    frames = {metric.id_of(score) for metric in chosen for score in metric.frames}
+    totals = {metric.id_of(score) for metric in chosen for score in metric.totals}
+    return all(
+        frames <= result.frames.keys() and totals <= result.totals.keys()
+        for result in known.stems.values()
+    )
 
 
 def _has_stems(known: Record, task: Task) -> bool:

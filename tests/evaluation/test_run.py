@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint
 from multiprocessing import get_context
 from pathlib import Path
 from types import MappingProxyType
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import soundfile
 import torch
 from fakes import Calm, Crashing, Empty, Endless, Hungry, Raising, Unloadable
 
+from sepbench._util import entry_points
 from sepbench._util.text import song_marks
 from sepbench.audio import sound_mark
 from sepbench.datasets import open_dataset
@@ -26,7 +29,9 @@ from sepbench.evaluation.renamed import forget_renamed
 from sepbench.evaluation.run import Done, RunConfig
 from sepbench.evaluation.store import Settings, Store
 from sepbench.inference import workers
+from sepbench.metrics.metric import Metric
 from sepbench.registry import Method, resolve
+from sepbench.registry.metrics import METRIC_GROUP
 from sepbench.report import build as report
 from sepbench.separator import NoOptions, Separator
 
@@ -219,6 +224,44 @@ def test_whatever_can_change_a_score_makes_it_again(
     seen: list[Done] = []
     run(store, Calm, tracks=tracks, plan=plan, on_done=seen.append)
     assert [done.kept for done in seen] == [False, False]
+
+
+class Loudest(Metric):
+    """The largest sample of an estimate."""
+
+    name = "loudest"
+    summary = "Largest sample."
+    totals: ClassVar[tuple[str, ...]] = ("loudest",)
+    higher_is_better = False
+    silence = "0"
+    source = "Nobody 2026"
+
+    def score(
+        self, reference: torch.Tensor, estimate: torch.Tensor, mixture: torch.Tensor, rate: int
+    ) -> dict[str, torch.Tensor]:
+        return dict.fromkeys(self.totals, estimate.abs().max())
+
+
+def test_a_metric_whose_scores_were_renamed_scores_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = entry_points.find
+    point = EntryPoint("loudest", f"{__name__}:Loudest", METRIC_GROUP)
+    more = {METRIC_GROUP: {"loudest": [point]}}
+    monkeypatch.setattr(entry_points, "find", lambda group: {**real(group), **more.get(group, {})})
+    plan = RunConfig(isolate=False, metrics=("loudest",))
+    run(store, Calm, plan=plan)
+    run(store, Calm, plan=replace(plan, metrics=("silence",)))
+    monkeypatch.setattr(Loudest, "totals", ("peak", "crest"))
+    run(store, Calm, plan=plan)
+    seen: list[Done] = []
+    run(store, Calm, plan=plan, on_done=seen.append)
+    assert [done.kept for done in seen] == [True, True]
+    for record in store.records():
+        totals = record.stems["vocals"].totals
+        assert totals["loudest peak"] > 0
+        assert "loudest" not in totals
+        assert "silence" in record.identity["metrics"]
 
 
 def test_scores_of_more_metrics_than_asked_for_are_kept(store: Store) -> None:
