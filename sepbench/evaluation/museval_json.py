@@ -37,6 +37,11 @@ def museval_files(path: Path) -> list[Path]:
     return found
 
 
+def check_museval(file: Path) -> None:
+    """Raise `SepbenchError` for a file that is not one of museval's scores."""
+    _record(file, Settings("imported", "test"), "", {})
+
+
 def import_museval(
     systems: Mapping[str, Sequence[Path]], store: Store
 ) -> Iterator[tuple[Record, Stamp]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sepbench._util.walk import RUN_SETTINGS
-from sepbench.evaluation.museval_json import import_museval, museval_files
+from sepbench.evaluation.museval_json import check_museval, import_museval, museval_files
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Settings, Store
 from sepbench.report.index import Index
@@ -29,13 +29,15 @@ def import_scores(
         name: [file for path in paths for file in museval_files(path)]
         for name, paths in systems.items()
     }
-    total = sum(map(len, found.values()))
-    store = _open_or_make(run, {file.stem for files in found.values() for file in files})
+    files = [file for of_one in found.values() for file in of_one]
+    for file in files[:1]:  # Before a run is made for it.
+        check_museval(file)
+    store = _open_or_make(run, {file.stem for file in files})
     with Index(store) as index:
         for record, stamp in import_museval(found, store):
             index.add(record, stamp)
             if on_record is not None:
-                on_record(record, total)
+                on_record(record, len(files))
         index.update()
     return store
 

@@ -24,8 +24,26 @@ def keep_names(run: Path, trials: Mapping[str, Mapping[str, Any]]) -> None:
     """Store the description of exported trials, next to those of earlier exports.
 
     ``trials`` has ``track``, ``subset``, ``stem`` and ``methods`` (labels by stimulus) by trial id.
+    A trial that was exported before keeps its methods of then, which listeners may have rated.
     """
-    write_atomic(run / _KEY, json.dumps({**_names(run), **trials}, indent=1) + "\n")
+    known = _names(run)
+    for trial, facts in trials.items():
+        earlier = _methods_of(known.get(trial, {}), facts)
+        known[trial] = {**facts, "methods": {**earlier, **facts["methods"]}}
+    write_atomic(run / _KEY, json.dumps(known, indent=1) + "\n")
+
+
+def earlier_methods(run: Path, trial: str, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return labels by stimulus of a trial, as earlier exports had them.
+
+    ``facts`` are its ``track``, ``subset`` and ``stem``.
+    """
+    return _methods_of(_names(run).get(trial, {}), facts)
+
+
+def _methods_of(known: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, str]:
+    same = all(known.get(key) == facts[key] for key in ("track", "subset", "stem"))
+    return known["methods"] if same else {}
 
 
 def sessions(path: Path, run: Path) -> Iterator[dict[str, Any]]:

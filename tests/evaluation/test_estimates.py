@@ -226,6 +226,14 @@ def test_a_score_of_museval_that_is_no_number_is_refused(odd: object) -> None:
     assert "not a JSON file of museval" in imported()
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_scores_that_are_not_imported_make_no_run(there: bool) -> None:
+    if there:
+        write_museval([("vocals", [{"metrics": {}}])])
+    imported()
+    assert not Path("out").exists()
+
+
 def test_a_stem_under_two_names_in_one_file_of_museval_is_refused() -> None:
     frame = {"metrics": dict.fromkeys(("SDR", "SIR", "ISR", "SAR"), 1.0)}
     write_museval([("vocals", [frame]), ("Voice", [frame])])

@@ -6,7 +6,7 @@ import html
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from sepbench.errors import SepbenchError
 from sepbench.evaluation.store import Store
 from sepbench.report.page.clips import Clip, Source, clips
 from sepbench.report.page.write import kept_excerpts
-from sepbench.report.webmushra_results import keep_names
+from sepbench.report.webmushra_results import earlier_methods, keep_names
 
 SOUNDS = "configs/resources/sepbench"
 
@@ -48,8 +48,7 @@ def write_webmushra(
     records = store.records()
     excerpts = kept_excerpts(store, records, songs)
     by_key = {track.song: track for track in tracks}
-    pages: list[dict[str, Any]] = []
-    files: list[Path] = []
+    pages, files = list[dict[str, Any]](), list[Path]()
     names: dict[str, dict[str, Any]] = {}
     keys = [key for key in dict.fromkeys(e.song for e in excerpts) if key in by_key]
     songs_of = Counter(track for _, track in keys)
@@ -61,10 +60,13 @@ def write_webmushra(
             on_clip(f"{clip.excerpt.track}, {clip.excerpt.stem}")
             subset, track = key
             song = track if songs_of[track] == 1 else f"{track} ({subset})"
-            page, methods, written = _trial(clip, song, len(pages), folder)
+            title = f"{clip.excerpt.stem}: {song}"
+            trial = f"trial {len(pages) + 1}, {_plain(title)}"
             facts = {"track": track, "subset": subset, "stem": clip.excerpt.stem}
-            names[page["id"]] = {**facts, "methods": methods}
-            pages.append(page)
+            earlier = earlier_methods(store.folder, trial, facts)
+            page, methods, written = _trial(clip, len(pages), folder, earlier)
+            names[trial] = {**facts, "methods": methods}
+            pages.append({"type": "mushra", "id": trial, "name": html.escape(title), **page})
             files += written
     if not pages:
         raise SepbenchError(
@@ -74,13 +76,25 @@ def write_webmushra(
     config = folder / "configs" / "sepbench.yaml"
     write_atomic(config, _as_yaml(_test(store), pages))
     keep_names(store.folder, names)
+    _remove_earlier(folder / SOUNDS, files)
     return [config, *files]
 
 
+def _remove_earlier(folder: Path, kept: Collection[Path]) -> None:
+    """Remove the sounds of an earlier export that this one lacks."""
+    for path in folder.glob("*.wav"):
+        if path not in kept and re.fullmatch(r"\d+-\d+", path.stem):
+            path.unlink()
+
+
 def _trial(
-    clip: Clip, song: str, number: int, folder: Path
+    clip: Clip, number: int, folder: Path, earlier: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, str], list[Path]]:
-    """Write the sounds of a trial; return it, the labels of its stimuli, and the files."""
+    """Write the sounds of a trial; return it, the labels of its stimuli, and the files.
+
+    A method keeps the name of its stimulus in ``earlier`` exports, and no other gets that.
+    """
+    given = {label: plain for plain, label in earlier.items()}
     names: dict[str, str] = {}
     labels: dict[str, str] = {}
     files = []
@@ -88,14 +102,12 @@ def _trial(
         if source.kind in ("reference", "method"):
             name = f"{SOUNDS}/{number}-{index}.wav"
             files.append(_write(source, folder / name, clip.rate))
-            plain = _plain(source.name, names) if source.kind == "method" else ""
+            plain = ""
+            if source.kind == "method":
+                plain = given.get(source.name) or _plain(source.name, {*names, *earlier})
             names[plain] = name
             labels |= {plain: source.name} if plain else {}
-    title = f"{clip.excerpt.stem}: {song}"
     page = {
-        "type": "mushra",
-        "id": f"trial {number + 1}, {_plain(title)}",
-        "name": html.escape(title),
         "content": "How well is the stem separated? The reference would be 100.",
         "showWaveform": True,
         "enableLooping": True,

@@ -100,6 +100,37 @@ def test_ratings_of_webmushra_come_back_under_the_names_of_the_run(made_run, tmp
         file.unlink()
 
 
+def test_a_test_exported_again_without_a_method_keeps_the_ratings_of_the_first(tmp_path) -> None:
+    store = make_run(tmp_path / "run", {"m[a+b]": 8.0, "m[a&b]": 6.0, "bad": 0.0}, ["song"])
+    (track,) = [MadeTrack("song", "test", "some", (), ())]
+    for record in store.records():
+        folder = store.stems_folder(record.label, "test", "song")
+        folder.mkdir(parents=True)
+        soundfile.write(folder / "vocals.wav", track.load().mixture.T, RATE)
+
+    def exported_test() -> dict:
+        files = write_webmushra(store, [track], tmp_path / "test", songs=1)
+        sounds = set((tmp_path / "test").rglob("*.wav"))
+        assert sounds == set(files[1:])
+        return yaml.safe_load(files[0].read_text())
+
+    first = exported_test()
+    said = dict(zip(["m[a b]", "m[a b] (2)", "bad"], [80, 60, 20], strict=True))
+    assert {*first["pages"][1][1]["stimuli"]} == {*said}
+    table = results(tmp_path / "mushra.csv", first, said)
+    before = list(sessions(table, store.folder))
+    for record in store.records():
+        if record.label in ("m[a&b]", "bad"):
+            store.remove(record)
+    results(table, exported_test(), said, "77aa")
+    assert next(sessions(table, store.folder)) == before[0]
+    ratings.add([table], store.folder)
+    rated = ratings.table(store.folder)
+    assert set(rated[rated["source"] == "m[a&b]"]["listener"]) == {"0b1e-5"}
+    for label in ("m[a+b]", "m[a&b]", "bad"):
+        assert rated[rated["source"] == label]["rating"].nunique() == 1
+
+
 def test_a_table_of_ratings_may_have_been_saved_by_a_spreadsheet(made_run, tmp_path) -> None:
     test = yaml.safe_load(
         write_webmushra(made_run, made_tracks(), tmp_path, songs=1)[0].read_text()
