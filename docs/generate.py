@@ -122,8 +122,11 @@ def _command_line() -> Iterator[str]:
     yield from _command(main, "sepbench")
 
 
-def _command(command: click.Command, path: str) -> Iterator[str]:
-    context = click.Context(command, info_name=path)
+def _command(
+    command: click.Command, path: str, parent: click.Context | None = None
+) -> Iterator[str]:
+    # A command keeps the option --help of its first context, which has the names of its parent.
+    context = click.Context(command, parent, info_name=path, **command.context_settings)
     level = "#" * (1 + len(path.split()))
     if path != "sepbench":
         yield f"{level} {path}\n"
@@ -141,7 +144,7 @@ def _command(command: click.Command, path: str) -> Iterator[str]:
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             if child := command.get_command(context, name):
-                yield from _command(child, f"{path} {name}")
+                yield from _command(child, f"{path} {name}", context)
 
 
 def _help(text: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import click
 import pytest
+from commands import run
 
 from sepbench import registry
 from sepbench.cli.main import main
@@ -37,7 +38,10 @@ def pages(generate: ModuleType) -> dict[str, str]:
 def commands(command: click.Command, path: str) -> dict[str, click.Command]:
     found = {path: command}
     if isinstance(command, click.Group):
-        for name, child in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child
             found |= commands(child, f"{path} {name}")
     return found
 
@@ -49,6 +53,11 @@ def test_every_command_is_on_the_site_with_every_option(pages: dict[str, str]) -
         options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
         for option in options if path != "sepbench" else []:
             assert option.opts[-1] in sections[path], path
+
+
+def test_the_site_leaves_the_help_of_commands_as_it_is(pages: dict[str, str]) -> None:
+    for path in commands(main, "sepbench"):
+        assert run(*path.split()[1:], "-h").exit_code == 0, path
 
 
 def test_every_method_metric_and_data_set_is_on_the_site(pages: dict[str, str]) -> None:
