@@ -111,7 +111,7 @@ def command(
     Writes the scores of every track, scores.csv, summary.csv and boxplots to the run's folder. If
     it is stopped, the same command resumes.
     """
-    from sepbench.cli.console import fail, say, show_json
+    from sepbench.cli.console import fail, say, show_json, warn
     from sepbench.cli.page import write_page
     from sepbench.cli.report import of_run, present
     from sepbench.cli.run_cells import run_cells
@@ -127,7 +127,7 @@ def command(
     # With every song on the page, no song has to be separated twice.
     how["save_stems"] |= listen is not None and listen >= len(tracks) and not scheduler
     plan = _plan(**how)
-    store = selection.open_run(out)
+    store = selection.open_run(out, warn)
     if not any(chosen for _, chosen in shard(tracks, methods, plan.shard)):
         say(f"part {how['shard']} has nothing to do: there are fewer cells than parts")
         if as_json:

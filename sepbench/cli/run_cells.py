@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sepbench.cli.track_selection import Selection
     from sepbench.evaluation.cluster import Cluster
     from sepbench.evaluation.records import Record
     from sepbench.evaluation.run import Done, RunConfig
+    from sepbench.evaluation.selection import Selection
     from sepbench.evaluation.store import Store
     from sepbench.registry import Method
 

@@ -65,6 +65,7 @@ def command(
     <track>_vocals.wav, or, for a single track, vocals.wav. Other rates are resampled, up to 1024
     samples are padded or cut, mono is copied to both channels; each is reported.
     """
+    from sepbench.cli.console import warn
     from sepbench.cli.report import present
     from sepbench.inference.runner import choose_device
 
@@ -72,7 +73,7 @@ def command(
     selection = choice.select(dataset)
     found = _find(estimates, selection.tracks)
     how["device"] = str(choose_device(how["device"]))
-    store = selection.open_run(out)
+    store = selection.open_run(out, warn)
     name = name or estimates.resolve().name
     failures = _score(found, store, name=name, folder=estimates, **how)
     present(store, protocol, references, as_json=as_json)

@@ -1,4 +1,4 @@
-"""The options that select tracks of a data set, and the run of the selected tracks."""
+"""The options that select tracks of a data set."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from click.core import ParameterSource
 from sepbench.cli import options
 
 if TYPE_CHECKING:
-    from sepbench.datasets.base import Dataset, Track
-    from sepbench.evaluation.store import Store
+    from sepbench.evaluation.selection import Selection
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,54 +43,19 @@ class TrackChoice:
 
     def select(self, dataset: str) -> Selection:
         """Return the selected tracks of a data set, or of a folder of songs given in its place."""
-        from sepbench.datasets import open_dataset
-        from sepbench.datasets.selection import select
+        from sepbench.evaluation.selection import Selection
 
-        name, root, subset = _named_or_folder(dataset, self.root, self.subset)
-        data = open_dataset(name, root)
-        return Selection(
-            name, root, subset, self.start, self.duration, data, select(data, subset, self.patterns)
+        self._refuse_subset(dataset)
+        return Selection.of(
+            dataset, self.root, self.subset, self.patterns, self.start, self.duration
         )
 
+    def _refuse_subset(self, dataset: str) -> None:
+        """Refuse a ``--subset`` other than ``all`` for a folder of songs, which has no subsets."""
+        from sepbench.datasets.discovery import named_or_folder
 
-@dataclass(frozen=True)
-class Selection:
-    """The tracks that a command works on."""
-
-    dataset: str
-    root: Path | None
-    subset: str
-    start: float
-    duration: float | None
-    data: Dataset
-    tracks: list[Track]
-
-    def open_run(self, out: Path | None) -> Store:
-        """Open the run in ``out``, or in the default folder; a new one if there is none.
-
-        Scores of tracks that were renamed since are removed with a warning.
-        """
-        from sepbench.cli.console import warn
-        from sepbench.evaluation.renamed import forget_renamed
-        from sepbench.evaluation.store import Settings, Store
-
-        settings = Settings.of(self.dataset, self.root, self.subset, self.start, self.duration)
-        store = Store.create(out or Path("results") / settings.default_name, settings)
-        for line in forget_renamed(store, self.data.tracks(self.subset)):
-            warn(line)
-        return store
-
-
-def _named_or_folder(dataset: str, root: Path | None, subset: str) -> tuple[str, Path | None, str]:
-    """Return data set, root and subset, where a folder of songs may be given as the data set.
-
-    The name of a data set takes precedence over a folder of the same name. A folder has no subsets,
-    so that a ``--subset`` other than ``all`` is refused.
-    """
-    from sepbench.datasets.discovery import named_or_folder
-
-    name, found = named_or_folder(dataset, root)
-    source = click.get_current_context().get_parameter_source("subset")
-    if found != root and source is not ParameterSource.DEFAULT and subset != "all":
-        raise click.UsageError(f"--subset: {dataset} is a folder of songs without subsets")
-    return name, found, subset
+        _, found = named_or_folder(dataset, self.root)
+        source = click.get_current_context().get_parameter_source("subset")
+        is_given = source is not ParameterSource.DEFAULT
+        if found != self.root and is_given and self.subset != "all":
+            raise click.UsageError(f"--subset: {dataset} is a folder of songs without subsets")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
-from sepbench.evaluation.renamed import forget_renamed
 from sepbench.evaluation.run import Done, RunConfig
 from sepbench.evaluation.run import run as run_matrix
-from sepbench.evaluation.store import Settings, Store
+from sepbench.evaluation.selection import Selection
+from sepbench.evaluation.store import Store
 from sepbench.metrics.protocols import PROTOCOLS, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.stems import in_order
@@ -144,11 +145,6 @@ def evaluate(
         SepbenchError: for an unknown method, data set, track or metric. Failures of methods on
             tracks do not raise: see `Run.failures`.
     """
-    from rich.progress import Progress
-
-    from sepbench.datasets import open_dataset
-    from sepbench.datasets.discovery import named_or_folder
-    from sepbench.datasets.selection import select
     from sepbench.inference.runner import choose_device
 
     resolved = _resolved(methods)
@@ -157,23 +153,29 @@ def evaluate(
             f"start={start!r}, duration={duration!r}: a part begins at 0 s or later and is longer "
             "than 0 s; None is the rest of each track"
         )
-    name, place = named_or_folder(str(dataset), None if root is None else Path(root))
-    data = open_dataset(name, place)
-    chosen = select(data, subset, tracks)
-    settings = Settings.of(name, place, subset, start, duration)
+    place = None if root is None else Path(root)
+    selection = Selection.of(str(dataset), place, subset, tracks, start, duration)
     plan = _plan({**config, "device": str(choose_device(config.get("device", "auto")))})
-    folder = Path(out) if out is not None else Path("results") / settings.default_name
-    store = Store.create(folder, settings)
-    for note in forget_renamed(store, data.tracks(subset)):
-        warnings.warn(note, stacklevel=2)
-    with Progress(transient=True, disable=not progress) as bar:
-        task = bar.add_task("evaluate", total=len(chosen) * len(resolved))
+    store = selection.open_run(
+        None if out is None else Path(out), lambda note: warnings.warn(note, stacklevel=4)
+    )
+    with _progress(len(selection.tracks) * len(resolved), is_shown=progress) as on_done:
+        run_matrix(selection.tracks, resolved, store, plan, on_done=on_done)
+    return Run(store.folder)
+
+
+@contextmanager
+def _progress(cells: int, *, is_shown: bool) -> Iterator[Callable[[Done], None]]:
+    """Show a progress bar, and provide what it has to be told of each finished cell."""
+    from rich.progress import Progress
+
+    with Progress(transient=True, disable=not is_shown) as bar:
+        task = bar.add_task("evaluate", total=cells)
 
         def on_done(done: Done) -> None:
             bar.update(task, advance=1, description=f"{done.record.label}  {done.record.track}")
 
-        run_matrix(chosen, resolved, store, plan, on_done=on_done)
-    return Run(folder)
+        yield on_done
 
 
 def _resolved(methods: str | Sequence[str]) -> list[Method]:
