@@ -32,6 +32,13 @@ if TYPE_CHECKING:
     "Makes RUN if there is none.",
 )
 @click.option(
+    "--forget-failures",
+    "forgotten",
+    multiple=True,
+    metavar="GLOB",
+    help="First remove from RUN that these methods failed on tracks; their scores stay.",
+)
+@click.option(
     "-m", "--method", "methods", multiple=True, metavar="GLOB", help="Only these methods."
 )
 @click.option(
@@ -57,18 +64,18 @@ if TYPE_CHECKING:
 def command(
     runs: tuple[Path, ...],
     protocol: str,
-    references: tuple[str, ...],
     imports: tuple[str, ...],
+    forgotten: tuple[str, ...],
     page: bool,
     listen: int | None,
     root: Path | None,
     methods: tuple[str, ...],
     tracks: tuple[str, ...],
     stems: tuple[str, ...],
-    out: Path | None,
     format: str | None,
     metric: str | None,
     as_json: bool,
+    **how: Any,
 ) -> None:
     """Make the tables and plots of RUNs, the folders of evaluations, from their stored scores.
 
@@ -81,26 +88,20 @@ def command(
     A protocol with several scores per track, such as nussl's, has a report card: mean and standard
     deviation over tracks, overall and by stem.
     """
-    from sepbench.evaluation.store import Store
+    from sepbench.cli.run_changes import forget_failures, opened
     from sepbench.report.choice import Choice
 
-    if imports:
-        _import(runs[0], imports)
-    stores = [Store.open(run) for run in runs]
+    stores = opened(runs, imports)
     has_page = bool(page or listen)
     # The tables of a page have all tracks.
     choice = Choice(methods, () if has_page else tracks, stems)
     is_apart = len(runs) > 1 or choice != Choice()
-    _check_usage(format, metric, has_page, as_json, out, is_apart=is_apart)
+    _check_usage(format, metric, has_page, as_json, how["out"], is_apart=is_apart)
+    forget_failures(stores, forgotten)
     # A run without scores of the default protocol still gets its tables.
     asked = click.get_current_context().get_parameter_source("protocol")
-    how: dict[str, Any] = {
-        "references": references,
-        "others": stores[1:],
-        "choice": choice,
-        "out": out,
-        "required": asked is not ParameterSource.DEFAULT,
-    }
+    required = asked is not ParameterSource.DEFAULT
+    how |= {"others": stores[1:], "choice": choice, "required": required}
     if format is not None:
         _print(stores[0], protocol, format, metric, **how)
         return
@@ -139,28 +140,6 @@ def _check_usage(
         )
     if metric is not None and format is None:
         raise click.UsageError("--metric chooses the table of --format; give --format too")
-
-
-def _import(run: Path, imports: tuple[str, ...]) -> None:
-    """Import museval's scores, given as NAME=PATH, with a progress bar."""
-    from sepbench.cli.console import counting
-    from sepbench.report.importing import import_scores
-
-    systems: dict[str, list[Path]] = {}
-    for text in imports:
-        name, _, path = text.partition("=")
-        if not (name.strip() and path.strip()):
-            raise click.UsageError(f"--import {text}: write it as NAME=PATH")
-        systems.setdefault(name, []).append(Path(path))
-    with counting() as bar:
-        task = bar.add_task("importing", total=None)
-        import_scores(
-            run,
-            systems,
-            lambda record, total: bar.update(
-                task, advance=1, total=total, description=f"{record.label}  {record.track}"
-            ),
-        )
 
 
 def _tracks(store: Store, root: Path | None) -> Sequence[Track]:

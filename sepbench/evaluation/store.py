@@ -227,6 +227,13 @@ class Store:
             path.unlink(missing_ok=True)
         self.remove_stems(record.label, record.subset, record.track)
 
+    def failures(self) -> dict[Path, Record]:
+        """Return why methods failed on tracks, by file; unreadable files are left out."""
+        read = {
+            path: self.read(path) for path in sorted(self.folder.glob("failures/*/*/[!.]*.json"))
+        }
+        return {path: record for path, record in read.items() if record is not None}
+
     def remove_stems(self, label: str, subset: str, track: str) -> None:
         """Remove the separated audio of a method on a track, if any was kept."""
         shutil.rmtree(self.stems_folder(label, subset, track), ignore_errors=True)

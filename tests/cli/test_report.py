@@ -190,3 +190,26 @@ def test_the_tables_of_a_page_have_all_songs() -> None:
     made = report("run", "--page", "--track", "song 01")
     assert made.exit_code == 0, made.output
     assert len(column("track", "run/scores.csv")) == 4
+
+
+def test_failures_of_a_method_that_was_given_up_can_be_forgotten_and_scores_stay() -> None:
+    lost = [("poor", f"song {n:02}") for n in range(3)] + [("good", "song 01")]
+    store = make_run(Path("tried"), {"good": 5.0, "poor": 1.0}, 3, failed=lost)
+    assert report("tried").exit_code == 0
+    assert column("label", "tried/summary.csv") == {"good", "poor"}
+    refused = report("tried", "--forget-failures", "unet*")
+    assert refused.exit_code == 2
+    assert "no failures of unet*; those that failed: good, poor" in refused.output
+    result = report("tried", "--forget-failures", "POOR")
+    assert result.exit_code == 0
+    assert "forgotten: 3 failures of poor" in result.output
+    assert column("label", "tried/scores.csv") == column("label", "tried/summary.csv") == {"good"}
+    assert {(one.label, one.track) for one in store.records() if one.error} == {("good", "song 01")}
+    assert sum(one.error is None for one in store.records()) == 2
+
+
+def test_a_run_of_forgotten_failures_alone_is_one_line() -> None:
+    make_run(Path("tried"), {"poor": 1.0}, 1, failed=[("poor", "song 00")])
+    result = report("tried", "--forget-failures", "*")
+    assert result.exit_code == 2
+    assert result.output.splitlines()[-1].startswith("error: tried: no scores")
