@@ -14,6 +14,7 @@ from sepbench.training.learned_mask import LearnedMask
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from .model import BLSTMTrainable
 
@@ -64,6 +65,10 @@ class BLSTM(LearnedMask):
             norm.batch_norm.train()
             norm.batch_norm.momentum = 0.0  # no affine parameters to change
 
+    def fuse(self, network: nn.Module) -> nn.Module:
+        """Return the network itself, which has no convolutions; `load` may change it."""
+        return network
+
     def separate(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the voice ``(channels, samples)``."""
         from torch.nn import functional
@@ -80,5 +85,4 @@ class BLSTM(LearnedMask):
         return is_averaged and super()._averages_with_mean
 
     def _masks(self, spectrum: torch.Tensor) -> torch.Tensor:
-        # The fused network is a copy, which per_clip_norm does not change.
-        return self._model.song_masks(self._network, spectrum)
+        return self._model.song_masks(self._fused, spectrum)

@@ -285,6 +285,13 @@ def test_a_stereo_network_hears_both_channels_together(tmp_path: Path) -> None:
     assert not torch.allclose(voice(made, song)[0], voice(made, other)[0], atol=1e-4)
 
 
+def test_the_weights_are_in_memory_once(tmp_path: Path) -> None:
+    loaded = separator(weight_file(tmp_path / "w.safetensors", SMALL))
+    networks = [value for value in vars(loaded).values() if isinstance(value, torch.nn.Module)]
+    tensors = {one.data_ptr(): one.nelement() for part in networks for one in part.parameters()}
+    assert sum(tensors.values()) == sum(one.nelement() for one in loaded._network.parameters())
+
+
 def test_normalised_by_the_song_the_level_does_not_matter(tmp_path: Path) -> None:
     file = weight_file(tmp_path / "w.safetensors", {**SMALL, "floor": 1e-9})
     song = noise(2, 4000)

@@ -13,7 +13,7 @@ from sepbench.training.fused import fused
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "columns"),
-    [("mask-cnn", 400), ("unet", 130), ("unet-stereo", 130), ("blstm", 50), ("ibm-cnn", 60)],
+    [("mask-cnn", 400), ("unet", 130), ("unet-stereo", 130), ("ibm-cnn", 60)],
 )
 def test_shipped_networks_make_the_same_masks_when_fused(method: str, columns: int) -> None:
     separator: Any = resolve(method)[0].create()
