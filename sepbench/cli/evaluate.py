@@ -111,7 +111,7 @@ def command(
     Writes the scores of every track, scores.csv, summary.csv and boxplots to the run's folder. If
     it is stopped, the same command resumes.
     """
-    from sepbench.cli.console import fail, say, show_json, warn
+    from sepbench.cli.console import say, show_json, warn
     from sepbench.cli.page import write_page
     from sepbench.cli.report import of_run, present
     from sepbench.cli.run_cells import run_cells
@@ -119,8 +119,7 @@ def command(
 
     how["metrics"] = options.chosen_metrics(how["metrics"])
     methods, unavailable, broken = _methods(*_command_line_first(all_methods, specs))
-    for line in unavailable:
-        (fail if broken else say)(line)
+    _tell(unavailable, broken=broken)
     selection = choice.select(dataset)
     tracks = selection.tracks
     scheduler = how.pop("scheduler")
@@ -139,6 +138,13 @@ def command(
         write_page(store, report, tracks, protocol=protocol, listen=listen, plan=plan)
     if failures or broken:
         click.get_current_context().exit(1)
+
+
+def _tell(unavailable: Sequence[str], *, broken: bool) -> None:
+    from sepbench.cli.console import fail, say
+
+    for line in unavailable:
+        (fail if broken else say)(line)
 
 
 def _command_line_first(all_methods: bool, specs: Sequence[str]) -> tuple[bool, Sequence[str]]:

@@ -15,6 +15,7 @@ from sepbench.errors import SepbenchError
 if TYPE_CHECKING:
     from sepbench.training.data.choice import Choice
     from sepbench.training.data.prepared import PreparedDataset
+    from sepbench.training.data.recording import Recording
 
 
 @click.command("prepare", short_help="Decode songs into a folder that 'sepbench train' reads.")
@@ -74,17 +75,10 @@ def command(
     from sepbench.training.data.choice import left_out
     from sepbench.training.data.prepare import prepare
     from sepbench.training.data.sources import tracks_of
-    from sepbench.training.data.teacher import TeacherConfig, label_songs
 
-    if second and not teacher:
-        raise SepbenchError("--second compares with a teacher; give --teacher METHOD too")
     if any(Path(where).is_dir() and Path(where).resolve() == out.resolve() for where in data):
         raise SepbenchError(f"{out}: the folder of the songs themselves; choose another --out")
-    labelled = []
-    if teacher:
-        config = TeacherConfig(second=second or "").replaced(teacher)
-        labelled = label_songs(config, data, device=device, required=True)
-    tracks = tracks_of(data, choice, labelled)
+    tracks = tracks_of(data, choice, _labelled(teacher, second, data, device))
     with counting() as bar:
         task = bar.add_task("preparing", total=len(tracks))
         dataset, skipped = prepare(
@@ -96,6 +90,20 @@ def command(
     if not dataset.tracks:
         raise SepbenchError(f"{out}: none of {len(tracks)} tracks could be prepared")
     _show(out, dataset, skipped, as_json=as_json)
+
+
+def _labelled(
+    teacher: str | None, second: str | None, data: Sequence[str], device: str
+) -> Sequence[Recording]:
+    """Return the songs that a teacher labels, none without one."""
+    from sepbench.training.data.teacher import TeacherConfig, label_songs
+
+    if second and not teacher:
+        raise SepbenchError("--second compares with a teacher; give --teacher METHOD too")
+    if not teacher:
+        return []
+    config = TeacherConfig(second=second or "").replaced(teacher)
+    return label_songs(config, data, device=device, required=True)
 
 
 def _show(folder: Path, dataset: PreparedDataset, skipped: Sequence[str], *, as_json: bool) -> None:

@@ -112,10 +112,9 @@ def command(
     is kept, unless separated.json next to it shows that it was made from another song or with other
     settings. Stems have the level of the song; clipping is reported. Missing weights are fetched.
     """
-    from sepbench import registry
     from sepbench.cli import separate_methods
     from sepbench.cli.console import show_json
-    from sepbench.inference.jobs import SeparateOptions, plan
+    from sepbench.inference.jobs import SeparateOptions
     from sepbench.inference.runner import choose_device
     from sepbench.inference.separate import SeparationSession
 
@@ -128,12 +127,7 @@ def command(
         choose_device(how["device"])  # Raises for one that is not there, before a method is named.
     about = separate_methods.explain(preset, chosen)
     settings = SeparateOptions(**how)
-    methods = registry.resolve_all(specs)
-    faults = separate_methods.unusable(methods)
-    usable = [method for method in methods if method.label not in faults]
-    jobs = plan(found.songs, usable, settings, found.folders)
-    faults |= separate_methods.without_weights(usable, alone=len(methods) == 1)
-    jobs = [job for job in jobs if job.method.label not in faults]
+    jobs, faults = _planned(specs, found, settings)
     lost += [
         {"song": str(song), "method": label, "error": error}
         for label, error in faults.items()
@@ -147,6 +141,22 @@ def command(
     failures = sum("error" in facts for facts in results)
     if failures:
         click.get_current_context().exit(1 if failures < len(results) else 2)
+
+
+def _planned(
+    specs: Sequence[str], found: Found, settings: SeparateOptions
+) -> tuple[list[Job], dict[str, str]]:
+    """Return the jobs of the methods that can be used, and why the others cannot, by label."""
+    from sepbench import registry
+    from sepbench.cli import separate_methods
+    from sepbench.inference.jobs import plan
+
+    methods = registry.resolve_all(specs)
+    faults = separate_methods.unusable(methods)
+    usable = [method for method in methods if method.label not in faults]
+    jobs = plan(found.songs, usable, settings, found.folders)
+    faults |= separate_methods.without_weights(usable, alone=len(methods) == 1)
+    return [job for job in jobs if job.method.label not in faults], faults
 
 
 def _separated(

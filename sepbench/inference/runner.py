@@ -29,6 +29,7 @@ from sepbench.audio import StreamResampler
 from sepbench.errors import SepbenchError
 from sepbench.inference.level import Level, applied, measure
 from sepbench.inference.overlap_add import Chunk, Samples, named
+from sepbench.inference.pieces import complete, resampled, with_references
 from sepbench.inference.sample_queue import SampleQueue, in_step
 from sepbench.inference.stereo_filter import separated
 from sepbench.separator import AnySeparator, Ensemble, needs_level
@@ -198,7 +199,7 @@ def _stream(
     inner_rate = separator.sample_rate or rate
     delay = SampleQueue()
     given = references if separator.needs_references and references is not None else {}
-    inner = _resampled(_with_references(delay.tee(chunks), given), rate, inner_rate)
+    inner = resampled(with_references(delay.tee(chunks), given), rate, inner_rate)
     if isinstance(separator, Ensemble):
         inner = _with_estimates(separator, inner, inner_rate, device, block_seconds, level)
     backs: dict[str, StreamResampler] = {}
@@ -207,22 +208,11 @@ def _stream(
             if not backs:
                 backs = {name: StreamResampler(inner_rate, rate) for name in stems}
             stems = {name: backs[name].process(stem) for name, stem in stems.items()}
-        yield from _complete(separator, stems, delay, last=False)
+        yield from complete(separator, stems, delay, last=False)
         del stems
     # The resamplers have a delay, and rounding may give one sample more or less.
     held = {name: back.finish() for name, back in backs.items()}
-    yield from _complete(separator, held, delay, last=True)
-
-
-def _with_references(
-    chunks: Iterable[Samples], references: Mapping[str, Samples]
-) -> Iterator[Chunk]:
-    """Yield the chunks of the mixture with those of the references."""
-    start = 0
-    for chunk in chunks:
-        stop = start + chunk.shape[1]
-        yield Chunk(chunk, {name: stem[:, start:stop] for name, stem in references.items()})
-        start = stop
+    yield from complete(separator, held, delay, last=True)
 
 
 def _with_estimates(
@@ -248,7 +238,7 @@ def _with_estimates(
     def handed_on(
         member: AnySeparator, own: Iterable[Samples], stem: str, level: Level | None
     ) -> Iterator[Samples]:
-        return (complete[stem] for complete in estimates(member, own, level))
+        return (whole[stem] for whole in estimates(member, own, level))
 
     def stacked(
         member: AnySeparator, own: Iterable[Samples], level: Level | None
@@ -271,38 +261,3 @@ def _with_estimates(
 def _stacked(estimates: Sequence[Samples]) -> NDArray[np.float32]:
     """Return estimates as one array, without a copy of a single one."""
     return estimates[0][np.newaxis] if len(estimates) == 1 else np.stack(estimates)
-
-
-def _complete(
-    separator: AnySeparator, stems: dict[str, Samples], delay: SampleQueue, *, last: bool
-) -> Iterator[dict[str, Samples]]:
-    """Cut the pieces to the length of the mixture, and add the remainder."""
-    if not stems:
-        return
-    available = next(iter(stems.values())).shape[1]
-    count = delay.held if last else min(available, delay.held)
-    if count == 0:
-        return
-    if available < count:
-        missing = ((0, 0), (0, count - available))
-        stems = {name: np.pad(stem, missing) for name, stem in stems.items()}
-    complete = {name: stem[:, :count] for name, stem in stems.items()}
-    rest = delay.take(count)
-    if separator.remainder is not None:
-        for stem in complete.values():
-            rest = rest - stem
-        complete[separator.remainder] = rest
-    yield complete
-
-
-def _resampled(chunks: Iterable[Chunk], rate: int, inner_rate: int) -> Iterator[Chunk]:
-    if inner_rate == rate:
-        yield from chunks
-        return
-    mixture = StreamResampler(rate, inner_rate)
-    given: dict[str, StreamResampler] = {}
-    for chunk in chunks:
-        given = given or {name: StreamResampler(rate, inner_rate) for name in chunk.given}
-        beside = {name: given[name].process(stem) for name, stem in chunk.given.items()}
-        yield Chunk(mixture.process(chunk.mixture), beside)
-    yield Chunk(mixture.finish(), {name: resampler.finish() for name, resampler in given.items()})

@@ -22,6 +22,7 @@ from sepbench.report.index import Index
 from sepbench.report.joining import OnFile, joined, separated
 from sepbench.report.lacking import incomplete_methods
 from sepbench.report.score_lines import score_lines
+from sepbench.report.scored import Scored
 
 DEFAULT_PROTOCOL = "sisec18"
 """The protocol whose picture is ``boxplot.png``; other pictures are named after their protocol."""
@@ -60,24 +61,8 @@ def write(
     """
     if out is not None and is_run(out):
         raise SepbenchError(f"{out}: a run, with tables of its own; choose another --out")
-    with ExitStack() as stack:
-        indexes = [stack.enter_context(Index(each)) for each in (store, *others)]
-        tracks, remarks = joined(indexes, on_file)
-        tracks = (choice or Choice()).of(tracks, store.folder)
-        records, said = separated([one.record for one in tracks])
-        tracks = [
-            one if one.record is record else replace(one, record=record)
-            for one, record in zip(tracks, records, strict=True)
-        ]
-        incomplete = incomplete_methods(records)
-        remarks += [
-            *said,
-            *_other_dataset(records, store),
-            *_unequal(records, incomplete),
-            *_silent(records),
-        ]
-        summary = tables.summary_table(tracks, indexes[0])
-        scores = tables.score_table(tracks)
+    tracks, scores, summary, remarks = _read((store, *others), choice or Choice(), on_file)
+    incomplete = incomplete_methods([one.record for one in tracks])
     own = len(scores)
     words = _span(store.settings)
     if references:
@@ -95,11 +80,34 @@ def write(
     added = csv_text.lines(scores.iloc[own:], heading=False)
     write_atomic(files[0], chain(score_lines(tracks), added))
     tables.write_csv(summary, files[1])
-    del tracks, records  # Pictures of large runs need the memory.
+    del tracks  # Pictures of large runs need the memory.
     pictures, reasons = _pictures(scores, folder, protocol, words)
     if instead:
         reasons = []  # The heading of the table says that there are no scores.
     return Report(scores, summary, [*files, *pictures], [*remarks, *reasons], incomplete)
+
+
+def _read(
+    stores: Sequence[Store], choice: Choice, on_file: OnFile
+) -> tuple[list[Scored], pd.DataFrame, pd.DataFrame, list[str]]:
+    """Return the chosen scores of runs, both tables of them, and remarks."""
+    with ExitStack() as stack:
+        indexes = [stack.enter_context(Index(each)) for each in stores]
+        tracks, remarks = joined(indexes, on_file)
+        tracks = choice.of(tracks, stores[0].folder)
+        records, said = separated([one.record for one in tracks])
+        tracks = [
+            one if one.record is record else replace(one, record=record)
+            for one, record in zip(tracks, records, strict=True)
+        ]
+        remarks += [
+            *said,
+            *_other_dataset(records, stores[0]),
+            *_unequal(records, incomplete_methods(records)),
+            *_silent(records),
+        ]
+        summary = tables.summary_table(tracks, indexes[0])
+        return tracks, tables.score_table(tracks), summary, remarks
 
 
 def _with_published(
