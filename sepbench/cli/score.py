@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +9,9 @@ import click
 
 from sepbench.cli import options
 from sepbench.cli.completion import complete_dataset
-from sepbench.cli.track_selection import TrackChoice, track_options
+from sepbench.cli.track_selection import Selection, TrackChoice, track_options
 
 if TYPE_CHECKING:
-    from sepbench.datasets import Track
     from sepbench.evaluation.estimate_files import Estimates
     from sepbench.evaluation.records import Record
     from sepbench.evaluation.store import Store
@@ -71,7 +69,7 @@ def command(
 
     how["metrics"] = options.chosen_metrics(how["metrics"])
     selection = choice.select(dataset)
-    found = _find(estimates, selection.tracks)
+    found = _find(estimates, selection)
     how["device"] = str(choose_device(how["device"]))
     store = selection.open_run(out, warn)
     name = name or estimates.resolve().name
@@ -100,12 +98,13 @@ def _score(found: list[Estimates], store: Store, **how: Any) -> int:
     return sum(record.error is not None for record in records)
 
 
-def _find(estimates: Path, tracks: Sequence[Track]) -> list[Estimates]:
-    """Return the estimates of tracks; warn of tracks and stems that have none."""
+def _find(estimates: Path, selection: Selection) -> list[Estimates]:
+    """Return the estimates of the selected tracks; warn of what has no counterpart."""
     from sepbench.cli.console import warn
     from sepbench.evaluation.estimate_files import find
     from sepbench.evaluation.unmatched import incomplete, unmatched_folders
 
+    tracks = selection.tracks
     found = find(estimates, tracks)
     if len(found) < len(tracks):
         there = {one.track.name for one in found}
@@ -113,6 +112,7 @@ def _find(estimates: Path, tracks: Sequence[Track]) -> list[Estimates]:
         warn(f"no stems of {len(absent)} of {len(tracks)} tracks, {absent[0]!r} the first")
     for line in incomplete(found):
         warn(line)
-    if others := unmatched_folders(estimates, found):
-        warn(f"{len(others)} folders are of no track, {others[0].name!r} the first")
+    if others := unmatched_folders(estimates, found, lambda: selection.data.tracks("all")):
+        are = "folder is" if len(others) == 1 else "folders are"
+        warn(f"{len(others)} {are} of no track, {others[0].name!r} the first")
     return found

@@ -64,9 +64,7 @@ def files_of(folder: Path, track: Track, *, alone: bool) -> dict[str, Path]:
 
     If the track is ``alone``, files without its name are of it.
     """
-    plain = [track.name, unique_name(track.name)]  # The second is how runs keep stems.
-    plain += [audio.safe_name(track.name), audio.folder_name(track.name)]
-    for name in dict.fromkeys(plain):
+    for name in folder_names(track):
         for parent in (folder / track.subset, folder):
             if (place := named(parent, name)) and place.is_dir():
                 return _named(place, "")
@@ -74,6 +72,13 @@ def files_of(folder: Path, track: Track, *, alone: bool) -> dict[str, Path]:
         if prefixed := _named(folder, f"{name}_", whole=True):
             return prefixed
     return _named(folder, "") if alone else {}
+
+
+def folder_names(track: Track) -> list[str]:
+    """Return the names that a folder with the stems of a track may have."""
+    plain = [track.name, unique_name(track.name)]  # The second is how runs keep stems.
+    plain += [audio.safe_name(track.name), audio.folder_name(track.name)]
+    return list(dict.fromkeys(plain))
 
 
 def _named(folder: Path, prefix: str, *, whole: bool = False) -> dict[str, Path]:

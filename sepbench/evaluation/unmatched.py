@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sepbench import audio
+from sepbench._util.text import composed
 from sepbench._util.walk import files, folders
-from sepbench.evaluation.estimate_files import Estimates
+from sepbench.evaluation.estimate_files import Estimates, folder_names
 from sepbench.stems import MIXTURE, in_order, stem_of, with_sums
+
+if TYPE_CHECKING:
+    from sepbench.datasets.base import Track
 
 
 def incomplete(found: Sequence[Estimates]) -> list[str]:
@@ -24,12 +29,21 @@ def incomplete(found: Sequence[Estimates]) -> list[str]:
     return lines
 
 
-def unmatched_folders(folder: Path, found: Sequence[Estimates]) -> list[Path]:
-    """Return the folders with stems that belong to no track."""
+def unmatched_folders(
+    folder: Path, found: Sequence[Estimates], every: Callable[[], Sequence[Track]]
+) -> list[Path]:
+    """Return the folders with stems that belong to no track.
+
+    ``every`` returns all tracks of the data set, of which those with estimates may be a choice.
+    """
     known = {path.parent for one in found for path in one.files.values()}
     subsets = {folder / one.track.subset for one in found}
     places = [place for parent in (folder, *subsets) for place in folders(parent)]
-    return [place for place in places if place not in known | subsets and _has_stems(place)]
+    others = [place for place in places if place not in known | subsets and _has_stems(place)]
+    if not others:
+        return []
+    names = {name for track in every() for name in folder_names(track)}
+    return [place for place in others if composed(place.name) not in names]
 
 
 def _has_stems(folder: Path) -> bool:

@@ -130,6 +130,16 @@ def test_estimates_of_songs_that_are_no_references_are_named() -> None:
     assert "2 folders are of no track, 'b' the first" in score("made", "--references", "songs")
 
 
+def test_songs_that_are_not_chosen_are_references_all_the_same() -> None:
+    for name in ("a", "b", "c"):
+        song(Path("songs", name), ord(name))
+        song(Path("made", name), ord(name), error=0.1)
+    assert "of no track" not in score("made", "--references", "songs", "--track", "a")
+    song(Path("made/d"), 4)
+    told = score("made", "--references", "songs", "--track", "a")
+    assert "1 folder is of no track, 'd' the first" in told
+
+
 @pytest.mark.slow
 def test_a_second_call_of_a_name_leaves_no_rows_of_the_first() -> None:
     for name in "ab":
