@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
+from sepbench import errors
 from sepbench.errors import SepbenchError
 
 _SPEC = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<options>.*)\])?", re.DOTALL)
@@ -140,7 +142,12 @@ def read_fields(
             instead = _instead(name, list(fields), noun)
             raise SepbenchError(f"{where}: no {noun} {key!r}{instead}")
         checked[name] = _check(fields[name], types[name], value, f"{where}: {noun}")
-    return options_type(**checked)
+    try:
+        return options_type(**checked)
+    except SepbenchError:
+        raise
+    except Exception as error:  # A plugin's __post_init__ may raise anything.
+        raise SepbenchError(f"{where}: {errors.describe(error)}") from error
 
 
 def describe(options_type: type[Any]) -> list[dict[str, Any]]:
@@ -159,6 +166,21 @@ def describe(options_type: type[Any]) -> list[dict[str, Any]]:
         }
         for field in dataclasses.fields(options_type)
     ]
+
+
+def unfit(options_type: type[Any]) -> str | None:
+    """Return why options cannot be read from text or listed as JSON, or None."""
+    types = get_type_hints(options_type)
+    for field in dataclasses.fields(options_type):
+        kind = types[field.name]
+        if kind not in _WORDS:
+            known = ", ".join(known.__name__ for known in _WORDS)
+            return f"option {field.name} is of type {getattr(kind, '__name__', kind)}, not {known}"
+    try:
+        json.dumps(describe(options_type))
+    except (TypeError, ValueError, RecursionError):
+        return "an option has a default, a limit or a choice that JSON cannot hold"
+    return None
 
 
 def variant_name(method: str, options: Any) -> str:

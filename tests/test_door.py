@@ -218,3 +218,12 @@ def test_a_renamed_song_counts_once(tmp_path: Path) -> None:
     (songs / "old").rename(songs / "new")
     with pytest.warns(UserWarning, match="old is now called new"):
         assert scored() == ["new"]
+
+
+def test_no_stem_shares_memory_with_another() -> None:
+    song = NOISE[0]
+    stems = sepbench.separate(song, rate=8000, method="mixture")
+    stems["vocals"][0] = 0
+    assert not stems["vocals"][0].any()
+    np.testing.assert_array_equal(stems["vocals"][1], song[1])
+    np.testing.assert_array_equal(stems["drums"], song)

@@ -98,3 +98,14 @@ def test_a_wrong_option_is_one_line_that_says_what_would_be_right(text: str, mes
         made(text)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_options_that_refuse_a_combination_are_one_line_of_the_method() -> None:
+    @dataclass(frozen=True)
+    class Even(Some):
+        def __post_init__(self) -> None:
+            if self.frames % 2:
+                raise ValueError("frames must\nbe even")
+
+    with pytest.raises(SepbenchError, match=r"^method x: ValueError: frames must be even$"):
+        options.build(Even, {}, method="x")

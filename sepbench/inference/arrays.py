@@ -60,9 +60,9 @@ def separate(
     separator = variant.create()
     runner.load(separator, chosen)
     made = runner.separate(separator, samples, rate=rate, device=chosen).stems
-    if not stems:
-        return made
-    return _chosen(made, [stems] if isinstance(stems, str) else stems, variant.label)
+    if stems:
+        made = _chosen(made, [stems] if isinstance(stems, str) else stems, variant.label)
+    return _apart(made)
 
 
 def _one_method(method: str) -> registry.Method:
@@ -83,6 +83,18 @@ def _chosen(made: dict[str, Samples], wanted: Sequence[str], label: str) -> dict
                 f"method {label} has no stem {stem!r}; it has {', '.join(possible)}"
             )
     return {stem: possible[stem] for stem in wanted}
+
+
+def _apart(stems: dict[str, Samples]) -> dict[str, Samples]:
+    """Copy stems whose channels share memory, or share it with another stem.
+
+    A separator may return one tensor as several stems; who writes to one must not change another.
+    """
+    apart: dict[str, Samples] = {}
+    for name, stem in stems.items():
+        shared = any(np.may_share_memory(stem, other) for other in apart.values())
+        apart[name] = stem.copy() if shared else np.ascontiguousarray(stem)
+    return apart
 
 
 def as_samples(array: ArrayLike, what: str) -> Samples:

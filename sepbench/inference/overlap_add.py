@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -196,6 +196,8 @@ def _checked(
 
     An oracle makes those of its stems that have references.
     """
+    if (wrong := wrong_kind(stems)) is not None:
+        raise MethodError(_label(separator), f"returned {wrong}")
     expected = without_remainder(separator)
     fits = (
         all(map(is_stem_name, stems)) if separator.needs_references else set(stems) == set(expected)
@@ -218,6 +220,23 @@ def _checked(
     return checked
 
 
+def wrong_kind(stems: Any) -> str | None:
+    """Return what is wrong with the types of a separator's result, or None."""
+    import torch
+
+    if not isinstance(stems, Mapping):
+        return f"{type(stems).__name__}, expected a dict of tensors by stem"
+    for name, stem in stems.items():
+        if not isinstance(name, str):
+            return f"a stem named {name!r}, expected a text"
+        if not isinstance(stem, torch.Tensor):
+            cure = "; write torch.from_numpy(stem)" if isinstance(stem, np.ndarray) else ""
+            return f"{name} of type {type(stem).__name__}, expected a torch.Tensor{cure}"
+        if stem.is_complex():
+            return f"{name} of complex numbers, expected float32; write stem.real"
+    return None
+
+
 @contextmanager
 def named(separator: AnySeparator) -> Iterator[None]:
     """Convert a separator's exception to one line with its name."""
@@ -225,7 +244,7 @@ def named(separator: AnySeparator) -> Iterator[None]:
         yield
     except SepbenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = describe(error)
         if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(reason):
             cure = "try --duration or --device cpu"

@@ -8,6 +8,7 @@ from dataclasses import is_dataclass
 from math import isfinite
 from typing import Any, NamedTuple
 
+from sepbench import options
 from sepbench._util.plain import is_number, is_whole
 from sepbench.dsp.wiener import MultichannelWiener
 from sepbench.errors import SepbenchError, describe
@@ -204,7 +205,7 @@ def invalid_fact(separator: AnySeparator) -> str | None:
     for name in names:
         if (fault := _fault(separator, name, _CHECKS[name])) is not None:
             return fault
-    return _contradiction(separator)
+    return _unfit_option(separator) or _contradiction(separator)
 
 
 def invalid_file_fact(separator: AnySeparator) -> str | None:
@@ -226,6 +227,13 @@ def _fault(separator: AnySeparator, name: str, check: _Check) -> str | None:
     except (Exception, SystemExit) as error:
         return f"{name} cannot be read: {describe(error)}"
     return None
+
+
+def _unfit_option(separator: AnySeparator) -> str | None:
+    try:
+        return options.unfit(separator.Options)
+    except SepbenchError:
+        return None
 
 
 def _contradiction(separator: AnySeparator) -> str | None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from sepbench import options as opts
-from sepbench.errors import MethodError, SepbenchError
+from sepbench.errors import MethodError, SepbenchError, describe
 from sepbench.registry import discovery
 from sepbench.registry.facts import invalid_fact, invalid_file_fact
 from sepbench.separator import AnySeparator
@@ -37,7 +37,12 @@ class Method:
     def create(self) -> AnySeparator:
         """Return a new separator with these options, not loaded yet."""
         members = [member.create() for member in self.members]
-        separator = self.separator.create(self.options, members)
+        try:
+            separator = self.separator.create(self.options, members)
+        except SepbenchError:
+            raise
+        except (Exception, SystemExit) as error:  # A plugin's __init__ may raise anything.
+            raise MethodError(self.label, describe(error)) from error
         if (fault := invalid_fact(separator)) is not None:
             raise MethodError(self.label, fault)
         return separator

@@ -273,4 +273,4 @@ def validate_metric(point: EntryPoint, metric: Any) -> str | None:
         return f"{point.name!r} is the name of a published protocol; choose another name"
     if not (metric.totals or metric.frames):
         return f"{point.value} declares neither totals nor frames; name its scores"
-    return None
+    return opts.unfit(metric.Options)

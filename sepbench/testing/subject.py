@@ -20,9 +20,11 @@ import torch
 from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.inference import runner
+from sepbench.inference.overlap_add import wrong_kind
 from sepbench.registry import Method
 from sepbench.separator import AnySeparator
 from sepbench.stems import with_sums
+from sepbench.testing.check import CheckFailed
 from sepbench.testing.process_state import SettingsSnapshot, guarded_generators
 from sepbench.testing.signals import Sound, song
 from sepbench.training.config import read_config
@@ -134,7 +136,10 @@ class Subject:
             return {name: stem for name, stem in made.items() if name != separator.remainder}
         given = _known(sound) if separator.needs_references else {}
         with torch.inference_mode():
-            return dict(separator.process(mixture, given))
+            stems = separator.process(mixture, given)
+        if (wrong := wrong_kind(stems)) is not None:
+            raise CheckFailed(wrong, "return {STEM: tensor, ...}, without the remainder")
+        return dict(stems)
 
     def through_runner(
         self,

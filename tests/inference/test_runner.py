@@ -221,7 +221,7 @@ def test_an_oracle_is_shown_the_references_and_others_are_not() -> None:
         run(Knowing(), noise(seconds=0.2))
 
 
-def raises(error: Exception) -> Any:
+def raises(error: BaseException) -> Any:
     raise error
 
 
@@ -233,6 +233,12 @@ def raises(error: Exception) -> Any:
         (lambda x: {"vocals": x[:, 1:]}, "of shape (2, 799), expected (2, 800)"),
         (lambda x: {"vocals": x * float("nan")}, "NaN or infinity in vocals"),
         (lambda x: {"vocals": x / 0}, "NaN or infinity in vocals"),
+        (lambda x: None, "returned NoneType, expected a dict of tensors by stem"),
+        (lambda x: {None: x}, "returned a stem named None, expected a text"),
+        (lambda x: {"vocals": x.numpy()}, "write torch.from_numpy(stem)"),
+        (lambda x: {"vocals": x.tolist()}, "vocals of type list, expected a torch.Tensor"),
+        (lambda x: {"vocals": x * 1j}, "vocals of complex numbers, expected float32"),
+        (lambda x: raises(SystemExit(3)), "fake: SystemExit: 3"),
         (lambda x: raises(ValueError("bad\nluck")), "fake: ValueError: bad luck"),
         (lambda x: raises(MemoryError()), "fake: ran out of memory; try --duration"),
     ],

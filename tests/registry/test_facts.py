@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import cycle, starmap
 from typing import Any
 
@@ -14,7 +15,7 @@ from sepbench.errors import MethodError, SepbenchError
 from sepbench.options import NoOptions
 from sepbench.registry import Method, plugins
 from sepbench.registry.facts import FACTS, invalid_fact, invalid_file_fact
-from sepbench.separator import SampleCount, Separator
+from sepbench.separator import SampleCount, Separator, option
 
 LOOP: dict[str, Any] = {}
 LOOP["itself"] = LOOP
@@ -108,6 +109,43 @@ def test_that_differs_between_two_reads() -> None:
     assert fault(kind) == "sample_rate differs each time it is read: declare one value"
     with pytest.raises(MethodError, match="method calm: sample_rate differs"):
         Method("calm", kind, NoOptions(), "tests 1").create()
+
+
+@dataclass(frozen=True)
+class Optional:
+    gain: int | None = option(None, "factor")
+
+
+@dataclass(frozen=True)
+class Table:
+    gains: tuple[float, ...] = option((1.0, 2.0), "factors")
+
+
+@dataclass(frozen=True)
+class Range:
+    order: int = option(1, "order", choices=range(3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (Optional, "option gain is of type int | None, not bool, int, float, str"),
+        (Table, "option gains is of type tuple, not bool, int, float, str"),
+        (Range, "an option has a default, a limit or a choice that JSON cannot hold"),
+    ],
+)
+def test_options_that_text_or_json_cannot_hold_are_refused(kind: type[Any], reason: str) -> None:
+    assert absurd_fact(made("Options", kind)(kind())) == reason
+
+
+class NoArguments(Calm):
+    def __init__(self) -> None:
+        super().__init__()
+
+
+def test_a_class_that_cannot_be_made_is_one_line_that_names_it() -> None:
+    with pytest.raises(MethodError, match=r"method calm: TypeError: .*takes 1 positional"):
+        Method("calm", NoArguments, NoOptions(), "tests 1").create()
 
 
 def test_of_files_are_checked_for_the_identity_of_a_run() -> None:
