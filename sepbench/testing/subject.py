@@ -12,7 +12,6 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 import torch
@@ -28,6 +27,7 @@ from sepbench.testing.check import CheckFailed
 from sepbench.testing.process_state import SettingsSnapshot, guarded_generators
 from sepbench.testing.signals import Sound, song
 from sepbench.training.config import read_config
+from sepbench.training.model_class import model_class
 from sepbench.weights import container
 
 ANY_RATE = 44_100
@@ -225,7 +225,7 @@ def untrained_weights(separator: Any, folder: Path) -> Path:
     They are always the same. ``separator`` is a class that `sepbench train` can train.
     """
     config = read_config(separator.name, "default", folder=separator.folder)
-    trainable = resolve_name(separator.trainable)(config.model)
+    trainable = model_class(separator)(config.model)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = trainable.network()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +11,7 @@ from sepbench import registry
 from sepbench.errors import SepbenchError
 from sepbench.options import parse_spec
 from sepbench.training.model import BADLY_DESCRIBED, Trainable, wrong_field
+from sepbench.training.model_class import model_class
 from sepbench.weights import container
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def trainable_of(
     Raises `SepbenchError` if ``model`` does not describe a network, or describes one for another
     number of channels.
     """
-    kind = resolve_name(separator.trainable)
+    kind = model_class(separator)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of parameters without elements

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sepbench.errors import MethodError, SepbenchError
@@ -18,6 +17,7 @@ from sepbench.training.learned_options import (
     weights_option,
     wiener_option,
 )
+from sepbench.training.model_class import model_class
 from sepbench.weights import container
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ class Learned(Separator):
         """Build the network described by the weight file; raise if that fails."""
         from sepbench.training.model import BADLY_DESCRIBED, wrong_field
 
-        kind = resolve_name(self.trainable)
+        kind = model_class(self)
         try:
             self._model = kind(self.header["model"])
             return self.build()

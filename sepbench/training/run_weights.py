@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from sepbench._util.walk import LAST_CHECKPOINT
 from sepbench.errors import MethodError, SepbenchError
+from sepbench.training.model_class import model_class
 from sepbench.weights import container
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _header(file: Path, changed: int, size: int) -> dict[str, Any]:
     state = checkpoint.load(file, torch.device("cpu"))
     container.check(file, {"model": state["model"]})
     separator: Any = registry.plugin(state["method"]).separator
-    kind = resolve_name(separator.trainable)
+    kind = model_class(separator)
     try:
         context = kind(state["model"]).context
     except BADLY_DESCRIBED as error:

@@ -14,10 +14,13 @@ from safetensors.torch import load_file
 
 from sepbench.cli.main import main
 from sepbench.dsp.mid_side import mid_and_side
+from sepbench.errors import MethodError
 from sepbench.inference import runner
 from sepbench.stems import with_sums
 from sepbench.training import learned_mask
+from sepbench.training.build import trainable_of
 from sepbench.training.learned import Learned
+from sepbench.training.learned_mask import LearnedMask
 from sepbench.weights import container
 from sepbench_plugins.blstm import BLSTM
 from sepbench_plugins.cdae import Cdae
@@ -179,3 +182,28 @@ def test_the_layers_of_included_weights_are_shown() -> None:
     none = CliRunner().invoke(main, ["methods", "hpss", "--layers"])
     assert none.exit_code == 2
     assert "has no network trained with 'sepbench train'" in none.output
+
+
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        ("sepbench_plugins.unet.model:Missing", "has no attribute 'Missing'"),
+        ("no_such_package.model:Model", "No module named 'no_such_package'"),
+    ],
+)
+def test_a_model_that_cannot_be_imported_is_one_line(where: str, reason: str) -> None:
+    class Misspelt(UNet):
+        trainable = where
+
+    with pytest.raises(MethodError, match=rf"^method unet: its trainable '{where}' .*{reason}$"):
+        Misspelt().layers()
+    with pytest.raises(MethodError, match=reason):
+        trainable_of(Misspelt, {}, "default")
+
+
+def test_a_network_without_model_says_what_to_declare() -> None:
+    class Bare(LearnedMask):
+        name = "bare"
+
+    with pytest.raises(MethodError, match=r"^method bare: declares no trainable; set it to"):
+        trainable_of(Bare, {}, "default")
