@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 import sepbench
 
@@ -64,6 +65,8 @@ def test_stems_keep_length_and_channels_and_sum_to_the_song() -> None:
         ((NOISE[0] * 1000).astype(np.int16), 8000, "x / 32768"),
         (NOISE[0] * np.nan, 8000, "NaN or infinity"),
         (NOISE[0].T, 8000, "give \\(channels, samples\\)"),
+        (np.zeros((0, 8000)), 8000, "give \\(channels, samples\\)"),
+        (torch.ones(2, 800, requires_grad=True), 8000, "song: not an array: Can't call numpy"),
         (np.zeros((2, 0)), 8000, "give \\(channels, samples\\)"),
         (NOISE[0], "x", "must be a whole number of Hz"),
         (NOISE[0], np.inf, "must be a whole number of Hz"),
@@ -227,3 +230,21 @@ def test_no_stem_shares_memory_with_another() -> None:
     assert not stems["vocals"][0].any()
     np.testing.assert_array_equal(stems["vocals"][1], song[1])
     np.testing.assert_array_equal(stems["drums"], song)
+
+
+def test_stems_may_be_named_by_a_generator() -> None:
+    names = (name for name in ("drums", "vocals"))
+    assert [*sepbench.separate(NOISE[0], rate=8000, method="mixture", stems=names)] == [
+        "drums",
+        "vocals",
+    ]
+    with pytest.raises(sepbench.SepbenchError, match="stems 5: give names"):
+        sepbench.separate(NOISE[0], rate=8000, method="mixture", stems=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("stems", [None, [NOISE[0]], "vocals.wav", {1: NOISE[0]}])
+def test_what_is_no_dict_of_stems_is_one_line(stems: Any) -> None:
+    with pytest.raises(sepbench.SepbenchError, match=r"^references: give a dict of arrays by stem"):
+        sepbench.score(stems, {"vocals": NOISE[0]}, 8000)
+    with pytest.raises(sepbench.SepbenchError, match=r"^estimates: give a dict of arrays by stem"):
+        sepbench.score({"vocals": NOISE[0]}, stems, 8000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ def separate(
     *,
     rate: int | None = None,
     method: str = "unet",
-    stems: str | Sequence[str] = (),
+    stems: str | Iterable[str] = (),
     device: str = "auto",
 ) -> dict[str, Samples]:
     """Return the stems of a song, with the length, channels, level and rate of the song.
@@ -49,6 +49,7 @@ def separate(
     True
     """
     variant = _one_method(method)
+    wanted = _names(stems)
     if isinstance(song, (str, Path)):
         if rate is not None:
             raise SepbenchError(f"{song}: leave out rate; a file has its own")
@@ -60,8 +61,8 @@ def separate(
     separator = variant.create()
     runner.load(separator, chosen)
     made = runner.separate(separator, samples, rate=rate, device=chosen).stems
-    if stems:
-        made = _chosen(made, [stems] if isinstance(stems, str) else stems, variant.label)
+    if wanted:
+        made = _chosen(made, wanted, variant.label)
     return _apart(made)
 
 
@@ -72,6 +73,14 @@ def _one_method(method: str) -> registry.Method:
     if others:
         raise SepbenchError(f"method {method}: means {1 + len(others)} methods; name one")
     return variant
+
+
+def _names(stems: str | Iterable[str]) -> list[str]:
+    """Return the names of stems as a list; a generator can be read only once."""
+    try:
+        return [stems] if isinstance(stems, str) and stems else list(stems or ())
+    except TypeError:
+        raise SepbenchError(f"stems {stems!r}: give names, as in stems=['vocals']") from None
 
 
 def _chosen(made: dict[str, Samples], wanted: Sequence[str], label: str) -> dict[str, Samples]:
@@ -106,12 +115,14 @@ def as_samples(array: ArrayLike, what: str) -> Samples:
         samples = np.atleast_2d(np.asarray(array))
     except ValueError:
         raise SepbenchError(f"{what}: rows of unequal length; give (channels, samples)") from None
+    except (TypeError, RuntimeError) as error:  # a tensor on a GPU, or one that has a gradient
+        raise SepbenchError(f"{what}: not an array: {' '.join(str(error).split())}") from None
     if samples.dtype.kind != "f":
         raise SepbenchError(
             f"{what}: samples of type {samples.dtype}; give floats with full scale 1, "
             "for 16-bit samples: x / 32768"
         )
-    if samples.ndim != 2 or samples.shape[1] == 0 or samples.shape[0] > _MOST_CHANNELS:
+    if samples.ndim != 2 or samples.size == 0 or samples.shape[0] > _MOST_CHANNELS:
         raise SepbenchError(f"{what}: shape {samples.shape}; give (channels, samples)")
     if not np.isfinite(samples).all():
         raise SepbenchError(f"{what}: it contains NaN or infinity; remove them first")

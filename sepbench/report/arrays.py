@@ -79,13 +79,16 @@ def _alike(
     references: Mapping[str, ArrayLike], estimates: Mapping[str, ArrayLike]
 ) -> tuple[dict[str, Samples], dict[str, Samples]]:
     """Return both as float32; raise `SepbenchError` if there are none or their shapes differ."""
+    for what, stems in (("references", references), ("estimates", estimates)):
+        if not (isinstance(stems, Mapping) and all(isinstance(name, str) for name in stems)):
+            raise SepbenchError(f"{what}: give a dict of arrays by stem, {{'vocals': array}}")
     true = {name: as_samples(array, f"reference {name}") for name, array in references.items()}
     made = {name: as_samples(array, f"estimate {name}") for name, array in estimates.items()}
     if not true or not made:
         raise SepbenchError("give at least one reference and one estimate")
     shape = next(iter(true.values())).shape
-    for what, stems in (("reference", true), ("estimate", made)):
-        for name, samples in stems.items():
+    for what, arrays in (("reference", true), ("estimate", made)):
+        for name, samples in arrays.items():
             if samples.shape != shape:
                 raise SepbenchError(
                     f"{what} {name}: shape {samples.shape}, others have {shape}; make them alike"
