@@ -9,11 +9,12 @@ import click
 
 from sepbench.cli import options
 from sepbench.cli.completion import complete_dataset
-from sepbench.cli.track_selection import Selection, TrackChoice, track_options
+from sepbench.cli.track_selection import TrackChoice, track_options
 
 if TYPE_CHECKING:
     from sepbench.evaluation.estimate_files import Estimates
     from sepbench.evaluation.records import Record
+    from sepbench.evaluation.selection import Selection
     from sepbench.evaluation.store import Store
 
 

@@ -135,7 +135,7 @@ class Range:
     ],
 )
 def test_options_that_text_or_json_cannot_hold_are_refused(kind: type[Any], reason: str) -> None:
-    assert absurd_fact(made("Options", kind)(kind())) == reason
+    assert invalid_fact(made("Options", kind)(kind())) == reason
 
 
 class NoArguments(Calm):
