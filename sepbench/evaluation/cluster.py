@@ -35,7 +35,7 @@ Future = Any
 DEATHS = 3
 """Deaths of workers after which a cell is given up."""
 
-_DEADLY = f"{DEATHS} workers died while running this cell"
+_DEATHS_REASON = f"{DEATHS} workers died while running this cell"
 
 _POLL = 1.0
 """Seconds between two checks of the list of workers."""
@@ -48,11 +48,11 @@ _AHEAD = 2
 
 
 @dataclass
-class _Slot:
+class _Worker:
     """A worker: the cells left of its track, and its own cells, the first of them running."""
 
     waiting: deque[Task] = field(default_factory=deque)
-    doing: deque[tuple[Task, Future]] = field(default_factory=deque)
+    running: deque[tuple[Task, Future]] = field(default_factory=deque)
 
 
 class Cluster:
@@ -76,9 +76,9 @@ class Cluster:
         self._client = connect(address)
         self._address, self._source = address, source
         self._timeout, self._isolate = timeout, isolate
-        self._patience, self._say, self._work = patience, on_worker, work
-        self._slots: dict[str, _Slot] = {}
-        self._asked: dict[str, Future] = {}
+        self._patience, self._on_worker, self._work = patience, on_worker, work
+        self._workers: dict[str, _Worker] = {}
+        self._checks: dict[str, Future] = {}
         self._refused: dict[str, str] = {}
         self._deaths: dict[tuple[str, str, str], int] = {}
         self._returned: deque[Task] = deque()
@@ -92,7 +92,7 @@ class Cluster:
     @property
     def workers(self) -> int:
         """The number of usable workers."""
-        return len(self._slots)
+        return len(self._workers)
 
     def run(self, tracks: Iterable[list[Task]]) -> Iterator[Record]:
         """Yield the record of every cell; ``tracks`` has the cells of each, read as needed.
@@ -104,29 +104,29 @@ class Cluster:
         if first is None:
             return
         upcoming = chain([first], source)
-        looked, alone_since = 0.0, monotonic()
+        checked, alone_since = 0.0, monotonic()
         try:
             while True:
-                if monotonic() - looked > _POLL:
-                    yield from self._look(first[0])
-                    looked = monotonic()
-                self._feed(upcoming)
-                if not self._busy and not self._left and self._slots:
+                if monotonic() - checked > _POLL:
+                    yield from self._update_workers(first[0])
+                    checked = monotonic()
+                self._assign_cells(upcoming)
+                if not self._busy and not self._left and self._workers:
                     return
-                alone_since = monotonic() if self._slots else alone_since
+                alone_since = monotonic() if self._workers else alone_since
                 if monotonic() - alone_since > self._patience:
-                    raise SepbenchError(self._nobody())
+                    raise SepbenchError(self._no_worker_message())
                 yield from self._next_events()
         finally:
             self._stop()
 
     @property
     def _busy(self) -> bool:
-        return any(slot.doing for slot in self._slots.values())
+        return any(worker.running for worker in self._workers.values())
 
     @property
     def _left(self) -> bool:
-        return bool(self._returned) or any(slot.waiting for slot in self._slots.values())
+        return bool(self._returned) or any(worker.waiting for worker in self._workers.values())
 
     def _next_events(self) -> Iterator[Record]:
         """Wait for results and answers of workers; return all that have arrived."""
@@ -139,22 +139,22 @@ class Cluster:
                 events.append(self._events.get_nowait())
         done = []
         for address, future in events:
-            if self._asked.get(address) is future:
+            if self._checks.get(address) is future:
                 self._admit(address, future)
                 continue
-            slot = self._slots.get(address)
-            task = None if slot is None else self._taken(slot, future)
+            worker = self._workers.get(address)
+            task = None if worker is None else self._remove_cell(worker, future)
             if task is not None:
                 done.append((task, future))
-        yield from self._fetched([pair for pair in done if pair[1].status == "finished"])
+        yield from self._fetch_records([pair for pair in done if pair[1].status == "finished"])
         for task, future in done:
             if future.status == "error":
                 killed = type(future.exception()).__name__ == "KilledWorker"
-                yield _failed(task, _DEADLY if killed else describe(future.exception()))
+                yield _failed(task, _DEATHS_REASON if killed else describe(future.exception()))
             elif future.status != "finished":  # Treat it as if its worker had died.
-                yield from self._lost(task)
+                yield from self._return_cell(task)
 
-    def _fetched(self, done: Sequence[tuple[Task, Future]]) -> Iterator[Record]:
+    def _fetch_records(self, done: Sequence[tuple[Task, Future]]) -> Iterator[Record]:
         """Yield the records of cells, requested together; those of dead workers are lost."""
         if not done:
             return
@@ -164,51 +164,52 @@ class Cluster:
         except Exception:  # A worker died with its result.
             if len(done) > 1:  # Request them one by one, to find which.
                 for pair in done:
-                    yield from self._fetched([pair])
+                    yield from self._fetch_records([pair])
                 return
             ((task, future),) = done
             future.cancel()
-            yield from self._lost(task)
+            yield from self._return_cell(task)
         else:
             yield from records
 
-    def _taken(self, slot: _Slot, future: Future) -> Task | None:
+    def _remove_cell(self, worker: _Worker, future: Future) -> Task | None:
         """Remove the cell of a future from its worker, and return it."""
-        for pair in slot.doing:
+        for pair in worker.running:
             if pair[1] is future:
-                slot.doing.remove(pair)
+                worker.running.remove(pair)
                 return pair[0]
         return None
 
-    def _feed(self, upcoming: Iterator[list[Task]]) -> None:
+    def _assign_cells(self, upcoming: Iterator[list[Task]]) -> None:
+        """Give every worker cells up to `_AHEAD`."""
         # Every worker gets its first cell before any gets a second.
         for depth in range(_AHEAD):
-            for address, slot in self._slots.items():
-                if len(slot.doing) == depth:
-                    self._feed_one(address, slot, upcoming)
+            for address, worker in self._workers.items():
+                if len(worker.running) == depth:
+                    self._assign_next(address, worker, upcoming)
 
-    def _feed_one(self, address: str, slot: _Slot, upcoming: Iterator[list[Task]]) -> None:
+    def _assign_next(self, address: str, worker: _Worker, upcoming: Iterator[list[Task]]) -> None:
         task = self._returned.popleft() if self._returned else None
-        if task is None and not slot.waiting:
-            slot.waiting.extend(next(upcoming, ()))
-        if task is None and not slot.waiting:
-            self._steal(slot)
-        if task is None and slot.waiting:
-            task = slot.waiting.popleft()
+        if task is None and not worker.waiting:
+            worker.waiting.extend(next(upcoming, ()))
+        if task is None and not worker.waiting:
+            self._take_waiting(worker)
+        if task is None and worker.waiting:
+            task = worker.waiting.popleft()
         if task is not None:
-            self._give(address, slot, task)
+            self._submit(address, worker, task)
 
-    def _steal(self, slot: _Slot) -> None:
+    def _take_waiting(self, worker: _Worker) -> None:
         """Take half of the cells of the worker with most cells left.
 
         A worker with a cell does not take the last ones: those are for idle workers.
         """
-        richest = max(self._slots.values(), key=lambda other: len(other.waiting))
+        richest = max(self._workers.values(), key=lambda other: len(other.waiting))
         count = len(richest.waiting)
-        if count > (1 if slot.doing else 0):
-            slot.waiting.extend(richest.waiting.pop() for _ in range((count + 1) // 2))
+        if count > (1 if worker.running else 0):
+            worker.waiting.extend(richest.waiting.pop() for _ in range((count + 1) // 2))
 
-    def _give(self, address: str, slot: _Slot, task: Task) -> None:
+    def _submit(self, address: str, worker: _Worker, task: Task) -> None:
         future = self._client.submit(
             self._work,
             task,
@@ -218,40 +219,42 @@ class Cluster:
             workers=[address],
             pure=False,
         )
-        slot.doing.append((task, future))
+        worker.running.append((task, future))
         future.add_done_callback(lambda done: self._events.put((address, done)))
 
-    def _look(self, example: Task) -> Iterator[Record]:
+    def _update_workers(self, example: Task) -> Iterator[Record]:
         """Ask new workers whether they can be used, and take back the cells of dead ones."""
         there = set(self._client.nthreads())
-        for address in there - set(self._slots) - set(self._asked) - set(self._refused):
+        for address in there - set(self._workers) - set(self._checks) - set(self._refused):
             question = usable(sepbench.__version__, example, self._source)
             future = self._client.submit(question, workers=[address], pure=False)
-            self._asked[address] = future
+            self._checks[address] = future
             future.add_done_callback(lambda done, a=address: self._events.put((a, done)))
-        for address in set(self._asked) - there:
-            self._asked.pop(address).cancel()
-        for address in set(self._slots) - there:
-            slot = self._slots.pop(address)
-            self._returned.extend(slot.waiting)
-            self._say(f"worker {address} is gone; its cells go to the others")
-            for place, (task, future) in enumerate(slot.doing):
+        for address in set(self._checks) - there:
+            self._checks.pop(address).cancel()
+        for address in set(self._workers) - there:
+            worker = self._workers.pop(address)
+            self._returned.extend(worker.waiting)
+            self._on_worker(f"worker {address} is gone; its cells go to the others")
+            for place, (task, future) in enumerate(worker.running):
                 future.cancel()
                 if place:  # It had not started, so it did not cause the death.
                     self._returned.append(task)
                 else:
-                    yield from self._lost(task)
+                    yield from self._return_cell(task)
 
-    def _lost(self, task: Task) -> Iterator[Record]:
+    def _return_cell(self, task: Task) -> Iterator[Record]:
+        """Take back the cell of a dead worker; yield its record if it is given up."""
         key = (task.method.label, task.track.subset, task.track.name)
         self._deaths[key] = self._deaths.get(key, 0) + 1
         if self._deaths[key] < DEATHS:
             self._returned.append(task)
         else:
-            yield _failed(task, _DEADLY)
+            yield _failed(task, _DEATHS_REASON)
 
     def _admit(self, address: str, answer: Future) -> None:
-        del self._asked[address]
+        """Use a worker, or not, by its answer to `usable`."""
+        del self._checks[address]
         if answer.status == "finished":
             try:
                 reason = answer.result(timeout=_FETCH)
@@ -264,19 +267,19 @@ class Cluster:
             return
         if reason:
             self._refused[address] = reason
-            self._say(f"worker {address} is not used: {reason}")
+            self._on_worker(f"worker {address} is not used: {reason}")
         else:
-            self._slots[address] = _Slot()
+            self._workers[address] = _Worker()
 
-    def _nobody(self) -> str:
+    def _no_worker_message(self) -> str:
         reasons = "; ".join(f"{address} {reason}" for address, reason in self._refused.items())
         cure = f"start one with 'dask worker {self._address}'"
         return f"scheduler {self._address}: no usable worker; {reasons or cure}"
 
     def _stop(self) -> None:
         """Cancel all running cells."""
-        doing = [future for slot in self._slots.values() for _, future in slot.doing]
-        self._client.cancel([*doing, *self._asked.values()])
+        running = [future for worker in self._workers.values() for _, future in worker.running]
+        self._client.cancel([*running, *self._checks.values()])
         self._client.close()
 
 

@@ -16,6 +16,7 @@ from sepbench._util.walk import is_run
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Settings, Store
+from sepbench.metrics.protocols import DEFAULT_PROTOCOL
 from sepbench.report import boxplot, csv_text, published, tables
 from sepbench.report.choice import Choice
 from sepbench.report.index import Index
@@ -23,9 +24,6 @@ from sepbench.report.joining import OnFile, joined, separated
 from sepbench.report.lacking import incomplete_methods
 from sepbench.report.score_lines import score_lines
 from sepbench.report.scored import Scored
-
-DEFAULT_PROTOCOL = "sisec18"
-"""The protocol whose picture is ``boxplot.png``; other pictures are named after their protocol."""
 
 _PAIR = "vocals+accompaniment"
 """The set in which ``--targets musdb`` scores vocals and accompaniment."""
@@ -136,6 +134,7 @@ def _pictures(
     scores: pd.DataFrame, folder: Path, protocol: str, words: Sequence[str]
 ) -> tuple[list[Path], list[str]]:
     """Write the boxplots; return their paths, and a remark if there is nothing to draw."""
+    # Pictures of other protocols are named after them.
     name = "boxplot" if protocol == DEFAULT_PROTOCOL else f"boxplot-{protocol}"
     try:
         figure = boxplot.boxplot(scores, protocol=protocol, remarks=words)

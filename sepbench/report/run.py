@@ -18,7 +18,7 @@ from sepbench.evaluation.run import Done, RunConfig
 from sepbench.evaluation.run import run as run_matrix
 from sepbench.evaluation.selection import Selection
 from sepbench.evaluation.store import Store
-from sepbench.metrics.protocols import PROTOCOLS, shown
+from sepbench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS, shown
 from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.stems import in_order
 
@@ -68,7 +68,7 @@ class Run:
             if r.error is not None
         }
 
-    def table(self, protocol: str = "sisec18") -> pd.DataFrame:
+    def table(self, protocol: str = DEFAULT_PROTOCOL) -> pd.DataFrame:
         """Return the first metric of a protocol: a row per method, a column per stem, best first.
 
         Raises `SepbenchError` for a protocol that is unknown or not in this run.
@@ -88,7 +88,7 @@ class Run:
         )
         return best_first
 
-    def plot(self, protocol: str = "sisec18") -> Figure:
+    def plot(self, protocol: str = DEFAULT_PROTOCOL) -> Figure:
         """Return the boxplots of a protocol; raise `SepbenchError` if there are no scores."""
         from sepbench.report.boxplot import boxplot
 
