@@ -9,9 +9,8 @@ of another version.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -21,13 +20,14 @@ import numpy as np
 
 import sepbench
 from sepbench.evaluation.records import Record, StemResult, sort_key
-from sepbench.evaluation.store import Stamp, Store, stamp_of
+from sepbench.evaluation.store import Stamp, Store
 from sepbench.registry.metrics import protocols_of
+from sepbench.report.index_files import decoded, digest_of, encoded, files
 from sepbench.report.scored import VALUES, Key, Scored, Windows, scored
 
 NAME = "index.sqlite"
 
-_FORMAT = f"3 {sepbench.__version__}"
+_FORMAT = f"4 {sepbench.__version__}"
 """What the index holds and how it was computed; an index of another format is rebuilt."""
 
 _SUMMARIES = 2000
@@ -44,10 +44,10 @@ CREATE TABLE format (text TEXT);
 CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT UNIQUE);
 CREATE TABLE files (
     path TEXT PRIMARY KEY, stamp TEXT,
-    facts TEXT, identity INTEGER, stems INTEGER, keys INTEGER, numbers BLOB
+    facts TEXT, identity INTEGER, stems INTEGER, keys INTEGER, numbers BLOB, digest INTEGER
 );
-CREATE TABLE windows (path TEXT PRIMARY KEY, keys INTEGER, numbers BLOB);
-CREATE TABLE summaries (signature TEXT PRIMARY KEY, rows TEXT);
+CREATE TABLE windows (path TEXT PRIMARY KEY, keys INTEGER, numbers BLOB, digest INTEGER);
+CREATE TABLE summaries (signature TEXT PRIMARY KEY, rows TEXT, digest INTEGER);
 """
 
 _FACTS = (
@@ -79,14 +79,28 @@ class Index:
 
         ``on_file`` is called with the number of read files and the total.
         """
+        try:
+            self._update(on_file)
+        except sqlite3.DatabaseError as error:  # Damaged, or the disk is full.
+            self._start_again(in_memory=isinstance(error, sqlite3.OperationalError))
+            self._update(on_file)
+
+    def _start_again(self, *, in_memory: bool = False) -> None:
+        self._database.close()
+        self._texts.clear()
+        with suppress(OSError):
+            (self._folder / NAME).unlink(missing_ok=True)
+        self._database = self._open(None if in_memory else self._folder / NAME)
+
+    def _update(self, on_file: Callable[[int, int], None]) -> None:
         known = dict(self._database.execute("SELECT path, stamp FROM files"))
-        there = dict(_files(self._folder))
+        there = dict(files(self._folder))
         for path in known.keys() - there.keys():
             self._database.execute("DELETE FROM files WHERE path = ?", (path,))
             self._database.execute("DELETE FROM windows WHERE path = ?", (path,))
         changed = [path for path, stamp in there.items() if known.get(path) != stamp]
         for done, path in enumerate(changed, 1):
-            self._add(path, there[path], self.store.read(self._folder / _decoded(path)))
+            self._add(path, there[path], self.store.read(self._folder / decoded(path)))
             if done % _TOGETHER == 0:
                 self._database.commit()
             on_file(done, len(changed))
@@ -97,22 +111,34 @@ class Index:
 
         `update` keeps it.
         """
-        self._add(_encoded(self.store.file(record)), stamp, record)
+        self._add(encoded(self.store.file(record)), stamp, record)
 
     def contents(self) -> tuple[list[Scored], list[Path]]:
         """Return the rows of all records, ordered as by `Store.records`, and damaged files."""
+        try:
+            return self._contents()
+        except (sqlite3.DatabaseError, ValueError, TypeError, LookupError):  # It is damaged.
+            self._start_again()
+            self.update()
+            return self._contents()
+
+    def _contents(self) -> tuple[list[Scored], list[Path]]:
         texts = dict(self._database.execute("SELECT id, text FROM texts").fetchall())
         identities = _Parsed(texts, lambda plain: plain)
         stems = _Parsed(texts, _stem_results)
         keys = _Parsed(texts, lambda plain: tuple(Key(*key) for key in plain))
         found, damaged = [], []
         rows = self._database.execute(
-            "SELECT path, stamp, facts, identity, stems, keys, numbers FROM files"
+            "SELECT path, stamp, facts, identity, stems, keys, numbers, digest FROM files"
         )
-        for path, stamp, facts, identity, results, of_rows, numbers in rows:
+        for path, stamp, facts, identity, results, of_rows, numbers, digest in rows:
             if facts is None:
-                damaged.append(self._folder / _decoded(path))
+                damaged.append(self._folder / decoded(path))
                 continue
+            if digest != digest_of(
+                facts, *(texts[i] for i in (identity, results, of_rows)), numbers
+            ):
+                raise sqlite3.DatabaseError(path)
             plain = dict(zip(_FACTS, json.loads(facts), strict=True))
             plain["notes"] = tuple(plain["notes"])
             record = Record(
@@ -126,26 +152,32 @@ class Index:
 
     def known(self, signature: str) -> list[dict[str, Any]] | None:
         """Return the rows of a cached summary, or None."""
-        query = "SELECT rows FROM summaries WHERE signature = ?"
-        row = self._database.execute(query, (signature,)).fetchone()
-        return None if row is None else list(json.loads(row[0]))
+        query = "SELECT rows, digest FROM summaries WHERE signature = ?"
+        row = None
+        with suppress(sqlite3.DatabaseError):
+            row = self._database.execute(query, (signature,)).fetchone()
+        return None if row is None or digest_of(row[0]) != row[1] else list(json.loads(row[0]))
 
     def keep(self, signature: str, rows: list[dict[str, Any]]) -> None:
         """Cache the rows of a summary under their signature."""
-        self._database.execute(
-            "INSERT OR REPLACE INTO summaries VALUES (?, ?)", (signature, json.dumps(rows))
-        )
-        self._database.execute(
-            "DELETE FROM summaries WHERE rowid <= (SELECT max(rowid) FROM summaries) - ?",
-            (_SUMMARIES,),
-        )
-        self._database.commit()
+        text = json.dumps(rows)
+        with suppress(sqlite3.DatabaseError):  # Such as a full disk.
+            self._database.execute(
+                "INSERT OR REPLACE INTO summaries VALUES (?, ?, ?)",
+                (signature, text, digest_of(text)),
+            )
+            self._database.execute(
+                "DELETE FROM summaries WHERE rowid <= (SELECT max(rowid) FROM summaries) - ?",
+                (_SUMMARIES,),
+            )
+            self._database.commit()
 
-    def _open(self, path: Path) -> sqlite3.Connection:
-        for _ in range(2):
+    def _open(self, path: Path | None) -> sqlite3.Connection:
+        """Open the index, or one in memory if it cannot be used or there is no path."""
+        for file in [] if path is None else [path, path]:
             try:
                 with ExitStack() as unless_usable:
-                    database = sqlite3.connect(path, timeout=_PATIENCE)
+                    database = sqlite3.connect(file, timeout=_PATIENCE)
                     unless_usable.callback(database.close)
                     if self._is_usable(database):
                         unless_usable.pop_all()
@@ -155,7 +187,7 @@ class Index:
             except sqlite3.DatabaseError:
                 pass
             with suppress(OSError):  # Damaged, or of another version.
-                path.unlink(missing_ok=True)
+                file.unlink(missing_ok=True)
         database = sqlite3.connect(":memory:")
         self._is_usable(database)
         return database
@@ -179,27 +211,37 @@ class Index:
 
     def _add(self, path: str, stamp: Stamp, record: Record | None) -> None:
         if record is None:
-            row: tuple[Any, ...] = (path, stamp, None, None, None, None, None)
+            row: tuple[Any, ...] = (path, stamp, *[None] * 6)
         else:
             one = scored(record)
             facts = json.dumps([getattr(record, fact) for fact in _FACTS])
             stems = {name: [r.targets, r.notes] for name, r in record.stems.items()}
-            ids = map(self._id, (record.fixed_identity, stems, one.keys))
-            row = (path, stamp, facts, *ids, one.values.astype("<f8").tobytes())
+            shared = (record.fixed_identity, stems, one.keys)
+            numbers = one.values.astype("<f8").tobytes()
+            digest = digest_of(facts, *map(json.dumps, shared), numbers)
+            row = (path, stamp, facts, *map(self._id, shared), numbers, digest)
             self._add_windows(path, one.windows())
-        self._database.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?)", row)
+        self._database.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?)", row)
 
     def _add_windows(self, path: str, windows: Windows) -> None:
         keys = [[*key, found.shape[1]] for key, found in windows.items()]
         numbers = b"".join(found.astype("<f8").tobytes() for found in windows.values())
         self._database.execute(
-            "INSERT OR REPLACE INTO windows VALUES (?,?,?)", (path, self._id(keys), numbers)
+            "INSERT OR REPLACE INTO windows VALUES (?,?,?,?)",
+            (path, self._id(keys), numbers, digest_of(json.dumps(keys), numbers)),
         )
 
     def _windows(self, path: str) -> Windows:
-        keys, numbers = self._database.execute(
-            "SELECT text, numbers FROM windows JOIN texts ON keys = id WHERE path = ?", (path,)
-        ).fetchone()
+        question = (
+            "SELECT text, numbers, digest FROM windows JOIN texts ON keys = id WHERE path = ?"
+        )
+        row = None
+        with suppress(sqlite3.DatabaseError):
+            row = self._database.execute(question, (path,)).fetchone()
+        if row is None or row[2] != digest_of(*row[:2]):  # Damaged.
+            record = self.store.read(self._folder / decoded(path))
+            return {} if record is None else scored(record).windows()
+        keys, numbers, _ = row
         values, found, start = np.frombuffer(numbers, dtype="<f8"), {}, 0
         for stem, score, count in json.loads(keys):
             found[stem, score] = values[start : start + 2 * count].reshape(2, count)
@@ -246,32 +288,3 @@ def _is_current(keys: Iterable[Iterable[str]]) -> bool:
         for score in rule.metrics
         if any(key.score == score for key in known)
     }
-
-
-def _files(folder: Path) -> Iterator[tuple[str, Stamp]]:
-    """Yield the files of a store by relative path; no failure of which there is a score."""
-    found = set()
-    for kind in ("scores", "failures"):
-        for method in _folders(folder / kind):
-            for subset in _folders(method):
-                within = f"{kind}/{method.name}/{subset.name}/"
-                with os.scandir(subset) as entries:
-                    for entry in entries:
-                        cell = method.name, subset.name, entry.name
-                        is_file = entry.name.endswith(".json") and not entry.name.startswith(".")
-                        if is_file and cell not in found:
-                            found.add(cell)
-                            yield _encoded(within + entry.name), stamp_of(entry.stat())
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-
-
-def _encoded(path: str) -> str:
-    """Return a path as JSON, as SQLite cannot store one that is not UTF-8."""
-    return json.encoder.encode_basestring_ascii(path)
-
-
-def _decoded(path: str) -> str:
-    return str(json.loads(path))

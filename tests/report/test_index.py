@@ -85,6 +85,17 @@ def test_an_index_that_cannot_be_used_is_made_again(run, content) -> None:
     pd.testing.assert_frame_equal(scores, tables.scores(run.records()))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_damaged_index_changes_no_table(run, seed: int) -> None:
+    before = [table.to_csv() for table in tables_of(run)]
+    chosen = np.random.default_rng(seed)
+    content = bytearray((run.folder / NAME).read_bytes())
+    for _ in range(8):
+        content[chosen.integers(4096, len(content))] ^= 1 << int(chosen.integers(8))
+    (run.folder / NAME).write_bytes(content)
+    assert [table.to_csv() for table in tables_of(run)] == before
+
+
 def test_an_index_of_another_version_is_made_again(run, reads, monkeypatch) -> None:
     tables_of(run)
     monkeypatch.setattr(indexes, "_FORMAT", "another")
