@@ -30,7 +30,7 @@ class UNetStereo(LearnedMask):
     shipped = MappingProxyType(
         {
             "default": Shipped(
-                "9f4727d068229b3f3f097e45fa2db41342ecf93b14338558c80e081a6f236cd0",
+                "89efb87ed935df7664315446a0a344dd44c53dea589abf6ce01f9b5c5613ffad",
                 terms="MIT AND CC-BY-NC-SA-4.0",
             ),
             "free": Shipped(
