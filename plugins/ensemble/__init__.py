@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from sepbench.dsp.wiener import MultichannelWiener
 
-_BEST = "4*unet-stereo+2*unet+cdae+blstm"
-"""The included networks with the highest mean over validation songs, see docs/training.md.
+_BEST = "2*unet-stereo+unet"
+"""The included networks that are best for stereo songs, of any length; see docs/training.md.
 
 Methods that need an extra are left out, so that the default is the same on every machine.
 """

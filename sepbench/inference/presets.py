@@ -43,8 +43,8 @@ class Chosen:
 
 _DEMUCS = "published at 9.00 dB SDR over all stems of MUSDB18-HQ"
 _UMXL = "the Open-Unmix model with most training data"
-_WITH_SPLEETER = "ensemble[2*spleeter+4*unet-stereo+2*unet+cdae+blstm]"
-_WITHOUT_SPLEETER = "ensemble[4*unet-stereo+2*unet+cdae+blstm]"
+_WITH_SPLEETER = "ensemble[spleeter+4*unet-stereo+2*unet]"
+_WITHOUT_SPLEETER = "ensemble[2*unet-stereo+unet]"
 _FOUR_STEMS = "four-stems"
 _TOGETHER = "better than each of its members on validation songs of three kinds"
 BEST_INCLUDED = "the best of the included on validation songs"
