@@ -17,9 +17,9 @@ from standin import DEVICE, OnStandin
 from sepbench.weights.files import fetch_missing
 
 from . import test_command
-from .test_devices import parameters_that_move, separates_there, separator_is_there
+from .test_devices import separates_there, separator_is_there
 
-__all__ = ["parameters_that_move"]  # A fixture.
+pytestmark = pytest.mark.usefixtures("parameters_that_move")
 
 
 def test_stems_of_a_program_come_to_the_device(tmp_path: Path) -> None:
