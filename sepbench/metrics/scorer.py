@@ -198,13 +198,13 @@ class TrackScorer:
                 totals=scored.totals[stem],
                 mixture_frames=mixture.frames[stem],
                 mixture_totals=mixture.totals[stem],
-                notes=(*self._notes(stem, sums, song), *scored.notes.get(stem, ())),
+                notes=(*self._notes(stem, sums, song, scored), *scored.notes.get(stem, ())),
             )
             for stem, sums in zip(song.stems, energies(song, made), strict=True)
             if stem in wanted
         }
 
-    def _notes(self, stem: str, sums: sdr.Energies, song: Song) -> list[str]:
+    def _notes(self, stem: str, sums: sdr.Energies, song: Song, scored: SetScores) -> list[str]:
         notes = []
         for what, is_silent, energy in (
             ("reference", self._silent(stem), sums.reference),
@@ -213,7 +213,9 @@ class TrackScorer:
             if is_silent.all():
                 added = ", once its channels are added" if energy.any() else ""
                 notes.append(f"the {what} is silent{added}")
-        if not notes and stem in self._without_interference(song.stems) and len(song.stems) > 1:
+        lacks_sir = stem in self._without_interference(song.stems) and len(song.stems) > 1
+        names = (*scored.frames[stem], *scored.totals[stem])
+        if not notes and lacks_sir and any(name.endswith("SIR") for name in names):
             notes.append("all other references of its set are silent, so there is no SIR")
         fitted = song.known("projections")
         if fitted is not None and fitted.condition > CONDITION_LIMIT:

@@ -178,6 +178,7 @@ def test_a_silent_reference_leaves_the_other_stem_no_sir_and_is_reported() -> No
             Path(folder, "a", f"{stem}.wav").unlink()
         write(f"{folder}/a/instrumental.wav", noise(5), RATE, subtype="FLOAT")
     soundfile.write("songs/a/vocals.wav", np.zeros((2 * RATE, 2)), RATE)
+    assert "SIR" not in score("est", "--references", "songs")
     told = score("est", "--references", "songs", "--metric", "bsseval")
     assert "vocals: the reference is silent on a" in told
     assert (
