@@ -54,9 +54,9 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
     "acapella": (
         Choice("demucs[model=htdemucs_ft]", "vocals", _DEMUCS),
         Choice("open-unmix[model=umxl]", "vocals", _UMXL),
-        Choice(_WITH_SPLEETER, "vocals", _TOGETHER, score=4.89),
+        Choice(_WITH_SPLEETER, "vocals", _TOGETHER, score=4.87),
         Choice(_WITHOUT_SPLEETER, "vocals", BEST_INCLUDED),
-        Choice("unet-stereo", "vocals", score=4.61),
+        Choice("unet-stereo", "vocals", score=4.52),
         Choice("spleeter", "vocals", score=3.86),
         Choice("repet-sim", "vocals", score=1.94),
     ),
@@ -65,21 +65,21 @@ PRESETS: dict[str, tuple[Choice, ...]] = {
         Choice("open-unmix[model=umxl]", "accompaniment", _UMXL),
         Choice(_WITH_SPLEETER, "accompaniment", _TOGETHER),
         Choice(_WITHOUT_SPLEETER, "accompaniment", BEST_INCLUDED),
-        Choice("unet-stereo", "accompaniment", score=11.77),
+        Choice("unet-stereo", "accompaniment", score=11.86),
         Choice("spleeter", "accompaniment", score=11.73),
         Choice("repet-sim", "accompaniment", score=8.09),
     ),
     "drums": (
         Choice("demucs[model=htdemucs_ft]", "drums", _DEMUCS),
         Choice("open-unmix[model=umxl]", "drums", _UMXL),
-        Choice(_FOUR_STEMS, "drums", score=7.82),
+        Choice(_FOUR_STEMS, "drums", score=7.81),
         Choice("cdae", "percussive", score=7.67),
         Choice("hpss", "percussive", score=2.36),
     ),
     "bass": (
         Choice("demucs[model=htdemucs_ft]", "bass", _DEMUCS),
         Choice("open-unmix[model=umxl]", "bass", _UMXL),
-        Choice(_FOUR_STEMS, "bass", "the one included method that makes it", score=3.60),
+        Choice(_FOUR_STEMS, "bass", "the one included method that makes it", score=3.58),
     ),
     # Measured by benchmarks/denoise.py, in noise of four kinds.
     "denoise-voice": (
