@@ -24,6 +24,7 @@ class Dies:
 }
 
 
+@pytest.mark.slow
 def test_only_imports_that_no_process_survives_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ def test_leaderboard_prints_json(sepbench) -> None:
     assert {"good (old)", "good (new)"} <= {row["label"] for row in rows}
 
 
+@pytest.mark.slow
 def test_parts_of_one_run_are_compared_like_the_whole(sepbench, tmp_path) -> None:
     levels = {"good": 6.0, "poor": 4.0}
     make_run(tmp_path / "whole", levels, 6, spread=0.0)

@@ -130,6 +130,7 @@ def test_estimates_of_songs_that_are_no_references_are_named() -> None:
     assert "2 folders are of no track, 'b' the first" in score("made", "--references", "songs")
 
 
+@pytest.mark.slow
 def test_songs_that_are_not_chosen_are_references_all_the_same() -> None:
     for name in ("a", "b", "c"):
         song(Path("songs", name), ord(name))
@@ -328,6 +329,7 @@ def test_a_folder_of_songs_has_no_subset_to_choose() -> None:
     assert "songs is a folder of songs without subsets" in refused.output
 
 
+@pytest.mark.slow
 def test_a_method_and_estimates_of_a_folder_of_songs_are_in_one_run(tmp_path: Path) -> None:
     song(Path("songs/a"), 1)
     song(Path("est/a"), 1, error=0.1)

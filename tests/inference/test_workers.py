@@ -188,6 +188,7 @@ class NeverLoaded(Calm):
         time.sleep(60)
 
 
+@pytest.mark.slow
 def test_the_timeout_is_for_songs_without_what_comes_before_them() -> None:
     worker = SeparatorWorker(method(SlowAtFirst), "cpu", timeout=0.7)
     for _ in range(2):

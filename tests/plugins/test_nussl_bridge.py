@@ -159,6 +159,7 @@ def test_what_repeats_is_accompaniment(nussl, kind, gain):
     assert sdr(song["vocals"], vocals) > sdr(song["vocals"], mixture) + gain
 
 
+@pytest.mark.slow
 def test_a_tone_is_harmonic_and_clicks_are_percussive(nussl):
     tone = 0.3 * torch.sin(2 * torch.pi * 440 * torch.arange(RATE) / RATE)[None]
     clicks = torch.zeros(1, RATE)

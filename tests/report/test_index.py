@@ -223,6 +223,7 @@ def test_a_file_replaced_within_a_tick_of_the_clock_is_read_again(run) -> None:
     assert not after.equals(before)
 
 
+@pytest.mark.slow
 def test_a_run_whose_data_set_was_changed_by_hand_is_named(run) -> None:
     assert not any("run.json" in remark for remark in write(run, protocol="sisec18").remarks)
     settings = json.loads((run.folder / "run.json").read_text())

@@ -255,6 +255,7 @@ def test_equal_in_practice_means_a_tenth_of_a_decibel_only_in_decibels() -> None
     assert decibels.differences[0].odds.equal > 0.99
 
 
+@pytest.mark.slow
 def test_a_set_other_than_that_of_most_published_systems_is_named(tmp_path: Path) -> None:
     """27 of the 31 systems of SiSEC 2018 have vocals within vocals and accompaniment."""
     pair, four = ("vocals", "accompaniment"), ("vocals", "drums", "bass", "other")

@@ -166,6 +166,7 @@ def test_what_sepbench_made_itself_is_no_training_data(tmp_path: Path) -> None:
         tracks_of([str(tmp_path / "by" / "vocals")])
 
 
+@pytest.mark.slow
 def test_data_given_twice_is_read_once(corpus: Path) -> None:
     found = [(track.source, track.name) for track in tracks_of([str(corpus)])]
     twice = tracks_of([str(corpus), str(corpus / "mir1k" / "..")])

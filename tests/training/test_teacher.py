@@ -72,6 +72,7 @@ def labeller(config: TeacherConfig = CONFIG, second: type[Separator] | None = Un
     return Labeller(config, variant(Lower, {}), other, device="cpu")
 
 
+@pytest.mark.slow
 def test_a_label_is_what_the_teacher_hears_where_both_agree(song: Path) -> None:
     stems = labeller().label(song, RATE)
     assert [len(clip) for clip in stems["vocals"]] == [3 * RATE]
@@ -175,6 +176,7 @@ def test_labels_are_made_once_and_again_by_another_teacher(song: Path, tmp_path:
     assert asked == [6.0, 3.0]
 
 
+@pytest.mark.slow
 def test_labels_that_must_be_the_same_are_kept_where_another_teacher_is_given(
     song: Path, tmp_path: Path
 ) -> None:
