@@ -47,7 +47,7 @@ _WITH_SPLEETER = "ensemble[spleeter+4*unet-stereo+2*unet]"
 _WITHOUT_SPLEETER = "ensemble[2*unet-stereo+unet]"
 _FOUR_STEMS = "four-stems"
 _TOGETHER = "better than each of its members on validation songs of three kinds"
-BEST_INCLUDED = "the best of the included on validation songs"
+BEST_INCLUDED = "of the included methods the best for songs of any length"
 _IN_NOISE = "{} dB SDR for a voice in equally loud noise"
 
 PRESETS: dict[str, tuple[Choice, ...]] = {
