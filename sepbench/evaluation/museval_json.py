@@ -19,8 +19,9 @@ from sepbench._util.walk import files as files_in
 from sepbench._util.walk import walk
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.museval_layout import MUSEVAL_METRICS
+from sepbench.evaluation.record_file import Stamp
 from sepbench.evaluation.records import Record, StemResult
-from sepbench.evaluation.store import Settings, Stamp, Store
+from sepbench.evaluation.store import Settings, Store
 from sepbench.stems import in_order, stem_of
 
 _FOUR = itemgetter(*MUSEVAL_METRICS)

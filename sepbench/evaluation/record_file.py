@@ -14,20 +14,32 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sepbench._util import json_text
 from sepbench._util.plain import is_number
 from sepbench.evaluation.museval_layout import museval_frames
 from sepbench.evaluation.records import Record, StemResult
 
+Stamp: TypeAlias = str
+"""Differs whenever a file does: its times, its size, and its number in the file system.
+
+A file that is replaced has another number, even if both are written within one tick of the clock.
+"""
+
 _OURS = ',\n"sepbench": '
 """Text before the record; the record follows the last one, because it has no line break."""
 
 _DIGEST = ',\n"sha256": '
 """Text before the record's digest."""
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """Return the stamp of a file of this status."""
+    return f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_size} {status.st_ino}"
 
 
 def dumps(record: Record, museval: str | None = None) -> str:

@@ -14,13 +14,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from sepbench._util.files import write_atomic
 from sepbench._util.locking import locked
@@ -28,22 +27,11 @@ from sepbench._util.text import composed, listed
 from sepbench._util.walk import RUN_SETTINGS
 from sepbench.audio import safe_name
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.record_file import dumps, read
+from sepbench.evaluation.record_file import Stamp, dumps, read, stamp_of
 from sepbench.evaluation.records import Record, same_but_metrics, sort_key, with_scores_of
 
 if TYPE_CHECKING:
     from sepbench.datasets import Track
-
-Stamp: TypeAlias = str
-"""Differs whenever a file does: its times, its size, and its number in the file system.
-
-A file that is replaced has another number, even if both are written within one tick of the clock.
-"""
-
-
-def stamp_of(status: os.stat_result) -> Stamp:
-    """Return the stamp of a file of this status."""
-    return f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_size} {status.st_ino}"
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 import sepbench
+from sepbench.evaluation.record_file import Stamp
 from sepbench.evaluation.records import Record, StemResult, sort_key
-from sepbench.evaluation.store import Stamp, Store
+from sepbench.evaluation.store import Store
 from sepbench.registry.metrics import protocols_of
 from sepbench.report.index_files import decoded, digest_of, encoded, files
 from sepbench.report.scored import VALUES, Key, Scored, Windows, scored

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from sepbench.evaluation.store import Stamp, stamp_of
+from sepbench.evaluation.record_file import Stamp, stamp_of
 
 
 def files(folder: Path) -> Iterator[tuple[str, Stamp]]:
