@@ -15,7 +15,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -217,10 +217,8 @@ class Store:
 
     def failures(self) -> dict[Path, Record]:
         """Return why methods failed on tracks, by file; unreadable files are left out."""
-        read = {
-            path: self.read(path) for path in sorted(self.folder.glob("failures/*/*/[!.]*.json"))
-        }
-        return {path: record for path, record in read.items() if record is not None}
+        there = {path: self.read(path) for path in sorted(self._files("failures"))}
+        return {path: record for path, record in there.items() if record is not None}
 
     def remove_stems(self, label: str, subset: str, track: str) -> None:
         """Remove the separated audio of a method on a track, if any was kept."""
@@ -239,8 +237,7 @@ class Store:
 
         A score stands before a failure of the same cell, which may be left of a copied part.
         """
-        kinds = ("scores", "failures")
-        paths = {path for kind in kinds for path in self.folder.glob(f"{kind}/*/*/[!.]*.json")}
+        paths = set(self._files("scores", "failures"))
         scored = {path.parts[-3:] for path in paths if path.parts[-4] == "scores"}
         paths -= {p for p in paths if p.parts[-4] == "failures" and p.parts[-3:] in scored}
         # Files with decomposed names, of earlier versions, give way to those written since.
@@ -258,11 +255,15 @@ class Store:
         known = {(unique_name(subset), _json_name(name)) for subset, name in tracks}
         others = [
             path
-            for kind in ("scores", "failures")
-            for path in self.folder.glob(f"{kind}/*/*/[!.]*.json")
+            for path in self._files("scores", "failures")
             if (path.parent.name, composed(path.name)) not in known
         ]
         return [record for record in map(self.read, sorted(others)) if record is not None]
+
+    def _files(self, *kinds: str) -> Iterator[Path]:
+        """Yield the files of records, in any order."""
+        for kind in kinds:
+            yield from self.folder.glob(f"{kind}/*/*/[!.]*.json")
 
     def _path(self, kind: str, label: str, subset: str, track: str) -> Path:
         return self.folder / _relative_path(kind, label, subset, track)

@@ -233,12 +233,10 @@ class Index:
         )
 
     def _windows(self, path: str) -> Windows:
-        question = (
-            "SELECT text, numbers, digest FROM windows JOIN texts ON keys = id WHERE path = ?"
-        )
+        query = "SELECT text, numbers, digest FROM windows JOIN texts ON keys = id WHERE path = ?"
         row = None
         with suppress(sqlite3.DatabaseError):
-            row = self._database.execute(question, (path,)).fetchone()
+            row = self._database.execute(query, (path,)).fetchone()
         if row is None or row[2] != digest_of(*row[:2]):  # Damaged.
             record = self.store.read(self._folder / decoded(path))
             return {} if record is None else scored(record).windows()
