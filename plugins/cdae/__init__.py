@@ -110,8 +110,7 @@ class Cdae(Learned):
     @property
     def context(self) -> float:
         """Seconds of a chunk, which is processed alone."""
-        model = self.header["model"]
-        return float(model["samples"]) / float(model["rate"])
+        return float(self.header["model"]["samples"]) / self._network_rate
 
     @property
     def _power(self) -> float:

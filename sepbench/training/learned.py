@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 _FULL_BAND = 44_100
-"""With full band, the rate is the lowest multiple of the trained rate not below this, in Hz."""
+"""With full band, the rate is the lowest multiple of the network's rate not below this, in Hz."""
 
 LEVEL = -20.0
 """dB below full scale: the median level of the mixtures that networks are trained on.
@@ -171,8 +171,8 @@ class Learned(Separator):
 
     @property
     def sample_rate(self) -> int | None:
-        """The trained rate, or with full band a multiple of it."""
-        return int(self.header["model"]["rate"]) * self._rate_factor
+        """The network's rate, or with full band a multiple of it."""
+        return self._network_rate * self._rate_factor
 
     @property
     def level(self) -> float | None:
@@ -183,7 +183,7 @@ class Learned(Separator):
     def context(self) -> float | None:
         """Context of the network on each side, in seconds."""
         seconds = self.header["context"]
-        return None if seconds is None else float(seconds)
+        return None if seconds is None else float(seconds) * self._trained_rate / self._network_rate
 
     @property
     def stereo_filter(self) -> MultichannelWiener:
@@ -210,9 +210,20 @@ class Learned(Separator):
         return self.least_error if chosen == "auto" else chosen == "mid-side"
 
     @property
+    def _trained_rate(self) -> int:
+        return int(self.header["model"]["rate"])
+
+    @property
+    def _network_rate(self) -> int:
+        """Rate in Hz of the samples that the network takes for samples at the trained rate.
+
+        At a higher rate than the trained one it hears the song lower and slower.
+        """
+        return round(self._trained_rate * 2 ** (-self.options.semitones / 12))
+
+    @property
     def _rate_factor(self) -> int:
-        rate = int(self.header["model"]["rate"])
-        return -(-_FULL_BAND // rate) if self.options.full_band else 1
+        return -(-_FULL_BAND // self._network_rate) if self.options.full_band else 1
 
     def load(self, device: torch.device) -> None:
         """Read the weights and build the network on ``device``."""

@@ -43,6 +43,13 @@ class LearnedOptions:
         True, "continue the mask above the trained band; false: silence above it"
     )
     wiener: int = wiener_option()
+    semitones: float = option(
+        0.0,
+        "by how much the network hears the song transposed, with its tempo, as on a tape; "
+        "the stems are as the song",
+        minimum=-12.0,
+        maximum=12.0,
+    )
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,30 @@ def test_mid_and_side_are_separated_as_if_each_were_a_song(small: Path) -> None:
     assert torch.allclose(separator.separate(song.flip(0))["vocals"], found.flip(0), atol=1e-6)
 
 
+def test_an_octave_lower_is_the_same_samples_at_twice_the_rate(small: Path) -> None:
+    usual, lower = (
+        loaded(UNet, weights=str(small), full_band=False, semitones=semitones)
+        for semitones in (0, -12)
+    )
+    assert (usual.sample_rate, lower.sample_rate) == (RATE, 2 * RATE)
+    assert (usual.context, lower.context) == (0.5, 0.25)
+    samples = noise(1, 2 * RATE)
+    at_rate, at_twice = made(usual, samples), made(lower, samples, 2 * RATE)
+    assert np.array_equal(at_rate["vocals"], at_twice["vocals"])
+
+
+@pytest.mark.parametrize("full_band", [True, False], ids=["full band", "trained band"])
+def test_stems_of_a_song_heard_transposed_keep_its_pitch_and_length(
+    small: Path, full_band: bool
+) -> None:
+    tone = songs.tone(440.0, 2.0, RATE)
+    lower = loaded(UNet, weights=str(small), full_band=full_band, semitones=-1)
+    stems = made(lower, tone)
+    spectrum = np.abs(np.fft.rfft(stems["vocals"][0]))
+    assert spectrum.argmax() == 880  # Bins of half a hertz.
+    assert np.abs(stems["vocals"] + stems["accompaniment"] - tone).max() < 1e-6
+
+
 def test_the_same_song_gives_the_same_stems(small: Path) -> None:
     song = noise(2, 2 * RATE)
     once, again = (made(loaded(UNet, weights=str(small)), song) for _ in range(2))
