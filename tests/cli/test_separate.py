@@ -45,6 +45,7 @@ def test_what_exists_is_kept_until_it_is_to_be_overwritten() -> None:
     assert stem.read_bytes() != b"mine"
 
 
+@pytest.mark.slow
 def test_what_another_song_or_other_settings_made_is_made_again() -> None:
     tone_file(Path("song.wav"))
     words = ("separate", "-m", "mixture", "song.wav", "--stem", "vocals", "--stem", "bass")

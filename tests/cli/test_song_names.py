@@ -68,6 +68,7 @@ def test_a_song_keeps_the_name_of_its_stems_whatever_comes_later() -> None:
     assert len(stems()) == 2
 
 
+@pytest.mark.slow
 def test_songs_together_are_called_as_they_are_one_after_another() -> None:
     songs = [
         tone_file(f"{folder}/song.wav", level=gain) for folder, gain in (("B", 0.25), ("A", 0.5))
@@ -96,6 +97,7 @@ def test_names_that_some_file_systems_take_for_one_stay_apart() -> None:
     assert sorted(map(level, stems())) == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_two_songs_never_share_a_folder_whatever_stems_and_formats_are_asked_for() -> None:
     tone_file("A/song.wav"), tone_file("B/song.wav", level=0.25)
     run(*STEM, "A/song.wav")
@@ -164,6 +166,7 @@ def test_names_alike_after_shortening_stay_apart(together: bool) -> None:
     assert sorted(map(level, stems())) == pytest.approx([0.1, 0.2, 0.3], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_names_alike_after_replacing_stay_apart() -> None:
     for number, name in enumerate(("a[1].wav", "a(1).wav", "a?.wav", "a*.wav"), 1):
         assert run(*STEM, tone_file(name, level=number / 10)).exit_code == 0

@@ -202,6 +202,7 @@ def test_a_run_that_is_ended_leaves_no_partial_file_for_long(number: signal.Sign
     assert left == []
 
 
+@pytest.mark.slow
 def test_a_kill_between_manifest_and_stems_never_makes_one_song_pass_for_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -358,6 +359,7 @@ def test_without_a_method_the_best_here_is_taken_and_reported() -> None:
     assert "weights are missing" in run("separate", "song.wav", "-v").output
 
 
+@pytest.mark.slow
 def test_a_stem_that_the_best_method_lacks_is_made_by_another() -> None:
     tone_file("song.wav")
     result = run("separate", "song.wav", "--stem", "percussive", "--json")

@@ -108,6 +108,7 @@ def calls(folder: Path) -> int:
     return len(path.read_text()) if path.is_file() else 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolate", [False, True])
 def test_ten_songs_start_a_program_once_and_score_as_the_same_maths(
     tmp_path: Path, isolate: bool
@@ -136,6 +137,7 @@ def test_a_song_that_comes_out_wrong_costs_its_own_row(tmp_path: Path) -> None:
     assert "the song 30319; 'tolerance: 1'" in (failed["3"] or "")
 
 
+@pytest.mark.slow
 def test_a_song_on_which_the_program_fails_costs_its_own_row(tmp_path: Path) -> None:
     """It ends the joint run, after which each song is separated by itself."""
     failing = program(tmp_path, fatal=round(11_000 * 22_050 / 8_000))

@@ -93,6 +93,7 @@ def vocals(worker: SeparatorWorker) -> np.ndarray:
     return worker.separate(MIXTURE, RATE)[0].stems["vocals"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolate", [True, False])
 def test_work_in_place_reaches_neither_the_song_nor_the_remainder(isolate: bool) -> None:
     before = MIXTURE.copy()

@@ -156,6 +156,7 @@ def test_what_is_no_song_in_a_teacher_s_folder_stops_nothing(song: Path) -> None
     assert found[0].has_gaps
 
 
+@pytest.mark.slow
 def test_labels_are_made_once_and_again_by_another_teacher(song: Path, tmp_path: Path) -> None:
     asked = []
 
