@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sepbench import audio
+from sepbench._util.files import sha256
 from sepbench._util.text import composed
 from sepbench._util.walk import files, named
 from sepbench.errors import SepbenchError
@@ -20,10 +21,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Estimates:
-    """The stem files of one track."""
+    """The stem files of one track.
+
+    ``problem`` says why they cannot be scored, such as two files of one stem.
+    """
 
     track: Track
     files: dict[str, Path]
+    problem: str | None = None
+
+    def digests(self) -> dict[str, str]:
+        """Return the sha256 of each file; one that cannot be read costs its track when loaded."""
+        return {stem: _sha256(path) for stem, path in self.files.items()}
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return sha256(path)
+    except SepbenchError:
+        return "unreadable"
 
 
 def find(folder: Path, tracks: Sequence[Track]) -> list[Estimates]:
@@ -31,47 +47,53 @@ def find(folder: Path, tracks: Sequence[Track]) -> list[Estimates]:
 
     Looks for ``<subset>/<track>/<stem>.wav`` as museval and musdb write it, ``<track>/<stem>.wav``,
     ``<track>_<stem>.wav``, and, for a single track, ``<stem>.wav``, with any audio suffix.
-    Raises `SepbenchError` if no track has estimates, and for a file that may belong to two tracks.
+    Two files of one stem, or a file that may belong to two tracks, are a ``problem`` of these
+    tracks. Raises `SepbenchError` if no track has estimates.
     """
     if not folder.is_dir():
         raise SepbenchError(f"{folder}: no such folder of estimates")
-    found = [Estimates(track, files_of(folder, track, alone=len(tracks) == 1)) for track in tracks]
-    found = [estimates for estimates in found if estimates.files]
-    _refuse_shared(found)
+    found = [files_of(folder, track, alone=len(tracks) == 1) for track in tracks]
+    found = [estimates for estimates in found if estimates.files or estimates.problem]
     if not found:
         raise SepbenchError(
             f"{folder}: no stems of any of {len(tracks)} tracks; name them <track>/<stem>.wav, "
             f"for example '{audio.safe_name(tracks[0].name)}/vocals.wav'"
         )
-    return found
+    return _with_shared(found)
 
 
-def _refuse_shared(found: Sequence[Estimates]) -> None:
-    """Raise `SepbenchError` if two tracks have the same file, as their safe names are the same."""
+def _with_shared(found: Sequence[Estimates]) -> list[Estimates]:
+    """Note files that two tracks have, as their safe names are the same, as a problem of both."""
     owners: dict[Path, Track] = {}
+    problems: dict[str, str] = {}
     for one in found:
         for path in one.files.values():
             first = owners.setdefault(path, one.track)
             if first is not one.track:
-                raise SepbenchError(
+                problems[first.name] = problems[one.track.name] = (
                     f"{path}: could be of track {first.name!r} or {one.track.name!r}; "
                     f"put the stems of the latter into a folder {unique_name(one.track.name)!r}"
                 )
+    return [replace(one, problem=problems.get(one.track.name, one.problem)) for one in found]
 
 
-def files_of(folder: Path, track: Track, *, alone: bool) -> dict[str, Path]:
+def files_of(folder: Path, track: Track, *, alone: bool) -> Estimates:
     """Return the file of each stem of a track; see `find`.
 
     If the track is ``alone``, files without its name are of it.
     """
-    for name in folder_names(track):
-        for parent in (folder / track.subset, folder):
-            if (place := named(parent, name)) and place.is_dir():
-                return _named(place, "")
-        # Not 'a' of the files of 'a_b'.
-        if prefixed := _named(folder, f"{name}_", whole=True):
-            return prefixed
-    return _named(folder, "") if alone else {}
+    try:
+        for name in folder_names(track):
+            for parent in (folder / track.subset, folder):
+                if (place := named(parent, name)) and place.is_dir():
+                    return _named(place, track)
+            # Not 'a' of the files of 'a_b'.
+            prefixed = _named(folder, track, f"{name}_", whole=True)
+            if prefixed.files:
+                return prefixed
+    except SepbenchError as error:  # Two folders of this track's name.
+        return Estimates(track, {}, str(error))
+    return _named(folder, track) if alone else Estimates(track, {})
 
 
 def folder_names(track: Track) -> list[str]:
@@ -81,8 +103,9 @@ def folder_names(track: Track) -> list[str]:
     return list(dict.fromkeys(plain))
 
 
-def _named(folder: Path, prefix: str, *, whole: bool = False) -> dict[str, Path]:
+def _named(folder: Path, track: Track, prefix: str = "", *, whole: bool = False) -> Estimates:
     found: dict[str, Path] = {}
+    problem = None
     for path in files(folder, audio.SUFFIXES):
         name = composed(path.name)
         if not name.startswith(prefix):
@@ -91,8 +114,7 @@ def _named(folder: Path, prefix: str, *, whole: bool = False) -> dict[str, Path]
         if stem is None or stem == MIXTURE:
             continue
         if stem in found:
-            raise SepbenchError(
-                f"{folder}: {found[stem].name} and {path.name} are both {stem}; keep one of them"
-            )
-        found[stem] = path
-    return found
+            first = found[stem].name
+            problem = f"{folder}: {first} and {path.name} are both {stem}; keep one of them"
+        found.setdefault(stem, path)
+    return Estimates(track, found, problem)

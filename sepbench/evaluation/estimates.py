@@ -12,9 +12,8 @@ import numpy as np
 
 import sepbench
 from sepbench import audio
-from sepbench._util.files import sha256
 from sepbench.datasets.base import FRAME
-from sepbench.errors import SepbenchError
+from sepbench.errors import SepbenchError, describe
 from sepbench.evaluation.delay import LONGEST_DELAY, agreed, delays, remarks
 from sepbench.evaluation.estimate_files import Estimates, files_of
 from sepbench.evaluation.records import Record, fingerprint, same_but_metrics
@@ -99,7 +98,8 @@ def scored_stems(
     if (folder := record.identity.get("folder")) is None:
         return {}
     known, there = record.identity["estimates"], files_of(Path(folder), track, alone=True)
-    files = {s: path for s, path in there.items() if s in known and sha256(path) == known[s]}
+    same = dict(there.digests().items() & known.items())
+    files = {stem: path for stem, path in there.files.items() if stem in same}
     if record.identity.get("align") and files:
         # The delay is that of the whole song.
         whole = track.load(start=scored.start, duration=scored.duration)
@@ -147,7 +147,7 @@ def _record(estimates: Estimates, store: Store, name: str, how: _How) -> Record:
     settings, track = store.settings, estimates.track
     identity: dict[str, Any] = {
         "sepbench": sepbench.__version__,
-        "estimates": {stem: sha256(path) for stem, path in estimates.files.items()},
+        "estimates": estimates.digests(),
         "audio": track.digest(start=settings.start, duration=settings.duration),
         "metrics": metric_identities(how.metrics),
         **({} if how.targets == "largest" else {"targets": how.targets}),
@@ -161,6 +161,8 @@ def _record(estimates: Estimates, store: Store, name: str, how: _How) -> Record:
         identity["metrics"] = metric_identities(metrics)
     results: dict[str, Any] = {}
     try:
+        if estimates.problem is not None:
+            raise SepbenchError(estimates.problem)
         song = track.load(start=settings.start, duration=settings.duration)
         load = _aligned if how.align else _load
         stems, notes, found = load(estimates, song, settings.start, settings.duration)
@@ -170,7 +172,9 @@ def _record(estimates: Estimates, store: Store, name: str, how: _How) -> Record:
         results["notes"] = (*song.notes, *notes)
         results["audio_seconds"] = song.mixture.shape[1] / song.rate
     except SepbenchError as error:
-        results["error"] = str(error)
+        results = {"error": str(error)}
+    except Exception as error:  # No exception of a track may affect the others.
+        results = {"error": describe(error)}
     return Record(
         dataset=settings.dataset,
         subset=track.subset,

@@ -16,7 +16,6 @@ from songs import Samples, white, write
 
 from sepbench.cli.main import main
 from sepbench.datasets.files import FileTrack
-from sepbench.errors import SepbenchError
 from sepbench.evaluation.delay import delay, delays, remarks
 from sepbench.evaluation.estimate_files import find
 from sepbench.evaluation.store import unique_name
@@ -75,14 +74,31 @@ def test_files_are_of_one_track_alone() -> None:
 
     song(Path("folders/x_y"), 1)
     alike = [FileTrack(name, "test", "folder", STEMS, ()) for name in ("x:y", "x?y")]
-    with pytest.raises(SepbenchError, match=r"could be of track 'x:y' or 'x\?y'"):
-        find(Path("folders"), alike)
+    for one in find(Path("folders"), alike):
+        assert "could be of track 'x:y' or 'x?y'" in str(one.problem)
     own = Path("folders") / unique_name("x?y")
     song(own, 2)
-    assert [one.files["bass"].parent for one in find(Path("folders"), alike)] == [
-        Path("folders/x_y"),
-        own,
-    ]
+    found = find(Path("folders"), alike)
+    assert [one.files["bass"].parent for one in found] == [Path("folders/x_y"), own]
+    assert [one.problem for one in found] == [None, None]
+
+
+def test_two_files_of_one_stem_cost_their_track_alone() -> None:
+    for name in "abc":
+        song(Path("songs", name), ord(name))
+        song(Path("made", name), ord(name), error=0.1)
+    shutil.copy("made/b/vocals.wav", "made/b/voice.wav")
+    Path("made/c/bass.wav").write_bytes(b"")
+    words = ["score", "made", "--references", "songs", "-o", "out", "--name", "m"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 1
+    told = "made/b: vocals.wav and voice.wav are both vocals; keep one of them"
+    assert f"error: b: {told}" in result.output.splitlines()
+    with Path("out/scores.csv").open(newline="") as file:
+        rows = [(row["track"], row["error"], row["value"]) for row in csv.DictReader(file)]
+    assert {track for track, error, value in rows if value} == {"a"}
+    assert {error for track, error, value in rows if track == "b"} == {told}
+    assert {track for track, error, value in rows if "bass.wav" in error} == {"c"}
 
 
 def test_no_delay_is_seen_where_stems_disagree_or_nothing_correlates() -> None:
