@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from click.testing import CliRunner
 
 import sepbench
+from sepbench.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 NOISE = np.random.default_rng(0).normal(0, 0.1, (2, 2, 16000)).astype(np.float32)
@@ -70,6 +72,9 @@ def test_stems_keep_length_and_channels_and_sum_to_the_song() -> None:
         (np.zeros((2, 0)), 8000, "give \\(channels, samples\\)"),
         (NOISE[0], "x", "must be a whole number of Hz"),
         (NOISE[0], np.inf, "must be a whole number of Hz"),
+        (NOISE[0], 1e12, "must be a whole number of Hz from 1000 to 1000000"),
+        (NOISE[0], 10**30, "must be a whole number of Hz from 1000 to 1000000"),
+        (NOISE[0], True, "must be a whole number of Hz from 1000 to 1000000"),
         ("nowhere.wav", None, "nowhere.wav"),
     ],
 )
@@ -85,6 +90,24 @@ def test_what_is_not_a_song_is_one_line(song: object, rate: Any, message: str) -
         ({"timeout": 9, "isolate": False}, "a timeout ends a method's process"),
         ({"metric": "sdr"}, "no argument 'metric'; did you mean 'metrics'"),
         ({"metrics": "nosuch"}, "no metric 'nosuch'"),
+        ({"methods": None}, "methods=None: give a name, or a list of names"),
+        ({"methods": [None]}, r"methods=\[None\]: give a name"),
+        ({"dataset": ""}, "dataset='': give a path"),
+        ({"root": 5}, "root=5: give a path"),
+        ({"tracks": 5}, "tracks=5: give a name"),
+        ({"tracks": "nosuch*"}, r"matches 'nosuch\*'"),
+        ({"metrics": None}, "metrics=None: give a name"),
+        ({"start": None}, "a part begins at 0 s or later"),
+        ({"start": np.nan}, "a part begins at 0 s or later"),
+        ({"duration": np.inf}, "a part begins at 0 s or later"),
+        ({"duration": "1"}, "a part begins at 0 s or later"),
+        ({"jobs": 0}, "jobs=0: give a whole number from 1 on"),
+        ({"jobs": 1.5}, "jobs=1.5: give a whole number from 1 on"),
+        ({"shard": (0, 2)}, r"shard=\(0, 2\): give \(I, N\)"),
+        ({"shard": (1, 0)}, r"shard=\(1, 0\): give \(I, N\)"),
+        ({"targets": "nosuch"}, "targets='nosuch': give 'largest' or 'musdb'"),
+        ({"timeout": -1}, "timeout=-1: give seconds above 0"),
+        ({"devices": ("nosuch",)}, "device 'nosuch' is not available"),
     ],
 )
 def test_a_wrong_argument_of_evaluate_is_one_line(
@@ -95,11 +118,52 @@ def test_a_wrong_argument_of_evaluate_is_one_line(
     assert not (tmp_path / "run" / "scores").exists()
 
 
+def test_numbers_of_numpy_and_names_alone_make_the_run_of_the_command_line(tmp_path: Path) -> None:
+    """The same part of the same song has one digest, so the scores are kept."""
+    out = tmp_path / "run"
+    how = {"out": out, "progress": False, "isolate": False}
+    sepbench.evaluate("mixture", duration=np.int64(1), tracks="*falcon*", devices="cpu", **how)
+    (file,) = (out / "scores").rglob("*.json")
+    before = file.stat().st_mtime_ns
+    words = ["evaluate", "-m", "mixture", "--duration", "1", "-o", str(out), "--no-isolate"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    assert file.stat().st_mtime_ns == before
+
+
+def test_what_is_no_run_is_one_line(tmp_path: Path) -> None:
+    for folder in (None, 5, "", b"run", "a\0b"):
+        with pytest.raises(sepbench.SepbenchError, match=r"folder=.*: give a path"):
+            sepbench.open_run(folder)  # type: ignore[arg-type]
+    with pytest.raises(sepbench.SepbenchError, match="no runs; give the folder"):
+        sepbench.compare()
+    sepbench.evaluate("mixture", duration=1, out=tmp_path, progress=False, isolate=False)
+    with pytest.raises(sepbench.SepbenchError, match="no protocol 5; choose sisec18"):
+        sepbench.open_run(tmp_path).table(5)  # type: ignore[arg-type]
+    for wrong, message in (
+        ({"stems": 5}, "stems=5: give a name"),
+        ({"methods": "hpss"}, "method 'hpss': not in the runs"),
+        ({"rope": -1}, "rope=-1: give a number from 0 on"),
+    ):
+        with pytest.raises(sepbench.SepbenchError, match=message):
+            sepbench.compare(tmp_path, **wrong)  # type: ignore[arg-type]
+
+
 def test_a_method_is_one_and_a_stem_has_a_reference() -> None:
     with pytest.raises(sepbench.SepbenchError, match="name one separator"):
         sepbench.separate(NOISE[0], rate=8000, method=["hpss", "unet"])  # type: ignore[arg-type]
     with pytest.raises(sepbench.SepbenchError, match="reference for any of vocal; it has vocals"):
         sepbench.score({"vocals": NOISE[0]}, {"vocal": NOISE[0]}, 8000)
+    with pytest.raises(sepbench.SepbenchError, match="stems=\\[5\\]: give a name"):
+        sepbench.separate(NOISE[0], rate=8000, method="hpss", stems=[5])  # type: ignore[list-item]
+    for wrong, message in (
+        ({"metrics": None}, "metrics=None: give a name"),
+        ({"device": "gpu"}, "device 'gpu' is not available"),
+        ({"references": {"": NOISE[0]}}, "'' is no stem"),
+        ({"references": {"mixture": NOISE[0]}}, "'mixture' is no stem"),
+    ):
+        arguments = {"references": {"vocals": NOISE[0]}, **wrong}
+        with pytest.raises(sepbench.SepbenchError, match=message):
+            sepbench.score(estimates={"vocals": NOISE[0]}, rate=8000, **arguments)  # type: ignore[arg-type]
 
 
 def test_one_name_may_stand_for_a_list_of_one() -> None:
@@ -238,7 +302,7 @@ def test_stems_may_be_named_by_a_generator() -> None:
         "drums",
         "vocals",
     ]
-    with pytest.raises(sepbench.SepbenchError, match="stems 5: give names"):
+    with pytest.raises(sepbench.SepbenchError, match="stems=5: give a name"):
         sepbench.separate(NOISE[0], rate=8000, method="mixture", stems=5)  # type: ignore[arg-type]
 
 

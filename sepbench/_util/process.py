@@ -31,6 +31,9 @@ from sepbench.errors import describe
 Task = TypeVar("Task")
 Task_contra = TypeVar("Task_contra", contravariant=True)
 
+_LONGEST = 1e9
+"""Seconds, some 30 years: the system's timers do not take any number."""
+
 _STARTING = threading.Lock()
 _running: weakref.WeakSet[WorkerProcess[Any]] = weakref.WeakSet()
 
@@ -152,7 +155,7 @@ class WorkerProcess(Generic[Task]):
             self._start()
         self._task += 1
         limit = limit or self._limit
-        deadline = None if limit is None else time.monotonic() + limit.seconds
+        deadline = None if limit is None else time.monotonic() + min(limit.seconds, _LONGEST)
         source = iter(inputs)
         done = False
         try:

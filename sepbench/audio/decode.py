@@ -14,7 +14,7 @@ from sepbench.audio.unreadable import unreadable
 from sepbench.errors import SepbenchError
 
 _PLAIN = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b".snd", b"dns.", b"caff")
-_LOWEST, _HIGHEST = 1_000, 1_000_000
+LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
 """Range of plausible sample rates in Hz."""
 
 _BEGINS = b"OggS\0\2"
@@ -43,7 +43,7 @@ def open_decoder(path: Path, stream: int | None) -> Decoder:
         raise SepbenchError(
             f"{path}: no audio stream {stream}; it has {decoder.streams}, counted from 0"
         )
-    if not _LOWEST <= decoder.rate <= _HIGHEST:
+    if not LOWEST_RATE <= decoder.rate <= HIGHEST_RATE:
         decoder.close()
         raise SepbenchError(
             f"{path}: a sample rate of {decoder.rate} Hz is impossible; get the file again"

@@ -181,13 +181,9 @@ def chosen_devices(several: str | None, one: str) -> tuple[str, ...]:
 
     Raises `SepbenchError` for an unavailable device, and for devices of different kinds.
     """
-    from sepbench.inference.runner import choose_device
+    from sepbench.inference.runner import choose_devices
 
-    names = [one] if several is None else [name.strip() for name in several.split(",")]
-    devices = tuple(dict.fromkeys(str(choose_device(name)) for name in names))
-    if len({device.partition(":")[0] for device in devices}) > 1:
-        raise SepbenchError(f"--devices {several}: give devices of one kind; scores depend on it")
-    return devices
+    return choose_devices([one] if several is None else map(str.strip, several.split(",")))
 
 
 def chosen_metrics(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -11,11 +11,12 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sepbench
+from sepbench._util.arguments import is_number, is_whole
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.ahead import separated_ahead
 from sepbench.evaluation.records import Record
-from sepbench.evaluation.shards import shard
+from sepbench.evaluation.shards import is_part, shard
 from sepbench.evaluation.store import Store
 from sepbench.evaluation.stored import found, refuse_imported
 from sepbench.evaluation.task import Task
@@ -41,8 +42,8 @@ class RunConfig:
     separate processes, so that a crash costs one row. Several ``devices`` of one kind work on
     different tracks.
     ``shard`` is ``(I, N)``: the I-th of N parts of the cells, from 1. ``targets`` is ``largest`` or
-    ``musdb``, see `sepbench.evaluation.scoring.target_sets`. Raises `SepbenchError` for a timeout
-    without separate processes.
+    ``musdb``, see `sepbench.evaluation.scoring.target_sets`. Raises `SepbenchError` for values that
+    are not so, and for a timeout without separate processes.
     """
 
     metrics: tuple[str, ...] = ("sdr",)
@@ -56,6 +57,14 @@ class RunConfig:
     targets: str = "largest"
 
     def __post_init__(self) -> None:
+        if not is_whole(self.jobs, least=1):
+            raise SepbenchError(f"jobs={self.jobs!r}: give a whole number from 1 on")
+        if self.shard is not None and not is_part(self.shard):
+            raise SepbenchError(f"shard={self.shard!r}: give (I, N), the I-th of N parts, from 1")
+        if self.targets not in ("largest", "musdb"):
+            raise SepbenchError(f"targets={self.targets!r}: give 'largest' or 'musdb'")
+        if self.timeout is not None and not is_number(self.timeout, above=0):
+            raise SepbenchError(f"timeout={self.timeout!r}: give seconds above 0, or None")
         if self.timeout is not None and not self.isolate:
             raise SepbenchError(
                 "a timeout ends a method's process, which --no-isolate (isolate=False) does not "

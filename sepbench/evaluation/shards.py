@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from sepbench._util.arguments import is_whole
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
 from sepbench.registry import Method
@@ -29,6 +31,17 @@ def shard(
         if chosen:
             cells.append((track, chosen))
     return cells
+
+
+def is_part(part: Any) -> bool:
+    """Return whether ``part`` is ``(I, N)``, 1 <= I <= N.
+
+    >>> is_part((2, 8)), is_part((0, 8)), is_part("2/8")
+    (True, False, False)
+    """
+    if not (isinstance(part, Sequence) and len(part) == 2):
+        return False
+    return all(is_whole(number, least=1) for number in part) and part[0] <= part[1]
 
 
 def read_shard(text: str) -> tuple[int, int]:

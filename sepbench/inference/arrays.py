@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sepbench import audio, registry
+from sepbench._util.arguments import names
+from sepbench.audio.decode import HIGHEST_RATE, LOWEST_RATE
 from sepbench.errors import SepbenchError
 from sepbench.inference import runner
 from sepbench.inference.overlap_add import Samples
@@ -49,7 +51,8 @@ def separate(
     True
     """
     variant = _one_method(method)
-    wanted = _names(stems)
+    is_any = stems is None or (isinstance(stems, str) and not stems)
+    wanted = [] if is_any else names(stems, "stems")
     if isinstance(song, (str, Path)):
         if rate is not None:
             raise SepbenchError(f"{song}: leave out rate; a file has its own")
@@ -73,14 +76,6 @@ def _one_method(method: str) -> registry.Method:
     if others:
         raise SepbenchError(f"method {method}: means {1 + len(others)} methods; name one")
     return variant
-
-
-def _names(stems: str | Iterable[str]) -> list[str]:
-    """Return the names of stems as a list; a generator can be read only once."""
-    try:
-        return [stems] if isinstance(stems, str) and stems else list(stems or ())
-    except TypeError:
-        raise SepbenchError(f"stems {stems!r}: give names, as in stems=['vocals']") from None
 
 
 def _chosen(made: dict[str, Samples], wanted: Sequence[str], label: str) -> dict[str, Samples]:
@@ -137,6 +132,8 @@ def checked_rate(rate: int | None) -> int:
         whole = int(rate)
     except (TypeError, ValueError, OverflowError):
         whole = 0
-    if whole != rate or whole <= 0:
-        raise SepbenchError(f"rate={rate}: must be a whole number of Hz above 0")
+    if whole != rate or not LOWEST_RATE <= whole <= HIGHEST_RATE:  # As of a file.
+        raise SepbenchError(
+            f"rate={rate}: must be a whole number of Hz from {LOWEST_RATE} to {HIGHEST_RATE}"
+        )
     return whole

@@ -75,6 +75,18 @@ def choose_device(name: str) -> torch.device:
     )
 
 
+def choose_devices(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of several devices, each once; see `choose_device`.
+
+    Raises `SepbenchError` for devices of different kinds.
+    """
+    devices = tuple(dict.fromkeys(str(choose_device(name)) for name in names))
+    if len({device.partition(":")[0] for device in devices}) > 1:
+        listed = ", ".join(devices)
+        raise SepbenchError(f"devices {listed}: give devices of one kind; scores depend on it")
+    return devices
+
+
 def load(separator: AnySeparator, device: torch.device) -> None:
     """Load a separator and its members on a device.
 

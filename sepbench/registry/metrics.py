@@ -152,6 +152,8 @@ def protocol(name: str) -> Protocol:
 
     Raises `SepbenchError` if there is none.
     """
+    if not isinstance(name, str):
+        raise SepbenchError(f"no protocol {name!r}; choose {', '.join(protocol_names())}")
     if name in PROTOCOLS:
         return PROTOCOLS[name]
     bare = name.partition("[")[0]

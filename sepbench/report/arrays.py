@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
+from sepbench._util.arguments import names
 from sepbench.datasets.base import assemble
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.scoring import SongScorer
 from sepbench.inference.arrays import as_samples, checked_rate
 from sepbench.inference.overlap_add import Samples
+from sepbench.inference.runner import choose_device
+from sepbench.stems import MIXTURE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +42,7 @@ def score(
             ``mixture``, and ``improvement`` is the difference to them; both are NaN for one
             reference without a mixture.
         metrics: names of metrics, or one name, see ``sepbench metrics``.
-        device: device of the computation, such as ``cuda:0``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
     Raises:
         SepbenchError: for shapes that differ, samples that are not audio, and estimates of stems
@@ -59,8 +62,8 @@ def score(
     true, made = _alike(references, estimates)
     whole = None if mixture is None else as_samples(mixture, "mixture")
     song = assemble("in memory", whole, true, rate)
-    names = [metrics] if isinstance(metrics, str) else metrics
-    results = SongScorer(song, names, device).score(made)
+    chosen = names(metrics, "metrics")
+    results = SongScorer(song, chosen, str(choose_device(device))).score(made)
     record = Record(
         dataset="arrays",
         subset="",
@@ -82,6 +85,9 @@ def _alike(
     for what, stems in (("references", references), ("estimates", estimates)):
         if not (isinstance(stems, Mapping) and all(isinstance(name, str) for name in stems)):
             raise SepbenchError(f"{what}: give a dict of arrays by stem, {{'vocals': array}}")
+    for name in (*references, *estimates):
+        if not name.strip() or name == MIXTURE:
+            raise SepbenchError(f"{name!r} is no stem; name stems, as in {{'vocals': array}}")
     true = {name: as_samples(array, f"reference {name}") for name, array in references.items()}
     made = {name: as_samples(array, f"estimate {name}") for name, array in estimates.items()}
     if not true or not made:

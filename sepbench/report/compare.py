@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sepbench._util.arguments import is_number, names, path
 from sepbench._util.text import counted, matches
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
@@ -137,8 +138,8 @@ def compare_runs(
     *runs: Path | str,
     protocol: str = DEFAULT_PROTOCOL,
     metric: str | None = None,
-    stems: Sequence[str] = (),
-    methods: Sequence[str] = (),
+    stems: str | Sequence[str] = (),
+    methods: str | Sequence[str] = (),
     baseline: str | None = None,
     rope: float | None = None,
 ) -> list[Comparison]:
@@ -147,13 +148,17 @@ def compare_runs(
     The remarks list everything left out because the runs do not share it. Parts of one run are
     joined.
     """
-    merged = merge([Path(run) for run in runs], parts=True)
+    if not runs:
+        raise SepbenchError("no runs; give the folder of one or more")
+    if not (rope is None or (is_number(rope) and rope >= 0)):
+        raise SepbenchError(f"rope={rope!r}: give a number from 0 on, or None")
+    merged = merge([path(run, "run") for run in runs], parts=True)
     found = compare(
         merged.records,
         protocol=protocol,
-        metric=metric,
-        stems=stems,
-        methods=methods,
+        metric=None if metric is None else str(metric),
+        stems=names(stems, "stems"),
+        methods=names(methods, "methods"),
         baseline=baseline,
         rope=rope,
     )

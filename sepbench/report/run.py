@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sepbench._util import arguments
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.run import Done, RunConfig
@@ -110,7 +111,7 @@ def open_run(folder: str | Path) -> Run:
 
     Raises `SepbenchError` if there is none.
     """
-    return Run(Store.open(Path(folder)).folder)
+    return Run(Store.open(arguments.path(folder, "folder")).folder)
 
 
 def evaluate(
@@ -119,7 +120,7 @@ def evaluate(
     *,
     root: str | Path | None = None,
     subset: str = "test",
-    tracks: Sequence[str] = (),
+    tracks: str | Sequence[str] = (),
     start: float = 0.0,
     duration: float | None = None,
     out: str | Path | None = None,
@@ -133,32 +134,26 @@ def evaluate(
         dataset: a name, see ``sepbench data``, or a folder of songs.
         root: folder of the data set, if not at its usual path.
         subset: ``train``, ``valid``, ``test`` or ``all``.
-        tracks: names or globs; all tracks if empty.
+        tracks: a name or glob, or a list of them; all tracks if empty.
         start, duration: the part of each track, in seconds.
         out: the folder of the run; ``results/DATASET`` if not given. Existing scores are kept,
             except those of tracks that were renamed since, with a warning.
         progress: whether to show a progress bar.
         config: the fields of `sepbench.evaluation.run.RunConfig`: ``metrics``, ``device``,
-            ``jobs``, ``timeout``, ``isolate``, ``save_stems``.
+            ``devices``, ``jobs``, ``timeout``, ``isolate``, ``save_stems``.
 
     Raises:
         SepbenchError: for an unknown method, data set, track or metric. Failures of methods on
             tracks do not raise: see `Run.failures`.
     """
-    from sepbench.inference.runner import choose_device
-
     resolved = _resolved(methods)
-    if start < 0 or not (duration is None or duration > 0):
-        raise SepbenchError(
-            f"start={start!r}, duration={duration!r}: a part begins at 0 s or later and is longer "
-            "than 0 s; None is the rest of each track"
-        )
-    place = None if root is None else Path(root)
-    selection = Selection.of(str(dataset), place, subset, tracks, start, duration)
-    plan = _plan({**config, "device": str(choose_device(config.get("device", "auto")))})
-    store = selection.open_run(
-        None if out is None else Path(out), lambda note: warnings.warn(note, stacklevel=4)
-    )
+    data = str(arguments.path(dataset, "dataset"))
+    place = None if root is None else arguments.path(root, "root")
+    folder = None if out is None else arguments.path(out, "out")
+    chosen = [] if tracks is None else arguments.names(tracks, "tracks")
+    selection = Selection.of(data, place, subset, chosen, *_part(start, duration))
+    plan = _plan(config)
+    store = selection.open_run(folder, lambda note: warnings.warn(note, stacklevel=4))
     with _progress(len(selection.tracks) * len(resolved), is_shown=progress) as on_done:
         run_matrix(selection.tracks, resolved, store, plan, on_done=on_done)
     return Run(store.folder)
@@ -185,18 +180,36 @@ def _resolved(methods: str | Sequence[str]) -> list[Method]:
     if methods == "all":
         specs = [info.name for info in registry.plugins() if info.reason is None]
     else:
-        specs = [methods] if isinstance(methods, str) else list(methods)
+        specs = arguments.names(methods, "methods")
     if not specs:
         raise SepbenchError("no methods; name some, or give methods='all'")
     return registry.resolve_all(specs)
 
 
+def _part(start: Any, duration: Any) -> tuple[float, float | None]:
+    """Return the part of each track in seconds, as the command line gives it."""
+    is_start = arguments.is_number(start) and start >= 0
+    if not (is_start and (duration is None or arguments.is_number(duration, above=0))):
+        raise SepbenchError(
+            f"start={start!r}, duration={duration!r}: a part begins at 0 s or later and is longer "
+            "than 0 s; None is the rest of each track"
+        )
+    return float(start), None if duration is None else float(duration)
+
+
 def _plan(config: dict[str, Any]) -> RunConfig:
     """Return the settings of a run; raise `SepbenchError` for one that does not exist."""
+    from sepbench.inference.runner import choose_device, choose_devices
+
     known = [field.name for field in fields(RunConfig)]
     if unknown := sorted(set(config) - set(known)):
         close = difflib.get_close_matches(unknown[0], known, n=1)
         cure = f"did you mean {close[0]!r}?" if close else f"choose {', '.join(known)}"
         raise SepbenchError(f"evaluate has no argument {unknown[0]!r}; {cure}")
-    metrics = config.get("metrics")
-    return RunConfig(**config | ({"metrics": (metrics,)} if isinstance(metrics, str) else {}))
+    checked = {**config, "device": str(choose_device(config.get("device", "auto")))}
+    if several := arguments.names(config.get("devices", ()), "devices"):
+        devices = choose_devices(several)
+        checked |= {"device": devices[0], "devices": devices if len(devices) > 1 else ()}
+    if "metrics" in config:
+        checked["metrics"] = tuple(arguments.names(config["metrics"], "metrics"))
+    return RunConfig(**checked)

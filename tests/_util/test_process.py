@@ -53,6 +53,14 @@ def test_a_death_is_reported_with_its_cause_and_a_new_process_takes_over() -> No
         worker.stop()
 
 
+def test_a_limit_may_be_any_number() -> None:
+    worker = WorkerProcess(Call(task), timeout=1e300)
+    try:
+        assert worker.run("work") != os.getpid()
+    finally:
+        worker.stop()
+
+
 def test_a_task_that_takes_too_long_is_ended() -> None:
     worker = WorkerProcess(Call(task), timeout=0.3)
     try:

@@ -1,0 +1,54 @@
+"""Checks arguments of Python functions, so that a wrong one is one line with its cure."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from sepbench.errors import SepbenchError
+
+
+def names(given: Any, what: str) -> list[str]:
+    """Return a name, or several, as a list; raise `SepbenchError` for anything else.
+
+    >>> names("unet", "methods"), names(("unet", "hpss"), "methods")
+    (['unet'], ['unet', 'hpss'])
+    """
+    several = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    if not all(isinstance(name, str) for name in several):
+        raise SepbenchError(f"{what}={given!r}: give a name, or a list of names")
+    return [str(name) for name in several]
+
+
+def path(given: Any, what: str) -> Path:
+    """Return a path; raise `SepbenchError` for what is none, and for an empty one.
+
+    An empty one would be the current folder, and is usually a variable that was not set.
+    """
+    text = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
+        raise SepbenchError(f"{what}={given!r}: give a path, as text or a pathlib.Path")
+    return Path(text)
+
+
+def is_number(given: Any, *, above: float = -math.inf) -> bool:
+    """Return whether a value is a finite number above a bound, of Python or numpy.
+
+    >>> is_number(2), is_number(2, above=2), is_number(float("nan")), is_number(True)
+    (True, False, False, False)
+    """
+    is_real = isinstance(given, Real) and not isinstance(given, bool)
+    return is_real and math.isfinite(given) and float(given) > above
+
+
+def is_whole(given: Any, *, least: int) -> bool:
+    """Return whether a value is a whole number, of Python or numpy, of at least a bound.
+
+    >>> is_whole(1, least=1), is_whole(0, least=1), is_whole(1.0, least=1), is_whole(True, least=1)
+    (True, False, False, False)
+    """
+    return isinstance(given, Integral) and not isinstance(given, bool) and int(given) >= least
