@@ -24,6 +24,7 @@ from sepbench.testing import dataset, metadata, metric, outputs, side_effects
 from sepbench.testing.check import FAILED, NOT_SEEN, NOTE, PASSED, Check, CheckFailed, Outcome
 from sepbench.testing.dataset import DatasetSubject
 from sepbench.testing.metric import MetricSubject
+from sepbench.testing.printed import STANDARD_ERROR, STANDARD_OUTPUT, printed_to
 from sepbench.testing.subject import Subject
 
 CHECKS: Mapping[str, Check] = {
@@ -198,5 +199,6 @@ def in_worker(target: Target, worker: WorkerProcess[tuple[Target, str]]) -> Exam
 def run_check(task: tuple[Target, str]) -> Outcome:
     """Run one check of a target."""
     target, name = task
-    with redirect_stdout(sys.stderr):  # Output of plugins is not part of the report.
+    # Output of plugins is not part of the report.
+    with printed_to(STANDARD_ERROR, STANDARD_OUTPUT), redirect_stdout(sys.stderr):
         return target.checks[name].run(target.subject)

@@ -71,12 +71,12 @@ def input_kept(subject: Subject) -> str:
     return "unchanged"
 
 
-@check(fix="remove print; use self.note for messages")
+@check(fix="remove print, catch the output of programs; use self.note for messages")
 def quiet(subject: Subject) -> str:
     """It prints nothing."""
-    said = subject.second.printed
-    if said:
-        raise CheckFailed(repr(said.splitlines()[0][:60]))
+    lines = subject.second.printed
+    if lines:
+        raise CheckFailed(repr(lines[0][:60]))
     return "nothing"
 
 

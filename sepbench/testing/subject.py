@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +22,7 @@ from sepbench.registry import Method
 from sepbench.separator import AnySeparator
 from sepbench.stems import with_sums
 from sepbench.testing.check import CheckFailed
+from sepbench.testing.printed import caught
 from sepbench.testing.process_state import SettingsSnapshot, guarded_generators
 from sepbench.testing.signals import Sound, song
 from sepbench.training.config import read_config
@@ -36,11 +35,11 @@ ANY_RATE = 44_100
 
 @dataclass(frozen=True)
 class Repeated:
-    """The stems of a song, whether the mixture was unchanged, and the printed output."""
+    """The stems of a song, whether the mixture was unchanged, and the printed lines."""
 
     stems: dict[str, torch.Tensor]
     is_mixture_kept: bool
-    printed: str
+    printed: list[str]
 
 
 class Subject:
@@ -185,10 +184,10 @@ class Subject:
         """The stems of the first song, separated once more."""
         sound = self.first[0].to(self.device)
         mixture = sound.mixture.clone()
-        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        with caught() as printed:
             stems = self.call(self.separator, mixture, sound)
         kept = torch.equal(mixture, sound.mixture)
-        return Repeated(stems, kept, (out.getvalue() + err.getvalue()).strip())
+        return Repeated(stems, kept, printed)
 
     @cached_property
     def reloaded(self) -> tuple[dict[str, torch.Tensor], list[str]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
+import subprocess
+import sys
 import unittest
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +23,7 @@ from sepbench.registry.facts import invalid_fact
 from sepbench.separator import Requirement, Separator, WeightFile, option
 from sepbench.testing import checks
 from sepbench.testing.check import FAILED, NOT_APPLICABLE, NOT_SEEN, NOTE, PASSED, Outcome
-from sepbench.testing.examination import CHECKS, Examination
+from sepbench.testing.examination import CHECKS, Examination, find, run_check
 from sepbench.testing.signals import decibels, song
 from sepbench.testing.subject import Subject
 
@@ -229,6 +232,22 @@ class Talking(Good):
         return {"vocals": mixture / 2}
 
 
+class Starting(Good):
+    """A method that starts a program, whose output nobody catches."""
+
+    def separate(self, mixture: torch.Tensor) -> Stems:
+        subprocess.run([sys.executable, "-c", "print('progress: 100 %')"], check=True)
+        return {"vocals": mixture / 2}
+
+
+class Calling(Good):
+    """A method that calls a C library, which keeps what it prints in a buffer of its own."""
+
+    def separate(self, mixture: torch.Tensor) -> Stems:
+        ctypes.CDLL(None).printf(b"initialized\n")
+        return {"vocals": mixture / 2}
+
+
 class Hoarding(Good):
     def separate(self, mixture: torch.Tensor) -> Stems:
         self.songs = [*getattr(self, "songs", []), torch.ones(5_000_000)]
@@ -301,6 +320,8 @@ FAULTS: list[tuple[type[Separator], set[str]]] = [
     (Meddling, {"process-state"}),
     (InPlace, {"input-kept"}),
     (Talking, {"quiet"}),
+    (Starting, {"quiet"}),
+    (Calling, {"quiet"}),
     (Hoarding, {"leaks"}),
     (Raising, {"separates"}),
 ]
@@ -337,6 +358,14 @@ def test_a_fault_is_found_by_the_fact_that_names_it(kind, facts):
 @pytest.mark.slow
 def test_a_good_separator_passes():
     assert failed(Good) == set()
+
+
+def test_what_others_print_is_no_part_of_the_report(capfd: pytest.CaptureFixture[str]) -> None:
+    target = find(f"{__name__}:Starting", seconds=2)
+    found = [run_check((target, name)) for name in ("separates", "quiet")]
+    assert found[1].got == "'progress: 100 %'"
+    out, _ = capfd.readouterr()
+    assert out == ""
 
 
 def outcome(kind: type[Separator], fact: str, **options: object) -> Outcome:
