@@ -234,6 +234,9 @@ def wrong_kind(stems: Any) -> str | None:
             return f"{name} of type {type(stem).__name__}, expected a torch.Tensor{cure}"
         if stem.is_complex():
             return f"{name} of complex numbers, expected float32; write stem.real"
+        if not stem.is_floating_point():  # Its full scale is not known: 1, 127 or 32768.
+            kind = str(stem.dtype).removeprefix("torch.")
+            return f"{name} of {kind}, expected float32 with full scale 1"
     return None
 
 

@@ -238,6 +238,8 @@ def raises(error: BaseException) -> Any:
         (lambda x: {"vocals": x.numpy()}, "write torch.from_numpy(stem)"),
         (lambda x: {"vocals": x.tolist()}, "vocals of type list, expected a torch.Tensor"),
         (lambda x: {"vocals": x * 1j}, "vocals of complex numbers, expected float32"),
+        (lambda x: {"vocals": (32768 * x).short()}, "vocals of int16, expected float32"),
+        (lambda x: {"vocals": x > 0}, "vocals of bool, expected float32"),
         (lambda x: raises(SystemExit(3)), "fake: SystemExit: 3"),
         (lambda x: raises(ValueError("bad\nluck")), "fake: ValueError: bad luck"),
         (lambda x: raises(MemoryError()), "fake: ran out of memory; try --duration"),

@@ -137,6 +137,11 @@ class Double(Good):
         return {"vocals": mixture.double() / 2}
 
 
+class SixteenBits(Good):
+    def separate(self, mixture: torch.Tensor) -> Stems:
+        return {"vocals": (16384 * mixture).short()}
+
+
 class ZeroByZero(Good):
     def separate(self, mixture: torch.Tensor) -> Stems:
         return {"vocals": mixture * (torch.zeros(1) / torch.zeros(1))}
@@ -358,6 +363,12 @@ def test_a_fault_is_found_by_the_fact_that_names_it(kind, facts):
 @pytest.mark.slow
 def test_a_good_separator_passes():
     assert failed(Good) == set()
+
+
+def test_integers_are_no_sound() -> None:
+    """The check finds what the commands refuse."""
+    got = outcome(SixteenBits, "separates")
+    assert (got.status, got.got) == (FAILED, "vocals of int16, expected float32 with full scale 1")
 
 
 def test_what_others_print_is_no_part_of_the_report(capfd: pytest.CaptureFixture[str]) -> None:
