@@ -79,11 +79,13 @@ def stems(folder: Path) -> list[Path]:
     return [path for path in map(folder.joinpath, _read(folder)) if path.is_file()]
 
 
-def remember(files: Mapping[Path, Path], made_of: Mapping[str, Any], song: Path) -> None:
+def remember(
+    files: Mapping[Path, Path], made_of: Mapping[Path, Mapping[str, Any]], song: Path
+) -> None:
     """Record how files will be made, in the manifests of their folders.
 
-    ``files`` maps the final path of each to its temporary file. Entries of deleted files are
-    dropped.
+    ``files`` maps the final path of each to its temporary file, ``made_of`` to what decides its
+    content. Entries of deleted files are dropped.
     """
     folders: dict[Path, dict[Path, Path]] = {}
     for place, now in files.items():
@@ -93,7 +95,7 @@ def remember(files: Mapping[Path, Path], made_of: Mapping[str, Any], song: Path)
         for place, now in places.items():
             before = _known(place)
             known[place.name] = {
-                **_plain(made_of),
+                **_plain(made_of[place]),
                 _PATH: str(song.resolve()),
                 _FILE: _signature(now),
                 **({} if before is None else {_BEFORE: {**before, _BEFORE: None}}),

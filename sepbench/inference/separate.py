@@ -65,8 +65,8 @@ class SeparationSession:
         try:
             made_of = self._made_of(job)
             return self._options.overwrite or not all(
-                path.is_file() and manifest.origin(path, made_of) != "other"
-                for path in job.files.values()
+                path.is_file() and manifest.origin(path, made_of[stem]) != "other"
+                for stem, path in job.files.items()
             )
         except (SepbenchError, OSError):
             return False
@@ -112,8 +112,8 @@ class SeparationSession:
             reader = audio.Reader(job.song, stream=options.stream, on_skip=on_skip)
             stack.enter_context(reader)
             made_of = self._made_of(job)
-            there = [path for path in files.values() if path.is_file() and not options.overwrite]
-            before = {path: manifest.origin(path, made_of) for path in there}
+            there = {} if options.overwrite else {s: p for s, p in files.items() if p.is_file()}
+            before = {path: manifest.origin(path, made_of[stem]) for stem, path in there.items()}
             written = Result(job.song, job.method.label, files, before)
             missing = {stem: path for stem, path in files.items() if path not in written.kept}
             if not missing:
@@ -130,12 +130,13 @@ class SeparationSession:
             for writer in writers.values():
                 writer.finish()
             partial = {writer.path: writer.partial for writer in writers.values()}
+            making = {writer.path: made_of[stem] for stem, writer in writers.items()}
             with manifest.locked(options.out):
                 meanwhile = manifest.of_others(partial, job.song) - of_others
                 if meanwhile:
                     cure = "another run wrote it just now; run this again for a name of its own"
                     raise _taken(job, meanwhile, cure)
-                manifest.remember(partial, made_of, job.song)
+                manifest.remember(partial, making, job.song)
                 stack.close()
         # A song that is read twice, first for its level, has its notes twice.
         told = [f"{job.method.label}: {note}" for note in worker.notes]
@@ -182,20 +183,29 @@ class SeparationSession:
         def on_measured(seconds: float) -> None:
             on_progress(seconds, total, "measuring its level")
 
-        # What the method does not make is the song without the other stem.
-        made = with_sums(dict.fromkeys(job.method.declared.stems, 0))
-        lacking = {stem for stem in job.files if stem not in made}
-        original = SampleQueue() if lacking else None
+        rest = self._rest(job)
+        original = None if rest is None else SampleQueue()
         for part in self._parts(reader, job, on_measured, original):
             stems = with_sums(part)
-            if original is not None and options.two_stems is not None:
-                kept = stems[options.two_stems]
-                stems[rest_of(options.two_stems)] = original.take(kept.shape[1]) - kept
+            if rest is not None and original is not None:
+                kept = stems[str(options.two_stems)]
+                stems[rest] = original.take(kept.shape[1]) - kept
             for stem, writer in writers.items():
                 writer.write(stems[stem])
             done += next(iter(part.values())).shape[1]
             on_progress(done / rate, total, "")
         return done
+
+    def _rest(self, job: Job) -> str | None:
+        """Return the name of the song without the stem of ``--two-stems``.
+
+        None if that is a stem of the method. The sum of its other stems would not do: they need not
+        sum to the song, as those of a chain.
+        """
+        if self._options.two_stems is None:
+            return None
+        rest = rest_of(self._options.two_stems)
+        return None if rest in job.method.declared.stems else rest
 
     def _parts(
         self,
@@ -224,8 +234,16 @@ class SeparationSession:
         given = chunks if original is None else original.tee(chunks)
         return _alive(method, self._worker(method).stream(given, reader.info.rate, level))
 
-    def _made_of(self, job: Job) -> dict[str, Any]:
-        """Return everything that decides the content of a job's files."""
+    def _made_of(self, job: Job) -> dict[str, dict[str, Any]]:
+        """Return everything that decides the content of a job's files, by stem."""
+        made_of = self._making(job)
+        rest = self._rest(job)
+        is_sum = rest in with_sums(dict.fromkeys(job.method.declared.stems, 0))
+        # Else the sum of that name would count as the same.
+        more = {"rest_of": self._options.two_stems} if is_sum else {}
+        return {stem: {**made_of, **(more if stem == rest else {})} for stem in job.files}
+
+    def _making(self, job: Job) -> dict[str, Any]:
         song, options = job.song, self._options
         if song not in self._digests:
             self._digests[song] = sha256(song)

@@ -206,7 +206,7 @@ def write_names(songs: Sequence[str], out: Path, name: str) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(".partial")
             partial.write_text(str(job.song))
-            manifest.remember({path: partial}, {"song": job.song.name}, job.song)
+            manifest.remember({path: partial}, {path: {"song": job.song.name}}, job.song)
             partial.replace(path)
 
 

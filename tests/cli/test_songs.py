@@ -17,7 +17,7 @@ import soundfile
 import torch
 from commands import run
 from fakes import Calm
-from songs import tone_file
+from songs import Samples, tone_file
 
 from sepbench import audio, registry
 from sepbench._util import entry_points
@@ -314,6 +314,37 @@ def test_the_rest_has_nothing_twice_if_a_method_also_makes_sums(
     (rest,) = Path("separated").rglob("no_drums.wav")
     half = 0.5 * audio.read("song.wav").samples
     np.testing.assert_allclose(audio.read(rest).samples, half, atol=1e-6)
+
+
+class Lossy(Calm):
+    """Half of the mixture as four stems: the other half is in none of them."""
+
+    name = "lossy"
+    stems = ("vocals", "drums", "bass", "other")
+    remainder = None
+
+    def separate(self, mixture: torch.Tensor) -> dict[str, torch.Tensor]:
+        return dict.fromkeys(self.stems, mixture / 8)
+
+
+def test_the_rest_is_the_song_without_the_stem_where_a_sum_has_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    point = EntryPoint("lossy", f"{__name__}:Lossy", registry.GROUP)
+    monkeypatch.setattr(entry_points, "find", lambda group: {"lossy": [point]})
+    tone_file("song.wav")
+    song = audio.read("song.wav").samples
+    words = ("separate", "-m", "lossy", "song.wav", "--bit-depth", "32f")
+
+    def accompaniment() -> Samples:
+        (path,) = Path("separated").rglob("accompaniment.wav")
+        return audio.read(path).samples
+
+    for _ in range(2):  # The one is not kept as the other.
+        assert run(*words, "--two-stems", "vocals").exit_code == 0
+        np.testing.assert_allclose(accompaniment(), song * 7 / 8, atol=1e-6)
+        assert run(*words, "--stem", "accompaniment").exit_code == 0
+        np.testing.assert_allclose(accompaniment(), song * 3 / 8, atol=1e-6)
 
 
 @pytest.mark.slow

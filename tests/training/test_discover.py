@@ -156,7 +156,7 @@ def test_what_sepbench_made_itself_is_no_training_data(tmp_path: Path) -> None:
             _write(tmp_path / folder / file)
     for folder in ("stems/Song/hpss", "by/vocals", "by/drums"):
         made_file = tmp_path / folder / "vocals.wav"
-        remember({made_file: made_file}, {"method": "hpss"}, tmp_path / "song.wav")
+        remember({made_file: made_file}, {made_file: {"method": "hpss"}}, tmp_path / "song.wav")
     _write(tmp_path / "run" / "last.pt")
     _write(tmp_path / "scored" / "run.json")
     prepare([even(0.5, "vocals")], tmp_path / "prepared", rate=8000)
