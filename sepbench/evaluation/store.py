@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sepbench._util.files import write_atomic
+from sepbench._util.files import make_folder, write_atomic
 from sepbench._util.locking import locked
 from sepbench._util.text import composed, listed
 from sepbench._util.walk import RUN_SETTINGS
@@ -127,17 +127,19 @@ class Store:
 
         Raises `SepbenchError` if the folder has scores of other settings.
         """
-        store = cls(folder)
-        if (folder / RUN_SETTINGS).is_file():
-            if not store.settings.fits(settings):
-                raise SepbenchError(
-                    f"{folder} holds scores of other settings ({store.settings.shown}); "
-                    "choose another --out"
-                )
-        elif any((folder / kind).is_dir() for kind in ("scores", "failures")):
-            raise SepbenchError(f"{folder} holds scores but no run.json; choose another --out")
-        else:
-            write_atomic(folder / RUN_SETTINGS, json.dumps(asdict(settings), indent=1) + "\n")
+        store, file = cls(folder), folder / RUN_SETTINGS
+        if not file.is_file():
+            if any((folder / kind).is_dir() for kind in ("scores", "failures")):
+                raise SepbenchError(f"{folder} holds scores but no run.json; choose another --out")
+            make_folder(folder)
+            with locked(folder / ".lock"):
+                if not file.is_file():  # Another process may have begun the run just now.
+                    write_atomic(file, json.dumps(asdict(settings), indent=1) + "\n")
+        if not store.settings.fits(settings):
+            raise SepbenchError(
+                f"{folder} holds scores of other settings ({store.settings.shown}); "
+                "choose another --out"
+            )
         return store
 
     @property

@@ -82,9 +82,13 @@ class Index:
         """
         try:
             self._update(on_file)
-        except sqlite3.DatabaseError as error:  # Damaged, or the disk is full.
-            self._start_again(in_memory=isinstance(error, sqlite3.OperationalError))
+        except sqlite3.DatabaseError as error:
+            self._give_up(error)
             self._update(on_file)
+
+    def _give_up(self, error: sqlite3.DatabaseError) -> None:
+        """Start again: the index is damaged, locked by another process, or the disk is full."""
+        self._start_again(in_memory=isinstance(error, sqlite3.OperationalError))
 
     def _start_again(self, *, in_memory: bool = False) -> None:
         self._database.close()
@@ -112,7 +116,12 @@ class Index:
 
         `update` keeps it.
         """
-        self._add(encoded(self.store.file(record)), stamp, record)
+        row = encoded(self.store.file(record)), stamp, record
+        try:
+            self._add(*row)
+        except sqlite3.DatabaseError as error:
+            self._give_up(error)
+            self._add(*row)
 
     def contents(self) -> tuple[list[Scored], list[Path]]:
         """Return the rows of all records, ordered as by `Store.records`, and damaged files."""

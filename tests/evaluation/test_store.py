@@ -47,6 +47,22 @@ def store(tmp_path: Path) -> Store:
     return Store.create(tmp_path / "run", Settings("excerpt", "test"))
 
 
+def test_of_two_runs_that_begin_at_once_in_one_folder_one_is_refused(tmp_path: Path) -> None:
+    places = [tmp_path / str(number) for number in range(40)]
+
+    def begin(place: Path, duration: float) -> bool:
+        try:
+            Store.create(place, Settings("excerpt", "test", duration=duration))
+        except SepbenchError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as threads:
+        for place in places:
+            begun = threads.map(begin, [place] * 2, [1.0, 2.0])
+            assert sorted(begun) == [False, True]
+
+
 def test_a_record_comes_back_to_the_last_digit(store: Store) -> None:
     store.save(record())
     loaded = store.load("hpss", "test", "A song")

@@ -103,6 +103,20 @@ def test_an_index_of_another_version_is_made_again(run, reads, monkeypatch) -> N
     assert len(reads) == 42
 
 
+def test_two_processes_may_add_to_an_index_at_the_same_time(run, monkeypatch) -> None:
+    """Neither ends: the later one, which waits in vain, has an index of its own in memory."""
+    monkeypatch.setattr(indexes, "_PATIENCE", 0.1)
+    written = [(record, run.save(record)) for record in run.records()[:2]]
+    with Index(run) as one, Index(run) as other:
+        for index in (one, other):
+            for record, stamp in written:
+                index.add(record, stamp)
+        for index in (one, other):
+            index.update()
+            tracks, damaged = index.contents()
+            assert (len(tracks), damaged) == (len(run.records()), [])
+
+
 def test_without_a_place_for_the_index_there_are_tables_all_the_same(run) -> None:
     (run.folder / NAME).mkdir()
     scores, _ = tables_of(run)
