@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sepbench._util.arguments import names
 from sepbench.datasets.base import assemble
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.records import Record
+from sepbench.evaluation.records import Record, StemResult
 from sepbench.evaluation.scoring import SongScorer
 from sepbench.inference.arrays import as_samples, checked_rate
 from sepbench.inference.overlap_add import Samples
@@ -56,14 +56,17 @@ def score(
     >>> float(table["value"].iloc[0].round(1))
     20.0
     """
-    from sepbench.report.tables import scores
-
     rate = checked_rate(rate)
     true, made = _alike(references, estimates)
     whole = None if mixture is None else as_samples(mixture, "mixture")
     song = assemble("in memory", whole, true, rate)
     chosen = names(metrics, "metrics")
-    results = SongScorer(song, chosen, str(choose_device(device))).score(made)
+    return _table(SongScorer(song, chosen, str(choose_device(device))).score(made))
+
+
+def _table(results: dict[str, StemResult]) -> pd.DataFrame:
+    from sepbench.report.tables import scores
+
     record = Record(
         dataset="arrays",
         subset="",

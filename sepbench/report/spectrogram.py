@@ -6,7 +6,7 @@ The mask is computed from the result of any method: ``|stem| / |mixture|``, clip
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -116,17 +116,8 @@ def picture(
     panels = _Panels(band_powers(mixture, rate), seconds, rate)
     image = panels.draw_levels(grid[0, 0], "mixture", panels.mixture)
     page.colorbar(image, ax=grid[0, 0], pad=0.01, label="dB under the mixture's peak")
-    for (left, right, *rest), (name, stem) in zip(grid[1:], stems.items(), strict=True):
-        powers = band_powers(stem, rate)
-        panels.draw_levels(left, name, powers)
-        image = panels.draw_mask(right, f"mask of {name}", powers)
-        if name in truths:
-            truth, error = truths[name], Difference(stem, truths[name])
-            panels.draw_levels(rest[0], f"true {name}", band_powers(truth, rate))
-            panels.draw_levels(rest[1], f"error of {name}", band_powers(error, rate))
-        else:
-            for axes in rest:
-                axes.set_axis_off()
+    for row, (name, stem) in zip(grid[1:], stems.items(), strict=True):
+        image = panels.draw_stem(row, name, stem, truths.get(name))
     if stems:
         page.colorbar(image, ax=grid[1, 1], pad=0.01, label="|stem| / |mixture|")
     for axes in grid[-1, : columns if stems else 1]:
@@ -213,6 +204,22 @@ class _Panels:
         self._silent = mixture <= self._peak * 10 ** (-RANGE / 10)
         # An empty song still has axes.
         self._extent = (0.0, max(seconds, 1 / rate), math.log2(LOWEST), math.log2(rate / 2))
+
+    def draw_stem(
+        self, row: Sequence[Axes], name: str, stem: Signal, truth: Signal | None
+    ) -> AxesImage:
+        """Draw a stem, its mask, and, if there is room, the true stem and the error."""
+        left, right, *rest = row
+        powers = band_powers(stem, self._rate)
+        self.draw_levels(left, name, powers)
+        if truth is None:
+            for axes in rest:
+                axes.set_axis_off()
+        else:
+            error = band_powers(Difference(stem, truth), self._rate)
+            self.draw_levels(rest[0], f"true {name}", band_powers(truth, self._rate))
+            self.draw_levels(rest[1], f"error of {name}", error)
+        return self.draw_mask(right, f"mask of {name}", powers)
 
     def draw_levels(self, axes: Axes, name: str, powers: NDArray[np.float32]) -> AxesImage:
         """Draw powers in dB under the loudest point of the mixture."""
