@@ -31,8 +31,8 @@ from sepbench.errors import describe
 Task = TypeVar("Task")
 Task_contra = TypeVar("Task_contra", contravariant=True)
 
-_LONGEST = 1e9
-"""Seconds, some 30 years: the system's timers do not take any number."""
+_LONGEST_WAIT = 86_400.0
+"""Seconds to wait at once: the system's timers take at most 24 days."""
 
 _STARTING = threading.Lock()
 _running: weakref.WeakSet[WorkerProcess[Any]] = weakref.WeakSet()
@@ -155,7 +155,7 @@ class WorkerProcess(Generic[Task]):
             self._start()
         self._task += 1
         limit = limit or self._limit
-        deadline = None if limit is None else time.monotonic() + min(limit.seconds, _LONGEST)
+        deadline = None if limit is None else time.monotonic() + limit.seconds
         source = iter(inputs)
         done = False
         try:
@@ -192,12 +192,15 @@ class WorkerProcess(Generic[Task]):
         while process is not None:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                ready = wait([self._connection, process.sentinel], left)
+                pause = None if left is None else min(left, _LONGEST_WAIT)
+                ready = wait([self._connection, process.sentinel], pause)
             except (OSError, ValueError):  # Closed by `stop`, from another thread.
                 break
             if self._stopped:
                 raise CancelledError
             if limit is not None and not ready:
+                if left != pause:
+                    continue
                 self._end()
                 raise WorkerDied(f"took longer than {limit.text}")
             if self._connection not in ready:
