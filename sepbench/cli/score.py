@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     shell_complete=complete_dataset,
     help="The true stems: the name of a data set, or a folder with one folder per song.",
 )
-@click.option("--name", help="Name of the method.  [default: the folder's name]")
+@click.option("--name", type=options.NAME, help="Name of the method.  [default: the folder's name]")
 @track_options
 @options.metric_option
 @options.targets_option

@@ -184,6 +184,7 @@ def test_the_folder_has_the_same_short_name_in_every_command() -> None:
         ["evaluate", "-m", "mixture", "--root", " "],
         ["score", "", "--references", "excerpt"],
         ["score", "est", "--references", ""],
+        ["score", "est", "--references", "excerpt", "--name", ""],
         ["report", ""],
         ["prepare", "", "-o", "out"],
         ["train", "unet", "-d", ""],
