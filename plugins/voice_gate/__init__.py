@@ -22,6 +22,7 @@ class VoiceGate(Ensemble):
     """
 
     name = "voice-gate"
+    version = "2"  # Raised when songs longer than a block were no longer gated block by block.
     summary = "The stems of another method, its vocals muted where nobody sings."
     citation = (
         "Schlüter and Lehner: Zero-Mean Convolutions for Level-Invariant Singing Voice Detection. "
@@ -39,7 +40,7 @@ class VoiceGate(Ensemble):
 
     options: Options
     sample_rate = 44_100
-    context = None
+    block_context = None
     """The detector needs whole passages of singing."""
 
     def __init__(

@@ -126,8 +126,8 @@ class Ensemble(AnySeparator):
         return self.combine(mixture, given)
 
     @property
-    def block_context(self) -> float | SampleCount:
-        """The context of `combine` itself; members have their own."""
+    def block_context(self) -> float | SampleCount | None:
+        """The context of `combine` itself, None for the whole song; members have their own."""
         return 0.0
 
     @property
