@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sepbench.errors import MethodError, SepbenchError
 from sepbench.options import split
-from sepbench.separator import AnySeparator, Ensemble, SampleCount, option
+from sepbench.separator import BLOCK_ALIGNMENT, AnySeparator, Ensemble, SampleCount, option
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +49,7 @@ class MethodEnsemble(Ensemble):
     """
 
     name = "ensemble"
-    version = "4"  # Raised when the accompaniment of a weighted mean became the rest again.
+    version = "5"  # Raised when the frames of masks came to be those of the song in every block.
     summary = "The mean, median, minimum or maximum of the stems or masks of other methods."
     citation = (
         "Uhlich et al.: Improving Music Source Separation Based on Deep Neural Networks through "
@@ -123,6 +123,12 @@ class MethodEnsemble(Ensemble):
     def block_context(self) -> float | SampleCount:
         """Two windows for spectra and masks, nothing for stems."""
         return 0.0 if self.options.domain == "stems" else SampleCount(2 * self.options.n_fft)
+
+    @property
+    def block_alignment(self) -> int:
+        """A multiple of the hop too, so that the frames of a block are frames of the song."""
+        is_framed = self.options.domain != "stems"
+        return math.lcm(BLOCK_ALIGNMENT, self.options.n_fft // 4 if is_framed else 1)
 
     @classmethod
     def methods(cls, options: Options) -> Sequence[str]:

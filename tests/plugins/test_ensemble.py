@@ -214,11 +214,12 @@ def test_facts_are_the_union_of_the_members():
     assert masks.context == SampleCount(2 * 4096)
 
 
-def test_masks_in_blocks_sound_as_over_the_whole_song(song, monkeypatch):
-    spec = "ensemble[hpss+mixture,domain=masks,n_fft=1024]"
-    whole = run(spec, song)["percussive"]
+@pytest.mark.parametrize("n_fft", [1024, 1280])
+def test_masks_in_blocks_sound_as_over_the_whole_song(song, monkeypatch, n_fft):
+    spec, longer = f"ensemble[hpss+mixture,domain=masks,n_fft={n_fft}]", song.repeat(1, 4)
+    whole = run(spec, longer)["percussive"]
     monkeypatch.setattr(overlap_add, "BLOCK_SECONDS", 0.5)
-    assert sdr(whole, run(spec, song)["percussive"]) > 60
+    assert sdr(whole, run(spec, longer)["percussive"]) > 60
 
 
 def test_a_sum_counts_as_a_stem_that_both_make():
