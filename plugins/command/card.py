@@ -158,7 +158,7 @@ def _filled(card: Card, found: Source, options: Any) -> Card:
     """Return a card with the values of the options in place of its placeholders."""
     name, here = found.name, found.here
     typed = {key: value for key in OPTIONS if (value := getattr(options, key, ""))}
-    given = {key: _from_here(key, value, card) for key, value in typed.items()}
+    given = {key: _path_or_name(key, value, card, here) for key, value in typed.items()}
     program = given.get("program")
     if program:
         card = replace(card, run=(program, *card.run[1:]))
@@ -188,16 +188,18 @@ def _stems(text: str) -> dict[str, str]:
     return stems
 
 
-def _from_here(key: str, value: str, card: Card) -> str:
-    """Return the value of an option; one that is a path in the current folder becomes absolute.
+def _path_or_name(key: str, value: str, card: Card, here: Path) -> str:
+    """Return the value of an option; a path in the current folder or the card's becomes absolute.
 
-    Neither the card's folder nor that in which the program runs is the one that the user means.
+    The folder in which the program runs is neither of these.
     """
-    path = Path(value)
-    # A program or model is first of all a name, and often that of the folder of its sources too.
-    is_path = path.is_file() if key in ("program", "model") else path.exists()
-    is_known = key == "model" and value in card.models
-    return str(path.absolute()) if is_path and not is_known else value
+    if key == "model" and value in card.models:
+        return value
+    for path in (Path(value), here / value):
+        # A program or model is first of all a name, and often that of the folder of its sources.
+        if path.is_file() if key in ("program", "model") else path.exists():
+            return str(path.absolute())
+    return value
 
 
 def _beside(argument: str, here: Path) -> str:

@@ -503,6 +503,24 @@ def test_paths_in_options_are_those_of_the_current_folder(
     assert made.needs.program == made.run[0]
 
 
+def test_paths_in_options_may_be_those_beside_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards, here = tmp_path / "cards", tmp_path / "here"
+    (cards / "models").mkdir(parents=True)
+    here.mkdir()
+    for name in ("tool", "w.ckpt"):
+        (cards / name).touch()
+    run = ["x", "--dir", "{folder}", "--weights={checkpoint}", "{in}", "{out}"]
+    path = card(cards, run=run)
+    monkeypatch.chdir(here)
+    options = Command.Options(file=str(path), program="tool", folder="models", checkpoint="w.ckpt")
+    made = Command(options).card
+    weights = f"--weights={cards / 'w.ckpt'}"
+    assert made.run[:4] == (str(cards / "tool"), "--dir", str(cards / "models"), weights)
+    assert made.needs.program == made.run[0]
+
+
 def test_the_version_comes_from_the_interpreter_of_the_program(tmp_path: Path) -> None:
     program = tmp_path / "tool"
     program.write_text(f"#!{sys.executable}\n")
