@@ -49,7 +49,7 @@ class MethodEnsemble(Ensemble):
     """
 
     name = "ensemble"
-    version = "5"  # Raised when the frames of masks came to be those of the song in every block.
+    version = "5"  # Raised when blocks had the song's frames, and ensembles in it one filter.
     summary = "The mean, median, minimum or maximum of the stems or masks of other methods."
     citation = (
         "Uhlich et al.: Improving Music Source Separation Based on Deep Neural Networks through "
@@ -186,7 +186,12 @@ class MethodEnsemble(Ensemble):
 
 
 def _has_usual_filter(separator: AnySeparator) -> bool:
-    """Return whether a separator filters stereo songs, with the default option."""
+    """Return whether a separator filters stereo songs, with the default option.
+
+    An ensemble that leaves the filter to its members does not.
+    """
+    if isinstance(separator, MethodEnsemble) and not separator.stereo_filter.iterations:
+        return False
     options, has_filter = separator.options, separator.stereo_filter is not None
     return has_filter and getattr(options, "wiener", None) == getattr(type(options), "wiener", "")
 

@@ -132,6 +132,9 @@ def filters(spec: str) -> tuple[int, list[int]]:
         ("ensemble[unet+mask-cnn,of=median]", 0, [1, 1]),
         ("ensemble[unet+mixture]", 0, [1]),
         ("ensemble[unet+mixture,wiener=1]", 1, [0]),
+        ("ensemble[ensemble[mixture]+ensemble[repet-sim+mixture]]", 0, [0, 0]),
+        ("ensemble[unet+ensemble[unet+mixture]]", 0, [0, 1]),
+        ("ensemble[unet+ensemble[unet+mask-cnn,of=median]]", 0, [0, 1]),
         # A choice for a member holds.
         ("ensemble[unet[wiener=3]+mask-cnn]", 0, [1, 3]),
         ("ensemble[unet[wiener=0]+mask-cnn]", 0, [1, 0]),
