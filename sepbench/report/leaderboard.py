@@ -9,6 +9,8 @@ from pathlib import Path
 
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
+from sepbench.metrics.protocols import shown
+from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import tables
 from sepbench.report.diff import flat
 from sepbench.report.grid import Grid, grid
@@ -37,8 +39,9 @@ def leaderboard(
     """Merge the runs in ``folders``; raise `SepbenchError` where they cannot be compared."""
     merged = merge(folders)
     records, remarks = merged.records, list(merged.remarks)
+    name = metric or shown(find_protocol(protocol).metrics[0])
     for stem in in_order(name for record in records for name in record.stems):
-        records, said = in_one_set(records, stem, metric or "")
+        records, said = in_one_set(records, stem, name)
         remarks += said
     table = grid(tables.scores(records), tables.summary(records), protocol, metric)
     if not table.rows:

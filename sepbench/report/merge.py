@@ -15,10 +15,14 @@ from sepbench._util.text import counted, listed
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record, sort_key
 from sepbench.evaluation.store import Settings, Store
+from sepbench.metrics.protocols import shown
 from sepbench.report.joining import run_names, separated
 
-WITHIN_A_SET = ("ISR", "SIR", "SAR", "SI-SIR", "SI-SAR")
-"""Scores that depend on the other stems of the target set, and so are comparable only within it."""
+WITHIN_A_SET = ("ISR", "SIR", "SAR", "SI-SIR", "SI-SAR", "level", "sum")
+"""Scores that depend on the other stems of the target set, and so are comparable only within it.
+
+The last two are of the sum of all stems of the set: `level`, and one of `loudness`.
+"""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,8 @@ def in_one_set(records: Sequence[Record], stem: str, metric: str) -> tuple[list[
     """Return the records with comparable scores of ``stem``, and remarks on target sets.
 
     If methods were scored within different target sets, windows unused in one set are dropped from
-    all; of scores that depend on the set, only those of the most frequent set are kept.
+    all; of scores that depend on the set, only those of the most frequent set are kept. Other
+    scores of whole tracks are the same in every set.
     """
     sets: dict[str, set[str]] = {}
     for record in records:
@@ -115,8 +120,10 @@ def in_one_set(records: Sequence[Record], stem: str, metric: str) -> tuple[list[
             f"{stem}: {metric} depends on the set of stems, so only scores within {usual} are "
             f"compared; left out: {', '.join(gone)}"
         ]
+    if not any(_frames(record, stem, metric) for record in records):
+        return list(records), []
     said = f"{stem}: scored in different sets ({named}); compared in their common windows"
-    return _common_windows(records, stem), [said]
+    return _common_windows(records, stem, metric), [said]
 
 
 def _without(record: Record, stem: str) -> Record:
@@ -124,31 +131,32 @@ def _without(record: Record, stem: str) -> Record:
     return replace(record, stems=others)
 
 
-def _common_windows(records: Sequence[Record], stem: str) -> list[Record]:
+def _common_windows(records: Sequence[Record], stem: str, metric: str) -> list[Record]:
     usable: dict[tuple[str, str], np.ndarray] = {}
     for record in records:
-        for scores in _sdr(record, stem):
+        for scores in _frames(record, stem, metric).values():
             finite = np.isfinite(scores)
             known = usable.get(record.song, finite)
             if len(known) == len(finite):
                 usable[record.song] = known & finite
     masked = []
     for record in records:
-        for scores in _sdr(record, stem):
+        for name, scores in _frames(record, stem, metric).items():
             common = usable[record.song]
             if len(common) == len(scores):
                 result = record.stems[stem]
-                frames = {**result.frames, "SDR": np.where(common, scores, np.nan).tolist()}
+                frames = {**result.frames, name: np.where(common, scores, np.nan).tolist()}
                 stems = {**record.stems, stem: replace(result, frames=frames)}
                 record = replace(record, stems=stems)
         masked.append(record)
     return masked
 
 
-def _sdr(record: Record, stem: str) -> list[list[float]]:
-    """Return the SDR of each window; empty if there is none."""
+def _frames(record: Record, stem: str, metric: str) -> dict[str, list[float]]:
+    """Return the scores of each window by their id, of which there is at most one."""
     result = record.stems.get(stem)
-    return [result.frames["SDR"]] if result is not None and "SDR" in result.frames else []
+    frames = {} if result is None else result.frames
+    return {name: scores for name, scores in frames.items() if shown(name) == metric}
 
 
 def _shared_tracks(

@@ -223,6 +223,22 @@ def test_other_sets_of_stems_are_compared_in_common_windows_or_not_at_all(run) -
     assert "left out: poor" in remarks[0]
 
 
+def test_whole_track_scores_of_other_sets_are_left_as_they_are_or_out(run) -> None:
+    changed = []
+    for record in records(run("a", {"good": 6.0, "same": 6.0, "poor": 4.0})):
+        vocals = record.stems["vocals"]
+        vocals = replace(vocals, totals={**vocals.totals, "level": 1.0})
+        if record.label == "poor":
+            vocals = replace(vocals, targets=("vocals",))
+        changed.append(replace(record, stems={"vocals": vocals}))
+    (found,) = compare(changed, protocol="mdx", stems=["vocals"])
+    assert found.remarks == []
+    assert "poor" in found.figures
+    (found,) = compare(changed, protocol="level", stems=["vocals"])
+    assert list(found.figures) == ["good", "same"], "the level of another sum"
+    assert "left out: poor" in found.remarks[0]
+
+
 @pytest.mark.slow
 def test_the_gate_fails_what_is_surely_worse_and_passes_what_may_be_chance(run) -> None:
     old = records(run("old"))
