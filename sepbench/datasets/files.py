@@ -36,6 +36,11 @@ class Source:
     stream: int = 0
     added: tuple[Path, ...] = ()
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files."""
+        return (self.path, *self.added)
+
 
 @dataclass(frozen=True)
 class FileTrack(Track):
@@ -57,9 +62,10 @@ class FileTrack(Track):
 
     @property
     def seconds(self) -> float | None:
-        """Length by the header of the first file."""
+        """Length by the headers of the first stem's files, of which the longest counts."""
         try:
-            return audio.info(next(iter(self.sources.values())).path).seconds
+            first = next(iter(self.sources.values()))
+            return max(audio.info(path).seconds for path in first.paths)
         except (SepbenchError, StopIteration):
             return None
 
@@ -95,16 +101,19 @@ class FileTrack(Track):
         return assemble(self.name, mixture, samples, rate, (*self.notes, *notes))
 
     def _sum(self, name: str, source: Source, start: float, duration: float | None) -> audio.Audio:
-        first = audio.read(source.path, start=start, duration=duration, stream=source.stream)
         if not source.added:
-            return first
-        others = [audio.read(path, start=start, duration=duration) for path in source.added]
-        if {(each.rate, len(each.samples)) for each in others} != {
-            (first.rate, len(first.samples))
-        }:
+            return audio.read(source.path, start=start, duration=duration, stream=source.stream)
+        # Files that end before the part are silent in it, as they are at the end of the song.
+        paths = [path for path in source.paths if _reaches(path, start)] or [source.path]
+        streams = {source.path: source.stream}
+        parts = [
+            audio.read(path, start=start, duration=duration, stream=streams.get(path))
+            for path in paths
+        ]
+        first = parts[0]
+        if len({(each.rate, len(each.samples)) for each in parts}) > 1:
             wrong = f"the files of {name} differ in rate or channels"
             raise SepbenchError(f"track {self.name}: {wrong}; make them alike")
-        parts = [first, *others]
         total = np.zeros((len(first.samples), max(p.samples.shape[1] for p in parts)), np.float32)
         for part in parts:
             total[:, : part.samples.shape[1]] += part.samples
@@ -116,10 +125,16 @@ class FileTrack(Track):
         span = [start, duration, self.limit, self.problem]
         total = hashlib.sha256(json.dumps([_READING, places, span]).encode())
         # The streams of a STEMS file have one hash.
-        paths = [path for s in self.sources.values() for path in (s.path, *s.added)]
+        paths = [path for source in self.sources.values() for path in source.paths]
         for path in dict.fromkeys(paths):
             total.update(_hash(path))
         return total.hexdigest()
+
+
+def _reaches(path: Path, start: float) -> bool:
+    """Return whether a file has samples from ``start`` seconds on."""
+    found = audio.info(path)
+    return start == 0 or found.samples > round(start * found.rate)
 
 
 def _hash(path: Path) -> bytes:

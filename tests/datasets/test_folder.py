@@ -136,6 +136,22 @@ def test_a_folder_for_each_stem_is_a_song_whose_files_sound_together(
     assert track.digest() != before
 
 
+def test_a_file_that_ends_before_the_others_of_its_stem_is_silent_from_there_on(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(0)
+    takes = {"vocals/back": 800, "vocals/lead": 8000, "drums/kick": 8000}
+    for name, samples in takes.items():
+        path = tmp_path / f"song/{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, rng.uniform(-0.2, 0.2, samples), 8000, subtype="FLOAT")
+    (track,) = Folder(tmp_path).tracks()
+    assert track.seconds == 1.0
+    whole, part = track.load(), track.load(start=0.5, duration=0.25)
+    for name, samples in part.references.items():
+        np.testing.assert_array_equal(samples, whole.references[name][:, 4000:6000])
+
+
 def test_the_root_of_a_known_data_set_is_named(tmp_path: Path) -> None:
     """A folder of MUSDB18 has no songs of one's own, only 'train' and 'test'."""
     wavs, stems = tmp_path / "hq", tmp_path / "stems"
