@@ -121,7 +121,11 @@ class FileTrack(Track):
 
     def digest(self, *, start: float = 0.0, duration: float | None = None) -> str:
         """Return a hash of the files' bytes and of the span; see `Track.digest`."""
-        places = {name: source.stream for name, source in self.sources.items()}
+        places = {
+            # The number of files says where those of the next stem begin.
+            name: [source.stream, len(source.paths)] if source.added else source.stream
+            for name, source in self.sources.items()
+        }
         span = [start, duration, self.limit, self.problem]
         total = hashlib.sha256(json.dumps([_READING, places, span]).encode())
         # The streams of a STEMS file have one hash.

@@ -136,6 +136,17 @@ def test_a_folder_for_each_stem_is_a_song_whose_files_sound_together(
     assert track.digest() != before
 
 
+def test_a_file_that_moves_to_the_next_stem_changes_the_digest(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("bass/a", "drums/b", "drums/c", "vocals/d"):
+        path = tmp_path / f"song/{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, rng.uniform(-0.2, 0.2, 800), 8000, subtype="FLOAT")
+    before = Folder(tmp_path).tracks()[0].digest()
+    (tmp_path / "song/drums/b.wav").rename(tmp_path / "song/bass/b.wav")
+    assert Folder(tmp_path).tracks()[0].digest() != before
+
+
 def test_a_file_that_ends_before_the_others_of_its_stem_is_silent_from_there_on(
     tmp_path: Path,
 ) -> None:
