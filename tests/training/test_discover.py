@@ -27,6 +27,15 @@ def test_every_layout_of_a_collection_is_found(corpus: Path) -> None:
     assert found["backgrounds/band", "one"] == ({"accompaniment"}, "train")
 
 
+def test_data_sets_are_looked_for_in_the_folders_of_songs_alone(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[object] = []  # A search around each of a thousand folders took minutes.
+    monkeypatch.setattr("sepbench.datasets.hints.hint", searched.append)
+    assert len(tracks_of([str(corpus)])) == len(find_tracks(corpus))
+    assert searched == []
+
+
 def test_folders_named_by_stem_hold_the_parts_of_songs(tmp_path: Path) -> None:
     for stem, songs in {"vocals": "ab", "drum": "ab", "Other": "a", "bass": "b"}.items():
         for song in songs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,12 +120,20 @@ def _named(name: str) -> Dataset:
     return dataset
 
 
-def _known(folder: Path) -> Dataset | None:
-    """Return the data set in a folder, None if unknown."""
+@cache
+def _layouts() -> list[type[Dataset]]:
+    """Return the data sets of `_LAYOUTS`, loaded once: there may be thousands of folders."""
     from sepbench.datasets import open_dataset
 
-    for name in _LAYOUTS:
-        dataset = open_dataset(name, folder)
+    return [type(open_dataset(name)) for name in _LAYOUTS]
+
+
+def _known(folder: Path) -> Dataset | None:
+    """Return the data set in a folder, None if unknown."""
+    for layout in _layouts():
+        dataset = layout(folder)
+        if not dataset.is_available:  # To list its songs would look for them elsewhere, for a hint.
+            continue
         with suppress(SepbenchError):  # one of two similar data sets raises
             # Songs that all lack a stem are the user's own in the same layout.
             if any(getattr(track, "problem", None) is None for track in dataset.tracks("all")):
