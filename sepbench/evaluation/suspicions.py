@@ -46,10 +46,21 @@ def suspicions(stems: Mapping[str, Samples], references: Mapping[str, Samples]) 
     odd = [
         f"{name}: {found}" for name, stem in scored.items() for found in _odd(name, stem, truths)
     ]
+    odd += _names_of_all_the_rest(scored, references)
     audible = [name for name in scored if scored[name].any() and truths[name].any()]
     if not odd and audible and all(_strange(scored[n], truths[n]) for n in audible):
         odd.append("no estimate resembles its reference; are they of this song?")
     return odd
+
+
+def _names_of_all_the_rest(
+    stems: Mapping[str, Samples], references: Mapping[str, Samples]
+) -> Iterator[str]:
+    """Say so if ``other`` is the whole accompaniment, as networks of two stems call it."""
+    if set(stems) == {"vocals", "other"} and "accompaniment" in references:
+        of_all = _correlation(stems["other"], references["accompaniment"])
+        if of_all > _PURE > _correlation(stems["other"], references["other"]):
+            yield "other: the estimate is of the whole accompaniment; call its file so"
 
 
 def _odd(name: str, stem: Samples, references: Mapping[str, Samples]) -> Iterator[str]:

@@ -134,16 +134,21 @@ def _of_stems(spec: str, stems: Sequence[str]) -> Choice:
 
 def _first(choices: Sequence[Choice], purpose: str, stems: Sequence[str] = ()) -> Chosen:
     passed_over: dict[str, str] = {}
+    unfit: dict[str, str] = {}  # Of other stems: not preferred, whether they are here or not.
     for choice in choices:
         try:
             (method,) = registry.resolve(choice.spec)
-            missing = _missing(method) or _missing_stem(method, stems)
+            if lacking := _missing_stem(method, stems):
+                unfit[choice.spec] = lacking
+                continue
+            missing = _missing(method)
         except SepbenchError as error:
             missing = str(error)
         if missing is None:
             return Chosen(choice, method, passed_over)
         passed_over[choice.spec] = missing
-    reasons = "; ".join(f"{spec}: {missing}" for spec, missing in passed_over.items())
+    all_reasons = {**passed_over, **unfit}
+    reasons = "; ".join(f"{spec}: {missing}" for spec, missing in all_reasons.items())
     raise SepbenchError(f"{purpose}: none of its methods can be used: {reasons}")
 
 

@@ -15,7 +15,11 @@ from sepbench._util.plain import is_number, is_whole
 from sepbench.errors import SepbenchError
 from sepbench.weights import container
 
-_CURE = "begin again in another --out"
+_BEGIN_AGAIN = "begin again in another --out"
+
+ANOTHER = "give the folder or a checkpoint of a run"
+"""The cure for a file that was given, as opposed to one of the run itself."""
+
 _TABLES = ("model", "config", "network", "averaged", "optimiser", "half")
 _COUNTS = ("epoch", "steps", "best_epoch")
 _ALL = {"method", "weights", "best", "history", *_TABLES, *_COUNTS}
@@ -28,25 +32,27 @@ def save(path: Path, state: dict[str, Any]) -> None:
     write_atomic(path, content.getbuffer())
 
 
-def load(path: Path, device: torch.device, *, whole: bool = False) -> dict[str, Any]:
+def load(
+    path: Path, device: torch.device, *, whole: bool = False, cure: str = _BEGIN_AGAIN
+) -> dict[str, Any]:
     """Read a checkpoint of tensors and plain values, without running code.
 
     The types of all values are checked. ``method``, ``model`` and ``weights`` are present; if
-    ``whole``, so is everything that is needed to resume the run. Raises `SepbenchError` if the file
-    is missing, damaged or something else.
+    ``whole``, so is everything that is needed to resume the run. Raises `SepbenchError`, with the
+    ``cure``, if the file is missing, damaged or something else.
     """
     if not path.is_file():
         raise SepbenchError(f"{path}: no such checkpoint; choose a folder or file of a run")
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch raises many types, without messages for users
-        raise SepbenchError(f"{path}: not a checkpoint of sepbench, or damaged; {_CURE}") from error
+        raise SepbenchError(f"{path}: not a checkpoint of sepbench, or damaged; {cure}") from error
     if not (isinstance(state, dict) and {"method", "model", "weights"} <= state.keys()):
-        raise SepbenchError(f"{path}: a torch file, but not a checkpoint of sepbench; {_CURE}")
+        raise SepbenchError(f"{path}: a torch file, but not a checkpoint of sepbench; {cure}")
     if whole and (missing := sorted(_ALL - state.keys())):
-        raise SepbenchError(f"{path}: {missing[0]} is missing in this checkpoint; {_CURE}")
+        raise SepbenchError(f"{path}: {missing[0]} is missing in this checkpoint; {cure}")
     if found := _fault(state):
-        raise SepbenchError(f"{path}: damaged, {found}; {_CURE}")
+        raise SepbenchError(f"{path}: damaged, {found}; {cure}")
     return state
 
 

@@ -85,6 +85,6 @@ def export_run(source: Path, out: Path) -> dict[str, Any]:
         file = file if file.is_file() else source / LAST
     if not file.is_file():
         raise SepbenchError(f"{source}: not a run, it has neither {BEST} nor {LAST}")
-    state = checkpoint.load(file, torch.device("cpu"))
+    state = checkpoint.load(file, torch.device("cpu"), cure=checkpoint.ANOTHER)
     trainable = trainable_of(trained_separator(state["method"]), state["model"], str(file))
     return export(state, trainable, out)

@@ -28,7 +28,7 @@ def load_initial(network: nn.Module, where: Path, *, method: str) -> dict[str, A
         )
     is_checkpoint = path.suffix == run_weights.SUFFIX
     if is_checkpoint:
-        state = checkpoint.load(path, torch.device("cpu"))
+        state = checkpoint.load(path, torch.device("cpu"), cure=checkpoint.ANOTHER)
         found, steps = state["method"], state.get("steps", 0)
         known = state.get("config", {})
     else:

@@ -66,7 +66,7 @@ def _header(file: Path, changed: int, size: int) -> dict[str, Any]:
     from sepbench.training.export import header_of
     from sepbench.training.model import BADLY_DESCRIBED
 
-    state = checkpoint.load(file, torch.device("cpu"))
+    state = checkpoint.load(file, torch.device("cpu"), cure=checkpoint.ANOTHER)
     container.check(file, {"model": state["model"]})
     separator: Any = registry.plugin(state["method"]).separator
     kind = model_class(separator)
@@ -83,7 +83,7 @@ def load_into(network: nn.Module, file: Path) -> None:
 
     from sepbench.training import checkpoint
 
-    weights = checkpoint.load(file, torch.device("cpu"))["weights"]
+    weights = checkpoint.load(file, torch.device("cpu"), cure=checkpoint.ANOTHER)["weights"]
     wanted = {name.split(".")[0] for name in network.state_dict()}
     own = {name: tensor for name, tensor in weights.items() if name.split(".")[0] in wanted}
     try:

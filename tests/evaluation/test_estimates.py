@@ -422,6 +422,18 @@ def test_estimates_that_can_hardly_be_what_they_are_called_are_named() -> None:
     assert suspicions(silence, silence) == []
 
 
+def test_an_accompaniment_that_is_called_other_is_named() -> None:
+    truth = {stem: noise(i) for i, stem in enumerate(STEMS)}
+    rest = truth["drums"] + truth["bass"] + truth["other"]
+    truth["accompaniment"] = rest
+    made = {"vocals": truth["vocals"] + noise(50) / 4, "other": rest + noise(51) / 4}
+    assert suspicions(made, truth) == [
+        "other: the estimate is of the whole accompaniment; call its file so"
+    ]
+    assert suspicions({**made, "other": truth["other"] + noise(51) / 4}, truth) == []
+    assert suspicions({"vocals": made["vocals"], "accompaniment": made["other"]}, truth) == []
+
+
 @pytest.mark.parametrize("gain", [1e30, 1e-30])
 def test_estimates_whose_squares_are_not_in_float32_are_compared_all_the_same(gain: float) -> None:
     truth = {stem: noise(i) for i, stem in enumerate(STEMS)}

@@ -55,6 +55,13 @@ def test_the_first_method_that_is_installed_and_has_its_weights_is_chosen(tmp_pa
     assert choose("some").method.name == "fetched"
 
 
+def test_a_method_that_is_here_is_not_among_the_missing_ones() -> None:
+    chosen = choose_default(["drums"])
+    assert chosen.method.name == "four-stems"
+    assert not {"unet-stereo", "repet-sim"} & set(chosen.passed_over)  # They make no drums.
+    assert all("does not make" not in reason for reason in chosen.passed_over.values())
+
+
 @pytest.mark.parametrize(
     ("stem", "cure"),
     [

@@ -99,6 +99,12 @@ def test_a_run_begins_with_any_checkpoint_of_another(whole: dict[str, Any], tmp_
     assert known["steps"] == 1
 
 
+def test_a_file_that_is_no_checkpoint_is_answered_with_what_to_give(tmp_path: Path) -> None:
+    (tmp_path / "song.wav").write_bytes(b"RIFF")
+    with pytest.raises(SepbenchError, match=r"give the folder or a checkpoint of a run$"):
+        export_run(tmp_path / "song.wav", tmp_path / "out.safetensors")
+
+
 def test_the_file_that_is_named_is_exported(tmp_path: Path) -> None:
     model = {"architecture": "dilated", "rate": 16000, "n_fft": 1024, "hop": 512}
     from sepbench.training.build import trainable_of, trained_separator

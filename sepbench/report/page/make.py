@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sepbench import registry
-from sepbench._util.text import matches
+from sepbench._util.text import listed, matches
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
 from sepbench.evaluation import run
@@ -67,8 +67,8 @@ def _of_songs(store: Store, records: Sequence[Record], songs: Sequence[str]) -> 
     """Return the records of songs whose names match any of the globs."""
     found = [one for one in records if any(matches(one.track, pattern) for pattern in songs)]
     if songs and not found:
-        some = ", ".join(list(dict.fromkeys(record.track for record in records))[:3])
-        raise SepbenchError(f"{store.folder}: no track {', '.join(songs)}; it has {some} ...")
+        some = listed(dict.fromkeys(record.track for record in records))
+        raise SepbenchError(f"{store.folder}: no track {', '.join(songs)}; it has {some}")
     return found if songs else records
 
 
