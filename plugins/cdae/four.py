@@ -18,6 +18,7 @@ class FourStemsExchange:
     """Weights of `cdae` for three stems, as initial weights for training four."""
 
     summary = "weights of cdae with three stems (.safetensors), to train four on from"
+    trains_by = "four-stems"
 
     def read(self, source: Path, out: Path) -> dict[str, Any]:
         """Write networks of four stems to ``out``; bass and other both begin as the harmonic one.

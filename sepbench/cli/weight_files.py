@@ -25,14 +25,17 @@ def import_(name: str, source: Path, out: Path, as_json: bool) -> None:
     sepbench weights import mixin pretrained-models/ --out mixin.safetensors
     """
     from sepbench.cli.console import say, show_json
-    from sepbench.weights.formats import read_weights
+    from sepbench.weights.formats import open_format, read_weights
 
     header = read_weights(name, source, out)
     if as_json:
         show_json({"format": name, "source": str(source), "out": str(out), "header": header})
         return
     say(f"{out}: weights of {header.get('method', 'a method')}, made of {source}")
-    if "method" in header:
+    if config := getattr(open_format(name), "trains_by", None):
+        what = f"{header['method']} --config {config} --init {out}"
+        say(f"train on from them: sepbench train {what} -d SONGS")
+    elif "method" in header:
         say(f"use them: sepbench separate -m '{header['method']}[weights={out}]' song.wav")
 
 

@@ -18,7 +18,8 @@ GROUP = "sepbench.weights"
 class WeightFormat(Protocol):
     """A weight format of another tool; such classes are entry points of `GROUP`.
 
-    An optional ``write(source, out)`` converts a weight file of sepbench to that format.
+    An optional ``write(source, out)`` converts a weight file of sepbench to that format. Weights
+    that are only a start for training have ``trains_by``, the config for it.
     """
 
     summary: str

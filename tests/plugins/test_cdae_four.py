@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from click.testing import CliRunner
 from songs import noise
 
+from sepbench.cli.main import main
 from sepbench.errors import SepbenchError
 from sepbench.weights import container, formats
 from sepbench_plugins.cdae import Cdae
@@ -44,6 +46,14 @@ def test_four_stems_begin_with_the_sounds_of_three(begin: Path) -> None:
     voice, drums = (made["four"][stem] for stem in ("vocals", "drums"))
     for one, other in ((voice, made["three"]["vocals"]), (drums, made["three"]["percussive"])):
         assert float((one * other).sum() / (one.norm() * other.norm())) > 0.95
+
+
+def test_weights_to_begin_with_are_not_offered_for_separation(tmp_path: Path) -> None:
+    out = tmp_path / "begin.safetensors"
+    words = ["weights", "import", "cdae", str(THREE), "--out", str(out)]
+    told = CliRunner().invoke(main, words).output
+    assert f"sepbench train cdae --config four-stems --init {out} -d SONGS" in told
+    assert "sepbench separate" not in told  # Its bass would be its other.
 
 
 def test_stems_are_those_of_the_weights(begin: Path) -> None:
