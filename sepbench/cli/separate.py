@@ -171,6 +171,7 @@ def _separated(
     from sepbench.errors import SepbenchError
 
     results: list[dict[str, Any]] = []
+    told: set[str] = set()  # A song that cannot be read fails with each method.
     with fraction() as bar:
         starting = bar.add_task("separating all songs at once", total=None)
         session.separate_ahead(jobs)
@@ -186,7 +187,10 @@ def _separated(
                 # The method's error does not name the song; add it.
                 song, message = str(job.song), str(error)
                 is_named = re.search(rf"(^|[\s'\"]){re.escape(song)}([\s'\",;:]|$)", message)
-                fail(message if is_named else f"{song}: {message}")
+                line = message if is_named else f"{song}: {message}"
+                if line not in told:
+                    fail(line)
+                told.add(line)
                 results.append({"song": song, "method": job.method.label, "error": message})
             finally:
                 bar.remove_task(task)

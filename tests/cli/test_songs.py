@@ -143,6 +143,14 @@ def test_any_error_costs_its_song_alone(monkeypatch: pytest.MonkeyPatch) -> None
     assert "Traceback" in run(*STEM, "songs", "--debug").output
 
 
+def test_a_song_that_cannot_be_read_is_said_once_for_all_methods() -> None:
+    Path("empty.wav").touch()
+    result = run("separate", "-m", "mixture", "-m", "hpss", "empty.wav", "--json")
+    assert result.exit_code == 2
+    assert result.stderr.count("empty.wav: an empty file") == 1
+    assert [facts["method"] for facts in json.loads(result.stdout)] == ["mixture", "hpss"]
+
+
 def test_out_stays_where_it_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     tone_file("song.wav")
     Path("elsewhere").mkdir()
