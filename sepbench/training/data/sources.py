@@ -123,9 +123,10 @@ def _named(name: str) -> Dataset:
 @cache
 def _layouts() -> list[type[Dataset]]:
     """Return the data sets of `_LAYOUTS`, loaded once: there may be thousands of folders."""
-    from sepbench.datasets import open_dataset
+    from sepbench.datasets import all_datasets
 
-    return [type(open_dataset(name)) for name in _LAYOUTS]
+    known = {kind.name: kind for kind in all_datasets()}
+    return [known[name] for name in _LAYOUTS if name in known]
 
 
 def _known(folder: Path) -> Dataset | None:
