@@ -34,7 +34,7 @@ class UNetStereo(LearnedMask):
                 terms="MIT AND CC-BY-NC-SA-4.0",
             ),
             "free": Shipped(
-                "b132eac9b772ad0a82d83c2ae7a62c54ac634c944adce2a84fdc0c066a4b9f05",
+                "272bcdfb13cb36b7cce530b58338efe4e4f9ac54f730093c9ac1fa9e2f77ef45",
                 terms="MIT AND CC-BY-4.0 AND GPL-3.0-only",
             ),
         }
