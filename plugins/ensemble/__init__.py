@@ -61,8 +61,9 @@ class MethodEnsemble(Ensemble):
         """Options."""
 
         methods: str = option(
-            _BEST,
-            "methods joined by +, as in 2*unet+cdae, or vocals:2/drums:0.5*demucs+cdae",
+            "",
+            "methods joined by +, as in 2*unet+cdae, or vocals:2/drums:0.5*demucs+cdae; without "
+            f"them {_BEST}, or {_UNWEIGHTED} if values are not averaged",
             unnamed=True,
         )
         of: str = option("mean", "how to combine values", choices=("mean", "median", "min", "max"))
@@ -83,9 +84,10 @@ class MethodEnsemble(Ensemble):
         )
 
         def __post_init__(self) -> None:
-            """Use the default members without weights if values are not averaged."""
-            if self.of != "mean" and self.methods == _BEST:
-                object.__setattr__(self, "methods", _UNWEIGHTED)
+            """Fill in the default members: without weights if values are not averaged."""
+            if not self.methods:
+                members = _BEST if self.of == "mean" else _UNWEIGHTED
+                object.__setattr__(self, "methods", members)
 
     options: Options
 
@@ -223,6 +225,11 @@ def parse(text: str) -> list[tuple[Weights, str]]:
     They are sorted, so that sums are bit-identical in any order of typing.
     """
     members = [_member(part.strip(), text) for part in split(text, "+")]
+    if math.isinf(sum(weight for weights, _ in members for weight in weights.values())):
+        raise SepbenchError(
+            f"method ensemble: option methods={text}: the sum of its weights is too large; "
+            "write smaller ones"
+        )
     return sorted(members, key=lambda member: (sorted(member[0].items()), member[1]))
 
 

@@ -263,6 +263,8 @@ def test_whatever_changes_a_member_changes_the_ensemble(monkeypatch):
         ("ensemble[vocals:2/drums*unet+cdae]", "or weights by stem, as in vocals:2/drums:0.5*dem"),
         ("ensemble[drums:2*unet+blstm]", "a weight for 'drums'; the members make vocals, accompan"),
         ("ensemble[2*unet+blstm,of=max]", "weights require of=mean"),
+        ("ensemble[2*unet-stereo+unet,of=median]", "weights require of=mean"),
+        ("ensemble[1e308*hpss+1e308*repet-sim]", "the sum of its weights is too large"),
         ("ensemble[of=sums]", "choose one of mean, median, min, max"),
     ],
 )

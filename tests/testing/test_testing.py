@@ -391,6 +391,19 @@ def test_a_method_that_minds_the_level_is_noted_not_failed():
     assert "differ by" in gain.got
 
 
+def test_an_empty_default_may_be_filled_in_by_other_options() -> None:
+    @dataclass(frozen=True)
+    class Options:
+        size: str = option("small", "of the network", choices=("small", "large"))
+        file: str = option("", "its weights, by default those of the size")
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "file", self.file or f"{self.size}.safetensors")
+
+    sized = type("Sized", (Good,), {"Options": Options})
+    assert outcome(sized, "options").status == PASSED
+
+
 def test_behind_a_gate_nothing_is_looked_at():
     assert outcome(NeedsAll, "needs").status == NOT_APPLICABLE
     assert outcome(NeedsAll, "separates").status == NOT_SEEN
