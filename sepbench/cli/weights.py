@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def command() -> None:
 @options.json_option
 def list_(specs: tuple[str, ...], as_json: bool) -> None:
     """List the weight files of all or some methods: size, license, and whether they are here."""
-    _present(list(weight_status.weight_status(specs)), as_json)
+    _present(list(weight_status.weight_status(specs)), specs, as_json)
 
 
 @command.command("verify", short_help="Check the sha256 of weight files.")
@@ -53,7 +54,7 @@ def verify(specs: tuple[str, ...], as_json: bool) -> None:
     at download. Your own weights, METHOD[weights=FILE], contain their hash.
     """
     rows = list(weight_status.weight_status(specs, read=True))
-    _present(rows, as_json)
+    _present(rows, specs, as_json)
     bad = {"damaged", "missing"} if specs else {"damaged"}
     if any(row["state"] in bad for row in rows):
         click.get_current_context().exit(1)
@@ -72,9 +73,10 @@ def path(specs: tuple[str, ...], as_json: bool) -> None:
         found = [row["path"] for row in weight_status.weight_status(specs)]
     if as_json:
         show_json(found)
-    else:
-        for place in found:
-            click.echo(place)
+        return
+    for place in found:
+        click.echo(place)
+    _say_without_files(specs)
 
 
 @command.command("fetch")
@@ -210,17 +212,34 @@ def fetch_missing(method: Method, *, read: bool = False) -> list[Path]:
     return came
 
 
-def _present(rows: list[dict[str, Any]], as_json: bool) -> None:
+def _say_without_files(specs: Sequence[str]) -> None:
+    """Say of each named method without weight files whether it needs any."""
+    from sepbench import registry
+    from sepbench.cli.console import say
+
+    for method in registry.resolve_all(specs):
+        if any(part.declared.weight_files for part in method.parts()):
+            continue
+        if method.declared.trained_on:
+            say(
+                f"{method.label}: sepbench keeps no weight files of it; its options name them, or "
+                f"the program that has them: 'sepbench methods {method.name}'"
+            )
+        else:
+            say(f"{method.label}: needs no weights")
+
+
+def _present(rows: list[dict[str, Any]], specs: Sequence[str], as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from sepbench.cli.console import say, show, show_json
+    from sepbench.cli.console import show, show_json
 
     if as_json:
         show_json(rows)
         return
+    _say_without_files(specs)
     if not rows:
-        say("no weight files: these methods need none")
         return
     table = Table("method", "file", "size", "terms", "state", "from", box=None)
     for row in rows:

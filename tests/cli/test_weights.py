@@ -104,6 +104,21 @@ def test_every_choice_of_weights_is_listed_fetched_and_verified(cache: Path) -> 
     assert f"{large}  large.txt  0.0 MB  CC0-1.0  here" in run("list").output
 
 
+def test_it_is_said_of_each_method_without_weight_files_whether_it_needs_any(cache: Path) -> None:
+    calm, roformer = "calm: needs no weights\n", "roformer: sepbench keeps no weight files of it;"
+    for verb in ("list", "verify", "path"):
+        alone, beside = run(verb, "calm"), run(verb, "calm", "learned[size=large]")
+        assert (alone.exit_code, alone.stderr, alone.stdout) == (0, calm, "")
+        assert beside.stderr == calm
+        assert "large.txt" in beside.stdout
+    registered = entry_points.find(registry.GROUP)
+    registered["roformer"] = [
+        EntryPoint("roformer", "sepbench_plugins.roformer:Roformer", registry.GROUP)
+    ]
+    assert roformer in run("list", "roformer").stderr
+    assert json.loads(run("path", "roformer", "--json").stdout) == []
+
+
 def test_files_got_by_hand_are_known_by_their_content(cache: Path) -> None:
     for name, content in {"a": "0.75", "small.txt": "0.25"}.items():
         Path(name).write_text(content)
@@ -177,7 +192,7 @@ def test_a_method_without_weights_has_none_to_fetch(cache: Path) -> None:
     assert mixed.exit_code == 1
     assert (cache / "small.txt").is_file()
     assert run("path").output.strip() == str(cache.parent)
-    assert run("path", "calm").output == ""
+    assert run("path", "calm").stdout == ""
 
 
 def test_of_shipped_weights_the_place_is_reported() -> None:
@@ -324,7 +339,7 @@ def test_mistakes_in_an_exchange_are_one_line(tmp_path: Path) -> None:
 
 def test_a_method_without_weights_is_said_to_need_none() -> None:
     listed = run("list", "hpss")
-    assert "need none" in listed.output
+    assert "hpss: needs no weights" in listed.output
     assert json.loads(run("list", "hpss", "--json").stdout) == []
 
 
