@@ -216,7 +216,10 @@ def test_songs_are_those_named_or_those_of_folders_called_unlabelled(song: Path)
     absent = TeacherConfig(method="not-installed")
     assert label_songs(absent, [str(song.parent.parent / "elsewhere")], device="cpu") == []
     with pytest.raises(SepbenchError, match="no folder called 'unlabelled' in the data; give"):
-        label_songs(absent, ["elsewhere"], device="cpu", required=True)
+        label_songs(TeacherConfig(method="mixture"), ["elsewhere"], device="cpu", required=True)
+    for unknown in (absent, TeacherConfig(method="mixture", second="not-installed")):
+        with pytest.raises(SepbenchError, match="no method 'not-installed'"):
+            label_songs(unknown, ["elsewhere"], device="cpu", required=True)
     named = TeacherConfig().replaced(f"mixture:{song.parent}")
     assert (named.method, named.songs) == ("mixture", str(song.parent))
     assert TeacherConfig().replaced("unet[weights=a:b]").songs == ""

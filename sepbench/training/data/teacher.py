@@ -78,19 +78,16 @@ def label_songs(
     `SepbenchError` for unusable separators, and if ``required`` songs are missing.
     """
     folders = [Path(config.songs)] if config.songs else _unlabelled(data)
-    if required and not folders:
+    if not (config.method and (folders or required)):
+        return []
+    teacher = _method(config.method)
+    second = _method(config.second) if config.second else None
+    if not folders:
         raise SepbenchError(
             f"teacher {config.method}: no folder called {FOLDER!r} in the data; "
             f"give the folder of the songs, as in --teacher {config.method}:songs/"
         )
-    if not (config.method and folders):
-        return []
-    labeller = Labeller(
-        config,
-        _method(config.method),
-        _method(config.second) if config.second else None,
-        device=device,
-    )
+    labeller = Labeller(config, teacher, second, device=device)
     return [
         Recording(
             folder.resolve().name,
