@@ -26,6 +26,7 @@ from sepbench.evaluation.workers import Cells, do_cells, new_pool
 from sepbench.inference import overlap_add
 from sepbench.registry import Method
 from sepbench.registry.metrics import metric_identities
+from sepbench.stems import STEMS
 
 if TYPE_CHECKING:
     from sepbench.evaluation.cluster import Cluster
@@ -244,7 +245,7 @@ def _tasks(
     settings = store.settings
     digest = track.digest(start=settings.start, duration=settings.duration)
     for method in methods:
-        identity = _identity(method, digest, plan)
+        identity = _identity(method, track, digest, plan)
         folder = store.stems_folder(method.label, track.subset, track.name)
         yield Task(
             track=track,
@@ -259,8 +260,11 @@ def _tasks(
         )
 
 
-def _identity(method: Method, digest: str, plan: RunConfig) -> dict[str, Any]:
+def _identity(method: Method, track: Track, digest: str, plan: RunConfig) -> dict[str, Any]:
     """Collect everything that affects the scores of this method on this track."""
+    made = set(method.declared.stems)
+    # The accompaniment of such methods was once scored without their guitar.
+    has_more = "other" in made - set(track.stems) and not made <= set(STEMS)
     return {
         "sepbench": sepbench.__version__,
         **method.identity,
@@ -273,4 +277,5 @@ def _identity(method: Method, digest: str, plan: RunConfig) -> dict[str, Any]:
         "device": plan.device.partition(":")[0],
         "metrics": metric_identities(plan.metrics),
         **({} if plan.targets == "largest" else {"targets": plan.targets}),
+        **({"accompaniment": "with all stems"} if has_more else {}),
     }

@@ -112,10 +112,13 @@ class SongScorer:
         return {name: results[name] for name in chosen}
 
     def _merged(self, stems: Mapping[str, Samples]) -> dict[str, Samples]:
-        """Return the stems that have references, others added to an ``other`` that is made."""
+        """Return the stems that have references, others added to an ``other`` that is made.
+
+        An ``other`` without a reference of its own may be part of the accompaniment.
+        """
         known = self._song.references
         if "other" in stems:
-            return merge_into_other(stems, known)
+            return merge_into_other(stems, [*known, "other"])
         return {name: stem for name, stem in stems.items() if name in STEMS or name in known}
 
     def _is_accompanied(self, stems: Mapping[str, Samples]) -> bool:

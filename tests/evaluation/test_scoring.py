@@ -51,6 +51,17 @@ def test_guitar_without_a_reference_is_part_of_the_other() -> None:
     assert found["other"].totals["uSDR"] == pytest.approx(sdr(four["other"], whole), abs=1e-3)
 
 
+def test_the_accompaniment_of_six_stems_has_the_guitar_where_other_has_no_reference() -> None:
+    true, noise = stems(0), stems(1)
+    made = {name: true[name] + 0.1 * noise[name] for name in NAMES}
+    rest = sum(true[name] for name in NAMES[1:])
+    song = assemble("song", None, {"vocals": true["vocals"], "accompaniment": rest}, RATE)
+    found = SongScorer(song, ("sdr",), "cpu").score(made)
+    whole = sum(made[name] for name in NAMES[1:])
+    assert set(found) == {"vocals", "accompaniment"}
+    assert found["accompaniment"].totals["uSDR"] == pytest.approx(sdr(rest, whole), abs=1e-3)
+
+
 def test_a_stem_of_two_sets_is_scored_once_by_metrics_that_look_at_it_alone(monkeypatch):
     generator = np.random.default_rng(3)
     four = ("vocals", "drums", "bass", "other")
