@@ -84,6 +84,7 @@ def _score(found: list[Estimates], store: Store, **how: Any) -> int:
     """Score estimates with a progress bar; return the number of tracks that failed."""
     from sepbench.cli.console import counting, fail, warn
     from sepbench.evaluation import estimates
+    from sepbench.evaluation.unmatched import without_reference
 
     with counting() as bar:
         task = bar.add_task("scoring", total=len(found))
@@ -96,6 +97,8 @@ def _score(found: list[Estimates], store: Store, **how: Any) -> int:
                 warn(f"{record.track}: {note}")
 
         records = estimates.score(found, store, on_done=on_done, on_note=warn, **how)
+    for line in without_reference(found, records):
+        warn(line)
     return sum(record.error is not None for record in records)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,11 @@ from sepbench import audio
 from sepbench._util.text import composed
 from sepbench._util.walk import files, folders
 from sepbench.evaluation.estimate_files import Estimates, folder_names
-from sepbench.stems import MIXTURE, in_order, stem_of, with_sums
+from sepbench.stems import MIXTURE, STEMS, in_order, merge_into_other, stem_of, with_sums
 
 if TYPE_CHECKING:
     from sepbench.datasets.base import Track
+    from sepbench.evaluation.records import Record
 
 
 def incomplete(found: Sequence[Estimates]) -> list[str]:
@@ -27,6 +28,39 @@ def incomplete(found: Sequence[Estimates]) -> list[str]:
                 f"no {stem} of {len(without)} of {len(made)} tracks, {without[0]!r} the first"
             )
     return lines
+
+
+def without_reference(found: Sequence[Estimates], records: Sequence[Record]) -> list[str]:
+    """Report stems that are part of no score, as their tracks have no reference of them."""
+    tracks: dict[str, list[str]] = {}
+    scored = [record for record in records if record.error is None]
+    files = {one.track.song: one.files for one in found}
+    for record in scored:
+        names = list(files[record.song])
+        # No song has a reference of the residual.
+        for stem in set(names) - _used(names, record.stems) - {"residual"}:
+            tracks.setdefault(stem, []).append(record.track)
+    return [
+        f"no reference of {stem} on {len(names)} of {len(scored)} tracks, {names[0]!r} the first; "
+        "it is not scored"
+        for stem, names in ((stem, tracks[stem]) for stem in in_order(tracks))
+    ]
+
+
+def _used(made: Sequence[str], scored: Iterable[str]) -> set[str]:
+    """Return the stems that are scored, or are in a sum that is.
+
+    >>> sorted(_used(["vocals", "drums", "bass", "other", "guitar"], ["vocals", "accompaniment"]))
+    ['bass', 'drums', 'guitar', 'other', 'vocals']
+    >>> sorted(_used(["vocals", "drums", "guitar"], ["vocals"]))
+    ['vocals']
+    """
+    names = list(scored)
+    terms = {stem: (stem,) for stem in made}
+    if "other" in terms:
+        terms = merge_into_other(terms, [*names, "other"])
+    terms = with_sums({stem: each for stem, each in terms.items() if stem in (*STEMS, *names)})
+    return {term for name in names for term in terms.get(name, ())}
 
 
 def unmatched_folders(

@@ -147,6 +147,25 @@ def test_estimates_of_songs_that_are_no_references_are_named() -> None:
 
 
 @pytest.mark.slow
+def test_stems_without_a_reference_are_named_once() -> None:
+    for name in ("a", "b"):
+        vocals, rest, guitar = (noise(ord(name) + 10 * n) for n in range(3))
+        song(Path("made", name), ord(name), error=0.1)
+        for stem in ("guitar", "residual"):
+            write(Path("made", name, f"{stem}.wav"), guitar, RATE, subtype="FLOAT")
+        for stem, wave in {"vocals": vocals, "accompaniment": rest}.items():
+            write(Path("songs", name, f"{stem}.wav"), wave, RATE, subtype="FLOAT")
+    # All but the residual are parts of the accompaniment, as long as there is an "other".
+    assert "no reference" not in score("made", "--references", "songs")
+    for name in ("a", "b"):
+        Path("made", name, "other.wav").unlink()
+    told = score("made", "--references", "songs")
+    assert told.count("no reference of guitar on 2 of 2 tracks, 'a' the first") == 1
+    assert "no reference of bass on 2 of 2 tracks" in told
+    assert "residual" not in told
+
+
+@pytest.mark.slow
 def test_songs_that_are_not_chosen_are_references_all_the_same() -> None:
     for name in ("a", "b", "c"):
         song(Path("songs", name), ord(name))
