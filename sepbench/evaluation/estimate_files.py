@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sepbench import audio
 from sepbench._util.files import sha256
 from sepbench._util.text import composed
-from sepbench._util.walk import files, named
+from sepbench._util.walk import files, folders, named
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.store import unique_name
 from sepbench.stems import MIXTURE, stem_of
@@ -55,11 +55,23 @@ def find(folder: Path, tracks: Sequence[Track]) -> list[Estimates]:
     found = [files_of(folder, track, alone=len(tracks) == 1) for track in tracks]
     found = [estimates for estimates in found if estimates.files or estimates.problem]
     if not found:
-        raise SepbenchError(
-            f"{folder}: no stems of any of {len(tracks)} tracks; name them <track>/<stem>.wav, "
-            f"for example '{audio.safe_name(tracks[0].name)}/vocals.wav'"
+        below = _folder_below(folder, tracks)
+        example = f"{audio.safe_name(tracks[0].name)}/vocals.wav"
+        cure = (
+            f"name them <track>/<stem>.wav, for example '{example}'"
+            if below is None
+            else f"the folder {below} has some, give that one"
         )
+        raise SepbenchError(f"{folder}: no stems of any of {len(tracks)} tracks; {cure}")
     return _with_shared(found)
+
+
+def _folder_below(folder: Path, tracks: Sequence[Track]) -> Path | None:
+    """Return the first folder inside with stems of a track: many programs write one a model."""
+    for place in folders(folder):
+        if any(files_of(place, track, alone=False).files for track in tracks):
+            return place
+    return None
 
 
 def _with_shared(found: Sequence[Estimates]) -> list[Estimates]:

@@ -138,6 +138,16 @@ def test_a_remark_advises_aligning_only_where_it_was_not_tried() -> None:
 
 
 @pytest.mark.slow
+def test_a_folder_of_folders_by_model_names_the_one_to_give() -> None:
+    song(Path("songs/a"), 1)
+    song(Path("demucs/htdemucs/a"), 1)
+    song(Path("demucs/another/b"), 2)
+    refused = CliRunner().invoke(main, ["score", "demucs", "--references", "songs", "-o", "out"])
+    assert refused.exit_code == 2
+    assert f"the folder {Path('demucs/htdemucs')} has some, give that one" in refused.output
+
+
+@pytest.mark.slow
 def test_estimates_of_songs_that_are_no_references_are_named() -> None:
     song(Path("songs/a"), 1)
     song(Path("made/a"), 1, error=0.1)
