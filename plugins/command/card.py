@@ -213,7 +213,7 @@ def substitute(text: str, values: Mapping[str, str], name: str) -> str:
 
     Raises `SepbenchError` for one without a value.
     """
-    known = [*values, *(word for word in AT_RUN_TIME if word not in values)]
+    known = dict.fromkeys([*values, *OPTIONS, *AT_RUN_TIME])
 
     def filled(match: re.Match[str]) -> str:
         word = match[1]

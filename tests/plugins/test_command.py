@@ -328,6 +328,11 @@ def test_a_stem_that_is_some_samples_short_is_padded_where_the_card_says_so(tmp_
         ({"run": "demucs {in}"}, "card.yaml: run: expected a list, not 'demucs {in}'"),
         ({"run": None}, "card.yaml: run is missing"),
         ({"run": ["x", "{inn}"]}, "no placeholder 'inn'; did you mean 'in'?"),
+        (
+            {"run": ["x", "{zzz}"]},
+            "no placeholder 'zzz'; there are here, python, program, model, config, checkpoint, "
+            "folder, in, songs, out, track, device, threads",
+        ),
         ({"run": ["x", "{model}"]}, "card.yaml: {model} has no value; give model=VALUE"),
         ({"rate": "fast"}, "card.yaml: rate: expected a whole number, not 'fast'"),
         ({"rate": 0}, "card.yaml: rate: must be at least 1000, not 0"),
