@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sepbench.cli import options
 from sepbench.cli.completion import complete_metric
+from sepbench.options import parse_spec
 from sepbench.registry import metrics as registry
+
+if TYPE_CHECKING:
+    from sepbench.metrics.metric import SetMetric
 
 _DIRECTIONS = {True: "higher is better", False: "lower is better", None: "nearer to 0 is better"}
 
 
 @click.command("metrics")
-@click.argument("name", required=False, shell_complete=complete_metric)
+@click.argument(
+    "name", required=False, metavar="[NAME[opt=value,...]]", shell_complete=complete_metric
+)
 @options.json_option
 def command(name: str | None, as_json: bool) -> None:
     """List the installed metrics, or describe one of them.
@@ -24,8 +30,7 @@ def command(name: str | None, as_json: bool) -> None:
     sepbench metrics sdr
     sepbench evaluate --all --metric spectral
     """
-    infos = registry.metrics() if name is None else [registry.metric(name)]
-    described = [_describe(info) for info in infos]
+    described = [_describe(info) for info in registry.metrics()] if name is None else [_one(name)]
     if as_json:
         from sepbench.cli.console import show_json
 
@@ -36,10 +41,18 @@ def command(name: str | None, as_json: bool) -> None:
         _show_one(described[0])
 
 
-def _describe(info: registry.MetricInfo) -> dict[str, Any]:
+def _one(spec: str) -> dict[str, Any]:
+    """Describe a metric, with some of its options if they are given."""
+    name, values = parse_spec(spec, kind="metric")
+    info = registry.metric(name)
+    return _describe(info, registry.resolve_metrics([spec])[-1] if values else None)
+
+
+def _describe(info: registry.MetricInfo, metric: SetMetric | None = None) -> dict[str, Any]:
+    """Return the metadata of a metric, with its default options if ``metric`` is None."""
     if info.metric is None or info.reason is not None:
         return {"name": info.name, "available": False, "reason": info.reason}
-    facts = registry.metric_facts(info.metric(), info.distribution)
+    facts = registry.metric_facts(metric or info.metric(), info.distribution)
     return {**facts, "available": True, "reason": None}
 
 

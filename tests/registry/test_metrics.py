@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint
 
@@ -15,6 +16,7 @@ from fake_metrics import Peak
 from sepbench._util import entry_points
 from sepbench.errors import SepbenchError
 from sepbench.metrics.scorer import TrackScorer
+from sepbench.options import option
 from sepbench.registry import metrics as registry
 
 FAKES = {
@@ -156,6 +158,22 @@ def test_the_list_says_what_each_metric_is():
         assert word in shown
     rows = json.loads(run("metrics", "--json"))
     assert {"sdr", "bsseval", "nussl"} <= {row["name"] for row in rows}
+
+
+def test_a_metric_may_be_named_with_its_options(installed, monkeypatch):
+    @dataclass(frozen=True)
+    class Options:
+        power: int = option(1, "of the error", minimum=1)
+
+    monkeypatch.setattr(registry.metric("peak").metric, "Options", Options)
+    facts = json.loads(run("metrics", "peak[power=2]", "--json"))
+    assert (facts["name"], facts["protocols"]) == ("peak", ["peak[power=2]"])
+    for spec, message in {
+        "peak[power=0]": "power=0: must be at least 1",
+        "sdr[x=1]": "metric sdr: no option 'x'; it has no options",
+        "sdr[": "brackets do not match",
+    }.items():
+        assert message in commands.run("metrics", spec).output
 
 
 def test_metrics_are_listed_without_torch_and_pandas():
