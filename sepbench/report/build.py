@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
-from sepbench._util.files import write_atomic
+from sepbench._util.files import sha256, write_atomic
 from sepbench._util.text import listed, printable
 from sepbench._util.walk import is_run
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Settings, Store
 from sepbench.metrics.protocols import DEFAULT_PROTOCOL
+from sepbench.registry.metrics import protocol as find_protocol
 from sepbench.report import boxplot, csv_text, published, tables
 from sepbench.report.choice import Choice
 from sepbench.report.index import Index
@@ -56,7 +57,8 @@ def write(
 
     ``references`` are names of published scores (``sisec18``); those that do not match the run are
     left out with a remark. ``others`` are runs shown with it, merged into one row if they have
-    other tracks of the same method. The files go to the run's folder, or to ``out``. ``on_file`` is
+    other tracks of the same method. The files go to the run's folder, or to ``out``; where scores
+    changed, boxplots of other protocols there are made again. ``on_file`` is
     called with the progress of reading new scores. Raises `SepbenchError` where there are no scores
     of the ``protocol`` and it is ``required``.
     """
@@ -79,10 +81,14 @@ def write(
     folder = store.folder if out is None else out
     files = [folder / "scores.csv", folder / "summary.csv"]
     added = csv_text.lines(scores.iloc[own:], heading=False)
+    before = sha256(files[0]) if files[0].is_file() else None
     write_atomic(files[0], chain(score_lines(tracks), added))
     tables.write_csv(summary, files[1])
     del tracks  # Pictures of large runs need the memory.
     pictures, reasons = _pictures(scores, folder, protocol, words)
+    if sha256(files[0]) != before:
+        for other in _drawn(folder) - {protocol}:
+            _pictures(scores, folder, other, words)
     if instead:
         reasons = []  # The heading of the table says that there are no scores.
     return Report(scores, summary, [*files, *pictures], [*remarks, *reasons], incomplete)
@@ -143,6 +149,16 @@ def _pictures(
             (folder / f"{name}.{ending}").unlink(missing_ok=True)
         return [], [f"no plot: {reason}"]
     return boxplot.save(figure, folder, name=name), []
+
+
+def _drawn(folder: Path) -> set[str]:
+    """Return the protocols of the pictures in a folder."""
+    names = {path.stem for ending in ("png", "svg") for path in folder.glob(f"boxplot*.{ending}")}
+    drawn = {DEFAULT_PROTOCOL} if "boxplot" in names else set()
+    for name in names - {"boxplot"}:
+        with suppress(SepbenchError):  # A copy, under a name of the user's.
+            drawn.add(find_protocol(name.removeprefix("boxplot-")).id)
+    return drawn
 
 
 def _unequal(records: Sequence[Record], incomplete: frozenset[str]) -> list[str]:

@@ -165,6 +165,22 @@ def test_the_picture_of_a_protocol_leaves_that_of_another_alone() -> None:
     assert Path("run/boxplot.png").read_bytes() == first
 
 
+def test_pictures_are_of_the_tables_beside_them() -> None:
+    folder = Path("chosen")
+    report("run", "--method", "unet", "-o", str(folder))
+    report("run", "--method", "unet", "-o", str(folder), "--protocol", "mdx")
+    (folder / "boxplot-mine.png").write_bytes(b"a copy")
+    (folder / "boxplot-mdx.png").unlink()
+    pictures = [folder / name for name in ("boxplot.png", "boxplot.svg", "boxplot-mdx.svg")]
+    old = [path.read_bytes() for path in pictures]
+    stamps = [path.stat().st_mtime_ns for path in pictures]
+    report("run", "--method", "unet", "-o", str(folder), "--protocol", "pooled")
+    assert [path.stat().st_mtime_ns for path in pictures] == stamps  # The table is the same.
+    report("run", "--method", "hpss*", "-o", str(folder), "--protocol", "pooled")
+    assert not any(path.read_bytes() == was for path, was in zip(pictures, old, strict=True))
+    assert (folder / "boxplot-mine.png").read_bytes() == b"a copy"
+
+
 def test_a_part_without_cells_is_left_out() -> None:
     make_run(Path("part1"), LEVELS, ["a"])
     make_run(Path("part2"), LEVELS, ["b"])
