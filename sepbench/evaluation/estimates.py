@@ -16,6 +16,7 @@ from sepbench.datasets.base import FRAME
 from sepbench.errors import SepbenchError, describe
 from sepbench.evaluation.delay import LONGEST_DELAY, agreed, delays, remarks
 from sepbench.evaluation.estimate_files import Estimates, files_of
+from sepbench.evaluation.identified import identified
 from sepbench.evaluation.records import Record, fingerprint, same_but_metrics
 from sepbench.evaluation.scoring import SongScorer
 from sepbench.evaluation.store import Store
@@ -144,11 +145,12 @@ def _remove_others(
 
 
 def _record(estimates: Estimates, store: Store, name: str, how: _How) -> Record:
-    settings, track = store.settings, estimates.track
+    settings = store.settings
+    track, digest = identified(estimates.track, start=settings.start, duration=settings.duration)
     identity: dict[str, Any] = {
         "sepbench": sepbench.__version__,
         "estimates": estimates.digests(),
-        "audio": track.digest(start=settings.start, duration=settings.duration),
+        "audio": digest,
         "metrics": metric_identities(how.metrics),
         **({} if how.targets == "largest" else {"targets": how.targets}),
         **({"align": True} if how.align else {}),

@@ -13,6 +13,7 @@ from sepbench._util.walk import RUN_SETTINGS
 from sepbench.datasets import open_dataset
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
+from sepbench.evaluation.identified import identified
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.task import Task
 from sepbench.evaluation.workers import do_task
@@ -83,7 +84,8 @@ def find_track(source: Source, subset: str, name: str, digest: str) -> Track:
     track = _tracks(source.dataset, source.root).get((subset, name))
     if track is None:
         raise SepbenchError(f"data set {source.dataset} has no track {name!r} here")
-    if track.digest(start=source.start, duration=source.duration) != digest:
+    track, here = identified(track, start=source.start, duration=source.duration)
+    if here != digest:
         raise SepbenchError(f"track {name}: the audio here is not that of the client")
     return track
 

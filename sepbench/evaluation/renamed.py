@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sepbench._util.text import listed
 from sepbench.datasets.base import Track
+from sepbench.evaluation.identified import UNIDENTIFIED, identified
 from sepbench.evaluation.store import Store
 
 
@@ -26,9 +27,8 @@ def forget_renamed(store: Store, tracks: Sequence[Track]) -> list[str]:
     if not old:
         return []
     settings = store.settings
-    now = {
-        track.digest(start=settings.start, duration=settings.duration): track for track in tracks
-    }
+    found = (identified(one, start=settings.start, duration=settings.duration) for one in tracks)
+    now = {digest: track for track, digest in found if digest != UNIDENTIFIED}
     notes: dict[str, None] = {}
     gone: dict[str, None] = {}
     for record in old:

@@ -15,6 +15,7 @@ from sepbench._util.arguments import is_number, is_whole
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.ahead import separated_ahead
+from sepbench.evaluation.identified import identified
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.shards import is_part, shard
 from sepbench.evaluation.store import Store
@@ -243,7 +244,7 @@ def _tasks(
     track: Track, methods: Iterable[Method], store: Store, plan: RunConfig
 ) -> Iterator[Task]:
     settings = store.settings
-    digest = track.digest(start=settings.start, duration=settings.duration)
+    track, digest = identified(track, start=settings.start, duration=settings.duration)
     for method in methods:
         identity = _identity(method, track, digest, plan)
         folder = store.stems_folder(method.label, track.subset, track.name)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import sepbench
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
+from sepbench.evaluation.identified import identified
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.store import Store
 from sepbench.evaluation.task import record_of
@@ -41,10 +42,11 @@ def refuse_unusable(part: Part, store: Store) -> tuple[Part, list[Record]]:
 
 def _failure(track: Track, method: Method, error: SepbenchError, store: Store) -> Record:
     settings = store.settings
+    _, digest = identified(track, start=settings.start, duration=settings.duration)
     identity = {
         "sepbench": sepbench.__version__,
         "method": method.name,
         "options": vars(method.options),
-        "audio": track.digest(start=settings.start, duration=settings.duration),
+        "audio": digest,
     }
     return record_of(method, track, settings, identity, error=method.reason(error))

@@ -24,6 +24,8 @@ from sepbench.datasets.base import Track, TrackAudio, assemble
 from sepbench.errors import SepbenchError
 from sepbench.evaluation import run as evaluation
 from sepbench.evaluation import workers as scoring
+from sepbench.evaluation.estimate_files import Estimates
+from sepbench.evaluation.estimates import score
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.renamed import forget_renamed
 from sepbench.evaluation.run import Done, RunConfig
@@ -119,6 +121,28 @@ def test_a_method_that_fails_costs_its_own_rows(
     assert len(errors) == len(TRACKS)
     assert all(reason in (error or "") for error in errors)
     assert [r.error for r in records if r.method == "calm"] == [None, None]
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_a_track_that_its_data_set_cannot_identify_costs_its_own_rows(
+    store: Store, isolate: bool
+) -> None:
+    class Lost(Noise):
+        def digest(self, *, start: float = 0.0, duration: float | None = None) -> str:
+            raise FileNotFoundError("index.json")
+
+    lost = Lost("lost", "test", "noise", ("vocals", "accompaniment"), ("noise",))
+    tracks, plan = [TRACKS[0], lost], RunConfig(isolate=isolate)
+    records = {(r.track, r.method): r.error for r in run(store, Calm, tracks=tracks, plan=plan)}
+    assert records["a", "calm"] is None
+    reason = "track lost, not identified: FileNotFoundError: index.json"
+    assert records["lost", "calm"] == reason
+    # It is tried again as soon as it can be identified.
+    again = run(store, Calm, tracks=[*tracks[:1], track("lost")], plan=plan)
+    assert [record.error for record in again] == [None, None]
+    assert forget_renamed(store, [lost, TRACKS[1]])  # Of the scores of "a", which is not there.
+    (record,) = score([Estimates(lost, {})], store, name="theirs", metrics=(), device="cpu")
+    assert record.error == reason
 
 
 @pytest.mark.slow
