@@ -24,7 +24,7 @@ class Roformer(Separator):
     """Transformers along time and along bands of frequency mask a complex spectrum."""
 
     name = "roformer"
-    version = "2"  # Raised when chunks of other than whole hops came to have their last samples.
+    version = "3"  # Raised when of songs shorter than two chunks only the last lost its fade-out.
     summary = "BS-RoFormer or Mel-Band RoFormer from a checkpoint and its config (MSST)."
     license = "MIT; weights LicenseRef-not-stated"
     trained_on = UNKNOWN_TRAINING

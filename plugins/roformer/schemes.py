@@ -67,12 +67,12 @@ def msst(
         part = _mirrored(mixture, start - lead, min(start + chunk, length) - lead)
         size = part.shape[-1]
         if size < chunk:
-            mode = "reflect" if size > chunk // 2 + 1 else "constant"
+            mode = "reflect" if size > chunk // 2 else "constant"
             part = pad(part[None], (0, chunk - size), mode=mode)[0]
         window = torch.ones(chunk, device=mixture.device)
         if start > 0:
             window[:fade] = ramp
-        if not (start > 0 and start + chunk >= length):
+        if not (start > 0 and start + step >= length):
             window[chunk - fade :] *= ramp.flip(0)
         total, weight = _added(total, weight, apply(part), window, start, size, length)
     stems = torch.nan_to_num_(_mean(total, weight), nan=0.0)
