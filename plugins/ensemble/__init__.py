@@ -128,9 +128,8 @@ class MethodEnsemble(Ensemble):
 
     @property
     def block_alignment(self) -> int:
-        """A multiple of the hop too, so that the frames of a block are frames of the song."""
-        is_framed = self.options.domain != "stems"
-        return math.lcm(BLOCK_ALIGNMENT, self.options.n_fft // 4 if is_framed else 1)
+        """The hop for spectra and masks, so that the frames of a block are frames of the song."""
+        return BLOCK_ALIGNMENT if self.options.domain == "stems" else self.options.n_fft // 4
 
     @classmethod
     def methods(cls, options: Options) -> Sequence[str]:
