@@ -25,3 +25,9 @@ class UNet(LearnedMask):
     shipped = MappingProxyType(
         {"default": Shipped("477d845740155d07ec3399c230408f68244032ad260b91e28880cff0b5948ca1")}
     )
+
+    @property
+    def frames_together(self) -> int:
+        """Two to the number of levels, of which the compact network has four by default."""
+        widths = self.header["model"].get("widths")
+        return 2 ** len(widths) if isinstance(widths, list) else 16

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -48,13 +47,7 @@ class UNetStereo(LearnedMask):
 
     options: Options
 
-    @property
-    def block_alignment(self) -> int:
-        """Also a multiple of the frames that the network makes one of."""
-        # A block must begin where the network's coarsest level has a frame.
-        hop = self.header["model"].get("hop")
-        own = super().block_alignment
-        return math.lcm(own, MULTIPLE * hop * self._rate_factor) if hop else own
+    frames_together = MULTIPLE
 
     def predict(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Return the mask of each channel, ``(channels, bins, frames)``.

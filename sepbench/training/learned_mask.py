@@ -33,10 +33,19 @@ class LearnedMask(Learned):
     _model: MaskTrainable
 
     @property
+    def frames_together(self) -> int:
+        """The frames of which the network's coarsest level makes one."""
+        return 1
+
+    @property
     def block_alignment(self) -> int:
-        """A common multiple of the default alignment and the hop, if the weights give ``hop``."""
-        hop = self.header["model"].get("hop")  # Called before the network is built.
-        return math.lcm(BLOCK_ALIGNMENT, hop * self._rate_factor) if hop else BLOCK_ALIGNMENT
+        """A common multiple of the default alignment and the samples of `frames_together`.
+
+        So blocks begin where the coarsest level has a frame. The default if the weights have no
+        ``hop``.
+        """
+        hop = self.header["model"].get("hop", 0)  # Called before the network is built.
+        return math.lcm(BLOCK_ALIGNMENT, self.frames_together * hop * self._rate_factor or 1)
 
     def separate_channels(self, mixture: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """Return the masked mixture for each stem, ``(channels, samples)``.

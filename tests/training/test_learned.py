@@ -57,9 +57,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_network(tmp_path_factory.mktemp("weights") / "small.safetensors", {})
 
 
-def small_network(file: Path, changes: dict[str, object]) -> Path:
+def small_network(file: Path, changes: dict[str, object], context: float = 0.5) -> Path:
     model: dict[str, Any] = {**MODEL, **changes}
-    header = {"method": "unet", "model": model, "context": 0.5, "trained_on": ["nothing"]}
+    header = {"method": "unet", "model": model, "context": context, "trained_on": ["nothing"]}
     with torch.random.fork_rng():
         torch.manual_seed(0)
         container.save(file, UNetTrainable(model).network().state_dict(), header)
@@ -115,10 +115,15 @@ def test_blocks_are_the_whole_song(
 
 
 @pytest.mark.slow
-def test_blocks_are_the_whole_song_where_hops_do_not_divide_the_grid(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("changes", "context"),
+    [({"hop": 20}, 0.5), ({"hop": 512, "n_fft": 1024, "widths": [2, 2, 2, 2]}, 12.5)],
+    ids=["hop", "frames of the coarsest level"],
+)
+def test_blocks_are_the_whole_song_where_they_do_not_divide_the_grid(
+    tmp_path: Path, changes: dict[str, object], context: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = small_network(tmp_path / "odd.safetensors", {"hop": 20})
+    file = small_network(tmp_path / "odd.safetensors", changes, context)
     separator = loaded(UNet, weights=str(file), full_band=False)
     assert UNet(separator.options).block_alignment == separator.block_alignment
     song = noise(2, 40 * RATE)
