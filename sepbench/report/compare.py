@@ -21,6 +21,7 @@ from sepbench.report import statistics, tables
 from sepbench.report.choice import scored_stems, unknown_stem
 from sepbench.report.intervals import Interval, interval
 from sepbench.report.merge import in_one_set, merge
+from sepbench.report.scored import of_metric
 from sepbench.report.statistics import Odds
 
 SIGNIFICANT = 0.05
@@ -167,7 +168,7 @@ def compare_runs(
 
 def track_scores(records: Sequence[Record], stem: str, metric: str, protocol: str) -> pd.DataFrame:
     """Return finite scores, a row per subset and track and a column per label; missing are NaN."""
-    rows = tables.scores(record for record in records if stem in record.stems)
+    rows = tables.scores(of_metric(r, metric, [stem]) for r in records if stem in r.stems)
     rows = rows[rows["stem"].eq(stem) & rows["metric"].eq(metric) & rows["protocol"].eq(protocol)]
     rows = rows[np.isfinite(rows["value"].astype(float))]
     return rows.pivot(index=["subset", "track"], columns="label", values="value").astype(float)

@@ -15,6 +15,7 @@ from sepbench.report import tables
 from sepbench.report.diff import flat
 from sepbench.report.grid import Grid, grid
 from sepbench.report.merge import in_one_set, merge
+from sepbench.report.scored import of_metric, scored
 from sepbench.stems import in_order
 
 DIGEST = re.compile("[0-9a-f]{64}")
@@ -43,7 +44,8 @@ def leaderboard(
     for stem in in_order(name for record in records for name in record.stems):
         records, said = in_one_set(records, stem, name)
         remarks += said
-    table = grid(tables.scores(records), tables.summary(records), protocol, metric)
+    tracks = [scored(_of_metric(record, name)) for record in records]
+    table = grid(tables.score_table(tracks), tables.summary_table(tracks), protocol, metric)
     if not table.rows:
         raise SepbenchError(f"no score of protocol {protocol} in these runs; choose another")
     of_label: dict[str, list[Record]] = {}
@@ -54,6 +56,12 @@ def leaderboard(
         for row in table.rows
     ]
     return Leaderboard(replace(table, rows=rows), remarks)
+
+
+def _of_metric(record: Record, metric: str) -> Record:
+    """Return a record with one metric alone, or all if it lacks that: the table names such."""
+    only = of_metric(record, metric)
+    return only if any(one.frames or one.totals for one in only.stems.values()) else record
 
 
 def _provenance(records: Sequence[Record], origin: str) -> dict[str, str]:

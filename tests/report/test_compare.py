@@ -4,18 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_runs import make_run
+from made_runs import STEMS, make_run
 
 import sepbench
 from sepbench.errors import SepbenchError
-from sepbench.evaluation.store import Settings
-from sepbench.report import compare_pictures, statistics
+from sepbench.evaluation.store import Settings, Store
+from sepbench.metrics.protocols import PROTOCOLS
+from sepbench.report import compare_pictures, statistics, tables
 from sepbench.report.compare import compare
 from sepbench.report.diff import diff
 from sepbench.report.gate import Floor, below, worse
 from sepbench.report.intervals import interval
 from sepbench.report.leaderboard import leaderboard
 from sepbench.report.merge import contents, in_one_set, merge
+from sepbench.report.scored import scored
 
 LEVELS = {"good": 6.0, "same": 6.0, "poor": 4.0, "oracle": 9.0}
 
@@ -362,6 +364,40 @@ def test_a_leaderboard_of_scores_within_a_set_keeps_the_other_stems(run) -> None
     cells = {row.label: set(row.cells) for row in board.grid.rows}
     assert cells["four"] == {"drums", "bass", "other"}
     assert cells["also"] == {"vocals", "accompaniment"}
+
+
+def test_scores_that_no_table_shows_are_not_computed(run, monkeypatch) -> None:
+    folder = run("a", {"good": 6.0, "poor": 4.0}, tracks=6)
+    seen = []
+
+    def watched(record):
+        found = scored(record)
+        seen.extend((record.label, record.track, key.stem, key.score) for key in found.keys)
+        return found
+
+    monkeypatch.setattr(tables, "scored", watched)
+    monkeypatch.setattr("sepbench.report.leaderboard.scored", watched)
+    compare(records(folder), metric="SDR", stems=["vocals"])
+    assert {(stem, score) for _, _, stem, score in seen} == {("vocals", "SDR")}
+    seen.clear()
+    leaderboard([folder], protocol="sisec18", metric="SDR")
+    protocols = len([one for one in PROTOCOLS.values() if "SDR" in one.metrics])
+    assert {score for *_, score in seen} == {"SDR"}
+    assert len(seen) == 2 * 6 * len(STEMS) * protocols, "once for each method, track and stem"
+
+
+def test_a_leaderboard_names_the_methods_that_lack_its_metric(run) -> None:
+    folder = run("a", {"good": 6.0, "poor": 4.0}, tracks=6)
+    store = Store.open(folder)
+    for record in records(folder):
+        if record.label == "poor":
+            stems = {
+                name: replace(result, frames={"SDR": result.frames["SDR"]})
+                for name, result in record.stems.items()
+            }
+            store.save(replace(record, stems=stems))
+    notes = leaderboard([folder], protocol="sisec18", metric="SIR").grid.notes
+    assert "No SIR of poor." in notes
 
 
 def test_a_leaderboard_has_every_run_s_methods_with_where_they_come_from(run) -> None:
