@@ -50,6 +50,21 @@ def forget_failures(stores: Sequence[Store], patterns: Sequence[str]) -> None:
     say(f"forgotten: {counted(len(chosen), 'failure')} of {names}")
 
 
+def _name_and_path(text: str) -> tuple[str, str]:
+    """Return both sides of the first ``=`` that is not in the brackets of a method's options.
+
+    >>> _name_and_path("unet[wiener=0]=museval/unet")
+    ('unet[wiener=0]', 'museval/unet')
+    """
+    depth = 0
+    for place, letter in enumerate(text):
+        depth += (letter == "[") - (letter == "]")
+        if letter == "=" and depth <= 0:
+            return text[:place], text[place + 1 :]
+    name, _, path = text.partition("=")  # A bracket that is not closed is a letter of the name.
+    return name, path
+
+
 def _import(run: Path, imports: tuple[str, ...]) -> None:
     """Import museval's scores, given as NAME=PATH, with a progress bar."""
     from sepbench.cli.console import counting
@@ -57,7 +72,7 @@ def _import(run: Path, imports: tuple[str, ...]) -> None:
 
     systems: dict[str, list[Path]] = {}
     for text in imports:
-        name, _, path = text.partition("=")
+        name, path = _name_and_path(text)
         if not (name.strip() and path.strip()):
             raise click.UsageError(f"--import {text}: write it as NAME=PATH")
         systems.setdefault(name, []).append(Path(path))

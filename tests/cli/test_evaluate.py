@@ -403,6 +403,20 @@ def test_scores_that_museval_wrote_stand_in_the_same_table() -> None:
     assert row["improvement"]
 
 
+def test_a_method_whose_scores_are_imported_may_have_options_in_its_name() -> None:
+    frames = [
+        {"time": 0.0, "duration": 1.0, "metrics": dict.fromkeys(("SDR", "ISR", "SIR", "SAR"), 5)}
+    ]
+    text = json.dumps({"targets": [{"name": "vocals", "frames": frames}]})
+    Path("at=here/test").mkdir(parents=True)
+    Path("at=here/test/song.json").write_text(text)
+    names = ["unet[wiener=0]", "ensemble[unet+cdae[semitones=-0.5]]", "open[ a"]
+    words = [word for name in names for word in ("--import", f"{name}=at=here")]
+    result = run("report", "mine", *words)
+    assert result.exit_code == 0, result.output
+    assert {row["label"] for row in rows(Path("mine/scores.csv"))} == set(names)
+
+
 @pytest.mark.slow
 def test_imported_scores_never_take_the_place_of_a_method_s_own() -> None:
     run("evaluate", "-m", "mixture", *QUICK)
