@@ -116,6 +116,27 @@ def test_pictures_show_every_method_and_track_by_name(opened) -> None:
     assert count(opened, "#cost .point") == len(LEVELS)
 
 
+def test_a_filter_that_no_method_passes_leaves_no_empty_picture(opened) -> None:
+    see(opened, "boxplot", "heatmap", "cost")
+    opened.find_element("id", "filter").send_keys("zzz")
+    figures = opened.find_elements("css selector", "#pictures figure")
+    assert [one.is_displayed() for one in figures] == [False] * 3
+    assert opened.find_element("css selector", "#table tbody").text.startswith("No method")
+    opened.execute_script("state.filter = ''; draw()")
+    see(opened, "boxplot", "heatmap", "cost")
+    assert [one.is_displayed() for one in figures] == [True] * 3
+
+
+def test_a_caption_is_right_below_its_picture(opened) -> None:
+    opened.execute_script("state.filter = 'good'; draw()")
+    see(opened, "boxplot")
+    gap = opened.execute_script(
+        "return document.getElementById('boxplot-caption').getBoundingClientRect().top"
+        " - document.querySelector('#boxplot .main-svg').getBoundingClientRect().bottom"
+    )
+    assert 0 <= gap < 20
+
+
 def test_pictures_are_drawn_when_they_come_near_and_on_paper(opened) -> None:
     script = "return [typeof Plotly, document.querySelectorAll('.chart .main-svg').length]"
     opened.set_window_size(1280, 300)

@@ -87,6 +87,8 @@ function ticks(labels) {
 const FEWEST = 5; // Scores of a box; fewer are points alone.
 
 function drawBoxplot(labels) {
+  byId("boxplot").parentElement.hidden = !labels.length;
+  if (!labels.length) return delete drawings.boxplot;
   const scores = scoresOf(state.stem);
   const figures = figuresOf(state.stem);
   const rules = run.protocols[state.protocol];

@@ -151,6 +151,10 @@ function drawTable() {
     }
     return row;
   });
+  if (!rows.length) {
+    rows.push(make("tr"));
+    rows[0].append(make("th", "No method: change the filter, or show oracles.", { colspan: all.length }));
+  }
   byId("table").tHead.replaceChildren(head);
   byId("table").tBodies[0].replaceChildren(...rows);
 }
