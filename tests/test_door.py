@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import torch
@@ -75,6 +76,7 @@ def test_stems_keep_length_and_channels_and_sum_to_the_song() -> None:
         (NOISE[0], 1e12, "must be a whole number of Hz from 1000 to 1000000"),
         (NOISE[0], 10**30, "must be a whole number of Hz from 1000 to 1000000"),
         (NOISE[0], True, "must be a whole number of Hz from 1000 to 1000000"),
+        (NOISE[0], np.array([8000, 8000]), "must be a whole number of Hz from 1000 to 1000000"),
         ("nowhere.wav", None, "nowhere.wav"),
     ],
 )
@@ -101,6 +103,10 @@ def test_what_is_not_a_song_is_one_line(song: object, rate: Any, message: str) -
         ({"start": np.nan}, "a part begins at 0 s or later"),
         ({"duration": np.inf}, "a part begins at 0 s or later"),
         ({"duration": "1"}, "a part begins at 0 s or later"),
+        ({"duration": 10**400}, "a part begins at 0 s or later"),
+        ({"methods": pd.Series(["nosuch", "hpss"])}, "no method 'nosuch'"),
+        ({"methods": pd.Series([1, 2])}, "methods=0 1 1 2 dtype: int64: give a name"),
+        ({"tracks": np.array("nosuch")}, r"tracks=array\('nosuch'.*\): give a name"),
         ({"jobs": 0}, "jobs=0: give a whole number from 1 on"),
         ({"jobs": 1.5}, "jobs=1.5: give a whole number from 1 on"),
         ({"shard": (0, 2)}, r"shard=\(0, 2\): give \(I, N\)"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,18 @@ def names(given: Any, what: str) -> list[str]:
     >>> names("unet", "methods"), names(("unet", "hpss"), "methods")
     (['unet'], ['unet', 'hpss'])
     """
-    several = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    try:
+        several = [given] if isinstance(given, str) else list(given)
+    except TypeError:  # An array without dimensions has `__iter__`, too.
+        several = [None]
     if not all(isinstance(name, str) for name in several):
-        raise SepbenchError(f"{what}={given!r}: give a name, or a list of names")
+        raise SepbenchError(f"{what}={shown(given)}: give a name, or a list of names")
     return [str(name) for name in several]
+
+
+def shown(given: Any) -> str:
+    """Return the text of any value on one line; an array has several."""
+    return " ".join(repr(given).split())
 
 
 def path(given: Any, what: str) -> Path:
@@ -31,7 +38,7 @@ def path(given: Any, what: str) -> Path:
     """
     text = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
     if not isinstance(text, str) or not text.strip() or "\0" in text:
-        raise SepbenchError(f"{what}={given!r}: give a path, as text or a pathlib.Path")
+        raise SepbenchError(f"{what}={shown(given)}: give a path, as text or a pathlib.Path")
     return Path(text)
 
 
@@ -41,8 +48,12 @@ def is_number(given: Any, *, above: float = -math.inf) -> bool:
     >>> is_number(2), is_number(2, above=2), is_number(float("nan")), is_number(True)
     (True, False, False, False)
     """
-    is_real = isinstance(given, Real) and not isinstance(given, bool)
-    return is_real and math.isfinite(given) and float(given) > above
+    if isinstance(given, bool) or not isinstance(given, Real):
+        return False
+    try:
+        return above < float(given) < math.inf
+    except OverflowError:  # A whole number of more than 308 digits.
+        return False
 
 
 def is_whole(given: Any, *, least: int) -> bool:

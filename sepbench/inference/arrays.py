@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sepbench import audio, registry
-from sepbench._util.arguments import names
+from sepbench._util.arguments import names, shown
 from sepbench.audio.decode import HIGHEST_RATE, LOWEST_RATE
 from sepbench.errors import SepbenchError
 from sepbench.inference import runner
@@ -71,7 +71,7 @@ def separate(
 
 def _one_method(method: str) -> registry.Method:
     if not isinstance(method, str):
-        raise SepbenchError(f"method {method!r}: name one separator, as in method='unet'")
+        raise SepbenchError(f"method {shown(method)}: name one separator, as in method='unet'")
     (variant, *others) = registry.resolve(method)
     if others:
         raise SepbenchError(f"method {method}: means {1 + len(others)} methods; name one")
@@ -132,7 +132,7 @@ def checked_rate(rate: int | None) -> int:
         whole = int(rate)
     except (TypeError, ValueError, OverflowError):
         whole = 0
-    if whole != rate or not LOWEST_RATE <= whole <= HIGHEST_RATE:  # As of a file.
+    if not LOWEST_RATE <= whole <= HIGHEST_RATE or whole != rate:  # As of a file.
         raise SepbenchError(
             f"rate={rate}: must be a whole number of Hz from {LOWEST_RATE} to {HIGHEST_RATE}"
         )

@@ -177,10 +177,9 @@ def _resolved(methods: str | Sequence[str]) -> list[Method]:
     """Return the methods of names, or for ``all`` those that can be used."""
     from sepbench import registry
 
-    if methods == "all":
+    specs = arguments.names(methods, "methods")
+    if specs == ["all"]:
         specs = [info.name for info in registry.plugins() if info.reason is None]
-    else:
-        specs = arguments.names(methods, "methods")
     if not specs:
         raise SepbenchError("no methods; name some, or give methods='all'")
     return registry.resolve_all(specs)
