@@ -150,6 +150,7 @@ def _record(estimates: Estimates, store: Store, name: str, how: _How) -> Record:
     identity: dict[str, Any] = {
         "sepbench": sepbench.__version__,
         "estimates": estimates.digests(),
+        **({} if estimates.problem is None else {"problem": estimates.problem}),
         "audio": digest,
         "metrics": metric_identities(how.metrics),
         **({} if how.targets == "largest" else {"targets": how.targets}),
