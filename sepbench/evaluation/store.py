@@ -128,8 +128,10 @@ class Store:
         Raises `SepbenchError` if the folder has scores of other settings.
         """
         store, file = cls(folder), folder / RUN_SETTINGS
+        # Looked for first: a run that another process begins has its settings before its scores.
+        has_scores = any((folder / kind).is_dir() for kind in ("scores", "failures"))
         if not file.is_file():
-            if any((folder / kind).is_dir() for kind in ("scores", "failures")):
+            if has_scores:
                 raise SepbenchError(f"{folder} holds scores but no run.json; choose another --out")
             make_folder(folder)
             with locked(folder / ".lock"):

@@ -63,6 +63,24 @@ def test_of_two_runs_that_begin_at_once_in_one_folder_one_is_refused(tmp_path: P
             assert sorted(begun) == [False, True]
 
 
+def test_a_run_that_another_process_begins_just_now_is_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has settings and scores after this process saw neither."""
+    folder, settings, usual = tmp_path / "run", Settings("excerpt", "test"), Path.is_file
+    begun: list[bool] = []
+
+    def is_file(path: Path) -> bool:
+        there = usual(path)
+        if path == folder / "run.json" and not begun:
+            begun.append(True)
+            Store.create(folder, settings).save(record())
+        return there
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    assert len(Store.create(folder, settings).records()) == 1
+
+
 def test_a_record_comes_back_to_the_last_digit(store: Store) -> None:
     store.save(record())
     loaded = store.load("hpss", "test", "A song")
