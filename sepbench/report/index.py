@@ -88,13 +88,15 @@ class Index:
 
     def _give_up(self, error: sqlite3.DatabaseError) -> None:
         """Start again: the index is damaged, locked by another process, or the disk is full."""
-        self._start_again(in_memory=isinstance(error, sqlite3.OperationalError))
+        in_memory = isinstance(error, sqlite3.OperationalError)
+        self._start_again(in_memory=in_memory, is_kept="locked" in str(error))
 
-    def _start_again(self, *, in_memory: bool = False) -> None:
+    def _start_again(self, *, in_memory: bool = False, is_kept: bool = False) -> None:
         self._database.close()
         self._texts.clear()
-        with suppress(OSError):
-            (self._folder / NAME).unlink(missing_ok=True)
+        if not is_kept:
+            with suppress(OSError):
+                (self._folder / NAME).unlink(missing_ok=True)
         self._database = self._open(None if in_memory else self._folder / NAME)
 
     def _update(self, on_file: Callable[[int, int], None]) -> None:

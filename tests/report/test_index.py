@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,6 +117,8 @@ def test_two_processes_may_add_to_an_index_at_the_same_time(run, monkeypatch) ->
             index.update()
             tracks, damaged = index.contents()
             assert (len(tracks), damaged) == (len(run.records()), [])
+    with closing(sqlite3.connect(run.folder / NAME)) as kept:
+        assert kept.execute("SELECT count(*) FROM files").fetchone() == (len(run.records()),)
 
 
 def test_without_a_place_for_the_index_there_are_tables_all_the_same(run) -> None:
