@@ -137,8 +137,10 @@ class FileTrack(Track):
 
 def _reaches(path: Path, start: float) -> bool:
     """Return whether a file has samples from ``start`` seconds on."""
+    if start == 0:
+        return True
     found = audio.info(path)
-    return start == 0 or found.samples > round(start * found.rate)
+    return found.samples > round(start * found.rate)
 
 
 def _hash(path: Path) -> bytes:

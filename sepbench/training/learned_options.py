@@ -45,8 +45,8 @@ class LearnedOptions:
     wiener: int = wiener_option()
     semitones: float = option(
         0.0,
-        "by how much the network hears the song transposed, with its tempo, as on a tape; "
-        "the stems are as the song",
+        "by how much the network hears the song higher and faster, or lower and slower; "
+        "the stems keep the song's pitch and tempo",
         minimum=-12.0,
         maximum=12.0,
     )

@@ -133,7 +133,7 @@ def _known(folder: Path) -> Dataset | None:
     """Return the data set in a folder, None if unknown."""
     for layout in _layouts():
         dataset = layout(folder)
-        if not dataset.is_available:  # To list its songs would look for them elsewhere, for a hint.
+        if not dataset.is_available:  # Its songs would be searched for elsewhere, for a hint.
             continue
         with suppress(SepbenchError):  # one of two similar data sets raises
             # Songs that all lack a stem are the user's own in the same layout.
