@@ -77,16 +77,16 @@ def _folder_below(folder: Path, tracks: Sequence[Track]) -> Path | None:
 def _with_shared(found: Sequence[Estimates]) -> list[Estimates]:
     """Note files that two tracks have, as their safe names are the same, as a problem of both."""
     owners: dict[Path, Track] = {}
-    problems: dict[str, str] = {}
+    problems: dict[tuple[str, str], str] = {}
     for one in found:
         for path in one.files.values():
             first = owners.setdefault(path, one.track)
             if first is not one.track:
-                problems[first.name] = problems[one.track.name] = (
+                problems[first.song] = problems[one.track.song] = (
                     f"{path}: could be of track {first.name!r} or {one.track.name!r}; "
                     f"put the stems of the latter into a folder {unique_name(one.track.name)!r}"
                 )
-    return [replace(one, problem=problems.get(one.track.name, one.problem)) for one in found]
+    return [replace(one, problem=problems.get(one.track.song, one.problem)) for one in found]
 
 
 def files_of(folder: Path, track: Track, *, alone: bool) -> Estimates:

@@ -76,6 +76,9 @@ def test_files_are_of_one_track_alone() -> None:
     alike = [FileTrack(name, "test", "folder", STEMS, ()) for name in ("x:y", "x?y")]
     for one in find(Path("folders"), alike):
         assert "could be of track 'x:y' or 'x?y'" in str(one.problem)
+    song(Path("folders/train/x_y"), 3)  # That of a track of the same name in another subset.
+    alone = FileTrack("x:y", "train", "folder", STEMS, ())
+    assert [one.problem is None for one in find(Path("folders"), [*alike, alone])] == [0, 0, 1]
     own = Path("folders") / unique_name("x?y")
     song(own, 2)
     found = find(Path("folders"), alike)
