@@ -13,6 +13,7 @@ from sepbench.report.figure import INK
 from sepbench.report.spectrogram import (
     LOWEST,
     RANGE,
+    TITLE,
     Signal,
     band_powers,
     decibels,
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sepbench.activity.segments import Segment
+
+WIDTH = 10.0
+"""Inches of the picture."""
 
 _VOICE = "#E69F00"
 
@@ -44,7 +48,9 @@ def picture(
         probabilities: ``(frames,)``, one per 10 ms.
     """
     seconds = max(song.shape[-1], 1) / rate
-    page = pictures.new(10.0, 4.4)
+    page = pictures.new(WIDTH, 4.4)
+    heading = pictures.wrapped([title or "Voice activity"], WIDTH, TITLE, bold=True)
+    page.suptitle(heading, x=0.01, ha="left")
     above, below = page.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     powers = band_powers(song, rate)
     image = above.imshow(
@@ -58,7 +64,6 @@ def picture(
     )
     page.colorbar(image, ax=above, pad=0.01, label="dB under the peak")
     frequency_axis(above, rate)
-    above.set_title(title or "Voice activity", fontsize=12.0)
     for segment in found:
         for axes in (above, below):
             axes.axvspan(segment.start, segment.end, color=_VOICE, alpha=0.22, linewidth=0)

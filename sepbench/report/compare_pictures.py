@@ -172,7 +172,7 @@ def _page(
 ) -> Figure:
     """Return a figure for a plot of some inches, with a title above and a caption below."""
     whole = f"{comparison.stem}, {comparison.metric} ({comparison.protocol.id}): {title}"
-    heading = pictures.wrapped([whole], width, TITLE)
+    heading = pictures.wrapped([whole], width, TITLE, bold=True)
     below = pictures.wrapped(words, width)
     lines = heading.count("\n") + below.count("\n") + 2
     page = pictures.new(width, height + 0.4 + 0.19 * lines)

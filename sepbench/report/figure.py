@@ -83,12 +83,15 @@ def new(width: float, height: float) -> Figure:
     return figure
 
 
-def wrapped(sentences: Iterable[str], inches: float, size: float = SMALL) -> str:
+def wrapped(
+    sentences: Iterable[str], inches: float, size: float = SMALL, *, bold: bool = False
+) -> str:
     """Break sentences into lines of about ``inches`` inches at ``size`` points.
 
     Each sentence begins a new line; a word longer than a line is broken.
     """
-    letters = max(10, int(inches * 72 / (0.62 * size)))
+    width = 0.78 if bold else 0.62  # Of a letter; capitals of bold text have the first.
+    letters = max(10, int(inches * 72 / (width * size)))
     return "\n".join(textwrap.fill(sentence, letters) for sentence in sentences)
 
 

@@ -110,7 +110,8 @@ def picture(
     columns = 4 if truths else 2
     width = WIDTH * columns / 2
     page = pictures.new(width, ABOVE_AND_BELOW + ROW * (1 + len(stems)))
-    page.suptitle(pictures.wrapped([title or "Mixture and stems"], width, TITLE), x=0.01, ha="left")
+    heading = pictures.wrapped([title or "Mixture and stems"], width, TITLE, bold=True)
+    page.suptitle(heading, x=0.01, ha="left")
     grid = page.subplots(1 + len(stems), columns, sharex=True, sharey=True, squeeze=False)
     seconds = mixture.shape[-1] / rate
     panels = _Panels(band_powers(mixture, rate), seconds, rate)

@@ -7,10 +7,11 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from matplotlib.text import Text
 from songs import tone
 
 from sepbench import audio
-from sepbench.report import figure, song
+from sepbench.report import activity, figure, song
 from sepbench.report.spectrogram import (
     BANDS,
     LOWEST,
@@ -227,3 +228,19 @@ def test_the_same_song_gives_the_same_bytes(tmp_path):
         for name in ("a.png", "b.png")
     )
     assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["X" * 140, "x" * 300, "THE SONG OF A WHOLE EVENING " * 5])
+@pytest.mark.parametrize("of", ["stems", "activity"])
+def test_a_long_name_of_a_song_is_not_cut_at_the_edge_of_its_picture(name, of):
+    mixture = tone(440, seconds=1, channels=2)
+    if of == "stems":
+        page = picture(mixture, {"vocals": mixture}, RATE, title=f"{name}.wav, mask-cnn")
+    else:
+        page = activity.picture(mixture, RATE, np.zeros(100, np.float32), (), title=name)
+    page.canvas.draw()
+    texts = [one for one in page.findobj(Text) if one.get_text().startswith(name[:10])]
+    assert texts
+    for one in texts:
+        edges = one.get_window_extent()
+        assert 0 <= edges.x0 < edges.x1 <= page.bbox.x1
