@@ -127,6 +127,16 @@ def test_a_filter_that_no_method_passes_leaves_no_empty_picture(opened) -> None:
     assert [one.is_displayed() for one in figures] == [True] * 3
 
 
+def test_variants_of_a_method_with_a_long_name_are_told_apart(opened) -> None:
+    names = [f"ensemble[unet-stereo+unet-stereo[semitones={n}]+unet]" for n in (-0.5, 0.5)]
+    one, other = opened.execute_script(
+        "return arguments[0].map((name) => shortMethod(name))", names
+    )
+    assert one != other
+    assert max(len(one), len(other)) <= 34
+    assert opened.execute_script("return shortMethod('unet[wiener=0]')") == "unet[wiener=0]"
+
+
 def test_a_caption_is_right_below_its_picture(opened) -> None:
     opened.execute_script("state.filter = 'good'; draw()")
     see(opened, "boxplot")

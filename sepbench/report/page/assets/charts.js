@@ -31,6 +31,14 @@ const onPaper = () => document.documentElement.classList.contains("print");
 const mostLetters = () => (innerWidth < 640 ? 16 : 34);
 const short = (text, most = mostLetters()) => ([...text].length > most ? [...text].slice(0, most - 1).join("") + "…" : text);
 
+// Variants of a method differ in their options, at the end of a name: it is cut in the middle.
+function shortMethod(text, most = mostLetters()) {
+  const letters = [...text];
+  if (letters.length <= most) return text;
+  const end = Math.floor((most - 1) / 2);
+  return [...letters.slice(0, most - 1 - end), "…", ...letters.slice(-end)].join("");
+}
+
 // Print and a screen that turns change the width alone: a chart keeps the height that it is given.
 function show(id, traces, more) {
   byId(id).style.height = `${more.height}px`;
@@ -81,7 +89,7 @@ function ranked() {
 }
 
 function ticks(labels) {
-  return { tickvals: labels.map((_, index) => index), ticktext: labels.map((label) => escaped(short(marked(label)))) };
+  return { tickvals: labels.map((_, index) => index), ticktext: labels.map((label) => escaped(shortMethod(marked(label)))) };
 }
 
 const FEWEST = 5; // Scores of a box; fewer are points alone.
@@ -220,7 +228,7 @@ function drawCost(labels) {
         mode: "markers+text",
         x: timed.map((label) => run.methods[label].speed),
         y: timed.map((label) => figures[label][0]),
-        text: timed.map((label) => (beaten(label) ? "" : escaped(short(marked(label), 22)))),
+        text: timed.map((label) => (beaten(label) ? "" : escaped(shortMethod(marked(label), 22)))),
         textposition: "top center",
         cliponaxis: false,
         marker: {
