@@ -33,7 +33,7 @@ def command(name: str | None, layers: bool, as_json: bool) -> None:
             raise click.UsageError("--layers prints a table of text; leave --json out")
         click.echo(_layers(name))
         return
-    described = _one(name) if name else [overview(entry) for entry in registry.plugins()]
+    described = [*map(overview, registry.plugins())] if name is None else _one(name)
     if as_json:
         from sepbench.cli.console import show_json
 

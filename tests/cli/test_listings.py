@@ -126,6 +126,7 @@ def test_a_method_with_options_is_described_as_it_would_run() -> None:
         ("hps", "did you mean 'hpss'?"),
         ("hpss[margin=1,2]", "give each option one value"),
         ("hpss[margn=1]", "margin"),
+        ("", "method '': write it as NAME"),
     ],
 )
 def test_a_wrong_name_of_a_method_is_one_line_with_the_cure(name: str, message: str) -> None:
