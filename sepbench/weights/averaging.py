@@ -39,8 +39,10 @@ def average(
         raise SepbenchError(
             f"{len(files)} weight files and {counted(len(shares), 'share')}: give one share a file"
         )
-    if not all(0 <= share < math.inf for share in shares) or sum(shares) <= 0:
-        raise SepbenchError("shares of weight files are numbers from 0, not all of them 0")
+    if not (all(share >= 0 for share in shares) and 0 < sum(shares) < math.inf):
+        raise SepbenchError(
+            "shares of weight files are numbers from 0, not all of them 0, with a finite sum"
+        )
     headers = [container.read_header(path) for path in files]
     for path, header in zip(files, headers, strict=True):
         if "method" not in header:

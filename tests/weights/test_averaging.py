@@ -82,7 +82,7 @@ def test_only_weights_of_one_network_have_a_mean(tmp_path: Path) -> None:
         average([one], [1], out)
     with pytest.raises(SepbenchError, match="2 weight files and 1 share: give one share a file"):
         average([one, one], [1], out)
-    for shares in ([0, 0], [-1, 2]):
+    for shares in ([0, 0], [-1, 2], [1e308, 1e308], [float("nan"), 1]):
         with pytest.raises(SepbenchError, match="numbers from 0, not all of them 0"):
             average([one, one], shares, out)
     assert not out.exists()
