@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -80,8 +81,17 @@ class Subject:
 
     def with_options(self, **changes: Any) -> AnySeparator:
         """Return the same with other options, not loaded."""
-        chosen = {**vars(self._with_weights.options), **changes}
-        return registry.variant(self.kind, chosen).create()
+        usual: dict[str, Any] = {}
+        with suppress(Exception):  # A plugin may refuse its own defaults.
+            usual = vars(self.kind.Options())
+        chosen = vars(self._with_weights.options)
+        # A default may depend on another option, so only what differs from it is given.
+        chosen = {
+            name: value
+            for name, value in chosen.items()
+            if name not in usual or usual[name] != value
+        }
+        return registry.variant(self.kind, {**chosen, **changes}).create()
 
     def fresh_with(self, **changes: Any) -> AnySeparator:
         """Return the same with other options, loaded."""

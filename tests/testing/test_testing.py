@@ -402,6 +402,8 @@ def test_an_empty_default_may_be_filled_in_by_other_options() -> None:
 
     sized = type("Sized", (Good,), {"Options": Options})
     assert outcome(sized, "options").status == PASSED
+    large = Subject(registry.variant(sized, {})).with_options(size="large")
+    assert large.options.file == "large.safetensors"
 
 
 def test_behind_a_gate_nothing_is_looked_at():
