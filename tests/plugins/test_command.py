@@ -585,7 +585,7 @@ def test_nothing_stays_behind_when_it_is_stopped_or_killed(
     assert not list(temporary.iterdir())
     left = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
     # Hidden files of a killed process are removed by the next run.
-    assert {name for name in left if not name.endswith(".part")} <= {"run.json"}
+    assert {name for name in left if not name.endswith(".part")} <= {"run.json", ".lock"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="locks of files are of POSIX")

@@ -36,10 +36,12 @@ def test_stems_of_a_network_in_onnx_come_to_the_device(tmp_path: Path, kind: str
 
 @pytest.mark.slow
 def test_stems_of_mdx_net_come_to_the_device(tmp_path: Path) -> None:
-    from . import test_onnx
+    from onnx_files import exported, seeded
 
-    network = test_onnx.seeded(test_onnx.Spectra)
-    test_onnx.exported(network, torch.zeros(1, 4, 1024, 16), tmp_path / "Test.onnx")
+    from . import test_mdx_net
+
+    network = seeded(test_mdx_net.Spectra)
+    exported(network, torch.zeros(1, 4, 1024, 16), tmp_path / "Test.onnx")
     constants = "stem=vocals,n_fft=4096,bins=1024,frames=16,compensate=1.02"
     separates_there(f"mdx-net[file={tmp_path / 'Test.onnx'},{constants}]")
 
