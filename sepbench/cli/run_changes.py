@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sepbench.options import split
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -56,13 +58,10 @@ def _name_and_path(text: str) -> tuple[str, str]:
     >>> _name_and_path("unet[wiener=0]=museval/unet")
     ('unet[wiener=0]', 'museval/unet')
     """
-    depth = 0
-    for place, letter in enumerate(text):
-        depth += (letter == "[") - (letter == "]")
-        if letter == "=" and depth <= 0:
-            return text[:place], text[place + 1 :]
-    name, _, path = text.partition("=")  # A bracket that is not closed is a letter of the name.
-    return name, path
+    name, *rest = split(text, "=")
+    if not rest:  # A bracket that is not closed is a letter of the name.
+        name, *rest = text.split("=")
+    return name, "=".join(rest)
 
 
 def _import(run: Path, imports: tuple[str, ...]) -> None:
