@@ -11,6 +11,24 @@ from sepbench.evaluation.records import Record, StemResult
 from sepbench.evaluation.store import Settings, Store
 
 STEMS = ("vocals", "accompaniment")
+TRACKS = [f"Song {number:02}" for number in range(50)]
+SIX = {
+    "mixture": -6.0,
+    "hpss": -1.0,
+    "hpss[margin=2]": -0.5,
+    "repet-sim": 1.5,
+    "oracle-irm": 9.0,
+    "oracle-ibm": 8.0,
+}
+TWELVE = {
+    **SIX,
+    "repet-sim[recipe=librosa]": 1.8,
+    "mask-cnn": 3.5,
+    "unet": 4.2,
+    "open-unmix": 6.2,
+    "spleeter[mask=soft,model=4stems]": 5.6,
+    "oracle-mwf": 9.3,
+}
 
 
 def make_run(

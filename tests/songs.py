@@ -13,6 +13,8 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
+from sepbench import audio
+
 RATE = 44100
 
 Samples = NDArray[np.float32]
@@ -138,3 +140,13 @@ def sdr(reference: torch.Tensor, estimate: torch.Tensor) -> float:
     """Energy of the reference over that of the error, in dB."""
     error = (reference - estimate).double().square().sum()
     return float(10 * torch.log10(reference.double().square().sum() / error))
+
+
+def write_in_blocks(
+    path: Path, samples: NDArray[np.float32], rate: int = RATE, **how: object
+) -> NDArray[np.float32]:
+    """Write a file in blocks; return what is read of it."""
+    with audio.Writer(path, rate, len(samples), **how) as writer:  # type: ignore[arg-type]
+        for start in range(0, samples.shape[1], 30_000):
+            writer.write(samples[:, start : start + 30_000])
+    return audio.read(path).samples
