@@ -42,10 +42,10 @@ def path(given: Any, what: str) -> Path:
     return Path(text)
 
 
-def is_number(given: Any, *, above: float = -math.inf) -> bool:
+def is_finite(given: Any, *, above: float = -math.inf) -> bool:
     """Return whether a value is a finite number above a bound, of Python or numpy.
 
-    >>> is_number(2), is_number(2, above=2), is_number(float("nan")), is_number(True)
+    >>> is_finite(2), is_finite(2, above=2), is_finite(float("nan")), is_finite(True)
     (True, False, False, False)
     """
     if isinstance(given, bool) or not isinstance(given, Real):
@@ -56,10 +56,10 @@ def is_number(given: Any, *, above: float = -math.inf) -> bool:
         return False
 
 
-def is_whole(given: Any, *, least: int) -> bool:
+def is_integer(given: Any, *, least: int) -> bool:
     """Return whether a value is a whole number, of Python or numpy, of at least a bound.
 
-    >>> is_whole(1, least=1), is_whole(0, least=1), is_whole(1.0, least=1), is_whole(True, least=1)
-    (True, False, False, False)
+    >>> [is_integer(given, least=1) for given in (1, 0, 1.0, True)]
+    [True, False, False, False]
     """
     return isinstance(given, Integral) and not isinstance(given, bool) and int(given) >= least

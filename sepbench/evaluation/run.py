@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sepbench
-from sepbench._util.arguments import is_number, is_whole
+from sepbench._util.arguments import is_finite, is_integer
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.ahead import separated_ahead
@@ -59,13 +59,13 @@ class RunConfig:
     targets: str = "largest"
 
     def __post_init__(self) -> None:
-        if not is_whole(self.jobs, least=1):
+        if not is_integer(self.jobs, least=1):
             raise SepbenchError(f"jobs={self.jobs!r}: give a whole number from 1 on")
         if self.shard is not None and not is_part(self.shard):
             raise SepbenchError(f"shard={self.shard!r}: give (I, N), the I-th of N parts, from 1")
         if self.targets not in ("largest", "musdb"):
             raise SepbenchError(f"targets={self.targets!r}: give 'largest' or 'musdb'")
-        if self.timeout is not None and not is_number(self.timeout, above=0):
+        if self.timeout is not None and not is_finite(self.timeout, above=0):
             raise SepbenchError(f"timeout={self.timeout!r}: give seconds above 0, or None")
         if self.timeout is not None and not self.isolate:
             raise SepbenchError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sepbench._util.arguments import is_whole
+from sepbench._util.arguments import is_integer
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
 from sepbench.registry import Method
@@ -41,7 +41,7 @@ def is_part(part: Any) -> bool:
     """
     if not (isinstance(part, Sequence) and len(part) == 2):
         return False
-    return all(is_whole(number, least=1) for number in part) and part[0] <= part[1]
+    return all(is_integer(number, least=1) for number in part) and part[0] <= part[1]
 
 
 def read_shard(text: str) -> tuple[int, int]:

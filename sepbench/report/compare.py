@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sepbench._util.arguments import is_number, names, path
+from sepbench._util.arguments import is_finite, names, path
 from sepbench._util.text import counted, matches
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.records import Record
@@ -151,7 +151,7 @@ def compare_runs(
     """
     if not runs:
         raise SepbenchError("no runs; give the folder of one or more")
-    if not (rope is None or (is_number(rope) and rope >= 0)):
+    if not (rope is None or (is_finite(rope) and rope >= 0)):
         raise SepbenchError(f"rope={rope!r}: give a number from 0 on, or None")
     merged = merge([path(run, "run") for run in runs], parts=True)
     found = compare(

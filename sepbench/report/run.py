@@ -187,8 +187,8 @@ def _resolved(methods: str | Sequence[str]) -> list[Method]:
 
 def _part(start: Any, duration: Any) -> tuple[float, float | None]:
     """Return the part of each track in seconds, as the command line gives it."""
-    is_start = arguments.is_number(start) and start >= 0
-    if not (is_start and (duration is None or arguments.is_number(duration, above=0))):
+    is_start = arguments.is_finite(start) and start >= 0
+    if not (is_start and (duration is None or arguments.is_finite(duration, above=0))):
         raise SepbenchError(
             f"start={start!r}, duration={duration!r}: a part begins at 0 s or later and is longer "
             "than 0 s; None is the rest of each track"
