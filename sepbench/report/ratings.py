@@ -179,14 +179,20 @@ def opinions(ratings: pd.DataFrame) -> list[Opinion]:
     """Return the mean opinion of each source and stem, the best of each stem first."""
     found = []
     for (stem, kind, source), rows in ratings.groupby(["stem", "kind", "source"]):
-        by_track = rows.groupby(["subset", "track"])["rating"].mean()
+        by_track = _by_excerpt(rows)
         by_listener = rows.groupby("listener")["rating"].mean()
         over, means = ("tracks", by_track) if len(by_track) > 1 else ("listeners", by_listener)
         values = means.to_numpy(dtype=float)
-        ends = interval(values, "mean")
+        ends = Interval(*np.clip(interval(values, "mean"), 0, 100))  # No rating is beyond.
         mean = float(values.mean())
         found.append(Opinion(str(source), str(kind), str(stem), mean, ends, over, len(values)))
     return sorted(found, key=lambda one: (one.stem, -one.mean, one.source))
+
+
+def _by_excerpt(ratings: pd.DataFrame) -> pd.Series:
+    """Return means over listeners; one who rated an excerpt twice counts once."""
+    excerpt = ["subset", "track", "stem", "source"]
+    return ratings.groupby([*excerpt, "listener"])["rating"].mean().groupby(excerpt).mean()
 
 
 def agreement(ratings: pd.DataFrame, scores: pd.DataFrame) -> list[Agreement]:
@@ -195,8 +201,7 @@ def agreement(ratings: pd.DataFrame, scores: pd.DataFrame) -> list[Agreement]:
     Scores are turned so that the greater is better, as ratings are. Oracles, hidden references and
     anchors are left out.
     """
-    rated = ratings[ratings["kind"].eq("method")]
-    means = rated.groupby(["subset", "track", "stem", "source"])["rating"].mean()
+    means = _by_excerpt(ratings[ratings["kind"].eq("method")])
     valued = scores[np.isfinite(scores["value"].astype(float)) & scores["protocol"].notna()]
     found = []
     for (stem, protocol, metric), rows in valued.groupby(["stem", "protocol", "metric"]):
@@ -210,7 +215,7 @@ def agreement(ratings: pd.DataFrame, scores: pd.DataFrame) -> list[Agreement]:
         ]
         if pairs:
             found.append(_agreement(str(stem), str(protocol), str(metric), np.array(pairs)))
-    return sorted(found, key=lambda one: (one.stem, -_rank(one.spearman), one.protocol, one.metric))
+    return sorted(found, key=lambda one: (one.stem, -np.nan_to_num(one.spearman, nan=-2)))
 
 
 def _goodness(protocol: str, metric: str) -> Callable[[float], float]:
@@ -228,10 +233,6 @@ def _agreement(stem: str, protocol: str, metric: str, pairs: np.ndarray) -> Agre
     tests = (stats.spearmanr, stats.kendalltau, stats.pearsonr)
     spearman, kendall, pearson = (float(test(said, scored).statistic) for test in tests)
     return Agreement(stem, protocol, metric, spearman, kendall, pearson, len(pairs))
-
-
-def _rank(value: float) -> float:
-    return -math.inf if math.isnan(value) else value
 
 
 def _rows(plain: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -258,8 +259,7 @@ def _read(path: Path, cure: str) -> dict[str, Any]:
         raise SepbenchError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError):
         raise SepbenchError(f"{path}: not JSON; {cure}") from None
-    fault = _fault(plain)
-    if fault:
+    if fault := _fault(plain):
         raise SepbenchError(f"{path}: {fault}; {cure}")
     return dict(plain)
 

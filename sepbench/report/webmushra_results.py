@@ -52,7 +52,7 @@ def sessions(path: Path, run: Path) -> Iterator[dict[str, Any]]:
     Raises `SepbenchError` for another file, and for trials that were not exported from the run.
     """
     known = _names(run)
-    by_listener: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    by_listener: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
     for line, row in enumerate(_rows(path), start=2):
         listener, trial, stimulus, score = (row[name] for name in _COLUMNS)
         methods = known.get(trial, {}).get("methods", {})
@@ -72,13 +72,22 @@ def sessions(path: Path, run: Path) -> Iterator[dict[str, Any]]:
             "kind": "method" if stimulus in methods else _KINDS[stimulus],
             "rating": rating,
         }
-        by_listener.setdefault(listener, {}).setdefault(trial, []).append(said)
+        # A session that was sent twice counts once.
+        earlier = (
+            by_listener.setdefault(listener, {}).setdefault(trial, {}).setdefault(stimulus, said)
+        )
+        if earlier["rating"] != rating:
+            raise SepbenchError(
+                f"{path}: line {line}: {listener} rates {stimulus!r} of {trial!r} for the second "
+                "time, and otherwise; delete the lines that are not to count"
+            )
     for listener, trials in by_listener.items():
         yield {
             "listener": listener,
             "run": run.name,
             "ratings": [
-                {key: known[trial][key] for key in ("track", "subset", "stem")} | {"ratings": said}
+                {key: known[trial][key] for key in ("track", "subset", "stem")}
+                | {"ratings": [*said.values()]}
                 for trial, said in trials.items()
             ],
         }

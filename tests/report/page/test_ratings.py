@@ -216,3 +216,24 @@ def test_ratings_of_stems_that_another_run_made_are_refused(tmp_path) -> None:
         ratings.add([tmp_path / "bob"], tmp_path, None, changed)
     ratings.add([tmp_path / "bob"], tmp_path, None, made)
     assert set(ratings.table(tmp_path)["listener"]) == {"ann", "bob"}
+
+
+def test_the_interval_of_a_mean_opinion_is_within_the_scale(tmp_path: Path) -> None:
+    said = [trial(rating, f"Song {rating}") for rating in (70, 98, 100)]
+    ratings.add([export(tmp_path / "ann", "ann", *said)], tmp_path)
+    table = ratings.table(tmp_path)
+    good = next(one for one in ratings.opinions(table) if one.source == "good")
+    assert good.interval.low < 70
+    assert good.interval.high == 100
+    table["rating"] = 100 - table["rating"]
+    good = next(one for one in ratings.opinions(table) if one.source == "good")
+    assert good.interval.low == 0
+
+
+def test_a_listener_who_rated_an_excerpt_twice_counts_as_one_listener(tmp_path: Path) -> None:
+    ann = [trial(10), trial(30), trial(50, "Other")]  # The page keeps both ratings.
+    bob = [trial(80), trial(50, "Other")]
+    for name, said in (("ann", ann), ("bob", bob)):
+        ratings.add([export(tmp_path / name, name, *said)], tmp_path)
+    good = next(one for one in ratings.opinions(ratings.table(tmp_path)) if one.source == "good")
+    assert good.mean == (((10 + 30) / 2 + 80) / 2 + 50) / 2

@@ -144,6 +144,20 @@ def test_a_table_of_ratings_may_have_been_saved_by_a_spreadsheet(made_run, tmp_p
     assert list(sessions(table, made_run.folder)) == known
 
 
+def test_a_session_that_was_sent_twice_counts_once(made_run, tmp_path) -> None:
+    test = yaml.safe_load(
+        write_webmushra(made_run, made_tracks(), tmp_path, songs=1)[0].read_text()
+    )
+    table = results(tmp_path / "mushra.csv", test, {"good": 80})
+    known = list(sessions(table, made_run.folder))
+    heading, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([heading, *rows, *rows]))
+    assert list(sessions(table, made_run.folder)) == known
+    table.write_text("\n".join([heading, *rows, *rows]).replace("80", "70", 1))
+    with pytest.raises(SepbenchError, match=r"line \d+: 0b1e-5 rates 'good' of .* second time"):
+        list(sessions(table, made_run.folder))
+
+
 @pytest.mark.parametrize("score", ["loud", "nan", "inf", "-1", "101"])
 def test_a_rating_outside_the_scale_is_refused_by_line(made_run, tmp_path, score: str) -> None:
     test = yaml.safe_load(
