@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 import shlex
 import sys
@@ -197,7 +198,8 @@ def _path_or_name(key: str, value: str, card: Card, here: Path) -> str:
         return value
     for path in (Path(value), here / value):
         # A program or model is first of all a name, and often that of the folder of its sources.
-        if path.is_file() if key in ("program", "model") else path.exists():
+        is_there = os.path.isfile if key in ("program", "model") else os.path.exists
+        if is_there(path):  # `Path.is_file` raises for a name that is too long.
             return str(path.absolute())
     return value
 
@@ -205,7 +207,7 @@ def _path_or_name(key: str, value: str, card: Card, here: Path) -> str:
 def _beside(argument: str, here: Path) -> str:
     """Return the path of a file given relative to the card, else the argument unchanged."""
     named = argument and "{" not in argument and not Path(argument).is_absolute()
-    return str(here / argument) if named and (here / argument).is_file() else argument
+    return str(here / argument) if named and os.path.isfile(here / argument) else argument
 
 
 def substitute(text: str, values: Mapping[str, str], name: str) -> str:

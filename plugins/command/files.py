@@ -104,7 +104,7 @@ def _find(stem: str, pattern: str, out: Path, songs: Sequence[Song], *, has_rest
 def _written(out: Path, songs: Sequence[Song], rest: str) -> str:
     """Describe what a program wrote instead, in its output folder or elsewhere."""
     root = out.parent
-    ours = {root / "log", *(song.path for song in songs)}
+    ours = {song.path for song in songs}
     files = [path for path in sorted(root.rglob("*")) if path.is_file() and path not in ours]
     if not files:
         return "it wrote nothing; put {out} into 'run' as the output folder"

@@ -21,6 +21,12 @@ _SET_CHILD_SUBREAPER = 36
 
 _NEW_SECONDS = 60
 
+_TAIL = 4000
+"""Bytes of a program's output that are kept, for its error message."""
+
+_END_SECONDS = 1.0
+"""Time to read the rest of it; what left a program's session holds it open on some systems."""
+
 
 def main(folder: str) -> None:
     """Serve one parent; then remove all processes and files."""
@@ -63,26 +69,38 @@ def _remove_abandoned(own: str) -> None:
 
 
 def _run(task: dict, program: list) -> dict:  # type: ignore[type-arg]
-    with open(task["log"], "wb") as log:
-        try:
-            process = subprocess.Popen(  # noqa: S603 - the user's program
-                task["run"],
-                cwd=task["cwd"],
-                env={**os.environ, **task["environment"]},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            return {"error": error.strerror or str(error)}
-        program.append(process)
-        try:
-            return {"status": process.wait(task["timeout"]), "peak_bytes": _peak_bytes()}
-        except subprocess.TimeoutExpired:
-            return {"timeout": True}
-        finally:
-            _kill(process)
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the user's program
+            task["run"],
+            cwd=task["cwd"],
+            env={**os.environ, **task["environment"]},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return {"error": error.strerror or str(error)}
+    program.append(process)
+    said = bytearray()
+    reader = threading.Thread(target=_keep_tail, args=(process, said), daemon=True)
+    reader.start()
+    try:
+        answer = {"status": process.wait(task["timeout"]), "peak_bytes": _peak_bytes()}
+    except subprocess.TimeoutExpired:
+        answer = {"timeout": True}
+    finally:
+        _kill(process)
+    reader.join(_END_SECONDS)
+    return {**answer, "said": said.decode(errors="replace")}
+
+
+def _keep_tail(process: "subprocess.Popen[bytes]", said: bytearray) -> None:
+    """Read what a program prints, and keep only its end: a file of it all could fill the disk."""
+    assert process.stdout is not None  # noqa: S101 - for the type checker
+    while piece := os.read(process.stdout.fileno(), 1 << 16):
+        said += piece
+        del said[:-_TAIL]
 
 
 def _wait_for_parent(program: list, folder: str) -> None:  # type: ignore[type-arg]

@@ -81,7 +81,7 @@ def _file(word: str) -> str | None:
     A program on the PATH does not count.
     """
     paths = (word, word.partition("=")[2])
-    return next((path for path in paths if os.sep in path and Path(path).is_file()), None)
+    return next((path for path in paths if os.sep in path and os.path.isfile(path)), None)
 
 
 def _digest(path: str) -> str:

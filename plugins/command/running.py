@@ -21,9 +21,6 @@ from .files import NoFileError, Song, read_stems, write_song
 if TYPE_CHECKING:
     import torch
 
-_TAIL = 4000
-"""Bytes of a program's output that are searched for its error message."""
-
 
 def run(
     card: Card,
@@ -50,14 +47,15 @@ def run(
             write_song(card, mixture, songs_folder / f"song{index:04d}.wav")
             for index, mixture in enumerate(mixtures)
         ]
-        used(_start(guard, folder, card, songs, device))
+        answer = _start(guard, folder, card, songs, device)
+        used(int(answer["peak_bytes"]))
         for index in range(len(songs)):
             made: Mapping[str, torch.Tensor] | SepbenchError
             try:
                 made = read_stems(card, songs, index, out, note)
             except NoFileError as error:
                 # Many programs print an error but exit with status 0.
-                words = _last_words(folder / "log")
+                words = _last_words(answer["said"], folder)
                 made = SepbenchError(f"{error}; its last words: {words}") if words else error
             except SepbenchError as error:
                 made = error
@@ -66,8 +64,8 @@ def run(
 
 def _start(
     guard: subprocess.Popen[str], folder: Path, card: Card, songs: Sequence[Song], device: str
-) -> int:
-    """Have a guard run the program, wait for it, and return its peak of memory in bytes."""
+) -> dict[str, Any]:
+    """Have a guard run the program, wait for it, and return its peak of memory and last output."""
     import torch
 
     values = {
@@ -84,14 +82,12 @@ def _start(
             if word == "{songs}"
             else [filled_at_run(word, values)]
         )
-    log = folder / "log"
     # Programs without an option for the device would use a GPU if there is one.
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
     own = {name: filled_at_run(value, values) for name, value in card.environment.items()}
     task = {
         "run": words,
         "cwd": str(folder),
-        "log": str(log),
         "timeout": card.timeout,
         "environment": hidden | own,
     }
@@ -104,9 +100,9 @@ def _start(
     if "error" in answer:
         raise SepbenchError(f"{program} cannot be started: {answer['error'].lower()}")
     if answer["status"] != 0:
-        said = _last_words(log) or "it printed nothing"
+        said = _last_words(answer["said"], folder) or "it printed nothing"
         raise SepbenchError(f"{program} failed ({_exit(answer['status'])}): {said}")
-    return int(answer["peak_bytes"])
+    return answer
 
 
 def _called(card: Card) -> str:
@@ -136,16 +132,14 @@ def _ask(guard: subprocess.Popen[str], task: Mapping[str, Any]) -> dict[str, Any
     return answer
 
 
-def _last_words(log: Path) -> str:
-    """Return the last line that a program wrote, empty if it wrote none.
+def _last_words(said: str, folder: Path) -> str:
+    """Return the last line of a program's output, empty if it has none.
 
     Paths in the temporary folder are made relative to it, as the folder means nothing to a user.
     """
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _TAIL))
-        lines = file.read().decode(errors="replace").replace("\r", "\n").splitlines()
+    lines = said.replace("\r", "\n").splitlines()
     last = next((" ".join(line.split()) for line in reversed(lines) if line.strip()), "")
-    return last.replace(f"{log.parent}/", "")
+    return last.replace(f"{folder}/", "")
 
 
 @contextmanager

@@ -274,6 +274,29 @@ def test_a_program_that_does_wrong_is_one_line(
     assert not list(temporary.iterdir())
 
 
+def test_of_what_a_program_prints_only_the_end_is_kept(tmp_path: Path, temporary: Path) -> None:
+    code = """
+        import os, sys, pathlib, time
+        for _ in range(64):
+            sys.stdout.write("x" * (1 << 20))
+        sys.stdout.flush()
+        kept = sum(path.stat().st_size for path in pathlib.Path().rglob("*") if path.is_file())
+        sys.exit(f"files: {kept} bytes")
+    """
+    with pytest.raises(SepbenchError, match=r"files: (\d+) bytes$") as caught:
+        separated(card(tmp_path, code))
+    # The song alone: 9000 samples of two channels.
+    assert int(str(caught.value).split()[-2]) < 80_000
+
+
+def test_an_argument_may_be_longer_than_a_file_name(tmp_path: Path) -> None:
+    long = "anull;" * 100
+    line = f"{sys.executable} {long} {{in}} {{out}}"
+    (method,) = registry.resolve(f"command[run={line},stems=vocals,checkpoint={long}]")
+    assert method.create().card.run[1] == long
+    assert method.create().provenance["files"] == {}
+
+
 @pytest.mark.slow
 def test_a_program_may_change_its_copy_of_the_song(tmp_path: Path) -> None:
     for change in ("song.unlink()", "soundfile.write(song, samples * 0.1, rate)"):
