@@ -26,6 +26,7 @@ def command(name: str | None, root: Path | None, download: bool, as_json: bool) 
     """
     from sepbench.cli.console import show_json
     from sepbench.datasets import describe, listing, open_dataset
+    from sepbench.datasets.selection import tracks_of
 
     if name is None:
         if root is not None or download:
@@ -40,7 +41,7 @@ def command(name: str | None, root: Path | None, download: bool, as_json: bool) 
         _download(name, root)
     dataset = open_dataset(name, root)
     facts = describe(dataset)
-    tracks = dataset.tracks("all") if facts["available"] else []
+    tracks = tracks_of(dataset, "all") if facts["available"] else []
     facts["tracks"] = [{"name": track.name, "subset": track.subset} for track in tracks]
     if as_json:
         show_json(facts)

@@ -11,6 +11,7 @@ from typing import Any
 from sepbench._util import entry_points
 from sepbench.datasets.base import Dataset
 from sepbench.errors import SepbenchError
+from sepbench.errors import describe as said
 
 GROUP = "sepbench.datasets"
 """The entry-point group of every data set, bundled or not."""
@@ -78,17 +79,35 @@ def open_dataset(name: str, root: Path | None = None) -> Dataset:
     info = known[name]
     if info.dataset is None:
         raise SepbenchError(f"data set {name}: {info.reason}")
-    return info.dataset(root)
+    return _made(info.dataset, root)
+
+
+def _made(dataset: type[Dataset], root: Path | None) -> Dataset:
+    """Return a data set; raises `SepbenchError` if the class fails."""
+    try:
+        return dataset(root)
+    except SepbenchError:
+        raise
+    except Exception as error:  # A plugin may raise anything.
+        raise SepbenchError(
+            f"data set {dataset.name}: it cannot be opened: {said(error)}"
+        ) from error
 
 
 def listing() -> list[dict[str, Any]]:
     """Return metadata and path of every data set, ready for JSON."""
-    return [
-        {"name": info.name, "available": False, "reason": info.reason}
-        if info.dataset is None
-        else describe(info.dataset(None))
-        for info in find_datasets()
-    ]
+    return [_described(info) for info in find_datasets()]
+
+
+def _described(info: DatasetInfo) -> dict[str, Any]:
+    """Return metadata and path of a data set, or why it has none: a broken one costs its row."""
+    reason = info.reason
+    if info.dataset is not None:
+        try:
+            return describe(info.dataset(None))
+        except Exception as error:  # A plugin may raise anything.
+            reason = str(error) if isinstance(error, SepbenchError) else said(error)
+    return {"name": info.name, "available": False, "reason": reason}
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:

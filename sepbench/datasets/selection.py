@@ -7,7 +7,24 @@ from collections.abc import Sequence
 
 from sepbench._util.text import listed, matches
 from sepbench.datasets.base import SUBSETS, Dataset, Track
-from sepbench.errors import SepbenchError
+from sepbench.errors import SepbenchError, describe
+
+
+def tracks_of(dataset: Dataset, subset: str) -> list[Track]:
+    """Return the tracks of a subset; raises `SepbenchError` if the data set fails in listing them.
+
+    >>> from sepbench.datasets import open_dataset
+    >>> len(tracks_of(open_dataset("excerpt"), "test"))
+    1
+    """
+    try:
+        return dataset.tracks(subset)
+    except SepbenchError:
+        raise
+    except Exception as error:  # A plugin may raise anything.
+        raise SepbenchError(
+            f"data set {dataset.name}: its tracks cannot be listed: {describe(error)}"
+        ) from error
 
 
 def select(dataset: Dataset, subset: str, patterns: Sequence[str] = ()) -> list[Track]:
@@ -17,7 +34,7 @@ def select(dataset: Dataset, subset: str, patterns: Sequence[str] = ()) -> list[
     """
     if subset not in (*SUBSETS, "all"):
         raise SepbenchError(f"no subset {subset!r}; choose {', '.join(SUBSETS)} or all")
-    tracks = dataset.tracks(subset)
+    tracks = tracks_of(dataset, subset)
     counts = Counter(track.song for track in tracks)
     if counts and (most := counts.most_common(1)[0])[1] > 1:
         raise SepbenchError(

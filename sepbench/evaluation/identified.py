@@ -23,9 +23,14 @@ def identified(track: Track, *, start: float, duration: float | None) -> tuple[T
     try:
         return track, track.digest(start=start, duration=duration)
     except Exception as error:  # A plugin may raise anything.
-        reason = str(error) if isinstance(error, SepbenchError) else describe(error)
-        named = track.name, track.subset, track.dataset, track.stems, track.part_of
-        return _Unidentified(*named, f"track {track.name}, not identified: {reason}"), UNIDENTIFIED
+        return unidentified(track, error)
+
+
+def unidentified(track: Track, error: Exception) -> tuple[Track, str]:
+    """Return a track that cannot be loaded, because of an error, and a text that is no digest."""
+    reason = str(error) if isinstance(error, SepbenchError) else describe(error)
+    named = track.name, track.subset, track.dataset, track.stems, track.part_of
+    return _Unidentified(*named, f"track {track.name}, not identified: {reason}"), UNIDENTIFIED
 
 
 @dataclass(frozen=True)

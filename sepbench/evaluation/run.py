@@ -15,7 +15,7 @@ from sepbench._util.arguments import is_finite, is_integer
 from sepbench.datasets.base import Track
 from sepbench.errors import SepbenchError
 from sepbench.evaluation.ahead import separated_ahead
-from sepbench.evaluation.identified import identified
+from sepbench.evaluation.identified import identified, unidentified
 from sepbench.evaluation.records import Record
 from sepbench.evaluation.shards import is_part, shard
 from sepbench.evaluation.store import Store
@@ -246,17 +246,22 @@ def _tasks(
     settings = store.settings
     track, digest = identified(track, start=settings.start, duration=settings.duration)
     for method in methods:
-        identity = _identity(method, track, digest, plan)
+        song, mark, is_trained = track, digest, False
+        try:
+            is_trained = was_trained_on(method.declared, track)
+        except Exception as error:  # The data set may be a plugin's, as above.
+            song, mark = unidentified(track, error)
+        identity = _identity(method, song, mark, plan)
         folder = store.stems_folder(method.label, track.subset, track.name)
         yield Task(
-            track=track,
+            track=song,
             settings=settings,
             method=method,
             metrics=plan.metrics,
             device=plan.device,
             stems_folder=folder.absolute() if plan.save_stems else None,
             identity=identity,
-            trained_on_this=was_trained_on(method.declared, track),
+            trained_on_this=is_trained,
             musdb_targets=plan.targets == "musdb",
         )
 

@@ -76,9 +76,10 @@ class Settings:
         Raises `SepbenchError` if it is not there.
         """
         from sepbench.datasets import open_dataset
+        from sepbench.datasets.selection import tracks_of
 
         known = Path(self.root) if root is None and self.root else root
-        return open_dataset(self.dataset, known).tracks(self.subset)
+        return tracks_of(open_dataset(self.dataset, known), self.subset)
 
     @property
     def shown(self) -> str:

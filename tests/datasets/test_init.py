@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from sepbench.datasets import all_datasets, open_dataset
+from sepbench.datasets import all_datasets, listing, open_dataset
 from sepbench.datasets.selection import select
 from sepbench.datasets.simulated import Simulated
 from sepbench.errors import SepbenchError
@@ -40,6 +40,22 @@ def test_tracks_are_chosen_by_glob_or_name() -> None:
         select(dataset, "tset")
     with pytest.raises(SepbenchError, match="excerpt has no tracks in subset 'train'"):
         select(open_dataset("excerpt"), "train")
+
+
+def test_a_data_set_that_fails_costs_its_own_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise KeyError("index")
+
+    monkeypatch.setattr(Simulated, "tracks", fails)
+    with pytest.raises(SepbenchError, match="simulated: its tracks cannot be listed: KeyError"):
+        select(open_dataset("simulated"), "test")
+    monkeypatch.setattr(Simulated, "find_root", fails)
+    reasons = {facts["name"]: facts["reason"] for facts in listing()}
+    assert reasons["simulated"] == "KeyError: 'index'"
+    assert reasons["excerpt"] is None
+    monkeypatch.setattr(Simulated, "__init__", fails)
+    with pytest.raises(SepbenchError, match="simulated: it cannot be opened: KeyError: 'index'"):
+        open_dataset("simulated")
 
 
 def test_data_sets_are_light_to_import_and_need_no_ffmpeg() -> None:

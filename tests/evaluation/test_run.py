@@ -145,6 +145,26 @@ def test_a_track_that_its_data_set_cannot_identify_costs_its_own_rows(
     assert record.error == reason
 
 
+@pytest.mark.parametrize("fact", ["seconds", "sound_file"])
+def test_a_fact_of_a_track_that_its_data_set_fails_to_tell_costs_the_rows_that_need_it(
+    store: Store, fact: str
+) -> None:
+    def fails(self: Track) -> None:
+        raise ValueError("no header")
+
+    class Trained(Calm):
+        name = "trained"
+        trained_songs: ClassVar = dict.fromkeys(song_marks("lost"), 3.0)
+        trained_sounds = frozenset({"0123456789abcdef"})
+
+    vague = type("Vague", (Noise,), {fact: property(fails)})
+    lost = vague("lost", "test", "noise", ("vocals", "accompaniment"), ("noise",))
+    records = run(store, Trained, Calm, tracks=[TRACKS[0], lost], plan=RunConfig(isolate=False))
+    errors = {(r.track, r.method): r.error for r in records}
+    assert errors.pop(("lost", "trained")) == "track lost, not identified: ValueError: no header"
+    assert set(errors.values()) == {None}
+
+
 @pytest.mark.slow
 def test_a_process_that_dies_or_never_ends_costs_one_row(
     store: Store, monkeypatch: pytest.MonkeyPatch
