@@ -78,25 +78,30 @@ def command(
     which each is farthest below the baseline, and above; --json has the differences of all tracks.
     Several runs are compared on their common tracks; parts of one run (--shard) are joined.
     """
-    from sepbench.cli.console import say, show_json, warn
+    from sepbench.cli.console import say, show_json, warn, working
     from sepbench.errors import SepbenchError
-    from sepbench.report import compare, compare_pictures
-    from sepbench.report.merge import merge
 
-    merged = merge(runs, parts=margin is None)
-    for remark in merged.remarks:
-        warn(remark)
     gated = bool(floors) or margin is not None
-    try:
-        found = compare.compare(merged.records, **how)
-    except SepbenchError as error:
-        if not gated:
-            raise
-        warn(str(error))
-        found = []
-    verdicts = _judge(runs, merged, floors, margin, strict, how)
     folder = out or runs[0] / "compare"
-    files = [path for each in found for path in compare_pictures.save(each, folder)]
+    with working() as on_step:
+        on_step("reading scores")
+        from sepbench.report import compare, compare_pictures
+        from sepbench.report.merge import merge
+
+        merged = merge(runs, parts=margin is None)
+        for remark in merged.remarks:
+            warn(remark)
+        on_step("comparing")
+        try:
+            found = compare.compare(merged.records, **how)
+        except SepbenchError as error:
+            if not gated:
+                raise
+            warn(str(error))
+            found = []
+        verdicts = _judge(runs, merged, floors, margin, strict, how)
+        on_step("drawing pictures")
+        files = [path for each in found for path in compare_pictures.save(each, folder)]
     if as_json:
         show_json(_plain(found, verdicts, files, merged.remarks))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from typing import Any, TextIO
 
@@ -187,6 +187,14 @@ def counting() -> Progress:
 def fraction() -> Progress:
     """Return a progress bar for work whose steps are only known as a finished share."""
     return _bar()
+
+
+@contextmanager
+def working() -> Iterator[Callable[[str], None]]:
+    """Show the time, and the name of the step that runs, for work without a count."""
+    with fraction() as bar:
+        task = bar.add_task("", total=None)
+        yield lambda step: bar.update(task, description=step)
 
 
 def _bar(*more: ProgressColumn) -> Progress:

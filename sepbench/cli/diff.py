@@ -24,14 +24,18 @@ _LONGEST = 40
 @options.json_option
 def command(old: Path, new: Path, metric: str | None, protocol: str, as_json: bool) -> None:
     """Show what changed from the run OLD to the run NEW: weights, versions, options, and scores."""
-    from sepbench.cli.console import show_json, warn
-    from sepbench.report.diff import diff
-    from sepbench.report.merge import contents
+    from sepbench.cli.console import show_json, warn, working
 
-    (_, before, said), (_, after, more) = contents(old), contents(new)
-    for remark in (*said, *more):
-        warn(remark)
-    found = diff(before, after, protocol=protocol, metric=metric)
+    with working() as on_step:
+        on_step("reading scores")
+        from sepbench.report.diff import diff
+        from sepbench.report.merge import contents
+
+        (_, before, said), (_, after, more) = contents(old), contents(new)
+        for remark in (*said, *more):
+            warn(remark)
+        on_step("comparing")
+        found = diff(before, after, protocol=protocol, metric=metric)
     if as_json:
         show_json(asdict(found))
         return

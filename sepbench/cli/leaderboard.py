@@ -31,13 +31,16 @@ def command(
     are refused.
     """
     from sepbench._util.files import write_atomic
-    from sepbench.cli.console import say, show_json, warn
-    from sepbench.report import leaderboard
-    from sepbench.report.formats import FORMATS
+    from sepbench.cli.console import say, show_json, warn, working
 
     if as_json and format not in (None, "json"):
         raise click.UsageError("give --json or --format, not both")
-    board = leaderboard.leaderboard(runs, protocol=protocol, metric=metric)
+    with working() as on_step:
+        on_step("merging scores")
+        from sepbench.report import leaderboard
+        from sepbench.report.formats import FORMATS
+
+        board = leaderboard.leaderboard(runs, protocol=protocol, metric=metric)
     for remark in board.remarks:
         warn(remark)
     text = FORMATS["json" if as_json else format or "markdown"](board.grid)

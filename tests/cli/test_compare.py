@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from made_runs import make_run
+from rich.progress import Progress, TaskID
 
 from sepbench.cli.main import main
 
@@ -154,3 +156,26 @@ def test_a_run_of_one_method_and_an_oracle_says_that_oracles_are_left_out(tmp_pa
     assert "by two methods, oracles left out (--method names them); choose" in found.output
     both = ["compare", str(tmp_path / "run"), "-m", "good", "-m", "oracle*"]
     assert CliRunner().invoke(main, both).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("verb", "steps"),
+    [
+        ("compare", ["reading scores", "comparing", "drawing pictures"]),
+        ("diff", ["reading scores", "comparing"]),
+        ("leaderboard", ["merging scores"]),
+    ],
+)
+def test_on_a_terminal_long_commands_show_what_they_do(
+    sepbench, monkeypatch: pytest.MonkeyPatch, verb: str, steps: list[str]
+) -> None:
+    shown: list[str] = []
+    update = Progress.update
+
+    def seen(self: Progress, task: TaskID, **facts: Any) -> None:
+        shown.append(facts["description"])
+        update(self, task, **facts)
+
+    monkeypatch.setattr(Progress, "update", seen)
+    assert sepbench(verb, "old", "new")[0] == 0
+    assert shown == steps
