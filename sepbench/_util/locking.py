@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,33 @@ def locked(path: Path) -> Iterator[None]:
         # Closing alone would not release it while a forked process has the file open.
         with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_UN)
+        os.close(handle)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Hold a lock until the end, and yield whether no other process holds it; nobody waits.
+
+    ``path`` is as in `locked`. The lock is of this process alone: those that it forks do not hold
+    it on after this one has been killed. Without such locks the value is true.
+    """
+    if sys.platform == "win32":
+        yield True
+        return
+    import fcntl
+
+    handle = _opened(path)
+    if handle is None:
+        yield True
+        return
+    try:
+        is_alone = True
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            is_alone = error.errno not in (errno.EACCES, errno.EAGAIN)
+        yield is_alone
+    finally:
         os.close(handle)
 
 

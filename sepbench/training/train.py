@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from sepbench._util.files import make_folder, write_atomic
+from sepbench._util.locking import alone
 from sepbench.datasets.base import SUBSETS
 from sepbench.errors import SepbenchError
 from sepbench.inference.runner import choose_device
@@ -110,6 +111,22 @@ class Training:
                 "section 'training'"
             )
         make_folder(folder)
+        with alone(folder / ".lock") as is_alone:
+            if not is_alone:
+                raise SepbenchError(
+                    f"{folder}: another training writes there; wait for it, or give another --out"
+                )
+            # Another training may have ended there while the data of this one were prepared.
+            _check_folder(folder, resume=run.epoch > 0, init=None, find_rate=False)
+            return self._fit(songs, on_epoch, on_step)
+
+    def _fit(
+        self,
+        songs: Songs,
+        on_epoch: Callable[[Epoch], None],
+        on_step: Callable[[int, float], None],
+    ) -> TrainingResult:
+        run, folder = self.run, self.run.folder
         write_atomic(folder / "summary.txt", self._layers())
         run.train(self.examples, songs, on_epoch=on_epoch, on_step=on_step)
         best = update_statistics(run, self.examples, songs)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +77,29 @@ def test_a_run_is_not_overwritten(work: Path) -> None:
     assert again.exit_code == 2
     assert "--resume" in again.output
     assert (work / "run" / "last.pt").read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_two_trainings_at_once_do_not_mix_in_one_folder(work: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    hold = (
+        "import sys, pathlib; from sepbench._util.locking import alone\n"
+        "with alone(pathlib.Path(sys.argv[1])) as held: print(held, flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(out / ".lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"True\n"
+        refused = train(work, out)
+        assert refused.exit_code == 2
+        assert "another training writes there" in refused.output
+        assert [file.name for file in out.iterdir()] == [".lock"]
+        other.kill()
+    assert train(work, out).exit_code == 0  # Who is killed keeps nothing.
 
 
 def test_weights_to_begin_with_are_in_the_header(work: Path, tmp_path: Path) -> None:
