@@ -167,12 +167,13 @@ def _show_rates(found: Iterator[tuple[float, float]], as_json: bool) -> None:
 def _show(result: TrainingResult, training: Training, as_json: bool) -> None:
     """Print the results of a training."""
     from sepbench.cli.console import say, show_json
+    from sepbench.training.curves import is_loss
 
     unit = training.run.trainable.score_unit
     best = _best(result.best, training.run.settings, unit)
     say(f"best: epoch {result.best_epoch}, {best}; weights in {result.weights}")
     for subset, scores in result.scores.items():
-        shown = {name: value for name, value in scores.items() if not name.startswith("loss")}
+        shown = {name: value for name, value in scores.items() if not is_loss(name)}
         say(f"{subset:5}  loss {scores['loss']:.4f}  {_shown(shown, unit)}")
     say(f"curves in {result.curves}, scores in {result.curves.with_name('scores.json')}")
     if as_json:

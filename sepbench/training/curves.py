@@ -19,9 +19,17 @@ History = Sequence[Mapping[str, Any]]
 _COLOURS = {"training": "black", "validation": "tab:blue", "test": "tab:red"}
 
 
+def is_loss(key: str) -> bool:
+    """Return whether an entry of a run's history is a training loss.
+
+    Scores are called after folders: ``lossless`` is none.
+    """
+    return key == "loss" or key.startswith("loss ")
+
+
 def is_score(key: str) -> bool:
     """Return whether an entry of a run's history is a score."""
-    return key not in ("epoch", "seconds") and not key.startswith(("loss", "validation"))
+    return key not in ("epoch", "seconds") and not is_loss(key.removeprefix("validation "))
 
 
 def draw_curves(

@@ -14,6 +14,7 @@ import soundfile
 from commands import interruptible, run
 
 from sepbench.datasets.simulated import simulate
+from sepbench.training.curves import is_score
 from sepbench.weights.container import read_header
 
 from .conftest import CONFIG
@@ -136,6 +137,26 @@ def test_songs_as_people_have_them_need_no_table_of_splits(layout: str, tmp_path
         assert _prepared(out, "test") == {"Tested"}
 
 
+def test_a_folder_called_lossless_has_its_scores(tmp_path: Path) -> None:
+    songs = tmp_path / "lossless"
+    for number in range(3):
+        for stem, samples in simulate((number,), 4.0, rate=8000).items():
+            (songs / f"Song {number}").mkdir(parents=True, exist_ok=True)
+            soundfile.write(songs / f"Song {number}" / f"{stem}.wav", samples.T, 8000)
+    config, out = tmp_path / "tiny.yaml", tmp_path / "run"
+    config.write_text(BLSTM)
+    trained = run("train", "blstm", "-d", songs, "-c", config, "-o", out)
+    assert trained.exit_code == 0, trained.output
+    scores = json.loads((out / "scores.json").read_text())
+    assert f"SDR lossless {scores['test']['lossless']:.2f}" in trained.output.splitlines()[-2]
+    header = read_header(out / "weights.safetensors")
+    assert header["validation"]["lossless"] == header["validation"]["mean"]
+    assert is_score("lossless")
+    assert is_score("validation set")
+    assert not any(map(is_score, ("loss", "loss vocals", "validation loss", "epoch", "seconds")))
+
+
+@pytest.mark.slow
 def test_songs_for_tests_alone_may_be_in_a_separate_folder(tmp_path: Path) -> None:
     for side, names in {"train": ("One", "Two"), "test": ("Three",)}.items():
         for seed, name in enumerate(names):
