@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,24 @@ _DEEPEST = 200
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
+
+
+class _Strict(yaml.SafeLoader):
+    """Reads plain values; refuses a name that is written twice, of which YAML keeps the last."""
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Iterator[dict[Any, Any]]:
+    seen = set[tuple[str, str]]()
+    for name, _ in node.value:
+        own = (name.tag, str(name.value))
+        if own in seen:
+            problem = f"{name.value!r} is there twice; keep one of them"
+            raise yaml.constructor.ConstructorError(None, None, problem, name.start_mark)
+        seen.add(own)
+    return loader.construct_yaml_map(node)
+
+
+_Strict.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
 class _TuplesAsLists(yaml.SafeLoader):
@@ -31,13 +50,14 @@ _TuplesAsLists.add_constructor("tag:yaml.org,2002:python/tuple", _sequence)
 def read_yaml(file: Path | Traversable, name: str, *, tuples: bool = False) -> Any:
     """Return the plain values of a YAML file; tags that build objects are refused.
 
-    With ``tuples``, Python's tuples are read as lists. Raises `SepbenchError` with ``name`` and the
+    With ``tuples``, Python's tuples are read as lists, and names may be there twice, as in files of
+    other programs. Raises `SepbenchError` with ``name`` and the
     line if the file cannot be read.
     """
     try:
         text = file.read_text(encoding="utf-8")
         _check_depth(text)
-        return yaml.load(text, _TuplesAsLists if tuples else yaml.SafeLoader)  # noqa: S506 - safe
+        return yaml.load(text, _TuplesAsLists if tuples else _Strict)  # noqa: S506 - safe
     except UnicodeDecodeError:
         reason = "not a text file"
     except OSError as error:

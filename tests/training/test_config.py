@@ -142,6 +142,16 @@ def test_mistakes_are_one_line(tmp_path: Path, text: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_section_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("base: default\ntraining: {epochs: 3}\ntraining: {batch_size: 4}\n")
+    with pytest.raises(SepbenchError, match=r"line 3: 'training' is there twice; keep one"):
+        read_config("unet", str(file))
+    file.write_text("base: default\ntraining:\n  epochs: 3\n  epochs: 4\n")
+    with pytest.raises(SepbenchError, match=r"line 4: 'epochs' is there twice"):
+        read_config("unet", str(file))
+
+
 def test_a_file_that_is_not_yaml_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_bytes(b"\xff\xfe\x00model")
