@@ -53,9 +53,17 @@ def draw_curves(
 
     keys = [_loss_keys(history) for history in histories.values()]
     rows = 1 + max(map(len, keys))
-    figure = Figure(figsize=(7 * len(histories), 3.4 + 1.9 * (rows - 1)), layout="constrained")
+    named = [_score_keys(history) for history in histories.values()]
+    # Names of scores are those of folders; they take the room they need beside the panels.
+    wide = 7 + 0.07 * max(0, max((len(key) for keys in named for key in keys), default=0) - 24)
+    high = max(3.4, 0.4 + 0.19 * max(map(len, named)))
+    figure = Figure(figsize=(wide * len(histories), high + 1.9 * (rows - 1)), layout="constrained")
     panels = figure.subplots(
-        rows, len(histories), sharex="col", squeeze=False, height_ratios=(2, *[1] * (rows - 1))
+        rows,
+        len(histories),
+        sharex="col",
+        squeeze=False,
+        height_ratios=(2 * high / 3.4, *[1] * (rows - 1)),
     )
     for (name, history), losses, column in zip(histories.items(), keys, panels.T, strict=True):
         _draw_scores(column[0], history, unit)
@@ -93,10 +101,15 @@ def _loss_keys(history: History) -> list[str]:
     return sorted(key for key in several if key.startswith("loss ")) or ["loss"]
 
 
+def _score_keys(history: History) -> list[str]:
+    return sorted({key for row in history for key in row if is_score(key)})
+
+
 def _draw_scores(axes: Axes, history: History, unit: str) -> None:
-    keys = {key for row in history for key in row if is_score(key)}
-    for key in sorted(keys):
-        _line(axes, history, key, key, lw=2 if key == "mean" else 1)
+    for number, key in enumerate(_score_keys(history)):
+        # There are ten colours.
+        dashes = "-" if key == "mean" else ("-", "--", ":", "-.")[number // 10 % 4]
+        _line(axes, history, key, key, lw=2 if key == "mean" else 1, ls=dashes)
     score = "SDR" if unit == "dB" else "share of frames"
     axes.set_ylabel(f"{score} on validation songs{f', {unit}' if unit else ''}")
 

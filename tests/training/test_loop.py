@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib.image import imread
 from torch import nn
 
 from sepbench.dsp.stft import Stft
@@ -403,3 +404,18 @@ def test_a_run_resumes_only_with_its_own_batches_and_seed(
     again = {"training": {"training": {**settings, **changed}}}
     with pytest.raises(SepbenchError, match=f"was begun with {next(iter(changed))}"):
         Run(Tiny(), SETTINGS, tmp_path, CPU, again).resume()
+
+
+def test_long_names_of_folders_leave_room_for_the_curves(tmp_path: Path) -> None:
+    names = [f"a folder of songs with a long name, part {n}, of many" for n in range(24)]
+    row = {"loss": 0.5, "validation loss": 0.5, "seconds": 60.0, "mean": 1.0}
+    history = [
+        {**row, "epoch": epoch, **{name: float(n) for n, name in enumerate(names)}}
+        for epoch in (1, 2)
+    ]
+    draw_curves({"tiny": history}, tmp_path / "curves.png")
+    picture = imread(tmp_path / "curves.png")
+    dark = picture[..., :3].max(-1) < 0.2
+    # The frame of a panel is the longest dark line.
+    widest = max(int(line.sum()) for line in dark)
+    assert widest > 350
