@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,8 @@ class Config:
 
     ``model`` goes to the method's `Trainable`; ``examples`` and ``training`` are the fields of
     `MixConfig` and `TrainingConfig`; ``teacher`` those of `TeacherConfig`; ``license`` is the
-    license of the weights, given the data.
+    license of the weights, given the data. An included config states that of weights trained on
+    the sources that it has weights for, ``licensed``; None: the license is the user's own text.
     """
 
     model: dict[str, Any]
@@ -35,6 +36,12 @@ class Config:
     training: TrainingConfig
     teacher: TeacherConfig
     license: str
+    licensed: frozenset[str] | None = None
+
+    def license_for(self, sources: Collection[str]) -> str:
+        """Return the license of weights that were trained on these sources."""
+        is_known = self.licensed is None or self.licensed.issuperset(sources)
+        return self.license if is_known else _LICENSE
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -48,7 +55,9 @@ class Config:
         return values
 
 
-_SECTIONS = {field.name for field in dataclasses.fields(Config)}
+_SECTIONS = {field.name for field in dataclasses.fields(Config)} - {"licensed"}
+
+_LICENSE = "as the training data's"
 
 
 def read_config(
@@ -78,8 +87,10 @@ def read_config(
         read_fields(MixConfig, sections.get("examples", {}), where=where, noun="field"),
         read_fields(TrainingConfig, training, where=where, noun="field"),
         read_fields(TeacherConfig, sections.get("teacher", {}), where=where, noun="field"),
-        str(sections.get("license", "as the training data's")),
+        str(sections.get("license", _LICENSE)),
     )
+    if sections.get("licensed") and config.examples.weights:
+        config = replace(config, licensed=frozenset(config.examples.weights))
     if wrong := config.examples.wrong_range():
         raise SepbenchError(f"{where}: {wrong}")
     examples, batch = config.training.examples, config.training.batch_size
@@ -117,6 +128,8 @@ def _sections(
         value = sections.get(name)
         if value is not None and not (isinstance(value, str) and value.strip()):
             raise SepbenchError(f"{where}: {name}: {str(value)[:40]!r} is not a text")
+    if "license" in sections:
+        sections["licensed"] = shipped is not None
     base = sections.pop("base", None)
     if base is None:
         return sections

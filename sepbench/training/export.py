@@ -22,18 +22,19 @@ from sepbench.weights import container
 
 def describe(config: Config, dataset: PreparedDataset) -> dict[str, Any]:
     """Return the provenance of a run, for its checkpoints."""
-    sources = sorted({f"{track.source}/{track.split}" for track in dataset.split("train").tracks})
+    tracks = dataset.split("train").tracks
+    sources = sorted({f"{track.source}/{track.split}" for track in tracks})
     return {
         "training": config.as_dict(),
         "trained_on": sources,
         "songs": {
             mark: round(track.samples / dataset.rate, 1)
-            for track in dataset.split("train").tracks
+            for track in tracks
             for mark in sorted(song_marks(track.name))
         },
-        "sounds": sorted({t.sound for t in dataset.split("train").tracks if t.sound}),
+        "sounds": sorted({track.sound for track in tracks if track.sound}),
         "data_sha256": dataset.digest,
-        "license": config.license,
+        "license": config.license_for({track.source for track in tracks}),
     }
 
 

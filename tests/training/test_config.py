@@ -74,6 +74,17 @@ def test_a_config_is_its_base_but_for_what_it_says(tmp_path: Path) -> None:
     assert made.license == base.license
 
 
+def test_an_included_config_states_the_license_of_the_data_that_it_names(tmp_path: Path) -> None:
+    included = read_config("blstm", "default")
+    assert "MedleyDB" in included.license_for({"medleydb", "mir1k"})
+    assert included.license_for({"medleydb", "my-songs"}) == "as the training data's"
+    config = tmp_path / "mine.yaml"
+    config.write_text("base: default\n")
+    assert "MedleyDB" not in read_config("blstm", str(config)).license_for({"my-songs"})
+    config.write_text("base: default\nlicense: CC0-1.0\n")
+    assert read_config("blstm", str(config)).license_for({"my-songs"}) == "CC0-1.0"
+
+
 def test_a_base_that_is_missing_or_the_config_itself_is_named(tmp_path: Path) -> None:
     one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
     one.write_text("base: two.yaml")
