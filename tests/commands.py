@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from click.testing import CliRunner, Result
 
@@ -23,3 +27,20 @@ def interruptible(*words: object) -> list[str]:
 
 def run(*words: object, input: str | None = None) -> Result:
     return CliRunner().invoke(main, [str(word) for word in words], input=input)
+
+
+@contextmanager
+def locked_elsewhere(lock: Path) -> Iterator[None]:
+    """Have another process hold a lock; it is killed at the end."""
+    hold = (
+        "import sys, pathlib; from sepbench._util.locking import alone\n"
+        "with alone(pathlib.Path(sys.argv[1])) as held: print(held, flush=True); input()"
+    )
+    words = [sys.executable, "-c", hold, str(lock)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"True\n"
+        try:
+            yield
+        finally:
+            other.kill()

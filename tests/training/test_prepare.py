@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from commands import locked_elsewhere
 from numpy.typing import NDArray
 
 from sepbench.errors import SepbenchError
@@ -35,6 +37,15 @@ def test_a_second_run_decodes_nothing(corpus: Path, tmp_path: Path) -> None:
     second, _ = prepare(find_tracks(corpus), tmp_path, rate=8000)
     assert {track.file: track.file.stat().st_mtime_ns for track in second.tracks} == times
     assert first.digest == second.digest
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_two_processes_do_not_prepare_in_one_folder(tmp_path: Path) -> None:
+    with locked_elsewhere(tmp_path / ".lock"):
+        with pytest.raises(SepbenchError, match="another process prepares data there"):
+            prepare([even(0.5, "vocals")], tmp_path, rate=8000)
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    assert len(prepare([even(0.5, "vocals")], tmp_path, rate=8000)[0].tracks) == 1
 
 
 @pytest.mark.parametrize("is_labelled", [False, True])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 import soundfile
 import torch
 from click.testing import Result
-from commands import run
+from commands import locked_elsewhere, run
 
 from sepbench import registry
 from sepbench.inference import runner
@@ -83,22 +82,11 @@ def test_a_run_is_not_overwritten(work: Path) -> None:
 def test_two_trainings_at_once_do_not_mix_in_one_folder(work: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     out.mkdir()
-    hold = (
-        "import sys, pathlib; from sepbench._util.locking import alone\n"
-        "with alone(pathlib.Path(sys.argv[1])) as held: print(held, flush=True); input()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", hold, str(out / ".lock")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"True\n"
+    with locked_elsewhere(out / ".lock"):
         refused = train(work, out)
         assert refused.exit_code == 2
         assert "another training writes there" in refused.output
         assert [file.name for file in out.iterdir()] == [".lock"]
-        other.kill()
     assert train(work, out).exit_code == 0  # Who is killed keeps nothing.
 
 

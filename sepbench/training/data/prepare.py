@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepbench._util.files import make_folder, sha256, write_atomic
+from sepbench._util.locking import alone
 from sepbench._util.text import counted
 from sepbench.audio import safe_name
 from sepbench.errors import SepbenchError
@@ -50,19 +51,37 @@ def prepare(
 
     Finished tracks are kept, so a stopped run resumes. Files are written atomically. Raises
     `SepbenchError` if the folder is not writable or has another rate, and if tracks that it has
-    must be the ``same`` and are labelled or cut in another way.
+    must be the ``same`` and are labelled or cut in another way, and while another process prepares
+    data there.
     """
     make_folder(folder)
+    with alone(folder / ".lock") as is_alone:
+        if not is_alone:
+            raise SepbenchError(
+                f"{folder}: another process prepares data there; wait for it, or choose another "
+                "--out"
+            )
+        skipped = _made(list(tracks) if same else tracks, folder, rate, on_track, same=same)
+    return open_prepared(folder), skipped
+
+
+def _made(
+    tracks: Iterable[Recording],
+    folder: Path,
+    rate: int,
+    on_track: Callable[[str], None],
+    *,
+    same: bool,
+) -> list[str]:
+    """Prepare all tracks in a folder of this process alone; return a line for each one skipped."""
     maker = _Maker(folder, rate, {entry["file"]: entry for entry in entries_before(folder, rate)})
     if same:
-        tracks = list(tracks)
         maker.check(tracks)
     try:
-        skipped = maker.make(tracks, on_track)
+        return maker.make(tracks, on_track)
     except OSError as error:
         reason = error.strerror or "the disk is full"  # NumPy reports a number of bytes instead.
         raise SepbenchError(f"{folder}: cannot write: {reason}; choose another --out") from error
-    return open_prepared(folder), skipped
 
 
 @dataclass
