@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 
+class _TwiceError(Exception):
+    """A name is written twice in one mapping."""
+
+
 class _Strict(yaml.SafeLoader):
     """Reads plain values; refuses a name that is written twice, of which YAML keeps the last."""
 
@@ -27,8 +31,8 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Iterator[dict[A
     for name, _ in node.value:
         own = (name.tag, str(name.value))
         if own in seen:
-            problem = f"{name.value!r} is there twice; keep one of them"
-            raise yaml.constructor.ConstructorError(None, None, problem, name.start_mark)
+            line = name.start_mark.line + 1
+            raise _TwiceError(f"line {line}: {name.value!r} is there twice; keep one of them")
         seen.add(own)
     return loader.construct_yaml_map(node)
 
@@ -65,6 +69,8 @@ def read_yaml(file: Path | Traversable, name: str, *, tuples: bool = False) -> A
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         reason = f"not YAML: {line}{' '.join((error.problem or '').split())}"
+    except _TwiceError as error:
+        raise SepbenchError(f"{name}: {error}") from None
     except RecursionError:
         reason = "not YAML: brackets are nested too deeply"
     except (yaml.YAMLError, ValueError):
