@@ -33,7 +33,7 @@ def import_ratings(run: Path, files: tuple[Path, ...], all_listeners: bool, as_j
     RATINGS are exported by the page of RUN (.json), or written by webMUSHRA (mushra.csv) for a test
     that 'sepbench listen export' made of RUN.
     """
-    from sepbench.cli.console import say, show_json
+    from sepbench.cli.console import say, show_json, warn
     from sepbench.evaluation.records import of_sound
     from sepbench.evaluation.store import Store
     from sepbench.report import ratings, tables
@@ -47,6 +47,8 @@ def import_ratings(run: Path, files: tuple[Path, ...], all_listeners: bool, as_j
     tables.write_csv(said, store.folder / "ratings.csv")
     left_out = [] if all_listeners else ratings.unreliable(said)
     said = said[~said["listener"].isin(left_out)]
+    if left_out and said.empty:
+        warn("every listener missed the hidden reference; --all-listeners counts them all")
     found = ratings.opinions(said)
     agree = ratings.agreement(said, tables.scores(records))
     if as_json:

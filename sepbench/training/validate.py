@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from sepbench.errors import SepbenchError
+from sepbench.training.curves import is_score
 from sepbench.training.data.prepared import PreparedDataset
 from sepbench.training.examples import Examples
 from sepbench.training.mix_config import MixConfig
@@ -110,8 +111,14 @@ def songs_of(
     """Return the songs of a split for validation or test.
 
     ``songs`` limits the number of songs per source. Raises `SepbenchError` if the split has no
-    song.
+    song, or a source the name of another entry of a run's history.
     """
+    sources = {track.source for track in dataset.tracks}
+    if taken := sorted(name for name in sources if name == "mean" or not is_score(name)):
+        raise SepbenchError(
+            f"songs in a folder called {taken[0]!r}: a run's history has another entry of that "
+            "name; rename the folder"
+        )
     stems = trainable.stems
     chosen = passages(dataset, stems=stems, split=subset, each=settings.passages, songs=songs)
     count = int(np.clip(_SECONDS / mixing.seconds, _FEWEST, min(_MOST, settings.examples)))

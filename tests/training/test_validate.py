@@ -12,11 +12,14 @@ import pytest
 import torch
 from torch import nn
 
+from sepbench.errors import SepbenchError
 from sepbench.training.data.prepare import prepare
 from sepbench.training.data.recording import Recording
+from sepbench.training.mix_config import MixConfig
 from sepbench.training.model import Batch, Trainable
 from sepbench.training.passages import Passage, passages
-from sepbench.training.validate import Songs, passage_scores
+from sepbench.training.training_config import TrainingConfig
+from sepbench.training.validate import Songs, passage_scores, songs_of
 
 CPU = torch.device("cpu")
 
@@ -112,3 +115,15 @@ def test_passages_without_singing_are_drawn_too_and_pictures_show_singing(tmp_pa
     assert [bool(part.stems["vocals"].any()) for part in chosen] == [False, True]
     assert {part.song for part in chosen} == {"late voice"}
     assert Songs(chosen).loudest(1) == [chosen[1]]
+
+
+@pytest.mark.parametrize("source", ["mean", "epoch", "loss vocals", "validation loss"])
+def test_songs_whose_score_would_take_the_place_of_another_entry_are_refused(
+    tmp_path: Path, source: str
+) -> None:
+    clip = np.full(8000, 0.1, np.float32)
+    parts = ("vocals", "accompaniment")
+    song = Recording(source, "one", parts, lambda rate: {part: [clip] for part in parts}, "valid")
+    data, _ = prepare([song], tmp_path, rate=8000)
+    with pytest.raises(SepbenchError, match=f"a folder called '{source}'"):
+        songs_of(data, "valid", MixConfig(), trainable=Halving(), settings=TrainingConfig())

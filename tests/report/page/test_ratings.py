@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from commands import run
 
 from sepbench.errors import SepbenchError
 from sepbench.report import ratings, tables
@@ -147,6 +149,15 @@ def test_listeners_who_miss_the_hidden_reference_are_named(tmp_path) -> None:
         said = exported(tmp_path / name, name, lambda m, k: 50, reference=reference)
         ratings.add([said], tmp_path)
     assert ratings.unreliable(ratings.table(tmp_path)) == ["bob"]
+
+
+def test_an_import_says_if_no_listener_is_left(made_run, tmp_path) -> None:
+    folder = shutil.copytree(made_run.folder, tmp_path / "run")
+    said = exported(tmp_path / "bob", "bob", lambda m, k: 50, reference=60)
+    imported = run("listen", "import", folder, said)
+    assert imported.exit_code == 0, imported.output
+    assert "--all-listeners counts them all" in imported.output
+    assert "--all-listeners" not in run("listen", "import", folder, said, "--all-listeners").output
 
 
 def test_a_metric_that_orders_as_listeners_do_agrees_with_them(made_run, tmp_path) -> None:
