@@ -9,8 +9,10 @@ import numpy as np
 
 from sepbench.evaluation.records import Record, StemResult
 from sepbench.evaluation.store import Settings, Store
+from sepbench.report.merge import contents
 
 STEMS = ("vocals", "accompaniment")
+LEVELS = {"good": 6.0, "same": 6.0, "poor": 4.0, "oracle": 9.0}
 TRACKS = [f"Song {number:02}" for number in range(50)]
 SIX = {
     "mixture": -6.0,
@@ -97,3 +99,8 @@ def _result(
         {"SDR": [-6.0] * 3, "SIR": [-6.0] * 3},
         {"uSDR": -6.0, "SI-SDR": -6.0},
     )
+
+
+def records(folder: Path) -> Sequence[Record]:
+    """Return the records of a run."""
+    return contents(folder)[1]

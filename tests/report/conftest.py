@@ -7,8 +7,19 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
+from made_runs import LEVELS, make_run
 
 from sepbench.report.tables import SCORE_COLUMNS
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Return a function that writes a run called by its first argument, and returns its folder."""
+
+    def make(name, levels=LEVELS, tracks=16, **how):
+        return make_run(tmp_path / name, levels, tracks, **how).folder
+
+    return make
 
 
 @pytest.fixture
