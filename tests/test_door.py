@@ -124,6 +124,7 @@ def test_a_wrong_argument_of_evaluate_is_one_line(
     assert not (tmp_path / "run" / "scores").exists()
 
 
+@pytest.mark.slow
 def test_numbers_of_numpy_and_names_alone_make_the_run_of_the_command_line(tmp_path: Path) -> None:
     """The same part of the same song has one digest, so the scores are kept."""
     out = tmp_path / "run"

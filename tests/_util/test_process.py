@@ -32,6 +32,7 @@ def doubled(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return 2 * samples
 
 
+@pytest.mark.slow
 def test_one_process_does_all_tasks_and_it_is_another_one() -> None:
     worker = WorkerProcess(Call(task))
     try:
@@ -156,6 +157,7 @@ def test_a_signal_to_all_processes_of_a_group_leaves_workers_to_their_parent(
     assert made.stdout == "told\nTrue 4\n"
 
 
+@pytest.mark.slow
 def test_workers_share_the_import_of_a_preloaded_module(tmp_path: Path) -> None:
     (tmp_path / "slow_module.py").write_text("import os\nIMPORTED_BY = os.getpid()\n")
     script = tmp_path / "script.py"

@@ -86,6 +86,7 @@ def test_files_are_of_one_track_alone() -> None:
     assert [one.problem for one in found] == [None, None]
 
 
+@pytest.mark.slow
 def test_two_files_of_one_stem_cost_their_track_alone() -> None:
     for name in "abc":
         song(Path("songs", name), ord(name))

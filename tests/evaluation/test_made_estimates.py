@@ -77,6 +77,7 @@ def test_the_rest_of_a_stem_is_not_that_stem(tmp_path: Path) -> None:
         assert stem_of(name) == "accompaniment"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [22_050, 48_000])
 @pytest.mark.parametrize("start", [1.0, 1.23, 1.2345])
 def test_a_part_of_estimates_of_another_rate_is_cut_at_the_same_instant(

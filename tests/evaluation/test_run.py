@@ -123,6 +123,7 @@ def test_a_method_that_fails_costs_its_own_rows(
     assert [r.error for r in records if r.method == "calm"] == [None, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolate", [False, True])
 def test_a_track_that_its_data_set_cannot_identify_costs_its_own_rows(
     store: Store, isolate: bool

@@ -214,6 +214,7 @@ def test_facts_are_the_union_of_the_members():
     assert masks.context == SampleCount(2 * 4096)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_fft", [1024, 1280, 4100])
 def test_masks_in_blocks_sound_as_over_the_whole_song(song, monkeypatch, n_fft):
     spec, longer = f"ensemble[hpss+mixture,domain=masks,n_fft={n_fft}]", song.repeat(1, 4)

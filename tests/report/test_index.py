@@ -87,6 +87,7 @@ def test_an_index_that_cannot_be_used_is_made_again(run, content) -> None:
     pd.testing.assert_frame_equal(scores, tables.scores(run.records()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_a_damaged_index_changes_no_table(run, seed: int) -> None:
     before = [table.to_csv() for table in tables_of(run)]

@@ -230,6 +230,7 @@ def test_the_same_song_gives_the_same_bytes(tmp_path):
     assert one.read_bytes() == other.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["X" * 140, "x" * 300, "THE SONG OF A WHOLE EVENING " * 5])
 @pytest.mark.parametrize("of", ["stems", "activity"])
 def test_a_long_name_of_a_song_is_not_cut_at_the_edge_of_its_picture(name, of):

@@ -25,6 +25,7 @@ if sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="file descriptors are not shared there")
 def test_a_worker_says_nothing_if_the_parent_stops_while_it_takes_a_batch() -> None:
     def told(*words: str) -> str:

@@ -158,6 +158,7 @@ def test_a_session_that_was_sent_twice_counts_once(made_run, tmp_path) -> None:
         list(sessions(table, made_run.folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", ["loud", "nan", "inf", "-1", "101"])
 def test_a_rating_outside_the_scale_is_refused_by_line(made_run, tmp_path, score: str) -> None:
     test = yaml.safe_load(
