@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -12,20 +11,12 @@ from pathlib import Path
 
 import pytest
 from commands import interruptible, run
-from songs import white, write
+from simulated_run import QUICK, RUN, rows, short_song
 
 from sepbench.evaluation.store import Store
 from sepbench.registry.metrics import protocol
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
-
-QUICK = ("--dataset", "simulated", "--track", "*-000", "--duration", 3, "--no-isolate")
-RUN = Path("results/simulated-test-3s")
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.mark.slow
@@ -165,8 +156,8 @@ def test_what_cannot_be_done_says_what_can(words: list[str], message: str) -> No
 
 @pytest.mark.slow
 def test_the_folder_has_the_same_short_name_in_every_command() -> None:
-    _song("songs/a/vocals.wav")
-    _song("est/a/vocals.wav")
+    short_song("songs/a/vocals.wav")
+    short_song("est/a/vocals.wav")
     assert run("evaluate", "-m", "mixture", *QUICK, "-o", "one").exit_code == 0
     assert Path("one/scores.csv").is_file()
     assert run("score", "est", "--references", "songs", "-o", "two").exit_code == 0
@@ -192,7 +183,7 @@ def test_the_folder_has_the_same_short_name_in_every_command() -> None:
     ],
 )
 def test_an_empty_name_is_never_the_folder_one_is_in(words: list[str]) -> None:
-    _song("song.wav")
+    short_song("song.wav")
     result = run(*words)
     assert result.exit_code == 2
     assert "the name is empty" in result.output
@@ -209,10 +200,10 @@ def test_scores_of_other_settings_are_not_mixed_in() -> None:
 
 @pytest.mark.slow
 def test_a_track_that_is_broken_is_a_row_with_its_reason() -> None:
-    run("separate", "-m", "mixture", _song("songs/good/mixture.wav"), "-o", "made")
+    run("separate", "-m", "mixture", short_song("songs/good/mixture.wav"), "-o", "made")
     for song in ("good", "bad"):
         for stem in ("vocals", "drums"):
-            _song(f"songs/{song}/{stem}.wav")
+            short_song(f"songs/{song}/{stem}.wav")
     Path("songs/bad/drums.wav").write_text("no audio")
     result = run(
         "evaluate", "-m", "mixture", "-m", "mixture[gain=0.5]", "--dataset", "folder",
@@ -231,7 +222,7 @@ def test_a_track_that_is_broken_is_a_row_with_its_reason() -> None:
 def test_what_is_wrong_with_songs_of_the_user_is_reported_once() -> None:
     for song in ("a", "b", "c"):
         for stem in ("vocals", "drums", "cover") if song != "c" else ("vocals",):
-            _song(f"songs/{song}/{stem}.wav")
+            short_song(f"songs/{song}/{stem}.wav")
     words = ("--dataset", "folder", "--root", "songs", "--no-isolate")
     result = run("evaluate", "-m", "mixture", "-m", "mixture[gain=0.5]", *words)
     assert result.exit_code == 0, result.output
@@ -245,9 +236,9 @@ def test_what_is_wrong_with_songs_of_the_user_is_reported_once() -> None:
 def test_a_stem_that_estimates_lack_for_some_songs_only_is_reported() -> None:
     for song in ("a", "b"):
         for stem in ("vocals", "drums"):
-            _song(f"songs/{song}/{stem}.wav")
+            short_song(f"songs/{song}/{stem}.wav")
     for stem in ("a/vocals", "a/drums", "b/vocals"):
-        _song(f"est/{stem}.wav")
+        short_song(f"est/{stem}.wav")
     result = run("score", "est", "--references", "songs")
     assert "warning: no drums of 1 of 2 tracks, 'b' the first" in result.output
     Path("est/a/drums.wav").unlink()
@@ -287,8 +278,8 @@ def test_an_unknown_protocol_is_refused_before_anything_is_run() -> None:
 
 
 def test_a_device_that_is_not_there_leaves_no_folder() -> None:
-    _song("songs/a/vocals.wav")
-    _song("est/a/vocals.wav")
+    short_song("songs/a/vocals.wav")
+    short_song("est/a/vocals.wav")
     for words in (["evaluate", "-m", "mixture"], ["score", "est", "--references", "songs"]):
         assert "--device auto" in run(*words, "--device", "gpu").output
         assert not Path("results").exists()
@@ -336,10 +327,6 @@ def test_lines_and_rows_of_a_failure_name_the_method_once(monkeypatch: pytest.Mo
     assert [line.count("mixture") for line in told] == [1] * len(told)
     assert {row["error"] for row in rows(RUN / "scores.csv")} == {"ValueError: no luck"}
     assert {row["error"] for row in rows(RUN / "summary.csv")} == {"ValueError: no luck"}
-
-
-def _song(path: str) -> Path:
-    return write(path, white(2, 24000, seed=len(path), peak=0.2), 8000)
 
 
 @pytest.mark.slow

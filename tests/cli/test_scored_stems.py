@@ -1,27 +1,13 @@
 """Stems and scores that other programs made, in one table with those of methods."""
 
-import csv
 import json
 from pathlib import Path
 
 import pytest
 from commands import run
-from songs import white, write
+from simulated_run import QUICK, RUN, rows, short_song
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
-
-QUICK = ("--dataset", "simulated", "--track", "*-000", "--duration", 3, "--no-isolate")
-
-RUN = Path("results/simulated-test-3s")
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _song(path: str) -> Path:
-    return write(path, white(2, 24000, seed=len(path), peak=0.2), 8000)
 
 
 @pytest.mark.slow
@@ -43,7 +29,7 @@ def test_estimates_that_do_not_fit_are_fixed_and_reported_or_refused() -> None:
     import soundfile
 
     for stem in ("vocals", "accompaniment"):
-        _song(f"songs/one/{stem}.wav")
+        short_song(f"songs/one/{stem}.wav")
     samples, rate = soundfile.read("songs/one/vocals.wav")
     Path("est/one").mkdir(parents=True)
     soundfile.write("est/one/vocals.wav", samples[:-500, :1], rate)
@@ -122,7 +108,7 @@ def test_a_report_of_no_run_says_what_is_there_instead() -> None:
 
 
 def test_a_folder_called_as_a_stem_is_no_estimate() -> None:
-    _song("songs/a/vocals.wav")
+    short_song("songs/a/vocals.wav")
     Path("est/a/vocals.wav").mkdir(parents=True)
     result = run("score", "est", "--references", "songs")
     assert result.exit_code == 2
